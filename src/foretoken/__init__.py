@@ -1,0 +1,84 @@
+"""foretoken: know what a training run will give before you pay for it.
+
+The flow, from left to right, and the packages that hold it:
+
+    compute/     what a run costs, by arithmetic: shape, parameters, flops, hardware, energy
+    laws/        formulas for the loss, and published coefficients
+    runs/        the waist: study_file, RunSpec -> RunRecord -> RunTable, and the store
+    designs/     budget -> RunSpecs: isoflop, ladder, target
+    data/        text -> batches: corpora, tokenizers, packing, languages of known entropy
+    models/      ModelShape -> network
+    objectives/  network, inputs, targets -> loss
+    training/    RunSpec -> RunRecord
+    launchers/   map a function over jobs: processes on this machine
+    fits/        RunTable + Law -> Fit
+    forecasts/   Fit -> Forecast, its rivals, and the ledger
+    reports/     Fit + Forecast -> figures and one self-contained page
+    study.py     the whole line from one study file
+    cli/         one file per verb
+
+Public names are imported when they are first used, so `import foretoken` is quick and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from foretoken._version import __version__
+
+if TYPE_CHECKING:
+    from foretoken.errors import ForetokenError
+    from foretoken.fits import Fit, IsoflopFit, fit, isoflop
+    from foretoken.forecasts import Forecast, predict
+    from foretoken.laws import LAWS, PUBLISHED
+    from foretoken.runs.spec import RunSpec
+    from foretoken.runs.study_file import Study, load_study
+    from foretoken.runs.table import RunTable, read_table
+    from foretoken.study import run, status
+
+PUBLIC = {
+    "Fit": "foretoken.fits",
+    "Forecast": "foretoken.forecasts",
+    "ForetokenError": "foretoken.errors",
+    "IsoflopFit": "foretoken.fits",
+    "LAWS": "foretoken.laws",
+    "PUBLISHED": "foretoken.laws",
+    "RunSpec": "foretoken.runs.spec",
+    "RunTable": "foretoken.runs.table",
+    "Study": "foretoken.runs.study_file",
+    "fit": "foretoken.fits",
+    "isoflop": "foretoken.fits",
+    "load_study": "foretoken.runs.study_file",
+    "predict": "foretoken.forecasts",
+    "read_table": "foretoken.runs.table",
+    "run": "foretoken.study",
+    "status": "foretoken.study",
+}
+"""Where each public name lives."""
+
+__all__ = [
+    "LAWS",
+    "PUBLISHED",
+    "Fit",
+    "Forecast",
+    "ForetokenError",
+    "IsoflopFit",
+    "RunSpec",
+    "RunTable",
+    "Study",
+    "__version__",
+    "fit",
+    "isoflop",
+    "load_study",
+    "predict",
+    "read_table",
+    "run",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return getattr(import_module(PUBLIC[name]), name)
+    raise AttributeError(f"module 'foretoken' has no attribute {name!r}")

@@ -1,0 +1,42 @@
+"""The command line: one file per verb. Exit codes: 0 done, 1 a run or check failed, 2 user error, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from foretoken.cli.design import design
+from foretoken.cli.fit import fit
+from foretoken.cli.predict import predict
+from foretoken.cli.report import report
+from foretoken.cli.run import run
+from foretoken.cli.status import status
+from foretoken.errors import ForetokenError, RefusedError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="foretoken",
+    help="Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run.",
+    epilog="Start with: foretoken run studies/quickstart.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for verb in (run, design, status, fit, predict, report):
+    app.command(epilog=f"Example: {verb.__doc__.split('Example: ')[1].strip()}", help=verb.__doc__.split("\n\n")[0])(verb)
+
+
+def main() -> None:
+    """Run the command line; errors of the user become one message and exit code 2."""
+    try:
+        app()
+    except ForetokenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)

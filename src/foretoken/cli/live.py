@@ -1,0 +1,148 @@
+"""The live view of a study: a table of runs on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.study import View
+from foretoken.units import format_count, format_duration
+
+LINE_SECONDS = 15.0
+"""Time between two plain lines on progress."""
+
+
+def view_for_terminal(quiet: bool) -> View:
+    """The view that fits where the output goes: silent, live or plain."""
+    from rich.console import Console
+
+    if quiet:
+        return View()
+    console = Console(stderr=True)
+    return LiveView(console) if console.is_terminal else PlainView()
+
+
+class _Board:
+    """What is known of the runs under way: shared by both views."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, RunSpec] = {}
+        self.seconds: dict[str, float] = {}
+        self.steps: dict[str, tuple[int, int]] = {}
+        self.losses: dict[str, float | None] = {}
+        self.records: dict[str, RunRecord] = {}
+        self.began = time.monotonic()
+
+    def expect(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.specs = {run.key: run for run in runs}
+        self.seconds = {key: value for key, value in seconds.items() if key in self.specs}
+
+    def share_done(self) -> float:
+        """Share of the estimated time that is behind us."""
+        total = sum(self.seconds.values())
+        return sum(self.seconds[key] * self._done(key) for key in self.seconds) / total if total else 1.0
+
+    def _done(self, key: str) -> float:
+        if key in self.records:
+            return 1.0
+        step, steps = self.steps.get(key, (0, 1))
+        return step / steps
+
+    def eta(self) -> str:
+        """Time left, from the pace so far."""
+        share, passed = self.share_done(), time.monotonic() - self.began
+        return format_duration(passed * (1 - share) / share) if share > 0.02 and passed > 3 else "..."
+
+
+class PlainView(View):
+    """One line per finished run and now and then one on progress."""
+
+    def __init__(self) -> None:
+        self.board, self.told = _Board(), time.monotonic()
+
+    def phase(self, text: str) -> None:
+        _say(text)
+
+    def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
+        self.board.expect(runs, seconds)
+        _say(f"{len(runs)} runs to train")
+
+    def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+        self.board.steps[key], self.board.losses[key] = (step, steps), loss
+        if time.monotonic() - self.told > LINE_SECONDS:
+            self.told = time.monotonic()
+            board = self.board
+            done = f"{len(board.records)} of {len(board.specs)} runs done"
+            _say(f"{100 * board.share_done():.0f} %, {done}, about {board.eta()} left")
+
+    def ended(self, record: RunRecord) -> None:
+        self.board.records[record.spec.key] = record
+        _say(_line(record))
+
+
+class LiveView(View):
+    """A table of all runs that changes in place."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.live import Live
+
+        self.board, self.console, self.text = _Board(), console, ""
+        self.live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        self.live.start()
+
+    def phase(self, text: str) -> None:
+        self.text = text
+
+    def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
+        self.board.expect(runs, seconds)
+
+    def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+        self.board.steps[key], self.board.losses[key] = (step, steps), loss
+
+    def ended(self, record: RunRecord) -> None:
+        self.board.records[record.spec.key] = record
+
+    def close(self) -> None:
+        self.live.stop()
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        board = self.board
+        head = f"{self.text}: {100 * board.share_done():.0f} %, about {board.eta()} left" if board.specs else self.text
+        table = Table("group", "parameters", "tokens", "progress", "loss", "", box=None, pad_edge=False)
+        for key in list(board.specs)[: max(5, self.console.height - 4)]:
+            table.add_row(*self._cells(key))
+        return Group(Text(head, style="bold"), table if board.specs else Text(""))
+
+    def _cells(self, key: str) -> list[Any]:
+        from rich.progress_bar import ProgressBar
+
+        spec, record = self.board.specs[key], self.board.records.get(key)
+        step, steps = self.board.steps.get(key, (0, spec.steps))
+        loss = record.loss if record else self.board.losses.get(key)
+        return [
+            spec.group,
+            format_count(spec.parameters.total),
+            format_count(spec.tokens),
+            ProgressBar(total=steps, completed=steps if record else step, width=20),
+            f"{loss:.3f}" if loss is not None else "",
+            record.status if record else "running" if step else "waiting",
+        ]
+
+
+def _line(record: RunRecord) -> str:
+    spec = record.spec
+    size = f"{format_count(spec.parameters.total)} parameters, {format_count(spec.tokens)} tokens"
+    result = f"loss {record.loss:.4f} in {format_duration(record.seconds)}" if record.loss else record.status
+    return f"{spec.group}: {size}: {result}"
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)

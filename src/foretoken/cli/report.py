@@ -1,0 +1,23 @@
+"""`foretoken report`: rebuild the page of a study."""
+
+from __future__ import annotations
+
+import typer
+
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, print_json, started_folder
+
+
+def report(study: FolderArgument, folder: FolderOption = None, json: JsonOption = False) -> None:
+    """Write report/index.html anew from a study's files.
+
+    Example: foretoken report studies/quickstart.toml
+    """
+    from foretoken import reports
+    from foretoken.study import gather
+
+    home = started_folder(study, folder)
+    path = reports.write(gather(home), home)
+    if json:
+        print_json({"report": str(path)})
+    else:
+        typer.echo(f"wrote {path}")

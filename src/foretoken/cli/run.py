@@ -1,0 +1,33 @@
+"""`foretoken run`: the whole line."""
+
+from __future__ import annotations
+
+import typer
+
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
+
+
+def run(study: StudyArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False) -> None:
+    """Design, train, fit, forecast, train the target, score, report; goes on where it was stopped.
+
+    Example: foretoken run studies/quickstart.toml
+    """
+    from foretoken.cli.live import view_for_terminal
+    from foretoken.cli.status import show
+    from foretoken.errors import RefusedError
+    from foretoken.study import run as run_study
+    from foretoken.study import status, study_folder
+
+    settings = load(study, seed)
+    home = folder or study_folder(settings)
+    try:
+        result = run_study(settings, home, view_for_terminal(quiet=json))
+    except RefusedError as refusal:
+        typer.echo(f"no forecast: {refusal}\nthe report says more: {home / 'report' / 'index.html'}", err=True)
+        result = status(home)
+    if json:
+        print_json(result)
+    else:
+        show(result)
+    if result["forecast"] is None or result["counts"]["failed"]:
+        raise typer.Exit(1)

@@ -1,0 +1,168 @@
+"""What is read: the files of a corpus and, as a stream, their documents.
+
+A document is what a text file, a JSON line or a row holds. Only whole documents are held out for validation, so a
+corpus of few documents is cut into parts of about 16 KB at blank lines, and so is any document beyond 1 MiB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from foretoken.data.formats import BLOCK_BYTES, read_texts, reading
+from foretoken.data.synthetic import language
+from foretoken.errors import CorpusError
+from foretoken.runs.study_file import CorpusSection
+
+FEW_DOCUMENTS = 50
+"""A corpus of fewer is cut into parts."""
+PART_BYTES = 16 * 1024
+LONGEST_PART_BYTES = 64 * 1024
+NOT_SOURCE = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test"}
+"""Folders of the standard library that are not its source, or are its tests."""
+_BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
+
+
+@dataclass(frozen=True)
+class Document:
+    """What goes as a whole to training or to validation."""
+
+    name: str
+    text: bytes
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the corpus."""
+
+    path: Path
+    name: str
+    """Its path inside the corpus, with slashes."""
+
+
+def source_files(corpus: CorpusSection) -> list[SourceFile]:
+    """The files of a corpus, ordered by name; none for a synthetic language.
+
+    Raises CorpusError when there is nothing to read.
+    """
+    if corpus.source == "zipf_markov":
+        return []
+    if corpus.source == "python-stdlib":
+        root = Path(sysconfig.get_path("stdlib"))
+        files = [file for file in _walk(root, NOT_SOURCE) if _is_library_source(file.path.name)]
+    else:
+        root = Path(str(corpus.path)).expanduser()
+        if not root.exists():
+            cure = "mend corpus.path"
+            raise CorpusError("the corpus is missing", expected="a file or folder", got=str(root), cure=cure)
+        files = _walk(root, set()) if root.is_dir() else [SourceFile(root, root.name)]
+    with reading(root):
+        if not any(file.path.stat().st_size for file in files):
+            got = f"{len(files)} files with 0 bytes"
+            raise CorpusError(
+                f"the corpus at {root} is empty", expected="text", got=got, cure="give another corpus.path"
+            )
+    return files
+
+
+def file_manifest(files: Iterable[SourceFile]) -> list[dict[str, Any]]:
+    """Name, bytes and sha256 of each file."""
+    manifest = []
+    for file in files:
+        with reading(file.path), open(file.path, "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            manifest.append({"name": file.name, "bytes": opened.tell(), "sha256": digest})
+    return manifest
+
+
+def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
+    """The documents of a corpus, one after another; empty ones are left out.
+
+    `seed` makes a synthetic language; other sources do not depend on it. Of equal files of `python-stdlib` the first
+    is given.
+    Raises CorpusError with the place of what is no text.
+    """
+    if corpus.source == "zipf_markov":
+        tokens = int(corpus.language.tokens)
+        for number, symbols in enumerate(language(corpus.language, seed).documents(tokens, seed)):
+            yield Document(str(number), symbols.astype("<u2").tobytes())
+        return
+    few = len(list(islice(_texts(corpus), FEW_DOCUMENTS))) < FEW_DOCUMENTS
+    parts = (
+        Document(f"{name}#{number}", text)
+        for name, blocks in _texts(corpus)
+        for number, text in enumerate(_cut(iter(blocks), always=few))
+        if text
+    )
+    yield from _without_copies(parts) if corpus.source == "python-stdlib" else parts
+
+
+def _without_copies(all_documents: Iterable[Document]) -> Iterator[Document]:
+    seen = set()
+    for document in all_documents:
+        digest = hashlib.sha256(document.text).digest()
+        if digest not in seen:
+            yield document
+        seen.add(digest)
+
+
+def _texts(corpus: CorpusSection) -> Iterator[tuple[str, Iterable[bytes]]]:
+    for file in source_files(corpus):
+        for number, blocks in enumerate(read_texts(file.path, corpus.column)):
+            yield f"{file.name}#{number}", blocks
+
+
+def _cut(blocks: Iterator[bytes], always: bool) -> Iterator[bytes]:
+    """The text itself, or its parts: where they end depends on the text alone."""
+    start = list(islice(blocks, 2))
+    if not always and sum(map(len, start)) <= BLOCK_BYTES:
+        yield b"".join(start)
+        return
+    rest = b""
+    for block in chain(start, blocks):
+        rest += block
+        while len(rest) > LONGEST_PART_BYTES:
+            end = _part_end(rest)
+            yield rest[:end]
+            rest = rest[end:]
+    while rest:
+        end = _part_end(rest)
+        yield rest[:end]
+        rest = rest[end:]
+
+
+def _part_end(text: bytes) -> int:
+    """After a blank line; where none is near, after a line; where none is near either, between two characters."""
+    blank = _BLANK_LINE.search(text, PART_BYTES, LONGEST_PART_BYTES)
+    if blank:
+        return blank.end()
+    if len(text) <= LONGEST_PART_BYTES:
+        return len(text)
+    line = text.rfind(b"\n", 0, LONGEST_PART_BYTES)
+    if line >= 0:
+        return line + 1
+    end = LONGEST_PART_BYTES
+    while text[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
+
+
+def _walk(root: Path, left_out: set[str]) -> list[SourceFile]:
+    """All files below a folder, hidden ones left out."""
+    files = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
+        paths = [Path(folder) / name for name in names if not name.startswith(".")]
+        files += [SourceFile(path, path.relative_to(root).as_posix()) for path in paths if path.is_file()]
+    return sorted(files, key=lambda file: file.name)
+
+
+def _is_library_source(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith("_sysconfigdata")

@@ -1,0 +1,179 @@
+"""The formats that text comes in: each reader streams the texts of one file, a text as blocks of bytes.
+
+Every text that leaves here is UTF-8 without NUL bytes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from foretoken.errors import CorpusError, MissingExtraError
+
+BLOCK_BYTES = 2**20
+Texts = Iterator[Iterable[bytes]]
+"""The texts of a file; each is an iterable of blocks, which must be read before the next text."""
+
+
+def read_texts(path: Path, column: str) -> Texts:
+    """The texts of a file, by its name: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; all else is one plain text.
+
+    `column` is the column or key that holds the text. Raises CorpusError with the place of what cannot be read.
+    """
+    reader = next((reader for ending, reader in READERS.items() if path.name.lower().endswith(ending)), _plain)
+    with reading(path):
+        yield from reader(path, column)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the system's errors into CorpusError."""
+    try:
+        yield
+    except OSError as error:
+        cure = "check that it exists, is whole and may be read"
+        raise CorpusError(f"cannot read {path}", got=str(error), cure=cure) from error
+
+
+def _plain(path: Path, column: str) -> Texts:
+    yield _plain_blocks(path)
+
+
+def _plain_blocks(path: Path) -> Iterator[bytes]:
+    decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
+    with open(path, "rb") as file:
+        for block in chain(iter(partial(file.read, BLOCK_BYTES), b""), [b""]):
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                raise _not_text(path, f"a byte that is not UTF-8 at offset {offset - pending + error.start}") from None
+            if b"\0" in block:
+                raise _not_text(path, f"a NUL byte at offset {offset + block.index(0)}")
+            offset += len(block)
+            yield block
+
+
+def _not_text(path: Path, got: str) -> CorpusError:
+    cure = "leave the file out, or convert it, for example: iconv -f latin1 -t utf-8"
+    return CorpusError(f"{path} is not text", expected="UTF-8 text without NUL bytes", got=got, cure=cure)
+
+
+def _jsonl(path: Path, column: str) -> Texts:
+    with open(path, "rb") as file:
+        yield from _json_texts(path, file, column)
+
+
+def _jsonl_gz(path: Path, column: str) -> Texts:
+    try:
+        with gzip.open(path, "rb") as file:
+            yield from _json_texts(path, file, column)
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from error
+
+
+def _jsonl_zst(path: Path, column: str) -> Texts:
+    with open(path, "rb") as file:
+        yield from _json_texts(path, _lines(_unpacked(iter(partial(file.read, BLOCK_BYTES), b""))), column)
+
+
+def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress zstd frames one after another; a cut-off one is an OSError."""
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingExtraError("zstandard", "train", "reading .jsonl.zst") from None
+    unpacker = None
+    for block in blocks:
+        while block:
+            unpacker = unpacker or zstandard.ZstdDecompressor().decompressobj()
+            try:
+                yield unpacker.decompress(block)
+            except zstandard.ZstdError as error:
+                raise OSError(str(error)) from error
+            block = unpacker.unused_data
+            unpacker = None if unpacker.eof else unpacker
+    if unpacker is not None:
+        raise OSError("the compressed file ends too early")
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest: list[bytes] = []
+    for block in blocks:
+        *ended, last = block.split(b"\n")
+        if ended:
+            yield b"".join([*rest, ended[0]])
+            yield from ended[1:]
+            rest = []
+        rest.append(last)
+    yield b"".join(rest)
+
+
+def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
+    """Lines end at the byte 10 only: other line breaks may stand inside a JSON text."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        place = f"{path}, line {number}"
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise CorpusError(f"{place} is not JSON", got=str(error), cure="mend or delete the line") from None
+        if not isinstance(value, dict) or column not in value:
+            got = (
+                f"the keys {', '.join(value)}" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+            )
+            raise _no_column(place, column, got)
+        yield _checked(value[column], place, column)
+
+
+def _parquet(path: Path, column: str) -> Texts:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as table:
+            names = table.schema_arrow.names
+            if column not in names:
+                raise _no_column(str(path), column, f"the columns {', '.join(names)}")
+            rows = table.iter_batches(batch_size=256, columns=[column])
+            values = chain.from_iterable(batch.column(0).to_pylist() for batch in rows)
+            for number, value in enumerate(values, 1):
+                yield _checked(value, f"{path}, row {number}", column)
+    except pyarrow.ArrowException as error:
+        raise OSError(str(error)) from error
+
+
+def _no_column(place: str, column: str, got: str) -> CorpusError:
+    cure = "set corpus.column, or mend the file"
+    return CorpusError(f"{place} has no text in {column!r}", expected=f"a string in {column!r}", got=got, cure=cure)
+
+
+def _checked(value: Any, place: str, column: str) -> Iterable[bytes]:
+    """A string as blocks of UTF-8."""
+    if not isinstance(value, str):
+        raise _no_column(place, column, "null" if value is None else f"a value of type {type(value).__name__}")
+    try:
+        text = value.encode()
+    except UnicodeEncodeError:
+        raise CorpusError(f"{place} holds half of a surrogate pair", cure="mend or delete the text") from None
+    if b"\0" in text:
+        cure = "mend or delete the text"
+        raise CorpusError(f"{place} is not text", expected="no NUL characters", got="a NUL character", cure=cure)
+    return [text[start : start + BLOCK_BYTES] for start in range(0, len(text), BLOCK_BYTES)]
+
+
+READERS: dict[str, Callable[[Path, str], Texts]] = {
+    ".jsonl": _jsonl,
+    ".jsonl.gz": _jsonl_gz,
+    ".jsonl.zst": _jsonl_zst,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,203 @@
+"""Text -> tokens, once: memory-mapped files in a folder that is named by its content.
+
+    <folder>/<address>/
+        train.bin, validation.bin   tokens, one after another
+        tokenizer.json
+        manifest.json               settings, sources with their sha256, counts
+    <folder>/stamps/                names, sizes and times of sources -> address, so that a second call reads no source
+    <folder>/lock                   held (flock) while a corpus is made
+
+A corpus is made under a temporary name and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from foretoken.data.corpus import SourceFile, documents, file_manifest, source_files
+from foretoken.data.synthetic import language
+from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, token_dtype
+from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, learn_bpe
+from foretoken.errors import CorpusError, StoreError
+from foretoken.runs.store import read_json, write_json
+from foretoken.runs.study_file import CorpusSection
+
+LAYOUT = 1
+"""Raised when the same sources and settings come to give other tokens."""
+CHUNK_BYTES = 2**20
+"""Text that is tokenised at once."""
+SETTLED_SECONDS = 2.0
+"""A file that changed more recently may change again within the resolution of its time, so its stamp is not kept."""
+
+
+def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
+    """Tokenise a corpus, or find it where it already is. `seed` makes a synthetic language and is else without effect.
+
+    Raises CorpusError for text that cannot be read or is too short, StoreError when the folder cannot be written.
+    """
+    files, settings = source_files(corpus), _settings(corpus, seed)
+    stamp = _hash([settings, _stamp(files)])
+    known = folder / "stamps" / f"{stamp}.json"
+    if known.is_file() and (folder / read_json(known)["address"]).is_dir():
+        return open_corpus(folder / read_json(known)["address"])
+    with _lock(folder):
+        sources = file_manifest(files) or [settings]
+        address = _hash([settings, sources])
+        if not (folder / address).is_dir():
+            with _made_whole(folder / address) as unfinished:
+                counts = _tokenize(corpus, seed, unfinished)
+                write_json(unfinished / MANIFEST, counts | {"settings": settings, **_listed(sources)})
+                if stamp != _hash([settings, _stamp(source_files(corpus))]):
+                    raise CorpusError("the corpus changed while it was being read", cure="run again")
+        if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):
+            write_json(known, {"address": address})
+    return open_corpus(folder / address)
+
+
+def is_validation(text: bytes, share: float) -> bool:
+    """Whether a document is held out: its own content decides, so it never moves when others come or go."""
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") < share * 2**64
+
+
+def _settings(corpus: CorpusSection, seed: int) -> dict[str, Any]:
+    """All that the tokens depend on beside the content of the sources."""
+    settings: dict[str, Any] = {"layout": LAYOUT, "source": corpus.source, "validation_share": corpus.validation_share}
+    if corpus.source == "zipf_markov":
+        return settings | {"language": corpus.language.model_dump(), "seed": seed}
+    settings |= {"column": corpus.column, "tokenizer": corpus.tokenizer}
+    if corpus.tokenizer == "bpe":
+        settings["vocabulary"] = corpus.vocabulary
+    return settings
+
+
+def _stamp(files: list[SourceFile]) -> list[tuple[str, int, int]]:
+    """Path, size and time of change (ns) of each file."""
+    seen = [(str(file.path.absolute()), file.path.stat()) for file in files]
+    return [(path, status.st_size, status.st_mtime_ns) for path, status in seen]
+
+
+def _listed(sources: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"sources": sources, "sources_sha256": _sha256(sources)}
+
+
+def _tokenizer(corpus: CorpusSection, seed: int) -> Tokenizer:
+    if corpus.source == "zipf_markov":
+        return SymbolTokenizer(corpus.language.symbols)
+    if corpus.tokenizer == "byte":
+        return ByteTokenizer()
+    texts = (document.text for document in documents(corpus, seed))
+    return learn_bpe((text for text in texts if not is_validation(text, corpus.validation_share)), corpus.vocabulary)
+
+
+def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
+    """Write the tokens and the tokenizer; what the manifest tells of them."""
+    synthetic = corpus.source == "zipf_markov"
+    tokenizer = _tokenizer(corpus, seed)
+    write_json(folder / "tokenizer.json", tokenizer.to_json())
+    with open(folder / "train.bin", "wb") as train, open(folder / "validation.bin", "wb") as validation:
+        writers = {"train": _SplitWriter(train, tokenizer), "validation": _SplitWriter(validation, tokenizer)}
+        for document in documents(corpus, seed):
+            held_out = is_validation(document.text, corpus.validation_share)
+            writers["validation" if held_out else "train"].add(document.text)
+        splits = {split: writer.finish() for split, writer in writers.items()}
+    _check_not_empty(splits)
+    return {
+        "tokenizer": tokenizer.name,
+        "vocabulary": tokenizer.vocabulary,
+        "entropy_rate": language(corpus.language, seed).entropy_rate if synthetic else None,
+        "splits": {split: count | {"bytes": None} if synthetic else count for split, count in splits.items()},
+    }
+
+
+def _check_not_empty(splits: dict[str, dict[str, Any]]) -> None:
+    for split, counts in splits.items():
+        if not counts["tokens"]:
+            raise CorpusError(
+                f"the {split} split is empty: the corpus has too few different documents",
+                expected="documents in both splits",
+                got=", ".join(f"{name} {splits[name]['documents']}" for name in splits),
+                cure="give more text, or change corpus.validation_share",
+            )
+
+
+class _SplitWriter:
+    """Collects documents and writes their tokens chunk by chunk."""
+
+    def __init__(self, file: BinaryIO, tokenizer: Tokenizer) -> None:
+        self.file, self.tokenizer = file, tokenizer
+        self.dtype = token_dtype(tokenizer.vocabulary)
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = self.documents = self.bytes = self.tokens = 0
+        self.sha256 = hashlib.sha256()
+
+    def add(self, text: bytes) -> None:
+        self.waiting.append(text)
+        self.waiting_bytes += len(text)
+        if self.waiting_bytes >= CHUNK_BYTES:
+            self._write()
+
+    def finish(self) -> dict[str, Any]:
+        """Write the rest through to the disk; counts of the split."""
+        self._write()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        counts = {"documents": self.documents, "bytes": self.bytes, "tokens": self.tokens}
+        return counts | {"sha256": self.sha256.hexdigest()}
+
+    def _write(self) -> None:
+        separator = self.tokenizer.separator
+        end = np.array([] if separator is None else [separator], self.dtype)
+        for tokens in self.tokenizer.encode(self.waiting):
+            content = np.concatenate([tokens.astype(self.dtype), end]).tobytes()
+            self.file.write(content)
+            self.sha256.update(content)
+            self.tokens += len(tokens) + len(end)
+        self.documents += len(self.waiting)
+        self.bytes += self.waiting_bytes
+        self.waiting, self.waiting_bytes = [], 0
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes a corpus here. The lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        cure = "free space or rights, then run again"
+        raise StoreError(f"cannot write the corpus below {folder}", got=str(error), cure=cure) from error
+
+
+@contextmanager
+def _made_whole(final: Path) -> Iterator[Path]:
+    """A folder to write in, renamed to `final` at the end. What dead processes left is cleared away."""
+    for left in final.parent.glob(".unfinished-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    unfinished = final.with_name(f".unfinished-{final.name}")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        os.rename(unfinished, final)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _hash(value: Any) -> str:
+    return _sha256(value)[:16]

@@ -1,0 +1,72 @@
+"""IsoFLOP: several sizes at each of several budgets (approach 2 of Hoffmann et al. 2022, arXiv 2203.15556)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from foretoken.compute.parameters import count_parameters
+from foretoken.compute.shape import ModelShape
+from foretoken.designs.center import center_params
+from foretoken.designs.recipe import Recipe
+from foretoken.runs.spec import RunSpec
+from foretoken.units import format_flops
+
+
+def isoflop(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
+    """The grid: at each budget the sizes nearest to the centre, from one series of sizes that all budgets share.
+
+    Shared sizes are shared trunks: the runs of one size at several budgets are branches of the longest.
+    """
+    design = recipe.study.design
+    sizes = size_series(recipe)
+    runs = []
+    for budget in sorted(design.budgets):
+        middle = center_params(recipe, budget)
+        near = sorted(sizes, key=lambda shape: abs(math.log(_params(shape) / middle)))[: design.sizes_per_budget]
+        runs += [cell(recipe, shape, budget, threads) for shape in sorted(near, key=_params)]
+    return recipe.with_warmups(runs)
+
+
+def extend(recipe: Recipe, runs: Sequence[RunSpec], edges: Mapping[str, str], threads: int = 1) -> list[RunSpec]:
+    """New cells where a curve has its minimum at an edge: `edges` maps a group to `edge_small` or `edge_large`.
+
+    Each such budget gets the next size of the series on that side. Warm-ups of sizes that have run stay as they are.
+    """
+    sizes = sorted(size_series(recipe), key=_params)
+    warmups = {spec.shape: spec.warmup_tokens for spec in runs}
+    new = []
+    for group, side in edges.items():
+        shapes = sorted((spec.shape for spec in runs if spec.group == group), key=_params)
+        beyond = (
+            [shape for shape in sizes if _params(shape) < _params(shapes[0])][-1:]
+            if side == "edge_small"
+            else [shape for shape in sizes if _params(shape) > _params(shapes[-1])][:1]
+        )
+        budget = next(b for b in recipe.study.design.budgets if group_name(b) == group)
+        new += [cell(recipe, shape, budget, threads) for shape in beyond]
+    return recipe.with_warmups(new, known=warmups)
+
+
+def size_series(recipe: Recipe) -> list[ModelShape]:
+    """Sizes in steps of about `size_ratio`, wide enough for every budget and its re-centring."""
+    design = recipe.study.design
+    middles = [center_params(recipe, budget) for budget in design.budgets]
+    ratio, around = design.size_ratio, design.sizes_per_budget // 2 + 1 + design.recenter_rounds
+    first = min(middles) / ratio**around
+    count = math.ceil(math.log(max(middles) * ratio**around / first, ratio)) + 1
+    return list(dict.fromkeys(recipe.nearest_shape(first * ratio**step) for step in range(count)))
+
+
+def cell(recipe: Recipe, shape: ModelShape, budget: float, threads: int) -> RunSpec:
+    """One size at one budget."""
+    return recipe.spec(shape, budget / recipe.flops_per_token(shape), group=group_name(budget), threads=threads)
+
+
+def group_name(budget: float) -> str:
+    """The group of a budget's runs."""
+    return format_flops(budget)
+
+
+def _params(shape: ModelShape) -> int:
+    return count_parameters(shape).total

@@ -1,0 +1,19 @@
+"""Ladder: sizes at fixed numbers of tokens per parameter (Bhagia et al. 2024, arXiv 2412.04403)."""
+
+from __future__ import annotations
+
+from foretoken.compute.parameters import count_parameters
+from foretoken.designs.recipe import Recipe
+from foretoken.runs.spec import RunSpec
+
+
+def ladder(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
+    """Every size at every number of tokens per parameter; one trunk per size."""
+    design = recipe.study.design
+    runs = []
+    for ratio in sorted(design.tokens_per_param):
+        for size in sorted(design.params):
+            shape = recipe.shape(size)
+            tokens = ratio * count_parameters(shape).total
+            runs.append(recipe.spec(shape, tokens, group=f"{ratio:g} tokens per parameter", threads=threads))
+    return recipe.with_warmups(runs)

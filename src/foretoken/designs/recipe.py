@@ -1,0 +1,108 @@
+"""From a shape and a number of tokens to a RunSpec, by the study's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from foretoken._version import RECIPE
+from foretoken.compute.flops import FLOPS_PER_TOKEN, training_flops
+from foretoken.compute.parameters import count_parameters
+from foretoken.compute.shape import ModelShape
+from foretoken.designs.shapes import nearest_shape, shape_of_params
+from foretoken.errors import DesignError
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.units import format_flops
+
+
+BFLOAT16_WIDTH = 256
+"""Width from which autocast to bfloat16 was faster than float32 on a processor with AVX-512 BF16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSource:
+    """What a design must know of the tokenised corpus."""
+
+    address: str
+    tokenizer: str
+    eval_set: str
+    vocabulary: int
+    train_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A study's rules, applied to one shape at a time."""
+
+    study: Study
+    source: TokenSource
+    torch_version: str
+    bfloat16: bool
+    """Whether the processor multiplies bfloat16 natively."""
+
+    def spec(self, shape: ModelShape, tokens: float, *, group: str, threads: int) -> RunSpec:
+        """One run. Raises DesignError when the tokens do not make one step."""
+        training, params = self.study.training, float(count_parameters(shape).total)
+        batch = max(1, round(training.batch_tokens.at(params) / shape.context)) * shape.context
+        steps = round(tokens / batch)
+        if steps < 2:
+            raise DesignError(
+                f"a budget of {format_flops(training_flops(shape, tokens))} is too small for one step",
+                expected=f"at least {2 * batch} tokens ({format_flops(training_flops(shape, 2 * batch))})",
+                got=f"{tokens:.0f} tokens for a model of {params:.0f} parameters",
+                cure="raise the budget or lower training.batch_tokens",
+            )
+        return RunSpec(
+            shape=shape,
+            tokens=steps * batch,
+            batch_tokens=batch,
+            learning_rate=training.learning_rate.at(params),
+            warmup_tokens=0,
+            schedule=training.schedule,
+            cooldown=training.cooldown,
+            final_learning_rate=training.final_learning_rate,
+            weight_decay=training.weight_decay,
+            beta1=training.beta1,
+            beta2=training.beta2,
+            clip=training.clip,
+            precision=self._precision(shape),
+            threads=threads,
+            seed=self.study.seed,
+            objective=training.objective,
+            corpus=self.source.address,
+            tokenizer=self.source.tokenizer,
+            eval_set=self.source.eval_set,
+            eval_tokens=int(training.eval_tokens),
+            software=f"recipe {RECIPE}, torch {self.torch_version}",
+            repeat=self.study.corpus.repeat,
+            group=group,
+        )
+
+    def with_warmups(self, specs: Sequence[RunSpec], known: Mapping[ModelShape, int] | None = None) -> list[RunSpec]:
+        """Set each warm-up to the study's share of the shortest run of its shape, unless the shape's is `known`.
+
+        One warm-up per shape, because a trunk has one.
+        """
+        share, warmups = self.study.training.warmup_share, dict(known or {})
+        for spec in sorted(specs, key=lambda spec: spec.tokens):
+            warmups.setdefault(spec.shape, round(share * spec.tokens))
+        return [replace(spec, warmup_tokens=warmups[spec.shape]) for spec in specs]
+
+    def shape(self, params: float) -> ModelShape:
+        """The shape with about this many parameters; raises DesignError when there is none."""
+        return shape_of_params(self.study.model, self.source.vocabulary, params)
+
+    def nearest_shape(self, params: float) -> ModelShape:
+        """The shape whose parameters come nearest, however far that is."""
+        return nearest_shape(self.study.model, self.source.vocabulary, params)
+
+    def flops_per_token(self, shape: ModelShape) -> float:
+        """Exact training FLOPs of one token."""
+        return FLOPS_PER_TOKEN["matmul"](shape)
+
+    def _precision(self, shape: ModelShape) -> str:
+        wanted = self.study.training.precision
+        if wanted != "auto":
+            return wanted
+        return "bfloat16" if self.bfloat16 and shape.width >= BFLOAT16_WIDTH else "float32"

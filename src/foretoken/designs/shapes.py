@@ -1,0 +1,65 @@
+"""Which shape a number of parameters gets: width and depth grow together."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import Any
+
+from foretoken.compute.parameters import count_parameters
+from foretoken.compute.shape import PRESETS, ModelShape
+from foretoken.errors import DesignError
+from foretoken.runs.study_file import ModelSection
+
+WIDTH_STEP = 8
+MAX_WIDTH = 16_384
+HEAD_WIDTHS = (64, 48, 32, 24, 16, 12, 20, 28, 8, 40, 56)
+"""Widths of a head, the preferred first; small networks get heads of an eighth to a half of their width."""
+
+
+def shape_of_width(model: ModelSection, vocabulary: int, width: int) -> ModelShape:
+    """The shape of this width: depth = width / width_per_layer (at least 2), heads that divide the width."""
+    choices: dict[str, Any] = dict(PRESETS[model.preset])
+    overrides = {name: getattr(model, name) for name in ("norm", "positions", "activation", "tied", "bias")}
+    choices.update({name: value for name, value in overrides.items() if value is not None})
+    return ModelShape(
+        layers=max(2, round(width / model.width_per_layer)),
+        width=width,
+        heads=width // head_width(width),
+        context=model.context,
+        vocabulary=vocabulary,
+        **choices,
+    )
+
+
+def head_width(width: int) -> int:
+    """The first preferred head width that divides the width and leaves at least 2 heads, 4 from width 256 on."""
+    heads = 4 if width >= 256 else 2
+    return next((k for k in HEAD_WIDTHS if width % k == 0 and width // k >= heads), width)
+
+
+def nearest_shape(model: ModelSection, vocabulary: int, params: float) -> ModelShape:
+    """The shape whose total parameters are nearest, in ratio, to `params`."""
+    widths = range(WIDTH_STEP, MAX_WIDTH + 1, WIDTH_STEP)
+    above = bisect_left(widths, params, key=lambda width: _total(model, vocabulary, width))
+    near = widths[max(0, above - 1) : above + 1]
+    width = min(near, key=lambda width: abs(math.log(_total(model, vocabulary, width) / params)))
+    return shape_of_width(model, vocabulary, width)
+
+
+def shape_of_params(model: ModelSection, vocabulary: int, params: float) -> ModelShape:
+    """As `nearest_shape`, but raises DesignError when the nearest is twice as large or half as large."""
+    shape = nearest_shape(model, vocabulary, params)
+    found = count_parameters(shape).total
+    if not 0.5 < found / params < 2.0:
+        raise DesignError(
+            "no network of this size can be built",
+            expected=f"about {params:.3g} parameters",
+            got=f"{found} with width {shape.width} and vocabulary {vocabulary}",
+            cure="change the budgets, the vocabulary or width_per_layer",
+        )
+    return shape
+
+
+def _total(model: ModelSection, vocabulary: int, width: int) -> int:
+    return count_parameters(shape_of_width(model, vocabulary, width)).total

@@ -1,0 +1,77 @@
+"""Every error that foretoken raises for its user.
+
+    ForetokenError              the user can mend it; the command line prints it and exits with 2
+    ├── StudyFileError          the study file: every mistake in it at once
+    ├── CorpusError             text, tokenizer, or too few tokens for the runs asked for
+    ├── DesignError             a budget or grid that cannot be run
+    ├── TableError              a run table that cannot be read or trusted
+    ├── RefusedError            the data give no usable answer; carries the check's code
+    ├── StoreError              a study's folder that is damaged, foreign or not writable
+    │   └── StudyBusyError      another process runs this study now
+    └── MissingExtraError       an optional part is not installed
+
+Each says what was expected, what was got, and the cure. `assert` is for our own mistakes.
+"""
+
+from __future__ import annotations
+
+
+class ForetokenError(Exception):
+    """A mistake that the user can mend.
+
+    >>> print(ForetokenError("the batch is empty", expected="at least 1 run", got="0", cure="add runs"))
+    the batch is empty
+      expected: at least 1 run
+      got: 0
+      cure: add runs
+    """
+
+    def __init__(
+        self, message: str, *, expected: str | None = None, got: str | None = None, cure: str | None = None
+    ) -> None:
+        self.message, self.expected, self.got, self.cure = message, expected, got, cure
+        parts = [("expected", expected), ("got", got), ("cure", cure)]
+        lines = [message] + [f"  {name}: {text}" for name, text in parts if text is not None]
+        super().__init__("\n".join(lines))
+
+
+class StudyFileError(ForetokenError):
+    """A study file with one or more mistakes; all are listed."""
+
+
+class CorpusError(ForetokenError):
+    """Text that cannot be read, or that is too short for the runs asked for."""
+
+
+class DesignError(ForetokenError):
+    """A budget, grid or target that no run can meet."""
+
+
+class TableError(ForetokenError):
+    """A run table that cannot be read, or rows that cannot be trusted."""
+
+
+class RefusedError(ForetokenError):
+    """The data give no usable answer. `code` names the check, as in a fit's `checks`."""
+
+    def __init__(self, code: str, evidence: str, cure: str) -> None:
+        self.code, self.evidence = code, evidence
+        super().__init__(f"refused ({code}): {evidence}", cure=cure)
+
+
+class StoreError(ForetokenError):
+    """A study's folder that is damaged, belongs to something else, or cannot be written."""
+
+
+class StudyBusyError(StoreError):
+    """Another process is running this study."""
+
+
+class MissingExtraError(ForetokenError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed",
+            cure=f"pip install 'foretoken[{extra}]'",
+        )

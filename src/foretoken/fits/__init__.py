@@ -1,0 +1,7 @@
+"""RunTable + Law -> Fit: estimates with all their doubts, and IsoFLOP parabolas beside them."""
+
+from foretoken.fits.fit import fit
+from foretoken.fits.isoflop import isoflop
+from foretoken.fits.result import Check, Fit, IsoflopBudget, IsoflopFit, Residual
+
+__all__ = ["Check", "Fit", "IsoflopBudget", "IsoflopFit", "Residual", "fit", "isoflop"]

@@ -1,0 +1,170 @@
+"""Approach 2 of Hoffmann et al. 2022: a parabola of the loss over ln N per budget, power laws through the minima."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from foretoken.errors import RefusedError
+from foretoken.fits.result import Check, IsoflopBudget, IsoflopFit, Residual
+from foretoken.fits.rows import Rows, clean_rows
+from foretoken.laws.law import Array, Indices
+from foretoken.runs.table import RunTable
+
+SAME_BUDGET = 1.02
+"""Runs without a group are of one budget when their FLOPs are within 2 %."""
+LEAST_SIZES = 4
+"""Sizes of a budget from which a parabola leaves a residual to judge it by."""
+REFUSALS = {
+    "edge_small": ("the minimum lies at or below the smallest size", "add smaller models to this budget"),
+    "edge_large": ("the minimum lies at or above the largest size", "add larger models to this budget"),
+    "no_minimum": ("the losses do not bend upwards", "widen the range of sizes"),
+    "too_few": (f"fewer than {LEAST_SIZES} sizes", "add sizes to this budget"),
+}
+
+
+def isoflop(
+    table: RunTable, *, params: str = "auto", level: float = 0.9, draws: int = 400, seed: int = 0
+) -> IsoflopFit:
+    """Minima of the IsoFLOP curves, refused where a budget shows none, and how they move with compute.
+
+    Budgets are the table's groups, or runs within 2 % of FLOPs. Intervals come from `draws` residual bootstraps.
+    Raises RefusedError without any budget of two sizes or more.
+    """
+    rows = clean_rows(table, params)
+    members = [here for here in _budgets(rows) if len(set(rows.params[here])) > 1]
+    if not members:
+        raise RefusedError("no_isoflop_budget", "no two sizes share a budget", "train several sizes at equal FLOPs")
+    generator = np.random.default_rng(seed)
+    curves = [_Curve(rows, here, generator, draws) for here in members]
+    budgets = [curve.result(level) for curve in curves]
+    lines = _lines([curve for curve in curves if curve.status == "interior"], level)
+    return IsoflopFit(budgets=budgets, **lines, checks=_checks(budgets), level=level)
+
+
+class _Curve:
+    """One budget: its parabola (loss over ln N - ln of the middle size), and bootstrap draws of the minimum."""
+
+    def __init__(self, rows: Rows, here: Indices, generator: np.random.Generator, draws: int) -> None:
+        self.rows, self.here = rows, here[np.argsort(rows.params[here], kind="stable")]
+        self.size, self.loss = np.log(rows.params[self.here]), rows.loss[self.here]
+        self.flops = float(np.exp(np.log(rows.flops[self.here]).mean()))
+        self.parabola: Array | None = None
+        self.status = "too_few"
+        if len(np.unique(self.size)) >= LEAST_SIZES:
+            self.parabola = np.polyfit(self.size, self.loss, 2)
+            self.status = self._judge(self.parabola)
+            self.draws = self._draws(generator, draws)
+
+    def _judge(self, parabola: Array) -> str:
+        if parabola[0] <= 0:
+            return "no_minimum"
+        vertex = -parabola[1] / (2 * parabola[0])
+        if vertex <= self.size[0] or self.loss.argmin() == 0:
+            return "edge_small"
+        if vertex >= self.size[-1] or self.loss.argmin() == len(self.loss) - 1:
+            return "edge_large"
+        return "interior"
+
+    def _draws(self, generator: np.random.Generator, draws: int) -> Array:
+        """Residual bootstraps of ln N*, kept inside the sampled sizes and one step beyond: [draws]."""
+        assert self.parabola is not None
+        fitted = np.polyval(self.parabola, self.size)
+        sigma = np.sqrt(((self.loss - fitted) ** 2).sum() / max(1, len(self.size) - 3))
+        noise = sigma * generator.standard_normal((draws, len(self.size)))
+        bends, slopes = np.polyfit(self.size, (fitted + noise).T, 2)[:2]
+        vertex = np.where(bends > 0, -slopes / (2 * np.where(bends > 0, bends, 1.0)), np.inf * -np.sign(slopes))
+        step = np.ptp(self.size) / (len(self.size) - 1)
+        return np.asarray(np.clip(vertex, self.size[0] - step, self.size[-1] + step))
+
+    def flops_per_param_token(self, size: float) -> float:
+        """FLOPs per parameter and token at ln N, by lines between the runs."""
+        runs, here = self.rows, self.here
+        ratio = runs.flops[here] / (runs.params[here] * runs.tokens[here])
+        return float(np.interp(size, self.size, ratio))
+
+    def tokens(self, size: float) -> float:
+        """D at ln N on this budget."""
+        return float(self.flops / (self.flops_per_param_token(size) * np.exp(size)))
+
+    @property
+    def vertex(self) -> float:
+        """Where the parabola is lowest, as ln N*."""
+        assert self.parabola is not None
+        return float(-self.parabola[1] / (2 * self.parabola[0]))
+
+    def result(self, level: float) -> IsoflopBudget:
+        """The budget, its minimum only when that is interior."""
+        runs, interior = self.rows, self.status == "interior"
+        fitted = self.loss if self.parabola is None else np.polyval(self.parabola, self.size)
+        band = np.exp(np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])).tolist() if interior else None
+        return IsoflopBudget(
+            group=runs.group[self.here[0]] or f"{self.flops:.3g}",
+            flops=self.flops,
+            runs=[
+                Residual(
+                    runs.run[i],
+                    runs.group[i],
+                    runs.parent[i],
+                    float(runs.params[i]),
+                    float(runs.tokens[i]),
+                    float(runs.flops[i]),
+                    float(runs.loss[i]),
+                    float(value),
+                )
+                for i, value in zip(self.here, fitted, strict=True)
+            ],
+            status=self.status,
+            parabola=None if self.parabola is None else self.parabola.tolist(),
+            params=float(np.exp(self.vertex)) if interior else None,
+            params_interval=band,
+            tokens=self.tokens(self.vertex) if interior else None,
+            loss=float(np.polyval(self.parabola, self.vertex)) if interior and self.parabola is not None else None,
+        )
+
+
+def _budgets(rows: Rows) -> list[Indices]:
+    """Indices of the runs of each budget, by compute."""
+    names = list(rows.group)
+    if any(name is None for name in names):
+        order = np.argsort(rows.flops, kind="stable")
+        steps = np.diff(np.log(rows.flops[order])) > np.log(SAME_BUDGET)
+        return list(np.split(order, np.flatnonzero(steps) + 1))
+    members = [np.flatnonzero([name == one for name in names]) for one in sorted(set(map(str, names)))]
+    return sorted(members, key=lambda here: float(rows.flops[here].mean()))
+
+
+def _lines(curves: list[_Curve], level: float) -> dict[str, Any]:
+    """Exponents and prefactors of N* and D* over compute, with the intervals of their draws."""
+    names = ("params", "tokens")
+    if len(curves) < 2:
+        return {f"{name}_{part}": None for name in names for part in ("exponent", "exponent_interval", "prefactor")}
+    compute = np.log([curve.flops for curve in curves])
+    sizes = np.array([curve.vertex for curve in curves])
+    draws = np.stack([curve.draws for curve in curves])
+    per = np.log([curve.flops_per_param_token(curve.vertex) for curve in curves])[:, None]
+    lines: dict[str, Any] = {}
+    for name, values, drawn in (
+        ("params", sizes, draws),
+        ("tokens", compute - per[:, 0] - sizes, compute[:, None] - per - draws),
+    ):
+        exponent, level_term = np.polyfit(compute, values, 1)
+        slopes = np.polyfit(compute, drawn, 1)[0]
+        lines[f"{name}_exponent"] = float(exponent)
+        lines[f"{name}_exponent_interval"] = np.quantile(slopes, [(1 - level) / 2, (1 + level) / 2]).tolist()
+        lines[f"{name}_prefactor"] = float(np.exp(level_term))
+    return lines
+
+
+def _checks(budgets: list[IsoflopBudget]) -> list[Check]:
+    found = []
+    for budget in budgets:
+        if budget.status in REFUSALS:
+            evidence, cure = REFUSALS[budget.status]
+            found.append(Check(f"isoflop_{budget.status}", "refused", f"budget {budget.group}: {evidence}", cure))
+    interior = sum(budget.status == "interior" for budget in budgets)
+    if interior < 2:
+        evidence = f"{interior} of {len(budgets)} budgets have an interior minimum"
+        found.append(Check("isoflop_no_exponent", "refused", evidence, "an exponent needs two budgets or more"))
+    return found

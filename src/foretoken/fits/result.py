@@ -1,0 +1,155 @@
+"""Fit: a law with estimated parameters and all its doubts, as it is kept in fit.json."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from foretoken.errors import StoreError
+from foretoken.runs.store import read_json, write_json
+
+FORMAT = 1
+"""Version of the file format; a newer file is refused."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named doubt about a table or a fit."""
+
+    code: str
+    severity: str
+    """`note`, `doubt` (the number is to be used with care) or `refused` (there is no number)."""
+    evidence: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Residual:
+    """One run that the fit used."""
+
+    run: str
+    group: str | None
+    parent: str | None
+    params: float
+    tokens: float
+    flops: float
+    loss: float
+    fitted: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law fitted to a run table."""
+
+    law: str
+    status: str
+    """`converged`, `bound_hit` or `not_identified`."""
+    parameters: dict[str, float | None]
+    """Parameters by name; None where the data do not identify one (see `reasons`)."""
+    reasons: dict[str, str]
+    """Why a parameter is None."""
+    estimates: dict[str, float]
+    """The plain Huber estimate in full: the numbers behind `parameters`, given even where one alone means nothing."""
+    forecast_parameters: dict[str, float]
+    """What every prediction uses: Huber at the noise of a run, with the law's weak prior (see `assumed`)."""
+    intervals: dict[str, list[float] | None]
+    """Of the plain estimate, at `level`."""
+    level: float
+    draws: list[list[float]]
+    """Bootstrap draws of `forecast_parameters`, in the order of its keys: [draws, parameters]."""
+    params_column: str
+    """Which count of parameters is N."""
+    objective: dict[str, float]
+    """`huber_sum` and `delta`."""
+    starts: dict[str, int]
+    """`tried` and `agree`."""
+    conditioning: float
+    rows: dict[str, Any]
+    """`used`, and `dropped`: [{reason, count}]."""
+    checks: list[Check]
+    assumed: list[str]
+    noise: dict[str, float]
+    """On log loss: `run`, the spread of one run around the law; `freedom`, its degrees of freedom; `growth`, the
+    law's own misfit per ln of the distance beyond the data."""
+    ranges: dict[str, list[float]]
+    """Smallest and largest `params`, `tokens`, `flops` and `loss` of the rows used."""
+    residuals: list[Residual]
+    data_sha256: str
+    seconds: float
+    interval_seconds: float
+    bootstrap: str = ""
+    """Which resampling gave the draws, and why."""
+    held_out: list[dict[str, float]] = field(default_factory=list)
+    """The small back-test behind `growth`: {distance, error, explained} of each held-out budget, on log loss."""
+    version: str = ""
+    format: int = field(default=FORMAT)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit, with its draws, as one JSON file."""
+        write_json(Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fit:
+        """Read a fit that `save` wrote. Raises StoreError when it is damaged or from a newer version."""
+        values = read_json(Path(path))
+        if not isinstance(values, dict) or not isinstance(values.get("format"), int):
+            raise StoreError(f"{path} is not a fit file", cure="make one with: foretoken fit TABLE -o fit.json")
+        if values["format"] > FORMAT:
+            raise StoreError(
+                f"{path} is from a newer version of foretoken",
+                expected=f"format {FORMAT} or older",
+                got=str(values["format"]),
+                cure="upgrade foretoken",
+            )
+        try:
+            values["checks"] = [Check(**check) for check in values["checks"]]
+            values["residuals"] = [Residual(**row) for row in values["residuals"]]
+            return cls(**values)
+        except (TypeError, KeyError) as error:
+            raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from error
+
+
+@dataclass(frozen=True)
+class IsoflopBudget:
+    """One IsoFLOP curve and its minimum."""
+
+    group: str
+    flops: float
+    runs: list[Residual]
+    """Runs of this budget; `fitted` is the parabola's value."""
+    status: str
+    """`interior`, `edge_small`, `edge_large`, `no_minimum` (curvature <= 0) or `too_few`."""
+    parabola: list[float] | None
+    """Coefficients of loss over ln N: quadratic, linear, constant."""
+    params: float | None
+    """N*, only with an interior minimum."""
+    params_interval: list[float] | None
+    tokens: float | None
+    """D* = flops / (FLOPs per parameter and token at the minimum)."""
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class IsoflopFit:
+    """Approach 2: a parabola per budget, and power laws through the minima."""
+
+    budgets: list[IsoflopBudget]
+    params_exponent: float | None
+    """a in N* ~ C^a; None with fewer than two interior minima."""
+    params_exponent_interval: list[float] | None
+    tokens_exponent: float | None
+    tokens_exponent_interval: list[float] | None
+    params_prefactor: float | None
+    """G in N* = G C^a."""
+    tokens_prefactor: float | None
+    checks: list[Check]
+    level: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)

@@ -1,0 +1,168 @@
+"""Which rows of a table a law is fitted to, and why others are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foretoken.errors import RefusedError, TableError
+from foretoken.laws.law import Array, Law
+from foretoken.runs.table import RunTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARAMS_COLUMNS = ("params_total", "params", "params_active", "params_non_embedding")
+"""Counts that can be N, the one taken by `auto` first."""
+SPREAD = 0.02
+"""Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The runs that an analysis uses, as arrays [r]."""
+
+    run: list[str]
+    group: list[str | None]
+    parent: list[str | None]
+    params: Array
+    tokens: Array
+    flops: Array
+    loss: Array
+    params_column: str
+    dropped: list[dict[str, Any]]
+    """[{reason, count}]."""
+    repeated: int
+    """Runs that saw tokens more than once."""
+    assumed: list[str]
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def features(self, law: Law) -> Array:
+        """What the law reads, as logarithms: x [r, f]."""
+        x: Array = np.log(np.stack([getattr(self, name) for name in law.features], axis=-1))
+        return x
+
+
+def clean_rows(table: RunTable, params: str = "auto") -> Rows:
+    """The usable rows: finished, annealed, with a finite loss and positive sizes.
+
+    Raises TableError for a loss <= 0 or an unknown column, RefusedError for several validation sets.
+    """
+    frame = table.frame
+    column = _params_column(frame, params)
+    for name in ("tokens", "loss"):
+        if name not in frame:
+            raise TableError(f"the table has no column {name!r}", cure="name it with --map")
+    reasons = _reasons(frame, column)
+    _refuse_impossible_loss(frame["loss"].reset_index(drop=True)[(reasons == "").to_numpy()])
+    kept = frame[reasons == ""]
+    _refuse_mixed_evaluation(kept)
+    counts = Counter(reason for reason in reasons if reason)
+    assumed = list(table.assumed)
+    flops = kept["flops"] if "flops" in kept else 6.0 * kept[column] * kept["tokens"]
+    if "flops" not in kept:
+        assumed.append("`flops` is missing and taken as 6 x params x tokens")
+    return Rows(
+        run=[str(run) for run in kept.get("run", kept.index)],
+        group=_labels(kept, "group"),
+        parent=_labels(kept, "parent"),
+        params=kept[column].to_numpy(dtype=np.float64),
+        tokens=kept["tokens"].to_numpy(dtype=np.float64),
+        flops=flops.to_numpy(dtype=np.float64),
+        loss=kept["loss"].to_numpy(dtype=np.float64),
+        params_column=column,
+        dropped=[{"reason": reason, "count": count} for reason, count in sorted(counts.items())],
+        repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
+        assumed=assumed,
+    )
+
+
+def refuse_unidentified(rows: Rows, law: Law) -> None:
+    """Raise RefusedError when no estimate of this law's parameters can mean anything."""
+    need = len(law.parameters) + 1
+    if len(rows) < need:
+        left_out = "; ".join(f"{entry['count']} left out: {entry['reason']}" for entry in rows.dropped)
+        evidence = f"{len(rows)} usable runs for {len(law.parameters)} parameters" + (
+            f" ({left_out})" if left_out else ""
+        )
+        raise RefusedError("too_few_runs", evidence, f"train at least {need} runs, better 12")
+    x = rows.features(law)
+    names = {"params": "one_size", "tokens": "one_token_count", "flops": "one_compute"}
+    for name, values in zip(law.features, x.T, strict=True):
+        if np.ptp(values) < SPREAD:
+            evidence = f"all runs have the same {name} ({np.exp(values[0]):.4g})"
+            raise RefusedError(names[name], evidence, f"add runs with other {name}")
+    if x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
+        evidence = "params and tokens move together: one is a power of the other in every run"
+        raise RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
+    if np.ptp(np.log(rows.loss)) < 1e-6:
+        raise RefusedError("equal_losses", f"all losses are {rows.loss[0]:.6g}", "check the column of the loss")
+
+
+def _spread_around_line(x: Array) -> float:
+    """Standard deviation of a feature around a line in the other: the smallest singular value of the centred cloud."""
+    return float(np.linalg.svd(x - x.mean(axis=0), compute_uv=False)[-1] / np.sqrt(len(x)))
+
+
+def _params_column(frame: pd.DataFrame, params: str) -> str:
+    known = [name for name in PARAMS_COLUMNS if name in frame and frame[name].notna().any()]
+    if params == "auto" and known:
+        return known[0]
+    if params not in known:
+        raise TableError(
+            f"the table has no numbers for N in {params!r}", expected=", ".join(known or PARAMS_COLUMNS), got=params
+        )
+    return params
+
+
+def _reasons(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Why a row is left out, "" where it is used; the first reason that holds."""
+    import pandas as pd
+
+    reason = pd.Series("", index=frame.index)
+
+    def leave_out(rows: Any, why: str) -> None:
+        reason[(reason == "") & rows] = why
+
+    if "status" in frame:
+        for status in frame["status"].dropna().unique():
+            if status != "finished":
+                leave_out(frame["status"] == status, f"status is {status}")
+    leave_out(frame["loss"].isna(), "loss is missing")
+    leave_out(~np.isfinite(frame["loss"].astype(float)), "loss is infinite")
+    for name in (column, "tokens") + (("flops",) if "flops" in frame else ()):
+        leave_out(~(np.isfinite(frame[name].astype(float)) & (frame[name] > 0)), f"{name} is missing or not above 0")
+    if "annealed" in frame:
+        leave_out(frame["annealed"].map(lambda flag: str(flag).lower() in ("false", "0", "0.0", "no")), "not annealed")
+    return reason
+
+
+def _refuse_impossible_loss(loss: pd.Series) -> None:
+    wrong = loss.index[loss <= 0]
+    if len(wrong):
+        raise TableError(
+            "a loss in nats per token cannot be 0 or below",
+            expected="losses above 0",
+            got=f"{loss[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
+            cure="correct or remove these rows; an unfinished run has an empty loss",
+        )
+
+
+def _refuse_mixed_evaluation(kept: pd.DataFrame) -> None:
+    sets = sorted(map(str, kept["eval_set"].dropna().unique())) if "eval_set" in kept else []
+    if len(sets) > 1:
+        raise RefusedError("mixed_eval_sets", f"{len(sets)} validation sets: {', '.join(sets)}", "keep the rows of one")
+
+
+def _labels(frame: pd.DataFrame, name: str) -> list[str | None]:
+    if name not in frame:
+        return [None] * len(frame)
+    return [
+        None if missing or value == "" else str(value)
+        for value, missing in zip(frame[name], frame[name].isna(), strict=True)
+    ]

@@ -1,0 +1,8 @@
+"""A fit applied beyond its data: forecasts with intervals, their plain rivals, and the ledger that keeps them."""
+
+from foretoken.forecasts import ledger
+from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.predict import predict
+from foretoken.forecasts.rivals import rival_forecasts
+
+__all__ = ["Forecast", "ledger", "predict", "rival_forecasts"]

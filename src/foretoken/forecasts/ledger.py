@@ -1,0 +1,106 @@
+"""The ledger: forecasts frozen before their target trains, and scored after it.
+
+ledger/target.json           the forecast, written once
+ledger/target.outcome.json   what happened, written once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from foretoken._version import __version__
+from foretoken.errors import StoreError
+from foretoken.fits.result import Fit
+from foretoken.forecasts.forecast import Forecast
+from foretoken.runs.record import RunRecord
+from foretoken.runs.store import read_json, write_json
+
+FORMAT = 1
+OUTCOME = ".outcome.json"
+
+
+def freeze(
+    path: str | Path,
+    forecast: Forecast,
+    *,
+    fit: Fit,
+    rivals: Mapping[str, float],
+    target: Mapping[str, Any],
+    conventions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write the forecast of a target, with all it rests on, and return the entry. Raises StoreError when it exists.
+
+    `target` are the plain values of the planned run; `conventions` say how N, FLOPs and loss are counted.
+    """
+    entry = {
+        "format": FORMAT,
+        **{key: value for key, value in forecast.to_json().items() if key != "checks"},
+        "compute_factor": forecast.flops / fit.ranges["flops"][1],
+        "frozen_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "law": fit.law,
+        "forecast_parameters": dict(fit.forecast_parameters),
+        "parameters": dict(fit.parameters),
+        "noise": dict(fit.noise),
+        "bootstrap": fit.bootstrap,
+        "params_column": fit.params_column,
+        "data_sha256": fit.data_sha256,
+        "records": sorted(run.run for run in fit.residuals),
+        "rivals": dict(rivals),
+        "target": dict(target),
+        "conventions": dict(conventions),
+        "checks": forecast.to_json()["checks"],
+        "version": __version__,
+    }
+    return _write_once(Path(path), entry)
+
+
+def score(entry: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Hold a frozen forecast against the run: `error` = (forecast - outcome) / outcome, the rivals' beside it.
+
+    Raises StoreError for a run that did not finish.
+    """
+    if record.status != "finished" or record.loss is None:
+        raise StoreError("the target has no loss", expected="a finished run", got=record.status, cure="run it again")
+    finished = datetime.fromisoformat(record.finished_at)
+    started = finished - timedelta(seconds=record.seconds)
+    return {
+        "format": FORMAT,
+        "run": record.spec.key,
+        "loss": record.loss,
+        "loss_se": record.loss_se,
+        "error": (entry["loss"] - record.loss) / record.loss,
+        "inside": bool(entry["low"] <= record.loss <= entry["high"]),
+        "rivals": {name: (loss - record.loss) / record.loss for name, loss in entry["rivals"].items()},
+        "started_at": started.isoformat(timespec="milliseconds"),
+        "finished_at": record.finished_at,
+    }
+
+
+def keep_outcome(path: str | Path, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the outcome beside the forecast at `path`. Raises StoreError when it exists."""
+    return _write_once(Path(path).with_suffix(OUTCOME), dict(outcome))
+
+
+def read(folder: str | Path) -> dict[str, dict[str, Any]]:
+    """All forecasts of a ledger by name: {name: {"forecast": entry, "outcome": outcome or None}}."""
+    found = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        if not path.name.endswith(OUTCOME):
+            outcome = path.with_suffix(OUTCOME)
+            found[path.stem] = {
+                "forecast": read_json(path),
+                "outcome": read_json(outcome) if outcome.is_file() else None,
+            }
+    return found
+
+
+def _write_once(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    if path.exists():
+        raise StoreError(
+            f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"
+        )
+    write_json(path, entry)
+    return entry

@@ -1,0 +1,42 @@
+"""The two plain rivals that every forecast is held against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foretoken.fits.result import Fit, Residual
+
+SAME_BUDGET = 1.02
+"""Runs without a group are of one budget when their FLOPs are within 2 %."""
+
+
+def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
+    """Loss at `flops`, forecast without a law in N and D, from the runs that the fit used.
+
+    `largest_run` is the loss of the run with the most compute (the best of its budget); `power_law` the line in
+    log loss over log compute through the best run of each budget; `power_law_all_runs` the same through all runs.
+    """
+    best = _best_of_budgets(fit.residuals)
+    return {
+        "largest_run": max(best, key=lambda run: run.flops).loss,
+        "power_law": _line(best, flops),
+        "power_law_all_runs": _line(fit.residuals, flops),
+    }
+
+
+def _best_of_budgets(runs: list[Residual]) -> list[Residual]:
+    budgets: list[list[Residual]] = []
+    for run in sorted(runs, key=lambda run: (run.group or "", run.flops)):
+        same = budgets and budgets[-1][0].group == run.group
+        if same and (run.group is not None or run.flops <= SAME_BUDGET * budgets[-1][0].flops):
+            budgets[-1].append(run)
+        else:
+            budgets.append([run])
+    return [min(budget, key=lambda run: run.loss) for budget in budgets]
+
+
+def _line(runs: list[Residual], flops: float) -> float:
+    if len(runs) < 2:
+        return runs[0].loss
+    slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)
+    return float(np.exp(level + slope * np.log(flops)))

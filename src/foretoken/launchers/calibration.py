@@ -1,0 +1,66 @@
+"""What this machine can do: measured once per study, then read from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from foretoken.compute.hardware import processor_name
+from foretoken.errors import StoreError
+from foretoken.launchers.local import Job, launch
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.store import Store, read_json, write_json
+
+FORWARD_SHARE = 1 / 3
+"""Time of a token that is only evaluated, over that of one that is trained on."""
+
+
+class Calibration:
+    """Seconds per token of each shape, and the matmul peak, on this machine."""
+
+    def __init__(self, store: Store) -> None:
+        self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "calibration.txt"
+        known: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
+        same_machine = known.get("machine") == processor_name()
+        self.speeds: dict[str, float] = known["speeds"] if same_machine else {}
+        self.peaks: dict[str, float] = known["peaks"] if same_machine else {}
+
+    def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
+        """Time a few steps of each shape that is not known yet, `workers` processes side by side as in the study."""
+        new = list({_speed_key(spec): spec for spec in specs if _speed_key(spec) not in self.speeds}.values())
+        if not new:
+            return
+        jobs = [Job(spec.key, {"specs": [spec.to_json()]}, spec.flops / spec.tokens) for spec in new]
+        outcomes = launch(
+            "foretoken.training.jobs:calibrate_job", jobs, workers=workers, threads=new[0].threads, log=self.log
+        )
+        by_key = {spec.key: spec for spec in new}
+        for outcome in outcomes:
+            if outcome.error:
+                raise StoreError("the calibration of this machine failed", got=outcome.error)
+            spec, result = by_key[outcome.name], outcome.result
+            self.speeds[_speed_key(spec)] = result["seconds_per_token"][spec.key]
+            peak = _peak_key(spec)
+            self.peaks[peak] = max(self.peaks.get(peak, 0.0), result["peak_flops"])
+        write_json(self.path, {"machine": processor_name(), "speeds": self.speeds, "peaks": self.peaks})
+
+    def seconds(self, spec: RunSpec, steps: int | None = None) -> float:
+        """Estimated time of a run, or of `steps` of it, with its evaluation."""
+        trained = (spec.steps if steps is None else steps) * spec.batch_tokens
+        return self.speeds[_speed_key(spec)] * (trained + FORWARD_SHARE * spec.eval_tokens)
+
+    def peak(self, spec: RunSpec) -> float:
+        """Measured matmul peak for a run's threads and precision, FLOP/s."""
+        return self.peaks[_peak_key(spec)]
+
+
+def _speed_key(spec: RunSpec) -> str:
+    values = [asdict(spec.shape), spec.batch_tokens, spec.threads, spec.precision, spec.software]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def _peak_key(spec: RunSpec) -> str:
+    return f"{spec.precision} on {spec.threads}"

@@ -1,0 +1,185 @@
+"""Jobs on this machine: one process per worker, longest jobs first, nothing shared but pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ATTEMPTS = 2
+"""How often a job is given to a worker before its death is taken for the job's fault."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the launched function."""
+
+    name: str
+    argument: dict[str, Any]
+    """Plain values: they travel as JSON."""
+    seconds: float
+    """Estimate; longer jobs start first."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: with a result, with an error's text, or stopped (both None)."""
+
+    name: str
+    result: Any = None
+    error: str | None = None
+
+
+class _Worker:
+    """A process and the job that it has."""
+
+    def __init__(self, function: str, threads: int, log: Path, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "foretoken.launchers.worker", function],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,
+            )
+        self.job: Job | None = None
+        threading.Thread(target=self._read, args=(inbox,), daemon=True).start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one line to the worker; a dead worker is noticed by its reader."""
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def _read(self, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            inbox.put((self, json.loads(line)))
+        inbox.put((self, {"kind": "dead", "code": self.process.wait()}))
+
+
+def launch(
+    function: str,
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    threads: int,
+    log: Path,
+    on_event: Callable[[str, dict[str, Any]], None] = lambda job, event: None,
+) -> list[Outcome]:
+    """Call `function` ("package.module:name", taking argument, report, stop) for each job; see `Outcome`.
+
+    `on_event(job, event)` is called in this thread with what the jobs report, and with `{"started": True}` first.
+    A worker that dies gets its job tried once more. On KeyboardInterrupt the jobs are asked to stop and save, and the
+    interrupt is raised again when they have.
+    """
+    return _Launch(function, jobs, workers, threads, log, on_event).run()
+
+
+class _Launch:
+    def __init__(
+        self,
+        function: str,
+        jobs: Sequence[Job],
+        workers: int,
+        threads: int,
+        log: Path,
+        on_event: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self.function, self.threads, self.log, self.on_event = function, threads, log, on_event
+        self.waiting = sorted(jobs, key=lambda job: job.seconds)
+        self.count = min(workers, len(jobs))
+        self.attempts: dict[str, int] = {}
+        self.inbox: SimpleQueue[tuple[_Worker, Any]] = SimpleQueue()
+        self.workers: list[_Worker] = []
+        self.outcomes: list[Outcome] = []
+
+    def run(self) -> list[Outcome]:
+        for _ in range(self.count):
+            self._start_worker()
+        try:
+            self._serve()
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+        finally:
+            self._end()
+        return self.outcomes
+
+    def _serve(self) -> None:
+        while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
+            worker, message = self.inbox.get()
+            getattr(self, f"_on_{message['kind']}")(worker, message)
+
+    def _start_worker(self) -> None:
+        self.workers.append(_Worker(self.function, self.threads, self.log, self.inbox))
+
+    def _give(self, worker: _Worker) -> None:
+        if self.waiting:
+            worker.job = self.waiting.pop()
+            self.on_event(worker.job.name, {"started": True})
+            worker.send({"name": worker.job.name, "argument": worker.job.argument})
+
+    def _on_ready(self, worker: _Worker, message: dict[str, Any]) -> None:
+        self._give(worker)
+
+    def _on_event(self, worker: _Worker, message: dict[str, Any]) -> None:
+        self.on_event(message["job"], message["event"])
+
+    def _on_done(self, worker: _Worker, message: dict[str, Any]) -> None:
+        self._finish(worker, Outcome(message["job"], result=message["result"]))
+
+    def _on_error(self, worker: _Worker, message: dict[str, Any]) -> None:
+        self._finish(worker, Outcome(message["job"], error=message["error"]))
+
+    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        worker.job = None
+        self._give(worker)
+
+    def _on_dead(self, worker: _Worker, message: dict[str, Any]) -> None:
+        self.workers.remove(worker)
+        job = worker.job
+        if job is not None:
+            self.attempts[job.name] = self.attempts.get(job.name, 0) + 1
+            if self.attempts[job.name] < ATTEMPTS:
+                self.waiting.append(job)
+            else:
+                text = f"the worker died twice (exit code {message['code']}); its output is in {self.log}"
+                self.outcomes.append(Outcome(job.name, error=text))
+        elif message["code"]:
+            text = f"a worker could not start (exit code {message['code']}); its output is in {self.log}"
+            self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
+            self.waiting.clear()
+        if self.waiting:
+            self._start_worker()
+
+    def _stop(self) -> None:
+        busy = [worker for worker in self.workers if worker.job]
+        for worker in busy:
+            worker.send({"stop": True})
+        while any(worker.job for worker in busy):
+            worker, message = self.inbox.get()
+            if message["kind"] in ("done", "error", "dead"):
+                worker.job = None
+
+    def _end(self) -> None:
+        for worker in self.workers:
+            assert worker.process.stdin
+            worker.process.stdin.close()
+        for worker in self.workers:
+            worker.process.wait()

@@ -1,0 +1,126 @@
+"""L(N, D) = E + A / N^alpha + B / D^beta: the form of Hoffmann et al. 2022."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from foretoken.laws.law import Array, Law
+
+EXPONENTS = np.exp(np.linspace(np.log(0.06), np.log(1.6), 28))
+"""Grid of alpha and of beta on which a fit is begun."""
+STARTS = 24
+
+
+def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
+    """For theta [b, 5] = logs of (E, A, B, alpha, beta), x [r, 2] = (ln N, ln D) -> ln L [b, r], gradient [b, r, 5]."""
+    e, a, b, ln_alpha, ln_beta = (theta[:, k, None] for k in range(5))
+    alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
+    terms = np.stack([e + np.zeros_like(alpha_n), a - alpha_n, b - beta_d], axis=-1)
+    top = terms.max(axis=-1, keepdims=True)
+    shares = np.exp(terms - top)
+    total = shares.sum(axis=-1, keepdims=True)
+    shares /= total
+    exponents = np.stack([-shares[..., 1] * alpha_n, -shares[..., 2] * beta_d], axis=-1)
+    return (top + np.log(total))[..., 0], np.concatenate([shares, exponents], axis=-1)
+
+
+def starts(x: Array, y: Array) -> Array:
+    """Variable projection: for each (alpha, beta) of a grid the best E, A, B >= 0 in closed form.
+
+    Least squares of relative errors; the best of the grid first, then others spread over it. Returns theta [starts, 5].
+    """
+    alpha, beta = (grid.ravel() for grid in np.meshgrid(EXPONENTS, EXPONENTS, indexing="ij"))
+    columns = (
+        np.stack(
+            [
+                np.ones((alpha.size, len(y))),
+                np.exp(-alpha[:, None] * x[:, 0]),
+                np.exp(-beta[:, None] * x[:, 1]),
+            ],
+            axis=-1,
+        )
+        * np.exp(-y)[:, None]
+    )
+    scales, squares = _non_negative(columns)
+    theta = np.log(np.concatenate([np.maximum(scales, 1e-3 * np.exp(y.min())), alpha[:, None], beta[:, None]], axis=1))
+    order = np.argsort(squares, kind="stable")
+    spread = order[:: max(1, len(order) // (2 * STARTS))][:STARTS]
+    return np.asarray(theta[np.concatenate([order[: STARTS // 4], spread[STARTS // 4 :]])])
+
+
+def _non_negative(columns: Array) -> tuple[Array, Array]:
+    """Least squares of 1 on columns [g, r, 3] with coefficients >= 0, by trying every active set: [g, 3], [g]."""
+    gram = np.einsum("grk,grl->gkl", columns, columns)
+    moment = columns.sum(axis=1)
+    best = np.zeros_like(moment)
+    squares = np.full(len(columns), np.inf)
+    for size in (1, 2, 3):
+        for active in combinations(range(3), size):
+            pick = list(active)
+            part = gram[:, pick][:, :, pick] + 1e-12 * np.eye(size)
+            solution = np.linalg.solve(part, moment[:, pick, None])[..., 0]
+            full = np.zeros_like(moment)
+            full[:, pick] = solution
+            error = columns.shape[1] - 2 * (full * moment).sum(1) + np.einsum("gk,gkl,gl->g", full, gram, full)
+            better = (solution >= 0).all(axis=1) & (error < squares)
+            best[better], squares[better] = full[better], error[better]
+    return best, squares
+
+
+def shift(theta: Array, origin: Array) -> Array:
+    """A and B of a fit to x - origin, for x itself."""
+    moved = theta.copy()
+    moved[..., 1] += np.exp(theta[..., 3]) * origin[0]
+    moved[..., 2] += np.exp(theta[..., 4]) * origin[1]
+    return moved
+
+
+def bounds(y: Array) -> tuple[Array, Array]:
+    """E from a thousandth of the smallest loss to that loss; each term at most 100 times it; exponents 0.05 to 3."""
+    low, high = float(y.min()), float(y.max())
+    return (
+        np.array([low + np.log(1e-3), low + np.log(1e-4), low + np.log(1e-4), np.log(0.05), np.log(0.05)]),
+        np.array([low, high + np.log(100), high + np.log(100), np.log(3.0), np.log(3.0)]),
+    )
+
+
+def prior(y: Array) -> tuple[Array, Array]:
+    """Weak log-normal assumptions of a forecast."""
+    mean = np.array([float(y.min()) + np.log(0.5), 0.0, 0.0, np.log(0.33), np.log(0.33)])
+    return mean, np.array([0.4, np.inf, np.inf, 0.3, 0.3])
+
+
+def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+    """N* and D* of least loss with flops_per_param_token x N x D = C (Hoffmann et al. 2022, equation 4).
+
+    >>> from foretoken.laws.published import PUBLISHED
+    >>> n, d = optimum(PUBLISHED["besiroglu_2024"].parameters, 5.76e23)
+    >>> f"{n:.3g} {d:.3g} {d / n:.1f}"
+    '7.22e+10 1.33e+12 18.4'
+    """
+    A, B, alpha, beta = (parameters[name] for name in ("A", "B", "alpha", "beta"))
+    product = np.asarray(C, dtype=np.float64) / flops_per_param_token
+    G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
+    N = G * product ** (beta / (alpha + beta))
+    return N, product / N
+
+
+CHINCHILLA = Law(
+    name="chinchilla",
+    formula="L = E + A / N^alpha + B / D^beta",
+    parameters=("E", "A", "B", "alpha", "beta"),
+    features=("params", "tokens"),
+    log_loss=log_loss,
+    starts=starts,
+    shift=shift,
+    bounds=bounds,
+    prior=prior,
+    prior_text="alpha and beta near 0.33 (log-normal, factor 1.35), E near half the smallest loss (factor 1.5)",
+    optimum=optimum,
+    citation="Hoffmann et al. 2022, Training Compute-Optimal Large Language Models, arXiv 2203.15556",
+    domain="one pass over the data, N and D varied independently; fitted by its authors for 70M to 16B parameters",
+)

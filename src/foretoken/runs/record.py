@@ -1,0 +1,102 @@
+"""RunRecord: what one training run gave. Immutable; one JSON file each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from foretoken.runs.spec import RunSpec
+
+STATUSES = ("finished", "diverged", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """The result of a run: its spec, its loss, and what it took."""
+
+    spec: RunSpec
+    status: str
+    """`finished`, `diverged` (loss not finite or blown up) or `failed` (an exception)."""
+    loss: float | None = None
+    """Nats per token on the spec's eval_set, at the end of the run."""
+    loss_se: float | None = None
+    """Standard error of `loss` over the validation sequences."""
+    bits_per_byte: float | None = None
+    curve: list[list[float]] = field(default_factory=list)
+    """Training loss along the run: [tokens seen, mean loss since the point before]."""
+    parent: str | None = None
+    """Trunk that this run branched off; runs with one parent share a trajectory."""
+    tokens_trained: int = 0
+    """Tokens that had to be trained for this run beyond what its trunk had already seen."""
+    seconds: float = 0.0
+    """Time of those tokens and of the final evaluation."""
+    tokens_per_second: float | None = None
+    mfu: float | None = None
+    """Model FLOPs utilisation: exact FLOPs per second over the measured matmul peak."""
+    kwh: float | None = None
+    kwh_source: str | None = None
+    """`measured` (RAPL) or `estimate`."""
+    device: str = ""
+    finished_at: str = ""
+    """UTC, ISO 8601."""
+    version: str = ""
+    """Version of foretoken."""
+    events: list[str] = field(default_factory=list)
+    """What happened on the way: resumed, diverged at a step, ..."""
+    error: str | None = None
+    """Traceback of a failed run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "spec": self.spec.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunRecord:
+        """The inverse of `to_json`."""
+        return cls(**{**values, "spec": RunSpec.from_json(values["spec"])})
+
+    def to_row(self) -> dict[str, Any]:
+        """One row of the run table, in its canonical columns (see runs/table.py)."""
+        spec, count = self.spec, self.spec.parameters
+        return {
+            "run": spec.key,
+            "group": spec.group,
+            "family": spec.shape.family,
+            "objective": spec.objective,
+            "corpus": spec.corpus,
+            "tokenizer": spec.tokenizer,
+            "eval_set": spec.eval_set,
+            "params_total": float(count.total),
+            "params_embedding": float(count.embedding + count.position),
+            "params_head": float(count.head),
+            "params_non_embedding": float(count.non_embedding),
+            "params_active": float(count.total),
+            "tokens": float(spec.tokens),
+            "unique_tokens": float(spec.tokens) if not spec.repeat else None,
+            "flops": spec.flops,
+            "flops_6nd": 6.0 * count.total * spec.tokens,
+            "loss": self.loss,
+            "loss_se": self.loss_se,
+            "bits_per_byte": self.bits_per_byte,
+            "layers": float(spec.shape.layers),
+            "width": float(spec.shape.width),
+            "heads": float(spec.shape.heads),
+            "context": float(spec.shape.context),
+            "steps": float(spec.steps),
+            "learning_rate": spec.learning_rate,
+            "batch_tokens": float(spec.batch_tokens),
+            "warmup_tokens": float(spec.warmup_tokens),
+            "schedule": spec.schedule,
+            "annealed": True,
+            "parent": self.parent,
+            "seed": float(spec.seed),
+            "threads": float(spec.threads),
+            "version": self.version,
+            "finished_at": self.finished_at,
+            "status": self.status,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens_per_second,
+            "mfu": self.mfu,
+            "kwh": self.kwh,
+            "device": self.device,
+        }

@@ -1,0 +1,125 @@
+"""RunSpec: everything that determines the result of one training run, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from foretoken.compute.flops import training_flops
+from foretoken.compute.parameters import ParameterCount, count_parameters
+from foretoken.compute.shape import ModelShape
+
+LABELS = ("group",)
+"""Fields that name a run for people and do not change its result, so they are left out of its key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One planned training run. Two specs with equal keys give the same result, bit for bit, on one machine."""
+
+    shape: ModelShape
+    tokens: int
+    """Training tokens: a whole number of batches."""
+    batch_tokens: int
+    learning_rate: float
+    """Peak learning rate."""
+    warmup_tokens: int
+    schedule: str
+    """`wsd` (warm-up, stable, decay) or `cosine`."""
+    cooldown: float
+    """Share of the run over which a wsd schedule decays."""
+    final_learning_rate: float
+    """Learning rate at the end, as a share of the peak."""
+    weight_decay: float
+    beta1: float
+    beta2: float
+    clip: float
+    """Largest norm of the gradient; longer ones are scaled down."""
+    precision: str
+    """`float32` or `bfloat16` (autocast)."""
+    threads: int
+    """Threads of the process; part of the key, because sums depend on it in the last bit."""
+    seed: int
+    objective: str
+    corpus: str
+    """Content address of the tokenised corpus."""
+    tokenizer: str
+    eval_set: str
+    """Name and content address of the validation tokens."""
+    eval_tokens: int
+    """Validation tokens per evaluation."""
+    software: str
+    """Version of the training recipe and of torch."""
+    repeat: bool = False
+    """Whether training may see tokens more than once."""
+    group: str = ""
+    """The budget or grid line that asked for this run, or `target`."""
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the result: the name of the run's folder."""
+        return _hash({k: v for k, v in asdict(self).items() if k not in LABELS})
+
+    @property
+    def trunk(self) -> str | None:
+        """Hash that is shared by wsd runs which differ in their length only; None with a cosine schedule.
+
+        Such runs are one trajectory up to their cooldowns, so they are trained as branches of one trunk.
+        """
+        if self.schedule != "wsd":
+            return None
+        return _hash({k: v for k, v in asdict(self).items() if k not in (*LABELS, "tokens")})
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps."""
+        return self.tokens // self.batch_tokens
+
+    @property
+    def cooldown_steps(self) -> int:
+        """Steps of the final decay; 0 with a cosine schedule."""
+        return max(1, round(self.cooldown * self.steps)) if self.schedule == "wsd" else 0
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of the linear warm-up, at least 1."""
+        return max(1, round(self.warmup_tokens / self.batch_tokens))
+
+    @property
+    def parameters(self) -> ParameterCount:
+        """Exact parameter counts by group."""
+        return count_parameters(self.shape)
+
+    @property
+    def flops(self) -> float:
+        """Exact training FLOPs of this run, were it trained alone."""
+        return training_flops(self.shape, self.tokens)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunSpec:
+        """The inverse of `to_json`; unknown keys are an error of ours, so they raise TypeError."""
+        return cls(**{**values, "shape": ModelShape(**values["shape"])})
+
+    def with_tokens(self, tokens: int) -> RunSpec:
+        """The same run at another length: a branch of the same trunk."""
+        return replace(self, tokens=tokens)
+
+
+def changed_fields(old: RunSpec, new: RunSpec) -> list[str]:
+    """Names of the determining fields in which two specs differ.
+
+    Used to tell a user which edit made a run new.
+    """
+    names = [f.name for f in fields(RunSpec) if f.name not in LABELS]
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _hash(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

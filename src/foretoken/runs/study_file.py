@@ -1,0 +1,241 @@
+"""The study file: one TOML, checked whole, every mistake reported at once with its place.
+
+    name = "quickstart"            the folder's name
+    [corpus]                       what is read, and how it becomes tokens
+    [model]                        the choices shared by all sizes
+    [training]                     the recipe, with its rules for learning rate, batch and warm-up
+    [design]                       the small runs
+    [target]                       the big run
+    [launch], [forecast]           processes; the level of the interval
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from foretoken.compute.shape import PRESETS
+from foretoken.errors import ForetokenError, StudyFileError
+from foretoken.laws.published import PUBLISHED
+from foretoken.units import parse_count, parse_flops
+
+
+def _quantity(parse: Any) -> Any:
+    def read(value: Any) -> float:
+        try:
+            return float(parse(value))
+        except ForetokenError as error:
+            raise ValueError(f"{error.message}, got {error.got}") from error
+
+    return BeforeValidator(read)
+
+
+def _known(names: Any, what: str) -> Any:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value not in names:
+            raise ValueError(f"unknown {what} {value!r}; known: {', '.join(sorted(names))}")
+        return value
+
+    return AfterValidator(check)
+
+
+Count = Annotated[float, _quantity(parse_count)]
+Flops = Annotated[float, _quantity(parse_flops)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Section(BaseModel):
+    """One table of the study file: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LanguageSection(Section):
+    """A synthetic language (source `zipf_markov`)."""
+
+    symbols: int = Field(default=64, ge=2, le=4096)
+    order: int = Field(default=1, ge=1, le=4)
+    """Symbols of the past that the next one depends on."""
+    exponent: Positive = 1.0
+    """Zipf exponent of the next symbol's distribution."""
+    tokens: Count = 20e6
+    """Length of the text."""
+
+
+class CorpusSection(Section):
+    """What is read, and how it becomes tokens."""
+
+    source: Literal["python-stdlib", "text", "zipf_markov"] = "python-stdlib"
+    path: str | None = None
+    """File or folder, for source `text`: plain text, .jsonl, .jsonl.gz, .jsonl.zst, .parquet."""
+    column: str = "text"
+    """Column or key that holds the text in .jsonl and .parquet."""
+    tokenizer: Literal["byte", "bpe"] = "byte"
+    vocabulary: int = Field(default=512, ge=257, le=1_000_000)
+    """Tokens of a bpe tokenizer."""
+    validation_share: float = Field(default=0.05, gt=0.0, lt=0.5)
+    """Share of documents that is held out, chosen by their hash."""
+    repeat: bool = False
+    """Whether runs may see tokens more than once."""
+    language: LanguageSection = LanguageSection()
+
+    @model_validator(mode="after")
+    def _text_has_a_path(self) -> CorpusSection:
+        if (self.source == "text") != (self.path is not None):
+            raise ValueError("`path` is needed by source 'text', and by no other source")
+        return self
+
+
+class ModelSection(Section):
+    """Choices shared by all sizes of the ladder and the target."""
+
+    preset: Annotated[str, _known(PRESETS, "preset")] = "llama"
+    context: int = Field(default=128, ge=8, le=1_000_000)
+    width_per_layer: Positive = 16.0
+    """Width over depth; fixes the shape that a number of parameters gets."""
+    norm: Literal["layer", "rms"] | None = None
+    positions: Literal["learned", "rotary"] | None = None
+    activation: Literal["gelu", "swiglu"] | None = None
+    tied: bool | None = None
+    bias: bool | None = None
+
+
+class RuleSection(Section):
+    """A power law in the parameters: value x (params / at_params) ^ exponent."""
+
+    value: Count
+    at_params: Count = 1e5
+    exponent: float = 0.0
+
+    def at(self, params: float) -> float:
+        """The rule's value for a model of this many parameters."""
+        return self.value * (params / self.at_params) ** self.exponent
+
+
+class TrainingSection(Section):
+    """The recipe; its rules must have been tuned at two sizes at least."""
+
+    learning_rate: RuleSection = RuleSection(value=6e-3, exponent=-0.25)
+    batch_tokens: RuleSection = RuleSection(value=2048)
+    warmup_share: Share = 0.05
+    """Warm-up as a share of the shortest run of a trunk."""
+    schedule: Literal["wsd", "cosine"] = "wsd"
+    cooldown: float = Field(default=0.2, gt=0.0, le=1.0)
+    final_learning_rate: Share = 0.0
+    weight_decay: float = Field(default=0.1, ge=0.0)
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
+    clip: Positive = 1.0
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    objective: Literal["causal"] = "causal"
+    eval_tokens: Count = 131_072
+
+
+class DesignSection(Section):
+    """The small runs."""
+
+    kind: Literal["isoflop", "ladder"] = "isoflop"
+    budgets: list[Flops] = Field(default=[], min_length=0)
+    """isoflop: FLOPs of each curve."""
+    sizes_per_budget: int = Field(default=5, ge=3)
+    size_ratio: float = Field(default=1.5, gt=1.0)
+    """isoflop: step between neighbouring sizes."""
+    center: Annotated[str | float, _known(PUBLISHED, "law")] = 80.0
+    """isoflop: tokens per parameter at the middle of each curve, or the published law that gives it."""
+    recenter_rounds: int = Field(default=1, ge=0, le=4)
+    """How often sizes may be added on the side where a curve has its minimum at the edge."""
+    params: list[Count] = []
+    """ladder: sizes."""
+    tokens_per_param: list[Positive] = []
+    """ladder: tokens per parameter of each run."""
+
+    @model_validator(mode="after")
+    def _kind_has_its_grid(self) -> DesignSection:
+        if self.kind == "isoflop" and not self.budgets:
+            raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
+        if self.kind == "ladder" and not (self.params and self.tokens_per_param):
+            raise ValueError("kind 'ladder' needs `params` and `tokens_per_param`")
+        return self
+
+
+class TargetSection(Section):
+    """The big run whose loss is forecast."""
+
+    compute_factor: Positive = 8.0
+    """FLOPs of the target over those of the largest small run."""
+    tokens_per_param: Positive | None = None
+    """Shape of the target; by default the design's centre."""
+    train: bool = True
+    """Whether the target is trained (and the forecast scored)."""
+
+
+class LaunchSection(Section):
+    """Processes on this machine."""
+
+    workers: int = Field(default=0, ge=0)
+    """Processes with one thread each; 0 means one per core."""
+    target_threads: int = Field(default=0, ge=0)
+    """Threads of a run that has nothing beside it; 0 means all cores."""
+
+
+class ForecastSection(Section):
+    """How the forecast is stated."""
+
+    law: Literal["chinchilla"] = "chinchilla"
+    level: float = Field(default=0.9, gt=0.0, lt=1.0)
+
+
+class Study(Section):
+    """A whole study, as its file describes it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    corpus: CorpusSection = CorpusSection()
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+    design: DesignSection
+    target: TargetSection = TargetSection()
+    launch: LaunchSection = LaunchSection()
+    forecast: ForecastSection = ForecastSection()
+
+
+def load_study(path: str | Path, **changes: Any) -> Study:
+    """Read and check a study file; `changes` replace top-level keys (`seed=3`, `name="again"`).
+
+    Raises StudyFileError that lists every mistake with its place and the known names.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StudyFileError(f"no study file at {path}", expected="a TOML file", cure="see studies/quickstart.toml")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
+    try:
+        return Study.model_validate({**values, **changes})
+    except ValidationError as error:
+        mistakes = [_sentence(mistake) for mistake in error.errors()]
+        raise StudyFileError("\n".join([f"{path} has {len(mistakes)} mistake(s):", *mistakes])) from None
+
+
+def _sentence(mistake: Any) -> str:
+    place = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        known = _keys_at(mistake["loc"][:-1])
+        near = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"  {place}: unknown key{hint} known: {', '.join(known)}"
+    text = mistake["msg"].removeprefix("Value error, ")
+    return f"  {place or 'study'}: {text} (got {mistake['input']!r})" if place else f"  study: {text}"
+
+
+def _keys_at(place: tuple[Any, ...]) -> list[str]:
+    section: Any = Study
+    for part in place:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)

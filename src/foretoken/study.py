@@ -1,0 +1,423 @@
+"""The whole line, from one study file: design, train, fit, forecast, train the target, score, report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from foretoken import fits, forecasts, reports
+from foretoken._version import __version__
+from foretoken.compute.hardware import available_cores, has_bfloat16, processor_name
+from foretoken.data import TokenizedCorpus, check_tokens, prepare
+from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.forecasts import ledger
+from foretoken.launchers.calibration import Calibration
+from foretoken.launchers.local import Job, launch
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.store import Store, read_json, write_json
+from foretoken.runs.study_file import Study
+from foretoken.runs.table import RunTable, table_from_records
+
+CONVENTIONS = {
+    "N": "all trained parameters (params_total)",
+    "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
+    "loss": "nats per token on the validation set",
+}
+PROGRESS_SECONDS = 2.0
+
+
+class View:
+    """What a study tells while it runs. This one is silent; the command line has a live one."""
+
+    def phase(self, text: str) -> None:
+        """A new part of the line begins."""
+
+    def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
+        """These runs will be trained, with their estimated seconds by key."""
+
+    def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+        """A run is at this step, with this training loss."""
+
+    def ended(self, record: RunRecord) -> None:
+        """A run has a record now."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+def study_folder(study: Study, root: str | Path = "runs") -> Path:
+    """Where a study keeps everything: `runs/<name>`."""
+    return Path(root) / study.name
+
+
+def run(study: Study, folder: str | Path | None = None, view: View | None = None) -> dict[str, Any]:
+    """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
+
+    Raises StudyBusyError while another process runs it, CorpusError and DesignError before anything is trained.
+    """
+    line = Line(study, folder, view)
+    with line.store.lock():
+        try:
+            line.run()
+        finally:
+            line.view.close()
+    return status(line.folder)
+
+
+class Line:
+    """A study and its folder: each method is one stage, and finds again what was already done."""
+
+    def __init__(self, study: Study, folder: str | Path | None = None, view: View | None = None) -> None:
+        self.study, self.folder = study, Path(folder or study_folder(study))
+        self.store, self.view = Store(self.folder), view or View()
+        self.cores = available_cores()
+        self.workers = study.launch.workers or self.cores
+        self.target_threads = study.launch.target_threads or self.cores
+
+    def run(self) -> None:
+        """The line."""
+        design = self.design()
+        self.train(design.runs)
+        design = self.recenter(design)
+        try:
+            fit = self.fit(design)
+            entry = self.freeze(design, fit)
+        except RefusedError as refusal:
+            self.report(design, refusal)
+            raise
+        if self.study.target.train:
+            self.train([design.target])
+            self.score(design, entry)
+        self.report(design)
+
+    @cached_property
+    def corpus(self) -> TokenizedCorpus:
+        """The tokenised corpus, shared by the studies beside this one."""
+        self.view.phase("reading the corpus")
+        return prepare(self.study.corpus, self.folder.parent / "corpora", self.study.seed)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The study's rules, with what they need to know of corpus and machine."""
+        corpus = self.corpus
+        source = TokenSource(
+            address=corpus.address,
+            tokenizer=corpus.tokenizer,
+            eval_set=corpus.eval_set,
+            vocabulary=corpus.vocabulary,
+            train_tokens=corpus.train_tokens,
+        )
+        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The speed of this machine."""
+        return Calibration(self.store)
+
+    def design(self) -> Design:
+        """Plan the runs, check that the corpus is long enough, and keep the plan in design.json."""
+        design = make_design(self.recipe, self.target_threads)
+        longest = max(design.all_runs, key=lambda run: run.tokens)
+        check_tokens(self.corpus, longest.tokens, longest.shape.context, self.study.corpus.repeat)
+        return self._keep(design)
+
+    def estimate(self, design: Design) -> dict[str, float]:
+        """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
+        self.view.phase("measuring this machine")
+        self.calibration.measure(design.runs, self.workers)
+        self.calibration.measure([design.target], 1)
+        own = {run.key: steps for trunk in design.trunks for run, steps in own_steps(trunk)}
+        return {run.key: self.calibration.seconds(run, own.get(run.key)) for run in design.all_runs}
+
+    def train(self, runs: list[RunSpec]) -> None:
+        """Train the runs that have no record yet: one process per trunk, the longest first."""
+        waiting = [run for run in runs if (record := self.store.record(run.key)) is None or record.status == "failed"]
+        if not waiting:
+            return
+        trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
+        workers = min(self.workers, len(trunks)) if runs[0].threads == 1 else 1
+        self.calibration.measure(waiting, workers)
+        seconds = {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
+        self.view.phase("training" if runs[0].group != "target" else "training the target")
+        self.view.training(waiting, seconds)
+        jobs = [self._job(trunk, sum(seconds[run.key] for run in trunk), workers) for trunk in trunks]
+        progress = _Progress(self.store, self.view)
+        outcomes = launch(
+            "foretoken.training.jobs:train_job",
+            jobs,
+            workers=workers,
+            threads=runs[0].threads,
+            log=self.folder / "log" / "workers.txt",
+            on_event=progress.event,
+        )
+        progress.clear()
+        errors = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
+        for trunk in trunks:
+            if error := errors.get(_trunk_name(trunk)):
+                self._record_failure([run for run in trunk if run in waiting], error)
+
+    def recenter(self, design: Design) -> Design:
+        """Add sizes where a budget has its minimum at the edge, train them, and look again."""
+        if self.study.design.kind != "isoflop":
+            return design
+        for _ in range(self.study.design.recenter_rounds):
+            edges = {b.group: b.status for b in self.isoflop(design).budgets if b.status in ("edge_small", "edge_large")}
+            new = extend(self.recipe, design.runs, edges) if edges else []
+            if not new:
+                break
+            self.view.phase(f"re-centring {', '.join(edges)}")
+            design = self._keep(Design([*design.runs, *new], design.target))
+            self.train(design.runs)
+        return design
+
+    def table(self, design: Design) -> RunTable:
+        """The run table of the small runs."""
+        return table_from_records(self.records(design.runs), str(self.folder))
+
+    def records(self, runs: list[RunSpec]) -> list[RunRecord]:
+        """Records of these runs, under the labels that the design gives them now."""
+        found = [(run, self.store.record(run.key)) for run in runs]
+        return [replace(record, spec=run) for run, record in found if record is not None]
+
+    def fit(self, design: Design) -> fits.Fit:
+        """Fit the law to the small runs and keep it in fit.json. Raises RefusedError."""
+        self.view.phase("fitting")
+        section = self.study.forecast
+        fit = fits.fit(self.table(design), section.law, level=section.level, seed=self.study.seed)
+        fit.save(self.folder / "fit.json")
+        return fit
+
+    def isoflop(self, design: Design) -> fits.IsoflopFit:
+        """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
+        return fits.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
+
+    def freeze(self, design: Design, fit: fits.Fit) -> dict[str, Any]:
+        """Forecast the target and write the forecast down, once, before the target is trained."""
+        path = ledger_path(self.folder, design, fit.data_sha256)
+        if path.is_file():
+            entry: dict[str, Any] = read_json(path)
+            return entry
+        target = design.target
+        forecast = forecasts.predict(
+            fit,
+            params=float(target.parameters.total),
+            tokens=float(target.tokens),
+            flops=target.flops,
+            level=self.study.forecast.level,
+        )
+        rivals = forecasts.rival_forecasts(fit, flops=target.flops)
+        return ledger.freeze(
+            path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS
+        )
+
+    def score(self, design: Design, entry: dict[str, Any]) -> None:
+        """Hold the forecast against the trained target, once."""
+        path = ledger_path(self.folder, design, entry["data_sha256"])
+        record = self.store.record(design.target.key)
+        if record is not None and record.status == "finished" and not path.with_suffix(ledger.OUTCOME).exists():
+            ledger.keep_outcome(path, ledger.score(entry, record))
+
+    def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
+        """Write report/index.html."""
+        self.view.phase("writing the report")
+        return reports.write(gather(self.folder, refusal), self.folder)
+
+    def design_summary(self, design: Design) -> dict[str, Any]:
+        """The keys of `foretoken design --json`."""
+        seconds = self.estimate(design)
+
+        def row(run: RunSpec) -> dict[str, Any]:
+            count = run.parameters
+            return {
+                "id": run.key,
+                "group": run.group,
+                "params_total": count.total,
+                "params_non_embedding": count.non_embedding,
+                "tokens": run.tokens,
+                "flops": run.flops,
+                "seconds_estimated": seconds[run.key],
+            }
+
+        return {**_design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
+
+    def _keep(self, design: Design) -> Design:
+        plan = {"study": self.study.model_dump(), "corpus": self._corpus_summary(), **design.to_json()}
+        path = self.folder / "design.json"
+        if not path.is_file() or read_json(path) != plan:
+            write_json(path, plan)
+        return design
+
+    def _corpus_summary(self) -> dict[str, Any]:
+        corpus = self.corpus
+        return {
+            "source": self.study.corpus.source,
+            "address": corpus.address,
+            "tokenizer": corpus.tokenizer,
+            "vocabulary": corpus.vocabulary,
+            "tokens": corpus.train_tokens + corpus.validation_tokens,
+            "train_tokens": corpus.train_tokens,
+            "validation_tokens": corpus.validation_tokens,
+            "sha256": corpus.sources_sha256,
+            "entropy_rate": corpus.entropy_rate,
+        }
+
+    def _job(self, trunk: list[RunSpec], seconds: float, workers: int) -> Job:
+        workplace = {
+            "folder": str(self.folder),
+            "corpus": str(self.corpus.folder),
+            "peak_flops": self.calibration.peak(trunk[0]),
+            "busy_threads": workers * trunk[0].threads,
+        }
+        return Job(_trunk_name(trunk), {"specs": [run.to_json() for run in trunk], "workplace": workplace}, seconds)
+
+    def _record_failure(self, runs: list[RunSpec], error: str) -> None:
+        for run in runs:
+            record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
+            if self.store.record(run.key) is None:
+                self.store.put_record(record)
+                self.view.ended(record)
+
+
+class _Progress:
+    """Passes events of the workers on to the view, and to progress.json for `status`."""
+
+    def __init__(self, store: Store, view: View) -> None:
+        self.store, self.view = store, view
+        self.path = store.folder / "progress.json"
+        self.running: dict[str, dict[str, Any]] = {}
+        self.written = 0.0
+
+    def event(self, job: str, event: dict[str, Any]) -> None:
+        key = event.get("run")
+        if key is None:
+            return
+        if "ended" in event:
+            self.running.pop(key, None)
+            record = self.store.record(key)
+            if record is not None:
+                self.view.ended(record)
+        else:
+            self.running[key] = {"step": event["step"], "steps": event["steps"], "loss": event["loss"]}
+            self.view.progress(key, event["step"], event["steps"], event["loss"])
+        if time.monotonic() - self.written > PROGRESS_SECONDS:
+            write_json(self.path, self.running)
+            self.written = time.monotonic()
+
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def status(folder: str | Path) -> dict[str, Any]:
+    """How a study stands, from its files alone: the keys of `foretoken status --json`."""
+    folder = Path(folder)
+    store, design = Store(folder), read_design(folder)
+    runs = design.all_runs if design else []
+    statuses = [record.status for run in runs if (record := store.record(run.key))]
+    progress = folder / "progress.json"
+    running = len(read_json(progress)) if store.busy and progress.is_file() else 0
+    entry, outcome = current_forecast(folder, design)
+    told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
+    scored = ("loss", "error", "inside", "started_at", "finished_at")
+    return {
+        "study": folder.name,
+        "folder": str(folder),
+        "counts": {
+            "planned": len(runs),
+            "running": running,
+            **{name: statuses.count(name) for name in ("finished", "diverged", "failed")},
+        },
+        "forecast": {name: entry[name] for name in told} if entry else None,
+        "outcome": {name: outcome[name] for name in (*scored, "rivals")} if outcome else None,
+    }
+
+
+def read_design(folder: Path) -> Design | None:
+    """The design that a study's folder keeps."""
+    path = folder / "design.json"
+    return Design.from_json(read_json(path)) if path.is_file() else None
+
+
+def ledger_path(folder: Path, design: Design, data_sha256: str) -> Path:
+    """The ledger's entry for a target, forecast from these data: new data are a new entry, never an edited one."""
+    return folder / "ledger" / f"target-{design.target.key}-{data_sha256[:8]}.json"
+
+
+def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The newest forecast of the design's target, and its outcome."""
+    if design is None:
+        return None, None
+    entries = ledger.read(folder / "ledger")
+    mine = [e for name, e in entries.items() if name.startswith(f"target-{design.target.key}-")]
+    newest = max(mine, key=lambda e: e["forecast"]["frozen_at"], default=None)
+    return (newest["forecast"], newest["outcome"]) if newest else (None, None)
+
+
+def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
+    """All that the report of a study shows, read from its folder."""
+    store, plan = Store(folder), read_json(folder / "design.json")
+    study, design = Study.model_validate(plan["study"]), Design.from_json(plan)
+    records = [replace(record, spec=run) for run in design.all_runs if (record := store.record(run.key))]
+    table = table_from_records(records, str(folder))
+    small = table_from_records([record for record in records if record.spec.key != design.target.key], str(folder))
+    entry, outcome = current_forecast(folder, design)
+    fit = fits.Fit.load(folder / "fit.json") if (folder / "fit.json").is_file() else None
+    try:
+        isoflop = fits.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
+    except RefusedError:
+        isoflop = None
+    return reports.StudyResults(
+        name=study.name,
+        study=study.model_dump(),
+        table=table,
+        records=records,
+        fit=fit,
+        isoflop=isoflop,
+        forecast=entry,
+        outcome=outcome,
+        refusal=str(refusal) if refusal else None,
+        design=_design_summary(design),
+        corpus=plan.get("corpus", {}),
+        counts=status(folder)["counts"],
+        cost=_cost(records),
+        entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
+        version=__version__,
+    )
+
+
+def _design_summary(design: Design) -> dict[str, Any]:
+    target = design.target
+    return {
+        "runs": [run.key for run in design.runs],
+        "total_flops": design.total_flops,
+        "separate_flops": design.separate_flops,
+        "compute_factor": design.compute_factor,
+        "share_of_target": design.total_flops / target.flops,
+        "target": {"params_total": target.parameters.total, "tokens": target.tokens, "flops": target.flops},
+    }
+
+
+def _cost(records: list[RunRecord]) -> dict[str, Any]:
+    sources = {record.kwh_source for record in records if record.kwh_source}
+    return {
+        "seconds": sum(record.seconds for record in records),
+        "kwh": sum(record.kwh or 0.0 for record in records),
+        "kwh_source": ", ".join(sorted(sources)),
+        "machine": processor_name(),
+    }
+
+
+def _trunk_name(trunk: list[RunSpec]) -> str:
+    return trunk[0].trunk or trunk[0].key
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingExtraError("torch", "train", "training") from None

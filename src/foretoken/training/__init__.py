@@ -1,0 +1,1 @@
+"""RunSpec -> RunRecord. Needs torch (the `train` extra)."""

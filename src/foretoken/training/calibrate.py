@@ -1,0 +1,68 @@
+"""How fast this machine trains each shape: a few steps of each, and the matmul peak behind MFU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from foretoken.objectives import OBJECTIVES
+from foretoken.runs.spec import RunSpec
+from foretoken.training.optimizer import make_optimizer
+from foretoken.models import build
+
+TIMED_STEPS = 4
+PEAK_SIZE = 1024
+"""Side of the square matrices that the peak is measured with."""
+
+
+def calibrate(
+    specs: Sequence[RunSpec],
+    report: Callable[[dict[str, Any]], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Seconds per token of each spec's shape (fastest of a few steps' median), and the peak in FLOP/s.
+
+    All specs must have the same number of threads. Nothing is read from a corpus: tokens are random.
+    """
+    torch.set_num_threads(specs[0].threads)
+    speeds = {}
+    for spec in specs:
+        if stop():
+            break
+        speeds[spec.key] = seconds_per_token(spec)
+        report({"run": spec.key})
+    return {"seconds_per_token": speeds, "peak_flops": matmul_peak(specs[0].precision)}
+
+
+def seconds_per_token(spec: RunSpec) -> float:
+    """Median time of a training step over its tokens, after one step that warms up."""
+    network = build(spec.shape, spec.seed)
+    optimizer, objective = make_optimizer(network, spec), OBJECTIVES[spec.objective]
+    shape = (spec.batch_tokens // spec.shape.context, spec.shape.context)
+    tokens = torch.randint(spec.shape.vocabulary, shape, generator=torch.Generator().manual_seed(0))
+    times = []
+    for _ in range(1 + TIMED_STEPS):
+        began = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+            loss = objective(network, tokens, tokens).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.perf_counter() - began)
+    return sorted(times[1:])[TIMED_STEPS // 2] / spec.batch_tokens
+
+
+def matmul_peak(precision: str) -> float:
+    """Best rate of a square matrix product in this process, FLOP/s."""
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    left, right = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype), torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype)
+    best = float("inf")
+    for _ in range(8):
+        began = time.perf_counter()
+        torch.mm(left, right)
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * PEAK_SIZE**3 / best

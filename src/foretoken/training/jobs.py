@@ -1,0 +1,25 @@
+"""The functions that launchers call: plain values in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from foretoken.runs.spec import RunSpec
+from foretoken.training.calibrate import calibrate
+from foretoken.training.train import Report, Stopped, Workplace, train
+
+
+def train_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> dict[str, str]:
+    """Train `argument["specs"]` at `argument["workplace"]`; gives the status of each run by its key."""
+    specs = [RunSpec.from_json(values) for values in argument["specs"]]
+    try:
+        records = train(specs, Workplace(**argument["workplace"]), report, stop)
+    except Stopped:
+        return {}
+    return {record.spec.key: record.status for record in records}
+
+
+def calibrate_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> dict[str, Any]:
+    """Measure `argument["specs"]`."""
+    return calibrate([RunSpec.from_json(values) for values in argument["specs"]], report, stop)

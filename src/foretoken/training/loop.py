@@ -1,0 +1,82 @@
+"""The training loop, on one screen."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from foretoken.data import TokenizedCorpus, batch, validation_batches
+from foretoken.objectives import OBJECTIVES
+from foretoken.runs.spec import RunSpec
+from foretoken.training.schedule import learning_rate_share
+from foretoken.training.state import TrainState
+
+EVAL_SEQUENCES = 32
+
+OnStep = Callable[[TrainState], None]
+
+
+class Diverged(Exception):
+    """The loss left the numbers, or rose above that of a uniform guess."""
+
+
+def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: int, on_step: OnStep) -> None:
+    """Train `state` up to step `until`; `on_step` is called after each step and may raise to stop.
+
+    Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
+    """
+    network, optimizer, objective = state.network.train(), state.optimizer, OBJECTIVES[spec.objective]
+    sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
+    while state.step < until:
+        began = time.perf_counter()
+        inputs, targets = batch(corpus, seed=spec.seed, step=state.step, sequences=sequences, context=context)
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+            loss = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets)).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
+        for group in optimizer.param_groups:
+            group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
+        optimizer.step()
+        optimizer.zero_grad()
+        state.step += 1
+        note_loss(state, spec, loss.item())
+        state.seconds += time.perf_counter() - began
+        on_step(state)
+
+
+def note_loss(state: TrainState, spec: RunSpec, loss: float) -> None:
+    """Add a step's loss to the curve; raise Diverged when it is no longer a loss."""
+    if not math.isfinite(loss):
+        raise Diverged(f"loss {loss} at step {state.step}")
+    state.window.append(loss)
+    if len(state.window) >= curve_interval(spec):
+        mean = sum(state.window) / len(state.window)
+        state.curve.append([float(state.step * spec.batch_tokens), mean])
+        state.window.clear()
+        if len(state.curve) > 1 and mean > math.log(spec.shape.vocabulary) + 1.0:
+            raise Diverged(f"mean loss {mean:.2f} around step {state.step} is above that of a uniform guess")
+
+
+def curve_interval(spec: RunSpec) -> int:
+    """Steps per point of the curve: about one token per parameter, the same for all branches of a trunk."""
+    return max(1, spec.parameters.total // spec.batch_tokens)
+
+
+@torch.no_grad()
+def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> tuple[float, float]:
+    """Mean loss on the validation tokens, in nats per token, and its standard error over sequences."""
+    network, objective = state.network.eval(), OBJECTIVES[spec.objective]
+    means = []
+    for inputs, targets in validation_batches(
+        corpus, context=spec.shape.context, eval_tokens=spec.eval_tokens, sequences=EVAL_SEQUENCES
+    ):
+        losses_BT = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets))
+        means.append(losses_BT.double().mean(dim=1))
+    mean = torch.cat(means)
+    loss = mean.mean().item()
+    if not math.isfinite(loss) or loss > math.log(spec.shape.vocabulary) + 1.0:
+        raise Diverged(f"validation loss {loss} at the end")
+    return loss, mean.std().item() / math.sqrt(len(mean))

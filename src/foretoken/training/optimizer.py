@@ -1,0 +1,34 @@
+"""AdamW with weight decay on matrices alone, and its state as named tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from foretoken.runs.spec import RunSpec
+
+
+def make_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.AdamW:
+    """Decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101); biases and norms do not decay."""
+    matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
+    vectors = [weight for weight in network.parameters() if weight.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
+
+
+def optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+    """The optimizer's state by parameter name; empty before the first step."""
+    return {
+        f"optimizer.{slot}.{name}": value
+        for name, weight in network.named_parameters()
+        for slot, value in optimizer.state.get(weight, {}).items()
+    }
+
+
+def load_optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    for name, weight in network.named_parameters():
+        slots = ("step", "exp_avg", "exp_avg_sq")
+        state = {slot: tensors[f"optimizer.{slot}.{name}"] for slot in slots if f"optimizer.{slot}.{name}" in tensors}
+        if state:
+            optimizer.state[weight] = state

@@ -1,0 +1,198 @@
+"""RunSpecs -> RunRecords: the runs of one trunk, or one run alone, from wherever an earlier process left off."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foretoken._version import __version__
+from foretoken.compute.energy import EnergyMeter
+from foretoken.compute.hardware import processor_name
+from foretoken.data import TokenizedCorpus, open_corpus
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.store import Store
+from foretoken.training.loop import Diverged, advance, evaluate
+from foretoken.training.state import TrainState, delete_checkpoints, latest_checkpoint
+
+Report = Callable[[dict[str, Any]], None]
+TELL_SECONDS = 0.5
+"""Time between two reports of progress."""
+
+
+class Stopped(Exception):
+    """The user asked to stop; the state is saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where and beside what a run is trained; nothing here changes its result."""
+
+    folder: str
+    """The study's folder."""
+    corpus: str
+    """The tokenised corpus."""
+    peak_flops: float | None
+    """Measured matmul peak of the run's threads, FLOP/s."""
+    busy_threads: int
+    """Threads that train on this machine at the same time, this run's included."""
+    checkpoint_seconds: float = 20.0
+
+
+def train(
+    specs: Sequence[RunSpec],
+    workplace: Workplace,
+    report: Report = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[RunRecord]:
+    """Train runs that share a trunk (or one run), shortest first, and write a record of each to the store.
+
+    A run that has a finished or diverged record is not trained again. Raises Stopped after saving the state when
+    `stop()` turns true. An exception inside a run is recorded as `failed`, with its traceback.
+    """
+    store = Store(workplace.folder)
+    torch.set_num_threads(specs[0].threads)
+    corpus = open_corpus(Path(workplace.corpus))
+    specs = sorted(specs, key=lambda spec: spec.tokens)
+    trunk = _Trunk(specs, store, corpus, workplace, report, stop)
+    for spec in specs:
+        record = store.record(spec.key)
+        if record is None or record.status == "failed":
+            record = trunk.branch(spec)
+            store.put_record(record)
+            report({"run": spec.key, "ended": record.status})
+        trunk.last_fork = spec.steps - spec.cooldown_steps
+    delete_checkpoints(trunk.folder)
+    return [record for spec in specs if (record := store.record(spec.key))]
+
+
+class _Trunk:
+    """The common part of several runs, and the branches that leave it."""
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        store: Store,
+        corpus: TokenizedCorpus,
+        workplace: Workplace,
+        report: Report,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.first, self.store, self.corpus, self.workplace = specs[0], store, corpus, workplace
+        self.report, self.stop = report, stop
+        self.key = self.first.trunk or self.first.key
+        self.folder = store.trunk_folder(self.key)
+        self.state = TrainState.start(self.first)
+        self.last_fork = 0
+        self.diverged: str | None = None
+        self.events: list[str] = []
+
+    def branch(self, spec: RunSpec) -> RunRecord:
+        """Follow the trunk to where this run's cooldown begins, then finish the run on a copy."""
+        meter = EnergyMeter(spec.threads, self.workplace.busy_threads)
+        try:
+            results = self._train(spec)
+        except Diverged as error:
+            results = {"status": "diverged", "events": [*self.events, str(error)], "curve": self.state.curve}
+        except (Stopped, KeyboardInterrupt):
+            raise
+        except Exception:
+            results = {"status": "failed", "error": traceback.format_exc()}
+            self.state = TrainState.start(self.first)
+        kwh, source = meter.read(results.get("seconds", 0.0))
+        return RunRecord(
+            spec=spec,
+            parent=spec.trunk,
+            kwh=kwh,
+            kwh_source=source,
+            device=processor_name(),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=__version__,
+            **results,
+        )
+
+    def _train(self, spec: RunSpec) -> dict[str, Any]:
+        if self.diverged:
+            raise Diverged(self.diverged)
+        try:
+            self._to_fork(spec)
+        except Diverged as error:
+            self.diverged = str(error)
+            raise
+        fork = self.state.snapshot()
+        try:
+            return self._finish(spec)
+        finally:
+            self.state.restore(fork)
+            self.state.seconds = 0.0
+
+    def _to_fork(self, spec: RunSpec) -> None:
+        fork = spec.steps - spec.cooldown_steps
+        saved = latest_checkpoint(self.folder, at_most=fork)
+        if saved is not None and saved.step > self.state.step:
+            self.state.restore(saved)
+            self.events.append(f"resumed at step {saved.step}")
+            if saved.step <= self.last_fork:
+                self.state.seconds = 0.0
+        self._advance(spec, fork, self.folder)
+
+    def _finish(self, spec: RunSpec) -> dict[str, Any]:
+        branch_folder = self.store.branch_folder(spec.key)
+        saved = latest_checkpoint(branch_folder)
+        if saved is not None:
+            self.state.restore(saved)
+        elif spec.cooldown_steps:
+            self.state.snapshot().write(self.folder)
+        self._advance(spec, spec.steps, branch_folder)
+        began = time.perf_counter()
+        loss, loss_se = evaluate(self.state, spec, self.corpus)
+        tokens = (spec.steps - self.last_fork) * spec.batch_tokens
+        speed = tokens / self.state.seconds
+        delete_checkpoints(branch_folder)
+        return {
+            "status": "finished",
+            "loss": loss,
+            "loss_se": loss_se,
+            "bits_per_byte": loss / math.log(2) / per_token if (per_token := self.corpus.bytes_per_token) else None,
+            "curve": list(self.state.curve),
+            "tokens_trained": tokens,
+            "seconds": self.state.seconds + time.perf_counter() - began,
+            "tokens_per_second": speed,
+            "mfu": self._mfu(spec, speed),
+            "events": list(self.events),
+        }
+
+    def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
+        last_saved = last_told = time.monotonic()
+
+        def on_step(state: TrainState) -> None:
+            nonlocal last_saved, last_told
+            now = time.monotonic()
+            if self.stop():
+                state.snapshot().write(folder)
+                raise Stopped
+            if now - last_saved >= self.workplace.checkpoint_seconds:
+                state.snapshot().write(folder)
+                last_saved = now
+            if now - last_told >= TELL_SECONDS:
+                self._tell(spec)
+                last_told = now
+
+        self._tell(spec)
+        advance(self.state, spec, self.corpus, until, on_step)
+
+    def _tell(self, spec: RunSpec) -> None:
+        loss = self.state.curve[-1][1] if self.state.curve else None
+        self.report({"run": spec.key, "step": self.state.step, "steps": spec.steps, "loss": loss})
+
+    def _mfu(self, spec: RunSpec, tokens_per_second: float) -> float | None:
+        peak = self.workplace.peak_flops
+        return spec.flops / spec.tokens * tokens_per_second / peak if peak else None

@@ -1,0 +1,104 @@
+"""Reading and writing quantities the way people do: "7B" tokens, "1e12 FLOP", "4 min 10 s"."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from foretoken.errors import ForetokenError
+
+COUNT_SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+FLOP_UNITS = {
+    "": 1.0,
+    "flop": 1.0,
+    "flops": 1.0,
+    "pflop": 1e15,
+    "pf-day": 8.64e19,
+    "pf-days": 8.64e19,
+}
+_QUANTITY = re.compile(r"^\s*([-+]?[\d_]*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z-]*)\s*$")
+
+
+def _parse(text: str | float | int, units: dict[str, float], what: str, fold_case: bool) -> float:
+    if isinstance(text, bool):
+        raise ForetokenError(f"{what} must be a number", got=repr(text))
+    if isinstance(text, int | float):
+        value = float(text)
+    else:
+        match = _QUANTITY.match(text)
+        unit = match.group(2) if match else ""
+        key = unit.lower() if fold_case else unit
+        if match is None or key not in units:
+            known = ", ".join(sorted(unit for unit in units if unit))
+            raise ForetokenError(
+                f"{what} is not a quantity",
+                expected=f"a number with one of these units: {known}",
+                got=repr(text),
+                cure="write for example 2.5M or 1e12 FLOP",
+            )
+        value = float(match.group(1).replace("_", "")) * units[key]
+    if not math.isfinite(value) or value <= 0:
+        raise ForetokenError(f"{what} must be a finite number above 0", got=repr(text))
+    return value
+
+
+def parse_count(text: str | float | int, what: str = "count") -> float:
+    """Read a count of parameters or tokens: `parse_count("7B") == 7e9`.
+
+    Raises ForetokenError when the text is no positive finite quantity.
+
+    >>> parse_count("2.5M"), parse_count(300)
+    (2500000.0, 300.0)
+    """
+    return _parse(text, COUNT_SUFFIXES, what, fold_case=False)
+
+
+def parse_flops(text: str | float | int, what: str = "compute") -> float:
+    """Read an amount of compute, in FLOP (a bare number is FLOP; a PF-day is 8.64e19 FLOP).
+
+    >>> parse_flops("1e21 FLOP"), parse_flops("2 PF-days")
+    (1e+21, 1.728e+20)
+    """
+    return _parse(text, FLOP_UNITS, what, fold_case=True)
+
+
+def format_count(value: float) -> str:
+    """Write a count with three digits and a suffix.
+
+    >>> format_count(1_234_567), format_count(950), format_count(7e9)
+    ('1.23M', '950', '7.00B')
+    """
+    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= unit * 0.9995:
+            scaled = value / unit
+            digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
+            return f"{scaled:.{digits}f}{suffix}"
+    return f"{value:.0f}"
+
+
+def format_flops(value: float) -> str:
+    """Write compute with three digits: `format_flops(1.5e12) == '1.50e+12 FLOP'`, the exponent bare.
+
+    >>> format_flops(1.5e12)
+    '1.50e12 FLOP'
+    """
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)} FLOP"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration in the two largest units that matter.
+
+    >>> format_duration(4.21), format_duration(250), format_duration(90_000)
+    ('4.2 s', '4 min 10 s', '1 d 1 h')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

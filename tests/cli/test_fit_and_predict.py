@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from foretoken.cli import app
+from foretoken.errors import ForetokenError, RefusedError, TableError
+
+CONTRACT_FIT = {"law", "status", "parameters", "intervals", "forecast_parameters", "objective", "starts"}
+CONTRACT_FIT |= {"conditioning", "rows", "checks", "assumed", "seconds", "interval_seconds"}
+
+
+def runs() -> pd.DataFrame:
+    """24 runs of 4 budgets; the loss stays far above its irreducible part."""
+    budget, step = (part.ravel() for part in np.mgrid[:4, :6])
+    flops, N = 3e11 * 2.0**budget, 8e3 * 2 ** (0.5 * budget + 0.75 * step)
+    noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(24))
+    loss = (0.7 + 30 / N**0.4 + 200 / (flops / 6 / N) ** 0.38) * noise
+    return pd.DataFrame({"params_total": N, "tokens": flops / 6 / N, "flops": flops, "loss": loss})
+
+
+def invoke(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    runs().to_csv(tmp_path / "runs.csv")
+    return tmp_path / "runs.csv"
+
+
+def test_fit_prints_the_contract_and_a_reason_for_every_null(csv: Path) -> None:
+    printed = json.loads(invoke("fit", csv, "--json"))
+    assert set(printed) >= CONTRACT_FIT
+    assert set(printed["parameters"]) == set(printed["intervals"]) == {"E", "A", "B", "alpha", "beta"}
+    assert printed["parameters"]["E"] is None
+    assert "nats" in printed["E_reason"]
+
+
+def test_a_fit_is_written_and_predicted_from(csv: Path) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "-o", out)
+    told = json.loads(invoke("predict", out, "--params", "200k", "--tokens", "16M", "--json"))
+    assert set(told) >= {"loss", "low", "high", "level", "kind", "extrapolation", "checks"}
+    assert told["low"] < told["loss"] < told["high"]
+    assert told["tokens"] == 16e6
+    assert f"{told['loss']:.4f}" in invoke("predict", out, "--params", "200k", "--tokens", "16M")
+
+
+def test_foreign_columns_are_mapped(tmp_path: Path) -> None:
+    runs().rename(columns={"loss": "val_loss", "tokens": "D"}).to_csv(tmp_path / "runs.csv")
+    text = invoke("fit", tmp_path / "runs.csv", "--map", "loss=val_loss,tokens=D")
+    assert "24 runs" in text
+    assert "alpha" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda f: f.drop(columns="loss"), TableError),
+        (lambda f: f.assign(loss="high"), TableError),
+        (lambda f: f.assign(loss=-f["loss"]), TableError),
+        (lambda f: f.assign(loss=0.0), TableError),
+        (lambda f: f.assign(loss=float("nan")), RefusedError),
+        (lambda f: f.assign(params_total=1e5), RefusedError),
+        (lambda f: f.assign(tokens=20 * f["params_total"]), RefusedError),
+        (lambda f: f.head(5), RefusedError),
+        (lambda f: f.head(0), RefusedError),
+    ],
+)
+def test_bad_tables_are_clear_errors(
+    tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], error: type[ForetokenError]
+) -> None:
+    change(runs()).to_csv(tmp_path / "runs.csv")
+    with pytest.raises(error, match=r"cure|expected|got"):
+        invoke("fit", tmp_path / "runs.csv")
+
+
+@pytest.mark.parametrize("text", ["loss", "loss=", "=x", "loss:val"])
+def test_an_unreadable_map_is_an_error(csv: Path, text: str) -> None:
+    with pytest.raises(ForetokenError, match="loss=val_loss"):
+        invoke("fit", csv, "--map", text)
+
+
+def test_an_empty_folder_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(ForetokenError, match="no finished runs"):
+        invoke("fit", tmp_path)

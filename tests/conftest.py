@@ -1,0 +1,37 @@
+"""What several tests share: a study small enough to train in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MINI = """
+name = "mini"
+seed = 0
+[corpus]
+source = "zipf_markov"
+language = { symbols = 32, tokens = 400_000 }
+[model]
+context = 32
+tied = true
+[training]
+batch_tokens = { value = 512 }
+eval_tokens = 4096
+[design]
+budgets = [2e8, 4e8, 8e8]
+sizes_per_budget = 4
+size_ratio = 1.6
+center = 20
+recenter_rounds = 1
+[target]
+compute_factor = 3
+"""
+
+
+@pytest.fixture
+def mini_file(tmp_path: Path) -> Path:
+    """A study file in an empty folder."""
+    path = tmp_path / "mini.toml"
+    path.write_text(MINI)
+    return path

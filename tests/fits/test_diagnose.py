@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from foretoken.fits import fit
+from foretoken.fits.diagnose import identify
+from foretoken.laws import CHINCHILLA, POWER
+from foretoken.runs.table import RunTable
+
+Ladder = Callable[..., RunTable]
+
+
+def codes(table: RunTable) -> set[str]:
+    return {check.code for check in fit(table, draws=50).checks}
+
+
+def test_a_clean_table_has_no_doubt(ladder: Ladder) -> None:
+    assert codes(ladder(noise=0.003)) <= {"irreducible_loss_not_identified", "starts_disagree"}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda f: f.head(9), "few_runs"),
+        (lambda f: f.rename(columns={"params_total": "params"}), "params_undeclared"),
+        (lambda f: f.assign(parent=f["group"]), "shared_trajectories"),
+        (lambda f: f.assign(unique_tokens=f["tokens"] / 2), "repeated_tokens"),
+        (lambda f: f.assign(status=["diverged"] + ["finished"] * (len(f) - 1)), "diverged_runs"),
+        (lambda f: f.assign(tokens=f["params_total"] ** 1.1 * (1 + 0.1 * (f.index % 2))), "nearly_collinear"),
+    ],
+)
+def test_each_doubt_is_named(ladder: Ladder, change: Callable[..., object], code: str) -> None:
+    table = ladder(noise=0.003)
+    frame = change(table.frame)
+    assert code in codes(replace(table, frame=frame))  # type: ignore[arg-type]
+    assert code not in codes(table)
+
+
+def test_residuals_that_follow_compute_are_a_doubt(ladder: Ladder) -> None:
+    table = ladder(noise=0.001)
+    compute = np.log(table.frame["flops"] / table.frame["flops"].min())
+    rising = table.frame["loss"] * np.exp(0.03 * compute**2)
+    assert "residual_trend" in codes(replace(table, frame=table.frame.assign(loss=rising)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "stuck", "least", "given"),
+    [
+        (0.98, 1.02, set(), 1.1, True),
+        (0.90, 1.04, set(), 1.1, False),
+        (0.98, 1.02, {"E"}, 1.1, False),
+        (0.98, 1.02, {"alpha"}, 1.1, False),
+        (0.98, 1.02, {"A"}, 1.1, True),
+        (0.98, 1.02, set(), 1.4, False),
+    ],
+)
+def test_the_rule_of_the_irreducible_loss(low: float, high: float, stuck: set[str], least: float, given: bool) -> None:
+    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": [low, high]}, stuck, least)
+    assert ("E" not in reasons) == given
+
+
+def test_a_law_without_an_irreducible_loss_is_not_asked_for_one() -> None:
+    assert identify(POWER, {"a": 1.0, "b": 0.1}, {}, set(), 1.0) == {}

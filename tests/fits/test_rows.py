@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretoken.errors import RefusedError, TableError
+from foretoken.fits.rows import clean_rows, refuse_unidentified
+from foretoken.laws import CHINCHILLA, POWER
+from foretoken.runs.table import RunTable
+
+
+def table(**columns: object) -> RunTable:
+    count = 8
+    default = {
+        "params_total": np.geomspace(1e4, 1e5, count),
+        "tokens": 1e6 * np.array([1, 3, 2, 5, 1, 4, 2, 6]),
+        "loss": np.linspace(2, 1.5, count),
+    }
+    return RunTable(pd.DataFrame({**default, **columns}), "a test")
+
+
+def test_each_dropped_row_is_counted_under_its_first_reason() -> None:
+    loss = np.linspace(2, 1.5, 8)
+    loss[0], loss[1] = np.nan, np.inf
+    rows = clean_rows(
+        table(
+            loss=loss,
+            tokens=[1e6, 1e6, 0, 1e6, 2e6, 3e6, 4e6, np.nan],
+            status=["finished"] * 3 + ["diverged"] + ["finished"] * 4,
+            annealed=[True, True, True, True, False, True, True, True],
+        )
+    )
+    assert {entry["reason"]: entry["count"] for entry in rows.dropped} == {
+        "loss is missing": 1,
+        "loss is infinite": 1,
+        "tokens is missing or not above 0": 2,
+        "status is diverged": 1,
+        "not annealed": 1,
+    }
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.2])
+def test_a_loss_that_cannot_be_is_an_error_with_its_row(bad: float) -> None:
+    loss = np.linspace(2, 1.5, 8)
+    loss[4] = bad
+    with pytest.raises(TableError, match="in row 5"):
+        clean_rows(table(loss=loss))
+
+
+def test_a_diverged_run_may_have_any_loss() -> None:
+    loss = np.linspace(2, 1.5, 8)
+    loss[4] = 0.0
+    assert len(clean_rows(table(loss=loss, status=["diverged" if i == 4 else "finished" for i in range(8)]))) == 7
+
+
+def test_two_validation_sets_are_refused() -> None:
+    with pytest.raises(RefusedError, match=r"mixed_eval_sets.*a, b"):
+        clean_rows(table(eval_set=["a"] * 4 + ["b"] * 4))
+
+
+def test_an_unknown_count_of_parameters_names_the_known_ones() -> None:
+    with pytest.raises(TableError, match="params_total"):
+        clean_rows(table(), "params_active")
+
+
+def test_flops_that_are_missing_are_6nd_and_said_so() -> None:
+    rows = clean_rows(table())
+    np.testing.assert_allclose(rows.flops, 6 * rows.params * rows.tokens)
+    assert "6 x params x tokens" in rows.assumed[0]
+
+
+def test_labels_are_text_or_none() -> None:
+    rows = clean_rows(table(group=[1.0, 1.0, None, 2.0, 2.0, 2.0, 2.0, 2.0]))
+    assert rows.group[:3] == ["1.0", "1.0", None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"params_total": [1e5] * 8}, "one_size"),
+        ({"tokens": [1e6] * 8}, "one_token_count"),
+        ({"tokens": 20 * np.geomspace(1e4, 1e5, 8)}, "collinear"),
+        ({"tokens": 3 * np.geomspace(1e4, 1e5, 8) ** 1.4}, "collinear"),
+        ({"loss": [2.0] * 8}, "equal_losses"),
+        ({"loss": [2.0, 1.9, 1.8, 1.7, 1.6] + [np.nan] * 3}, "too_few_runs"),
+    ],
+)
+def test_what_no_fit_can_mean_is_refused_by_name(columns: dict[str, object], code: str) -> None:
+    with pytest.raises(RefusedError) as error:
+        refuse_unidentified(clean_rows(table(**columns)), CHINCHILLA)
+    assert error.value.code == code
+
+
+def test_each_law_is_refused_by_its_own_needs(ladder: Callable[..., RunTable]) -> None:
+    proportional = clean_rows(table(tokens=20 * np.geomspace(1e4, 1e5, 8)))
+    refuse_unidentified(proportional, POWER)
+    with pytest.raises(RefusedError, match="one_compute"):
+        refuse_unidentified(clean_rows(ladder(budgets=1)), POWER)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from foretoken.errors import ForetokenError
+from foretoken.fits import Fit, fit
+from foretoken.forecasts import predict
+from foretoken.laws import CHINCHILLA
+from foretoken.runs.table import RunTable
+
+Ladder = Callable[..., RunTable]
+TRUTH = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
+TARGET = {"params": 2e5, "tokens": 1.6e7}
+
+
+@pytest.fixture
+def found(ladder: Ladder) -> Fit:
+    return fit(ladder(noise=0.003), draws=100)
+
+
+def test_a_forecast_is_the_law_at_its_parameters(found: Fit) -> None:
+    told = predict(found, params=2e5, tokens=1.6e7)
+    expected = CHINCHILLA.predict(found.forecast_parameters, 2e5, 1.6e7)
+    assert told.loss == pytest.approx(float(expected))
+    assert told.low < told.loss < told.high
+
+
+def test_flops_come_from_the_fits_own_runs(found: Fit) -> None:
+    assert predict(found, params=2e5, tokens=1.6e7).flops == pytest.approx(6 * 2e5 * 1.6e7)
+
+
+def test_extrapolation_is_a_factor_beyond_the_data_and_1_inside(found: Fit) -> None:
+    largest = found.ranges["tokens"][1]
+    told = predict(found, params=3e4, tokens=2 * largest)
+    assert told.extrapolation == pytest.approx({"params": 1.0, "tokens": 2.0, "flops": told.flops / 2.4e12})
+    assert predict(found, params=3e4, tokens=4e6).extrapolation == {"params": 1.0, "tokens": 1.0, "flops": 1.0}
+
+
+def test_a_far_target_is_marked(found: Fit) -> None:
+    codes = [check.code for check in predict(found, params=1e7, tokens=1e9).checks]
+    assert "far_extrapolation" in codes
+    assert "far_extrapolation" not in [check.code for check in predict(found, **TARGET).checks]
+
+
+def test_intervals_widen_with_level_distance_and_the_noise_of_a_run(found: Fit) -> None:
+    def width(**options: object) -> float:
+        return predict(found, **{**TARGET, **options}).half_width  # type: ignore[arg-type]
+
+    assert width(level=0.5) < width(level=0.9) < width(level=0.99)
+    assert width(kind="mean") < width(kind="new-run")
+    assert width() < width(params=2e6, tokens=1.6e8)
+
+
+def test_nine_of_ten_new_runs_fall_inside(ladder: Ladder) -> None:
+    inside = []
+    for seed in range(40):
+        told = predict(fit(ladder(noise=0.004, seed=seed), draws=60), **TARGET)
+        noise = np.random.default_rng(1000 + seed).standard_normal()
+        inside.append(told.low < float(CHINCHILLA.predict(TRUTH, 2e5, 1.6e7)) * np.exp(0.004 * noise) < told.high)
+        assert told.half_width < 0.04
+    assert sum(inside) >= 34
+
+
+def test_the_power_law_forecasts_from_flops_alone(ladder: Ladder) -> None:
+    found = fit(ladder(), "power", draws=50)
+    one, two = predict(found, params=1e5, tokens=2e7), predict(found, params=2e5, tokens=1e7)
+    assert one.loss == pytest.approx(two.loss)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"params": 0.0, "tokens": 1e6},
+        {"params": 1e5, "tokens": float("nan")},
+        {"params": 1e5, "tokens": 1e6, "level": 1.5},
+        {"params": 1e5, "tokens": 1e6, "kind": "guess"},
+        {"params": 1e5, "tokens": 1e6, "flops": -1.0},
+    ],
+)
+def test_what_makes_no_sense_is_refused(found: Fit, options: dict[str, object]) -> None:
+    with pytest.raises(ForetokenError, match="got"):
+        predict(found, **options)  # type: ignore[arg-type]

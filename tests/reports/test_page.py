@@ -1,0 +1,318 @@
+"""The page in every state of a study: whole, safe, self-contained, and true to its inputs."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import html
+import io
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from foretoken.forecasts.forecast import Forecast
+from foretoken.reports import render, write
+from foretoken.reports.page import _asset
+from foretoken.runs.table import RunTable, table_from_records
+
+LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "background", "cite"}
+VOID = {"meta", "link", "br", "path", "use", "circle"}
+
+
+class Reader(HTMLParser):
+    """Collects links, headings, ids and text, and checks that every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.headings: list[str] = []
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [str(value) for name, value in attrs if name in LINKS]
+        self.ids += [str(value) for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [str(value) for name, value in attrs if name in LINKS]
+        self.ids += [str(value) for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split()).replace("\u202f", " ")
+
+
+@pytest.fixture(scope="module")
+def states(material):
+    """Studies from nothing to scored, by name."""
+    empty = RunTable(pd.DataFrame(), "runs/quickstart")
+    half = material.ladder[:7]
+    bare = dict.fromkeys(("fit", "isoflop", "forecast", "outcome"))
+    return {
+        "nothing": material.study(
+            **bare, table=empty, records=[], design={}, corpus={}, counts={"planned": 24, "finished": 0}, cost={}
+        ),
+        "half": material.study(
+            **bare,
+            table=table_from_records(half, "x"),
+            records=half,
+            counts={"planned": 24, "running": 2, "finished": 17},
+        ),
+        "all_failed": material.study(
+            **bare,
+            table=table_from_records([failed(half[0])], "x"),
+            records=[failed(half[0])],
+            counts={"planned": 1, "finished": 0, "failed": 1},
+        ),
+        "refused": material.study(
+            **bare,
+            table=table_from_records(material.ladder, "x"),
+            records=material.ladder,
+            refusal="refused (one_size): every run has 20.1k parameters\n  cure: add sizes",
+        ),
+        "fitted": material.study(forecast=None, outcome=None),
+        "open": material.study(outcome=None, table=table_from_records(material.ladder, "x"), records=material.ladder),
+        "outside": material.study(outcome={**material.whole.outcome, "loss": 1.9, "inside": False, "error": -0.2}),
+        "inside": material.whole,
+        "no_records": material.study(records=[]),
+        "synthetic": material.study(entropy_rate=0.9012),
+    }
+
+
+def failed(record):
+    """The same run, ended by an exception."""
+    return dataclasses.replace(
+        record, status="failed", loss=None, curve=[], error="Traceback (most recent call last):\nValueError: no memory"
+    )
+
+
+@pytest.fixture(scope="module")
+def pages(states):
+    """The pages of all states; each was read by a parser and found well formed."""
+    return {name: Reader(render(study)) for name, study in states.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(material) -> str:
+    return render(material.whole)
+
+
+STATES = {
+    "nothing": "no forecast yet",
+    "half": "no forecast yet",
+    "all_failed": "no forecast yet",
+    "refused": "not to be trusted",
+    "fitted": "no forecast yet",
+    "open": "forecast open",
+    "outside": "outside",
+    "inside": "inside",
+    "no_records": "inside",
+    "synthetic": "inside",
+}
+
+
+@pytest.mark.parametrize(("name", "word"), STATES.items())
+def test_each_state_has_its_word_first(pages, name, word):
+    words = [word for word in pages[name].words if word.strip()]
+    assert words[words.index("quickstart") + 1] == word
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_nothing_is_loaded_from_outside(pages, name):
+    assert all(link.startswith(("#", "data:")) for link in pages[name].links)
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_ids_are_unique(pages, name):
+    assert len(pages[name].ids) == len(set(pages[name].ids))
+
+
+def test_no_address_at_all(whole):
+    assert "://" not in whole
+    assert "@import" not in whole
+    assert "url(" not in re.sub(r'clip-path="url\(#[a-z0-9]+\)"', "", whole)
+
+
+def test_policy_names_the_one_script(whole):
+    scripts = re.findall(r"<script>(.*?)</script>", whole, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert scripts == [_asset("page.js")]
+    assert "default-src &#x27;none&#x27;" in whole
+    assert f"script-src &#x27;sha256-{digest}&#x27;" in whole
+
+
+def test_sections_in_order(pages):
+    assert pages["inside"].headings == [
+        "The forecast",
+        "Does it beat plain guesses?",
+        "Which size is best at each budget?",
+        "Is the law right?",
+        "The runs",
+        "How it was made",
+    ]
+
+
+def test_verdict_says_the_inputs(pages, material):
+    told, outcome = material.whole.forecast, material.whole.outcome
+    sentence = (
+        f"is forecast to reach {told['loss']:.3f} nats per token (90 %: {told['low']:.3f} to {told['high']:.3f}); "
+        f"it reached {outcome['loss']:.3f}: inside."
+    )
+    assert sentence in pages["inside"].text
+    assert "2026-01-31 12:20 UTC" in pages["inside"].text
+    assert f"data {told['data_sha256'][:12]}" in pages["inside"].text
+
+
+def test_open_forecast_has_no_second_half(pages):
+    assert "it reached" not in pages["open"].text
+
+
+def test_a_negative_error_is_a_forecast_below(pages):
+    assert "forecast 20.00 % below" in pages["outside"].text
+
+
+def test_half_done_study_counts_its_runs(pages):
+    assert "17 of 24 runs are finished; no forecast has been frozen yet." in pages["half"].text
+    assert "2 running" in pages["half"].text
+
+
+def test_refusal_is_told_in_its_own_words(pages):
+    assert "refused (one_size): every run has 20.1k parameters cure: add sizes" in pages["refused"].text
+
+
+def test_doubts_about_the_forecast_stand_in_the_verdict(material):
+    doubt = {"code": "few_runs", "severity": "doubt", "evidence": "8 runs", "cure": "add runs"}
+    page = Reader(render(material.study(forecast={**material.whole.forecast, "checks": [doubt]})))
+    assert "Read with care: 8 runs." in page.text
+
+
+def test_a_refused_check_outweighs_the_outcome(material):
+    check = {"code": "x", "severity": "refused", "evidence": "sizes and tokens move together", "cure": "vary them"}
+    page = Reader(render(material.study(forecast={**material.whole.forecast, "checks": [check]})))
+    assert "not to be trusted" in page.words
+    assert "sizes and tokens move together" in page.words
+
+
+def test_a_nested_entry_reads_like_a_flat_one(material, whole):
+    inner = {field.name for field in dataclasses.fields(Forecast)}
+    flat = material.whole.forecast
+    nested = {key: value for key, value in flat.items() if key not in inner}
+    nested["forecast"] = {key: value for key, value in flat.items() if key in inner}
+    assert render(material.study(forecast=nested)) == whole
+
+
+def test_equal_studies_give_equal_bytes(material, whole):
+    assert render(material.whole) == whole
+
+
+def test_size(whole):
+    assert len(whole.encode()) < 400_000
+
+
+@pytest.mark.parametrize(
+    "hostile", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "$\\frac{$ & \"'"]
+)
+def test_hostile_names_stay_text(material, hostile):
+    """A name from a user may stand anywhere: title, group, settings, traceback, device."""
+    ladder = [
+        dataclasses.replace(
+            record,
+            spec=dataclasses.replace(record.spec, group=hostile, tokenizer=hostile),
+            error=hostile,
+            device=hostile,
+            events=[hostile],
+        )
+        for record in material.ladder[:3]
+    ]
+    study = material.study(
+        name=hostile,
+        study={"name": hostile, hostile: {hostile: hostile}},
+        table=table_from_records(ladder, hostile),
+        records=ladder,
+        refusal=hostile,
+        commands=[hostile],
+        corpus={"source": hostile, "sha256": hostile},
+        cost={"machine": hostile, "seconds": 1.0, "kwh_source": hostile, "kwh": 1.0},
+        fit=None,
+        isoflop=None,
+    )
+    text = render(study)
+    page = Reader(text)
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+    assert html.escape(hostile) in text
+
+
+def test_every_figure_has_title_caption_and_data(whole):
+    figures = re.findall(r"<figure .*?</figure>", whole, flags=re.DOTALL)
+    assert len(figures) == 5
+    for figure in figures:
+        assert re.search(r"<h3>[^<]+</h3>", figure)
+        assert re.search(r"<figcaption>[^<]{40,}</figcaption>", figure)
+        assert re.search(r"<details><summary>[^<]+</summary>.*<tbody><tr>", figure, flags=re.DOTALL)
+        assert len(re.findall(r'<svg [^>]*role="img"[^>]*aria-labelledby="([^"]+)"', figure)) == figure.count("<svg ")
+
+
+def test_every_svg_names_its_title(whole):
+    for label in re.findall(r'aria-labelledby="([^"]+)"', whole):
+        assert f'<title id="{label}">' in whole
+
+
+def test_no_placeholder_colour_is_left(whole):
+    drawn = "".join(re.findall(r"<svg .*?</svg>", whole, flags=re.DOTALL))
+    assert not re.search(r"#[0-9a-fA-F]{6}", drawn)
+    used = set(re.findall(r"var\((--[a-z0-9-]+)\)", whole))
+    assert used <= set(re.findall(r"(--[a-z0-9-]+):", whole))
+
+
+def test_numbers_in_figures_are_not_cut(whole, material):
+    assert f">forecast {material.whole.forecast['loss']:.3f}</text>" in whole
+
+
+def test_csv_link_gives_back_the_whole_table(whole, material):
+    packed = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', whole)
+    frame = pd.read_csv(io.BytesIO(base64.b64decode(packed.group(1))))
+    assert list(frame.columns) == list(material.whole.table.frame.columns)
+    assert frame["loss"].tolist() == pytest.approx(material.whole.table.frame["loss"].tolist(), nan_ok=True)
+
+
+def test_run_table_has_every_run(pages, whole, material):
+    body = re.search(r'<table class="sortable numbers">.*?<tbody>(.*?)</tbody>', whole, flags=re.DOTALL).group(1)
+    assert body.count("<tr") == len(material.whole.table)
+    assert "diverged: diverged at step 812: loss 9.0" in pages["inside"].text
+
+
+def test_failed_run_shows_its_cause_and_traceback(pages):
+    assert "failed: ValueError: no memory" in pages["all_failed"].text
+    assert "Traceback (most recent call last)" in pages["all_failed"].text
+
+
+def test_known_entropy_rate_is_beside_the_irreducible_loss(pages):
+    assert "0.9012 nats per token" in pages["synthetic"].text
+
+
+def test_write_puts_the_page_into_the_study(tmp_path, material, whole):
+    path = write(material.whole, tmp_path)
+    assert path == tmp_path / "report" / "index.html"
+    assert path.read_text(encoding="utf-8") == whole
