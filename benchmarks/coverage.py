@@ -3,8 +3,8 @@
 usage: python benchmarks/coverage.py [--tables 100] [--seed 0] [--data FOLDER]
 
 Simulated ladders look like a study's: 4 budgets a factor 2 apart, 5 or 6 sizes each, noise of 0.2 to 0.5 % per run,
-part of it shared by the runs of one size. The truths are the law that is fitted, and four that are not: a D-exponent that
-flattens, an N-D interaction, Kaplan's form, and a learning rate that is off at sizes away from the middle.
+part of it shared by the runs of one size. The truths are the law that is fitted, and four that are not: a D-exponent
+that flattens, an N-D interaction, Kaplan's form, and a learning rate that is off at sizes away from the middle.
 With --data, the tables of a folder are cut at quantiles of compute and the rest is forecast.
 """
 

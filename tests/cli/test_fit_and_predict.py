@@ -75,7 +75,7 @@ def test_foreign_columns_are_mapped(tmp_path: Path) -> None:
         (lambda f: f.assign(params_total=1e5), RefusedError),
         (lambda f: f.assign(tokens=20 * f["params_total"]), RefusedError),
         (lambda f: f.head(5), RefusedError),
-        (lambda f: f.head(0), RefusedError),
+        (lambda f: f.head(0), TableError),
     ],
 )
 def test_bad_tables_are_clear_errors(

@@ -54,6 +54,8 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
     Raises TableError for a loss <= 0 or an unknown column, RefusedError for several validation sets.
     """
     frame = table.frame
+    if not len(frame):
+        raise TableError(f"{table.source} holds no runs", expected="one row per run", got="an empty table")
     column = _params_column(frame, params)
     for name in ("tokens", "loss"):
         if name not in frame:

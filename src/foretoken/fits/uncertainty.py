@@ -25,6 +25,8 @@ GROWTH_WEIGHT = 6.0
 """How many held-out budgets that assumption weighs."""
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles of compute below which a held-out fit sees the runs."""
+SAME_BUDGET = 0.05
+"""Runs within 5 % of a cut's compute stay on its side, so that no budget is torn apart."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def misfit_growth(sample: Sample, rows: Rows, pooled: Array, sigma: float) -> tu
     own uncertainty explains is taken off; the rest, per ln of the distance, is averaged with a weak assumption.
     """
     compute = np.log(rows.flops)
-    cuts = np.unique(np.quantile(compute, CUTS, method="lower"))
-    train = compute[None] <= cuts[:, None] + 1e-9
+    cuts = np.quantile(compute, CUTS, method="lower")
+    train = np.unique(compute[None] <= cuts[:, None] + SAME_BUDGET, axis=0)
     train = train[(train.sum(axis=1) > len(pooled)) & (train.sum(axis=1) <= len(rows) - 2)]
     problem = sample.pooled_problem(sample.y[None], train.astype(np.float64), sigma)
     theta = solve(problem, np.repeat(pooled[None], len(train), axis=0), 1e-8)[0]

@@ -74,7 +74,7 @@ def score(entry: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
         "error": (entry["loss"] - record.loss) / record.loss,
         "inside": bool(entry["low"] <= record.loss <= entry["high"]),
         "rivals": {name: (loss - record.loss) / record.loss for name, loss in entry["rivals"].items()},
-        "started_at": started.isoformat(timespec="milliseconds"),
+        "started_at": record.started_at,
         "finished_at": record.finished_at,
     }
 

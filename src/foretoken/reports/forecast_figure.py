@@ -29,7 +29,7 @@ from foretoken.reports.wording import factor, number, percent, power
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABEL_PIXELS = 150
+LABEL_PIXELS = 165
 """Room at the right of the target for the names of what is drawn there."""
 RIVAL_MARKERS = {"largest_run": "s", "power_law": "D", "power_law_all_runs": "^"}
 
@@ -81,7 +81,7 @@ def _caption(study: StudyResults, path: Path | None) -> str:
         level = percent(path.outer[0].level, 0)
         words.append(
             f"Line: the law at the target's {path.tokens_per_param:.3g} tokens per parameter, dashed beyond the data; "
-            f"runs of other proportions lie above it. Bands: where a new run falls ({level}; darker: 50 %)."
+            f"runs of other proportions need not lie on it. Bands: where a new run falls ({level}; darker: 50 %)."
         )
     if study.predicted:
         words.append("Grey: compute beyond the largest small run. Bar with caps: the frozen forecast.")

@@ -102,15 +102,15 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: dict[str, Budget])
         known = budgets.get(budget.group)
         ends.append(_draw_curve(axes, budget, known.colour if known else INK))
     bottom, top = axes.get_ylim()
-    places = apart([loss for _, loss, _ in ends], (top - bottom) * 0.055)
-    for (size, _, flops), place in zip(ends, places, strict=True):
-        axes.annotate(power(flops), (size, place), (7, 0), textcoords="offset points", va="center", fontsize=11)
+    places = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
+    for (size, _, flops, shift), place in zip(ends, places, strict=True):
+        axes.annotate(power(flops), (size, place), (shift, 0), textcoords="offset points", va="center", fontsize=11)
     axes.set_xlabel("parameters N (all trained)")
     axes.set_ylabel("validation loss (nats per token)")
 
 
-def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, float, float]:
-    """Runs, parabola and minimum of one budget; returns where its label belongs."""
+def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, float, float, int]:
+    """Runs, parabola and minimum of one budget; returns where its label belongs, and how far to the right."""
     import numpy as np
 
     runs = sorted(budget.runs, key=lambda run: run.params)
@@ -126,7 +126,7 @@ def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, 
     elif budget.status.startswith("edge"):
         best = runs[0] if budget.status == "edge_small" else runs[-1]
         _edge_mark(axes, (best.params, best.loss), budget.status == "edge_large", colour)
-    return sizes[-1], losses[-1], budget.flops
+    return sizes[-1], losses[-1], budget.flops, 28 if budget.status == "edge_large" else 7
 
 
 def _edge_mark(axes: Axes, place: tuple[float, float], larger: bool, colour: str) -> None:

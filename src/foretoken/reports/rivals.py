@@ -30,7 +30,7 @@ def rivals_section(study: StudyResults) -> Html | None:
         if known is None and outcome.get("loss"):
             known = (loss - outcome["loss"]) / outcome["loss"]
         rows.append([RIVAL_NAMES.get(name, name), number(loss, 4), _error(known), RIVAL_RULES.get(name, "")])
-    headers = ["", "forecast (nats per token)", "error", "how"]
+    headers = ["", "forecast (nats)", "error", "how"]
     return section(
         "rivals",
         "Does it beat plain guesses?",

@@ -37,8 +37,9 @@ class RunRecord:
     kwh_source: str | None = None
     """`measured` (RAPL) or `estimate`."""
     device: str = ""
+    started_at: str = ""
+    """When the run (or its trunk) was begun: UTC, ISO 8601."""
     finished_at: str = ""
-    """UTC, ISO 8601."""
     version: str = ""
     """Version of foretoken."""
     events: list[str] = field(default_factory=list)

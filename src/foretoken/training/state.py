@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -25,9 +26,11 @@ class TrainState:
 
     network: Decoder
     optimizer: torch.optim.AdamW
+    started_at: str
+    """When the first step was begun: UTC, ISO 8601. Kept by checkpoints."""
     step: int = 0
     seconds: float = 0.0
-    """Training time up to this step, over all processes that worked on it."""
+    """Training time since the last fork of the trunk, over all processes that worked on it."""
     curve: list[list[float]] = field(default_factory=list)
     window: list[float] = field(default_factory=list)
     """Losses since the last point of the curve."""
@@ -36,7 +39,7 @@ class TrainState:
     def start(cls, spec: RunSpec) -> TrainState:
         """The state before the first step."""
         network = build(spec.shape, spec.seed)
-        return cls(network, make_optimizer(network, spec))
+        return cls(network, make_optimizer(network, spec), utc_now())
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimizer state by name."""
@@ -45,14 +48,14 @@ class TrainState:
     def snapshot(self) -> Checkpoint:
         """A copy that later steps do not touch."""
         tensors = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        return Checkpoint(tensors, self.step, self.seconds, list(self.curve), list(self.window))
+        return Checkpoint(tensors, self.started_at, self.step, self.seconds, list(self.curve), list(self.window))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to the step of a snapshot."""
         tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
         self.network.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("optimizer.")})
         load_optimizer_tensors(self.network, self.optimizer, tensors)
-        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        self.started_at, self.step, self.seconds = checkpoint.started_at, checkpoint.step, checkpoint.seconds
         self.curve, self.window = list(checkpoint.curve), list(checkpoint.window)
 
 
@@ -61,6 +64,7 @@ class Checkpoint:
     """A TrainState at rest."""
 
     tensors: dict[str, Tensor]
+    started_at: str
     step: int
     seconds: float
     curve: list[list[float]]
@@ -68,11 +72,16 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Commit to `folder/step-<n>`: safetensors and plain JSON, hashes last; older ones go after that."""
-        plain = {"step": self.step, "seconds": self.seconds, "curve": self.curve, "window": self.window}
+        plain = {name: getattr(self, name) for name in ("started_at", "step", "seconds", "curve", "window")}
         contents = {"tensors.safetensors": save(self.tensors), "state.json": json.dumps(plain).encode()}
         write_commit(folder / f"step-{self.step:09d}", contents)
         for old in checkpoint_folders(folder)[:-KEEP]:
             delete_commit(old)
+
+
+def utc_now() -> str:
+    """The time, as records give it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def checkpoint_folders(folder: Path) -> list[Path]:

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 from foretoken.training.loop import Diverged, advance, evaluate
-from foretoken.training.state import TrainState, delete_checkpoints, latest_checkpoint
+from foretoken.training.state import TrainState, delete_checkpoints, latest_checkpoint, utc_now
 
 Report = Callable[[dict[str, Any]], None]
 TELL_SECONDS = 0.5
@@ -114,7 +113,8 @@ class _Trunk:
             kwh=kwh,
             kwh_source=source,
             device=processor_name(),
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_at=self.state.started_at,
+            finished_at=utc_now(),
             version=__version__,
             **results,
         )

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from foretoken.cli import app
+from foretoken.cli.live import PlainView
+from foretoken.runs.record import RunRecord
+
+RUNNER = CliRunner()
+VERBS = ("run", "design", "status", "fit", "predict", "report")
+
+
+def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "foretoken", *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example_and_json(verb: str) -> None:
+    told = RUNNER.invoke(app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert f"foretoken {verb}" in told.split("Example:")[1]
+    assert "--json" in told
+
+
+def test_design_prints_the_plan_and_trains_nothing(mini_file: Path) -> None:
+    result = command("design", str(mini_file), "--json", cwd=mini_file.parent)
+    plan = json.loads(result.stdout)
+    assert {"runs", "total_flops", "target", "share_of_target"} <= set(plan)
+    keys = {"id", "group", "params_total", "params_non_embedding", "tokens", "flops", "seconds_estimated"}
+    assert all(keys <= set(row) and row["seconds_estimated"] > 0 for row in plan["runs"])
+    assert {"params_total", "tokens", "flops"} <= set(plan["target"])
+    assert not list(mini_file.parent.rglob("record.json"))
+    told = command("design", str(mini_file), cwd=mini_file.parent)
+    assert "times the FLOPs" in told.stdout
+
+
+def test_status_before_anything_was_done(mini_file: Path) -> None:
+    result = command("status", str(mini_file), "--json", cwd=mini_file.parent)
+    told = json.loads(result.stdout)
+    assert told["counts"] == {"planned": 0, "running": 0, "finished": 0, "diverged": 0, "failed": 0}
+    assert told["forecast"] is None and told["outcome"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("run", "absent.toml"), "no study file"),
+        (("status", "absent.toml"), "no study file"),
+        (("report", "mini.toml"), "no study has been started"),
+        (("fit", "absent.csv"), "no run table"),
+        (("fit", "mini.toml"), ""),
+        (("predict", "absent.json", "--params", "1e6", "--tokens", "1e8"), "absent.json"),
+    ],
+)
+def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], part: str, mini_file: Path) -> None:
+    result = command(*arguments, cwd=mini_file.parent)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert part in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_plain_lines_tell_what_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    from foretoken.compute.shape import ModelShape
+    from foretoken.runs.spec import RunSpec
+
+    spec = RunSpec(
+        shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32), tokens=10240, batch_tokens=256,
+        learning_rate=1e-2, warmup_tokens=1024, schedule="wsd", cooldown=0.2, final_learning_rate=0.0, weight_decay=0.1,
+        beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0, objective="causal", corpus="c",
+        tokenizer="t", eval_set="v", eval_tokens=1024, software="s", group="1e9 FLOP",
+    )  # fmt: skip
+    view = PlainView()
+    view.training([spec], {spec.key: 10.0})
+    view.progress(spec.key, 10, 40, 2.0)
+    assert view.board.share_done() == 0.25
+    view.ended(RunRecord(spec=spec, status="finished", loss=1.25, seconds=9.0))
+    assert view.board.share_done() == 1.0
+    assert "loss 1.2500" in capsys.readouterr().err

@@ -1,0 +1,39 @@
+"""Functions that the launcher's tests launch in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def square(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+    report({"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]})
+    print("a stray print must not break the protocol")
+    return argument["x"] ** 2
+
+
+def fail(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+    if argument["x"] == 1:
+        raise ValueError("one is not allowed")
+    return argument["x"]
+
+
+def die_once(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+    mark = Path(argument["mark"])
+    if argument["always"] or not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def wait_for_stop(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+    report({"waiting": True})
+    while not stop():
+        pass
+    Path(argument["mark"]).touch()
+    return None

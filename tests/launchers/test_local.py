@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foretoken.launchers.local import Job, launch
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+def jobs(*values: int, **more: Any) -> list[Job]:
+    return [Job(str(x), {"x": x, **more}, seconds=float(x)) for x in values]
+
+
+def test_results_events_threads_and_order(tmp_path: Path) -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+    outcomes = launch(
+        "jobs_for_tests:square", jobs(1, 2, 3, 4), workers=2, threads=3, log=tmp_path / "log",
+        on_event=lambda job, event: events.append((job, event)),
+    )  # fmt: skip
+    assert {o.name: o.result for o in outcomes} == {"1": 1, "2": 4, "3": 9, "4": 16}
+    assert {event["threads"] for _, event in events if "threads" in event} == {"3"}
+    assert len({event["pid"] for _, event in events if "pid" in event}) <= 2
+    assert [job for job, event in events if "started" in event] == ["4", "3", "2", "1"]
+    assert "stray print" in (tmp_path / "log").read_text()
+
+
+def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
+    outcomes = launch("jobs_for_tests:fail", jobs(0, 1, 2), workers=1, threads=1, log=tmp_path / "log")
+    assert {o.name: o.result for o in outcomes if not o.error} == {"0": 0, "2": 2}
+    (failed,) = [o for o in outcomes if o.error]
+    assert "one is not allowed" in (failed.error or "")
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_killed_worker_is_replaced_once(always: bool, tmp_path: Path) -> None:
+    work = [Job(str(n), {"mark": str(tmp_path / f"mark{n}"), "always": always and n == 0}, 1.0) for n in range(2)]
+    outcomes = {o.name: o for o in launch("jobs_for_tests:die_once", work, workers=1, threads=1, log=tmp_path / "log")}
+    assert outcomes["1"].result == "alive"
+    assert ("died twice" in (outcomes["0"].error or "")) == always
+
+
+def test_a_worker_that_cannot_start_is_told(tmp_path: Path) -> None:
+    outcomes = launch("no_such_module:f", jobs(1, 2), workers=2, threads=1, log=tmp_path / "log")
+    assert len(outcomes) == 2
+    assert all("could not start" in (o.error or "") for o in outcomes)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from foretoken.launchers.local import Job, launch
+folder = Path(sys.argv[1])
+jobs = [Job(str(n), {"mark": str(folder / f"saved{n}")}, 1.0) for n in range(2)]
+on_event = lambda job, event: print(event, flush=True)
+try:
+    launch("jobs_for_tests:wait_for_stop", jobs, workers=2, threads=1, log=folder / "log", on_event=on_event)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_its_driver(how: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C lets the jobs save and end; a killed driver's workers end at once."""
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout
+    waiting = 0
+    while waiting < 2:
+        waiting += "waiting" in driver.stdout.readline()
+    workers = [int(pid) for pid in subprocess.check_output(["ps", "--ppid", str(driver.pid), "-o", "pid="]).split()]
+    assert len(workers) == 2
+    driver.send_signal(how)
+    rest = driver.stdout.read()
+    driver.wait()
+    assert ("interrupted" in rest) == (how is signal.SIGINT)
+    assert len(list(tmp_path.glob("saved*"))) == (2 if how is signal.SIGINT else 0)
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)

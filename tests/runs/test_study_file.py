@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from foretoken.errors import StudyFileError
+from foretoken.runs.study_file import RuleSection, load_study
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_that_we_ship_is_valid(path: Path) -> None:
+    assert load_study(path).name
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        'name = "../up"\nsed = 1\n[corpus]\nsource = "web"\n[model]\npreset = "gpt5"\ncontexts = 3\n'
+        '[training]\ncooldown = 2.0\n[design]\nbudgets = ["1e9 FLOP", "lots"]\ncenter = "hofman"\n'
+    )
+    with pytest.raises(StudyFileError) as caught:
+        load_study(path)
+    told = str(caught.value)
+    for part in (
+        "name:", "sed: unknown key; did you mean 'seed'?", "corpus.source", "zipf_markov", "model.preset", "known: gpt2, llama",
+        "model.contexts: unknown key; did you mean 'context'?", "training.cooldown", "design.budgets.1", "'lots'",
+        "besiroglu_2024",
+    ):  # fmt: skip
+        assert part in told, part
+    assert "8 mistake(s)" in told or "9 mistake(s)" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("name = ", "not TOML"),
+        ('name = "a"', "design: Field required"),
+        ('name = "a"\n[design]\nkind = "isoflop"', "budgets"),
+        ('name = "a"\n[design]\nkind = "ladder"', "tokens_per_param"),
+        ('name = "a"\n[corpus]\nsource = "text"\n[design]\nbudgets = [1e9]', "`path` is needed"),
+        ('name = "a"\n[design]\nbudgets = [-1]', "above 0"),
+        ('name = "a"\nseed = -1\n[design]\nbudgets = [1e9]', "seed"),
+    ],
+)
+def test_single_mistakes(text: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(StudyFileError, match=part):
+        load_study(tmp_path / "study.toml")
+
+
+def test_quantities_and_changes(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text('name = "a"\n[training]\neval_tokens = "4k"\n[design]\nbudgets = ["1e9 FLOP", 2e9]')
+    study = load_study(path, seed=4)
+    assert (study.seed, study.training.eval_tokens, study.design.budgets) == (4, 4000.0, [1e9, 2e9])
+
+
+def test_a_rule_is_a_power_law() -> None:
+    rule = RuleSection(value=1e-3, at_params=1e5, exponent=-0.5)
+    assert rule.at(1e5) == pytest.approx(1e-3)
+    assert rule.at(4e5) == pytest.approx(5e-4)

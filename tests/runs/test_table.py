@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretoken.errors import TableError
+from foretoken.runs.record import RunRecord
+from foretoken.runs.table import COLUMNS, read_table, table_from_records
+
+from .test_spec import SPEC
+
+ROWS = pd.DataFrame({"params": [1e6, 2e6], "tokens": [1e8, 1e8], "loss": [3.0, 2.8]})
+
+
+def write(frame: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        path.write_text("\n".join(json.dumps(row) for row in frame.to_dict("records")))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_each_format_gives_the_same_table(suffix: str, tmp_path: Path) -> None:
+    table = read_table(write(ROWS, tmp_path / f"runs{suffix}"))
+    pd.testing.assert_frame_equal(table.frame[["params", "tokens", "loss"]], ROWS)
+    assert np.allclose(table.frame["flops"], 6 * ROWS["params"] * ROWS["tokens"])
+    assert any("6 x params x tokens" in text for text in table.assumed)
+    assert any("undeclared" in text for text in table.assumed)
+
+
+def test_columns_are_renamed(tmp_path: Path) -> None:
+    path = write(ROWS.rename(columns={"loss": "val", "tokens": "D"}).assign(loss=9.0), tmp_path / "runs.csv")
+    table = read_table(path, {"loss": "val", "tokens": "D"})
+    assert list(table.frame["loss"]) == [3.0, 2.8]
+
+
+@pytest.mark.parametrize(
+    ("frame", "rename", "message"),
+    [
+        (ROWS.drop(columns="tokens"), {}, "--map tokens="),
+        (ROWS.drop(columns="params"), {}, "--map params="),
+        (ROWS, {"loss": "val_loss"}, "no column 'val_loss'"),
+        (ROWS.assign(loss=["3.0", "three"]), {}, "'three' in row 2"),
+    ],
+)
+def test_what_is_missing_is_asked_for(
+    frame: pd.DataFrame, rename: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TableError, match=message):
+        read_table(write(frame, tmp_path / "runs.csv"), rename)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", b""), ("a.xlsx", b"x"), ("a.parquet", b"PAR?"), ("a.jsonl", b"{")])
+def test_files_that_are_no_tables(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError):
+        read_table(tmp_path / name)
+    with pytest.raises(TableError, match="no run table"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_a_record_fills_canonical_columns_only() -> None:
+    row = RunRecord(spec=SPEC, status="finished", loss=1.0).to_row()
+    assert set(row) <= set(COLUMNS)
+    table = table_from_records([RunRecord(spec=SPEC, status="finished", loss=1.0)], "here")
+    assert "mfu" not in table.frame
+    assert table.frame["flops"][0] == SPEC.flops

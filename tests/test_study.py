@@ -1,0 +1,152 @@
+"""The whole line on a study of seconds: run, stop, kill, resume, refuse, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foretoken.errors import CorpusError, RefusedError, StudyBusyError
+from foretoken.runs.record import RunRecord
+from foretoken.runs.store import Store
+from foretoken.runs.study_file import load_study
+from foretoken.study import View, gather, run, status
+
+FORETOKEN = [sys.executable, "-m", "foretoken"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a mini study that nothing disturbed."""
+    from .conftest import MINI
+
+    home = tmp_path_factory.mktemp("undisturbed")
+    (home / "mini.toml").write_text(MINI)
+    run(load_study(home / "mini.toml"), home / "runs" / "mini")
+    return home / "runs" / "mini"
+
+
+def test_the_line_ends_in_a_scored_forecast(undisturbed: Path) -> None:
+    result = status(undisturbed)
+    counts, forecast, outcome = result["counts"], result["forecast"], result["outcome"]
+    assert counts["planned"] == counts["finished"] == len(Store(undisturbed).records())
+    assert counts["running"] == 0
+    assert forecast["low"] < forecast["loss"] < forecast["high"]
+    assert 3 <= forecast["compute_factor"] < 3.2
+    assert forecast["frozen_at"] < outcome["started_at"] < outcome["finished_at"]
+    assert outcome["error"] == pytest.approx((forecast["loss"] - outcome["loss"]) / outcome["loss"])
+    assert outcome["inside"] == (forecast["low"] <= outcome["loss"] <= forecast["high"])
+    assert {"largest_run", "power_law"} <= set(outcome["rivals"])
+    page = (undisturbed / "report" / "index.html").read_text()
+    assert f"{forecast['loss']:.3f}" in page
+
+
+def test_a_second_run_does_nothing_and_gives_the_same(undisturbed: Path, mini_file: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.json")}
+    trained: list[RunRecord] = []
+
+    class Watch(View):
+        def ended(self, record: RunRecord) -> None:
+            trained.append(record)
+
+    assert run(load_study(mini_file), undisturbed, Watch()) == status(undisturbed)
+    assert not trained
+    after = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.json")}
+    assert {path for path in before if before[path] != after[path]} <= {undisturbed / "fit.json"}
+
+
+def test_another_seed_is_another_study(mini_file: Path, undisturbed: Path) -> None:
+    again = load_study(mini_file, seed=1)
+    other = run(again, mini_file.parent / "runs" / "other")
+    assert other["counts"]["finished"] == other["counts"]["planned"]
+    assert Store(mini_file.parent / "runs" / "other").table().digest != Store(undisturbed).table().digest
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_disturbed_study_gives_the_same_table(how: signal.Signals, mini_file: Path, undisturbed: Path) -> None:
+    """Stop the driver again and again, at each new sign of progress, then let it finish: bit for bit the same."""
+    folder, kills = mini_file.parent / "runs" / "mini", 0
+    while kills < 3:
+        process = subprocess.Popen(
+            [*FORETOKEN, "run", str(mini_file), "--folder", str(folder)], stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr
+        for line in process.stderr:
+            if "loss" in line:
+                process.send_signal(how)
+                kills += 1
+                break
+        process.stderr.read()
+        code = process.wait()
+        if code == 0:
+            break
+        assert code == (130 if how is signal.SIGINT else -signal.SIGKILL)
+    run(load_study(mini_file), folder)
+    assert kills
+    assert Store(folder).table().digest == Store(undisturbed).table().digest
+    assert not list(folder.rglob("step-*"))
+
+
+def test_a_killed_worker_is_made_good(mini_file: Path, undisturbed: Path) -> None:
+    folder = mini_file.parent / "runs" / "mini"
+
+    class Killer(View):
+        killed = False
+
+        def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+            if not self.killed:
+                workers = subprocess.check_output(["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], text=True)
+                lines = [line.split() for line in workers.splitlines() if "foretoken.launchers.worker" in line]
+                os.kill(int(lines[0][0]), signal.SIGKILL)
+                Killer.killed = True
+
+    run(load_study(mini_file), folder, Killer())
+    assert Killer.killed
+    assert Store(folder).table().digest == Store(undisturbed).table().digest
+
+
+def test_a_second_driver_is_refused(mini_file: Path) -> None:
+    folder = mini_file.parent / "runs" / "mini"
+    with Store(folder).lock(), pytest.raises(StudyBusyError, match=f"pid {os.getpid()}"):
+        run(load_study(mini_file), folder)
+
+
+def test_too_little_text_is_refused_with_the_epochs_it_would_take(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n\n".join(f"A short line of text, number {n}." for n in range(9000)))
+    path = tmp_path / "study.toml"
+    path.write_text(
+        f'name = "t"\n[corpus]\nsource = "text"\npath = "{tmp_path / "text.txt"}"\n[model]\ncontext = 32\n'
+        "[design]\nbudgets = [1e10, 4e10]"
+    )
+    with pytest.raises(CorpusError, match=r"epochs"):
+        run(load_study(path), tmp_path / "runs" / "t")
+    assert not list((tmp_path / "runs" / "t").rglob("record.json"))
+
+
+def test_no_usable_fit_is_a_report_with_its_reason(mini_file: Path) -> None:
+    text = mini_file.read_text().replace("budgets = [2e8, 4e8, 8e8]", 'kind = "ladder"\nparams = ["7k"]\ntokens_per_param = [2, 4, 6, 8, 10, 12, 14]')
+    mini_file.write_text("\n".join(line for line in text.split("\n") if not line.startswith(("sizes_per", "size_ratio"))))
+    folder = mini_file.parent / "runs" / "mini"
+    with pytest.raises(RefusedError, match="size"):
+        run(load_study(mini_file), folder)
+    assert "size" in (folder / "report" / "index.html").read_text()
+    result = subprocess.run([*FORETOKEN, "run", str(mini_file), "--folder", str(folder), "--json"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["forecast"] is None
+
+
+def test_half_a_study_has_a_report(undisturbed: Path, tmp_path: Path) -> None:
+    (tmp_path / "design.json").write_bytes((undisturbed / "design.json").read_bytes())
+    some = Store(undisturbed).records()[:3]
+    for record in some:
+        Store(tmp_path).put_record(record)
+    results = gather(tmp_path)
+    assert results.counts["finished"] == 3
+    assert results.forecast is None
+
+
