@@ -19,8 +19,8 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/launching.py
-	$(BIN)/python benchmarks/branching.py
+	$(BIN)/python benchmarks/ladder.py
+	$(BIN)/python benchmarks/coverage.py --tables 10
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """How often a forecast at 8 times the compute holds, and how wide it is, on simulated ladders and public tables.
 
-usage: python benchmarks/coverage.py [--tables 100] [--seed 0] [--data FOLDER]
+usage: python benchmarks/coverage.py [--law coupled] [--tables 100] [--seed 0] [--data FOLDER]
 
 Simulated ladders look like a study's: 4 budgets a factor 2 apart, 5 or 6 sizes each, noise of 0.2 to 0.5 % per run,
 part of it shared by the runs of one size. The truths are the law that is fitted, and four that are not: a D-exponent
@@ -22,7 +22,7 @@ import pandas as pd
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
-from foretoken.forecasts import predict, rival_forecasts
+from foretoken.forecasts import plain_loss, predict, rival_forecasts
 from foretoken.runs.table import RunTable
 
 FACTOR = 8.0
@@ -84,7 +84,7 @@ def ladder(truth: Truth, generator: np.random.Generator) -> tuple[RunTable, dict
     return RunTable(frame, "simulated"), {"params": n, "tokens": d, "flops": flops, "loss": loss}
 
 
-def simulated(tables: int, seed: int, level: float) -> None:
+def simulated(law: str, tables: int, seed: int, level: float) -> None:
     """Print coverage, half widths and errors for each truth."""
     found: dict[str, list[tuple[float, ...]]] = {}
     for number in range(tables):
@@ -92,10 +92,10 @@ def simulated(tables: int, seed: int, level: float) -> None:
             generator = np.random.default_rng([seed, number])
             truth = truths(generator)[name]
             table, target = ladder(truth, generator)
-            one = fit(table, draws=200)
+            one = fit(table, law, draws=200)
             to = {key: target[key] for key in ("params", "tokens", "flops")}
             told = predict(one, **to, level=level)
-            plain = predict_plain(one, target)
+            plain = plain_loss(one, target["params"], target["tokens"])
             rivals = rival_forecasts(one, flops=target["flops"])
             loss = target["loss"]
             found.setdefault(name, []).append(
@@ -118,12 +118,6 @@ def simulated(tables: int, seed: int, level: float) -> None:
             f" {100 * error.mean():+.2f} % {given.mean():.2f}",
             flush=True,
         )
-
-
-def predict_plain(one: Any, target: dict[str, float]) -> float:
-    """The plain Huber estimate's own forecast."""
-    p = one.estimates
-    return float(p["E"] + p["A"] / target["params"] ** p["alpha"] + p["B"] / target["tokens"] ** p["beta"])
 
 
 def public_tables(folder: Path) -> dict[str, pd.DataFrame]:
@@ -153,7 +147,7 @@ def public_tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {name: frame[columns].dropna().reset_index(drop=True) for name, frame in found.items()}
 
 
-def public(folder: Path, level: float) -> None:
+def public(law: str, folder: Path, level: float) -> None:
     """Fit below a quantile of compute, forecast the rest: error of the pooled and plain estimates, and coverage."""
     totals = []
     print(f"{'table':50s}  q   error: pooled  plain   bias  inside  half width")
@@ -161,14 +155,14 @@ def public(folder: Path, level: float) -> None:
         for share in (0.5, 0.7):
             low = frame.flops <= frame.flops.quantile(share) * (1 + 1e-9)
             try:
-                one = fit(RunTable(frame[low], name), draws=100)
+                one = fit(RunTable(frame[low], name), law, draws=100)
             except ForetokenError as error:
                 print(f"{name:50s} {share} {error.message[:60]}")
                 continue
             rows = []
             for run in frame[~low].itertuples():
                 told = predict(one, params=run.params, tokens=run.tokens, flops=run.flops, level=level)
-                plain = predict_plain(one, {"params": run.params, "tokens": run.tokens})
+                plain = plain_loss(one, run.params, run.tokens)
                 inside = told.low <= run.loss <= told.high
                 rows.append((told.loss / run.loss - 1, plain / run.loss - 1, inside, told.half_width))
             error, plain_error, inside, half = np.array(rows, dtype=float).T
@@ -187,6 +181,7 @@ def public(folder: Path, level: float) -> None:
 def main() -> None:
     """Read the options and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--law", default="coupled")
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--level", type=float, default=0.9)
@@ -194,9 +189,9 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
     if options.tables:
-        simulated(options.tables, options.seed, options.level)
+        simulated(options.law, options.tables, options.seed, options.level)
     if options.data:
-        public(options.data, options.level)
+        public(options.law, options.data, options.level)
 
 
 if __name__ == "__main__":

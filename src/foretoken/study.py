@@ -193,6 +193,12 @@ class Line:
         fit.save(self.folder / "fit.json")
         return fit
 
+    def approach3(self, design: Design) -> fits.Fit:
+        """Chinchilla's own form, beside the law that forecasts; kept in approach3.json."""
+        fit = fits.fit(self.table(design), "chinchilla", level=self.study.forecast.level, seed=self.study.seed)
+        fit.save(self.folder / "approach3.json")
+        return fit
+
     def isoflop(self, design: Design) -> fits.IsoflopFit:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
         return fits.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
@@ -212,6 +218,7 @@ class Line:
             level=self.study.forecast.level,
         )
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
+        rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), forecast.params, forecast.tokens)
         return ledger.freeze(
             path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS
         )
@@ -366,7 +373,9 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     table = table_from_records(records, str(folder))
     small = table_from_records([record for record in records if record.spec.key != design.target.key], str(folder))
     entry, outcome = current_forecast(folder, design)
-    fit = fits.Fit.load(folder / "fit.json") if (folder / "fit.json").is_file() else None
+    fit, approach3 = (
+        fits.Fit.load(folder / name) if (folder / name).is_file() else None for name in ("fit.json", "approach3.json")
+    )
     try:
         isoflop = fits.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
     except RefusedError:
@@ -377,6 +386,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         table=table,
         records=records,
         fit=fit,
+        approach3=approach3,
         isoflop=isoflop,
         forecast=entry,
         outcome=outcome,

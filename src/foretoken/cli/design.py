@@ -31,17 +31,16 @@ def _show(result: dict[str, Any], workers: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("group", "parameters", "non-embedding", "tokens", "tokens/param", "FLOP", "estimate", box=None)
+    table = Table("group", "parameters", "tokens", "tokens/param", "FLOP", "estimate", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in [*result["runs"], {**result["target"], "group": "target"}]:
         table.add_row(
             row["group"],
             format_count(row["params_total"]),
-            format_count(row["params_non_embedding"]),
             format_count(row["tokens"]),
             f"{row['tokens'] / row['params_total']:.0f}",
-            format_flops(row["flops"]),
+            format_flops(row["flops"]).removesuffix(" FLOP"),
             format_duration(row["seconds_estimated"]),
         )
     console = Console()

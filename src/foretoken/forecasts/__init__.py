@@ -3,6 +3,6 @@
 from foretoken.forecasts import ledger
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
-from foretoken.forecasts.rivals import rival_forecasts
+from foretoken.forecasts.rivals import plain_loss, rival_forecasts
 
-__all__ = ["Forecast", "ledger", "predict", "rival_forecasts"]
+__all__ = ["Forecast", "ledger", "plain_loss", "predict", "rival_forecasts"]

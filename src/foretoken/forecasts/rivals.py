@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.fits.result import Fit, Residual
+from foretoken.laws import find_law
 
 SAME_BUDGET = 1.02
 """Runs without a group are of one budget when their FLOPs are within 2 %."""
@@ -22,6 +23,11 @@ def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
         "power_law": _line(best, flops),
         "power_law_all_runs": _line(fit.residuals, flops),
     }
+
+
+def plain_loss(fit: Fit, params: float, tokens: float) -> float:
+    """What the plain Huber estimate of a fit gives for a run, without the forecast's assumptions."""
+    return float(find_law(fit.law).predict(fit.estimates, params, tokens))
 
 
 def _best_of_budgets(runs: list[Residual]) -> list[Residual]:

@@ -5,12 +5,14 @@ A new law is one file and one line in `LAWS`.
 
 from foretoken.errors import ForetokenError
 from foretoken.laws.chinchilla import CHINCHILLA
+from foretoken.laws.coupled import COUPLED
 from foretoken.laws.law import Law
 from foretoken.laws.power import POWER
 from foretoken.laws.published import PUBLISHED, Published
 
 LAWS: dict[str, Law] = {
     "chinchilla": CHINCHILLA,
+    "coupled": COUPLED,
     "power": POWER,
 }
 
@@ -22,4 +24,4 @@ def find_law(name: str) -> Law:
     return LAWS[name]
 
 
-__all__ = ["CHINCHILLA", "LAWS", "POWER", "PUBLISHED", "Law", "Published", "find_law"]
+__all__ = ["CHINCHILLA", "COUPLED", "LAWS", "POWER", "PUBLISHED", "Law", "Published", "find_law"]

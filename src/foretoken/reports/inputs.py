@@ -28,6 +28,8 @@ class StudyResults:
     """Rows of the ladder and of the target (its `group` is `target`)."""
     records: Sequence[RunRecord] = ()
     fit: Fit | None = None
+    approach3: Fit | None = None
+    """Chinchilla's own form, where the forecast is by another law."""
     isoflop: IsoflopFit | None = None
     forecast: Mapping[str, Any] | None = None
     """The ledger's frozen entry: forecast, frozen_at, data_sha256, compute_factor, rivals."""

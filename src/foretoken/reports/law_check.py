@@ -34,6 +34,7 @@ def law_section(study: StudyResults, budgets: dict[str, Budget]) -> Html:
         element("h3", "Parameters"),
         _parameters(fit, study),
         element("p", _correlations(fit)),
+        *_approach3(study),
         element("h3", "How it was fitted"),
         element("ul", *(element("li", line) for line in _procedure(fit))),
         _held_out(fit),
@@ -61,6 +62,18 @@ def _parameters(fit: Fit, study: StudyResults) -> Html:
     return table(["", "estimate", f"{percent(fit.level, 0)} interval", ""], rows, class_="numbers words-4")
 
 
+def _approach3(study: StudyResults) -> list[Html]:
+    """The parameters of Chinchilla's own form, where the forecast is by another law."""
+    other = study.approach3
+    if other is None or study.fit is None or other.law == study.fit.law:
+        return []
+    words = (
+        f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
+        f"{significant(other.objective['huber_sum'])} against {significant(study.fit.objective['huber_sum'])}."
+    )
+    return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, study)]
+
+
 def _meaning(name: str, study: StudyResults) -> str:
     known = study.entropy_rate
     meanings = {
@@ -68,6 +81,7 @@ def _meaning(name: str, study: StudyResults) -> str:
         + (f"; the source's entropy rate is {number(known, 4)}" if known else ""),
         "alpha": "how fast the loss falls with parameters",
         "beta": "how fast the loss falls with tokens",
+        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's plain sum",
     }
     return meanings.get(name, "")
 

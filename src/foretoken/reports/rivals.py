@@ -10,11 +10,13 @@ RIVAL_NAMES = {
     "largest_run": "largest small run",
     "power_law": "power law in compute",
     "power_law_all_runs": "power law, all runs",
+    "chinchilla": "approach 3, plain",
 }
 RIVAL_RULES = {
     "largest_run": "the loss of the ladder's largest run",
     "power_law": "a straight line in log loss over log compute through the best run of each budget",
     "power_law_all_runs": "the same through all runs",
+    "chinchilla": "Chinchilla's form by its authors' estimator: Huber on log loss, nothing assumed",
 }
 
 

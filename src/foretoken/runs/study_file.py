@@ -186,7 +186,7 @@ class LaunchSection(Section):
 class ForecastSection(Section):
     """How the forecast is stated."""
 
-    law: Literal["chinchilla"] = "chinchilla"
+    law: Literal["coupled", "chinchilla"] = "coupled"
     level: float = Field(default=0.9, gt=0.0, lt=1.0)
 
 

@@ -1,0 +1,80 @@
+"""L(N, D) = E + ((A / N^alpha)^(1/gamma) + (B / D^beta)^(1/gamma))^gamma: Chinchilla's form with coupled terms.
+
+gamma = 1 is Hoffmann et al. 2022; E = 0 with gamma = beta is Kaplan et al. 2020; gamma near 0 is the larger term alone.
+Busbridge et al. 2025 fit this form (they write the exponents alpha / gamma and beta / gamma).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foretoken.laws import chinchilla
+from foretoken.laws.law import Array, Law
+
+START_GAMMAS = (1.0, 0.5)
+
+
+def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
+    """For theta [b, 6] = logs of (E, A, B, alpha, beta, gamma), x [r, 2] = (ln N, ln D): ln L [b, r], d/dtheta."""
+    e, a, b, ln_alpha, ln_beta, ln_gamma = (theta[:, k, None] for k in range(6))
+    gamma = np.exp(ln_gamma)
+    alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
+    size, data = (a - alpha_n) / gamma, (b - beta_d) / gamma
+    both = np.logaddexp(size, data)
+    share = np.exp(size - both)
+    y = np.logaddexp(e, gamma * both)
+    reducible = np.exp(gamma * both - y)
+    mixing = gamma * (both - share * size - (1 - share) * data)
+    columns = [share, 1 - share, -share * alpha_n, -(1 - share) * beta_d, mixing]
+    return y, np.stack([1 - reducible, *(reducible * column for column in columns)], axis=-1)
+
+
+def starts(x: Array, y: Array) -> Array:
+    """Chinchilla's starts, at gamma 1 and 0.5: theta [starts, 6]."""
+    simple = chinchilla.starts(x, y)
+    return np.concatenate([np.insert(simple, 5, np.log(gamma), axis=1) for gamma in START_GAMMAS])
+
+
+def bounds(y: Array) -> tuple[Array, Array]:
+    """Chinchilla's bounds; gamma from 0.05 to 2."""
+    low, high = chinchilla.bounds(y)
+    return np.append(low, np.log(0.05)), np.append(high, np.log(2.0))
+
+
+def prior(y: Array) -> tuple[Array, Array]:
+    """Chinchilla's weak assumptions, and gamma between Busbridge et al.'s 0.45 and Chinchilla's 1."""
+    mean, scale = chinchilla.prior(y)
+    return np.append(mean, np.log(0.7)), np.append(scale, 0.4)
+
+
+def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+    """N* and D* of least loss with flops_per_param_token x N x D = C: Chinchilla's, at the exponents over gamma.
+
+    >>> n, d = optimum({"A": 4.0, "B": 4.0, "alpha": 0.3, "beta": 0.3, "gamma": 0.5}, 6e20)
+    >>> f"{n:.3g} {d:.3g}"
+    '1e+10 1e+10'
+    """
+    gamma = parameters["gamma"]
+    inner = {name: parameters[name] / gamma for name in ("alpha", "beta")}
+    inner |= {name: parameters[name] ** (1 / gamma) for name in ("A", "B")}
+    return chinchilla.optimum(inner, C, flops_per_param_token)
+
+
+COUPLED = Law(
+    name="coupled",
+    formula="L = E + ((A / N^alpha)^(1/gamma) + (B / D^beta)^(1/gamma))^gamma",
+    parameters=("E", "A", "B", "alpha", "beta", "gamma"),
+    features=("params", "tokens"),
+    log_loss=log_loss,
+    starts=starts,
+    shift=chinchilla.shift,
+    bounds=bounds,
+    prior=prior,
+    prior_text=f"{chinchilla.CHINCHILLA.prior_text}, gamma near 0.7 (factor 1.5)",
+    optimum=optimum,
+    citation="Busbridge et al. 2025, Distillation Scaling Laws, arXiv 2502.08606 (supervised law)",
+    domain="one pass over the data, N and D varied independently",
+)
