@@ -26,6 +26,8 @@ center = 20
 recenter_rounds = 1
 [target]
 compute_factor = 3
+[launch]
+target_threads = 1
 """
 
 

@@ -72,17 +72,16 @@ def test_a_disturbed_study_gives_the_same_table(how: signal.Signals, mini_file: 
     """Stop the driver again and again, at each new sign of progress, then let it finish: bit for bit the same."""
     folder, kills = mini_file.parent / "runs" / "mini", 0
     while kills < 3:
-        process = subprocess.Popen(
-            [*FORETOKEN, "run", str(mini_file), "--folder", str(folder)], stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr
-        for line in process.stderr:
-            if "loss" in line:
-                process.send_signal(how)
-                kills += 1
-                break
-        process.stderr.read()
-        code = process.wait()
+        command = [*FORETOKEN, "run", str(mini_file), "--folder", str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr
+            for line in process.stderr:
+                if "loss" in line:
+                    process.send_signal(how)
+                    kills += 1
+                    break
+            process.stderr.read()
+        code = process.returncode
         if code == 0:
             break
         assert code == (130 if how is signal.SIGINT else -signal.SIGKILL)

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from foretoken.fits import fit
-from foretoken.fits.diagnose import identify
-from foretoken.laws import CHINCHILLA, POWER
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]
@@ -45,23 +43,3 @@ def test_residuals_that_follow_compute_are_a_doubt(ladder: Ladder) -> None:
     compute = np.log(table.frame["flops"] / table.frame["flops"].min())
     rising = table.frame["loss"] * np.exp(0.03 * compute**2)
     assert "residual_trend" in codes(replace(table, frame=table.frame.assign(loss=rising)))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "stuck", "least", "given"),
-    [
-        (0.98, 1.02, set(), 1.1, True),
-        (0.90, 1.04, set(), 1.1, False),
-        (0.98, 1.02, {"E"}, 1.1, False),
-        (0.98, 1.02, {"alpha"}, 1.1, False),
-        (0.98, 1.02, {"A"}, 1.1, True),
-        (0.98, 1.02, set(), 1.4, False),
-    ],
-)
-def test_the_rule_of_the_irreducible_loss(low: float, high: float, stuck: set[str], least: float, given: bool) -> None:
-    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": [low, high]}, stuck, least)
-    assert ("E" not in reasons) == given
-
-
-def test_a_law_without_an_irreducible_loss_is_not_asked_for_one() -> None:
-    assert identify(POWER, {"a": 1.0, "b": 0.1}, {}, set(), 1.0) == {}

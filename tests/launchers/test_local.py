@@ -74,16 +74,16 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_its_driver(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C lets the jobs save and end; a killed driver's workers end at once."""
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert driver.stdout
-    waiting = 0
-    while waiting < 2:
-        waiting += "waiting" in driver.stdout.readline()
-    workers = [int(pid) for pid in subprocess.check_output(["ps", "--ppid", str(driver.pid), "-o", "pid="]).split()]
-    assert len(workers) == 2
-    driver.send_signal(how)
-    rest = driver.stdout.read()
-    driver.wait()
+    command = [sys.executable, "-c", DRIVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout
+        waiting = 0
+        while waiting < 2:
+            waiting += "waiting" in driver.stdout.readline()
+        workers = [int(pid) for pid in subprocess.check_output(["ps", "--ppid", str(driver.pid), "-o", "pid="]).split()]
+        assert len(workers) == 2
+        driver.send_signal(how)
+        rest = driver.stdout.read()
     assert ("interrupted" in rest) == (how is signal.SIGINT)
     assert len(list(tmp_path.glob("saved*"))) == (2 if how is signal.SIGINT else 0)
     for pid in workers:

@@ -20,7 +20,7 @@ from foretoken.training.schedule import learning_rate_share
 from foretoken.training.state import TrainState, latest_checkpoint
 from foretoken.training.train import Stopped, Workplace, train
 
-LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=60_000))
+LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))
 SPEC = RunSpec(
     shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32, norm="rms", bias=False),
     tokens=40 * 256, batch_tokens=256, learning_rate=2e-2, warmup_tokens=4 * 256, schedule="wsd", cooldown=0.25,
@@ -130,7 +130,7 @@ def test_not_a_number_ends_the_run(tmp_path: Path, corpus: TokenizedCorpus, monk
     monkeypatch.setitem(loop.OBJECTIVES, "causal", nan_at_step_5)
     (record,) = train([SPEC], place(tmp_path, corpus))
     assert record.status == "diverged"
-    assert "step 4" in record.events[-1]
+    assert "step 5" in record.events[-1]
 
 
 def test_an_exception_is_recorded_and_tried_again_later(

@@ -11,10 +11,10 @@ from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
 from foretoken.runs.study_file import ModelSection
 
-WIDTH_STEP = 8
+WIDTH_STEP = 4
 MAX_WIDTH = 16_384
-HEAD_WIDTHS = (64, 48, 32, 24, 16, 12, 20, 28, 8, 40, 56)
-"""Widths of a head, the preferred first; small networks get heads of an eighth to a half of their width."""
+SMALL_HEAD, LARGE_HEAD = 16, 64
+"""A head has an eighth of the width, but at least 16 and at most 64 dimensions, as nearly as divisors of the width allow."""
 
 
 def shape_of_width(model: ModelSection, vocabulary: int, width: int) -> ModelShape:
@@ -33,14 +33,15 @@ def shape_of_width(model: ModelSection, vocabulary: int, width: int) -> ModelSha
 
 
 def head_width(width: int) -> int:
-    """The first preferred head width that divides the width and leaves at least 2 heads, 4 from width 256 on."""
-    heads = 4 if width >= 256 else 2
-    return next((k for k in HEAD_WIDTHS if width % k == 0 and width // k >= heads), width)
+    """The even divisor of the width, of at most half of it, nearest in ratio to what a head should have."""
+    wanted = min(max(SMALL_HEAD, width // 8), LARGE_HEAD)
+    divisors = (k for k in range(2, width // 2 + 1, 2) if width % k == 0)
+    return min(divisors, key=lambda k: (abs(math.log(k / wanted)), k))
 
 
 def nearest_shape(model: ModelSection, vocabulary: int, params: float) -> ModelShape:
     """The shape whose total parameters are nearest, in ratio, to `params`."""
-    widths = range(WIDTH_STEP, MAX_WIDTH + 1, WIDTH_STEP)
+    widths = range(2 * WIDTH_STEP, MAX_WIDTH + 1, WIDTH_STEP)
     above = bisect_left(widths, params, key=lambda width: _total(model, vocabulary, width))
     near = widths[max(0, above - 1) : above + 1]
     width = min(near, key=lambda width: abs(math.log(_total(model, vocabulary, width) / params)))

@@ -9,48 +9,15 @@ import numpy as np
 from foretoken.fits.estimate import Plain, Sample
 from foretoken.fits.result import Check
 from foretoken.fits.rows import Rows
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array
 
 FEW_RUNS = 12
 CORRELATED = 0.98
 """Correlation of ln N and ln D above which their terms trade off."""
-IDENTIFIED = 0.05
-"""The irreducible loss is a number only when half its interval is at most this share of it ..."""
-REACH = 0.25
-"""... and the smallest loss is at most this share above it: what lies further off rests on the law's form alone."""
 TREND = 3.0
 """Student's t from which a bend of the residuals over ln compute is a doubt ..."""
 LEAST_SWAY = 1e-3
 """... if it also is as large as this, on log loss."""
-
-
-def identify(
-    law: Law, estimates: Mapping[str, float], intervals: Mapping[str, list[float]], at_low: set[str], least: float
-) -> dict[str, str]:
-    """Why a parameter is not given as a number, by name. One rule for all tables, judged by the plain fit alone.
-
-    An irreducible loss E lies beyond all data. It is given only when neither it nor an exponent is at its lower bound
-    (a term that hardly falls is one more constant), half of its interval is at most 5 % of it, and the smallest loss,
-    `least`, is at most 25 % above it.
-    """
-    if "E" not in law.parameters:
-        return {}
-    low, high = intervals["E"]
-    half, reach = (high - low) / 2 / estimates["E"], least / estimates["E"] - 1
-    stuck = sorted(at_low & {"E", "alpha", "beta"})
-    if stuck:
-        return {"E": f"the best fit has {', '.join(stuck)} at the lower bound: the runs do not tell E from a slow fall"}
-    if half > IDENTIFIED:
-        return {
-            "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} nats"
-            f" ({100 * half:.0f} % either way, at most {100 * IDENTIFIED:.0f} % is asked)"
-        }
-    if reach > REACH:
-        return {
-            "E": f"the smallest loss, {least:.4g} nats, is {100 * reach:.0f} % above the irreducible loss of the best"
-            f" fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
-        }
-    return {}
 
 
 def fit_checks(

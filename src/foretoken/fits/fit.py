@@ -9,8 +9,9 @@ import numpy as np
 
 from foretoken._version import __version__
 from foretoken.errors import ForetokenError
-from foretoken.fits.diagnose import fit_checks, identify
+from foretoken.fits.diagnose import fit_checks
 from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
+from foretoken.fits.identify import identify, widened, without_ends
 from foretoken.fits.result import Fit, Residual
 from foretoken.fits.rows import Rows, clean_rows, refuse_unidentified
 from foretoken.fits.uncertainty import bootstrap, misfit_growth
@@ -49,6 +50,8 @@ def fit(
     estimates = formula.named(formula.shift(plain.theta, sample.origin))
     intervals = _intervals(sample, resampled.plain, level)
     at_low, at_high = _at_bounds(sample, plain.theta)
+    if "E" in intervals:
+        intervals["E"] = widened(intervals["E"], without_ends(sample, rows, plain.theta))
     reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min()))
     at_bound = (at_low | at_high) - {"E"}
     return Fit(

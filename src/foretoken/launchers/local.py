@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,21 +55,29 @@ class _Worker:
                 start_new_session=True,
             )
         self.job: Job | None = None
-        threading.Thread(target=self._read, args=(inbox,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
+        self.reader.start()
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one line to the worker; a dead worker is noticed by its reader."""
         assert self.process.stdin
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
+
+    def end(self) -> None:
+        """Close the worker's input, which ends it, and wait."""
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        self.reader.join()
 
     def _read(self, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
         assert self.process.stdout
-        for line in self.process.stdout:
-            inbox.put((self, json.loads(line)))
+        with self.process.stdout as answers:
+            for line in answers:
+                inbox.put((self, json.loads(line)))
         inbox.put((self, {"kind": "dead", "code": self.process.wait()}))
 
 
@@ -106,6 +115,7 @@ class _Launch:
         self.attempts: dict[str, int] = {}
         self.inbox: SimpleQueue[tuple[_Worker, Any]] = SimpleQueue()
         self.workers: list[_Worker] = []
+        self.started: list[_Worker] = []
         self.outcomes: list[Outcome] = []
 
     def run(self) -> list[Outcome]:
@@ -126,7 +136,9 @@ class _Launch:
             getattr(self, f"_on_{message['kind']}")(worker, message)
 
     def _start_worker(self) -> None:
-        self.workers.append(_Worker(self.function, self.threads, self.log, self.inbox))
+        worker = _Worker(self.function, self.threads, self.log, self.inbox)
+        self.workers.append(worker)
+        self.started.append(worker)
 
     def _give(self, worker: _Worker) -> None:
         if self.waiting:
@@ -178,8 +190,5 @@ class _Launch:
                 worker.job = None
 
     def _end(self) -> None:
-        for worker in self.workers:
-            assert worker.process.stdin
-            worker.process.stdin.close()
-        for worker in self.workers:
-            worker.process.wait()
+        for worker in self.started:
+            worker.end()

@@ -57,7 +57,7 @@ class Law:
         """Loss in nats per token of N parameters on D tokens; C FLOP are 6 N D unless given. Broadcasts.
 
         >>> from foretoken.laws import CHINCHILLA
-        >>> float(CHINCHILLA.predict({"E": 1.0, "A": 10.0, "B": 100.0, "alpha": 1.0, "beta": 1.0}, 10.0, 100.0))
+        >>> round(float(CHINCHILLA.predict({"E": 1.0, "A": 10, "B": 100, "alpha": 1.0, "beta": 1.0}, 10, 100)), 6)
         3.0
         """
         N, D = np.broadcast_arrays(np.asarray(N, dtype=np.float64), np.asarray(D, dtype=np.float64))

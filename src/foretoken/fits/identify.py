@@ -1,0 +1,89 @@
+"""Is the irreducible loss a number? One rule for all tables, judged by the plain fit alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from foretoken.fits.estimate import Sample
+from foretoken.fits.rows import Rows
+from foretoken.fits.solvers import solve
+from foretoken.laws.law import Array, Indices, Law
+
+WIDTH = 0.05
+"""Half of the interval of an irreducible loss is at most this share of it ..."""
+REACH = 0.25
+"""... and the smallest loss is at most this share above it: what lies further off rests on the law's form alone."""
+END = 0.15
+"""An end of a table: this share of the runs with the least, or the most, compute or parameters, whole budgets kept."""
+SAME = 0.05
+"""Runs within 5 % of the end's border belong to it."""
+STARTS = 12
+
+
+def identify(
+    law: Law,
+    estimates: Mapping[str, float],
+    intervals: Mapping[str, list[float]],
+    at_low: set[str],
+    least: float,
+) -> dict[str, str]:
+    """Why a parameter is not given as a number, by name.
+
+    An irreducible loss E lies beyond all data. It is given only when neither it nor an exponent is at its lower bound
+    (a term that hardly falls is one more constant), half of its interval is at most 5 % of it, and the smallest loss,
+    `least`, is at most 25 % above it. The interval is the bootstrap's, widened by `widened`.
+    """
+    if "E" not in law.parameters:
+        return {}
+    low, high = intervals["E"]
+    half, reach = (high - low) / 2 / estimates["E"], least / estimates["E"] - 1
+    stuck = sorted(at_low & {"E", "alpha", "beta"})
+    if stuck:
+        return {"E": f"the best fit has {', '.join(stuck)} at the lower bound: the runs do not tell E from a slow fall"}
+    if half > WIDTH:
+        return {
+            "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} nats, depending on which are kept"
+            f" ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
+        }
+    if reach > REACH:
+        return {
+            "E": f"the smallest loss, {least:.4g} nats, is {100 * reach:.0f} % above the irreducible loss of the best"
+            f" fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
+        }
+    return {}
+
+
+def widened(interval: list[float], ends: Mapping[str, float]) -> list[float]:
+    """The interval of E, with what E becomes when an end of the table is left out.
+
+    A bootstrap takes the law for granted; E that moves with the range of the runs shows that it must not be.
+    """
+    return [min(interval[0], *ends.values()), max(interval[1], *ends.values())] if ends else interval
+
+
+def without_ends(sample: Sample, rows: Rows, plain: Array) -> dict[str, float]:
+    """The plain E when the runs at one end of the table are left out, by the end's name; ends too large are not tried."""
+    law = sample.law
+    if "E" not in law.parameters:
+        return {}
+    kept = {name: keep for name, keep in _ends(rows).items() if keep.sum() > len(law.parameters) + 1}
+    starts = np.concatenate([plain[None], law.starts(sample.x, sample.y)[:STARTS]])
+    found = {}
+    for name, keep in kept.items():
+        problem = sample.plain_problem(sample.y[None], keep[None].astype(np.float64))
+        theta, value = solve(problem, starts, steps=150)
+        best = law.named(law.shift(theta[value.argmin()], sample.origin))
+        found[name] = best["E"]
+    return found
+
+
+def _ends(rows: Rows) -> dict[str, Indices]:
+    """Which runs stay [r] when an end is left out."""
+    ends = {}
+    for what, values in (("compute", rows.flops), ("parameters", rows.params)):
+        low, high = np.quantile(values, [END, 1 - END], method="nearest")
+        ends[f"least {what}"] = values > low * (1 + SAME)
+        ends[f"most {what}"] = values < high * (1 - SAME)
+    return ends
