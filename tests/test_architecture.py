@@ -77,5 +77,3 @@ def test_functions_fit_on_a_screen() -> None:
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
     ]
     assert not long
-
-

@@ -18,4 +18,5 @@ def test_an_error_says_expected_got_and_cure() -> None:
 def test_a_refusal_carries_its_code() -> None:
     refusal = errors.RefusedError("one_size", "all runs have 1e6 parameters", "train another size")
     assert refusal.code == "one_size"
-    assert "one_size" in str(refusal) and "another size" in str(refusal)
+    assert "one_size" in str(refusal)
+    assert "another size" in str(refusal)

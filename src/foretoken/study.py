@@ -56,12 +56,12 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
     return Path(root) / study.name
 
 
-def run(study: Study, folder: str | Path | None = None, view: View | None = None) -> dict[str, Any]:
+def run(study: Study, folder: str | Path | None = None, view: View | None = None, command: str = "") -> dict[str, Any]:
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
-    Raises StudyBusyError while another process runs it, CorpusError and DesignError before anything is trained.
+    `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and DesignError before anything is trained.
     """
-    line = Line(study, folder, view)
+    line = Line(study, folder, view, command)
     with line.store.lock():
         try:
             line.run()
@@ -73,7 +73,10 @@ def run(study: Study, folder: str | Path | None = None, view: View | None = None
 class Line:
     """A study and its folder: each method is one stage, and finds again what was already done."""
 
-    def __init__(self, study: Study, folder: str | Path | None = None, view: View | None = None) -> None:
+    def __init__(
+        self, study: Study, folder: str | Path | None = None, view: View | None = None, command: str = ""
+    ) -> None:
+        self.command = command
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.view = Store(self.folder), view or View()
         self.cores = available_cores()
@@ -84,8 +87,8 @@ class Line:
         """The line."""
         design = self.design()
         self.train(design.runs)
-        design = self.recenter(design)
         try:
+            design = self.recenter(design)
             fit = self.fit(design)
             entry = self.freeze(design, fit)
         except RefusedError as refusal:
@@ -167,7 +170,9 @@ class Line:
         if self.study.design.kind != "isoflop":
             return design
         for _ in range(self.study.design.recenter_rounds):
-            edges = {b.group: b.status for b in self.isoflop(design).budgets if b.status in ("edge_small", "edge_large")}
+            edges = {
+                b.group: b.status for b in self.isoflop(design).budgets if b.status in ("edge_small", "edge_large")
+            }
             new = extend(self.recipe, design.runs, edges) if edges else []
             if not new:
                 break
@@ -186,17 +191,23 @@ class Line:
         return [replace(record, spec=run) for run, record in found if record is not None]
 
     def fit(self, design: Design) -> fits.Fit:
-        """Fit the law to the small runs and keep it in fit.json. Raises RefusedError."""
+        """Fit the forecast's law to the small runs and keep it in fit.json. Raises RefusedError."""
         self.view.phase("fitting")
-        section = self.study.forecast
-        fit = fits.fit(self.table(design), section.law, level=section.level, seed=self.study.seed)
-        fit.save(self.folder / "fit.json")
-        return fit
+        return self._fitted(design, self.study.forecast.law, "fit.json")
 
     def approach3(self, design: Design) -> fits.Fit:
         """Chinchilla's own form, beside the law that forecasts; kept in approach3.json."""
-        fit = fits.fit(self.table(design), "chinchilla", level=self.study.forecast.level, seed=self.study.seed)
-        fit.save(self.folder / "approach3.json")
+        return self._fitted(design, "chinchilla", "approach3.json")
+
+    def _fitted(self, design: Design, law: str, name: str) -> fits.Fit:
+        """The fit in the folder when it is of these runs by this version, else a new one."""
+        table, path, level = self.table(design), self.folder / name, self.study.forecast.level
+        if path.is_file():
+            kept = fits.Fit.load(path)
+            if (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
+                return kept
+        fit = fits.fit(table, law, level=level, seed=self.study.seed)
+        fit.save(path)
         return fit
 
     def isoflop(self, design: Design) -> fits.IsoflopFit:
@@ -219,9 +230,7 @@ class Line:
         )
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), forecast.params, forecast.tokens)
-        return ledger.freeze(
-            path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS
-        )
+        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS)
 
     def score(self, design: Design, entry: dict[str, Any]) -> None:
         """Hold the forecast against the trained target, once."""
@@ -254,14 +263,19 @@ class Line:
         return {**_design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
 
     def _keep(self, design: Design) -> Design:
+        """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         plan = {"study": self.study.model_dump(), "corpus": self._corpus_summary(), **design.to_json()}
+        plan["command"] = self.command
         path = self.folder / "design.json"
-        if not path.is_file() or read_json(path) != plan:
+        kept = read_json(path) if path.is_file() else {}
+        settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target"))
+        if not (settled and all(run in kept["runs"] for run in plan["runs"])):
             write_json(path, plan)
         return design
 
     def _corpus_summary(self) -> dict[str, Any]:
         corpus = self.corpus
+        splits = read_json(corpus.folder / "manifest.json")["splits"].values()
         return {
             "source": self.study.corpus.source,
             "address": corpus.address,
@@ -270,6 +284,7 @@ class Line:
             "tokens": corpus.train_tokens + corpus.validation_tokens,
             "train_tokens": corpus.train_tokens,
             "validation_tokens": corpus.validation_tokens,
+            "bytes": None if corpus.validation_bytes is None else sum(split["bytes"] for split in splits),
             "sha256": corpus.sources_sha256,
             "entropy_rate": corpus.entropy_rate,
         }
@@ -396,6 +411,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         counts=status(folder)["counts"],
         cost=_cost(records),
         entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
+        commands=[plan["command"]] if plan.get("command") else [],
         version=__version__,
     )
 

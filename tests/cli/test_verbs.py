@@ -43,7 +43,8 @@ def test_status_before_anything_was_done(mini_file: Path) -> None:
     result = command("status", str(mini_file), "--json", cwd=mini_file.parent)
     told = json.loads(result.stdout)
     assert told["counts"] == {"planned": 0, "running": 0, "finished": 0, "diverged": 0, "failed": 0}
-    assert told["forecast"] is None and told["outcome"] is None
+    assert told["forecast"] is None
+    assert told["outcome"] is None
 
 
 @pytest.mark.parametrize(

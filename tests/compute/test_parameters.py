@@ -15,7 +15,12 @@ LLAMA = {"vocabulary": 32_000, "context": 2048, **PRESETS["llama"]}
 
 @pytest.mark.parametrize(
     ("layers", "width", "heads", "total"),
-    [(12, 768, 12, 124_439_808), (24, 1024, 16, 354_823_168), (36, 1280, 20, 774_030_080), (48, 1600, 25, 1_557_611_200)],
+    [
+        (12, 768, 12, 124_439_808),
+        (24, 1024, 16, 354_823_168),
+        (36, 1280, 20, 774_030_080),
+        (48, 1600, 25, 1_557_611_200),
+    ],
 )
 def test_gpt2_published_sizes(layers: int, width: int, heads: int, total: int) -> None:
     assert count_parameters(ModelShape(layers=layers, width=width, heads=heads, **GPT2)).total == total
@@ -33,7 +38,9 @@ def test_llama_published_sizes(layers: int, width: int, hidden: int, heads: int,
 
 def test_pythia_non_embedding() -> None:
     for layers, width, expected in [(6, 512, 18_915_328), (12, 768, 85_056_000), (36, 5120, 11_327_027_200)]:
-        shape = ModelShape(layers=layers, width=width, heads=8, vocabulary=50_304, context=2048, positions="rotary", tied=False)
+        shape = ModelShape(
+            layers=layers, width=width, heads=8, vocabulary=50_304, context=2048, positions="rotary", tied=False
+        )
         assert count_parameters(shape).non_embedding == expected
 
 
@@ -68,7 +75,8 @@ def test_flops_grow_with_every_size(layers: int, heads: int, head_width: int, **
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"heads": 3}, {"layers": 0}, {"norm": "batch"}, {"positions": "rotary", "heads": 32}, {"activation": "relu"}]
+    "wrong",
+    [{"heads": 3}, {"layers": 0}, {"norm": "batch"}, {"positions": "rotary", "heads": 32}, {"activation": "relu"}],
 )
 def test_shapes_that_cannot_be(wrong: dict[str, object]) -> None:
     with pytest.raises(DesignError):

@@ -17,7 +17,9 @@ SOURCE = TokenSource(address="c0ffee", tokenizer="byte", eval_set="v", vocabular
 
 def recipe(**design: object) -> Recipe:
     training = {"batch_tokens": {"value": 1024}}
-    study = Study.model_validate({"name": "t", "design": {"budgets": [1e11, 2e11, 4e11], **design}, "training": training})
+    study = Study.model_validate(
+        {"name": "t", "design": {"budgets": [1e11, 2e11, 4e11], **design}, "training": training}
+    )
     return Recipe(study=study, source=SOURCE, torch_version="2.13.0", bfloat16=False)
 
 

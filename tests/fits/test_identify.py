@@ -9,6 +9,7 @@ from foretoken.fits.identify import identify, widened
 from foretoken.laws import CHINCHILLA, COUPLED, POWER
 from foretoken.runs.table import RunTable
 
+
 @pytest.mark.parametrize(
     ("low", "high", "stuck", "least", "given"),
     [

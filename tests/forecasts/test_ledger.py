@@ -37,7 +37,14 @@ def record(loss: float | None, status: str = "finished") -> RunRecord:
         final_learning_rate=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1,
         seed=0, objective="causal", corpus="c", tokenizer="byte", eval_set="v", eval_tokens=256, software="s",
     )  # fmt: skip
-    return RunRecord(spec=spec, status=status, loss=loss, seconds=90.0, finished_at="2030-01-01T00:10:00+00:00")
+    return RunRecord(
+        spec=spec,
+        status=status,
+        loss=loss,
+        seconds=90.0,
+        started_at="2030-01-01T00:08:30+00:00",
+        finished_at="2030-01-01T00:10:00+00:00",
+    )
 
 
 def test_an_entry_holds_what_the_forecast_rests_on(found: Fit, tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ def test_the_score_is_signed_and_includes_the_rivals(found: Fit, tmp_path: Path)
     assert outcome["error"] == pytest.approx(0.01)
     assert outcome["rivals"] == pytest.approx({"largest_run": 0.212, "power_law": 0.111})
     assert (outcome["started_at"], outcome["finished_at"]) == (
-        "2030-01-01T00:08:30.000+00:00",
+        "2030-01-01T00:08:30+00:00",
         "2030-01-01T00:10:00+00:00",
     )
     assert outcome["inside"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
-from foretoken.laws import CHINCHILLA, LAWS, POWER, PUBLISHED, Law, find_law
+from foretoken.laws import CHINCHILLA, COUPLED, LAWS, POWER, PUBLISHED, Law, find_law
 
 every_law = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
 RUNS = np.log([[1e4, 1e6], [3e4, 5e6], [2e5, 8e6]])
@@ -45,12 +45,25 @@ def test_names_and_theta_are_inverses(law: Law) -> None:
 
 @every_law
 def test_a_noiseless_law_is_among_its_own_starts(law: Law) -> None:
-    truth = np.log({"chinchilla": [1.0, 0.5, 0.7, 0.4, 0.3], "power": [2.0, 0.1]}[law.name])
+    truth = np.log(
+        {"chinchilla": [1.0, 0.5, 0.7, 0.4, 0.3], "coupled": [1.0, 0.5, 0.7, 0.4, 0.3, 1.0], "power": [2.0, 0.1]}[
+            law.name
+        ]
+    )
     n, d = np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 4))
     x = np.stack([n.ravel(), d.ravel()], axis=1)[:, : len(law.features)]
     y = law.log_loss(truth[None], x)[0][0]
     fitted = law.log_loss(law.starts(x, y), x)[0]
     assert np.abs(fitted - y).max(axis=1).min() < 0.01
+
+
+def test_coupled_holds_the_forms_of_chinchilla_and_kaplan() -> None:
+    p = {"E": 1.2, "A": 40.0, "B": 300.0, "alpha": 0.3, "beta": 0.35, "gamma": 1.0}
+    assert COUPLED.predict(p, 1e6, 2e7) == pytest.approx(CHINCHILLA.predict(p, 1e6, 2e7), rel=1e-12)
+    n_c, d_c, a_n, a_d = 6.4e13, 1.8e13, 0.076, 0.103
+    kaplan = ((n_c / 1e8) ** (a_n / a_d) + d_c / 1e10) ** a_d
+    same = {"E": 1e-12, "A": n_c**a_n, "B": d_c**a_d, "alpha": a_n, "beta": a_d, "gamma": a_d}
+    assert COUPLED.predict(same, 1e8, 1e10) == pytest.approx(kaplan, rel=1e-9)
 
 
 def test_chinchilla_is_its_formula() -> None:
@@ -84,5 +97,5 @@ def test_tokens_per_parameter_at_the_gopher_budget(name: str, ratio: float) -> N
 
 
 def test_an_unknown_law_names_the_known_ones() -> None:
-    with pytest.raises(ForetokenError, match="chinchilla, power"):
+    with pytest.raises(ForetokenError, match="chinchilla, coupled, power"):
         find_law("chinchila")

@@ -36,7 +36,8 @@ def test_json_never_holds_nan(tmp_path: Path) -> None:
 
 
 @given(
-    damage=st.sampled_from(["truncate", "flip", "zero", "remove", "no mark"]), where=st.integers(min_value=0, max_value=63)
+    damage=st.sampled_from(["truncate", "flip", "zero", "remove", "no mark"]),
+    where=st.integers(min_value=0, max_value=63),
 )
 def test_a_damaged_commit_is_never_read(damage: str, where: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("commit")
@@ -84,7 +85,9 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 def test_one_owner_at_a_time_and_a_dead_one_owns_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     code = f"from foretoken.runs.store import Store\nwith Store({str(tmp_path)!r}).lock(): print('mine', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout
         assert other.stdout.readline() == "mine\n"
         assert store.busy

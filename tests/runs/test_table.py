@@ -57,7 +57,9 @@ def test_what_is_missing_is_asked_for(
         read_table(write(frame, tmp_path / "runs.csv"), rename)
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.csv", b""), ("a.xlsx", b"x"), ("a.parquet", b"PAR?"), ("a.jsonl", b"{")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", b""), ("a.xlsx", b"x"), ("a.parquet", b"PAR?"), ("a.jsonl", b"{")]
+)
 def test_files_that_are_no_tables(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TableError):

@@ -54,8 +54,10 @@ def test_a_run_learns_and_is_recorded(tmp_path: Path, corpus: TokenizedCorpus) -
     assert record.loss is not None
     assert corpus.entropy_rate is not None
     assert corpus.entropy_rate < record.loss < math.log(32) - 0.2
-    assert record.loss_se is not None and 0 < record.loss_se < 0.1
-    assert record.mfu is not None and record.mfu > 0
+    assert record.loss_se is not None
+    assert 0 < record.loss_se < 0.1
+    assert record.mfu is not None
+    assert record.mfu > 0
     assert record.kwh_source in ("estimate", "measured")
     assert [record] == Store(tmp_path).records()
     assert not list((tmp_path / "trunks").rglob("step-*"))
@@ -102,7 +104,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, corpus: TokenizedCo
     damaged = newest / "tensors.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-3] + b"abc")
     saved = latest_checkpoint(newest.parent)
-    assert saved is not None and saved.step == 10
+    assert saved is not None
+    assert saved.step == 10
     assert determined(train([SPEC], home)) == whole
 
 
@@ -152,7 +155,9 @@ def test_schedules() -> None:
     assert all(a > b > 0 for a, b in itertools.pairwise(shares[29:]))
     longer = [learning_rate_share(SPEC.with_tokens(80 * 256), step) for step in range(30)]
     assert longer == shares[:30]
-    cosine = [learning_rate_share(replace(SPEC, schedule="cosine", final_learning_rate=0.1), step) for step in range(40)]
+    cosine = [
+        learning_rate_share(replace(SPEC, schedule="cosine", final_learning_rate=0.1), step) for step in range(40)
+    ]
     assert cosine[4] == 1.0
     assert 0.1 < cosine[-1] < 0.11
 

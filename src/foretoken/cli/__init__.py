@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import typer
@@ -12,7 +13,7 @@ from foretoken.cli.predict import predict
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.status import status
-from foretoken.errors import ForetokenError, RefusedError
+from foretoken.errors import ForetokenError
 
 INTERRUPTED = 130
 
@@ -27,7 +28,8 @@ app = typer.Typer(
 )
 
 for verb in (run, design, status, fit, predict, report):
-    app.command(epilog=f"Example: {verb.__doc__.split('Example: ')[1].strip()}", help=verb.__doc__.split("\n\n")[0])(verb)
+    words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
+    app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import typer
 
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
@@ -21,7 +24,7 @@ def run(study: StudyArgument, seed: SeedOption = None, folder: FolderOption = No
     settings = load(study, seed)
     home = folder or study_folder(settings)
     try:
-        result = run_study(settings, home, view_for_terminal(quiet=json))
+        result = run_study(settings, home, view_for_terminal(quiet=json), shlex.join(["foretoken", *sys.argv[1:]]))
     except RefusedError as refusal:
         typer.echo(f"no forecast: {refusal}\nthe report says more: {home / 'report' / 'index.html'}", err=True)
         result = status(home)

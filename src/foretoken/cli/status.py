@@ -36,7 +36,9 @@ def show(result: dict[str, Any]) -> None:
             f"largest small run, frozen {forecast['frozen_at']}"
         )
     if outcome:
-        rivals = ", ".join(f"{name.replace('_', ' ')} {100 * error:+.2f} %" for name, error in outcome["rivals"].items())
+        rivals = ", ".join(
+            f"{name.replace('_', ' ')} {100 * error:+.2f} %" for name, error in outcome["rivals"].items()
+        )
         typer.echo(
             f"outcome:  {outcome['loss']:.4f}, {'inside' if outcome['inside'] else 'outside'} the interval; "
             f"error {100 * outcome['error']:+.2f} % (rivals: {rivals})"

@@ -57,9 +57,7 @@ class ModelShape:
                 "the heads of a model must divide its width", got=f"width {self.width}, heads {self.heads}"
             )
         if self.positions == "rotary" and self.head_width % 2:
-            raise DesignError(
-                "rotary positions turn pairs, so width / heads must be even", got=f"{self.head_width}"
-            )
+            raise DesignError("rotary positions turn pairs, so width / heads must be even", got=f"{self.head_width}")
         choices = {"norm": NORMS, "positions": POSITIONS, "activation": ACTIVATIONS}
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -15,7 +15,6 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.units import format_flops
 
-
 BFLOAT16_WIDTH = 256
 """Width from which autocast to bfloat16 was faster than float32 on a processor with AVX-512 BF16."""
 

@@ -65,7 +65,7 @@ def score(entry: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
     if record.status != "finished" or record.loss is None:
         raise StoreError("the target has no loss", expected="a finished run", got=record.status, cure="run it again")
     finished = datetime.fromisoformat(record.finished_at)
-    started = finished - timedelta(seconds=record.seconds)
+    finished - timedelta(seconds=record.seconds)
     return {
         "format": FORMAT,
         "run": record.spec.key,

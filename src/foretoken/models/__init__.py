@@ -6,6 +6,8 @@ from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 from foretoken.models.decoder import Decoder, initialise
 
+__all__ = ["FAMILIES", "Decoder", "build"]
+
 FAMILIES = {"decoder": Decoder}
 
 

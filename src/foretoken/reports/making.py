@@ -47,8 +47,8 @@ def _commands(study: StudyResults) -> list[str]:
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:
     corpus, design, cost = study.corpus, study.design, study.cost
     if corpus:
-        words = (
-            f"{corpus.get('source', MISSING)}, {count(corpus.get('tokens'))} tokens, {count(corpus.get('bytes'))} bytes"
+        words = f"{corpus.get('source', MISSING)}, {count(corpus.get('tokens'))} tokens" + (
+            f", {count(corpus['bytes'])} bytes" if corpus.get("bytes") else ""
         )
         yield "corpus", words
         yield "sha256 of the corpus", str(corpus.get("sha256") or MISSING)

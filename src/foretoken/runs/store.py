@@ -24,13 +24,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from foretoken.errors import StoreError, StudyBusyError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import RunTable, table_from_records
 
 COMMIT = "commit.json"
+LOCK_TRIES = 10
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -59,7 +60,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise StoreError(f"cannot read {path}", got=str(error), cure="restore it, or delete it to make it anew") from error
+        raise StoreError(
+            f"cannot read {path}", got=str(error), cure="restore it, or delete it to make it anew"
+        ) from error
 
 
 def write_commit(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -128,15 +131,13 @@ class Store:
         """Own the study; raises StudyBusyError while another process does. Ends with the process, however it ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "lock", "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _locked(file):
                 file.seek(0)
                 raise StudyBusyError(
                     f"the study in {self.folder} is being run by another process",
                     got=file.read().strip() or None,
                     cure="wait for it, or stop it with Ctrl-C",
-                ) from None
+                )
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
             file.flush()
@@ -153,6 +154,17 @@ class Store:
             except OSError:
                 return True
         return False
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock; a `status` that looks at it holds it for a moment, so try for half a second."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,17 +1,18 @@
 """The study file: one TOML, checked whole, every mistake reported at once with its place.
 
-    name = "quickstart"            the folder's name
-    [corpus]                       what is read, and how it becomes tokens
-    [model]                        the choices shared by all sizes
-    [training]                     the recipe, with its rules for learning rate, batch and warm-up
-    [design]                       the small runs
-    [target]                       the big run
-    [launch], [forecast]           processes; the level of the interval
+name = "quickstart"            the folder's name
+[corpus]                       what is read, and how it becomes tokens
+[model]                        the choices shared by all sizes
+[training]                     the recipe, with its rules for learning rate, batch and warm-up
+[design]                       the small runs
+[target]                       the big run
+[launch], [forecast]           processes; the level of the interval
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -114,7 +115,7 @@ class RuleSection(Section):
 
     def at(self, params: float) -> float:
         """The rule's value for a model of this many parameters."""
-        return self.value * (params / self.at_params) ** self.exponent
+        return self.value * math.pow(params / self.at_params, self.exponent)
 
 
 class TrainingSection(Section):

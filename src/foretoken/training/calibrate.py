@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from foretoken.models import build
 from foretoken.objectives import OBJECTIVES
 from foretoken.runs.spec import RunSpec
 from foretoken.training.optimizer import make_optimizer
-from foretoken.models import build
 
 TIMED_STEPS = 4
 PEAK_SIZE = 1024
@@ -48,7 +48,7 @@ def seconds_per_token(spec: RunSpec) -> float:
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
             loss = objective(network, tokens, tokens).mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         optimizer.step()
         optimizer.zero_grad()

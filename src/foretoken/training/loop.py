@@ -35,7 +35,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
         inputs, targets = batch(corpus, seed=spec.seed, step=state.step, sequences=sequences, context=context)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
             loss = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets)).mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         for group in optimizer.param_groups:
             group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
