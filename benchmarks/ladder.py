@@ -77,7 +77,7 @@ def main() -> None:
     for name in ("threaded", "separate"):
         ratios = [other / mine for other, mine in zip(times[name], times["launched"], strict=True)]
         print(
-            f"{name} / launched: median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
+            f"{name} / launched: median {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
         )
     print(f"branches: {format_flops(design.total_flops)}, {median['launched']:.1f} s")
     print(f"one run per cell: {format_flops(design.separate_flops)}, {median['separate']:.1f} s")

@@ -31,8 +31,7 @@ path = Path("small.toml")
 path.write_text(STUDY)
 result = ft.run(ft.load_study(path))
 forecast, outcome = result["forecast"], result["outcome"]
-print(
-    f"forecast {forecast['loss']:.3f} ({forecast['low']:.3f} to {forecast['high']:.3f}), it reached {outcome['loss']:.3f}"
-)
+print(f"forecast {forecast['loss']:.3f} ({forecast['low']:.3f} to {forecast['high']:.3f})")
+print(f"it reached {outcome['loss']:.3f}")
 print("the page:", Path(result["folder"]) / "report" / "index.html")
 sys.exit(0 if result["counts"]["failed"] == 0 else 1)

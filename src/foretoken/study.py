@@ -59,7 +59,8 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
 def run(study: Study, folder: str | Path | None = None, view: View | None = None, command: str = "") -> dict[str, Any]:
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
-    `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and DesignError before anything is trained.
+    `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and
+    DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
     """
     line = Line(study, folder, view, command)
     with line.store.lock():

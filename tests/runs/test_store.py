@@ -84,7 +84,10 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
 def test_one_owner_at_a_time_and_a_dead_one_owns_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    code = f"from foretoken.runs.store import Store\nwith Store({str(tmp_path)!r}).lock(): print('mine', flush=True); input()"
+    code = (
+        "from foretoken.runs.store import Store\n"
+        f"with Store({str(tmp_path)!r}).lock(): print('mine', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

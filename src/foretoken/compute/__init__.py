@@ -1,0 +1,1 @@
+"""What a run costs, by arithmetic: shape, parameters, FLOPs, hardware, energy. No torch."""

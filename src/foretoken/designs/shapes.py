@@ -14,7 +14,7 @@ from foretoken.runs.study_file import ModelSection
 WIDTH_STEP = 4
 MAX_WIDTH = 16_384
 SMALL_HEAD, LARGE_HEAD = 16, 64
-"""A head has an eighth of the width, but at least 16 and at most 64 dimensions, as nearly as divisors of the width allow."""
+"""A head has an eighth of the width, at least 16 and at most 64 dimensions, as nearly as divisors allow."""
 
 
 def shape_of_width(model: ModelSection, vocabulary: int, width: int) -> ModelShape:

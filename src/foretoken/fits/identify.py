@@ -64,7 +64,7 @@ def widened(interval: list[float], ends: Mapping[str, float]) -> list[float]:
 
 
 def without_ends(sample: Sample, rows: Rows, plain: Array) -> dict[str, float]:
-    """The plain E when the runs at one end of the table are left out, by the end's name; ends too large are not tried."""
+    """The plain E without the runs at one end of the table, by the end's name; ends too large are not tried."""
     law = sample.law
     if "E" not in law.parameters:
         return {}

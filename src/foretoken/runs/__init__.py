@@ -1,0 +1,1 @@
+"""The waist: study file, RunSpec -> RunRecord -> RunTable, and the store. No torch."""
