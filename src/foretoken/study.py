@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from foretoken._version import __version__
 from foretoken.compute.hardware import available_cores, has_bfloat16, processor_name
 from foretoken.data import TokenizedCorpus, check_tokens, prepare
 from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.forecasts import ledger
 from foretoken.launchers.calibration import Calibration
 from foretoken.launchers.local import Job, launch
@@ -29,6 +29,13 @@ CONVENTIONS = {
     "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
     "loss": "nats per token on the validation set",
 }
+FIT_HAS_CHANGED = fits.Check(
+    "fit_has_changed",
+    "doubt",
+    "the small runs or the law have changed since the forecast was frozen; the fit shown is the new one",
+    "a new forecast needs a new target: change its size, or the study's seed",
+)
+PROGRESS = "progress.json"
 PROGRESS_SECONDS = 2.0
 
 
@@ -63,11 +70,11 @@ def run(study: Study, folder: str | Path | None = None, view: View | None = None
     DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
     """
     line = Line(study, folder, view, command)
-    with line.store.lock():
-        try:
+    try:
+        with line.store.lock():
             line.run()
-        finally:
-            line.view.close()
+    finally:
+        line.view.close()
     return status(line.folder)
 
 
@@ -86,6 +93,7 @@ class Line:
 
     def run(self) -> None:
         """The line."""
+        (self.folder / PROGRESS).unlink(missing_ok=True)
         design = self.design()
         self.train(design.runs)
         try:
@@ -127,7 +135,7 @@ class Line:
     def design(self) -> Design:
         """Plan the runs, check that the corpus is long enough, and keep the plan in design.json."""
         design = make_design(self.recipe, self.target_threads)
-        longest = max(design.all_runs, key=lambda run: run.tokens)
+        longest = max(self._to_train(design), key=lambda run: run.tokens)
         check_tokens(self.corpus, longest.tokens, longest.shape.context, self.study.corpus.repeat)
         return self._keep(design)
 
@@ -135,9 +143,13 @@ class Line:
         """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
         self.view.phase("measuring this machine")
         self.calibration.measure(design.runs, self.workers)
-        self.calibration.measure([design.target], 1)
+        if self.study.target.train:
+            self.calibration.measure([design.target], 1)
         own = {run.key: steps for trunk in design.trunks for run, steps in own_steps(trunk)}
-        return {run.key: self.calibration.seconds(run, own.get(run.key)) for run in design.all_runs}
+        return {run.key: self.calibration.seconds(run, own.get(run.key)) for run in self._to_train(design)}
+
+    def _to_train(self, design: Design) -> list[RunSpec]:
+        return design.all_runs if self.study.target.train else design.runs
 
     def train(self, runs: list[RunSpec]) -> None:
         """Train the runs that have no record yet: one process per trunk, the longest first."""
@@ -216,11 +228,23 @@ class Line:
         return fits.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
 
     def freeze(self, design: Design, fit: fits.Fit) -> dict[str, Any]:
-        """Forecast the target and write the forecast down, once, before the target is trained."""
-        path = ledger_path(self.folder, design, fit.data_sha256)
+        """Forecast the target and write the forecast down, once, before the target is trained.
+
+        When the target has begun, what was frozen before stands, whatever the small runs say by now. Raises
+        RefusedError when nothing was.
+        """
+        path = ledger_path(self.folder, design, fit)
         if path.is_file():
             entry: dict[str, Any] = read_json(path)
             return entry
+        if self._target_has_begun(design.target):
+            standing, _ = current_forecast(self.folder, design)
+            if standing is None:
+                evidence = "the target was trained before any forecast of it was frozen"
+                raise RefusedError(
+                    "target_already_trained", evidence, "give the target another size, or the study a seed"
+                )
+            return standing
         target = design.target
         forecast = forecasts.predict(
             fit,
@@ -233,9 +257,14 @@ class Line:
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), forecast.params, forecast.tokens)
         return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS)
 
+    def _target_has_begun(self, target: RunSpec) -> bool:
+        record = self.store.record(target.key)
+        folders = (self.store.trunk_folder(target.trunk or target.key), self.store.branch_folder(target.key))
+        return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
+
     def score(self, design: Design, entry: dict[str, Any]) -> None:
         """Hold the forecast against the trained target, once."""
-        path = ledger_path(self.folder, design, entry["data_sha256"])
+        path = self.folder / "ledger" / entry["name"]
         record = self.store.record(design.target.key)
         if record is not None and record.status == "finished" and not path.with_suffix(ledger.OUTCOME).exists():
             ledger.keep_outcome(path, ledger.score(entry, record))
@@ -258,7 +287,7 @@ class Line:
                 "params_non_embedding": count.non_embedding,
                 "tokens": run.tokens,
                 "flops": run.flops,
-                "seconds_estimated": seconds[run.key],
+                "seconds_estimated": seconds.get(run.key),
             }
 
         return {**_design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
@@ -266,10 +295,10 @@ class Line:
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         plan = {"study": self.study.model_dump(), "corpus": self._corpus_summary(), **design.to_json()}
-        plan["command"] = self.command
         path = self.folder / "design.json"
         kept = read_json(path) if path.is_file() else {}
-        settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target"))
+        plan["command"] = self.command or kept.get("command", "")
+        settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target", "command"))
         if not (settled and all(run in kept["runs"] for run in plan["runs"])):
             write_json(path, plan)
         return design
@@ -312,7 +341,7 @@ class _Progress:
 
     def __init__(self, store: Store, view: View) -> None:
         self.store, self.view = store, view
-        self.path = store.folder / "progress.json"
+        self.path = store.folder / PROGRESS
         self.running: dict[str, dict[str, Any]] = {}
         self.written = 0.0
 
@@ -340,10 +369,9 @@ def status(folder: str | Path) -> dict[str, Any]:
     """How a study stands, from its files alone: the keys of `foretoken status --json`."""
     folder = Path(folder)
     store, design = Store(folder), read_design(folder)
-    runs = design.all_runs if design else []
+    runs = _planned(folder, design) if design else []
     statuses = [record.status for run in runs if (record := store.record(run.key))]
-    progress = folder / "progress.json"
-    running = len(read_json(progress)) if store.busy and progress.is_file() else 0
+    running = _running(folder / PROGRESS) if store.busy else 0
     entry, outcome = current_forecast(folder, design)
     told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
     scored = ("loss", "error", "inside", "started_at", "finished_at")
@@ -360,15 +388,43 @@ def status(folder: str | Path) -> dict[str, Any]:
     }
 
 
+def _planned(folder: Path, design: Design) -> list[RunSpec]:
+    trains_target = read_json(folder / "design.json")["study"]["target"]["train"]
+    return design.all_runs if trains_target else design.runs
+
+
+def _running(progress: Path) -> int:
+    try:
+        return len(read_json(progress))
+    except StoreError:  # it comes and goes with the runs
+        return 0
+
+
 def read_design(folder: Path) -> Design | None:
-    """The design that a study's folder keeps."""
+    """The design that a study's folder keeps; None before there is one."""
     path = folder / "design.json"
-    return Design.from_json(read_json(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Design.from_json(read_json(path))
+    except (KeyError, TypeError) as error:
+        cure = "delete it, then run the study again"
+        raise StoreError(f"{path} is not a design of this version", got=repr(error), cure=cure) from error
 
 
-def ledger_path(folder: Path, design: Design, data_sha256: str) -> Path:
-    """The ledger's entry for a target, forecast from these data: new data are a new entry, never an edited one."""
-    return folder / "ledger" / f"target-{design.target.key}-{data_sha256[:8]}.json"
+def ladder_table(folder: str | Path) -> RunTable:
+    """The run table of a study's small runs, as its design stands now. Raises StoreError without a design."""
+    design = read_design(Path(folder))
+    if design is None:
+        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
+    store = Store(folder)
+    records = [replace(record, spec=run) for run in design.runs if (record := store.record(run.key))]
+    return table_from_records(records, str(folder))
+
+
+def ledger_path(folder: Path, design: Design, fit: fits.Fit) -> Path:
+    """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
+    return folder / "ledger" / f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
 
 
 def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
@@ -383,15 +439,15 @@ def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any
 
 def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
     """All that the report of a study shows, read from its folder."""
-    store, plan = Store(folder), read_json(folder / "design.json")
-    study, design = Study.model_validate(plan["study"]), Design.from_json(plan)
+    store, plan, design = Store(folder), read_json(folder / "design.json"), read_design(folder)
+    assert design
+    study = Study.model_validate(plan["study"])
     records = [replace(record, spec=run) for run in design.all_runs if (record := store.record(run.key))]
-    table = table_from_records(records, str(folder))
-    small = table_from_records([record for record in records if record.spec.key != design.target.key], str(folder))
+    table, small = table_from_records(records, str(folder)), ladder_table(folder)
     entry, outcome = current_forecast(folder, design)
-    fit, approach3 = (
-        fits.Fit.load(folder / name) if (folder / name).is_file() else None for name in ("fit.json", "approach3.json")
-    )
+    fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
+    if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
+        entry = {**entry, "checks": [*entry["checks"], asdict(FIT_HAS_CHANGED)]}
     try:
         isoflop = fits.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
     except RefusedError:
@@ -412,9 +468,15 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         counts=status(folder)["counts"],
         cost=_cost(records),
         entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
-        commands=[plan["command"]] if plan.get("command") else [],
+        commands=[*filter(None, [plan.get("command")]), f"foretoken report {folder}"],
         version=__version__,
     )
+
+
+def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
+    """A kept fit, if it is of this table."""
+    fit = fits.Fit.load(path) if path.is_file() else None
+    return fit if fit and fit.data_sha256 == table.digest else None
 
 
 def _design_summary(design: Design) -> dict[str, Any]:

@@ -147,20 +147,6 @@ def test_unidentified_parameter_is_a_dash_with_its_reason(material):
     assert "The runs do not level off." in section
 
 
-def test_held_out_check_in_words(material):
-    backtest = {
-        "n_train": 11,
-        "n_test": 10,
-        "test_error": 0.0123,
-        "bias": -0.004,
-        "max_error": 0.03,
-        "coverage": 0.9,
-        "level": 0.9,
-    }
-    section = law_section(material.study(backtest=backtest), {}).replace("\u202f", " ")
-    assert "missed by 1.23 % on average (bias −0.40 %, worst 3.00 %)" in section
-
-
 def test_thinning_keeps_both_ends():
     points = [[float(i), 1.0 / i] for i in range(1, 1000)]
     thin = _thinned(points)

@@ -15,8 +15,6 @@ from foretoken.cli.run import run
 from foretoken.cli.status import status
 from foretoken.errors import ForetokenError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="foretoken",
     help="Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run.",
@@ -36,9 +34,6 @@ def main() -> None:
     """Run the command line; errors of the user become one message and exit code 2."""
     try:
         app()
-    except ForetokenError as error:
+    except (ForetokenError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(INTERRUPTED)

@@ -42,7 +42,7 @@ KEYS = (
 
 def fit(
     table: Annotated[Path, typer.Argument(help="Run table (.csv, .jsonl, .parquet), or a study's folder.")],
-    law: Annotated[str, typer.Option(help="Which law: chinchilla or power.")] = "chinchilla",
+    law: Annotated[str, typer.Option(help="Which law: chinchilla, coupled or power.")] = "chinchilla",
     rename: Annotated[
         str, typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D", metavar="OURS=THEIRS,...")
     ] = "",
@@ -68,19 +68,13 @@ def fit(
 
 def open_table(path: Path, rename: str = "") -> RunTable:
     """A run table from a file, or from a study's folder (its ladder, without the target)."""
-    from foretoken.runs.store import Store
     from foretoken.runs.table import read_table
+    from foretoken.study import ladder_table
 
     if not path.is_dir():
         return read_table(path, parse_map(rename))
-    table = Store(path).table()
-    if not len(table):
-        raise ForetokenError(
-            f"{path} holds no finished runs", expected="a study's folder", cure="foretoken run STUDY, or give a table"
-        )
-    is_target = table.frame["group"] == "target"
-    said = ("the study's target is left out of the fit",) if is_target.any() else ()
-    return replace(table, frame=table.frame[~is_target], assumed=table.assumed + said)
+    table = ladder_table(path)
+    return replace(table, assumed=(*table.assumed, "the study's target is left out of the fit"))
 
 
 def parse_map(text: str) -> dict[str, str]:

@@ -30,20 +30,16 @@ def load(path: Path, seed: int | None = None) -> Study:
     return load_study(path, seed=seed, name=f"{study.name}-seed-{seed}")
 
 
-def folder_of(path: Path, folder: Path | None = None) -> Path:
+def folder_of(path: Path, seed: int | None = None, folder: Path | None = None) -> Path:
     """The folder of a study that is given by its file or by the folder itself."""
     if folder is not None:
         return folder
-    if path.is_dir():
-        return path
-    from foretoken.runs.study_file import load_study
-
-    return Path("runs") / load_study(path).name
+    return path if path.is_dir() else Path("runs") / load(path, seed).name
 
 
-def started_folder(path: Path, folder: Path | None = None) -> Path:
+def started_folder(path: Path, seed: int | None = None, folder: Path | None = None) -> Path:
     """As `folder_of`, but the study must have been started."""
-    found = folder_of(path, folder)
+    found = folder_of(path, seed, folder)
     if not (found / "design.json").is_file():
         raise StoreError(
             f"no study has been started in {found}",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, print_json, started_folder
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
 
 
-def report(study: FolderArgument, folder: FolderOption = None, json: JsonOption = False) -> None:
+def report(
+    study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
+) -> None:
     """Write report/index.html anew from a study's files.
 
     Example: foretoken report studies/quickstart.toml
@@ -15,7 +17,7 @@ def report(study: FolderArgument, folder: FolderOption = None, json: JsonOption 
     from foretoken import reports
     from foretoken.study import gather
 
-    home = started_folder(study, folder)
+    home = started_folder(study, seed, folder)
     path = reports.write(gather(home), home)
     if json:
         print_json({"report": str(path)})

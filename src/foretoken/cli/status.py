@@ -6,17 +6,19 @@ from typing import Any
 
 import typer
 
-from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, folder_of, print_json
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, folder_of, print_json
 
 
-def status(study: FolderArgument, folder: FolderOption = None, json: JsonOption = False) -> None:
+def status(
+    study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
+) -> None:
     """Print how many runs are planned, running, finished, diverged and failed, the forecast, and its outcome.
 
     Example: foretoken status studies/quickstart.toml
     """
     from foretoken.study import status as study_status
 
-    result = study_status(folder_of(study, folder))
+    result = study_status(folder_of(study, seed, folder))
     if json:
         print_json(result)
     else:

@@ -27,15 +27,9 @@ def six_n(shape: ModelShape) -> float:
     return 6.0 * count_parameters(shape).total
 
 
-def six_n_non_embedding(shape: ModelShape) -> float:
-    """6 N with N without embeddings and head, as in Kaplan et al. 2020 (arXiv 2001.08361)."""
-    return 6.0 * count_parameters(shape).non_embedding
-
-
 FLOPS_PER_TOKEN: dict[str, Callable[[ModelShape], float]] = {
     "matmul": matmul,
     "6nd": six_n,
-    "6nd_non_embedding": six_n_non_embedding,
 }
 """Training FLOPs of one token by convention; multiply by the tokens of a run."""
 

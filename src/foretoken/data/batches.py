@@ -52,10 +52,10 @@ def windows(tokens: int, context: int) -> int:
 
 def check_tokens(corpus: TokenizedCorpus, needed: int, context: int, repeat: bool) -> None:
     """Raise CorpusError when a run of `needed` tokens would repeat the text and `repeat` does not allow it."""
-    if windows(corpus.validation_tokens, context) == 0:
+    if windows(corpus.validation_tokens, context) < 2:
         raise CorpusError(
-            "the validation split is shorter than one context",
-            expected=f"more than {context} tokens",
+            "the validation split is shorter than two contexts",
+            expected=f"more than {2 * context} tokens",
             got=f"{corpus.validation_tokens} tokens",
             cure="give more text, or raise corpus.validation_share",
         )

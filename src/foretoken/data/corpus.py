@@ -58,7 +58,7 @@ def source_files(corpus: CorpusSection) -> list[SourceFile]:
         root = Path(sysconfig.get_path("stdlib"))
         files = [file for file in _walk(root, NOT_SOURCE) if _is_library_source(file.path.name)]
     else:
-        root = Path(str(corpus.path)).expanduser()
+        root = Path(os.path.expanduser(str(corpus.path)))
         if not root.exists():
             cure = "mend corpus.path"
             raise CorpusError("the corpus is missing", expected="a file or folder", got=str(root), cure=cure)
@@ -157,11 +157,15 @@ def _part_end(text: bytes) -> int:
 def _walk(root: Path, left_out: set[str]) -> list[SourceFile]:
     """All files below a folder, hidden ones left out."""
     files = []
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
         folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
         paths = [Path(folder) / name for name in names if not name.startswith(".")]
         files += [SourceFile(path, path.relative_to(root).as_posix()) for path in paths if path.is_file()]
     return sorted(files, key=lambda file: file.name)
+
+
+def _unreadable(error: OSError) -> None:
+    raise CorpusError("a folder of the corpus cannot be read", got=str(error), cure="give rights, or move it away")
 
 
 def _is_library_source(name: str) -> bool:

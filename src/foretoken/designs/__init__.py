@@ -73,7 +73,8 @@ def own_steps(trunk: list[RunSpec]) -> list[tuple[RunSpec, int]]:
 
 def make_design(recipe: Recipe, target_threads: int) -> Design:
     """The design of a study. Raises DesignError when a budget cannot be run."""
-    runs = DESIGNS[recipe.study.design.kind](recipe)
+    planned = DESIGNS[recipe.study.design.kind](recipe)
+    runs = list({run.key: run for run in planned}.values())
     return Design(runs, target(recipe, runs, target_threads))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,7 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.designs.center import center_params
 from foretoken.designs.recipe import Recipe
+from foretoken.errors import DesignError
 from foretoken.runs.spec import RunSpec
 from foretoken.units import format_flops
 
@@ -19,6 +21,9 @@ def isoflop(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
     Shared sizes are shared trunks: the runs of one size at several budgets are branches of the longest.
     """
     design = recipe.study.design
+    names = [group_name(budget) for budget in design.budgets]
+    if len(set(names)) < len(names):
+        raise DesignError("two budgets are equal to three digits", got=", ".join(names), cure="leave one of them out")
     sizes = size_series(recipe)
     runs = []
     for budget in sorted(design.budgets):
@@ -31,20 +36,24 @@ def isoflop(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
 def extend(recipe: Recipe, runs: Sequence[RunSpec], edges: Mapping[str, str], threads: int = 1) -> list[RunSpec]:
     """New cells where a curve has its minimum at an edge: `edges` maps a group to `edge_small` or `edge_large`.
 
-    Each such budget gets the next size of the series on that side. Warm-ups of sizes that have run stay as they are.
+    Each such budget gets the next size of the series on that side, unless it would be shorter than two steps or longer
+    than the corpus. Warm-ups of sizes that have run stay as they are, and no new run exceeds the largest budget.
     """
     sizes = sorted(size_series(recipe), key=_params)
     warmups = {spec.shape: spec.warmup_tokens for spec in runs}
+    most = max(run.flops for run in runs)
     new = []
     for group, side in edges.items():
         shapes = sorted((spec.shape for spec in runs if spec.group == group), key=_params)
-        beyond = (
-            [shape for shape in sizes if _params(shape) < _params(shapes[0])][-1:]
-            if side == "edge_small"
-            else [shape for shape in sizes if _params(shape) > _params(shapes[-1])][:1]
-        )
+        smaller = [shape for shape in sizes if _params(shape) < _params(shapes[0])][-1:]
+        larger = [shape for shape in sizes if _params(shape) > _params(shapes[-1])][:1]
         budget = next(b for b in recipe.study.design.budgets if group_name(b) == group)
-        new += [cell(recipe, shape, budget, threads) for shape in beyond]
+        for shape in smaller if side == "edge_small" else larger:
+            with contextlib.suppress(DesignError):
+                run = cell(recipe, shape, budget, threads)
+                run = run.with_tokens(run.tokens - run.batch_tokens) if run.flops > most else run
+                if recipe.study.corpus.repeat or run.tokens < recipe.source.train_tokens:
+                    new.append(run)
     return recipe.with_warmups(new, known=warmups)
 
 

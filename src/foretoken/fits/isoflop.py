@@ -8,12 +8,10 @@ import numpy as np
 
 from foretoken.errors import RefusedError
 from foretoken.fits.result import Check, IsoflopBudget, IsoflopFit, Residual
-from foretoken.fits.rows import Rows, clean_rows
+from foretoken.fits.rows import Rows, by_budget, clean_rows
 from foretoken.laws.law import Array, Indices
 from foretoken.runs.table import RunTable
 
-SAME_BUDGET = 1.02
-"""Runs without a group are of one budget when their FLOPs are within 2 %."""
 LEAST_SIZES = 4
 """Sizes of a budget from which a parabola leaves a residual to judge it by."""
 REFUSALS = {
@@ -33,7 +31,7 @@ def isoflop(
     Raises RefusedError without any budget of two sizes or more.
     """
     rows = clean_rows(table, params)
-    members = [here for here in _budgets(rows) if len(set(rows.params[here])) > 1]
+    members = [here for here in by_budget(rows.group, rows.flops) if len(set(rows.params[here])) > 1]
     if not members:
         raise RefusedError("no_isoflop_budget", "no two sizes share a budget", "train several sizes at equal FLOPs")
     generator = np.random.default_rng(seed)
@@ -122,17 +120,6 @@ class _Curve:
             tokens=self.tokens(self.vertex) if interior else None,
             loss=float(np.polyval(self.parabola, self.vertex)) if interior and self.parabola is not None else None,
         )
-
-
-def _budgets(rows: Rows) -> list[Indices]:
-    """Indices of the runs of each budget, by compute."""
-    names = list(rows.group)
-    if any(name is None for name in names):
-        order = np.argsort(rows.flops, kind="stable")
-        steps = np.diff(np.log(rows.flops[order])) > np.log(SAME_BUDGET)
-        return list(np.split(order, np.flatnonzero(steps) + 1))
-    members = [np.flatnonzero([name == one for name in names]) for one in sorted(set(map(str, names)))]
-    return sorted(members, key=lambda here: float(rows.flops[here].mean()))
 
 
 def _lines(curves: list[_Curve], level: float) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 PARAMS_COLUMNS = ("params_total", "params", "params_active", "params_non_embedding")
 """Counts that can be N, the one taken by `auto` first."""
+OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
+"""Largest spread of ln FLOP in one budget, and least step to the next where groups do not tell."""
 SPREAD = 0.02
 """Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
 
@@ -82,6 +85,20 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
         repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
         assumed=assumed,
     )
+
+
+def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
+    """Indices of the runs of each compute budget, in order of compute.
+
+    A group whose runs have equal FLOPs within 10 % is a budget; where groups are something else, or absent, runs that
+    follow each other in compute by less than 2 % are.
+    """
+    compute = np.log(np.asarray(flops))
+    members = [np.flatnonzero([name == one for name in group]) for one in sorted(set(map(str, group)))]
+    if None in group or any(np.ptp(compute[here]) > OWN_BUDGET for here in members):
+        order = np.argsort(compute, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(compute[order]) > NEXT_BUDGET) + 1)
+    return sorted(members, key=lambda here: float(compute[here].mean()))
 
 
 def refuse_unidentified(rows: Rows, law: Law) -> None:

@@ -7,7 +7,7 @@ ledger/target.outcome.json   what happened, written once
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def freeze(
     """
     entry = {
         "format": FORMAT,
+        "name": Path(path).name,
         **{key: value for key, value in forecast.to_json().items() if key != "checks"},
         "compute_factor": forecast.flops / fit.ranges["flops"][1],
         "frozen_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -60,12 +61,17 @@ def freeze(
 def score(entry: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
     """Hold a frozen forecast against the run: `error` = (forecast - outcome) / outcome, the rivals' beside it.
 
-    Raises StoreError for a run that did not finish.
+    Raises StoreError for a run that did not finish, or that began before the forecast was frozen.
     """
     if record.status != "finished" or record.loss is None:
         raise StoreError("the target has no loss", expected="a finished run", got=record.status, cure="run it again")
-    finished = datetime.fromisoformat(record.finished_at)
-    finished - timedelta(seconds=record.seconds)
+    if record.started_at < entry["frozen_at"]:
+        raise StoreError(
+            "the target began before this forecast was frozen, so it is no forecast",
+            expected=f"a start after {entry['frozen_at']}",
+            got=record.started_at,
+            cure="give the target another seed or size, and run again",
+        )
     return {
         "format": FORMAT,
         "run": record.spec.key,

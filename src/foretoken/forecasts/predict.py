@@ -15,7 +15,7 @@ from foretoken.laws.law import Array
 KINDS = ("new-run", "mean")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
-NOISE_QUANTILES = (np.arange(64) + 0.5) / 64
+NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
 def predict(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.fits.result import Fit, Residual
+from foretoken.fits.rows import by_budget
 from foretoken.laws import find_law
-
-SAME_BUDGET = 1.02
-"""Runs without a group are of one budget when their FLOPs are within 2 %."""
 
 
 def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
@@ -31,14 +29,8 @@ def plain_loss(fit: Fit, params: float, tokens: float) -> float:
 
 
 def _best_of_budgets(runs: list[Residual]) -> list[Residual]:
-    budgets: list[list[Residual]] = []
-    for run in sorted(runs, key=lambda run: (run.group or "", run.flops)):
-        same = budgets and budgets[-1][0].group == run.group
-        if same and (run.group is not None or run.flops <= SAME_BUDGET * budgets[-1][0].flops):
-            budgets[-1].append(run)
-        else:
-            budgets.append([run])
-    return [min(budget, key=lambda run: run.loss) for budget in budgets]
+    members = by_budget([run.group for run in runs], np.array([run.flops for run in runs]))
+    return [min((runs[i] for i in here), key=lambda run: run.loss) for here in members]
 
 
 def _line(runs: list[Residual], flops: float) -> float:

@@ -9,13 +9,16 @@ from dataclasses import asdict
 from typing import Any
 
 from foretoken.compute.hardware import processor_name
-from foretoken.errors import StoreError
 from foretoken.launchers.local import Job, launch
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store, read_json, write_json
 
 FORWARD_SHARE = 1 / 3
 """Time of a token that is only evaluated, over that of one that is trained on."""
+
+
+FALLBACK_FLOPS = 1e10
+"""FLOP/s taken for a shape that could not be measured (too large for the memory, say): its run will tell."""
 
 
 class Calibration:
@@ -39,9 +42,10 @@ class Calibration:
         )
         by_key = {spec.key: spec for spec in new}
         for outcome in outcomes:
-            if outcome.error:
-                raise StoreError("the calibration of this machine failed", got=outcome.error)
             spec, result = by_key[outcome.name], outcome.result
+            if outcome.error:
+                self.speeds[_speed_key(spec)] = spec.flops / spec.tokens / FALLBACK_FLOPS
+                continue
             self.speeds[_speed_key(spec)] = result["seconds_per_token"][spec.key]
             peak = _peak_key(spec)
             self.peaks[peak] = max(self.peaks.get(peak, 0.0), result["peak_flops"])
@@ -52,9 +56,9 @@ class Calibration:
         trained = (spec.steps if steps is None else steps) * spec.batch_tokens
         return self.speeds[_speed_key(spec)] * (trained + FORWARD_SHARE * spec.eval_tokens)
 
-    def peak(self, spec: RunSpec) -> float:
-        """Measured matmul peak for a run's threads and precision, FLOP/s."""
-        return self.peaks[_peak_key(spec)]
+    def peak(self, spec: RunSpec) -> float | None:
+        """Measured matmul peak for a run's threads and precision, FLOP/s; None when it could not be measured."""
+        return self.peaks.get(_peak_key(spec))
 
 
 def _speed_key(spec: RunSpec) -> str:

@@ -75,7 +75,7 @@ class _Worker:
 
     def _read(self, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
         assert self.process.stdout
-        with self.process.stdout as answers:
+        with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
                 inbox.put((self, json.loads(line)))
         inbox.put((self, {"kind": "dead", "code": self.process.wait()}))
@@ -142,9 +142,10 @@ class _Launch:
 
     def _give(self, worker: _Worker) -> None:
         if self.waiting:
-            worker.job = self.waiting.pop()
-            self.on_event(worker.job.name, {"started": True})
-            worker.send({"name": worker.job.name, "argument": worker.job.argument})
+            job = self.waiting.pop()
+            worker.send({"name": job.name, "argument": job.argument})
+            worker.job = job
+            self.on_event(job.name, {"started": True})
 
     def _on_ready(self, worker: _Worker, message: dict[str, Any]) -> None:
         self._give(worker)

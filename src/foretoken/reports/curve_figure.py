@@ -69,7 +69,8 @@ def _title(records: Sequence[RunRecord]) -> str:
 
 def _bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Shared axes of tokens and loss; the steep start of a run, before EARLY of its tokens, may leave them."""
-    late = [(record, p) for record in records for p in record.curve if p[0] >= EARLY * record.spec.tokens]
+    points = [(record, p) for record in records for p in record.curve]
+    late = [(record, p) for record, p in points if p[0] >= EARLY * record.spec.tokens] or points
     healthy = [p[1] for record, p in late if record.status != "diverged"] or [p[1] for _, p in late]
     losses = healthy + [record.loss for record in records if record.loss is not None]
     low, high = min(losses), max(losses)

@@ -37,8 +37,6 @@ class StudyResults:
     """The ledger's score: loss, error, inside, started_at, finished_at, rivals."""
     refusal: str | None = None
     """Why there is no fit or no forecast, in the words of the error."""
-    backtest: Mapping[str, Any] | None = None
-    """A held-out check, with the keys of `foretoken backtest`."""
     design: Mapping[str, Any] = field(default_factory=dict)
     """runs, total_flops, target {params_total, tokens, flops}, share_of_target."""
     corpus: Mapping[str, Any] = field(default_factory=dict)

@@ -38,7 +38,6 @@ def law_section(study: StudyResults, budgets: dict[str, Budget]) -> Html:
         element("h3", "How it was fitted"),
         element("ul", *(element("li", line) for line in _procedure(fit))),
         _held_out(fit),
-        _backtest(study.backtest),
         element("h3", "Checks"),
         checks_list(fit.checks),
     )
@@ -150,16 +149,3 @@ def _held_out(fit: Fit) -> Html | None:
     return element(
         "div", element("h3", "Held-out budgets"), element("p", words), table(headers, rows, class_="numbers")
     )
-
-
-def _backtest(backtest: Mapping[str, Any] | None) -> Html | None:
-    """The held-out check in a sentence."""
-    if not backtest:
-        return None
-    words = (
-        f"Fitted to the {backtest.get('n_train', '?')} runs of least compute and asked for the other "
-        f"{backtest.get('n_test', '?')}, the law missed by {percent(backtest.get('test_error'), 2)} on average "
-        f"(bias {percent(backtest.get('bias'), 2, signed=True)}, worst {percent(backtest.get('max_error'), 2)}); "
-        f"{percent(backtest.get('coverage'), 0)} of them fell inside the {percent(backtest.get('level'), 0)} interval."
-    )
-    return element("div", element("h3", "Held-out check"), element("p", words))

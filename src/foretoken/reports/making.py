@@ -29,7 +29,7 @@ def making_section(study: StudyResults) -> Html:
     return section(
         "making",
         "How it was made",
-        element("pre", element("code", "\n".join(_commands(study))), tabindex="0"),
+        element("pre", element("code", "\n".join(commands(study))), tabindex="0"),
         facts,
         element("h3", "Conventions"),
         table(["", ""], CONVENTIONS, class_="plain"),
@@ -37,11 +37,9 @@ def making_section(study: StudyResults) -> Html:
     )
 
 
-def _commands(study: StudyResults) -> list[str]:
-    return list(study.commands) or [
-        f"foretoken run studies/{study.name}.toml",
-        f"foretoken report studies/{study.name}.toml",
-    ]
+def commands(study: StudyResults) -> list[str]:
+    """What was typed to make the study, and what rebuilds its page, last."""
+    return list(study.commands) or [f"foretoken report runs/{study.name}"]
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:

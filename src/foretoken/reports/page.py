@@ -15,7 +15,7 @@ from foretoken.reports.forecast_figure import forecast_section
 from foretoken.reports.inputs import StudyResults
 from foretoken.reports.isoflop_figure import isoflop_section
 from foretoken.reports.law_check import law_section
-from foretoken.reports.making import making_section
+from foretoken.reports.making import commands, making_section
 from foretoken.reports.rivals import rivals_section
 from foretoken.reports.run_table import run_table
 from foretoken.reports.verdict import sentence, verdict
@@ -75,7 +75,7 @@ def _footer(study: StudyResults) -> Html:
         element(
             "p",
             "Made by foretoken. This file needs no network. Rebuild it with ",
-            element("code", f"foretoken report studies/{study.name}.toml"),
+            element("code", commands(study)[-1]),
             ".",
         ),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from foretoken.compute.flops import training_flops
 from foretoken.runs.spec import RunSpec
-
-STATUSES = ("finished", "diverged", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +27,10 @@ class RunRecord:
     """Trunk that this run branched off; runs with one parent share a trajectory."""
     tokens_trained: int = 0
     """Tokens that had to be trained for this run beyond what its trunk had already seen."""
+    unique_tokens: int = 0
+    """Distinct training tokens among those seen; 0 where it is not known."""
+    corpus_sha256: str = ""
+    """sha256 over the manifest of the corpus: names, sizes and hashes of its files."""
     seconds: float = 0.0
     """Time of those tokens and of the final evaluation."""
     tokens_per_second: float | None = None
@@ -73,9 +76,9 @@ class RunRecord:
             "params_non_embedding": float(count.non_embedding),
             "params_active": float(count.total),
             "tokens": float(spec.tokens),
-            "unique_tokens": float(spec.tokens) if not spec.repeat else None,
+            "unique_tokens": float(self.unique_tokens) if self.unique_tokens else None,
             "flops": spec.flops,
-            "flops_6nd": 6.0 * count.total * spec.tokens,
+            "flops_6nd": training_flops(spec.shape, spec.tokens, "6nd"),
             "loss": self.loss,
             "loss_se": self.loss_se,
             "bits_per_byte": self.bits_per_byte,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from foretoken.compute.flops import training_flops
@@ -109,15 +109,6 @@ class RunSpec:
     def with_tokens(self, tokens: int) -> RunSpec:
         """The same run at another length: a branch of the same trunk."""
         return replace(self, tokens=tokens)
-
-
-def changed_fields(old: RunSpec, new: RunSpec) -> list[str]:
-    """Names of the determining fields in which two specs differ.
-
-    Used to tell a user which edit made a run new.
-    """
-    names = [f.name for f in fields(RunSpec) if f.name not in LABELS]
-    return [name for name in names if getattr(old, name) != getattr(new, name)]
 
 
 def _hash(values: dict[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
     runs/quickstart/
         design.json                 the planned runs
-        runs/<key>/record.json      one per run, written once
+        runs/<key>/record.json      one per run; only a failed one is ever replaced
         trunks/<key>/step-<n>/      checkpoints: files first, then commit.json with the sha256 of each
-        fit.json                    the fit of the ladder
-        ledger/<name>.json          forecasts, frozen
+        fit.json, approach3.json    the fits of the ladder
+        ledger/<name>.json          forecasts, frozen; <name>.outcome.json what happened
         report/index.html
+        calibration.json            what this machine can do
+        progress.json               which runs are under way; log/ holds the output of the workers
         lock                        held (flock) while a process runs the study
 
 The run table is a fold over the records; nothing shared is ever appended to.
@@ -14,6 +16,7 @@ The run table is a fold over the records; nothing shared is ever appended to.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -36,16 +39,17 @@ LOCK_TRIES = 10
 
 def write_file(path: Path, content: bytes) -> None:
     """The one door: write to a temporary name in the same folder, flush, rename, flush the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}", got=str(error), cure="free space or rights, then run again") from error
     _flush_folder(path.parent)
 
@@ -66,7 +70,8 @@ def read_json(path: Path) -> Any:
 
 
 def write_commit(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write several files as one: the commit mark, with the sha256 of each, comes last."""
+    """Write several files as one: an older mark goes first, the new one, with the sha256 of each, comes last."""
+    (folder / COMMIT).unlink(missing_ok=True)
     for name, content in contents.items():
         write_file(folder / name, content)
     marks = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -115,12 +120,12 @@ class Store:
     def record(self, key: str) -> RunRecord | None:
         """The record of a run, or None when it has none yet."""
         path = self.record_path(key)
-        return RunRecord.from_json(read_json(path)) if path.is_file() else None
+        return _read_record(path) if path.is_file() else None
 
     def records(self) -> list[RunRecord]:
         """All records, ordered by key."""
         paths = sorted((self.folder / "runs").glob("*/record.json"))
-        return [RunRecord.from_json(read_json(path)) for path in paths]
+        return [_read_record(path) for path in paths]
 
     def table(self) -> RunTable:
         """The run table of all records."""
@@ -129,8 +134,7 @@ class Store:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Own the study; raises StudyBusyError while another process does. Ends with the process, however it ends."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "a+") as file:
+        with self._lock_file() as file:
             if not _locked(file):
                 file.seek(0)
                 raise StudyBusyError(
@@ -143,6 +147,13 @@ class Store:
             file.flush()
             yield
 
+    def _lock_file(self) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return open(self.folder / "lock", "a+")
+        except OSError as error:
+            raise StoreError(f"cannot write in {self.folder}", got=str(error), cure="give another --folder") from error
+
     @property
     def busy(self) -> bool:
         """Whether a process runs this study now."""
@@ -154,6 +165,15 @@ class Store:
             except OSError:
                 return True
         return False
+
+
+def _read_record(path: Path) -> RunRecord:
+    try:
+        return RunRecord.from_json(read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is no record of this version", got=repr(error), cure="delete it to train the run again"
+        ) from error
 
 
 def _locked(file: IO[str]) -> bool:

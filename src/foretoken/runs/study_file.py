@@ -53,7 +53,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 class Section(BaseModel):
     """One table of the study file: unknown keys are mistakes, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LanguageSection(Section):
@@ -111,7 +111,7 @@ class RuleSection(Section):
 
     value: Count
     at_params: Count = 1e5
-    exponent: float = 0.0
+    exponent: float = Field(default=0.0, ge=-3.0, le=3.0)
 
     def at(self, params: float) -> float:
         """The rule's value for a model of this many parameters."""
@@ -136,17 +136,23 @@ class TrainingSection(Section):
     objective: Literal["causal"] = "causal"
     eval_tokens: Count = 131_072
 
+    @model_validator(mode="after")
+    def _room_for_both_ends(self) -> TrainingSection:
+        if self.schedule == "wsd" and self.warmup_share + self.cooldown > 1:
+            raise ValueError("warmup_share and cooldown together exceed the run")
+        return self
+
 
 class DesignSection(Section):
     """The small runs."""
 
     kind: Literal["isoflop", "ladder"] = "isoflop"
-    budgets: list[Flops] = Field(default=[], min_length=0)
+    budgets: list[Flops] = []
     """isoflop: FLOPs of each curve."""
-    sizes_per_budget: int = Field(default=5, ge=3)
+    sizes_per_budget: int = Field(default=5, ge=4)
     size_ratio: float = Field(default=1.5, gt=1.0)
     """isoflop: step between neighbouring sizes."""
-    center: Annotated[str | float, _known(PUBLISHED, "law")] = 80.0
+    center: Annotated[str, _known(PUBLISHED, "law")] | Positive = 20.0
     """isoflop: tokens per parameter at the middle of each curve, or the published law that gives it."""
     recenter_rounds: int = Field(default=1, ge=0, le=4)
     """How often sizes may be added on the side where a curve has its minimum at the edge."""
@@ -204,6 +210,14 @@ class Study(Section):
     launch: LaunchSection = LaunchSection()
     forecast: ForecastSection = ForecastSection()
 
+    @model_validator(mode="after")
+    def _evaluation_has_an_error(self) -> Study:
+        if self.training.eval_tokens < 2 * self.model.context:
+            raise ValueError("training.eval_tokens must be at least two contexts, or the loss has no standard error")
+        if self.name == "corpora":
+            raise ValueError("the name 'corpora' is taken: studies keep their tokens there")
+        return self
+
 
 def load_study(path: str | Path, **changes: Any) -> Study:
     """Read and check a study file; `changes` replace top-level keys (`seed=3`, `name="again"`).
@@ -217,6 +231,8 @@ def load_study(path: str | Path, **changes: Any) -> Study:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
+    except OSError as error:
+        raise StudyFileError(f"cannot read {path}", got=str(error)) from error
     try:
         return Study.model_validate({**values, **changes})
     except ValidationError as error:
@@ -229,7 +245,7 @@ def _sentence(mistake: Any) -> str:
     if mistake["type"] == "extra_forbidden":
         known = _keys_at(mistake["loc"][:-1])
         near = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
         return f"  {place}: unknown key{hint} known: {', '.join(known)}"
     text = mistake["msg"].removeprefix("Value error, ")
     return f"  {place or 'study'}: {text} (got {mistake['input']!r})" if place else f"  study: {text}"

@@ -97,9 +97,8 @@ class RunTable:
     def digest(self) -> str:
         """sha256 over what determines the rows: equal for two equal studies, whatever time they took."""
         names = [name for name in COLUMNS if name in self.frame and COLUMNS[name].determined]
-        rows = self.frame[names].sort_values(names[0]).to_dict("records") if names else []
-        text = json.dumps(_plain(rows), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        rows = [json.dumps(_plain(row), sort_keys=True, default=str) for row in self.frame[names].to_dict("records")]
+        return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows as CSV with all their digits."""
@@ -112,7 +111,9 @@ def table_from_records(records: Iterable[RunRecord], source: str) -> RunTable:
 
     rows = sorted((record.to_row() for record in records), key=lambda row: str(row["run"]))
     frame = pd.DataFrame(rows)
-    return RunTable(frame.dropna(axis="columns", how="all"), source)
+    empty = [name for name in frame if name != "loss" and frame[name].isna().all()]
+    frame = frame.drop(columns=empty)
+    return RunTable(frame.astype({"loss": float}) if "loss" in frame else frame, source)
 
 
 def read_table(path: str | Path, rename: Mapping[str, str] | None = None) -> RunTable:
@@ -149,15 +150,27 @@ def _read_frame(path: Path) -> pd.DataFrame:
         raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path)
+            frame = pd.read_csv(path)
+            if not isinstance(frame.index, pd.RangeIndex):
+                raise TableError(f"{path}: rows have more fields than the header", cure="name every column")
+            return frame
         if path.suffix in (".jsonl", ".json"):
-            lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-            return pd.DataFrame([json.loads(line) for line in lines])
+            return pd.DataFrame(_json_lines(path))
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
+            return pd.read_parquet(path).reset_index(drop=True)
+    except (ValueError, OSError) as error:
         raise TableError(f"cannot read the run table {path}", got=str(error)) from error
     raise TableError("unknown kind of run table", expected=", ".join(READERS), got=path.suffix or "no suffix")
+
+
+def _json_lines(path: Path) -> list[dict[str, object]]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if line.strip():
+            rows.append(json.loads(line))
+            if not isinstance(rows[-1], dict):
+                raise TableError(f"{path}, line {number}: expected one JSON object per line", got=line[:60])
+    return rows
 
 
 def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import torch
 from foretoken._version import __version__
 from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
-from foretoken.data import TokenizedCorpus, open_corpus
+from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
@@ -100,7 +100,12 @@ class _Trunk:
         try:
             results = self._train(spec)
         except Diverged as error:
-            results = {"status": "diverged", "events": [*self.events, str(error)], "curve": self.state.curve}
+            results = {
+                "status": "diverged",
+                "events": [*self.events, str(error)],
+                "curve": self.state.curve,
+                "seconds": self.state.seconds,
+            }
         except (Stopped, KeyboardInterrupt):
             raise
         except Exception:
@@ -110,6 +115,8 @@ class _Trunk:
         return RunRecord(
             spec=spec,
             parent=spec.trunk,
+            unique_tokens=min(spec.tokens, self._distinct_tokens()),
+            corpus_sha256=self.corpus.sources_sha256,
             kwh=kwh,
             kwh_source=source,
             device=processor_name(),
@@ -142,7 +149,12 @@ class _Trunk:
             self.events.append(f"resumed at step {saved.step}")
             if saved.step <= self.last_fork:
                 self.state.seconds = 0.0
+        self.last_fork = min(self.last_fork, self.state.step)
         self._advance(spec, fork, self.folder)
+
+    def _distinct_tokens(self) -> int:
+        context = self.first.shape.context
+        return windows(self.corpus.train_tokens, context) * context
 
     def _finish(self, spec: RunSpec) -> dict[str, Any]:
         branch_folder = self.store.branch_folder(spec.key)
