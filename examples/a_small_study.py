@@ -25,6 +25,8 @@ size_ratio = 1.6
 center = 20
 [target]
 compute_factor = 4
+[launch]
+target_threads = 1
 """
 
 path = Path("small.toml")

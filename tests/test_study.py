@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from foretoken.errors import CorpusError, RefusedError, StudyBusyError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.store import Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import View, gather, run, status
+from foretoken.study import View, gather, read_design, run, status
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
 
@@ -143,6 +145,56 @@ def test_no_usable_fit_is_a_report_with_its_reason(mini_file: Path) -> None:
     )
     assert result.returncode == 1
     assert json.loads(result.stdout)["forecast"] is None
+
+
+def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: Path) -> None:
+    """A small run that failed is retried later: the data change, and what was frozen before the target stands."""
+    folder = mini_file.parent / "runs" / "mini"
+    shutil.copytree(undisturbed, folder)
+    store, before = Store(folder), status(folder)
+    design = read_design(folder)
+    assert design
+    lost = store.record(design.runs[0].key)
+    assert lost
+    store.put_record(replace(lost, loss=(lost.loss or 0) * 1.01))
+    after = run(load_study(mini_file), folder)
+    assert (after["forecast"], after["outcome"]) == (before["forecast"], before["outcome"])
+    assert len(list((folder / "ledger").glob("*.json"))) == 2
+    assert "have changed since" in (folder / "report" / "index.html").read_text()
+    for path in (folder / "ledger").glob("*.json"):
+        path.unlink()
+    with pytest.raises(RefusedError, match="trained before any forecast"):
+        run(load_study(mini_file), folder)
+
+
+def test_another_law_before_the_target_is_another_forecast(undisturbed: Path, mini_file: Path) -> None:
+    text = mini_file.read_text() + 'train = false\n[forecast]\nlaw = "chinchilla"\nlevel = 0.8\n'
+    mini_file.write_text(text.replace("[launch]\ntarget_threads = 1\n", ""))
+    folder = mini_file.parent / "runs" / "mini"
+    shutil.copytree(undisturbed / "runs", folder / "runs")
+    for record in Store(folder).records():
+        if record.spec.group == "target":
+            Store(folder).record_path(record.spec.key).unlink()
+    result = run(load_study(mini_file), folder)
+    assert result["forecast"]["level"] == 0.8
+    assert result["outcome"] is None
+    assert result["counts"]["planned"] == result["counts"]["finished"]
+    coupled = run(load_study(mini_file, forecast={"law": "coupled"}), folder)
+    assert coupled["forecast"]["level"] == 0.9
+    assert len(list((folder / "ledger").glob("*.json"))) == 2
+
+
+def test_when_everything_diverges_the_report_says_so(mini_file: Path) -> None:
+    text = mini_file.read_text().replace("batch_tokens = { value = 512 }", wild)
+    mini_file.write_text(text)
+    folder = mini_file.parent / "runs" / "mini"
+    with pytest.raises(RefusedError, match="diverged"):
+        run(load_study(mini_file), folder)
+    assert status(folder)["counts"]["diverged"] == status(folder)["counts"]["planned"] - 1
+    assert "diverged" in (folder / "report" / "index.html").read_text()
+
+
+wild = "batch_tokens = { value = 512 }\nclip = 1e9\nlearning_rate = { value = 1e5 }"
 
 
 def test_half_a_study_has_a_report(undisturbed: Path, tmp_path: Path) -> None:

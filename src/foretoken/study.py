@@ -183,9 +183,7 @@ class Line:
         if self.study.design.kind != "isoflop":
             return design
         for _ in range(self.study.design.recenter_rounds):
-            edges = {
-                b.group: b.status for b in self.isoflop(design).budgets if b.status in ("edge_small", "edge_large")
-            }
+            edges = self._edges(design)
             new = extend(self.recipe, design.runs, edges) if edges else []
             if not new:
                 break
@@ -193,6 +191,14 @@ class Line:
             design = self._keep(Design([*design.runs, *new], design.target))
             self.train(design.runs)
         return design
+
+    def _edges(self, design: Design) -> dict[str, str]:
+        """Budgets whose best size is the smallest or the largest tried; none where there is nothing to judge by."""
+        try:
+            budgets = self.isoflop(design).budgets
+        except RefusedError:
+            return {}
+        return {b.group: b.status for b in budgets if b.status in ("edge_small", "edge_large")}
 
     def table(self, design: Design) -> RunTable:
         """The run table of the small runs."""

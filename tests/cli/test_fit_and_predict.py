@@ -93,5 +93,5 @@ def test_an_unreadable_map_is_an_error(csv: Path, text: str) -> None:
 
 
 def test_an_empty_folder_is_no_study(tmp_path: Path) -> None:
-    with pytest.raises(ForetokenError, match="no finished runs"):
+    with pytest.raises(ForetokenError, match="no study has been started"):
         invoke("fit", tmp_path)

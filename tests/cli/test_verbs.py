@@ -54,11 +54,14 @@ def test_status_before_anything_was_done(mini_file: Path) -> None:
         (("status", "absent.toml"), "no study file"),
         (("report", "mini.toml"), "no study has been started"),
         (("fit", "absent.csv"), "no run table"),
-        (("fit", "mini.toml"), ""),
+        (("fit", "mini.toml"), "unknown kind of run table"),
+        (("run", "mini.toml", "--folder", "mini.toml/x"), "cannot write"),
+        (("run", "latin1.toml"), "not TOML"),
         (("predict", "absent.json", "--params", "1e6", "--tokens", "1e8"), "absent.json"),
     ],
 )
 def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], part: str, mini_file: Path) -> None:
+    (mini_file.parent / "latin1.toml").write_bytes('name = "é"'.encode("latin-1"))
     result = command(*arguments, cwd=mini_file.parent)
     assert result.returncode == 2
     assert result.stderr.startswith("error: ")

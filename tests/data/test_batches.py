@@ -122,6 +122,6 @@ def test_too_few_tokens_are_refused_with_the_epochs(tmp_path: Path) -> None:
         check_tokens(corpus, needed=250, context=CONTEXT, repeat=False)
 
 
-def test_a_split_below_one_context_is_refused_even_with_repetition(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="validation split is shorter than one context"):
+def test_a_split_below_two_contexts_is_refused_even_with_repetition(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="validation split is shorter than two contexts"):
         check_tokens(numbered(tmp_path, 101), needed=100, context=101, repeat=True)

@@ -126,5 +126,5 @@ def _empty_file(folder: Path) -> Path:
 
 def test_an_interpreter_without_library_source_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / name))
-    with pytest.raises(CorpusError, match="is empty"):
+    with pytest.raises(CorpusError, match="cannot be read"):
         source_files(CorpusSection())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,6 +90,25 @@ def test_recentring_adds_the_next_size_on_the_short_side(side: str) -> None:
     assert size < min(curve) if side == "edge_small" else size > max(curve)
     known = {run.shape: run.warmup_tokens for run in design.runs}
     assert all(run.warmup_tokens == known[run.shape] for run in new if run.shape in known)
+
+
+def test_recentring_stays_within_the_corpus_and_the_largest_budget() -> None:
+    plan = recipe(sizes_per_budget=4, size_ratio=2.0)
+    design = make_design(plan, 1)
+    most = max(run.flops for run in design.runs)
+    for side in ("edge_small", "edge_large"):
+        new = extend(plan, design.runs, dict.fromkeys({run.group for run in design.runs}, side))
+        assert new
+        assert all(run.flops <= most for run in new)
+    poor = replace(plan, source=replace(SOURCE, train_tokens=min(run.tokens for run in new)))
+    assert not extend(poor, design.runs, dict.fromkeys({run.group for run in design.runs}, "edge_small"))
+
+
+def test_equal_budgets_and_sizes_are_one() -> None:
+    with pytest.raises(DesignError, match="equal to three digits"):
+        make_design(recipe(budgets=[1e11, 1.0001e11]), 1)
+    design = make_design(recipe(kind="ladder", params=[2e4, 2.001e4, 5e4], tokens_per_param=[20, 40]), 1)
+    assert len({run.key for run in design.runs}) == len(design.runs)
 
 
 def test_ladder_is_the_full_grid() -> None:

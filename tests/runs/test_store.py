@@ -82,6 +82,21 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         store.records()
 
 
+def test_a_record_of_something_else_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_json(store.record_path("a"), {"loss": 1.0})
+    with pytest.raises(StoreError, match="no record of this version"):
+        store.records()
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"), Store(tmp_path / "file" / "study").lock():
+        pass
+    with pytest.raises(StoreError, match="cannot write"):
+        write_file(tmp_path / "file" / "a.json", b"")
+
+
 def test_one_owner_at_a_time_and_a_dead_one_owns_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     code = (

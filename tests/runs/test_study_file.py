@@ -31,7 +31,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "besiroglu_2024",
     ):  # fmt: skip
         assert part in told, part
-    assert "8 mistake(s)" in told or "9 mistake(s)" in told
+    assert f"{len(told.splitlines()) - 1} mistake(s)" in told
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,12 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ('name = "a"\n[design]\nkind = "ladder"', "tokens_per_param"),
         ('name = "a"\n[corpus]\nsource = "text"\n[design]\nbudgets = [1e9]', "`path` is needed"),
         ('name = "a"\n[design]\nbudgets = [-1]', "above 0"),
+        ('name = "a"\n[training]\nclip = inf\n[design]\nbudgets = [1e9]', "finite"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\ncenter = 0', "center"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\nsizes_per_budget = 3', "sizes_per_budget"),
+        ('name = "a"\n[training]\nwarmup_share = 0.9\n[design]\nbudgets = [1e9]', "exceed the run"),
+        ('name = "a"\n[training]\neval_tokens = 100\n[design]\nbudgets = [1e9]', "two contexts"),
+        ('name = "corpora"\n[design]\nbudgets = [1e9]', "taken"),
         ('name = "a"\nseed = -1\n[design]\nbudgets = [1e9]', "seed"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from foretoken.errors import TableError
 from foretoken.runs.record import RunRecord
-from foretoken.runs.table import COLUMNS, read_table, table_from_records
+from foretoken.runs.table import COLUMNS, RunTable, read_table, table_from_records
 
 from .test_spec import SPEC
 
@@ -66,6 +66,23 @@ def test_files_that_are_no_tables(name: str, content: bytes, tmp_path: Path) -> 
         read_table(tmp_path / name)
     with pytest.raises(TableError, match="no run table"):
         read_table(tmp_path / "absent.csv")
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("params,tokens,loss\n1,2,3,4\n")
+    with pytest.raises(TableError, match="more fields"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_lines_that_are_no_objects_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"params": 1, "tokens": 2, "loss": 3}\n[1, 2]\n')
+    with pytest.raises(TableError, match="line 2"):
+        read_table(tmp_path / "a.jsonl")
+
+
+def test_the_digest_is_of_rows_not_of_their_order() -> None:
+    frame = ROWS.assign(run=[1, "b"])
+    assert RunTable(frame, "a").digest == RunTable(frame.iloc[::-1], "b").digest
 
 
 def test_a_record_fills_canonical_columns_only() -> None:
