@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from foretoken.errors import CorpusError, RefusedError, StudyBusyError
+from foretoken.folder import gather, read_design, status
+from foretoken.progress import View
 from foretoken.runs.record import RunRecord
 from foretoken.runs.store import Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import View, gather, read_design, run, status
+from foretoken.study import run
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
 

@@ -14,6 +14,8 @@ The flow, from left to right, and the packages that hold it:
     fits/        RunTable + Law -> Fit
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     reports/     Fit + Forecast -> figures and one self-contained page
+    folder.py    a study's folder, read: status, table, forecast, report
+    progress.py  what a study tells while it runs
     study.py     the whole line from one study file
     cli/         one file per verb
 
@@ -30,12 +32,13 @@ from foretoken._version import __version__
 if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
     from foretoken.fits import Fit, IsoflopFit, fit, isoflop
+    from foretoken.folder import status
     from foretoken.forecasts import Forecast, predict
     from foretoken.laws import LAWS, PUBLISHED
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable, read_table
-    from foretoken.study import run, status
+    from foretoken.study import run
 
 PUBLIC = {
     "Fit": "foretoken.fits",
@@ -53,7 +56,7 @@ PUBLIC = {
     "predict": "foretoken.forecasts",
     "read_table": "foretoken.runs.table",
     "run": "foretoken.study",
-    "status": "foretoken.study",
+    "status": "foretoken.folder",
 }
 """Where each public name lives."""
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from foretoken import fits, forecasts, reports
 from foretoken._version import __version__
-from foretoken.compute.hardware import available_cores, has_bfloat16, processor_name
+from foretoken.compute.hardware import available_cores, has_bfloat16
 from foretoken.data import TokenizedCorpus, check_tokens, prepare
 from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.folder import current_forecast, design_summary, gather, ledger_path, status
 from foretoken.forecasts import ledger
 from foretoken.launchers.calibration import Calibration
 from foretoken.launchers.local import Job, launch
+from foretoken.progress import PROGRESS, Progress, View
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store, read_json, write_json
@@ -29,33 +30,6 @@ CONVENTIONS = {
     "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
     "loss": "nats per token on the validation set",
 }
-FIT_HAS_CHANGED = fits.Check(
-    "fit_has_changed",
-    "doubt",
-    "the small runs or the law have changed since the forecast was frozen; the fit shown is the new one",
-    "a new forecast needs a new target: change its size, or the study's seed",
-)
-PROGRESS = "progress.json"
-PROGRESS_SECONDS = 2.0
-
-
-class View:
-    """What a study tells while it runs. This one is silent; the command line has a live one."""
-
-    def phase(self, text: str) -> None:
-        """A new part of the line begins."""
-
-    def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
-        """These runs will be trained, with their estimated seconds by key."""
-
-    def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
-        """A run is at this step, with this training loss."""
-
-    def ended(self, record: RunRecord) -> None:
-        """A run has a record now."""
-
-    def close(self) -> None:
-        """Nothing more will come."""
 
 
 def study_folder(study: Study, root: str | Path = "runs") -> Path:
@@ -163,7 +137,7 @@ class Line:
         self.view.phase("training" if runs[0].group != "target" else "training the target")
         self.view.training(waiting, seconds)
         jobs = [self._job(trunk, sum(seconds[run.key] for run in trunk), workers) for trunk in trunks]
-        progress = _Progress(self.store, self.view)
+        progress = Progress(self.store, self.view)
         outcomes = launch(
             "foretoken.training.jobs:train_job",
             jobs,
@@ -296,7 +270,7 @@ class Line:
                 "seconds_estimated": seconds.get(run.key),
             }
 
-        return {**_design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
+        return {**design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
 
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
@@ -340,171 +314,6 @@ class Line:
             if self.store.record(run.key) is None:
                 self.store.put_record(record)
                 self.view.ended(record)
-
-
-class _Progress:
-    """Passes events of the workers on to the view, and to progress.json for `status`."""
-
-    def __init__(self, store: Store, view: View) -> None:
-        self.store, self.view = store, view
-        self.path = store.folder / PROGRESS
-        self.running: dict[str, dict[str, Any]] = {}
-        self.written = 0.0
-
-    def event(self, job: str, event: dict[str, Any]) -> None:
-        key = event.get("run")
-        if key is None:
-            return
-        if "ended" in event:
-            self.running.pop(key, None)
-            record = self.store.record(key)
-            if record is not None:
-                self.view.ended(record)
-        else:
-            self.running[key] = {"step": event["step"], "steps": event["steps"], "loss": event["loss"]}
-            self.view.progress(key, event["step"], event["steps"], event["loss"])
-        if time.monotonic() - self.written > PROGRESS_SECONDS:
-            write_json(self.path, self.running)
-            self.written = time.monotonic()
-
-    def clear(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-
-def status(folder: str | Path) -> dict[str, Any]:
-    """How a study stands, from its files alone: the keys of `foretoken status --json`."""
-    folder = Path(folder)
-    store, design = Store(folder), read_design(folder)
-    runs = _planned(folder, design) if design else []
-    statuses = [record.status for run in runs if (record := store.record(run.key))]
-    running = _running(folder / PROGRESS) if store.busy else 0
-    entry, outcome = current_forecast(folder, design)
-    told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
-    scored = ("loss", "error", "inside", "started_at", "finished_at")
-    return {
-        "study": folder.name,
-        "folder": str(folder),
-        "counts": {
-            "planned": len(runs),
-            "running": running,
-            **{name: statuses.count(name) for name in ("finished", "diverged", "failed")},
-        },
-        "forecast": {name: entry[name] for name in told} if entry else None,
-        "outcome": {name: outcome[name] for name in (*scored, "rivals")} if outcome else None,
-    }
-
-
-def _planned(folder: Path, design: Design) -> list[RunSpec]:
-    trains_target = read_json(folder / "design.json")["study"]["target"]["train"]
-    return design.all_runs if trains_target else design.runs
-
-
-def _running(progress: Path) -> int:
-    try:
-        return len(read_json(progress))
-    except StoreError:  # it comes and goes with the runs
-        return 0
-
-
-def read_design(folder: Path) -> Design | None:
-    """The design that a study's folder keeps; None before there is one."""
-    path = folder / "design.json"
-    if not path.is_file():
-        return None
-    try:
-        return Design.from_json(read_json(path))
-    except (KeyError, TypeError) as error:
-        cure = "delete it, then run the study again"
-        raise StoreError(f"{path} is not a design of this version", got=repr(error), cure=cure) from error
-
-
-def ladder_table(folder: str | Path) -> RunTable:
-    """The run table of a study's small runs, as its design stands now. Raises StoreError without a design."""
-    design = read_design(Path(folder))
-    if design is None:
-        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
-    store = Store(folder)
-    records = [replace(record, spec=run) for run in design.runs if (record := store.record(run.key))]
-    return table_from_records(records, str(folder))
-
-
-def ledger_path(folder: Path, design: Design, fit: fits.Fit) -> Path:
-    """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
-    return folder / "ledger" / f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
-
-
-def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The newest forecast of the design's target, and its outcome."""
-    if design is None:
-        return None, None
-    entries = ledger.read(folder / "ledger")
-    mine = [e for name, e in entries.items() if name.startswith(f"target-{design.target.key}-")]
-    newest = max(mine, key=lambda e: e["forecast"]["frozen_at"], default=None)
-    return (newest["forecast"], newest["outcome"]) if newest else (None, None)
-
-
-def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
-    """All that the report of a study shows, read from its folder."""
-    store, plan, design = Store(folder), read_json(folder / "design.json"), read_design(folder)
-    assert design
-    study = Study.model_validate(plan["study"])
-    records = [replace(record, spec=run) for run in design.all_runs if (record := store.record(run.key))]
-    table, small = table_from_records(records, str(folder)), ladder_table(folder)
-    entry, outcome = current_forecast(folder, design)
-    fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
-    if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
-        entry = {**entry, "checks": [*entry["checks"], asdict(FIT_HAS_CHANGED)]}
-    try:
-        isoflop = fits.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
-    except RefusedError:
-        isoflop = None
-    return reports.StudyResults(
-        name=study.name,
-        study=study.model_dump(),
-        table=table,
-        records=records,
-        fit=fit,
-        approach3=approach3,
-        isoflop=isoflop,
-        forecast=entry,
-        outcome=outcome,
-        refusal=str(refusal) if refusal else None,
-        design=_design_summary(design),
-        corpus=plan.get("corpus", {}),
-        counts=status(folder)["counts"],
-        cost=_cost(records),
-        entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
-        commands=[*filter(None, [plan.get("command")]), f"foretoken report {folder}"],
-        version=__version__,
-    )
-
-
-def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
-    """A kept fit, if it is of this table."""
-    fit = fits.Fit.load(path) if path.is_file() else None
-    return fit if fit and fit.data_sha256 == table.digest else None
-
-
-def _design_summary(design: Design) -> dict[str, Any]:
-    target = design.target
-    return {
-        "runs": [run.key for run in design.runs],
-        "total_flops": design.total_flops,
-        "separate_flops": design.separate_flops,
-        "compute_factor": design.compute_factor,
-        "share_of_target": design.total_flops / target.flops,
-        "target": {"params_total": target.parameters.total, "tokens": target.tokens, "flops": target.flops},
-    }
-
-
-def _cost(records: list[RunRecord]) -> dict[str, Any]:
-    sources = {record.kwh_source for record in records if record.kwh_source}
-    return {
-        "seconds": sum(record.seconds for record in records),
-        "kwh": sum(record.kwh or 0.0 for record in records),
-        "kwh_source": ", ".join(sorted(sources)),
-        "machine": processor_name(),
-    }
 
 
 def _trunk_name(trunk: list[RunSpec]) -> str:

@@ -68,8 +68,8 @@ def fit(
 
 def open_table(path: Path, rename: str = "") -> RunTable:
     """A run table from a file, or from a study's folder (its ladder, without the target)."""
+    from foretoken.folder import ladder_table
     from foretoken.runs.table import read_table
-    from foretoken.study import ladder_table
 
     if not path.is_dir():
         return read_table(path, parse_map(rename))

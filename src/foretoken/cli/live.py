@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any
 
+from foretoken.progress import View
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
-from foretoken.study import View
 from foretoken.units import format_count, format_duration
 
 LINE_SECONDS = 15.0

@@ -15,7 +15,7 @@ def report(
     Example: foretoken report studies/quickstart.toml
     """
     from foretoken import reports
-    from foretoken.study import gather
+    from foretoken.folder import gather
 
     home = started_folder(study, seed, folder)
     path = reports.write(gather(home), home)

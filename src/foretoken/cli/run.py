@@ -20,8 +20,9 @@ def run(study: StudyArgument, seed: SeedOption = None, folder: FolderOption = No
     from foretoken.cli.live import view_for_terminal
     from foretoken.cli.status import show
     from foretoken.errors import RefusedError
+    from foretoken.folder import status
     from foretoken.study import run as run_study
-    from foretoken.study import status, study_folder
+    from foretoken.study import study_folder
 
     settings = load(study, seed)
     home, refused = folder or study_folder(settings), False

@@ -16,7 +16,7 @@ def status(
 
     Example: foretoken status studies/quickstart.toml
     """
-    from foretoken.study import status as study_status
+    from foretoken.folder import status as study_status
 
     result = study_status(folder_of(study, seed, folder))
     if json:
