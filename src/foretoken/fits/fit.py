@@ -11,7 +11,7 @@ from foretoken._version import __version__
 from foretoken.errors import ForetokenError
 from foretoken.fits.diagnose import fit_checks
 from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
-from foretoken.fits.identify import identify, widened, without_ends
+from foretoken.fits.identify import identify, under_looser_law, widened, without_ends
 from foretoken.fits.result import Fit, Residual
 from foretoken.fits.rows import Rows, clean_rows, refuse_unidentified
 from foretoken.fits.uncertainty import bootstrap, misfit_growth
@@ -51,7 +51,8 @@ def fit(
     intervals = _intervals(sample, resampled.plain, level)
     at_low, at_high = _at_bounds(sample, plain.theta)
     if "E" in intervals:
-        intervals["E"] = widened(intervals["E"], without_ends(sample, rows, plain.theta))
+        others = without_ends(sample, rows, plain.theta) | under_looser_law(formula, rows)
+        intervals["E"] = widened(intervals["E"], others)
     reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min()))
     at_bound = (at_low | at_high) - {"E"}
     return Fit(

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from foretoken.fits.estimate import Sample
+from foretoken.fits.estimate import Sample, estimate_plain
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
+from foretoken.laws import COUPLED
 from foretoken.laws.law import Array, Indices, Law
 
 WIDTH = 0.05
@@ -20,6 +21,8 @@ END = 0.15
 SAME = 0.05
 """Runs within 5 % of the end's border belong to it."""
 STARTS = 12
+LOOSER = {"chinchilla": COUPLED}
+"""The law that frees what another takes for granted."""
 
 
 def identify(
@@ -45,7 +48,7 @@ def identify(
     if half > WIDTH:
         return {
             "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} nats, depending on which are kept"
-            f" ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
+            f" and how they bend ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
         }
     if reach > REACH:
         return {
@@ -55,12 +58,22 @@ def identify(
     return {}
 
 
-def widened(interval: list[float], ends: Mapping[str, float]) -> list[float]:
-    """The interval of E, with what E becomes when an end of the table is left out.
+def widened(interval: list[float], others: Mapping[str, float]) -> list[float]:
+    """The interval of E, with what E becomes without an end of the table, or under a looser law.
 
-    A bootstrap takes the law for granted; E that moves with the range of the runs shows that it must not be.
+    A bootstrap takes the law for granted; E that moves with the range of the runs, or with the form, shows that it
+    must not be.
     """
-    return [min(interval[0], *ends.values()), max(interval[1], *ends.values())] if ends else interval
+    return [min(interval[0], *others.values()), max(interval[1], *others.values())] if others else interval
+
+
+def under_looser_law(law: Law, rows: Rows) -> dict[str, float]:
+    """The plain E of the law that has this one as a special case; nothing where there is none, or too few runs."""
+    looser = LOOSER.get(law.name)
+    if looser is None or len(rows) <= len(looser.parameters) + 1:
+        return {}
+    sample = Sample.of(looser, rows.features(looser), rows.loss)
+    return {looser.name: looser.named(looser.shift(estimate_plain(sample).theta, sample.origin))["E"]}
 
 
 def without_ends(sample: Sample, rows: Rows, plain: Array) -> dict[str, float]:
