@@ -132,7 +132,7 @@ class TrainingSection(Section):
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
     clip: Positive = 1.0
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     objective: Literal["causal"] = "causal"
     eval_tokens: Count = 131_072
 
