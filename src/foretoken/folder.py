@@ -79,9 +79,17 @@ def ladder_table(folder: str | Path) -> RunTable:
     design = read_design(Path(folder))
     if design is None:
         raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
-    store = Store(folder)
-    records = [replace(record, spec=run) for run in design.runs if (record := store.record(run.key))]
-    return table_from_records(records, str(folder))
+    return table_of(Store(folder), design.runs)
+
+
+def table_of(store: Store, runs: list[RunSpec]) -> RunTable:
+    """The run table of planned runs, as far as they have records."""
+    return table_from_records(records_of(store, runs), str(store.folder))
+
+
+def records_of(store: Store, runs: list[RunSpec]) -> list[RunRecord]:
+    """Records of planned runs, under the labels that the design gives them now."""
+    return [replace(record, spec=run) for run in runs if (record := store.record(run.key))]
 
 
 def ledger_path(folder: Path, design: Design, fit: fits.Fit) -> Path:
@@ -104,8 +112,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     store, plan, design = Store(folder), read_json(folder / "design.json"), read_design(folder)
     assert design
     study = Study.model_validate(plan["study"])
-    records = [replace(record, spec=run) for run in design.all_runs if (record := store.record(run.key))]
-    table, small = table_from_records(records, str(folder)), ladder_table(folder)
+    records, small = records_of(store, design.all_runs), table_of(store, design.runs)
     entry, outcome = current_forecast(folder, design)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
     if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
@@ -117,7 +124,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     return reports.StudyResults(
         name=study.name,
         study=study.model_dump(),
-        table=table,
+        table=table_of(store, design.all_runs),
         records=records,
         fit=fit,
         approach3=approach3,
@@ -125,7 +132,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         forecast=entry,
         outcome=outcome,
         refusal=str(refusal) if refusal else None,
-        design=design_summary(design),
+        design=design_totals(design),
         corpus=plan.get("corpus", {}),
         counts=status(folder)["counts"],
         cost=_cost(records),
@@ -141,7 +148,7 @@ def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
     return fit if fit and fit.data_sha256 == table.digest else None
 
 
-def design_summary(design: Design) -> dict[str, Any]:
+def design_totals(design: Design) -> dict[str, Any]:
     """What a design costs, and what it aims at."""
     target = design.target
     return {

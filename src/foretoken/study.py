@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from foretoken.compute.hardware import available_cores, has_bfloat16
 from foretoken.data import TokenizedCorpus, check_tokens, prepare
 from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
-from foretoken.folder import current_forecast, design_summary, gather, ledger_path, status
+from foretoken.folder import current_forecast, design_totals, gather, ledger_path, status, table_of
 from foretoken.forecasts import ledger
 from foretoken.launchers.calibration import Calibration
 from foretoken.launchers.local import Job, launch
@@ -23,7 +22,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store, read_json, write_json
 from foretoken.runs.study_file import Study
-from foretoken.runs.table import RunTable, table_from_records
+from foretoken.runs.table import RunTable
 
 CONVENTIONS = {
     "N": "all trained parameters (params_total)",
@@ -149,7 +148,7 @@ class Line:
         progress.clear()
         errors = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
         for trunk in trunks:
-            if error := errors.get(_trunk_name(trunk)):
+            if error := errors.get(trunk[0].trajectory):
                 self._record_failure([run for run in trunk if run in waiting], error)
 
     def recenter(self, design: Design) -> Design:
@@ -176,12 +175,7 @@ class Line:
 
     def table(self, design: Design) -> RunTable:
         """The run table of the small runs."""
-        return table_from_records(self.records(design.runs), str(self.folder))
-
-    def records(self, runs: list[RunSpec]) -> list[RunRecord]:
-        """Records of these runs, under the labels that the design gives them now."""
-        found = [(run, self.store.record(run.key)) for run in runs]
-        return [replace(record, spec=run) for run, record in found if record is not None]
+        return table_of(self.store, design.runs)
 
     def fit(self, design: Design) -> fits.Fit:
         """Fit the forecast's law to the small runs and keep it in fit.json. Raises RefusedError."""
@@ -239,7 +233,7 @@ class Line:
 
     def _target_has_begun(self, target: RunSpec) -> bool:
         record = self.store.record(target.key)
-        folders = (self.store.trunk_folder(target.trunk or target.key), self.store.branch_folder(target.key))
+        folders = (self.store.trunk_folder(target.trajectory), self.store.branch_folder(target.key))
         return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
 
     def score(self, design: Design, entry: dict[str, Any]) -> None:
@@ -270,7 +264,7 @@ class Line:
                 "seconds_estimated": seconds.get(run.key),
             }
 
-        return {**design_summary(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
+        return {**design_totals(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
 
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
@@ -306,7 +300,7 @@ class Line:
             "peak_flops": self.calibration.peak(trunk[0]),
             "busy_threads": workers * trunk[0].threads,
         }
-        return Job(_trunk_name(trunk), {"specs": [run.to_json() for run in trunk], "workplace": workplace}, seconds)
+        return Job(trunk[0].trajectory, {"specs": [run.to_json() for run in trunk], "workplace": workplace}, seconds)
 
     def _record_failure(self, runs: list[RunSpec], error: str) -> None:
         for run in runs:
@@ -314,10 +308,6 @@ class Line:
             if self.store.record(run.key) is None:
                 self.store.put_record(record)
                 self.view.ended(record)
-
-
-def _trunk_name(trunk: list[RunSpec]) -> str:
-    return trunk[0].trunk or trunk[0].key
 
 
 def _torch_version() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foretoken.progress import View
@@ -28,18 +29,13 @@ def view_for_terminal(quiet: bool) -> View:
 class _Board:
     """What is known of the runs under way: shared by both views."""
 
-    def __init__(self) -> None:
-        self.specs: dict[str, RunSpec] = {}
-        self.seconds: dict[str, float] = {}
+    def __init__(self, runs: Sequence[RunSpec] = (), seconds: Mapping[str, float] | None = None) -> None:
+        self.specs = {run.key: run for run in runs}
+        self.seconds = {key: value for key, value in (seconds or {}).items() if key in self.specs}
         self.steps: dict[str, tuple[int, int]] = {}
         self.losses: dict[str, float | None] = {}
         self.records: dict[str, RunRecord] = {}
         self.began = time.monotonic()
-
-    def expect(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
-        self.__init__()  # type: ignore[misc]
-        self.specs = {run.key: run for run in runs}
-        self.seconds = {key: value for key, value in seconds.items() if key in self.specs}
 
     def share_done(self) -> float:
         """Share of the estimated time that is behind us."""
@@ -68,7 +64,7 @@ class PlainView(View):
         _say(text)
 
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
-        self.board.expect(runs, seconds)
+        self.board = _Board(runs, seconds)
         _say(f"{len(runs)} runs to train")
 
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
@@ -98,7 +94,7 @@ class LiveView(View):
         self.text = text
 
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
-        self.board.expect(runs, seconds)
+        self.board = _Board(runs, seconds)
 
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
         self.board.steps[key], self.board.losses[key] = (step, steps), loss

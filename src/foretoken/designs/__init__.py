@@ -61,7 +61,7 @@ def group_by_trunk(runs: list[RunSpec]) -> list[list[RunSpec]]:
     """Runs that share a trunk together, shortest first; a run without a trunk alone."""
     trunks: dict[str, list[RunSpec]] = {}
     for run in sorted(runs, key=lambda run: run.tokens):
-        trunks.setdefault(run.trunk or run.key, []).append(run)
+        trunks.setdefault(run.trajectory, []).append(run)
     return list(trunks.values())
 
 

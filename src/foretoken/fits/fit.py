@@ -48,11 +48,8 @@ def fit(
     growth, held_out = misfit_growth(sample, rows, pooled, sigma)
     resampled = bootstrap(sample, rows, pooled, plain.theta, sigma, draws, seed)
     estimates = formula.named(formula.shift(plain.theta, sample.origin))
-    intervals = _intervals(sample, resampled.plain, level)
+    intervals = _intervals(rows, sample, plain, resampled.plain, level)
     at_low, at_high = _at_bounds(sample, plain.theta)
-    if "E" in intervals:
-        others = without_ends(sample, rows, plain.theta) | under_looser_law(formula, rows)
-        intervals["E"] = widened(intervals["E"], others)
     reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min()))
     at_bound = (at_low | at_high) - {"E"}
     return Fit(
@@ -91,11 +88,15 @@ def _circumstances(rows: Rows, sample: Sample, plain: Plain, pooled: Array) -> d
     }
 
 
-def _intervals(sample: Sample, draws: Array, level: float) -> dict[str, list[float]]:
-    """Quantiles of the plain draws, theta [b, p], by parameter."""
+def _intervals(rows: Rows, sample: Sample, plain: Plain, draws: Array, level: float) -> dict[str, list[float]]:
+    """Quantiles of the plain draws, theta [b, p], by parameter; E's widened by what its identification tried."""
     values = np.exp(sample.law.shift(draws, sample.origin))
     bands = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0).T
-    return {name: [float(low), float(high)] for name, (low, high) in zip(sample.law.parameters, bands, strict=True)}
+    found = {name: [float(low), float(high)] for name, (low, high) in zip(sample.law.parameters, bands, strict=True)}
+    if "E" in found:
+        others = without_ends(sample, rows, plain.theta) | under_looser_law(sample.law, rows)
+        found["E"] = widened(found["E"], others)
+    return found
 
 
 def _require(level: float, draws: int) -> None:

@@ -73,6 +73,11 @@ class RunSpec:
         return _hash({k: v for k, v in asdict(self).items() if k not in (*LABELS, "tokens")})
 
     @property
+    def trajectory(self) -> str:
+        """The trunk, or the run itself where it has none: what is trained in one go, and where its checkpoints are."""
+        return self.trunk or self.key
+
+    @property
     def steps(self) -> int:
         """Optimizer steps."""
         return self.tokens // self.batch_tokens

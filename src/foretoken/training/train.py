@@ -87,8 +87,7 @@ class _Trunk:
     ) -> None:
         self.first, self.store, self.corpus, self.workplace = specs[0], store, corpus, workplace
         self.report, self.stop = report, stop
-        self.key = self.first.trunk or self.first.key
-        self.folder = store.trunk_folder(self.key)
+        self.folder = store.trunk_folder(self.first.trajectory)
         self.state = TrainState.start(self.first)
         self.last_fork = 0
         self.diverged: str | None = None
