@@ -52,6 +52,6 @@ def test_every_key_of_the_study_file_is_documented() -> None:
     from foretoken.runs import study_file
 
     told = (ROOT / "docs" / "study_file.md").read_text() + (ROOT / "docs" / "corpora.md").read_text()
-    for name in ("Corpus", "Language", "Model", "Training", "Design", "Target", "Launch", "Forecast"):
+    for name in ("Corpus", "Language", "Model", "Spike", "Training", "Design", "Target", "Launch", "Forecast"):
         for key in getattr(study_file, f"{name}Section").model_fields:
             assert re.search(rf"\b{key}\b", told), f"{name}: {key}"

@@ -6,7 +6,7 @@ import pytest
 
 from foretoken.compute.shape import ModelShape
 from foretoken.runs.record import RunRecord
-from foretoken.runs.spec import LABELS, RunSpec
+from foretoken.runs.spec import LABELS, RunSpec, SpikePolicy
 
 SPEC = RunSpec(
     shape=ModelShape(layers=2, width=16, heads=2, context=32, vocabulary=64),
@@ -20,7 +20,7 @@ OTHER = {
     "warmup_tokens": 512, "schedule": "cosine", "cooldown": 0.1, "final_learning_rate": 0.1, "weight_decay": 0.0,
     "beta1": 0.8, "beta2": 0.99, "clip": 2.0, "precision": "bfloat16", "threads": 2, "seed": 1, "objective": "masked",
     "corpus": "decaf", "tokenizer": "bpe", "eval_set": "validation-2", "eval_tokens": 8192, "software": "recipe 2",
-    "repeat": True,
+    "repeat": True, "dropout": 0.1, "spikes": SpikePolicy(policy="skip"),
 }  # fmt: skip
 
 

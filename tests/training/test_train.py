@@ -16,8 +16,9 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import loop
+from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.schedule import learning_rate_share
-from foretoken.training.state import TrainState, latest_checkpoint
+from foretoken.training.state import TrainState
 from foretoken.training.train import Stopped, Workplace, train
 
 LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))

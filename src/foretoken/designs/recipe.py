@@ -11,7 +11,7 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.designs.shapes import nearest_shape, shape_of_params
 from foretoken.errors import DesignError
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import RunSpec, SpikePolicy
 from foretoken.runs.study_file import Study
 from foretoken.units import format_flops
 
@@ -65,6 +65,8 @@ class Recipe:
             beta1=training.beta1,
             beta2=training.beta2,
             clip=training.clip,
+            dropout=training.dropout,
+            spikes=SpikePolicy(**training.spikes.model_dump()),
             precision=self._precision(shape),
             threads=threads,
             seed=self.study.seed,

@@ -16,6 +16,25 @@ LABELS = ("group",)
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpikePolicy:
+    """What a run does about a loss or a gradient that leaves the usual (see training.spikes in docs/study_file.md)."""
+
+    policy: str = "stop"
+    """`stop`: a loss that is no number ends the run as diverged; `skip`: steps beyond the usual are not applied;
+    `roll_back`: the run goes back some steps and leaves out the batches after them."""
+    sigmas: float = 6.0
+    """Standard deviations above the mean of the window from which a loss or a gradient's norm is a spike."""
+    window: int = 128
+    """Steps that the mean and the deviation are taken over."""
+    rewind: int = 100
+    """roll_back: goes back at least this many steps."""
+    leave_out: int = 200
+    """roll_back: batches left out after going back."""
+    most: int = 10
+    """Spikes after which the run counts as diverged all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One planned training run. Two specs with equal keys give the same result, bit for bit, on one machine."""
 
@@ -37,6 +56,9 @@ class RunSpec:
     beta2: float
     clip: float
     """Largest norm of the gradient; longer ones are scaled down."""
+    dropout: float = 0.0
+    """Share of the embedding's and each layer's outputs that is dropped in training."""
+    spikes: SpikePolicy = SpikePolicy()
     precision: str
     """`float32` or `bfloat16` (autocast)."""
     threads: int
@@ -109,7 +131,8 @@ class RunSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunSpec:
         """The inverse of `to_json`; unknown keys are an error of ours, so they raise TypeError."""
-        return cls(**{**values, "shape": ModelShape(**values["shape"])})
+        parts = {"shape": ModelShape(**values["shape"]), "spikes": SpikePolicy(**values["spikes"])}
+        return cls(**{**values, **parts})
 
     def with_tokens(self, tokens: int) -> RunSpec:
         """The same run at another length: a branch of the same trunk."""

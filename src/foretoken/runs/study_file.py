@@ -118,6 +118,22 @@ class RuleSection(Section):
         return self.value * math.pow(params / self.at_params, self.exponent)
 
 
+class SpikeSection(Section):
+    """What a run does about a loss or a gradient that leaves the usual."""
+
+    policy: Literal["stop", "skip", "roll_back"] = "stop"
+    sigmas: float = Field(default=6.0, ge=2.0, le=1000.0)
+    """Standard deviations above the mean of the window from which it is a spike."""
+    window: int = Field(default=128, ge=8, le=100_000)
+    """Steps that mean and deviation are taken over."""
+    rewind: int = Field(default=100, ge=1, le=1_000_000)
+    """roll_back: goes back at least this many steps."""
+    leave_out: int = Field(default=200, ge=1, le=1_000_000)
+    """roll_back: batches left out after going back."""
+    most: int = Field(default=10, ge=1, le=10_000)
+    """Spikes after which the run counts as diverged all the same."""
+
+
 class TrainingSection(Section):
     """The recipe; its rules must have been tuned at two sizes at least."""
 
@@ -132,6 +148,8 @@ class TrainingSection(Section):
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
     clip: Positive = 1.0
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    spikes: SpikeSection = SpikeSection()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     objective: Literal["causal"] = "causal"
     eval_tokens: Count = 131_072

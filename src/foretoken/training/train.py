@@ -19,8 +19,9 @@ from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
+from foretoken.training.checkpoint import delete_checkpoints, latest_checkpoint
 from foretoken.training.loop import Diverged, advance, evaluate
-from foretoken.training.state import TrainState, delete_checkpoints, latest_checkpoint, utc_now
+from foretoken.training.state import TrainState, utc_now
 
 Report = Callable[[dict[str, Any]], None]
 TELL_SECONDS = 0.5
