@@ -1,11 +1,14 @@
 """How often a forecast at 8 times the compute holds, and how wide it is, on simulated ladders and public tables.
 
-usage: python benchmarks/coverage.py [--law coupled] [--tables 100] [--seed 0] [--data FOLDER]
+usage: python benchmarks/coverage.py [--law coupled] [--tables 100] [--seed 0]
+       python benchmarks/coverage.py --grid [--law chinchilla] [--tables 200]
 
 Simulated ladders look like a study's: 4 budgets a factor 2 apart, 5 or 6 sizes each, noise of 0.2 to 0.5 % per run,
 part of it shared by the runs of one size. The truths are the law that is fitted, and four that are not: a D-exponent
 that flattens, an N-D interaction, Kaplan's form, and a learning rate that is off at sizes away from the middle.
-With --data, the tables of a folder are cut at quantiles of compute and the rest is forecast.
+With --grid: 5 budgets from 1e18 to 1e20 FLOP, 7 sizes each, forecast at 1e22, with independent noise (0.4 %), with an
+error that the runs of a budget share added (0.6 %; the new run draws its own), and with heavy tails (Student's t with 3
+degrees of freedom). Public tables: backtest.py.
 """
 
 from __future__ import annotations
@@ -14,15 +17,16 @@ import argparse
 import math
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from foretoken.errors import ForetokenError
 from foretoken.fits import fit
+from foretoken.fits.fit import fit_rows
+from foretoken.fits.rows import clean_rows
 from foretoken.forecasts import plain_loss, predict, rival_forecasts
+from foretoken.laws import CHINCHILLA, PUBLISHED, find_law
 from foretoken.runs.table import RunTable
 
 FACTOR = 8.0
@@ -120,78 +124,57 @@ def simulated(law: str, tables: int, seed: int, level: float) -> None:
         )
 
 
-def public_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Published run tables in canonical columns, only rows that a sensible user would fit."""
-    found = {}
-    epoch = pd.read_csv(folder / "chinchilla_epoch.csv")
-    found["chinchilla_245"] = epoch
-    found["chinchilla_240"] = epoch[epoch.loss < epoch.loss.nlargest(5).min()]
-    openlm = pd.read_csv(folder / "openlm_overtraining.csv")
-    for name, part in openlm.groupby("dataset"):
-        found[f"openlm_{name}"] = part.assign(loss=part.loss_c4_val)
-    repeated = pd.read_csv(folder / "datablations.csv")
-    found["datablations_1"] = repeated[(repeated.dedup_data == 0) & (repeated.epochs <= 1.0001)]
-    found["datablations_4"] = repeated[(repeated.dedup_data == 0) & (repeated.epochs <= 4.0001)]
-    porian = pd.read_csv(folder / "porian_isoflop.csv")
-    porian = porian[(porian.counting == "standard") & (porian.loss_kind == "val")]
-    porian = porian.assign(params=porian.params_with_head)
-    for key, part in porian.groupby(["dataset", "hparams", "warmup", "decay"]):
-        found["porian_" + "_".join(key)] = part
-        found["porian_" + "_".join(key) + "_ge2"] = part[part.tokens >= 2 * part.params]
-    routing = pd.read_csv(folder / "routing_moe.csv")
-    chosen = (routing.router == "Dense") & (routing.step >= 20000) & (routing.seed == 42)
-    routing = routing[chosen & (routing.dense_flop_increase == 1)]
-    routing = routing.assign(params=routing.dense_params, loss=routing.loss_validation)
-    found["routing_dense"] = routing.assign(flops=6 * routing.params * routing.tokens)
-    columns = ["params", "tokens", "flops", "loss"]
-    return {name: frame[columns].dropna().reset_index(drop=True) for name, frame in found.items()}
+NOISE, SHARED, TAILS = 0.004, 0.006, 3.0
+KINDS = ("independent", "shared by budget", "heavy tails")
 
 
-def public(law: str, folder: Path, level: float) -> None:
-    """Fit below a quantile of compute, forecast the rest: error of the pooled and plain estimates, and coverage."""
-    totals = []
-    print(f"{'table':50s}  q   error: pooled  plain   bias  inside  half width")
-    for name, frame in public_tables(folder).items():
-        for share in (0.5, 0.7):
-            low = frame.flops <= frame.flops.quantile(share) * (1 + 1e-9)
-            try:
-                one = fit(RunTable(frame[low], name), law, draws=100)
-            except ForetokenError as error:
-                print(f"{name:50s} {share} {error.message[:60]}")
-                continue
-            rows = []
-            for run in frame[~low].itertuples():
-                told = predict(one, params=run.params, tokens=run.tokens, flops=run.flops, level=level)
-                plain = plain_loss(one, run.params, run.tokens)
-                inside = told.low <= run.loss <= told.high
-                rows.append((told.loss / run.loss - 1, plain / run.loss - 1, inside, told.half_width))
-            error, plain_error, inside, half = np.array(rows, dtype=float).T
-            totals.append((np.abs(error).mean(), np.abs(plain_error).mean(), inside.mean(), np.median(half)))
-            print(
-                f"{name:50s} {share} {100 * totals[-1][0]:10.2f} % {100 * totals[-1][1]:6.2f} %"
-                f" {100 * error.mean():+6.2f} % {inside.mean():5.2f} {100 * np.median(half):7.2f} %",
-                flush=True,
-            )
-    mean = np.array(totals).mean(axis=0)
-    print(f"mean of {len(totals)}: pooled {100 * mean[0]:.2f} % plain {100 * mean[1]:.2f} % inside {mean[2]:.2f}")
-    median = 100 * np.median(np.array(totals), axis=0)
-    print(f"median: pooled {median[0]:.2f} % plain {median[1]:.2f} % half width {median[3]:.2f} %")
+def grid(generator: np.random.Generator, kind: str) -> tuple[RunTable, dict[str, float]]:
+    """IsoFLOP runs around the best size of a published law, with noise; and a run of 1e22 FLOP."""
+    truth = PUBLISHED["besiroglu_2024"].parameters
+    assert CHINCHILLA.optimum is not None
+    flops = np.append(np.repeat(np.geomspace(1e18, 1e20, 5), 7), 1e22)
+    n = CHINCHILLA.optimum(truth, flops)[0] * np.append(np.tile(np.geomspace(1 / 8, 8, 7), 5), 1.0)
+    d = flops / (6 * n)
+    noise = generator.standard_t(TAILS, 36) if kind == "heavy tails" else generator.standard_normal(36)
+    budgets = np.append(np.repeat(np.arange(5), 7), 5)
+    shared = SHARED * generator.standard_normal(6)[budgets] if kind == "shared by budget" else 0.0
+    loss = CHINCHILLA.predict(truth, n, d) * np.exp(NOISE * noise + shared)
+    frame = pd.DataFrame({"params_total": n, "tokens": d, "flops": flops, "loss": loss})
+    target = {name: float(values.iloc[-1]) for name, values in frame.items()}
+    return RunTable(frame.iloc[:-1], "simulated"), target
+
+
+def simulated_grid(law: str, tables: int, seed: int, level: float) -> None:
+    """Print coverage, half widths and errors for each kind of noise."""
+    print(f"{law}, {tables} tables each: inside, half width (median, 95 %), rms error, bias, growth above 0")
+    for kind in KINDS:
+        found = []
+        for number in range(tables):
+            table, target = grid(np.random.default_rng([seed, number]), kind)
+            one = fit_rows(clean_rows(table), find_law(law), "", draws=200, brief=True)
+            told = predict(one, params=target["params_total"], tokens=target["tokens"], flops=1e22, level=level)
+            inside = told.low <= target["loss"] <= told.high
+            found.append((told.loss / target["loss"] - 1, inside, told.half_width, one.noise["growth"] > 0))
+        error, held, half, grown = np.array(found, dtype=float).T
+        print(
+            f"{kind:18s} {held.mean():5.3f} {100 * np.median(half):6.2f} % {100 * np.quantile(half, 0.95):6.2f} %"
+            f" {100 * np.sqrt((error**2).mean()):6.2f} % {100 * error.mean():+6.2f} % {grown.mean():5.2f}",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Read the options and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--law", default="coupled")
+    parser.add_argument("--law")
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--level", type=float, default=0.9)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--grid", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
-    if options.tables:
-        simulated(options.law, options.tables, options.seed, options.level)
-    if options.data:
-        public(options.law, options.data, options.level)
+    told = simulated_grid if options.grid else simulated
+    told(options.law or ("chinchilla" if options.grid else "coupled"), options.tables, options.seed, options.level)
 
 
 if __name__ == "__main__":

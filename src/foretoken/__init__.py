@@ -3,7 +3,7 @@
 The flow, from left to right, and the packages that hold it:
 
     compute/     what a run costs, by arithmetic: shape, parameters, flops, hardware, energy
-    laws/        formulas for the loss, and published coefficients
+    laws/        formulas for losses, scores and choices, and published coefficients
     runs/        the waist: study_file, RunSpec -> RunRecord -> RunTable, and the store
     designs/     budget -> RunSpecs: isoflop, ladder, target
     data/        text -> batches: corpora, tokenizers, packing, languages of known entropy
@@ -31,16 +31,17 @@ from foretoken._version import __version__
 
 if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
-    from foretoken.fits import Fit, IsoflopFit, fit, isoflop
+    from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import status
-    from foretoken.forecasts import Forecast, predict
-    from foretoken.laws import LAWS, PUBLISHED
+    from foretoken.forecasts import BackTest, Forecast, backtest, predict
+    from foretoken.laws import LAWS, PUBLISHED, cite
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable, read_table
     from foretoken.study import run
 
 PUBLIC = {
+    "BackTest": "foretoken.forecasts",
     "Fit": "foretoken.fits",
     "Forecast": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
@@ -50,6 +51,11 @@ PUBLIC = {
     "RunSpec": "foretoken.runs.spec",
     "RunTable": "foretoken.runs.table",
     "Study": "foretoken.runs.study_file",
+    "cite": "foretoken.laws",
+    "approaches": "foretoken.fits",
+    "backtest": "foretoken.forecasts",
+    "conventions": "foretoken.fits",
+    "diagnose": "foretoken.fits",
     "fit": "foretoken.fits",
     "isoflop": "foretoken.fits",
     "load_study": "foretoken.runs.study_file",
@@ -63,6 +69,7 @@ PUBLIC = {
 __all__ = [
     "LAWS",
     "PUBLISHED",
+    "BackTest",
     "Fit",
     "Forecast",
     "ForetokenError",
@@ -71,6 +78,11 @@ __all__ = [
     "RunTable",
     "Study",
     "__version__",
+    "approaches",
+    "backtest",
+    "cite",
+    "conventions",
+    "diagnose",
     "fit",
     "isoflop",
     "load_study",

@@ -7,8 +7,14 @@ import sys
 
 import typer
 
+from foretoken.cli.approaches import approaches
+from foretoken.cli.backtest import backtest
+from foretoken.cli.cite import cite
 from foretoken.cli.design import design
+from foretoken.cli.diagnose import diagnose
 from foretoken.cli.fit import fit
+from foretoken.cli.laws import laws
+from foretoken.cli.ledger import ledger
 from foretoken.cli.predict import predict
 from foretoken.cli.report import report
 from foretoken.cli.run import run
@@ -25,9 +31,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (run, design, status, fit, predict, report):
+for verb in (run, design, status, diagnose, fit, predict, backtest, approaches, report, laws, cite):
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
     app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)
+app.add_typer(ledger, name="ledger")
 
 
 def main() -> None:

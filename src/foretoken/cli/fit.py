@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import json as json_module
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foretoken.errors import ForetokenError
+from foretoken.cli.options import (
+    JsonOption,
+    LevelOption,
+    MapOption,
+    ParamsOption,
+    TableArgument,
+    WhereOption,
+    open_table,
+    parse_map,
+    print_assumed,
+    print_checks,
+    print_json,
+)
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from foretoken.fits import Fit
-    from foretoken.runs.table import RunTable
+
+__all__ = ["fit", "open_table", "parse_map", "plain_fit"]
 
 KEYS = (
     "law",
@@ -23,6 +36,8 @@ KEYS = (
     "level",
     "forecast_parameters",
     "objective",
+    "sensitivity",
+    "profiles",
     "starts",
     "conditioning",
     "rows",
@@ -41,15 +56,22 @@ KEYS = (
 
 
 def fit(
-    table: Annotated[Path, typer.Argument(help="Run table (.csv, .jsonl, .parquet), or a study's folder.")],
-    law: Annotated[str, typer.Option(help="Which law: chinchilla, coupled or power.")] = "chinchilla",
-    rename: Annotated[
-        str, typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D", metavar="OURS=THEIRS,...")
+    table: TableArgument,
+    law: Annotated[str, typer.Option(help="Which law: chinchilla, coupled, power, or another of: foretoken laws")] = (
+        "chinchilla"
+    ),
+    rename: MapOption = "",
+    where: WhereOption = "",
+    params: ParamsOption = "auto",
+    level: LevelOption = 0.9,
+    objective: Annotated[
+        str, typer.Option(help="huber, least_squares, least_squares_raw, student_t or asymmetric.")
+    ] = "huber",
+    profile: Annotated[
+        str, typer.Option(help="Profile likelihood of these too, beside that of E.", metavar="NAME,...")
     ] = "",
-    params: Annotated[str, typer.Option(help="Column that is N, or auto.")] = "auto",
-    level: Annotated[float, typer.Option(help="Probability that an interval holds.")] = 0.9,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the fit to this file, for predict.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Fit a law to runs, with its doubts.
 
@@ -57,33 +79,16 @@ def fit(
     """
     from foretoken.fits import fit as fit_table
 
-    found = fit_table(open_table(table, rename), law, params=params, level=level)
+    wanted = tuple(name.strip() for name in profile.split(",") if name.strip())
+    found = fit_table(
+        open_table(table, rename, where), law, params=params, level=level, objective=objective, profile=wanted
+    )
     if out is not None:
         found.save(out)
     if json:
-        typer.echo(json_module.dumps(plain_fit(found), indent=1, allow_nan=False))
+        print_json(plain_fit(found))
     else:
         _show(found)
-
-
-def open_table(path: Path, rename: str = "") -> RunTable:
-    """A run table from a file, or from a study's folder (its ladder, without the target)."""
-    from foretoken.folder import ladder_table
-    from foretoken.runs.table import read_table
-
-    if not path.is_dir():
-        return read_table(path, parse_map(rename))
-    table = ladder_table(path)
-    return replace(table, assumed=(*table.assumed, "the study's target is left out of the fit"))
-
-
-def parse_map(text: str) -> dict[str, str]:
-    """`loss=val_loss,tokens=D` -> {"loss": "val_loss", "tokens": "D"}."""
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    for ours, equals, theirs in pairs:
-        if not (ours.strip() and equals and theirs.strip()):
-            raise ForetokenError("--map is not readable", expected="loss=val_loss,tokens=D", got=repr(text))
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def plain_fit(found: Fit) -> dict[str, Any]:
@@ -109,7 +114,19 @@ def _show(found: Fit) -> None:
     console.print(rows)
     for dropped in found.rows["dropped"]:
         console.print(f"left out: {dropped['count']} ({dropped['reason']})", highlight=False)
-    for check in found.checks:
-        console.print(f"{check.severity}: {check.code}: {check.evidence}. {check.cure}.", highlight=False, markup=False)
-    for sentence in found.assumed:
-        console.print(f"assumed: {sentence}", highlight=False, markup=False)
+    print_checks(found.checks)
+    print_assumed(found.assumed)
+    _show_sensitivity(console, found)
+
+
+def _show_sensitivity(console: Console, found: Fit) -> None:
+    """What another objective would have said."""
+    from rich.table import Table
+
+    rows = Table(title="by objective", title_justify="left")
+    for name in ("objective", *found.estimates, "at 8 x compute"):
+        rows.add_column(name, justify="left" if name == "objective" else "right")
+    for entry in found.sensitivity:
+        values = [f"{value:.4g}" for value in entry["parameters"].values()]
+        rows.add_row(entry["objective"], *values, f"{entry['loss']:.4f}")
+    console.print(rows)

@@ -8,15 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foretoken.errors import StoreError
+from foretoken.errors import ForetokenError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from foretoken.fits.result import Check
     from foretoken.runs.study_file import Study
+    from foretoken.runs.table import RunTable
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml).")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed, in the folder NAME-seed-K.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Keep the study here, not in runs/NAME.")]
+TableArgument = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="Run table (.csv, .json, .jsonl, .parquet), or a folder of our records.")
+]
+MapOption = Annotated[
+    str, typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D", metavar="OURS=THEIRS,...")
+]
+WhereOption = Annotated[
+    str, typer.Option("--where", help="Rows to read: dataset=c4,step>=20000", metavar="COLUMN=VALUE,...")
+]
+ParamsOption = Annotated[str, typer.Option("--params", help="Column that is N, or auto.")]
+LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -52,3 +67,45 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
 def print_json(value: Any) -> None:
     """Print plain values as JSON on standard output."""
     typer.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def open_table(path: Path, rename: str = "", where: str = "") -> RunTable:
+    """A run table from a file, from a study's folder (its ladder, without the target), or from a folder of records.
+
+    `rename` and `where` are the texts of --map and --where.
+    """
+    from dataclasses import replace
+
+    from foretoken.folder import ladder_table
+    from foretoken.runs.filters import keep_rows
+    from foretoken.runs.table import read_table
+
+    study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
+    if not study:
+        return read_table(path, parse_map(rename), where)
+    if rename:
+        raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
+    table = ladder_table(path)
+    frame, said = keep_rows(table.frame, where)
+    return replace(table, frame=frame, assumed=(*table.assumed, "the study's target is left out of the fit", *said))
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """`loss=val_loss,tokens=D` -> {"loss": "val_loss", "tokens": "D"}."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    for ours, equals, theirs in pairs:
+        if not (ours.strip() and equals and theirs.strip()):
+            raise ForetokenError("--map is not readable", expected="loss=val_loss,tokens=D", got=repr(text))
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def print_checks(checks: Iterable[Check]) -> None:
+    """Print named checks, one line each."""
+    for check in checks:
+        typer.echo(f"{check.severity}: {check.code}: {check.evidence}. {check.cure}.")
+
+
+def print_assumed(assumed: Iterable[str]) -> None:
+    """Print what was assumed, one line each."""
+    for sentence in assumed:
+        typer.echo(f"assumed: {sentence}")

@@ -16,6 +16,9 @@ def predict(
     flops: Annotated[str | None, typer.Option(help="Training FLOP; from the fit's runs unless given.")] = None,
     level: Annotated[float, typer.Option(help="Probability that the interval holds.")] = 0.9,
     kind: Annotated[str, typer.Option(help="new-run (one more run) or mean (the law itself).")] = "new-run",
+    estimator: Annotated[
+        str, typer.Option(help="pooled (forecast_parameters: weak prior, runs by their noise) or plain (parameters).")
+    ] = "pooled",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Forecast the loss of a run, with its interval and its distance from the data.
@@ -34,12 +37,14 @@ def predict(
         flops=None if flops is None else parse_flops(flops),
         level=level,
         kind=kind,
+        estimator=estimator,
     )
     if json:
         typer.echo(json_module.dumps(told.to_json(), indent=1, allow_nan=False))
         return
     typer.echo(
-        f"loss {told.loss:.4f} nats per token, {100 * level:g} % interval {told.low:.4f} to {told.high:.4f} ({kind})"
+        f"loss {told.loss:.4f} nats per token, {100 * level:g} % interval {told.low:.4f} to {told.high:.4f}"
+        f" ({kind}, {estimator} estimate)"
     )
     reach = ", ".join(f"{name} {factor:.3g}" for name, factor in told.extrapolation.items())
     typer.echo(f"times beyond the runs: {reach}")

@@ -31,7 +31,7 @@ def fit_checks(
 
 def table_checks(rows: Rows) -> list[Check]:
     """What is doubtful about the rows themselves, whatever law is fitted to them."""
-    return [*_design_checks(rows), *_row_checks(rows)]
+    return [*design_checks(rows), *row_checks(rows)]
 
 
 def _reason_checks(reasons: Mapping[str, str]) -> Iterator[Check]:
@@ -65,7 +65,8 @@ def _residual_checks(rows: Rows, sample: Sample, pooled: Array) -> Iterator[Chec
         yield Check("residual_trend", "doubt", evidence, "the runs do not follow the law; fit the larger ones alone")
 
 
-def _design_checks(rows: Rows) -> Iterator[Check]:
+def design_checks(rows: Rows) -> Iterator[Check]:
+    """Few runs, and N and D that hardly move apart."""
     if len(rows) < FEW_RUNS:
         yield Check("few_runs", "doubt", f"{len(rows)} runs", f"train at least {FEW_RUNS}")
     n, d = np.log(rows.params), np.log(rows.tokens)
@@ -74,7 +75,8 @@ def _design_checks(rows: Rows) -> Iterator[Check]:
         yield Check("nearly_collinear", "doubt", evidence, "vary tokens at a fixed size")
 
 
-def _row_checks(rows: Rows) -> Iterator[Check]:
+def row_checks(rows: Rows) -> Iterator[Check]:
+    """Shared trajectories, an undeclared count of N, diverged runs, repeated tokens."""
     sharing = len([parent for parent in rows.parent if parent and rows.parent.count(parent) > 1])
     if sharing:
         evidence = f"{sharing} of {len(rows)} runs share a trajectory with another"

@@ -1,18 +1,23 @@
-"""Point estimates: the plain Huber fit, and the one that forecasts use."""
+"""Point estimates: the plain fit, and the one that forecasts use."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from foretoken.fits.solvers import TIGHT, Problem, huber, solve
+from foretoken.fits.losses import HUBER, OBJECTIVES, Objective, huber
+from foretoken.fits.noise import Noise, estimate_noise, spread
+from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
+
+__all__ = ["DELTA", "Plain", "Sample", "estimate_plain", "estimate_pooled", "spread"]
 
 DELTA = 1e-3
 """Huber's delta of the plain fit, on log loss (Hoffmann et al. 2022)."""
 ROBUST = 1.5
 """Huber's delta of the forecast fit, in standard deviations of a run."""
+FEW_STARTS = 6
 AGREE = 0.01
 """Starts agree within this share of the best objective and parameters."""
 
@@ -25,70 +30,99 @@ class Sample:
     x: Array
     origin: Array
     y: Array
+    effort: Array = field(default_factory=lambda: np.zeros(0))
+    """ln(tokens / most tokens) [r]: how short each run was."""
+    count: Array = field(default_factory=lambda: np.zeros(0))
+    """How many runs each row stands for [r]."""
+
+    def __post_init__(self) -> None:
+        if not len(self.effort):
+            object.__setattr__(self, "effort", np.zeros(len(self.y)))
+        if not len(self.count):
+            object.__setattr__(self, "count", np.ones(len(self.y)))
 
     @classmethod
-    def of(cls, law: Law, features: Array, loss: Array) -> Sample:
-        """Centre the features; a law's parameters are far less entangled there."""
-        origin = features.mean(axis=0)
-        return cls(law, features - origin, origin, np.log(loss))
+    def of(
+        cls, law: Law, features: Array, loss: Array, tokens: Array | None = None, count: Array | None = None
+    ) -> Sample:
+        """Centre the features; a law's parameters are far less entangled there.
+
+        Without `tokens` all runs are taken to be equally near to the law.
+        """
+        origin = law.origin(features)
+        y = np.log(loss) if law.target == "log" else np.asarray(loss, dtype=np.float64)
+        effort = np.zeros(len(y)) if tokens is None else np.log(tokens / tokens.max())
+        return cls(law, features - origin, origin, y, effort, np.ones(len(y)) if count is None else count)
 
     def residual(self, theta: Array) -> Array:
         """Measured minus fitted ln loss [r]."""
         return np.asarray(self.y - self.law.log_loss(theta[None], self.x)[0][0])
 
-    def plain_problem(self, y: Array, weight: Array) -> Problem:
-        """Hoffmann's objective for a batch of data: y and weight [b, r] (or [1, r])."""
+    def plain_problem(
+        self, y: Array, weight: Array, objective: Objective = HUBER, scale: float | None = None
+    ) -> Problem:
+        """Hoffmann's objective, or another, for a batch of data: y and weight [b, r] (or [1, r])."""
         nothing = np.zeros((1, len(self.law.parameters)))
-        return Problem(self.law, self.x, y, weight, DELTA, nothing, nothing[0], *self.law.bounds(self.y))
+        scale = DELTA if scale is None else scale
+        weight = weight * self.count
+        low, high = self.law.bounds(self.y)
+        return Problem(self.law, self.x, y, weight, scale, nothing, nothing[0], low, high, objective)
 
-    def pooled_problem(self, y: Array, weight: Array, sigma: float, mean: Array | None = None) -> Problem:
-        """The forecast's objective: wider Huber at the noise sigma of a run, and the law's weak prior."""
+    def pooled_problem(self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None) -> Problem:
+        """The forecast's objective: each run at its noise sigma (one for all, or [r]), and the law's weak prior."""
         centre, scale = self.law.prior(self.y)
         mean = centre[None] if mean is None else mean
         low, high = self.law.bounds(self.y)
-        return Problem(self.law, self.x, y, weight, ROBUST * sigma, mean, (sigma / scale) ** 2, low, high)
+        weight = weight * self.count / np.asarray(sigma) ** 2
+        return Problem(self.law, self.x, y, weight, ROBUST * np.asarray(sigma), mean, scale**-2.0, low, high)
 
 
 @dataclass(frozen=True)
 class Plain:
-    """Hoffmann's estimate, and how the starts fared."""
+    """The plain estimate, and how the starts fared."""
 
     theta: Array
     huber_sum: float
+    """Of log loss at delta 0.001, whatever was minimised."""
     tried: int
     agree: int
+    objective: str = "huber"
+    scale: float = DELTA
 
 
-def estimate_plain(sample: Sample) -> Plain:
-    """The best of many starts, to the last digits."""
-    problem = sample.plain_problem(sample.y[None], np.ones((1, len(sample.y))))
-    theta, value = solve(problem, sample.law.starts(sample.x, sample.y), steps=150)
-    best, _ = solve(problem, theta[value.argmin()][None], TIGHT, steps=1500)
-    huber_sum = float(huber(sample.residual(best[0]), DELTA).sum())
-    near = (value <= huber_sum * (1 + AGREE) + 1e-15) & (np.abs(np.expm1(theta - best)).max(axis=1) <= AGREE)
-    return Plain(best[0], huber_sum, len(theta), int(near.sum()))
+def estimate_plain(sample: Sample, objective: str = "huber", near: Array | None = None) -> Plain:
+    """The best of many starts, to the last digits; of a few where an estimate `near` is known."""
+    shape = OBJECTIVES[objective]
+    starts = sample.law.starts(sample.x, sample.y)
+    scale = DELTA
+    if shape.from_spread:
+        near = estimate_plain(sample).theta if near is None else near
+        scale = spread(sample.residual(near), len(sample.law.parameters))
+    if near is not None:
+        starts = np.concatenate([near[None], starts[:FEW_STARTS]])
+    problem = sample.plain_problem(sample.y[None], np.ones((1, len(sample.y))), shape, scale)
+    theta, value = solve(problem, starts, steps=150)
+    best, least = solve(problem, theta[value.argmin()][None], TIGHT, steps=1500)
+    near = (value <= least[0] * (1 + AGREE) + 1e-15) & (np.abs(np.expm1(theta - best)).max(axis=1) <= AGREE)
+    huber_sum = float((sample.count * huber(sample.residual(best[0]), DELTA)).sum())
+    return Plain(best[0], huber_sum, len(theta), int(near.sum()), objective, scale)
 
 
-def estimate_pooled(sample: Sample, start: Array) -> tuple[Array, float]:
-    """The estimate that forecasts use, and sigma, the standard deviation of one run around it (on log loss).
+def estimate_pooled(sample: Sample, start: Array) -> tuple[Array, Noise]:
+    """The estimate that forecasts use, and the noise of one run around it (on log loss).
 
-    Huber at 1.5 sigma with the law's weak prior. Where the data say little the exponents stay near values that are
-    known from many studies, instead of taking extreme ones that cancel inside the data and explode beyond them.
+    Each run counts by its own noise, which falls with its tokens as the residuals say; Huber at 1.5 of its standard
+    deviations; the law's weak prior. Where the data say little the exponents stay near values that are known from many
+    studies, instead of taking extreme ones that cancel inside the data and explode beyond them.
     """
     weight = np.ones((1, len(sample.y)))
-    theta = start
-    for _ in range(3):
-        sigma = spread(sample.residual(theta), len(start))
-        theta = solve(sample.pooled_problem(sample.y[None], weight, sigma), theta[None], 1e-9)[0][0]
-    return theta, spread(sample.residual(theta), len(start))
-
-
-def spread(residual: Array, parameters: int) -> float:
-    """Standard deviation of residuals [r] after fitting so many parameters; outliers count as 3 deviations at most.
-
-    The scale of what is an outlier is the median of the larger r - p sizes, since p parameters can make p vanish.
-    """
-    sizes = np.sort(np.abs(residual))
-    scale = 1.4826 * float(np.median(sizes[min(parameters, len(sizes) - 2) :]))
-    clipped = np.minimum(sizes, 3 * scale)
-    return max(float(np.sqrt((clipped**2).sum() / max(1, len(sizes) - parameters))), 1e-5)
+    centre, scale = sample.law.prior(sample.y)
+    theta = np.where(np.isfinite(scale), centre, start)
+    sigma: Array | float = spread(sample.residual(start), len(start))
+    for _ in range(6):
+        both = np.stack([theta, start])
+        ends, value = solve(sample.pooled_problem(sample.y[None], weight, sigma), both, 1e-9)
+        theta = ends[value.argmin()]
+        noise = estimate_noise(sample.residual(theta), sample.effort, len(theta), sample.count)
+        sigma = noise.at(sample.effort)
+    return theta, noise

@@ -1,4 +1,4 @@
-"""Approach 2 of Hoffmann et al. 2022: a parabola of the loss over ln N per budget, power laws through the minima."""
+"""Approach 2 of Hoffmann et al. 2022: the lowest loss over ln N of each budget, and power laws through the minima."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from foretoken.errors import RefusedError
+from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.minimum import MINIMA, Minimum, local_noise
 from foretoken.fits.result import Check, IsoflopBudget, IsoflopFit, Residual
 from foretoken.fits.rows import Rows, by_budget, clean_rows
 from foretoken.laws.law import Array, Indices
@@ -23,58 +24,71 @@ REFUSALS = {
 
 
 def isoflop(
-    table: RunTable, *, params: str = "auto", level: float = 0.9, draws: int = 400, seed: int = 0
+    table: RunTable,
+    *,
+    params: str = "auto",
+    minimum: str = "parabola",
+    level: float = 0.9,
+    draws: int = 400,
+    seed: int = 0,
 ) -> IsoflopFit:
     """Minima of the IsoFLOP curves, refused where a budget shows none, and how they move with compute.
 
-    Budgets are the table's groups, or runs within 2 % of FLOPs. Intervals come from `draws` residual bootstraps.
+    Budgets are the table's groups, or runs within 2 % of FLOPs. `minimum` is `parabola` or `interpolated` (Akima over
+    ln N). Intervals come from `draws` residual bootstraps.
     Raises RefusedError without any budget of two sizes or more.
     """
-    rows = clean_rows(table, params)
-    members = [here for here in by_budget(rows.group, rows.flops) if len(set(rows.params[here])) > 1]
-    if not members:
-        raise RefusedError("no_isoflop_budget", "no two sizes share a budget", "train several sizes at equal FLOPs")
-    generator = np.random.default_rng(seed)
-    curves = [_Curve(rows, here, generator, draws) for here in members]
+    curves = isoflop_curves(clean_rows(table, params), minimum, draws, seed)
     budgets = [curve.result(level) for curve in curves]
     lines = _lines([curve for curve in curves if curve.status == "interior"], level)
     return IsoflopFit(budgets=budgets, **lines, checks=_checks(budgets), level=level)
 
 
-class _Curve:
-    """One budget: its parabola (loss over ln N - ln of the middle size), and bootstrap draws of the minimum."""
+def isoflop_curves(rows: Rows, minimum: str = "parabola", draws: int = 400, seed: int = 0) -> list[Curve]:
+    """The IsoFLOP curves of rows, in order of compute, each with bootstrap draws of its minimum."""
+    members = [here for here in by_budget(rows.group, rows.flops) if len(set(rows.params[here])) > 1]
+    if not members:
+        raise RefusedError("no_isoflop_budget", "no two sizes share a budget", "train several sizes at equal FLOPs")
+    generator = np.random.default_rng(seed)
+    noise = local_noise([(np.log(rows.params[here]), rows.loss[here]) for here in members])
+    way = find_minimum(minimum)
+    return [Curve(rows, here, way, None if minimum == "parabola" else noise, generator, draws) for here in members]
 
-    def __init__(self, rows: Rows, here: Indices, generator: np.random.Generator, draws: int) -> None:
-        self.rows, self.here = rows, here[np.argsort(rows.params[here], kind="stable")]
+
+def find_minimum(name: str) -> Minimum:
+    """The way of this name; raises ForetokenError with the known ones."""
+    if name not in MINIMA:
+        raise ForetokenError("unknown way to find a minimum", expected=", ".join(MINIMA), got=repr(name))
+    return MINIMA[name]
+
+
+class Curve:
+    """One budget: its loss over ln N, its minimum, and bootstrap draws of that."""
+
+    def __init__(
+        self, rows: Rows, here: Indices, way: Minimum, noise: float | None, generator: np.random.Generator, draws: int
+    ) -> None:
+        self.rows, self.here, self.way = rows, here[np.argsort(rows.params[here], kind="stable")], way
         self.size, self.loss = np.log(rows.params[self.here]), rows.loss[self.here]
         self.flops = float(np.exp(np.log(rows.flops[self.here]).mean()))
         self.parabola: Array | None = None
         self.status = "too_few"
         if len(np.unique(self.size)) >= LEAST_SIZES:
             self.parabola = np.polyfit(self.size, self.loss, 2)
-            self.status = self._judge(self.parabola)
-            self.draws = self._draws(generator, draws)
+            self.status = way.judge(self.size, self.loss)
+            self.at = float(way.locate(self.size, self.loss[:, None])[0])
+            self.draws = self._draws(noise, generator, draws)
 
-    def _judge(self, parabola: Array) -> str:
-        if parabola[0] <= 0:
-            return "no_minimum"
-        vertex = -parabola[1] / (2 * parabola[0])
-        if vertex <= self.size[0] or self.loss.argmin() == 0:
-            return "edge_small"
-        if vertex >= self.size[-1] or self.loss.argmin() == len(self.loss) - 1:
-            return "edge_large"
-        return "interior"
-
-    def _draws(self, generator: np.random.Generator, draws: int) -> Array:
-        """Residual bootstraps of ln N*, kept inside the sampled sizes and one step beyond: [draws]."""
+    def _draws(self, noise: float | None, generator: np.random.Generator, draws: int) -> Array:
+        """Bootstraps of ln N* [draws]: the parabola's residuals, or noise that is known from neighbouring sizes."""
         assert self.parabola is not None
         fitted = np.polyval(self.parabola, self.size)
         sigma = np.sqrt(((self.loss - fitted) ** 2).sum() / max(1, len(self.size) - 3))
-        noise = sigma * generator.standard_normal((draws, len(self.size)))
-        bends, slopes = np.polyfit(self.size, (fitted + noise).T, 2)[:2]
-        vertex = np.where(bends > 0, -slopes / (2 * np.where(bends > 0, bends, 1.0)), np.inf * -np.sign(slopes))
-        step = np.ptp(self.size) / (len(self.size) - 1)
-        return np.asarray(np.clip(vertex, self.size[0] - step, self.size[-1] + step))
+        centre = fitted if noise is None else self.loss
+        scale = sigma if noise is None else noise * self.loss[:, None]
+        return self.way.locate(
+            self.size, centre[:, None] + scale * generator.standard_normal((draws, len(self.size))).T
+        )
 
     def flops_per_param_token(self, size: float) -> float:
         """FLOPs per parameter and token at ln N, by lines between the runs."""
@@ -85,12 +99,6 @@ class _Curve:
     def tokens(self, size: float) -> float:
         """D at ln N on this budget."""
         return float(self.flops / (self.flops_per_param_token(size) * np.exp(size)))
-
-    @property
-    def vertex(self) -> float:
-        """Where the parabola is lowest, as ln N*."""
-        assert self.parabola is not None
-        return float(-self.parabola[1] / (2 * self.parabola[0]))
 
     def result(self, level: float) -> IsoflopBudget:
         """The budget, its minimum only when that is interior."""
@@ -115,22 +123,22 @@ class _Curve:
             ],
             status=self.status,
             parabola=None if self.parabola is None else self.parabola.tolist(),
-            params=float(np.exp(self.vertex)) if interior else None,
+            params=float(np.exp(self.at)) if interior else None,
             params_interval=band,
-            tokens=self.tokens(self.vertex) if interior else None,
-            loss=float(np.polyval(self.parabola, self.vertex)) if interior and self.parabola is not None else None,
+            tokens=self.tokens(self.at) if interior else None,
+            loss=self.way.loss(self.size, self.loss, self.at) if interior else None,
         )
 
 
-def _lines(curves: list[_Curve], level: float) -> dict[str, Any]:
+def _lines(curves: list[Curve], level: float) -> dict[str, Any]:
     """Exponents and prefactors of N* and D* over compute, with the intervals of their draws."""
     names = ("params", "tokens")
     if len(curves) < 2:
         return {f"{name}_{part}": None for name in names for part in ("exponent", "exponent_interval", "prefactor")}
     compute = np.log([curve.flops for curve in curves])
-    sizes = np.array([curve.vertex for curve in curves])
+    sizes = np.array([curve.at for curve in curves])
     draws = np.stack([curve.draws for curve in curves])
-    per = np.log([curve.flops_per_param_token(curve.vertex) for curve in curves])[:, None]
+    per = np.log([curve.flops_per_param_token(curve.at) for curve in curves])[:, None]
     lines: dict[str, Any] = {}
     for name, values, drawn in (
         ("params", sizes, draws),

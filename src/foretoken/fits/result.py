@@ -52,7 +52,7 @@ class Fit:
     estimates: dict[str, float]
     """The plain Huber estimate in full: the numbers behind `parameters`, given even where one alone means nothing."""
     forecast_parameters: dict[str, float]
-    """What every prediction uses: Huber at the noise of a run, with the law's weak prior (see `assumed`)."""
+    """What predictions use unless told otherwise: each run by its noise, with the law's weak prior (see `assumed`)."""
     intervals: dict[str, list[float] | None]
     """Of the plain estimate, at `level`."""
     level: float
@@ -60,8 +60,8 @@ class Fit:
     """Bootstrap draws of `forecast_parameters`, in the order of its keys: [draws, parameters]."""
     params_column: str
     """Which count of parameters is N."""
-    objective: dict[str, float]
-    """`huber_sum` and `delta`."""
+    objective: dict[str, float | str]
+    """`huber_sum` and `delta`, and the `name` of what was minimised."""
     starts: dict[str, int]
     """`tried` and `agree`."""
     conditioning: float
@@ -70,8 +70,13 @@ class Fit:
     checks: list[Check]
     assumed: list[str]
     noise: dict[str, float]
-    """On log loss: `run`, the spread of one run around the law; `freedom`, its degrees of freedom; `growth`, the
-    law's own misfit per ln of the distance beyond the data."""
+    """How a new run differs from the law, on log loss.
+
+    `run` is the spread of one run at `tokens` (the most of the table) and beyond; shorter ones spread more, as
+    (tokens / most)^(-`tokens_power` / 2). `shared` is the spread of an error that all runs of a budget or a trajectory
+    share; `freedom` the degrees of freedom of both. `growth` is the law's own misfit per ln of the distance beyond the
+    data; `pattern_by_chance` how likely so strong a pattern of the residuals is if the law is right.
+    """
     ranges: dict[str, list[float]]
     """Smallest and largest `params`, `tokens`, `flops` and `loss` of the rows used."""
     residuals: list[Residual]
@@ -82,6 +87,12 @@ class Fit:
     """Which resampling gave the draws, and why."""
     held_out: list[dict[str, float]] = field(default_factory=list)
     """The small back-test behind `growth`: {distance, error, explained} of each held-out budget, on log loss."""
+    plain_draws: list[list[float]] = field(default_factory=list)
+    """Bootstrap draws of `estimates`, in the order of its keys."""
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Profile likelihood of E, and of others that were asked for: {name: {values, rise, interval, identified}}."""
+    sensitivity: list[dict[str, Any]] = field(default_factory=list)
+    """What other objectives give: [{objective, text, parameters, loss at 8 times the largest compute}]."""
     version: str = ""
     format: int = field(default=FORMAT)
 

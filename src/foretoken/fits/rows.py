@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.laws.law import Array, Indices, Law
+from foretoken.laws.law import FEATURES, Array, Indices, Law
 from foretoken.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -41,13 +41,26 @@ class Rows:
     repeated: int
     """Runs that saw tokens more than once."""
     assumed: list[str]
+    at: Indices = field(default_factory=lambda: np.array([], dtype=np.intp))
+    """Where each run stands in the table, from 0."""
 
     def __len__(self) -> int:
         return len(self.loss)
 
+    others: dict[str, Array] = field(default_factory=dict)
+    """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
+
+    def feature(self, name: str) -> Array:
+        """One feature of the runs [r]. Raises TableError when the table does not have it for all of them."""
+        values = self.others[name] if name in self.others else getattr(self, name, None)
+        if values is None or not (np.isfinite(values) & (np.asarray(values) > 0)).all():
+            got = "no such column" if values is None else "empty cells, or values not above 0"
+            raise TableError(f"the law reads {name!r}", expected="a number above 0 for every run", got=got)
+        return np.asarray(values)
+
     def features(self, law: Law) -> Array:
         """What the law reads, as logarithms: x [r, f]."""
-        x: Array = np.log(np.stack([getattr(self, name) for name in law.features], axis=-1))
+        x: Array = np.log(np.stack([self.feature(name) for name in law.features], axis=-1))
         return x
 
 
@@ -84,7 +97,20 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
         dropped=[{"reason": reason, "count": count} for reason, count in sorted(counts.items())],
         repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
         assumed=assumed,
+        at=np.flatnonzero((reasons == "").to_numpy()),
+        others=_others(kept),
     )
+
+
+def _others(kept: pd.DataFrame) -> dict[str, Array]:
+    """Columns of numbers that laws may read beside N, D and C."""
+    import pandas as pd
+
+    found = {}
+    for name in set(FEATURES) & set(kept.columns) - {"params", "tokens", "flops", "loss"}:
+        numbers = pd.to_numeric(kept[name], errors="coerce")
+        found[name] = numbers.to_numpy(dtype=np.float64)
+    return found
 
 
 def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
@@ -103,24 +129,32 @@ def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
 
 def refuse_unidentified(rows: Rows, law: Law) -> None:
     """Raise RefusedError when no estimate of this law's parameters can mean anything."""
+    for refusal in refusals(rows, law):
+        raise refusal
+
+
+def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
+    """Every reason why no estimate of this law's parameters can mean anything, worst first."""
     need = len(law.parameters) + 1
     if len(rows) < need:
         left_out = "; ".join(f"{entry['count']} left out: {entry['reason']}" for entry in rows.dropped)
         evidence = f"{len(rows)} usable runs for {len(law.parameters)} parameters" + (
             f" ({left_out})" if left_out else ""
         )
-        raise RefusedError("too_few_runs", evidence, f"train at least {need} runs, better 12")
+        yield RefusedError("too_few_runs", evidence, f"train at least {need} runs, better 12")
+    if not len(rows):
+        return
     x = rows.features(law)
     names = {"params": "one_size", "tokens": "one_token_count", "flops": "one_compute"}
-    for name, values in zip(law.features, x.T, strict=True):
-        if np.ptp(values) < SPREAD:
-            evidence = f"all runs have the same {name} ({np.exp(values[0]):.4g})"
-            raise RefusedError(names[name], evidence, f"add runs with other {name}")
-    if x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
+    still = [name for name, values in zip(law.features, x.T, strict=True) if np.ptp(values) < SPREAD]
+    for name in still:
+        evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"
+        yield RefusedError(names.get(name, f"one_{name}"), evidence, f"add runs with other {name}")
+    if not still and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
         evidence = "params and tokens move together: one is a power of the other in every run"
-        raise RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
+        yield RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
     if np.ptp(np.log(rows.loss)) < 1e-6:
-        raise RefusedError("equal_losses", f"all losses are {rows.loss[0]:.6g}", "check the column of the loss")
+        yield RefusedError("equal_losses", f"all losses are {rows.loss[0]:.6g}", "check the column of the loss")
 
 
 def _spread_around_line(x: Array) -> float:

@@ -1,4 +1,4 @@
-"""Many fits of one law at once: Huber on log loss by damped, reweighted least squares.
+"""Many fits of one law at once: a robust sum by damped, reweighted least squares.
 
 Shapes: b batch, r runs, p parameters, f features. Starts, bootstrap draws and held-out fits are all one batch.
 """
@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from foretoken.fits.losses import HUBER, Objective, huber
 from foretoken.laws.law import Array, Indices, Law
+
+__all__ = ["TIGHT", "TOLERANCE", "Problem", "huber", "solve"]
 
 TOLERANCE = 1e-6
 """A fit of a batch rests once a step lowers its objective by less than this share."""
@@ -21,29 +24,43 @@ TIGHT = 1e-13
 class Problem:
     """What is minimised, for every member of a batch.
 
-    The sum over runs of weight x huber_delta(ln fitted - y), and over parameters of precision / 2 x (theta - mean)^2.
+    The sum over runs of weight x cost(fitted - y), and over parameters of precision / 2 x (theta - mean)^2.
     """
 
     law: Law
     x: Array
     """[r, f], centred."""
     y: Array
-    """ln loss [b, r]."""
+    """What is fitted, ln loss for most laws: [b, r]."""
     weight: Array
     """[b, r] or [1, r]; 0 holds a run out."""
-    delta: float
+    delta: Array | float
+    """Scale of the objective: one for all runs, or [r]."""
     mean: Array
     """[b, p] or [1, p]."""
     precision: Array
-    """[p]; 0 assumes nothing."""
+    """[p]; 0 assumes nothing. Infinite precision holds a parameter at its start."""
     low: Array
     high: Array
+    cost: Objective = HUBER
+
+    def fitted(self, theta: Array) -> tuple[Array, Array]:
+        """Fitted minus y [b, r], and the gradient [b, r, p]; both of the loss itself when the objective is raw."""
+        value, gradient = self.law.log_loss(theta, self.x)
+        if not self.cost.raw:
+            return value - self.y, gradient
+        loss = np.exp(value)
+        return loss - np.exp(self.y), gradient * loss[..., None]
+
+    def assumed(self, theta: Array) -> Array:
+        """The cost of departing from what is assumed: [b]."""
+        finite = np.where(np.isfinite(self.precision), self.precision, 0.0)
+        return np.asarray((finite * (theta - self.mean) ** 2).sum(axis=-1) / 2)
 
     def objective(self, theta: Array) -> Array:
         """What is minimised, at theta [b, p]: [b]."""
-        residual = self.law.log_loss(theta, self.x)[0] - self.y
-        assumed = (self.precision * (theta - self.mean) ** 2).sum(axis=-1) / 2
-        return np.asarray(assumed + (self.weight * huber(residual, self.delta)).sum(axis=-1))
+        residual = self.fitted(theta)[0]
+        return np.asarray(self.assumed(theta) + (self.weight * self.cost.cost(residual, self.delta)).sum(axis=-1))
 
     def part(self, keep: Indices) -> Problem:
         """The members of the batch that `keep` [b] picks."""
@@ -54,16 +71,10 @@ class Problem:
         return replace(self, y=pick(self.y), weight=pick(self.weight), mean=pick(self.mean))
 
 
-def huber(residual: Array, delta: float) -> Array:
-    """r^2 / 2 near 0, delta (|r| - delta / 2) beyond delta (scipy.special.huber; Hoffmann et al. 2022, app. D.2)."""
-    size = np.abs(residual)
-    return np.where(size <= delta, residual**2 / 2, delta * (size - delta / 2))
-
-
 def solve(problem: Problem, theta: Array, tolerance: float = TOLERANCE, steps: int = 400) -> tuple[Array, Array]:
     """Descend from theta [b, p]: (theta [b, p], objective [b]).
 
-    Levenberg-Marquardt on the quadratic that touches the Huber sum from above (weights delta / |r|), so every
+    Levenberg-Marquardt on the quadratic that touches a Huber sum from above (weights delta / |r|), so every
     accepted step descends; steps that do not are damped.
     """
     theta = np.clip(theta, problem.low, problem.high)
@@ -88,12 +99,14 @@ def solve(problem: Problem, theta: Array, tolerance: float = TOLERANCE, steps: i
 
 def _step(problem: Problem, theta: Array, damping: Array) -> Array:
     """One damped step [b, p]."""
-    fitted, gradient = problem.law.log_loss(theta, problem.x)
-    residual = fitted - problem.y
-    weight = problem.weight * np.minimum(1.0, problem.delta / np.maximum(np.abs(residual), 1e-300))
+    residual, gradient = problem.fitted(theta)
+    weight = problem.weight * problem.cost.weight(residual, problem.delta)
+    held = ~np.isfinite(problem.precision)
+    precision = np.where(held, 0.0, problem.precision)
+    gradient = np.where(held, 0.0, gradient) if held.any() else gradient
     weighted = gradient * weight[..., None]
-    slope = (weighted * residual[..., None]).sum(axis=1) + problem.precision * (theta - problem.mean)
-    curvature = np.matmul(weighted.swapaxes(1, 2), gradient) + np.diag(problem.precision)
+    slope = (weighted * residual[..., None]).sum(axis=1) + precision * (theta - problem.mean)
+    curvature = np.matmul(weighted.swapaxes(1, 2), gradient) + np.diag(precision)
     diagonal = np.einsum("bpp->bp", curvature)
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
     damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, np.eye(theta.shape[1]))

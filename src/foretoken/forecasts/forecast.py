@@ -25,6 +25,8 @@ class Forecast:
     extrapolation: dict[str, float]
     """Factors beyond the data in params, tokens and flops; 1 inside them."""
     checks: list[Check]
+    estimator: str = "pooled"
+    """Which parameters of the fit were used: `pooled` or `plain`."""
 
     @property
     def half_width(self) -> float:

@@ -13,53 +13,73 @@ from foretoken.laws import find_law
 from foretoken.laws.law import Array
 
 KINDS = ("new-run", "mean")
+ESTIMATORS = ("pooled", "plain")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
 def predict(
-    fit: Fit, *, params: float, tokens: float, flops: float | None = None, level: float = 0.9, kind: str = "new-run"
+    fit: Fit,
+    *,
+    params: float,
+    tokens: float,
+    flops: float | None = None,
+    level: float = 0.9,
+    kind: str = "new-run",
+    estimator: str = "pooled",
 ) -> Forecast:
     """The loss of a run of `params` parameters (in the fit's own count) on `tokens` tokens.
 
     `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. The interval holds
-    one new run (`new-run`) or the law itself (`mean`) with probability `level`.
-    Raises ForetokenError for a size, level or kind that makes no sense.
+    one new run (`new-run`) or the law itself (`mean`) with probability `level`. `pooled` forecasts from
+    `fit.forecast_parameters`, `plain` from the plain estimate. Raises ForetokenError for a size, level or kind that
+    makes no sense.
     """
-    _require(params, tokens, flops, level, kind)
+    _require(params, tokens, flops, level, kind, estimator)
     law = find_law(fit.law)
     if flops is None:
         flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
     reach = {"params": params, "tokens": tokens, "flops": flops}
     factors = {name: _factor(value, *fit.ranges[name]) for name, value in reach.items()}
     x = np.log([[reach[name] for name in law.features]])
-    centre = float(law.log_loss(law.theta(fit.forecast_parameters)[None], x)[0][0, 0])
-    draws = law.log_loss(np.log(np.array(fit.draws)), x)[0][:, 0]
-    errors = _errors(draws - np.median(draws), fit.noise, math.log(max(factors.values())), kind)
-    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
+    centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
+    draws = law.log_loss(np.log(np.array(drawn)), x)[0][:, 0]
+    run = _new_run(fit.noise, tokens) if kind == "new-run" else 0.0
+    misfit = fit.noise["growth"] * math.log(max(factors.values()))
+    low, high = _quantiles(draws - np.median(draws), run, fit.noise["freedom"], misfit, level)
     return Forecast(
         params=float(params),
         tokens=float(tokens),
         flops=float(flops),
         loss=math.exp(centre),
-        low=math.exp(centre + min(0.0, float(low))),
-        high=math.exp(centre + max(0.0, float(high))),
+        low=math.exp(centre + min(0.0, low)),
+        high=math.exp(centre + max(0.0, high)),
         level=level,
         kind=kind,
         extrapolation=factors,
         checks=_checks(fit, factors),
+        estimator=estimator,
     )
 
 
-def _errors(law_errors: Array, noise: dict[str, float], distance: float, kind: str) -> Array:
-    """Errors of a forecast on log loss: of the parameters, of the law's form with distance, of one run."""
-    from scipy.special import stdtrit
+def _new_run(noise: dict[str, float], tokens: float) -> float:
+    """Standard deviation of one run of this length about the law, on log loss."""
+    shorter = min(0.0, math.log(tokens / noise["tokens"])) if "tokens" in noise else 0.0
+    own = noise["run"] * math.exp(-0.5 * noise.get("tokens_power", 0.0) * shorter)
+    return math.hypot(own, noise.get("shared", 0.0))
 
-    run = noise["run"] if kind == "new-run" else 0.0
-    scale = math.hypot(run, noise["growth"] * distance)
-    quantiles = stdtrit(noise["freedom"], NOISE_QUANTILES)  # of Student's t
-    return np.asarray(law_errors[:, None] + scale * quantiles, dtype=np.float64).ravel()
+
+def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:
+    """Ends of the errors on log loss: of the parameters, of one run, of the law's form with distance."""
+    from scipy.special import ndtri, stdtrit
+
+    mixed = np.random.default_rng(0).permutation(NOISE_QUANTILES)  # so that large errors of both kinds meet by chance
+    others = run * stdtrit(freedom, NOISE_QUANTILES) + misfit * ndtri(mixed)
+    errors = np.asarray(law_errors[:, None] + others, dtype=np.float64).ravel()
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _factor(value: float, low: float, high: float) -> float:
@@ -75,7 +95,7 @@ def _checks(fit: Fit, factors: dict[str, float]) -> list[Check]:
     return checks
 
 
-def _require(params: float, tokens: float, flops: float | None, level: float, kind: str) -> None:
+def _require(params: float, tokens: float, flops: float | None, level: float, kind: str, estimator: str) -> None:
     for name, value in (("params", params), ("tokens", tokens), ("flops", 1.0 if flops is None else flops)):
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
@@ -85,3 +105,5 @@ def _require(params: float, tokens: float, flops: float | None, level: float, ki
         )
     if kind not in KINDS:
         raise ForetokenError("unknown kind of interval", expected=", ".join(KINDS), got=repr(kind))
+    if estimator not in ESTIMATORS:
+        raise ForetokenError("unknown estimator", expected=", ".join(ESTIMATORS), got=repr(estimator))

@@ -1,27 +1,92 @@
-"""Formulas for the loss: pure functions with parameter names, domain and citation.
+"""Formulas for what training gives: pure functions with parameter names, units, domain and citation.
 
-A new law is one file and one line in `LAWS`.
+A new law is one file and one line in `LAWS`. Coefficients that papers published are in `PUBLISHED`.
 """
 
+from difflib import get_close_matches
+
 from foretoken.errors import ForetokenError
+from foretoken.laws.allocation import ALLOCATION, ALLOCATION_FLOPS_PER_TOKEN, ALLOCATION_STEPS, ALLOCATION_TOKENS
+from foretoken.laws.any_table import SIZE_ACCURACY, SIZE_ERROR, SIZE_SCORE, TABLE_ERROR, TABLE_SCORE
+from foretoken.laws.batch import BATCH_DATA, BATCH_FLOPS, BATCH_PARAMS, CRITICAL_BATCH
+from foretoken.laws.broken import BROKEN_1, BROKEN_2, BROKEN_3
 from foretoken.laws.chinchilla import CHINCHILLA
+from foretoken.laws.cite import cite
 from foretoken.laws.coupled import COUPLED
-from foretoken.laws.law import Law
+from foretoken.laws.downstream import ACCURACY_FLOPS, ACCURACY_SIGMOID, ERROR_EXPONENTIAL
+from foretoken.laws.fine_grained_experts import FINE_GRAINED_EXPERTS
+from foretoken.laws.joint_experts import JOINT_EXPERTS
+from foretoken.laws.kaplan import (
+    KAPLAN_FLOPS,
+    KAPLAN_FLOPS_MIN,
+    KAPLAN_JOINT,
+    KAPLAN_PARAMS,
+    KAPLAN_STEPS,
+    KAPLAN_TOKENS,
+)
+from foretoken.laws.law import FEATURES, Feature, Law
+from foretoken.laws.learning_rate import (
+    LEARNING_RATE_EXPERTS,
+    LEARNING_RATE_FLOPS,
+    LEARNING_RATE_LOG_PARAMS,
+    LEARNING_RATE_PARAMS,
+    LEARNING_RATE_PARAMS_TOKENS,
+)
+from foretoken.laws.multi_power import MULTI_POWER
+from foretoken.laws.optimum import best_size
+from foretoken.laws.overtraining import OVERTRAINING
 from foretoken.laws.power import POWER
+from foretoken.laws.precision import PRECISION, QUANTISATION
 from foretoken.laws.published import PUBLISHED, Published
+from foretoken.laws.repeated_data import REPEATED_DATA
+from foretoken.laws.routing import ROUTING, ROUTING_UNSATURATED
+from foretoken.laws.saturating import SATURATING_FLOPS, SATURATING_PARAMS, SATURATING_TOKENS
 
 LAWS: dict[str, Law] = {
-    "chinchilla": CHINCHILLA,
-    "coupled": COUPLED,
-    "power": POWER,
-}
+    law.name: law
+    for law in (
+        # loss from one variable
+        POWER, KAPLAN_PARAMS, KAPLAN_TOKENS, KAPLAN_FLOPS, KAPLAN_FLOPS_MIN,
+        SATURATING_PARAMS, SATURATING_TOKENS, SATURATING_FLOPS,
+        # loss from size and data
+        CHINCHILLA, COUPLED, KAPLAN_JOINT, KAPLAN_STEPS, OVERTRAINING, REPEATED_DATA,
+        # loss with experts, with few bits, along a schedule
+        ROUTING, ROUTING_UNSATURATED, FINE_GRAINED_EXPERTS, JOINT_EXPERTS, PRECISION, QUANTISATION, MULTI_POWER,
+        # what to choose
+        ALLOCATION, ALLOCATION_TOKENS, ALLOCATION_FLOPS_PER_TOKEN, ALLOCATION_STEPS,
+        LEARNING_RATE_FLOPS, LEARNING_RATE_PARAMS, LEARNING_RATE_PARAMS_TOKENS, LEARNING_RATE_EXPERTS,
+        LEARNING_RATE_LOG_PARAMS, CRITICAL_BATCH, BATCH_FLOPS, BATCH_DATA, BATCH_PARAMS,
+        # scores, and any other table
+        ERROR_EXPONENTIAL, ACCURACY_SIGMOID, ACCURACY_FLOPS,
+        BROKEN_1, BROKEN_2, BROKEN_3, SIZE_ERROR, SIZE_SCORE, SIZE_ACCURACY, TABLE_ERROR, TABLE_SCORE,
+    )
+}  # fmt: skip
+"""Every law by its name."""
 
 
 def find_law(name: str) -> Law:
-    """The law of this name; raises ForetokenError with the known ones."""
+    """The law of this name; raises ForetokenError with the names that are near it."""
     if name not in LAWS:
-        raise ForetokenError("unknown law", expected=", ".join(LAWS), got=repr(name), cure="choose one with --law")
+        near = get_close_matches(name, LAWS, n=4, cutoff=0.5)
+        raise ForetokenError(
+            "unknown law",
+            expected=f"{', '.join(near)}, or another of `foretoken laws`" if near else "one of `foretoken laws`",
+            got=repr(name),
+        )
     return LAWS[name]
 
 
-__all__ = ["CHINCHILLA", "COUPLED", "LAWS", "POWER", "PUBLISHED", "Law", "Published", "find_law"]
+__all__ = [
+    "CHINCHILLA",
+    "COUPLED",
+    "FEATURES",
+    "LAWS",
+    "POWER",
+    "PUBLISHED",
+    "Feature",
+    "Law",
+    "Published",
+    "best_size",
+    "cite",
+    "find_law",
+]

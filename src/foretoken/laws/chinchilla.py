@@ -15,6 +15,15 @@ EXPONENTS = np.exp(np.linspace(np.log(0.06), np.log(1.6), 28))
 STARTS = 24
 
 
+def loss(N: Any, D: Any, *, E: Any, A: Any, B: Any, alpha: Any, beta: Any) -> Any:
+    """The formula, in natural units.
+
+    >>> loss(1e4, 1e6, E=1.0, A=100.0, B=1000.0, alpha=0.5, beta=0.5)
+    3.0
+    """
+    return E + A / N**alpha + B / D**beta
+
+
 def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
     """For theta [b, 5] = logs of (E, A, B, alpha, beta), x [r, 2] = (ln N, ln D) -> ln L [b, r], gradient [b, r, 5]."""
     e, a, b, ln_alpha, ln_beta = (theta[:, k, None] for k in range(5))
@@ -90,8 +99,8 @@ def bounds(y: Array) -> tuple[Array, Array]:
 
 def prior(y: Array) -> tuple[Array, Array]:
     """Weak log-normal assumptions of a forecast."""
-    mean = np.array([float(y.min()) + np.log(0.5), 0.0, 0.0, np.log(0.33), np.log(0.33)])
-    return mean, np.array([0.4, np.inf, np.inf, 0.3, 0.3])
+    mean = np.array([float(y.min()) + np.log(0.5), 0.0, 0.0, np.log(0.3), np.log(0.3)])
+    return mean, np.array([0.2, np.inf, np.inf, 0.5, 0.5])
 
 
 def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
@@ -119,8 +128,9 @@ CHINCHILLA = Law(
     shift=shift,
     bounds=bounds,
     prior=prior,
-    prior_text="alpha and beta near 0.33 (log-normal, factor 1.35), E near half the smallest loss (factor 1.5)",
+    prior_text="alpha and beta near 0.3 (log-normal, factor 1.65), E near half the smallest loss (factor 1.22)",
     optimum=optimum,
     citation="Hoffmann et al. 2022, Training Compute-Optimal Large Language Models, arXiv 2203.15556",
     domain="one pass over the data, N and D varied independently; fitted by its authors for 70M to 16B parameters",
+    units=("nats per token", "nats per token x parameters^alpha", "nats per token x tokens^beta", "1", "1"),
 )

@@ -45,9 +45,9 @@ def bounds(y: Array) -> tuple[Array, Array]:
 
 
 def prior(y: Array) -> tuple[Array, Array]:
-    """Chinchilla's weak assumptions, and gamma between Busbridge et al.'s 0.45 and Chinchilla's 1."""
+    """Chinchilla's weak assumptions, and gamma near 0.5: neither term alone, nor their sum."""
     mean, scale = chinchilla.prior(y)
-    return np.append(mean, np.log(0.7)), np.append(scale, 0.4)
+    return np.append(mean, np.log(0.5)), np.append(scale, 0.2)
 
 
 def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
@@ -73,8 +73,9 @@ COUPLED = Law(
     shift=chinchilla.shift,
     bounds=bounds,
     prior=prior,
-    prior_text=f"{chinchilla.CHINCHILLA.prior_text}, gamma near 0.7 (factor 1.5)",
+    prior_text=f"{chinchilla.CHINCHILLA.prior_text}, gamma near 0.5 (factor 1.22)",
     optimum=optimum,
     citation="Busbridge et al. 2025, Distillation Scaling Laws, arXiv 2502.08606 (supervised law)",
     domain="one pass over the data, N and D varied independently",
+    units=(*chinchilla.CHINCHILLA.units, "1"),
 )

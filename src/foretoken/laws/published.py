@@ -1,31 +1,75 @@
-"""Coefficients that papers published, with all their digits and their conventions."""
+"""Coefficients that papers published, with all their digits and their conventions, from `published.toml`."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+STATUSES = {
+    "verified": "read in the paper, its official repository, or a data set that cites the page",
+    "secondary": "read in other people's notes or code only, several of which agree",
+}
 
 
-class Published(NamedTuple):
-    """One published fit of a law."""
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One published fit of a law. Coefficients of different papers do not compare."""
 
     law: str
+    work: str
+    """The paper, a key of `works.works()`."""
+    source: str
+    """The paper and the place in it."""
+    status: str
+    """`verified` or `secondary`: how the numbers were checked (`STATUSES`)."""
     parameters: dict[str, float]
     counting: str
     """What N includes."""
-    source: str
+    compute: str
+    """What C counts."""
+    loss: str
+    """Unit of the loss, or of what else is predicted, and on which text."""
+    corpus: str
+    tokenizer: str
+    range: str
+    """Over which runs it was fitted."""
+    careful: tuple[str, ...] = ()
+    """How it misleads."""
+    standard_errors: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    interval_text: str = ""
+    """What the intervals are."""
+    table: tuple[dict[str, float], ...] = ()
+    """Rows that the paper prints: params, tokens, flops."""
 
 
-PUBLISHED: dict[str, Published] = {
-    "hoffmann_2022_tex": Published(
-        "chinchilla",
-        {"E": 1.69337368, "A": 406.401018, "B": 410.722827, "alpha": 0.33917084, "beta": 0.2849083},
-        "with embeddings",
-        "Hoffmann et al. 2022, arXiv 2203.15556, equation 10 with the digits of its LaTeX source",
-    ),
-    "besiroglu_2024": Published(
-        "chinchilla",
-        {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658},
-        "with embeddings",
-        "Besiroglu et al. 2024, arXiv 2404.10102, table of estimates from 240 points",
-    ),
-}
+class Registry(Mapping[str, Published]):
+    """The published fits by id, read from their file when one is first asked for."""
+
+    def __getitem__(self, name: str) -> Published:
+        return _entries()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_entries())
+
+    def __len__(self) -> int:
+        return len(_entries())
+
+
+@cache
+def _entries() -> dict[str, Published]:
+    found = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+    return {name: _entry(values) for name, values in found.items()}
+
+
+def _entry(values: dict[str, Any]) -> Published:
+    lists = {name: tuple(values[name]) for name in ("careful", "table") if name in values}
+    numbers = {name: float(value) for name, value in values["parameters"].items()}
+    return Published(**(values | lists | {"parameters": numbers}))
+
+
+PUBLISHED: Mapping[str, Published] = Registry()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.errors import TableError
+from foretoken.runs.filters import keep_rows
+from foretoken.runs.importing import plain_columns, read_json_rows, records_in
 from foretoken.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -116,16 +118,18 @@ def table_from_records(records: Iterable[RunRecord], source: str) -> RunTable:
     return RunTable(frame.astype({"loss": float}) if "loss" in frame else frame, source)
 
 
-def read_table(path: str | Path, rename: Mapping[str, str] | None = None) -> RunTable:
-    """Read runs from CSV, JSON lines or parquet.
+def read_table(path: str | Path, rename: Mapping[str, str] | None = None, where: str = "") -> RunTable:
+    """Read runs from CSV, JSON, JSON lines or parquet, a W&B export among them, or from a folder of our records.
 
-    `rename` maps our column to the file's: `{"loss": "val_loss", "tokens": "D"}`. A missing `flops` is filled with
-    6 x params x tokens, and said in `assumed`. Raises TableError when a column is missing or holds no numbers.
+    `rename` maps our column to the file's: `{"loss": "val_loss", "tokens": "D"}`; `where` keeps rows
+    (`dataset=c4,step>=20000`). A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is
+    said in `assumed`. Raises TableError when a column is missing or holds no numbers, or no row is left.
     """
     path = Path(path)
-    frame = _read_frame(path)
+    frame, assumed = _read_any(path)
+    frame, said = keep_rows(frame, where, rename)
+    assumed += said
     frame = _rename(frame, dict(rename or {}), path)
-    assumed: list[str] = []
     if not any(name in frame for name in ("params_total", "params_non_embedding", "params_active", "params")):
         _missing(path, "params", frame)
     for name in ("tokens", "loss"):
@@ -141,6 +145,14 @@ def read_table(path: str | Path, rename: Mapping[str, str] | None = None) -> Run
         frame["flops"] = 6.0 * size * frame["tokens"]
         assumed.append("`flops` is missing and taken as 6 x params x tokens")
     return RunTable(frame, str(path), tuple(assumed))
+
+
+def _read_any(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a file or folder, and what was done to read them."""
+    if not path.is_dir():
+        return plain_columns(_read_frame(path))
+    table = table_from_records(records_in(path), str(path))
+    return table.frame, [f"all {len(table)} records below {path} are rows, a target among them"]
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
@@ -165,7 +177,11 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 def _json_lines(path: Path) -> list[dict[str, object]]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    text = path.read_text(encoding="utf-8")
+    array = read_json_rows(text, path)
+    if array is not None:
+        return array
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             rows.append(json.loads(line))
             if not isinstance(rows[-1], dict):

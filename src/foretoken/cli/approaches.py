@@ -1,0 +1,91 @@
+"""`foretoken approaches`: every known route from runs to the best size, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from foretoken.cli.options import (
+    JsonOption,
+    LevelOption,
+    MapOption,
+    ParamsOption,
+    TableArgument,
+    WhereOption,
+    open_table,
+    print_assumed,
+    print_checks,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from foretoken.fits.approaches import Approaches
+    from foretoken.runs.table import RunTable
+
+
+def approaches(
+    table: TableArgument,
+    rename: MapOption = "",
+    where: WhereOption = "",
+    params: ParamsOption = "auto",
+    level: LevelOption = 0.9,
+    json: JsonOption = False,
+) -> None:
+    """Compare the routes to N* = G C^a: envelope, IsoFLOP minima, parametric law, and Kaplan's.
+
+    Rows that share `parent` or `run` are points of one training curve. A study's folder brings its own curves.
+
+    Example: foretoken approaches runs.csv --map loss=val_loss --json
+    """
+    from foretoken.fits.approaches import approaches as compare
+
+    found = compare(open_table(table, rename, where), curves=_curves(table), params=params, level=level)
+    if json:
+        print_json(found.to_json())
+    else:
+        _show(found)
+
+
+def _curves(path: Path) -> RunTable | None:
+    """The training curves that a folder's records keep, if any."""
+    import pandas as pd
+
+    from foretoken.runs.importing import curve_rows, records_in
+    from foretoken.runs.table import RunTable
+
+    if not path.is_dir():
+        return None
+    rows = curve_rows(records_in(path))
+    return RunTable(pd.DataFrame(rows), f"training curves of {path}") if rows else None
+
+
+def _show(found: Approaches) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    largest = next((route.largest["flops"] for route in found.routes if route.largest), 0.0)
+    title = f"N* = G C^a, N counted by {found.params_column}; N* at {largest:.3g} FLOP"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    shown.add_column("route", no_wrap=True)
+    for name in ("a", f"{100 * found.level:g} %", "G", "N*", "bias"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for route in found.routes:
+        if route.exponent is None or route.exponent_interval is None or route.largest is None:
+            shown.add_row(route.name, "", "", "", "", "")
+            continue
+        shown.add_row(
+            route.name,
+            f"{route.exponent:.3f}",
+            "{:.3f}–{:.3f}".format(*route.exponent_interval),
+            f"{route.prefactor:.3g}",
+            f"{route.largest['params']:.3g}",
+            "" if route.bias is None else f"{route.bias['exponent']:+.3f}",
+        )
+    Console().print(shown)
+    for route in found.routes:
+        typer.echo(f"{route.name}: {route.reason or route.method}.")
+    print_checks(found.checks)
+    print_assumed(found.assumed)

@@ -1,0 +1,75 @@
+"""Profile likelihood: how much worse the best fit becomes when one parameter is held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from foretoken.errors import ForetokenError
+from foretoken.fits.estimate import Plain, Sample
+from foretoken.fits.losses import OBJECTIVES
+from foretoken.fits.profile import Profile, profile
+from foretoken.fits.solvers import Problem, solve
+from foretoken.laws.law import Array
+
+POINTS = 49
+REACH = 3.0
+"""A profile is looked at this far either way, on a log scale, but not beyond the bounds."""
+
+
+def profiles(sample: Sample, plain: Plain, names: tuple[str, ...], level: float) -> dict[str, dict[str, Any]]:
+    """The profiles of these parameters under the plain objective: {name: {values, rise, interval, identified}}.
+
+    `rise` is the share by which the objective grows. An interval that is open ends where the profile was looked at.
+    Raises ForetokenError for a parameter that the law does not have.
+    """
+    unknown = [name for name in names if name not in sample.law.parameters]
+    if unknown:
+        raise ForetokenError(
+            f"{sample.law.name} has no parameter {unknown[0]!r}", expected=", ".join(sample.law.parameters)
+        )
+    found = {}
+    for name in names:
+        told = _profile(sample, plain, name, level)
+        found[name] = {
+            "values": told.values.tolist(),
+            "rise": (told.objective / told.objective.min() - 1).tolist(),
+            "interval": list(told.interval),
+            "identified": told.identified,
+        }
+    return found
+
+
+def _profile(sample: Sample, plain: Plain, name: str, level: float) -> Profile:
+    """One profile, in the features' own units, where a scale A no longer moves with its exponent."""
+    from scipy.stats import chi2
+
+    place = sample.law.parameters.index(name)
+    best = sample.law.shift(plain.theta, sample.origin)
+    low, high = (bound + best - plain.theta for bound in sample.law.bounds(sample.y))
+    steps = np.sinh(np.linspace(-REACH, REACH, POINTS)) * REACH / np.sinh(REACH)
+    held = np.unique(np.clip(best[place] + steps, low[place], high[place]))
+    own = replace(sample, x=sample.x + sample.origin, origin=np.zeros_like(sample.origin))
+    problem = own.plain_problem(own.y[None], np.ones((1, len(own.y))), OBJECTIVES[plain.objective], plain.scale)
+    free = np.arange(len(best)) != place
+    problem = replace(problem, precision=np.where(free, 0.0, np.inf), low=low - REACH * free, high=high + REACH * free)
+    objective = _refitted(problem, best, place, held)
+    values = sample.law.values(np.where(free, best, held[:, None]))[:, place]
+    least = dict(zip(values.tolist(), objective.tolist(), strict=True))
+    return profile(lambda value: least[value], values, int(sample.count.sum()), float(chi2.ppf(level, 1)))
+
+
+def _refitted(problem: Problem, best: Array, place: int, held: Array) -> Array:
+    """The least objective with one parameter held at each value, in one batch; begun at the best, then neighbours."""
+    theta = np.repeat(best[None], len(held), axis=0)
+    theta[:, place] = held
+    theta, value = solve(problem, theta, 1e-8, steps=120)
+    for step in (1, -1):
+        near = np.roll(theta, step, axis=0)
+        near[:, place] = held
+        other, least = solve(problem, near, 1e-8, steps=120)
+        better = least < value
+        theta[better], value[better] = other[better], least[better]
+    return value

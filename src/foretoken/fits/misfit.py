@@ -1,0 +1,96 @@
+"""The law's own misfit: how forecasts err with distance, learned from the larger runs of the same table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foretoken.fits.estimate import Sample
+from foretoken.fits.noise import Noise
+from foretoken.fits.rows import Rows
+from foretoken.fits.solvers import solve
+from foretoken.laws.law import Array, Indices
+
+GROWTH = 0.0125
+"""Misfit of a law that is wrong inside its table, before held-out runs say more: 1.25 % per e-fold beyond the data."""
+LEAST_GROWTH = 0.004
+"""Held-out runs never say less than this."""
+CUTS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Quantiles of compute below which a held-out fit sees the runs."""
+SAME_BUDGET = 0.05
+"""Runs within 5 % of a cut's compute stay on its side, so that no budget is torn apart."""
+FEWEST = 8
+"""Runs that a held-out fit sees at least."""
+OWN_SHARE = 0.4
+"""Of the answer, on a log scale, what the table's held-out runs say; its first runs tell little of its last."""
+BY_CHANCE = 0.25
+"""A pattern in the residuals that is rarer than this by chance counts as misfit ..."""
+CERTAIN = 1e-3
+"""Below this chance, what budgets share is a part of the misfit, not an error of its own."""
+SURPRISE = 5.0
+"""... and so do held-out squares this many times larger than the fit explains."""
+
+
+def misfit_growth(
+    sample: Sample, rows: Rows, pooled: Array, noise: Noise, shared: float, chance: float
+) -> tuple[float, list[dict[str, float]]]:
+    """Misfit per e-fold beyond the data, on log loss, and the held-out errors it was learned from.
+
+    Fits the runs below several cuts of compute and forecasts those above, an octave of distance at a time. What the
+    parameters' own uncertainty, the noise of runs and their `shared` error explain is taken off; the rest is averaged
+    with what is assumed. A law without a pattern in its residuals (`chance`, see structure.py) that does not surprise
+    by its forecasts has no misfit.
+    """
+    compute = np.log(rows.flops)
+    tests = _held_out(sample, rows, compute, pooled, noise, shared if chance > CERTAIN else 0.0)
+    square, explained = (
+        sum(test[name] ** power for test in tests) for name, power in (("square", 1), ("explained", 2))
+    )
+    if chance > BY_CHANCE and square < SURPRISE * explained:
+        return 0.0, tests
+    if not tests:
+        return GROWTH, tests
+    excess = square - explained
+    found = np.sqrt(max(0.0, excess) / sum(test["distance"] ** 2 for test in tests))
+    return float(max(found, LEAST_GROWTH) ** OWN_SHARE * GROWTH ** (1 - OWN_SHARE)), tests
+
+
+def _held_out(
+    sample: Sample, rows: Rows, compute: Array, pooled: Array, noise: Noise, shared: float
+) -> list[dict[str, float]]:
+    cuts = np.quantile(compute, CUTS, method="lower")
+    train = np.unique(compute[None] <= cuts[:, None] + SAME_BUDGET, axis=0)
+    train = train[(train.sum(axis=1) >= max(FEWEST, len(pooled) + 1)) & (train.sum(axis=1) <= len(rows) - 2)]
+    sigma = noise.at(sample.effort)
+    problem = sample.pooled_problem(sample.y[None], train.astype(np.float64), sigma)
+    theta = solve(problem, np.repeat(pooled[None], len(train), axis=0), 1e-8)[0]
+    fitted, gradient = sample.law.log_loss(theta, sample.x)
+    tests = []
+    for member, seen in enumerate(train):
+        slopes = gradient[member, seen] / sigma[seen, None]
+        covariance = np.linalg.inv(slopes.T @ slopes + np.diag(problem.precision + 1e-9))
+        distance = _distance(rows, seen)
+        for here in _octaves(np.where(seen, 0.0, distance)):
+            slope = gradient[member, here]
+            error = fitted[member, here] - sample.y[here]
+            explained = np.einsum("rp,pq,rq->r", slope, covariance, slope) + sigma[here] ** 2 + shared**2
+            tests.append(
+                {
+                    "distance": float(distance[here].mean()),
+                    "error": float(error.mean()),
+                    "square": float((error**2).mean()),
+                    "explained": float(np.sqrt(explained.mean())),
+                }
+            )
+    return tests
+
+
+def _distance(rows: Rows, seen: Indices) -> Array:
+    """The ln of the largest factor beyond the seen runs, in params, tokens or flops [r]."""
+    columns = [np.log(values / values[seen].max()) for values in (rows.params, rows.tokens, rows.flops)]
+    return np.asarray(np.max(columns, axis=0))
+
+
+def _octaves(distance: Array) -> list[Indices]:
+    """Indices of the runs beyond a cut, by factors of 2 of their distance."""
+    octave = np.round(distance / np.log(2.0)).astype(int)
+    return [np.flatnonzero(octave == step) for step in range(1, int(octave.max()) + 1) if (octave == step).any()]

@@ -1,0 +1,71 @@
+"""How far runs lie from a law: less, the more tokens they saw.
+
+Warm-up, few steps and a schedule that is off leave their marks on short runs, so the variance of a run about the law
+falls with its tokens, about like 1 / tokens in most tables. A table's own residuals say how fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.laws.law import Array
+
+SLOPE, SLOPE_SD = 0.5, 1.0
+"""What is assumed of the power with which the variance falls, before a table says more."""
+FREEDOM = 5.0
+"""Student's t for the residuals, so that no outlier decides."""
+STEEPEST = 3.0
+"""Longer runs are never taken to be noisier; beyond a power of 3 the long ones would count alone."""
+LEAST = 1e-5
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviation of one run about the law, on log loss: run x (tokens / most tokens)^(-slope / 2)."""
+
+    run: float
+    """At the most tokens of the table, and beyond."""
+    slope: float
+
+    def at(self, effort: Array) -> Array:
+        """Standard deviation of runs with this ln(tokens / most tokens) [r]."""
+        return np.asarray(self.run * np.exp(-0.5 * self.slope * np.minimum(effort, 0.0)))
+
+
+def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array | None = None) -> Noise:
+    """The noise that explains the residuals [r] of a fit of so many parameters.
+
+    Newton's method on a Student-t likelihood of ln variance = level - slope x effort, with a weak assumption on the
+    slope. `count` [r] says how many runs a row stands for.
+    """
+    weight = np.ones_like(residual) if count is None else count
+    runs = len(residual)
+    square = np.maximum(residual**2 * runs / max(1, runs - parameters), LEAST**2)
+    design = np.stack([np.ones(runs), -effort], axis=1)
+    mean, precision = np.array([0.0, SLOPE]), np.diag([1e-9, SLOPE_SD**-2.0])
+    level = np.array([np.log(np.median(square * np.exp(SLOPE * effort)) / 0.45), SLOPE])
+    for _ in range(60):
+        ratio = square / np.exp(design @ level)
+        share = (FREEDOM + 1) / (FREEDOM + ratio) * ratio
+        slope = 0.5 * design.T @ (weight * (share - 1)) - precision @ (level - mean)
+        bend = np.maximum(share * FREEDOM / (FREEDOM + ratio), 0.25) * weight
+        step = np.linalg.solve(0.5 * design.T @ (bend[:, None] * design) + precision, slope)
+        level = level + np.clip(step, -1.0, 1.0)
+        level[1] = np.clip(level[1], 0.0, STEEPEST)
+        if abs(step[0]) < 1e-6:
+            break
+    shape = Noise(max(float(np.exp(level[0] / 2)), LEAST), float(level[1]))
+    return Noise(max(shape.run * spread(residual / shape.at(effort), parameters), LEAST), shape.slope)
+
+
+def spread(residual: Array, parameters: int) -> float:
+    """Standard deviation of residuals [r] after fitting so many parameters; outliers count as 3 deviations at most.
+
+    The scale of what is an outlier is the median of the larger r - p sizes, since p parameters can make p vanish.
+    """
+    sizes = np.sort(np.abs(residual))
+    scale = 1.4826 * float(np.median(sizes[min(parameters, len(sizes) - 2) :]))
+    clipped = np.minimum(sizes, 3 * scale)
+    return max(float(np.sqrt((clipped**2).sum() / max(1, len(sizes) - parameters))), LEAST)

@@ -1,0 +1,57 @@
+"""What to cite for a law or for published coefficients."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from foretoken.errors import ForetokenError
+from foretoken.laws.published import PUBLISHED
+from foretoken.laws.works import Work, works
+
+
+class Citation(NamedTuple):
+    """A source, as text and as BibTeX."""
+
+    text: str
+    bibtex: str
+
+    def __str__(self) -> str:
+        return f"{self.text}\n\n{self.bibtex}"
+
+
+def cite(name: str) -> Citation:
+    """What to cite for a published id, or for a law.
+
+    Raises ForetokenError for an unknown name, with those near it.
+
+    >>> cite("besiroglu_2024").text.splitlines()[0]
+    'Besiroglu et al. (2024). Chinchilla Scaling: A replication attempt. arXiv:2404.10102'
+    """
+    from foretoken.laws import LAWS
+
+    if name in PUBLISHED:
+        papers, where = [works()[PUBLISHED[name].work]], f"\n{PUBLISHED[name].source}"
+    elif name in LAWS:
+        papers, where = of_law(LAWS[name].citation), ""
+    else:
+        raise unknown(name, [*PUBLISHED, *LAWS])
+    return Citation("\n".join(paper.text for paper in papers) + where, "\n\n".join(paper.bibtex for paper in papers))
+
+
+def of_law(citation: str) -> list[Work]:
+    """The papers whose arXiv numbers a law's citation names."""
+    by_number = {work.arxiv: work for work in works().values()}
+    return [by_number[number] for number in re.findall(r"arXiv (\d{4}\.\d{5})", citation)]
+
+
+def unknown(name: str, known: list[str]) -> ForetokenError:
+    """The error for a name that is neither a law nor a published id, with those near it."""
+    near = get_close_matches(name, known, n=4, cutoff=0.5) or [one for one in known if one.startswith(name[:4])][:4]
+    return ForetokenError(
+        "no law and no published coefficients of this name",
+        expected=", ".join(near) if near else "a name that `foretoken laws` lists",
+        got=repr(name),
+        cure="foretoken laws lists them all",
+    )

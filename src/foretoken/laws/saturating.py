@@ -1,0 +1,39 @@
+"""L(X) = E + a X^-b: a power law of one variable that levels off at an irreducible loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foretoken.laws.formula import FLOOR, USUAL, exponent, law_from, term
+from foretoken.laws.law import FEATURES, Law
+
+
+def loss(X: Any, *, E: Any, a: Any, b: Any) -> Any:
+    """The formula, for X parameters, tokens or FLOP.
+
+    >>> loss(100.0, E=1.0, a=20.0, b=0.5)
+    3.0
+    """
+    return E + a * X**-b
+
+
+def _law(feature: str, assumed: tuple[float, float] | None, domain: str) -> Law:
+    known = FEATURES[feature]
+    return law_from(
+        loss,
+        name=f"saturating_{feature}",
+        formula=f"L = E + a {known.symbol}^-b",
+        features=(feature,),
+        parameters={
+            "E": FLOOR,
+            "a": term(f"nats per token x {known.unit}^b", b=(0, 1.0)),
+            "b": exponent(assumed=assumed),
+        },
+        citation="Hoffmann et al. 2022, arXiv 2203.15556 (the form of one term of approach 3)",
+        domain=domain,
+    )
+
+
+SATURATING_PARAMS = _law("params", USUAL, "sizes trained to convergence on ample data")
+SATURATING_TOKENS = _law("tokens", USUAL, "one size, or sizes large enough not to limit")
+SATURATING_FLOPS = _law("flops", None, "the best run of each budget, compute split alike in all")

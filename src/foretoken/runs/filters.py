@@ -1,0 +1,106 @@
+"""--where: which rows of a table are read. `dataset=c4,hparams=tuned,step>=20000`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from foretoken.errors import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLE = "dataset=c4,hparams=tuned,step>=20000"
+OPERATORS = ("=", "!=", ">=", "<=", ">", "<")
+_CONDITION = re.compile(r"^\s*(.+?)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$", re.S)
+
+
+class Condition(NamedTuple):
+    """One comparison of a column with a value."""
+
+    column: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.operator}{self.value}"
+
+
+def parse_where(text: str) -> list[Condition]:
+    """Conditions that must all hold, from text; `a|b` on the right of = or != means one of several.
+
+    >>> parse_where("dataset=c4|rpj, step>=2e4")
+    [Condition(column='dataset', operator='=', value='c4|rpj'), Condition(column='step', operator='>=', value='2e4')]
+    """
+    conditions = []
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        match = _CONDITION.match(part)
+        if match is None:
+            raise TableError("--where is not readable", expected=EXAMPLE, got=repr(part))
+        column, operator, value = match.groups()
+        conditions.append(Condition(column, "=" if operator == "==" else operator, value))
+    return conditions
+
+
+def keep_rows(
+    frame: pd.DataFrame, where: str | Sequence[Condition], rename: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows on which every condition holds, and a sentence about it.
+
+    A column goes by its own name or by ours (`rename` maps ours to the file's). Raises TableError for an unknown
+    column, an order between texts, or when no row is left.
+    """
+    conditions = parse_where(where) if isinstance(where, str) else list(where)
+    if not conditions:
+        return frame, []
+    kept = frame
+    for condition in conditions:
+        name = condition.column if condition.column in frame else dict(rename or {}).get(condition.column, "")
+        if name not in frame:
+            known = ", ".join(map(str, frame.columns))
+            raise TableError(f"--where {condition}: no column {condition.column!r}", expected=known)
+        before, kept = kept, kept[_holds(kept[name], condition)]
+        if not len(kept):
+            values = ", ".join(map(str, before[name].dropna().unique()[:12]))
+            raise TableError(f"--where {condition} leaves no row", got=f"values of {name}: {values}")
+    text = ", ".join(map(str, conditions))
+    return kept.reset_index(drop=True), [f"--where {text} keeps {len(kept)} of {len(frame)} rows"]
+
+
+def _holds(column: pd.Series, condition: Condition) -> pd.Series:
+    if condition.operator in ("=", "!="):
+        wanted = [value.strip() for value in condition.value.split("|")]
+        equal = _equals_any(column, wanted)
+        return equal if condition.operator == "=" else ~equal
+    number = _number(condition.value)
+    if number is None:
+        raise TableError(f"--where {condition}: an order needs a number", got=repr(condition.value))
+    values = _as_numbers(column)
+    if values.isna().all():
+        raise TableError(f"--where {condition}: {condition.column!r} holds no numbers", got=repr(column.iloc[0]))
+    compare = {">=": values.ge, "<=": values.le, ">": values.gt, "<": values.lt}
+    return compare[condition.operator](number)
+
+
+def _equals_any(column: pd.Series, wanted: Sequence[str]) -> pd.Series:
+    """Numbers are compared as numbers, everything else as text; an empty cell equals ""."""
+    text = column.map(lambda value: "" if value is None or value != value else str(value).strip())
+    equal = text.isin(wanted) | text.str.lower().isin([w.lower() for w in wanted if w.lower() in ("true", "false")])
+    numbers = [number for value in wanted if (number := _number(value)) is not None]
+    return equal | _as_numbers(column).isin(numbers)
+
+
+def _as_numbers(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").astype(float)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
