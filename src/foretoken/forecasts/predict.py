@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws import find_law
@@ -15,6 +15,8 @@ from foretoken.laws.law import Array
 KINDS = ("new-run", "mean")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
+LARGEST_LOG = 100.0
+"""Beyond this logarithm a loss or a factor is no number that anybody can use."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
@@ -25,19 +27,24 @@ def predict(
 
     `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. The interval holds
     one new run (`new-run`) or the law itself (`mean`) with probability `level`.
-    Raises ForetokenError for a size, level or kind that makes no sense.
+    Raises ForetokenError for a size, level or kind that makes no sense, RefusedError so far out that the law itself
+    gives no finite loss.
     """
-    _require(params, tokens, flops, level, kind)
-    law = find_law(fit.law)
     if flops is None:
         flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+    _require(params, tokens, flops, level, kind)
+    law = find_law(fit.law)
     reach = {"params": params, "tokens": tokens, "flops": flops}
     factors = {name: _factor(value, *fit.ranges[name]) for name, value in reach.items()}
+    _require_in_reach(np.log(list(factors.values())), factors)
     x = np.log([[reach[name] for name in law.features]])
-    centre = float(law.log_loss(law.theta(fit.forecast_parameters)[None], x)[0][0, 0])
-    draws = law.log_loss(np.log(np.array(fit.draws)), x)[0][:, 0]
+    with np.errstate(all="ignore"):
+        centre = float(law.log_loss(law.theta(fit.forecast_parameters)[None], x)[0][0, 0])
+        draws = law.log_loss(np.log(np.array(fit.draws)), x)[0][:, 0]
+    _require_in_reach(np.append(draws, centre), factors)
     errors = _errors(draws - np.median(draws), fit.noise, math.log(max(factors.values())), kind)
     low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    _require_in_reach(np.array([centre + low, centre + high]), factors)
     return Forecast(
         params=float(params),
         tokens=float(tokens),
@@ -62,6 +69,13 @@ def _errors(law_errors: Array, noise: dict[str, float], distance: float, kind: s
     return np.asarray(law_errors[:, None] + scale * quantiles, dtype=np.float64).ravel()
 
 
+def _require_in_reach(logarithms: Array, factors: dict[str, float]) -> None:
+    if not (np.abs(logarithms) < LARGEST_LOG).all():
+        name = max(factors, key=lambda key: factors[key])
+        evidence = f"the law gives no finite loss {factors[name]:.3g} times beyond the runs in {name}"
+        raise RefusedError("out_of_reach", evidence, "check params, tokens and flops, or add runs nearer to them")
+
+
 def _factor(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
 
@@ -75,8 +89,8 @@ def _checks(fit: Fit, factors: dict[str, float]) -> list[Check]:
     return checks
 
 
-def _require(params: float, tokens: float, flops: float | None, level: float, kind: str) -> None:
-    for name, value in (("params", params), ("tokens", tokens), ("flops", 1.0 if flops is None else flops)):
+def _require(params: float, tokens: float, flops: float, level: float, kind: str) -> None:
+    for name, value in (("params", params), ("tokens", tokens), ("flops", flops)):
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     if not 0 < level < 1:
