@@ -1,10 +1,11 @@
-"""The quickstart's ladder, trained three ways, interleaved: what one process per core and branching are worth.
+"""The quickstart's ladder, trained four ways, interleaved: what one process per core and branching are worth.
 
 usage: python benchmarks/ladder.py [--scale 0.25] [--pairs 5] [--study studies/quickstart.toml]
 
 launched    one process per core with one thread each, runs of one size as branches of one trunk (what a study does)
 threaded    the same trunks one after another, in one process with a thread per core
 separate    one process per core, every run trained alone from its start
+plain       every run trained alone from its start, one after another, in one process with a thread per core
 
 `--scale` shortens all budgets alike. Times are whole launches, process start and evaluation included.
 """
@@ -66,6 +67,7 @@ def main() -> None:
             "launched": lambda: seconds(line, design.trunks, line.cores, 1),
             "threaded": lambda: seconds(line, design.trunks, 1, line.cores),
             "separate": lambda: seconds(line, alone, line.cores, 1),
+            "plain": lambda: seconds(line, alone, 1, line.cores),
         }
         print(f"{len(design.runs)} runs on {len(design.trunks)} trunks, {line.cores} cores")
         times: dict[str, list[float]] = {name: [] for name in ways}
@@ -74,11 +76,14 @@ def main() -> None:
                 times[name].append(way())
             print(pair + 1, *(f"{name} {values[-1]:.1f} s" for name, values in times.items()), sep="  ", flush=True)
     median = {name: statistics.median(values) for name, values in times.items()}
-    for name in ("threaded", "separate"):
+    for name in ("threaded", "separate", "plain"):
         ratios = [other / mine for other, mine in zip(times[name], times["launched"], strict=True)]
         print(
             f"{name} / launched: median {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
         )
+    shares = [mine / other for other, mine in zip(times["plain"], times["launched"], strict=True)]
+    spread = f"from {min(shares):.0%} to {max(shares):.0%}"
+    print(f"launched takes {statistics.median(shares):.0%} of plain's time ({spread})")
     print(f"branches: {format_flops(design.total_flops)}, {median['launched']:.1f} s")
     print(f"one run per cell: {format_flops(design.separate_flops)}, {median['separate']:.1f} s")
     print(f"branches need {design.total_flops / design.separate_flops:.2f} of the FLOPs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,22 @@ def mini_file(tmp_path: Path) -> Path:
     path = tmp_path / "mini.toml"
     path.write_text(MINI)
     return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a mini study that nothing disturbed, its corpus beside it; to be copied, not changed."""
+    from foretoken.runs.study_file import load_study
+    from foretoken.study import run
+
+    home = tmp_path_factory.mktemp("undisturbed")
+    (home / "mini.toml").write_text(MINI)
+    run(load_study(home / "mini.toml"), home / "runs" / "mini")
+    return home / "runs" / "mini"
+
+
+@pytest.fixture
+def copied(undisturbed: Path, mini_file: Path) -> Path:
+    """A copy of the finished study, its corpus beside it, in `runs` beside the study file."""
+    shutil.copytree(undisturbed.parent, mini_file.parent / "runs")
+    return mini_file.parent / "runs" / "mini"

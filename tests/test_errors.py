@@ -20,3 +20,18 @@ def test_a_refusal_carries_its_code() -> None:
     assert refusal.code == "one_size"
     assert "one_size" in str(refusal)
     assert "another size" in str(refusal)
+
+
+def test_the_words_of_others_are_cut_and_steer_no_terminal() -> None:
+    error = errors.ForetokenError("a\x1b[2J" + "b" * 10_000, got="\x9b\u202e\ud800" + "c" * 10_000)
+    assert "\\x1b[2J" in str(error)
+    assert len(str(error)) < 8_000
+    assert all(c.isprintable() or c == "\n" for c in str(error))
+
+
+def test_a_value_of_any_depth_is_shown_in_few_words() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert len(errors.shown(deep)) < 100
+    assert len(errors.shown({"k": "x" * 10_000})) < 400

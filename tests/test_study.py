@@ -10,29 +10,30 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foretoken.errors import CorpusError, RefusedError, StudyBusyError
 from foretoken.folder import gather, read_design, status
 from foretoken.progress import View
+from foretoken.runs.checkpoints import commit
+from foretoken.runs.door import sealed, write_file
+from foretoken.runs.finished import unmark
+from foretoken.runs.lease import Lease
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import Store
+from foretoken.runs.store import FORMAT, Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import run
+from foretoken.study import Line, dry_run, run
+from foretoken.upkeep import verify
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a mini study that nothing disturbed."""
-    from .conftest import MINI
-
-    home = tmp_path_factory.mktemp("undisturbed")
-    (home / "mini.toml").write_text(MINI)
-    run(load_study(home / "mini.toml"), home / "runs" / "mini")
-    return home / "runs" / "mini"
+def written(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Every path below a folder, with the time of its last change and its bytes."""
+    found = [folder, *folder.rglob("*")]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in found}
 
 
 def test_the_line_ends_in_a_scored_forecast(undisturbed: Path) -> None:
@@ -50,8 +51,8 @@ def test_the_line_ends_in_a_scored_forecast(undisturbed: Path) -> None:
     assert f"{forecast['loss']:.3f}" in page
 
 
-def test_a_second_run_does_nothing_and_gives_the_same(undisturbed: Path, mini_file: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.json")}
+def test_a_second_run_writes_nothing_and_gives_the_same(undisturbed: Path, mini_file: Path) -> None:
+    before = written(undisturbed.parent)
     trained: list[RunRecord] = []
 
     class Watch(View):
@@ -60,8 +61,87 @@ def test_a_second_run_does_nothing_and_gives_the_same(undisturbed: Path, mini_fi
 
     assert run(load_study(mini_file), undisturbed, Watch()) == status(undisturbed)
     assert not trained
-    after = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.json")}
-    assert before == after
+    assert written(undisturbed.parent) == before
+
+
+def test_a_finished_study_starts_again_when_something_changed(
+    copied: Path, mini_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finished(**changes: Any) -> bool:
+        return Line(load_study(mini_file, **changes), copied).is_finished()
+
+    assert finished()
+    assert not finished(seed=1)
+    assert not finished(forecast={"level": 0.8})
+    for name in ("foretoken.study.__version__", "foretoken.study.RECIPE"):
+        with monkeypatch.context() as other:
+            other.setattr(name, "another")
+            assert not finished()
+    with monkeypatch.context() as other:
+        other.setattr("foretoken.study._torch_version", lambda: "9.9")
+        assert not finished()
+    assert finished()
+    next(copied.glob("runs/*/record.json")).unlink()
+    assert not finished()
+
+
+def newer(content: bytes) -> bytes:
+    values = json.loads(content)
+    del values["sha256"]
+    return sealed({**values, "format": FORMAT + 1})
+
+
+def test_damaged_files_are_set_aside_told_and_made_anew(copied: Path, mini_file: Path, undisturbed: Path) -> None:
+    """Each kind of damage at once: the same table, the ledger as it was, and nothing thrown away."""
+    paths = [path for path in sorted(copied.glob("runs/*/record.json")) if '"group": "target"' not in path.read_text()]
+    damages = [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b'"loss": 3', b'"loss": 2').replace(b'"loss": 2', b'"loss": 1'),
+        newer,
+        lambda content: content[:-200] + bytes(200),
+    ]
+    for path, damage in zip(paths, damages, strict=False):
+        path.write_bytes(damage(path.read_bytes()))
+    for name in ("calibration.json", "fit.json", "approach3.json"):
+        (copied / name).write_text("[")
+    notes: list[str] = []
+
+    class Watch(View):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    before = {path: path.read_bytes() for path in (copied / "ledger").iterdir()}
+    damaged = {*paths[: len(damages)], *(copied / name for name in ("calibration.json", "fit.json", "approach3.json"))}
+    assert {Path(row["path"]) for row in dry_run(load_study(mini_file), copied)["mend"]} == damaged
+    run(load_study(mini_file), copied, Watch())
+    assert Store(copied).table().digest == Store(undisturbed).table().digest
+    assert (copied / "fit.json").exists()
+    assert {path.with_name(path.name + ".corrupt") for path in damaged} == set(copied.rglob("*.corrupt"))
+    assert all(any(str(path) in note and "renames it" in note for note in notes) for path in damaged)
+    assert before == {path: path.read_bytes() for path in (copied / "ledger").iterdir()}
+
+
+def test_a_fit_that_was_edited_by_hand_is_made_anew(copied: Path, mini_file: Path) -> None:
+    fit = json.loads((copied / "fit.json").read_bytes())
+    (copied / "fit.json").write_text(json.dumps({**fit, "status": "edited"}))
+    (found,) = verify(copied)
+    assert (found.path, found.remedy) == (copied / "fit.json", "remake")
+    run(load_study(mini_file), copied)
+    assert json.loads((copied / "fit.json").read_bytes())["forecast_parameters"] == fit["forecast_parameters"]
+    assert json.loads((copied / "fit.json").read_bytes())["status"] == fit["status"]
+
+
+def test_what_a_killed_worker_could_not_delete_is_deleted(copied: Path, mini_file: Path) -> None:
+    """A process that dies between a record and the deletion of its checkpoints leaves them; the next run does not."""
+    design = read_design(copied)
+    assert design
+    store, spec = Store(copied), design.runs[0]
+    for home in (store.trunk_folder(spec.trajectory), store.branch_folder(spec.key)):
+        commit(home, 5, 1, {"state.json": b"{}"})
+    unmark(copied)
+    run(load_study(mini_file), copied)
+    assert not list(copied.rglob("step-*"))
 
 
 def test_another_seed_is_another_study(mini_file: Path, undisturbed: Path) -> None:
@@ -115,7 +195,7 @@ def test_a_killed_worker_is_made_good(mini_file: Path, undisturbed: Path) -> Non
 
 def test_a_second_driver_is_refused(mini_file: Path) -> None:
     folder = mini_file.parent / "runs" / "mini"
-    with Store(folder).lock(), pytest.raises(StudyBusyError, match=f"pid {os.getpid()}"):
+    with Lease(folder, 60), pytest.raises(StudyBusyError, match=f"pid {os.getpid()}"):
         run(load_study(mini_file), folder)
 
 
@@ -147,6 +227,10 @@ def test_no_usable_fit_is_a_report_with_its_reason(mini_file: Path) -> None:
     )
     assert result.returncode == 1
     assert json.loads(result.stdout)["forecast"] is None
+    before = written(folder.parent)
+    with pytest.raises(RefusedError, match="size"):
+        run(load_study(mini_file), folder)
+    assert written(folder.parent) == before
 
 
 def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: Path) -> None:
@@ -158,7 +242,8 @@ def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: P
     assert design
     lost = store.record(design.runs[0].key)
     assert lost
-    store.put_record(replace(lost, loss=(lost.loss or 0) * 1.01))
+    changed = replace(lost, loss=(lost.loss or 0) * 1.01)
+    write_file(store.record_path(lost.spec.key), sealed({"format": FORMAT, **changed.to_json()}))
     after = run(load_study(mini_file), folder)
     assert (after["forecast"], after["outcome"]) == (before["forecast"], before["outcome"])
     assert len(list((folder / "ledger").glob("*.json"))) == 2

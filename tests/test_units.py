@@ -22,7 +22,9 @@ def test_flops(text: str | float, value: float) -> None:
     assert parse_flops(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "7X", "seven", "-1", "0", "1e400", "nan", True, "7 b"])
+@pytest.mark.parametrize(
+    "text", ["", "7X", "seven", "-1", "0", "1e400", "nan", True, "7 b", "٣", "1" * 101, [], 10**400]
+)
 def test_what_is_no_quantity_is_refused(text: str | bool) -> None:
     with pytest.raises(ForetokenError):
         parse_count(text)

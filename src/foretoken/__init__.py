@@ -16,6 +16,8 @@ The flow, from left to right, and the packages that hold it:
     reports/     Fit + Forecast -> figures and one self-contained page
     folder.py    a study's folder, read: status, table, forecast, report
     progress.py  what a study tells while it runs
+    trainer.py   training a study's runs on this machine
+    upkeep.py    care for a study's folder: what a run would do, what is wrong, what can go
     study.py     the whole line from one study file
     cli/         one file per verb
 

@@ -7,13 +7,42 @@
     ├── TableError              a run table that cannot be read or trusted
     ├── RefusedError            the data give no usable answer; carries the check's code
     ├── StoreError              a study's folder that is damaged, foreign or not writable
-    │   └── StudyBusyError      another process runs this study now
+    │   ├── StudyBusyError      another process runs this study now
+    │   └── LeaseLostError      another process has taken this study over
     └── MissingExtraError       an optional part is not installed
 
 Each says what was expected, what was got, and the cure. `assert` is for our own mistakes.
 """
 
 from __future__ import annotations
+
+import reprlib
+
+LONGEST_MESSAGE, LONGEST_PART = 6_000, 800
+"""Characters of an error's message and of each of its other parts; a file of someone else's may hold megabytes."""
+
+
+def legible(text: str, most: int = LONGEST_PART) -> str:
+    r"""The text as it can stand in a terminal: cut where nobody reads on, nothing that steers the terminal.
+
+    >>> print(legible("a" * 9, most=4), legible("\x1b[2J"))
+    aaaa... (9 characters) \x1b[2J
+    """
+    shown = text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in shown)
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring, _REPR.maxother, _REPR.maxlevel = 200, 200, 3
+
+
+def shown(value: object) -> str:
+    """`repr` of somebody else's value: of any depth and size, in a few words.
+
+    >>> shown([[[[[1.5]]]]])
+    '[[[[...]]]]'
+    """
+    return _REPR.repr(value)
 
 
 class ForetokenError(Exception):
@@ -29,9 +58,10 @@ class ForetokenError(Exception):
     def __init__(
         self, message: str, *, expected: str | None = None, got: str | None = None, cure: str | None = None
     ) -> None:
-        self.message, self.expected, self.got, self.cure = message, expected, got, cure
-        parts = [("expected", expected), ("got", got), ("cure", cure)]
-        lines = [message] + [f"  {name}: {text}" for name, text in parts if text is not None]
+        self.message = legible(message, LONGEST_MESSAGE)
+        self.expected, self.got, self.cure = (part and legible(part) for part in (expected, got, cure))
+        parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure)]
+        lines = [self.message] + [f"  {name}: {text}" for name, text in parts if text is not None]
         super().__init__("\n".join(lines))
 
 
@@ -65,6 +95,10 @@ class StoreError(ForetokenError):
 
 class StudyBusyError(StoreError):
     """Another process is running this study."""
+
+
+class LeaseLostError(StoreError):
+    """The process stood still for so long that another one has taken its study over."""
 
 
 class MissingExtraError(ForetokenError):

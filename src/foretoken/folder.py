@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from foretoken.designs import Design
 from foretoken.errors import ForetokenError, RefusedError, StoreError
 from foretoken.forecasts import ledger
 from foretoken.progress import PROGRESS
+from foretoken.runs.changes import Change, changes, nearest_change
+from foretoken.runs.door import read_json, read_sealed
+from foretoken.runs.lease import is_owned
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store, read_json
-from foretoken.runs.study_file import Study
+from foretoken.runs.store import FORMAT, Store
+from foretoken.runs.study_file import LaunchSection, Study
 from foretoken.runs.table import RunTable, table_from_records
 
 FIT_HAS_CHANGED = fits.Check(
@@ -27,13 +31,20 @@ FIT_HAS_CHANGED = fits.Check(
 )
 
 
-def status(folder: str | Path) -> dict[str, Any]:
-    """How a study stands, from its files alone: the keys of `foretoken status --json`."""
+LEASE_SECONDS = LaunchSection().lease_seconds
+
+
+def status(folder: str | Path, study: Study | None = None) -> dict[str, Any]:
+    """How a study stands, from its files alone: the keys of `foretoken status --json`.
+
+    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run.
+    """
     folder = Path(folder)
-    store, design = Store(folder), read_design(folder)
-    runs = _planned(folder, design) if design else []
-    statuses = [record.status for run in runs if (record := store.record(run.key))]
-    running = _running(folder / PROGRESS) if store.busy else 0
+    store, plan = Store(folder), read_plan(folder)
+    design, settings = _design(folder, plan), plan.get("study", {})
+    runs = [] if design is None else design.all_runs if settings["target"]["train"] else design.runs
+    records = {run.key: record for run in runs if (record := store.record(run.key))}
+    lease = settings.get("launch", {}).get("lease_seconds", LEASE_SECONDS)
     entry, outcome = current_forecast(folder, design)
     told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
     scored = ("loss", "error", "inside", "started_at", "finished_at")
@@ -42,17 +53,36 @@ def status(folder: str | Path) -> dict[str, Any]:
         "folder": str(folder),
         "counts": {
             "planned": len(runs),
-            "running": running,
-            **{name: statuses.count(name) for name in ("finished", "diverged", "failed")},
+            "running": _running(folder / PROGRESS) if is_owned(folder, lease) else 0,
+            **_ended(records.values()),
         },
         "forecast": {name: entry[name] for name in told} if entry else None,
         "outcome": {name: outcome[name] for name in (*scored, "rivals")} if outcome else None,
+        "new": new_runs(store, runs, records),
+        "edited": changes(settings, study.model_dump()) if study and settings else {},
     }
 
 
-def _planned(folder: Path, design: Design) -> list[RunSpec]:
-    trains_target = read_json(folder / "design.json")["study"]["target"]["train"]
-    return design.all_runs if trains_target else design.runs
+def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
+    """The runs without a record, and `because`: the fields that tell each from the most similar run that has one.
+
+    `because` is None where the folder holds no run of other settings.
+    """
+    waiting = [run for run in runs if run.key not in records]
+    planned = {run.key for run in runs}
+    others = [record.spec for record in store.records() if record.spec.key not in planned] if waiting else []
+    return [{"id": run.key, "group": run.group, "because": because(run, others)} for run in waiting]
+
+
+def because(run: RunSpec, others: list[RunSpec]) -> Change | None:
+    """What tells a run from the most similar of others; None where there is none."""
+    same_shape = [other for other in others if other.shape == run.shape]
+    return nearest_change(run, same_shape or others)
+
+
+def _ended(records: Iterable[RunRecord]) -> dict[str, int]:
+    statuses = [record.status for record in records]
+    return {name: statuses.count(name) for name in ("finished", "diverged", "failed")}
 
 
 def _running(progress: Path) -> int:
@@ -63,15 +93,28 @@ def _running(progress: Path) -> int:
 
 
 def read_design(folder: Path) -> Design | None:
-    """The design that a study's folder keeps; None before there is one."""
+    """The design that a study's folder keeps; None before there is one. Raises StoreError when it is damaged."""
+    return _design(folder, read_plan(folder))
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What design.json says; empty before there is one. Raises StoreError when it is damaged."""
     path = folder / "design.json"
     if not path.is_file():
-        return None
+        return {}
+    plan = read_sealed(path)
+    if plan.get("format") != FORMAT:
+        got = f"format {plan.get('format')}"
+        raise StoreError(f"{path} was written by another version", expected=f"format {FORMAT}", got=got)
+    return plan
+
+
+def _design(folder: Path, plan: dict[str, Any]) -> Design | None:
     try:
-        return Design.from_json(read_json(path))
-    except (KeyError, TypeError) as error:
-        cure = "delete it, then run the study again"
-        raise StoreError(f"{path} is not a design of this version", got=repr(error), cure=cure) from error
+        return Design.from_json(plan) if plan else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        cure = "run the study again: it will be made anew"
+        raise StoreError(f"{folder / 'design.json'} is no design", got=repr(error), cure=cure) from error
 
 
 def ladder_table(folder: str | Path) -> RunTable:
@@ -109,10 +152,13 @@ def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any
 
 def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
     """All that the report of a study shows, read from its folder."""
-    store, plan, design = Store(folder), read_json(folder / "design.json"), read_design(folder)
-    assert design
+    store, plan, design = Store(folder), read_plan(folder), read_design(folder)
+    if design is None:
+        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
     study = Study.model_validate(plan["study"])
-    records, small = records_of(store, design.all_runs), table_of(store, design.runs)
+    records = records_of(store, design.all_runs)
+    ladder = {run.key for run in design.runs}
+    small = table_from_records([record for record in records if record.spec.key in ladder], str(folder))
     entry, outcome = current_forecast(folder, design)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
     if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
@@ -124,7 +170,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     return reports.StudyResults(
         name=study.name,
         study=study.model_dump(),
-        table=table_of(store, design.all_runs),
+        table=table_from_records(records, str(folder)),
         records=records,
         fit=fit,
         approach3=approach3,
@@ -134,7 +180,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         refusal=str(refusal) if refusal else None,
         design=design_totals(design),
         corpus=plan.get("corpus", {}),
-        counts=status(folder)["counts"],
+        counts={**status(folder)["counts"], **_ended(records)},
         cost=_cost(records),
         entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
         commands=[*filter(None, [plan.get("command")]), f"foretoken report {folder}"],
@@ -144,8 +190,16 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
 
 def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
     """A kept fit, if it is of this table."""
-    fit = fits.Fit.load(path) if path.is_file() else None
+    fit = load_fit(path)
     return fit if fit and fit.data_sha256 == table.digest else None
+
+
+def load_fit(path: Path) -> fits.Fit | None:
+    """A kept fit; None when there is none, or it is damaged: it can be made again."""
+    try:
+        return fits.Fit.load(path) if path.is_file() else None
+    except StoreError:
+        return None
 
 
 def design_totals(design: Design) -> dict[str, Any]:

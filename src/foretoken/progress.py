@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from foretoken.runs.door import delete_file, write_json
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store, write_json
+from foretoken.runs.store import Store
 
 PROGRESS = "progress.json"
 PROGRESS_SECONDS = 2.0
@@ -18,6 +19,9 @@ class View:
 
     def phase(self, text: str) -> None:
         """A new part of the line begins."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know, and that stays on the screen."""
 
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
         """These runs will be trained, with their estimated seconds by key."""
@@ -51,6 +55,8 @@ class Progress:
             record = self.store.record(key)
             if record is not None:
                 self.view.ended(record)
+            if not event.get("agrees", True):
+                self.view.note(f"run {key} was trained twice and gave two results: training is not deterministic here")
         else:
             self.running[key] = {"step": event["step"], "steps": event["steps"], "loss": event["loss"]}
             self.view.progress(key, event["step"], event["steps"], event["loss"])
@@ -60,4 +66,4 @@ class Progress:
 
     def clear(self) -> None:
         """Nothing is under way any more."""
-        self.path.unlink(missing_ok=True)
+        delete_file(self.path)

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import importlib.metadata
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from foretoken import fits, forecasts, reports
-from foretoken._version import __version__
+from foretoken._version import RECIPE, __version__
 from foretoken.compute.hardware import available_cores, has_bfloat16
-from foretoken.data import TokenizedCorpus, check_tokens, prepare
-from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
-from foretoken.folder import current_forecast, design_totals, gather, ledger_path, status, table_of
+from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
+from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
+from foretoken.folder import current_forecast, design_totals, gather, ledger_path, load_fit, read_plan, status, table_of
 from foretoken.forecasts import ledger
-from foretoken.launchers.calibration import Calibration
-from foretoken.launchers.local import Job, launch
-from foretoken.progress import PROGRESS, Progress, View
-from foretoken.runs.record import RunRecord
+from foretoken.progress import PROGRESS, View
+from foretoken.runs.door import delete_file, guarded, read_sealed, sealed, write_file
+from foretoken.runs.finished import is_finished, mark_finished, unmark
+from foretoken.runs.inspection import REMEDIES, check_belongs, inspect, mend
+from foretoken.runs.lease import Lease
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store, read_json, write_json
+from foretoken.runs.store import FORMAT, Store
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
+from foretoken.trainer import Trainer
+from foretoken.upkeep import actions
 
 CONVENTIONS = {
     "N": "all trained parameters (params_total)",
@@ -44,11 +51,29 @@ def run(study: Study, folder: str | Path | None = None, view: View | None = None
     """
     line = Line(study, folder, view, command)
     try:
-        with line.store.lock():
-            line.run()
+        if not line.is_finished():
+            with line.owned():
+                line.run()
     finally:
         line.view.close()
     return status(line.folder)
+
+
+def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
+    """What `run` would do with each run, and what it would mend first; nothing is written.
+
+    A corpus that has not been tokenised yet is tokenised in a temporary folder.
+    """
+    line = Line(study, folder)
+    check_belongs(line.folder, study.name)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        if line.known_corpus is None:
+            line.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
+        design = line.planned()
+    return {
+        "runs": actions(line.store, line.to_train(design)),
+        "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(line.folder)],
+    }
 
 
 class Line:
@@ -60,32 +85,76 @@ class Line:
         self.command = command
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.view = Store(self.folder), view or View()
+        self.lease: Lease | None = None
         self.cores = available_cores()
         self.workers = study.launch.workers or self.cores
         self.target_threads = study.launch.target_threads or self.cores
+        self.corpora = self.folder.parent / "corpora"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the study's folder, mended. Raises StoreError before anything is written when it cannot be used."""
+        check_belongs(self.folder, self.study.name)
+        with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
+            self.lease, self.store = lease, Store(self.folder, lease.attempt)
+            findings = inspect(self.folder)
+            mend(findings)
+            for finding in findings:
+                self.view.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
+            delete_file(self.folder / PROGRESS)  # of a driver that was killed
+            yield
+
+    def is_finished(self) -> bool:
+        """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
+        return self.known_corpus is not None and is_finished(self.folder, self._inputs())
+
+    def _inputs(self) -> dict[str, Any]:
+        """All that the study's files depend on, beside themselves."""
+        recipe = self.recipe
+        source = [recipe.source.address, recipe.torch_version, recipe.bfloat16, RECIPE, __version__]
+        return {"study": self.study.model_dump(), "source": source, "target_threads": self.target_threads}
+
+    def phase(self, text: str) -> None:
+        """Begin a part of the line, if the study is still ours."""
+        self._check_lease()
+        self.view.phase(text)
 
     def run(self) -> None:
         """The line."""
-        (self.folder / PROGRESS).unlink(missing_ok=True)
+        unmark(self.folder)
         design = self.design()
-        self.train(design.runs)
+        self.trainer.train(design.runs)
         try:
             design = self.recenter(design)
             fit = self.fit(design)
             entry = self.freeze(design, fit)
         except RefusedError as refusal:
             self.report(design, refusal)
+            self._mark_finished(refusal)
             raise
         if self.study.target.train:
-            self.train([design.target])
+            self.trainer.train([design.target])
             self.score(design, entry)
         self.report(design)
+        self._mark_finished()
+
+    def _mark_finished(self, refusal: RefusedError | None = None) -> None:
+        if not status(self.folder)["counts"]["failed"]:
+            mend([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
+            mark_finished(self.folder, self._inputs(), refusal)
+
+    @cached_property
+    def known_corpus(self) -> TokenizedCorpus | None:
+        """The tokenised corpus, if it has been made."""
+        return find(self.study.corpus, self.corpora, self.study.seed)
 
     @cached_property
     def corpus(self) -> TokenizedCorpus:
         """The tokenised corpus, shared by the studies beside this one."""
-        self.view.phase("reading the corpus")
-        return prepare(self.study.corpus, self.folder.parent / "corpora", self.study.seed)
+        if self.known_corpus is not None:
+            return self.known_corpus
+        self.phase("reading the corpus")
+        return prepare(self.study.corpus, self.corpora, self.study.seed)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -101,55 +170,38 @@ class Line:
         return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
 
     @cached_property
-    def calibration(self) -> Calibration:
-        """The speed of this machine."""
-        return Calibration(self.store)
+    def trainer(self) -> Trainer:
+        """What trains the runs."""
+        return Trainer(self.store, self.corpus, self.view, self.workers, self._check_lease)
+
+    def _check_lease(self) -> None:
+        if self.lease:
+            self.lease.check()
 
     def design(self) -> Design:
-        """Plan the runs, check that the corpus is long enough, and keep the plan in design.json."""
+        """Plan the runs, and keep the plan in design.json. Raises DesignError, and CorpusError for too little text."""
         design = make_design(self.recipe, self.target_threads)
-        longest = max(self._to_train(design), key=lambda run: run.tokens)
-        check_tokens(self.corpus, longest.tokens, longest.shape.context, self.study.corpus.repeat)
+        self._check_length(design)
         return self._keep(design)
 
-    def estimate(self, design: Design) -> dict[str, float]:
-        """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
-        self.view.phase("measuring this machine")
-        self.calibration.measure(design.runs, self.workers)
-        if self.study.target.train:
-            self.calibration.measure([design.target], 1)
-        own = {run.key: steps for trunk in design.trunks for run, steps in own_steps(trunk)}
-        return {run.key: self.calibration.seconds(run, own.get(run.key)) for run in self._to_train(design)}
+    def planned(self) -> Design:
+        """The design, with the sizes that re-centring has added so far; nothing is written."""
+        design, kept = make_design(self.recipe, self.target_threads), {}
+        with suppress(StoreError):
+            kept = read_plan(self.folder)
+        self._check_length(design)
+        added = Design.from_json(kept).runs if kept.get("study") == self.study.model_dump() else []
+        if not {run.key for run in design.runs} <= {run.key for run in added}:
+            added = []  # of another corpus or version
+        return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
 
-    def _to_train(self, design: Design) -> list[RunSpec]:
+    def _check_length(self, design: Design) -> None:
+        longest = max(self.to_train(design), key=lambda run: run.tokens)
+        check_tokens(self.corpus, longest.tokens, longest.shape.context, self.study.corpus.repeat)
+
+    def to_train(self, design: Design) -> list[RunSpec]:
+        """The runs that the study trains."""
         return design.all_runs if self.study.target.train else design.runs
-
-    def train(self, runs: list[RunSpec]) -> None:
-        """Train the runs that have no record yet: one process per trunk, the longest first."""
-        waiting = [run for run in runs if (record := self.store.record(run.key)) is None or record.status == "failed"]
-        if not waiting:
-            return
-        trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
-        workers = min(self.workers, len(trunks)) if runs[0].threads == 1 else 1
-        self.calibration.measure(waiting, workers)
-        seconds = {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
-        self.view.phase("training" if runs[0].group != "target" else "training the target")
-        self.view.training(waiting, seconds)
-        jobs = [self._job(trunk, sum(seconds[run.key] for run in trunk), workers) for trunk in trunks]
-        progress = Progress(self.store, self.view)
-        outcomes = launch(
-            "foretoken.training.jobs:train_job",
-            jobs,
-            workers=workers,
-            threads=runs[0].threads,
-            log=self.folder / "log" / "workers.txt",
-            on_event=progress.event,
-        )
-        progress.clear()
-        errors = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
-        for trunk in trunks:
-            if error := errors.get(trunk[0].trajectory):
-                self._record_failure([run for run in trunk if run in waiting], error)
 
     def recenter(self, design: Design) -> Design:
         """Add sizes where a budget has its minimum at the edge, train them, and look again."""
@@ -160,9 +212,9 @@ class Line:
             new = extend(self.recipe, design.runs, edges) if edges else []
             if not new:
                 break
-            self.view.phase(f"re-centring {', '.join(edges)}")
+            self.phase(f"re-centring {', '.join(edges)}")
             design = self._keep(Design([*design.runs, *new], design.target))
-            self.train(design.runs)
+            self.trainer.train(design.runs)
         return design
 
     def _edges(self, design: Design) -> dict[str, str]:
@@ -179,7 +231,7 @@ class Line:
 
     def fit(self, design: Design) -> fits.Fit:
         """Fit the forecast's law to the small runs and keep it in fit.json. Raises RefusedError."""
-        self.view.phase("fitting")
+        self.phase("fitting")
         return self._fitted(design, self.study.forecast.law, "fit.json")
 
     def approach3(self, design: Design) -> fits.Fit:
@@ -189,10 +241,9 @@ class Line:
     def _fitted(self, design: Design, law: str, name: str) -> fits.Fit:
         """The fit in the folder when it is of these runs by this version, else a new one."""
         table, path, level = self.table(design), self.folder / name, self.study.forecast.level
-        if path.is_file():
-            kept = fits.Fit.load(path)
-            if (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
-                return kept
+        kept = load_fit(path)
+        if kept and (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
+            return kept
         fit = fits.fit(table, law, level=level, seed=self.study.seed)
         fit.save(path)
         return fit
@@ -209,8 +260,7 @@ class Line:
         """
         path = ledger_path(self.folder, design, fit)
         if path.is_file():
-            entry: dict[str, Any] = read_json(path)
-            return entry
+            return read_sealed(path)
         if self._target_has_begun(design.target):
             standing, _ = current_forecast(self.folder, design)
             if standing is None:
@@ -245,12 +295,15 @@ class Line:
 
     def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
         """Write report/index.html."""
-        self.view.phase("writing the report")
+        self.phase("writing the report")
         return reports.write(gather(self.folder, refusal), self.folder)
 
     def design_summary(self, design: Design) -> dict[str, Any]:
         """The keys of `foretoken design --json`."""
-        seconds = self.estimate(design)
+        self.phase("measuring this machine")
+        seconds = self.trainer.estimate(design.runs)
+        if self.study.target.train:
+            seconds |= self.trainer.estimate([design.target])
 
         def row(run: RunSpec) -> dict[str, Any]:
             count = run.parameters
@@ -268,18 +321,23 @@ class Line:
 
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
-        plan = {"study": self.study.model_dump(), "corpus": self._corpus_summary(), **design.to_json()}
+        plan = {
+            "format": FORMAT,
+            "study": self.study.model_dump(),
+            "corpus": self._corpus_summary(),
+            **design.to_json(),
+        }
         path = self.folder / "design.json"
-        kept = read_json(path) if path.is_file() else {}
+        kept = read_sealed(path) if path.is_file() else {}
         plan["command"] = self.command or kept.get("command", "")
         settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target", "command"))
         if not (settled and all(run in kept["runs"] for run in plan["runs"])):
-            write_json(path, plan)
+            write_file(path, sealed(plan))
         return design
 
     def _corpus_summary(self) -> dict[str, Any]:
         corpus = self.corpus
-        splits = read_json(corpus.folder / "manifest.json")["splits"].values()
+        splits = read_sealed(corpus.folder / "manifest.json")["splits"].values()
         return {
             "source": self.study.corpus.source,
             "address": corpus.address,
@@ -292,22 +350,6 @@ class Line:
             "sha256": corpus.sources_sha256,
             "entropy_rate": corpus.entropy_rate,
         }
-
-    def _job(self, trunk: list[RunSpec], seconds: float, workers: int) -> Job:
-        workplace = {
-            "folder": str(self.folder),
-            "corpus": str(self.corpus.folder),
-            "peak_flops": self.calibration.peak(trunk[0]),
-            "busy_threads": workers * trunk[0].threads,
-        }
-        return Job(trunk[0].trajectory, {"specs": [run.to_json() for run in trunk], "workplace": workplace}, seconds)
-
-    def _record_failure(self, runs: list[RunSpec], error: str) -> None:
-        for run in runs:
-            record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
-            if self.store.record(run.key) is None:
-                self.store.put_record(record)
-                self.view.ended(record)
 
 
 def _torch_version() -> str:

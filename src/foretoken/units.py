@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, shown
 
 COUNT_SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 FLOP_UNITS = {
@@ -16,16 +16,18 @@ FLOP_UNITS = {
     "pf-day": 8.64e19,
     "pf-days": 8.64e19,
 }
-_QUANTITY = re.compile(r"^\s*([-+]?[\d_]*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z-]*)\s*$")
+_QUANTITY = re.compile(r"\s*([-+]?[0-9_]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z-]*)\s*")
+LONGEST = 100
+"""Characters of a quantity; the pattern takes time that grows with the square of a text that is none."""
 
 
 def _parse(text: str | float | int, units: dict[str, float], what: str, fold_case: bool) -> float:
     if isinstance(text, bool):
-        raise ForetokenError(f"{what} must be a number", got=repr(text))
+        raise ForetokenError(f"{what} must be a number", got=shown(text))
     if isinstance(text, int | float):
-        value = float(text)
+        value = _float(text)
     else:
-        match = _QUANTITY.match(text)
+        match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
         unit = match.group(2) if match else ""
         key = unit.lower() if fold_case else unit
         if match is None or key not in units:
@@ -33,13 +35,21 @@ def _parse(text: str | float | int, units: dict[str, float], what: str, fold_cas
             raise ForetokenError(
                 f"{what} is not a quantity",
                 expected=f"a number with one of these units: {known}",
-                got=repr(text),
+                got=shown(text),
                 cure="write for example 2.5M or 1e12 FLOP",
             )
         value = float(match.group(1).replace("_", "")) * units[key]
     if not math.isfinite(value) or value <= 0:
-        raise ForetokenError(f"{what} must be a finite number above 0", got=repr(text))
+        raise ForetokenError(f"{what} must be a finite number above 0", got=shown(text))
     return value
+
+
+def _float(number: float | int) -> float:
+    """A whole number beyond all floats is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def parse_count(text: str | float | int, what: str = "count") -> float:

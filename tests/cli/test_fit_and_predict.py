@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.cli import app
-from foretoken.errors import ForetokenError, RefusedError, TableError
+from foretoken.errors import ForetokenError, RefusedError, StoreError, TableError
 
 CONTRACT_FIT = {"law", "status", "parameters", "intervals", "forecast_parameters", "objective", "starts"}
 CONTRACT_FIT |= {"conditioning", "rows", "checks", "assumed", "seconds", "interval_seconds"}
@@ -95,3 +95,42 @@ def test_an_unreadable_map_is_an_error(csv: Path, text: str) -> None:
 def test_an_empty_folder_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(ForetokenError, match="no study has been started"):
         invoke("fit", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ranges": {"params": 1}},
+        {"draws": [[1.0]]},
+        {"draws": []},
+        {"level": "high"},
+        {"conditioning": float("nan")},
+        {"law": "newton"},
+        {"noise": {"run": -1.0, "growth": 0.0, "freedom": 3.0}},
+        {"residuals": []},
+        {"forecast_parameters": {"E": 1.0}},
+        {"unknown": 1},
+        {"format": True},
+    ],
+    ids=str,
+)
+def test_a_fit_file_that_was_edited_is_refused(csv: Path, change: dict[str, object]) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "--law", "power", "-o", out)
+    out.write_text(json.dumps(json.loads(out.read_text()) | change))
+    with pytest.raises(StoreError, match=r"is damaged|is not a fit file"):
+        invoke("predict", out, "--params", "1M", "--tokens", "20M")
+
+
+def test_a_forecast_beyond_all_numbers_is_refused(csv: Path) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "--law", "coupled", "-o", out)
+    with pytest.raises(ForetokenError, match="flops must be a finite number"):
+        invoke("predict", out, "--params", "1e200", "--tokens", "1e200")
+    with pytest.raises(RefusedError, match="out_of_reach"):
+        invoke("predict", out, "--params", "1M", "--tokens", "20M", "--flops", "1e-300")
+
+
+def test_a_column_that_is_mapped_twice_is_an_error(csv: Path) -> None:
+    with pytest.raises(ForetokenError, match="twice"):
+        invoke("fit", csv, "--map", "loss=loss,loss=flops")

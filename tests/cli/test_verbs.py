@@ -13,7 +13,7 @@ from foretoken.cli.live import PlainView
 from foretoken.runs.record import RunRecord
 
 RUNNER = CliRunner()
-VERBS = ("run", "design", "status", "fit", "predict", "report")
+VERBS = ("run", "design", "status", "fit", "predict", "report", "verify", "prune")
 
 
 def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,9 @@ def test_status_before_anything_was_done(mini_file: Path) -> None:
         (("report", "mini.toml"), "no study has been started"),
         (("fit", "absent.csv"), "no run table"),
         (("fit", "mini.toml"), "unknown kind of run table"),
-        (("run", "mini.toml", "--folder", "mini.toml/x"), "cannot write"),
+        (("run", "mini.toml", "--folder", "mini.toml/x"), "cannot hold a study"),
+        (("verify", "mini.toml"), "no study has been started"),
+        (("prune", "mini.toml"), "no study has been started"),
         (("run", "latin1.toml"), "not TOML"),
         (("predict", "absent.json", "--params", "1e6", "--tokens", "1e8"), "absent.json"),
     ],
@@ -67,6 +69,54 @@ def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], par
     assert result.stderr.startswith("error: ")
     assert part in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def invoke(*arguments: object, code: int = 0) -> str:
+    result = RUNNER.invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_verify_and_prune_tell_and_exit(copied: Path) -> None:
+    assert "is right" in invoke("verify", copied)
+    assert json.loads(invoke("verify", copied, "--json"))["findings"] == []
+    record = next(copied.glob("runs/*/record.json"))
+    record.write_bytes(b"")
+    assert f"{record}: " in (told := invoke("verify", copied, code=1))
+    assert "foretoken run renames it to *.corrupt and makes it anew" in told
+    (finding,) = json.loads(invoke("verify", copied, "--json", code=1))["findings"]
+    assert (finding["path"], finding["remedy"]) == (str(record), "set aside")
+    record.rename(record.with_name("record.json.corrupt"))
+    assert "would delete 1 things" in invoke("prune", copied, "--dry-run")
+    assert json.loads(invoke("prune", copied, "--json"))["deleted"]
+    assert "deleted 0 things" in invoke("prune", copied)
+
+
+def test_a_dry_run_tells_what_would_be_done(copied: Path, mini_file: Path) -> None:
+    folder = ("--folder", copied, "--dry-run")
+    planned = json.loads(invoke("status", copied, "--json"))["counts"]["planned"]
+    assert f"{planned} runs would be kept" in invoke("run", mini_file, *folder)
+    record = next(copied.glob("runs/*/record.json"))
+    record.write_bytes(b"")
+    plan = json.loads(invoke("run", mini_file, *folder, "--json"))
+    assert [row["action"] for row in plan["runs"]].count("train") == 1
+    assert plan["mend"][0]["path"] == str(record)
+    mini_file.write_text(mini_file.read_text().replace("eval_tokens = 4096", "eval_tokens = 2048"))
+    told = invoke("run", mini_file, *folder)
+    assert f"{planned} runs would be trained" in told
+    assert "what moved (in the first) is eval_tokens (4096 -> 2048)" in told
+    told = invoke("status", mini_file, "--folder", copied)
+    assert "the study file has changed since: training.eval_tokens 4096 -> 2048" in told
+
+
+def test_a_damaged_ledger_ends_with_2_and_its_line(copied: Path, mini_file: Path) -> None:
+    entry = next(path for path in (copied / "ledger").iterdir() if "outcome" not in path.name)
+    entry.write_bytes(entry.read_bytes().replace(b'"level": 0.9', b'"level": 0.8'))
+    for verb in (("run", str(mini_file), "--folder", str(copied)), ("status", str(copied))):
+        result = command(*verb)
+        assert result.returncode == 2
+        assert f"{entry}, line 1" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_plain_lines_tell_what_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -128,3 +129,12 @@ def test_an_interpreter_without_library_source_is_refused(tmp_path: Path, monkey
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / name))
     with pytest.raises(CorpusError, match="cannot be read"):
         source_files(CorpusSection())
+
+
+def test_a_pipe_or_a_device_is_no_corpus(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(CorpusError, match="neither a file nor a folder"):
+            source_files(text_corpus(path))
+    (tmp_path / "a.txt").write_text("text")
+    assert [file.name for file in source_files(text_corpus(tmp_path))] == ["a.txt"]

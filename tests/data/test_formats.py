@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import sys
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow
@@ -13,6 +15,7 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
+from foretoken.data import formats
 from foretoken.data.formats import BLOCK_BYTES, read_texts
 from foretoken.errors import CorpusError, MissingExtraError
 
@@ -86,6 +89,7 @@ def test_what_is_no_text_is_named_with_its_offset(tmp_path: Path, content: bytes
         (b'{"text": null}', "(?s)line 3 has no text in 'text'.*null"),
         (b'{"text": "\\u0000"}', "line 3 is not text"),
         (b'{"text": "\\ud800"}', "line 3 holds half of a surrogate pair"),
+        (b'{"text": ' + b"[" * 100_000, "line 3 is not JSON"),
     ],
 )
 def test_a_bad_json_line_is_named_by_its_number(tmp_path: Path, line: bytes, message: str) -> None:
@@ -98,8 +102,11 @@ def test_parquet_without_the_column_or_the_text_is_refused(tmp_path: Path) -> No
     pyarrow.parquet.write_table(pyarrow.table({"body": ["a"], "n": [1]}), path)
     with pytest.raises(CorpusError, match=r"(?s)no text in 'text'.*the columns body, n.*corpus\.column"):
         read(path)
-    with pytest.raises(CorpusError, match="row 1 has no text in 'n'"):
+    with pytest.raises(CorpusError, match=r"(?s)no text in 'n'.*a column of type int64"):
         read(path, "n")
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a", None]}), path)
+    with pytest.raises(CorpusError, match=r"(?s)row 2 has no text in 'text'.*null"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl.gz", "a.jsonl.zst"])
@@ -121,3 +128,17 @@ def test_zst_without_its_package_is_refused_in_one_sentence(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(MissingExtraError, match="zstandard"):
         read(path)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.jsonl.gz", gzip.compress), ("a.jsonl.zst", zstandard.compress)])
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(formats, "LONGEST_LINE", 2 * BLOCK_BYTES)
+    path = write(tmp_path / name, pack(bytes(64 * BLOCK_BYTES)))
+    tracemalloc.start()
+    with pytest.raises(CorpusError, match="a line of more than"):
+        read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 48 * BLOCK_BYTES

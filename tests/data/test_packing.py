@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foretoken.data import TokenizedCorpus, open_corpus, packing, prepare
+from foretoken.data import TokenizedCorpus, find, open_corpus, packing, prepare
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, StoreError
+from foretoken.runs import door
 from foretoken.runs.study_file import CorpusSection, LanguageSection
 
 STORIES = [f"Story {n}: the {n % 13} bears met {n * n} foxes in wood {n % 7}.\n" for n in range(600)]
@@ -110,6 +111,28 @@ def test_a_second_call_reads_no_source(tmp_path: Path, monkeypatch: pytest.Monke
     assert prepare(section, tmp_path / "corpora", seed=0) == first
 
 
+def test_to_look_for_a_corpus_writes_nothing(tmp_path: Path) -> None:
+    section = write_stories(tmp_path / "text", STORIES)
+    assert find(section, tmp_path / "corpora", seed=0) is None
+    assert not (tmp_path / "corpora").exists()
+    made = prepare(section, tmp_path / "corpora", seed=0)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert find(section, tmp_path / "corpora", seed=0) == made
+    assert find(section.model_copy(update={"validation_share": 0.3}), tmp_path / "corpora", seed=0) is None
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"address": "../../text"}', b'{"address": 3}'])
+def test_a_damaged_stamp_is_made_anew(content: bytes, tmp_path: Path) -> None:
+    section = write_stories(tmp_path / "text", STORIES)
+    made = prepare(section, tmp_path / "corpora", seed=0)
+    (stamp,) = (tmp_path / "corpora" / "stamps").iterdir()
+    stamp.write_bytes(content)
+    assert find(section, tmp_path / "corpora", seed=0) is None
+    assert prepare(section, tmp_path / "corpora", seed=0) == made
+    assert find(section, tmp_path / "corpora", seed=0) == made
+
+
 def test_touched_sources_are_hashed_but_not_tokenised_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = write_stories(tmp_path / "text", STORIES)
     first = prepare(section, tmp_path / "corpora", seed=0)
@@ -169,15 +192,17 @@ def test_too_little_text_for_two_splits_is_refused(tmp_path: Path) -> None:
         prepare(section, tmp_path / "corpora", seed=0)
 
 
-def test_a_failed_write_leaves_nothing_that_looks_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["append", "write", "rename", "flush_folder", "make_folder"])
+def test_a_failed_write_leaves_nothing_that_looks_whole(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     section = write_stories(tmp_path / "text", STORIES)
     corpora = tmp_path / "corpora"
-    for name in ("fsync", "rename"):
-        with monkeypatch.context() as broken:
-            broken.setattr(os, name, _no_space)
-            with pytest.raises(StoreError, match="No space left"):
-                prepare(section, corpora, seed=0)
-        assert not [path for path in corpora.iterdir() if path.is_dir()]
+    with monkeypatch.context() as broken:
+        broken.setattr(door.system, call, _no_space)
+        with pytest.raises(StoreError, match="disk full"):
+            prepare(section, corpora, seed=0)
+    assert not [path for path in corpora.rglob("*") if path.name.endswith((".tmp", ".unfinished"))]
     assert prepare(section, corpora, seed=0).train_tokens > 0
 
 

@@ -100,3 +100,14 @@ def test_each_law_is_refused_by_its_own_needs(ladder: Callable[..., RunTable]) -
     refuse_unidentified(proportional, POWER)
     with pytest.raises(RefusedError, match="one_compute"):
         refuse_unidentified(clean_rows(ladder(budgets=1)), POWER)
+
+
+def test_two_versions_of_the_software_are_refused() -> None:
+    software = ["torch 2.13"] * 4 + ["torch 2.14"] * 4
+    with pytest.raises(RefusedError, match=r"mixed_software.*2\.13.*2\.14"):
+        clean_rows(table(software=software))
+
+
+def test_runs_that_skipped_steps_are_counted() -> None:
+    assert clean_rows(table(skipped_steps=[0.0] * 6 + [3.0, 200.0])).skipped == 2
+    assert clean_rows(table()).skipped == 0

@@ -12,6 +12,7 @@ from foretoken.compute.shape import ModelShape
 from foretoken.errors import StoreError
 from foretoken.fits import Fit, fit
 from foretoken.forecasts import ledger, predict
+from foretoken.runs.door import sealed
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable
@@ -91,3 +92,31 @@ def test_an_outcome_is_kept_once_beside_its_forecast(found: Fit, tmp_path: Path)
 def test_a_run_that_did_not_finish_has_no_score(found: Fit, tmp_path: Path, loss: float | None, status: str) -> None:
     with pytest.raises(StoreError, match=status):
         ledger.score(frozen(found, tmp_path / "target.json"), record(loss, status))
+
+
+@pytest.mark.parametrize("name", ["target.json", "target.outcome.json"])
+def test_an_entry_that_was_changed_is_refused_with_file_and_line(name: str, found: Fit, tmp_path: Path) -> None:
+    entry = frozen(found, tmp_path / "target.json")
+    ledger.keep_outcome(tmp_path / "target.json", ledger.score(entry, record(1.1)))
+    path = tmp_path / name
+    path.write_text(path.read_text().replace('"loss": 1', '"loss": 2', 1))
+    with pytest.raises(StoreError, match=rf"{name}, line 1: the content does not match its sha256"):
+        ledger.read(tmp_path)
+    path.write_text("{\n 1")
+    with pytest.raises(StoreError, match=rf"{name}, line 2: not JSON"):
+        ledger.read(tmp_path)
+
+
+def test_a_run_that_began_before_its_forecast_has_no_score(found: Fit, tmp_path: Path) -> None:
+    entry = frozen(found, tmp_path / "target.json")
+    early = replace(record(1.1), started_at="2020-01-01T00:00:00+00:00")
+    with pytest.raises(StoreError, match="before this forecast was frozen"):
+        ledger.score(entry, early)
+
+
+@pytest.mark.parametrize("change", [{"rivals": "none"}, {"loss": None}, {"checks": [1]}, {"level": []}], ids=str)
+def test_an_entry_of_other_types_is_refused(found: Fit, tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "target.json"
+    path.write_bytes(sealed(frozen(found, path) | change))
+    with pytest.raises(StoreError, match="no entry of a ledger"):
+        ledger.read(tmp_path)

@@ -74,7 +74,7 @@ def test_a_fresh_network_knows_nothing() -> None:
 def test_rotary_attention_depends_on_distances_alone() -> None:
     network = build(shape(positions="rotary", layers=1))
     pattern = torch.tensor([[3, 5, 3, 5, 3, 5, 3, 5, 3, 5, 3, 5]])
-    from foretoken.models.layers import rotary_table, rotate
+    from foretoken.models.attention import rotary_table, rotate
 
     table = rotary_table(12, 8)
     x = torch.randn(8, generator=torch.Generator().manual_seed(0)).expand(1, 1, 12, 8)

@@ -1,63 +1,23 @@
+"""Records: written once, a fold, and only a failed or damaged one is ever replaced."""
+
 from __future__ import annotations
 
-import subprocess
-import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from foretoken.errors import StoreError, StudyBusyError
-from foretoken.runs import store as store_module
+from foretoken.errors import LeaseLostError, StoreError
+from foretoken.runs import door
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import COMMIT, Store, delete_commit, read_commit, write_commit, write_file, write_json
+from foretoken.runs.store import FORMAT, Store, read_record
 
 from .test_spec import SPEC
 
-
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"old": 1})
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(store_module.os, "fsync", full)
-    with pytest.raises(StoreError, match="No space left"):
-        write_file(path, b"new")
-    assert path.read_text() == '{\n "old": 1\n}\n'
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_json_never_holds_nan(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "a.json", {"x": float("nan")})
-
-
-@given(
-    damage=st.sampled_from(["truncate", "flip", "zero", "remove", "no mark"]),
-    where=st.integers(min_value=0, max_value=63),
-)
-def test_a_damaged_commit_is_never_read(damage: str, where: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("commit")
-    contents = {"a.bin": bytes(range(1, 65)), "b.bin": b"second"}
-    write_commit(folder, contents)
-    assert read_commit(folder) == contents
-    path = folder / "a.bin"
-    if damage == "truncate":
-        path.write_bytes(path.read_bytes()[:where])
-    elif damage == "flip":
-        path.write_bytes(bytes(b ^ (1 if i == where else 0) for i, b in enumerate(path.read_bytes())))
-    elif damage == "zero":
-        path.write_bytes(path.read_bytes()[:where] + bytes(64 - where))
-    elif damage == "remove":
-        path.unlink()
-    else:
-        (folder / COMMIT).unlink()
-    assert read_commit(folder) is None
-    delete_commit(folder)
-    assert not folder.exists()
+DONE = RunRecord(spec=SPEC, status="finished", loss=1.0)
+FAILED = RunRecord(spec=SPEC, status="failed", error="no memory")
 
 
 def test_records_are_a_fold(tmp_path: Path) -> None:
@@ -70,48 +30,94 @@ def test_records_are_a_fold(tmp_path: Path) -> None:
         again.put_record(RunRecord(spec=run, status="finished", loss=1.0 + run.tokens / 1e6, seconds=2.0))
     assert len(store.table()) == 3
     assert store.table().digest == again.table().digest
-    again.put_record(RunRecord(spec=runs[0], status="finished", loss=1.0))
-    assert store.table().digest != again.table().digest
+    other = Store(tmp_path / "other")
+    for run in runs:
+        other.put_record(RunRecord(spec=run, status="finished", loss=1.0))
+    assert store.table().digest != other.table().digest
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+def test_a_record_is_written_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.put_record(RunRecord(spec=SPEC, status="finished", loss=1.0))
-    store.record_path(SPEC.key).write_text('{"spec": ')
-    with pytest.raises(StoreError, match=r"record\.json"):
-        store.records()
+    assert store.put_record(DONE)
+    before = store.record_path(SPEC.key).stat().st_mtime_ns
+    assert store.put_record(replace(DONE, seconds=9.0, finished_at="later"))
+    assert store.put_record(FAILED)
+    assert store.record_path(SPEC.key).stat().st_mtime_ns == before
+    assert store.records() == [DONE]
+    assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
-def test_a_record_of_something_else_is_named(tmp_path: Path) -> None:
+def test_another_result_of_the_same_run_is_kept_and_told(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    write_json(store.record_path("a"), {"loss": 1.0})
-    with pytest.raises(StoreError, match="no record of this version"):
-        store.records()
+    store.put_record(DONE)
+    assert not store.put_record(replace(DONE, loss=1.0000001))
+    assert store.records() == [DONE]
+    (late,) = tmp_path.rglob("record-*.json")
+    assert door.read_sealed(late)["loss"] == 1.0000001
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write"), Store(tmp_path / "file" / "study").lock():
-        pass
-    with pytest.raises(StoreError, match="cannot write"):
-        write_file(tmp_path / "file" / "a.json", b"")
-
-
-def test_one_owner_at_a_time_and_a_dead_one_owns_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [door.sealed({"format": FORMAT, **FAILED.to_json()}), b'{"spec": '])
+def test_a_failed_or_damaged_record_is_replaced(there: bytes, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    code = (
-        "from foretoken.runs.store import Store\n"
-        f"with Store({str(tmp_path)!r}).lock(): print('mine', flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "mine\n"
-        assert store.busy
-        with pytest.raises(StudyBusyError, match=f"pid {other.pid}"), store.lock():
-            pass
-        other.kill()
-    assert not store.busy
-    with store.lock():
-        pass
+    door.write_file(store.record_path(SPEC.key), there)
+    assert store.put_record(DONE)
+    assert store.records() == [DONE]
+
+
+def test_of_many_that_write_a_record_one_is_kept(tmp_path: Path) -> None:
+    barrier, told = threading.Barrier(8), []
+
+    def put(loss: float) -> None:
+        barrier.wait()
+        told.append(Store(tmp_path).put_record(replace(DONE, loss=loss)))
+
+    writers = [threading.Thread(target=put, args=(1.0 + n,)) for n in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(told) == [False] * 7 + [True]
+    assert len(Store(tmp_path).records()) == 1
+
+
+def test_who_has_lost_the_study_records_nothing(tmp_path: Path) -> None:
+    door.write_json(tmp_path / "attempts" / "000000002.json", {})
+    with pytest.raises(LeaseLostError):
+        Store(tmp_path, 1).put_record(DONE)
+    assert Store(tmp_path, 2).put_record(DONE)
+
+
+def _newer(values: dict[str, Any]) -> bytes:
+    return door.sealed({**values, "format": FORMAT + 1})
+
+
+def _other_run(values: dict[str, Any]) -> bytes:
+    return door.sealed({**values, "spec": {**values["spec"], "seed": 99}})
+
+
+def _edited(values: dict[str, Any]) -> bytes:
+    return door.sealed(values).replace(b'"loss": 1.0', b'"loss": 0.5')
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda _: b"", "not JSON"),
+        (lambda values: door.sealed(values)[:400], "not JSON"),
+        (_edited, "does not match its sha256"),
+        (_newer, r"another version.*\n.*format 1\n.*2"),
+        (_other_run, "record of another run"),
+        (lambda _: door.sealed({"loss": 1.0}), "no record of this version"),
+        (lambda values: door.sealed({**values, "mood": "good"}), "no record of this version"),
+    ],
+    ids=["empty", "truncated", "edited", "newer", "another run", "something else", "unknown field"],
+)
+def test_a_damaged_record_is_no_record_and_says_why(damage: Any, told: str, tmp_path: Path) -> None:
+    store, other = Store(tmp_path), replace(DONE, spec=replace(SPEC, seed=7))
+    store.put_record(other)
+    path = store.record_path(SPEC.key)
+    door.write_file(path, damage({"format": FORMAT, **DONE.to_json()}))
+    assert store.record(SPEC.key) is None
+    assert store.records() == [other]
+    with pytest.raises(StoreError, match=f"(?s)record.json.*{told}|{told}"):
+        read_record(path)

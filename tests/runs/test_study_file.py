@@ -69,3 +69,31 @@ def test_a_rule_is_a_power_law() -> None:
     rule = RuleSection(value=1e-3, at_params=1e5, exponent=-0.5)
     assert rule.at(1e5) == pytest.approx(1e-3)
     assert rule.at(4e5) == pytest.approx(5e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a = " + "[" * 100_000, "nested too deeply"),
+        ("a" + ".a" * 20_000 + " = 1", "nested too deeply"),
+        ("seed = " + "9" * 5000, "not TOML"),
+        ("# " + "x" * 2**18, "too large"),
+        ('name = "a"\n[design]\nbudgets = [' + "1e9," * 101 + "]", "at most 100 items"),
+        ('name = "a"\n[design]\nbudgets = [1e300]', "1e\\+32|1000000000000000"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\nsizes_per_budget = 1_000_000_000', "sizes_per_budget"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\nsize_ratio = 1.0000001', "size_ratio"),
+        ('name = "a"\n[model]\nwidth_per_layer = 1e-300\n[design]\nbudgets = [1e9]', "width_per_layer"),
+        ('name = "a\\u0000b"\n[design]\nbudgets = [1e9]', "name"),
+    ],
+)
+def test_what_would_hang_or_fill_the_memory_is_refused(text: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(StudyFileError, match=part):
+        load_study(tmp_path / "study.toml")
+
+
+def test_of_a_file_of_rubbish_the_first_mistakes_are_told(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("".join(f"k{n} = '{'x' * 50}'\n" for n in range(3000)))
+    with pytest.raises(StudyFileError, match=r"3002 mistake|3001 mistake") as caught:
+        load_study(tmp_path / "study.toml")
+    assert len(str(caught.value)) < 7000

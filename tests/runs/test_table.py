@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from foretoken.errors import TableError
@@ -91,3 +93,71 @@ def test_a_record_fills_canonical_columns_only() -> None:
     table = table_from_records([RunRecord(spec=SPEC, status="finished", loss=1.0)], "here")
     assert "mfu" not in table.frame
     assert table.frame["flops"][0] == SPEC.flops
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"params,tokens,loss,loss\n1,2,3,4\n", "two columns 'loss'"),
+        ("a.jsonl", b'{"params": ' + b"[" * 100_000, "line 1 is not JSON"),
+        ("a.jsonl", b'{"params": ' + b"9" * 5000 + b"}", "line 1 is not JSON"),
+        ("a.jsonl", b'{"params": [1], "tokens": 2, "loss": 3}', r"\[1\] in row 1"),
+        ("a.jsonl", b'{"params": true, "tokens": 2, "loss": 3}', "True in row 1"),
+        ("a.jsonl", b'{"params": 1, "tokens": 2, "loss": 3, "run": [[1]]}', "where a word is expected"),
+        ("a.csv", b"x" * 100_000, "no column for params"),
+    ],
+    ids=["doubled", "deep", "digits", "list", "flag", "nested", "flood"],
+)
+def test_hostile_tables_are_refused_in_few_words(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message) as caught:
+        read_table(tmp_path / name)
+    assert len(str(caught.value)) < 3000
+
+
+def test_a_date_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="2020"):
+        read_table(write(ROWS.assign(tokens=pd.to_datetime("2020-01-01")), tmp_path / "a.parquet"))
+
+
+def test_numbers_beyond_all_floats_are_infinite(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"params": %s, "tokens": 1e400, "loss": 3}\n' % ("9" * 400))
+    frame = read_table(tmp_path / "a.jsonl").frame
+    assert np.isinf(frame[["params", "tokens", "flops"]].to_numpy()).all()
+
+
+def test_what_pandas_wrote_into_a_parquet_file_for_itself_is_not_read(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(ROWS).replace_schema_metadata({b"pandas": b'{"index_columns": ["loss"]}'})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet").frame["loss"]) == list(ROWS["loss"])
+
+
+def test_size_is_bounded_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foretoken.runs.table.LARGEST_FILE", 10)
+    with pytest.raises(TableError, match=r"(?s)too large.*at most 10 bytes"):
+        read_table(write(ROWS, tmp_path / "a.csv"))
+
+
+def test_the_cells_of_a_parquet_file_are_bounded_before_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foretoken.runs.table.MOST_CELLS", 10**6)
+    pq.write_table(pa.table({"loss": pa.nulls(2_000_000, pa.float64())}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    with pytest.raises(TableError, match=r"(?s)too large.*2000000"):
+        read_table(tmp_path / "a.parquet")
+
+
+def test_lines_end_at_the_line_feed_alone(tmp_path: Path) -> None:
+    row = '{"run": "a\u2028b\x85c", "params": 1, "tokens": 2, "loss": 3}\n'
+    (tmp_path / "a.jsonl").write_text(row * 2, encoding="utf-8")
+    assert list(read_table(tmp_path / "a.jsonl").frame["run"]) == ["a\u2028b\x85c"] * 2
+
+
+def test_text_in_parquet_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    binary = pa.array([b"r\xb2", b"b"], pa.binary())
+    text = pa.StringArray.from_buffers(2, binary.buffers()[1], binary.buffers()[2])
+    pq.write_table(pa.table({"run": text, "params": [1.0, 2.0], "tokens": [1.0, 2.0], "loss": [1.0, 2.0]}),
+                   tmp_path / "a.parquet")  # fmt: skip
+    with pytest.raises(TableError, match="cannot read the run table"):
+        read_table(tmp_path / "a.parquet")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,10 @@ import pytest
 import torch
 
 from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare
+from foretoken.data import TokenizedCorpus, prepare, windows
+from foretoken.errors import LeaseLostError
+from foretoken.runs.checkpoints import places
+from foretoken.runs.door import write_json
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
@@ -28,12 +33,24 @@ SPEC = RunSpec(
     final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0,
     objective="causal", corpus="c", tokenizer="t", eval_set="v", eval_tokens=1024, software="s",
 )  # fmt: skip
+BYTES = replace(SPEC, shape=replace(SPEC.shape, vocabulary=256), dropout=0.1, repeat=True)
+"""For a corpus that is shorter than the run."""
 DETERMINED = ("status", "loss", "loss_se", "curve", "parent", "tokens_trained")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     return prepare(LANGUAGE, tmp_path_factory.mktemp("corpora"), 0)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
+    """A corpus of fewer tokens than the runs see."""
+    home = tmp_path_factory.mktemp("short")
+    stories = [json.dumps({"text": f"Story {n}: the {n % 13} bears met {n * n} foxes.\n"}) for n in range(60)]
+    (home / "stories.jsonl").write_text("\n".join(stories))
+    section = CorpusSection(source="text", path=str(home / "stories.jsonl"), validation_share=0.3)
+    return prepare(section, home / "corpora", 0)
 
 
 def place(folder: Path, corpus: TokenizedCorpus, **more: Any) -> Workplace:
@@ -65,14 +82,34 @@ def test_a_run_learns_and_is_recorded(tmp_path: Path, corpus: TokenizedCorpus) -
 
 
 @pytest.mark.parametrize("schedule", ["wsd", "cosine"])
-def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Path, corpus: TokenizedCorpus) -> None:
-    spec = replace(SPEC, schedule=schedule, tokens=20 * 256)
-    whole = determined(train([spec], place(tmp_path / "whole", corpus)))
-    for step in range(20):
-        home = place(tmp_path / str(step), corpus)
-        with pytest.raises(Stopped):
-            train([spec], home, stop=stop_after(step))
-        assert determined(train([spec], home)) == whole
+def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Path, short: TokenizedCorpus) -> None:
+    """Past an epoch's edge, with dropout, in the cooldown: the weights, their moments and the record, bit for bit."""
+    spec = replace(BYTES, schedule=schedule, tokens=20 * 256)
+    assert spec.tokens > 2 * windows(short.train_tokens, spec.shape.context) * spec.shape.context
+    whole, states = [], {}
+    for step in range(21):
+        home = place(tmp_path / str(step), short)
+        with_end(spec, home, step, states)
+        whole += determined(Store(home.folder).records())
+    assert whole == whole[:1] * 21
+    assert set(states) == {20}
+    assert len(states[20]) == 1
+
+
+def with_end(spec: RunSpec, home: Workplace, step: int, states: dict[int, set[bytes]]) -> None:
+    """Train a run that is stopped after `step` steps and resumed; keep its state as it is at the end."""
+
+    def keep(state: TrainState, *_: Any) -> Any:
+        tensors = b"".join(name.encode() + tensor.numpy().tobytes() for name, tensor in state.tensors().items())
+        states.setdefault(state.step, set()).add(hashlib.sha256(tensors).digest())
+        return loop.evaluate(state, *_)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foretoken.training.train.evaluate", keep)
+        if step:
+            with pytest.raises(Stopped):
+                train([spec], home, stop=stop_after(step - 1))
+        train([spec], home)
 
 
 def test_a_branch_is_the_run_itself(tmp_path: Path, corpus: TokenizedCorpus) -> None:
@@ -86,28 +123,53 @@ def test_a_branch_is_the_run_itself(tmp_path: Path, corpus: TokenizedCorpus) -> 
         assert branch.parent == run.trunk
 
 
-def test_a_stopped_trunk_goes_on_in_its_branches(tmp_path: Path, corpus: TokenizedCorpus) -> None:
-    runs = [SPEC.with_tokens(256 * steps) for steps in (12, 16)]
-    whole = determined(train(runs, place(tmp_path / "whole", corpus)))
+def test_a_stopped_trunk_goes_on_in_its_branches(tmp_path: Path, short: TokenizedCorpus) -> None:
+    runs = [BYTES.with_tokens(256 * steps) for steps in (12, 16)]
+    whole = determined(train(runs, place(tmp_path / "whole", short)))
     for calls in range(1, 19):
-        home = place(tmp_path / str(calls), corpus, checkpoint_seconds=0.0)
+        home = place(tmp_path / str(calls), short, checkpoint_seconds=0.0)
         with pytest.raises(Stopped):
             train(runs, home, stop=stop_after(calls))
         assert determined(train(runs, home)) == whole, calls
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, corpus: TokenizedCorpus) -> None:
-    home = place(tmp_path, corpus, checkpoint_seconds=0.0)
-    whole = determined(train([SPEC], place(tmp_path / "whole", corpus)))
+@pytest.mark.parametrize("how", ["flip", "truncate", "zero the tail"])
+def test_a_damaged_checkpoint_is_passed_over_and_told(how: str, tmp_path: Path, corpus: TokenizedCorpus) -> None:
+    home = place(tmp_path, corpus, checkpoint_seconds=0.0, attempt=None)
+    spec = SPEC.with_tokens(20 * 256)
+    whole = determined(train([spec], place(tmp_path / "whole", corpus)))
     with pytest.raises(Stopped):
-        train([SPEC], home, stop=stop_after(10))
-    newest = max((tmp_path / "trunks").rglob("step-*"))
-    damaged = newest / "tensors.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:-3] + b"abc")
-    saved = latest_checkpoint(newest.parent)
-    assert saved is not None
-    assert saved.step == 10
-    assert determined(train([SPEC], home)) == whole
+        train([spec], home, stop=stop_after(10))
+    newest = places(Store(tmp_path).trunk_folder(spec.trajectory))[-1]
+    damage(newest.path / "tensors.safetensors", how)
+    (record,) = train([spec], home)
+    assert determined([record]) == whole
+    told = [event for event in record.events if "damaged and was set aside" in event]
+    assert len(told) == 1
+    assert f"step {newest.step} " in told[0]
+    assert f"resumed at step {newest.step - 1}" in record.events
+    assert newest.path.with_name(newest.path.name + ".corrupt").is_dir()
+    assert places(newest.path.parent) == []
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    new = {
+        "flip": content[:-3] + bytes([content[-3] ^ 1]) + content[-2:],
+        "truncate": content[: len(content) // 2],
+        "zero the tail": content[:-64] + bytes(64),
+    }
+    path.write_bytes(new[how])
+
+
+def test_who_has_lost_the_study_saves_and_records_nothing(tmp_path: Path, corpus: TokenizedCorpus) -> None:
+    """An owner that was taken over trains on until its next write, and then stops."""
+    write_json(tmp_path / "attempts" / "000000002.json", {})
+    for seconds in (0.0, 1e9):
+        with pytest.raises(LeaseLostError):
+            train([SPEC], place(tmp_path, corpus, attempt=1, checkpoint_seconds=seconds))
+    assert not list(tmp_path.rglob("record*.json"))
+    assert not list(tmp_path.rglob("step-*"))
 
 
 def test_what_has_a_record_is_not_trained_again(tmp_path: Path, corpus: TokenizedCorpus) -> None:
@@ -167,8 +229,9 @@ def test_checkpoints_hold_every_tensor(tmp_path: Path, corpus: TokenizedCorpus) 
     state = TrainState.start(SPEC)
     loop.advance(state, SPEC, corpus, 3, lambda _: None)
     state.snapshot().write(tmp_path)
-    saved = latest_checkpoint(tmp_path)
+    saved, troubles = latest_checkpoint(tmp_path)
     assert saved is not None
+    assert troubles == []
     assert set(saved.tensors) == set(state.tensors())
     assert all(torch.equal(saved.tensors[name], tensor) for name, tensor in state.tensors().items())
     assert sum(name.startswith("optimizer.") for name in saved.tensors) == 3 * len(list(state.network.parameters()))

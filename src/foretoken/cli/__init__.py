@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 
@@ -16,9 +17,12 @@ from foretoken.cli.fit import fit
 from foretoken.cli.laws import laws
 from foretoken.cli.ledger import ledger
 from foretoken.cli.predict import predict
+from foretoken.cli.profile import profile
+from foretoken.cli.prune import prune
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.status import status
+from foretoken.cli.verify import verify
 from foretoken.errors import ForetokenError
 
 app = typer.Typer(
@@ -31,7 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (run, design, status, diagnose, fit, predict, backtest, approaches, report, laws, cite):
+VERBS = (run, design, status, verify, prune, profile, diagnose, fit, predict, backtest, approaches, report, laws, cite)
+for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
     app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)
 app.add_typer(ledger, name="ledger")
@@ -39,6 +44,7 @@ app.add_typer(ledger, name="ledger")
 
 def main() -> None:
     """Run the command line; errors of the user become one message and exit code 2."""
+    gc.set_threshold(100_000)  # thousands of records are many small objects and no garbage
     try:
         app()
     except (ForetokenError, OSError) as error:

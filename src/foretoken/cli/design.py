@@ -18,7 +18,7 @@ def design(
     from foretoken.study import Line
 
     line = Line(load(study, seed), folder)
-    with line.store.lock():
+    with line.owned():
         plan = line.design()
         result = line.design_summary(plan)
     if json:

@@ -140,14 +140,14 @@ def from_table(path: Path, rename: str, where: str, started: str | None) -> tupl
 def read_entry(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
     """A frozen forecast and where it is; raises ForetokenError with the known ones."""
     from foretoken.forecasts import ledger as book
-    from foretoken.runs.store import read_json
+    from foretoken.runs.door import read_sealed
 
     path = entry_path(folder, name)
     if not path.is_file():
         known = ", ".join(book.read(folder)) or "none"
         cure = "foretoken ledger freeze FIT NAME --params N --tokens D"
         raise ForetokenError(f"no forecast {name!r} in {folder}", expected=known, cure=cure)
-    return path, read_json(path)
+    return path, read_sealed(path)
 
 
 def keep_score(path: Path, entry: dict[str, Any], loss: float, run: str, started: str | None, json: bool) -> None:

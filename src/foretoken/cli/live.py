@@ -63,6 +63,9 @@ class PlainView(View):
     def phase(self, text: str) -> None:
         _say(text)
 
+    def note(self, text: str) -> None:
+        _say(f"note: {text}")
+
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
         self.board = _Board(runs, seconds)
         _say(f"{len(runs)} runs to train")
@@ -92,6 +95,9 @@ class LiveView(View):
 
     def phase(self, text: str) -> None:
         self.text = text
+
+    def note(self, text: str) -> None:
+        self.console.print(f"note: {text}", markup=False, highlight=False)
 
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
         self.board = _Board(runs, seconds)

@@ -96,6 +96,9 @@ def parse_map(text: str) -> dict[str, str]:
     for ours, equals, theirs in pairs:
         if not (ours.strip() and equals and theirs.strip()):
             raise ForetokenError("--map is not readable", expected="loss=val_loss,tokens=D", got=repr(text))
+    names = [ours.strip() for ours, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ForetokenError("--map names one of our columns twice", expected="loss=val_loss,tokens=D", got=repr(text))
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 

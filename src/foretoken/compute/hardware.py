@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
 
+CGROUP = Path("/sys/fs/cgroup")
+
 
 def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use, by its affinity and by the quota of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(CGROUP)
+    return cores if quota >= cores else max(1, math.ceil(quota))
+
+
+def _quota(group: Path) -> float:
+    """Cores that a control group (version 2) allows; infinite where it sets no limit."""
+    try:
+        allowed, period = (group / "cpu.max").read_text().split()
+        return math.inf if allowed == "max" else int(allowed) / int(period)
+    except (OSError, ValueError):
+        return math.inf
 
 
 def processor_name() -> str:

@@ -62,6 +62,8 @@ def source_files(corpus: CorpusSection) -> list[SourceFile]:
         if not root.exists():
             cure = "mend corpus.path"
             raise CorpusError("the corpus is missing", expected="a file or folder", got=str(root), cure=cure)
+        if not (root.is_dir() or root.is_file()):  # a pipe or a device has no end
+            raise CorpusError("the corpus is neither a file nor a folder", got=str(root), cure="mend corpus.path")
         files = _walk(root, set()) if root.is_dir() else [SourceFile(root, root.name)]
     with reading(root):
         if not any(file.path.stat().st_size for file in files):

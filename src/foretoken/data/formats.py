@@ -14,11 +14,15 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from foretoken.errors import CorpusError, MissingExtraError
 
 BLOCK_BYTES = 2**20
+LONGEST_LINE = 2**28
+"""Bytes of the longest JSON line; a compressed file of a few bytes may hold one without end."""
+ZST_BYTES = 2**10
+"""Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
 Texts = Iterator[Iterable[bytes]]
 """The texts of a file; each is an iterable of blocks, which must be read before the next text."""
 
@@ -69,20 +73,24 @@ def _not_text(path: Path, got: str) -> CorpusError:
 
 def _jsonl(path: Path, column: str) -> Texts:
     with open(path, "rb") as file:
-        yield from _json_texts(path, file, column)
+        yield from _json_texts(path, _lines(_blocks(file, BLOCK_BYTES)), column)
 
 
 def _jsonl_gz(path: Path, column: str) -> Texts:
     try:
         with gzip.open(path, "rb") as file:
-            yield from _json_texts(path, file, column)
+            yield from _json_texts(path, _lines(_blocks(file, BLOCK_BYTES)), column)
     except (EOFError, zlib.error) as error:
         raise OSError(str(error)) from error
 
 
 def _jsonl_zst(path: Path, column: str) -> Texts:
     with open(path, "rb") as file:
-        yield from _json_texts(path, _lines(_unpacked(iter(partial(file.read, BLOCK_BYTES), b""))), column)
+        yield from _json_texts(path, _lines(_unpacked(_blocks(file, ZST_BYTES))), column)
+
+
+def _blocks(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
+    return iter(partial(file.read, size), b"")
 
 
 def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -107,13 +115,17 @@ def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     rest: list[bytes] = []
+    length = 0
     for block in blocks:
         *ended, last = block.split(b"\n")
         if ended:
             yield b"".join([*rest, ended[0]])
             yield from ended[1:]
-            rest = []
+            rest, length = [], 0
         rest.append(last)
+        length += len(last)
+        if length > LONGEST_LINE:
+            raise OSError(f"a line of more than {LONGEST_LINE} bytes")
     yield b"".join(rest)
 
 
@@ -125,7 +137,7 @@ def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
         place = f"{path}, line {number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{place} is not JSON", got=str(error), cure="mend or delete the line") from None
         if not isinstance(value, dict) or column not in value:
             got = (
@@ -141,9 +153,12 @@ def _parquet(path: Path, column: str) -> Texts:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
-            names = table.schema_arrow.names
+            names, kinds = table.schema_arrow.names, table.schema_arrow.types
             if column not in names:
                 raise _no_column(str(path), column, f"the columns {', '.join(names)}")
+            kind = kinds[names.index(column)]
+            if str(getattr(kind, "value_type", kind)) not in ("string", "large_string", "string_view"):
+                raise _no_column(str(path), column, f"a column of type {kind}")
             rows = table.iter_batches(batch_size=256, columns=[column])
             values = chain.from_iterable(batch.column(0).to_pylist() for batch in rows)
             for number, value in enumerate(values, 1):

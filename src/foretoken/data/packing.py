@@ -12,16 +12,16 @@ A corpus is made under a temporary name and renamed when it is whole.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
-import os
-import shutil
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -30,15 +30,23 @@ from foretoken.data.synthetic import language
 from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, token_dtype
 from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, learn_bpe
 from foretoken.errors import CorpusError, StoreError
-from foretoken.runs.store import read_json, write_json
+from foretoken.runs import door
 from foretoken.runs.study_file import CorpusSection
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the same sources and settings come to give other tokens."""
 CHUNK_BYTES = 2**20
 """Text that is tokenised at once."""
+ADDRESS = re.compile("[0-9a-f]{16}")
 SETTLED_SECONDS = 2.0
 """A file that changed more recently may change again within the resolution of its time, so its stamp is not kept."""
+
+
+def find(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus | None:
+    """The tokenised corpus where it has been made and its sources look unchanged; nothing is written."""
+    stamp = _hash([_settings(corpus, seed), _stamp(source_files(corpus))])
+    address = _address(folder / "stamps" / f"{stamp}.json")
+    return open_corpus(folder / address) if address and (folder / address).is_dir() else None
 
 
 def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
@@ -46,23 +54,33 @@ def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
 
     Raises CorpusError for text that cannot be read or is too short, StoreError when the folder cannot be written.
     """
+    if (found := find(corpus, folder, seed)) is not None:
+        return found
     files, settings = source_files(corpus), _settings(corpus, seed)
     stamp = _hash([settings, _stamp(files)])
-    known = folder / "stamps" / f"{stamp}.json"
-    if known.is_file() and (folder / read_json(known)["address"]).is_dir():
-        return open_corpus(folder / read_json(known)["address"])
     with _lock(folder):
+        _clear(folder)
         sources = file_manifest(files) or [settings]
         address = _hash([settings, sources])
         if not (folder / address).is_dir():
             with _made_whole(folder / address) as unfinished:
                 counts = _tokenize(corpus, seed, unfinished)
-                write_json(unfinished / MANIFEST, counts | {"settings": settings, **_listed(sources)})
+                manifest = counts | {"settings": settings, **_listed(sources)}
+                door.write_file(unfinished / MANIFEST, door.sealed(manifest))
                 if stamp != _hash([settings, _stamp(source_files(corpus))]):
                     raise CorpusError("the corpus changed while it was being read", cure="run again")
         if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):
-            write_json(known, {"address": address})
+            door.write_json(folder / "stamps" / f"{stamp}.json", {"address": address})
     return open_corpus(folder / address)
+
+
+def _address(known: Path) -> str | None:
+    """The address that a stamp leads to; None when there is none that can be read."""
+    try:
+        address = door.read_json(known)["address"]
+    except (StoreError, KeyError, TypeError):
+        return None
+    return address if isinstance(address, str) and ADDRESS.fullmatch(address) else None
 
 
 def is_validation(text: bytes, share: float) -> bool:
@@ -104,8 +122,9 @@ def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
     """Write the tokens and the tokenizer; what the manifest tells of them."""
     synthetic = corpus.source == "zipf_markov"
     tokenizer = _tokenizer(corpus, seed)
-    write_json(folder / "tokenizer.json", tokenizer.to_json())
-    with open(folder / "train.bin", "wb") as train, open(folder / "validation.bin", "wb") as validation:
+    described = json.dumps(tokenizer.to_json()).encode()
+    door.write_file(folder / "tokenizer.json", described)
+    with door.new_file(folder / "train.bin") as train, door.new_file(folder / "validation.bin") as validation:
         writers = {"train": _SplitWriter(train, tokenizer), "validation": _SplitWriter(validation, tokenizer)}
         for document in documents(corpus, seed):
             held_out = is_validation(document.text, corpus.validation_share)
@@ -114,6 +133,7 @@ def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
     _check_not_empty(splits)
     return {
         "tokenizer": tokenizer.name,
+        "tokenizer_sha256": hashlib.sha256(described).hexdigest(),
         "vocabulary": tokenizer.vocabulary,
         "entropy_rate": language(corpus.language, seed).entropy_rate if synthetic else None,
         "splits": {split: count | {"bytes": None} if synthetic else count for split, count in splits.items()},
@@ -134,7 +154,7 @@ def _check_not_empty(splits: dict[str, dict[str, Any]]) -> None:
 class _SplitWriter:
     """Collects documents and writes their tokens chunk by chunk."""
 
-    def __init__(self, file: BinaryIO, tokenizer: Tokenizer) -> None:
+    def __init__(self, file: IO[bytes], tokenizer: Tokenizer) -> None:
         self.file, self.tokenizer = file, tokenizer
         self.dtype = token_dtype(tokenizer.vocabulary)
         self.waiting: list[bytes] = []
@@ -148,10 +168,8 @@ class _SplitWriter:
             self._write()
 
     def finish(self) -> dict[str, Any]:
-        """Write the rest through to the disk; counts of the split."""
+        """Write the rest; counts of the split."""
         self._write()
-        self.file.flush()
-        os.fsync(self.file.fileno())
         counts = {"documents": self.documents, "bytes": self.bytes, "tokens": self.tokens}
         return counts | {"sha256": self.sha256.hexdigest()}
 
@@ -160,7 +178,7 @@ class _SplitWriter:
         end = np.array([] if separator is None else [separator], self.dtype)
         for tokens in self.tokenizer.encode(self.waiting):
             content = np.concatenate([tokens.astype(self.dtype), end]).tobytes()
-            self.file.write(content)
+            door.system.append(self.file, content)
             self.sha256.update(content)
             self.tokens += len(tokens) + len(end)
         self.documents += len(self.waiting)
@@ -171,28 +189,37 @@ class _SplitWriter:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Wait until no other process makes a corpus here. The lock ends with the process, however it ends."""
-    try:
+    with door.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "lock", "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        cure = "free space or rights, then run again"
-        raise StoreError(f"cannot write the corpus below {folder}", got=str(error), cure=cure) from error
+        file = open(folder / "lock", "a")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX)
+    with file:
+        yield
+
+
+def _clear(folder: Path) -> None:
+    """Delete what dead processes left; whoever holds the lock writes alone."""
+    for left in [*folder.glob(".unfinished-*"), *folder.rglob(f".*{door.TEMPORARY}")]:
+        if left.is_dir():
+            door.delete_folder(left)
+        else:
+            door.delete_file(left)
 
 
 @contextmanager
 def _made_whole(final: Path) -> Iterator[Path]:
-    """A folder to write in, renamed to `final` at the end. What dead processes left is cleared away."""
-    for left in final.parent.glob(".unfinished-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """A folder to write in, renamed to `final` at the end."""
     unfinished = final.with_name(f".unfinished-{final.name}")
-    unfinished.mkdir()
+    with door.writing(unfinished):
+        door.system.make_folder(unfinished)
     try:
         yield unfinished
-        os.rename(unfinished, final)
+        with door.writing(final):
+            door.system.rename(unfinished, final)
+            door.system.flush_folder(final.parent)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        with contextlib.suppress(StoreError):
+            door.delete_folder(unfinished)
 
 
 def _sha256(value: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import StoreError
-from foretoken.runs.store import read_json
+from foretoken.runs.door import read_sealed
 
 MANIFEST = "manifest.json"
 
@@ -56,7 +56,7 @@ def open_corpus(folder: Path) -> TokenizedCorpus:
 
     Raises StoreError when it is missing or damaged.
     """
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_sealed(folder / MANIFEST)
     splits = manifest["splits"]
     width = np.dtype(token_dtype(manifest["vocabulary"])).itemsize
     for split, counts in splits.items():

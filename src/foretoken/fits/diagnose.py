@@ -88,6 +88,9 @@ def row_checks(rows: Rows) -> Iterator[Check]:
         if "diverged" in dropped["reason"]:
             evidence = f"{dropped['count']} diverged runs were left out"
             yield Check("diverged_runs", "note", evidence, "lower the learning rate of such runs")
+    if rows.skipped:
+        evidence = f"{rows.skipped} runs left out steps or batches after a spike, so they are not the planned runs"
+        yield Check("skipped_steps", "doubt", evidence, "lower the learning rate of such runs, or leave them out")
     if rows.repeated:
         evidence = f"{rows.repeated} runs saw tokens more than once"
         yield Check("repeated_tokens", "doubt", evidence, "the law is for one pass; leave these runs out")

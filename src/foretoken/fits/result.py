@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from foretoken.errors import StoreError
-from foretoken.runs.store import read_json, write_json
+from foretoken.errors import StoreError, shown
+from foretoken.laws import LAWS
+from foretoken.runs.door import read_json, write_json
 
+PLAIN = {"extra": "forbid", "allow_inf_nan": False}
+"""How pydantic reads what another program may have written."""
+LARGEST_LOG = 100.0
+"""Above any distance or error on a logarithm that a fit can have."""
 FORMAT = 1
 """Version of the file format; a newer file is refused."""
 
@@ -16,6 +23,8 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Check:
     """One named doubt about a table or a fit."""
+
+    __pydantic_config__ = PLAIN
 
     code: str
     severity: str
@@ -27,6 +36,8 @@ class Check:
 @dataclass(frozen=True)
 class Residual:
     """One run that the fit used."""
+
+    __pydantic_config__ = PLAIN
 
     run: str
     group: str | None
@@ -41,6 +52,8 @@ class Residual:
 @dataclass(frozen=True)
 class Fit:
     """A law fitted to a run table."""
+
+    __pydantic_config__ = PLAIN
 
     law: str
     status: str
@@ -108,7 +121,7 @@ class Fit:
     def load(cls, path: str | Path) -> Fit:
         """Read a fit that `save` wrote. Raises StoreError when it is damaged or from a newer version."""
         values = read_json(Path(path))
-        if not isinstance(values, dict) or not isinstance(values.get("format"), int):
+        if not isinstance(values, dict) or type(values.get("format")) is not int:
             raise StoreError(f"{path} is not a fit file", cure="make one with: foretoken fit TABLE -o fit.json")
         if values["format"] > FORMAT:
             raise StoreError(
@@ -118,11 +131,40 @@ class Fit:
                 cure="upgrade foretoken",
             )
         try:
-            values["checks"] = [Check(**check) for check in values["checks"]]
-            values["residuals"] = [Residual(**row) for row in values["residuals"]]
-            return cls(**values)
-        except (TypeError, KeyError) as error:
-            raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from error
+            fit = cls.from_json(values)
+            _require_whole(fit)
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from None
+        return fit
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Fit:
+        """The inverse of `to_json`; ValueError for unknown keys, other types, and numbers that are not finite."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(cls).validate_python(values)
+
+
+def _require_whole(fit: Fit) -> None:
+    """Raise ValueError when the parts of a fit do not belong together: nothing could be forecast from it."""
+    law = LAWS.get(fit.law)
+    if law is None:
+        raise ValueError(f"unknown law {shown(fit.law)}")
+    if set(fit.forecast_parameters) != set(law.parameters) or set(fit.intervals) != set(fit.parameters):
+        raise ValueError(f"parameters other than {', '.join(law.parameters)}")
+    if not fit.draws or any(len(draw) != len(law.parameters) for draw in fit.draws):
+        raise ValueError("draws that are not one number per parameter")
+    ranges = [fit.ranges.get(name, []) for name in ("params", "tokens", "flops", "loss")]
+    if any(len(ends) != 2 for ends in ranges):
+        raise ValueError("ranges without two ends")
+    spread = [fit.noise.get(name, -1.0) for name in ("run", "growth")]
+    runs = [number for run in fit.residuals for number in (run.params, run.tokens, run.flops, run.loss, run.fitted)]
+    positive = [*fit.forecast_parameters.values(), *chain(*fit.draws), *chain(*ranges), *runs]
+    if not runs or min(*positive, fit.noise.get("freedom", 0.0)) <= 0 or min(spread) < 0:
+        raise ValueError("a number that cannot be 0 or below")
+    logs = [*spread, *(row.get(name, math.nan) for row in fit.held_out for name in ("distance", "error", "explained"))]
+    if not (max(map(abs, logs)) < LARGEST_LOG) or not 0 < fit.level < 1:
+        raise ValueError("an error on log loss, or a level, that no fit has")
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Rows:
     """[{reason, count}]."""
     repeated: int
     """Runs that saw tokens more than once."""
+    skipped: int
+    """Runs that left out steps or batches after a spike of the loss."""
     assumed: list[str]
     at: Indices = field(default_factory=lambda: np.array([], dtype=np.intp))
     """Where each run stands in the table, from 0."""
@@ -67,7 +69,8 @@ class Rows:
 def clean_rows(table: RunTable, params: str = "auto") -> Rows:
     """The usable rows: finished, annealed, with a finite loss and positive sizes.
 
-    Raises TableError for a loss <= 0 or an unknown column, RefusedError for several validation sets.
+    Raises TableError for a loss <= 0 or an unknown column, RefusedError for several validation sets or versions of the
+    training software.
     """
     frame = table.frame
     if not len(frame):
@@ -79,7 +82,9 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
     reasons = _reasons(frame, column)
     _refuse_impossible_loss(frame["loss"].reset_index(drop=True)[(reasons == "").to_numpy()])
     kept = frame[reasons == ""]
-    _refuse_mixed_evaluation(kept)
+    _refuse_mixed(kept, "eval_set", "mixed_eval_sets", "validation sets", "keep the rows of one")
+    cure = "keep the rows of one, or leave the column out to mix them all the same"
+    _refuse_mixed(kept, "software", "mixed_software", "versions of the training software", cure)
     counts = Counter(reason for reason in reasons if reason)
     assumed = list(table.assumed)
     flops = kept["flops"] if "flops" in kept else 6.0 * kept[column] * kept["tokens"]
@@ -96,6 +101,7 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
         params_column=column,
         dropped=[{"reason": reason, "count": count} for reason, count in sorted(counts.items())],
         repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
+        skipped=int((kept["skipped_steps"] > 0).sum()) if "skipped_steps" in kept else 0,
         assumed=assumed,
         at=np.flatnonzero((reasons == "").to_numpy()),
         others=_others(kept),
@@ -206,10 +212,10 @@ def _refuse_impossible_loss(loss: pd.Series) -> None:
         )
 
 
-def _refuse_mixed_evaluation(kept: pd.DataFrame) -> None:
-    sets = sorted(map(str, kept["eval_set"].dropna().unique())) if "eval_set" in kept else []
-    if len(sets) > 1:
-        raise RefusedError("mixed_eval_sets", f"{len(sets)} validation sets: {', '.join(sets)}", "keep the rows of one")
+def _refuse_mixed(kept: pd.DataFrame, column: str, code: str, what: str, cure: str) -> None:
+    values = sorted(map(str, kept[column].dropna().unique())) if column in kept else []
+    if len(values) > 1:
+        raise RefusedError(code, f"{len(values)} {what}: {', '.join(values)}", cure)
 
 
 def _labels(frame: pd.DataFrame, name: str) -> list[str | None]:

@@ -7,19 +7,58 @@ ledger/target.outcome.json   what happened, written once
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from foretoken._version import __version__
 from foretoken.errors import StoreError
-from foretoken.fits.result import Fit
+from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import Forecast
+from foretoken.runs.door import create_file, read_sealed, sealed
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import read_json, write_json
 
 FORMAT = 1
 OUTCOME = ".outcome.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What every reader of a forecast may count on; it holds more."""
+
+    __pydantic_config__ = {"allow_inf_nan": False}  # noqa: RUF012
+
+    name: str
+    params: float
+    tokens: float
+    flops: float
+    loss: float
+    low: float
+    high: float
+    level: float
+    kind: str
+    extrapolation: dict[str, float]
+    compute_factor: float
+    frozen_at: str
+    law: str
+    data_sha256: str
+    rivals: dict[str, float]
+    checks: list[Check]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The same of an outcome."""
+
+    __pydantic_config__ = {"allow_inf_nan": False}  # noqa: RUF012
+
+    loss: float
+    error: float
+    inside: bool
+    rivals: dict[str, float]
+    started_at: str
+    finished_at: str
 
 
 def freeze(
@@ -91,22 +130,35 @@ def keep_outcome(path: str | Path, outcome: Mapping[str, Any]) -> dict[str, Any]
 
 
 def read(folder: str | Path) -> dict[str, dict[str, Any]]:
-    """All forecasts of a ledger by name: {name: {"forecast": entry, "outcome": outcome or None}}."""
+    """All forecasts of a ledger by name: {name: {"forecast": entry, "outcome": outcome or None}}.
+
+    Raises StoreError, with file and line, for an entry that was changed after it was frozen.
+    """
     found = {}
     for path in sorted(Path(folder).glob("*.json")):
         if not path.name.endswith(OUTCOME):
             outcome = path.with_suffix(OUTCOME)
             found[path.stem] = {
-                "forecast": read_json(path),
-                "outcome": read_json(outcome) if outcome.is_file() else None,
+                "forecast": _read(path, Entry),
+                "outcome": _read(outcome, Outcome) if outcome.is_file() else None,
             }
     return found
 
 
+def _read(path: Path, kind: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter, ValidationError
+
+    values = read_sealed(path)
+    try:
+        TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise StoreError(f"{path} is no entry of a ledger", got=str(error), cure="restore it") from None
+    return values
+
+
 def _write_once(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    if path.exists():
+    if not create_file(path, sealed(entry)):
         raise StoreError(
             f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"
         )
-    write_json(path, entry)
     return entry

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws import find_law
@@ -16,6 +16,8 @@ KINDS = ("new-run", "mean")
 ESTIMATORS = ("pooled", "plain")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
+LARGEST_LOG = 100.0
+"""Beyond this logarithm a loss or a factor is no number that anybody can use."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
@@ -34,21 +36,25 @@ def predict(
     `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. The interval holds
     one new run (`new-run`) or the law itself (`mean`) with probability `level`. `pooled` forecasts from
     `fit.forecast_parameters`, `plain` from the plain estimate. Raises ForetokenError for a size, level or kind that
-    makes no sense.
+    makes no sense, RefusedError so far out that the law itself gives no finite loss.
     """
-    _require(params, tokens, flops, level, kind, estimator)
-    law = find_law(fit.law)
     if flops is None:
         flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+    _require(params, tokens, flops, level, kind, estimator)
+    law = find_law(fit.law)
     reach = {"params": params, "tokens": tokens, "flops": flops}
     factors = {name: _factor(value, *fit.ranges[name]) for name, value in reach.items()}
+    _require_in_reach(np.log(list(factors.values())), factors)
     x = np.log([[reach[name] for name in law.features]])
     chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
-    centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
-    draws = law.log_loss(np.log(np.array(drawn)), x)[0][:, 0]
+    with np.errstate(all="ignore"):
+        centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
+        draws = law.log_loss(np.log(np.array(drawn)), x)[0][:, 0]
+    _require_in_reach(np.append(draws, centre), factors)
     run = _new_run(fit.noise, tokens) if kind == "new-run" else 0.0
     misfit = fit.noise["growth"] * math.log(max(factors.values()))
     low, high = _quantiles(draws - np.median(draws), run, fit.noise["freedom"], misfit, level)
+    _require_in_reach(np.array([centre + low, centre + high]), factors)
     return Forecast(
         params=float(params),
         tokens=float(tokens),
@@ -82,6 +88,13 @@ def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, lev
     return float(low), float(high)
 
 
+def _require_in_reach(logarithms: Array, factors: dict[str, float]) -> None:
+    if not (np.abs(logarithms) < LARGEST_LOG).all():
+        name = max(factors, key=lambda key: factors[key])
+        evidence = f"the law gives no finite loss {factors[name]:.3g} times beyond the runs in {name}"
+        raise RefusedError("out_of_reach", evidence, "check params, tokens and flops, or add runs nearer to them")
+
+
 def _factor(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
 
@@ -95,8 +108,8 @@ def _checks(fit: Fit, factors: dict[str, float]) -> list[Check]:
     return checks
 
 
-def _require(params: float, tokens: float, flops: float | None, level: float, kind: str, estimator: str) -> None:
-    for name, value in (("params", params), ("tokens", tokens), ("flops", 1.0 if flops is None else flops)):
+def _require(params: float, tokens: float, flops: float, level: float, kind: str, estimator: str) -> None:
+    for name, value in (("params", params), ("tokens", tokens), ("flops", flops)):
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     if not 0 < level < 1:

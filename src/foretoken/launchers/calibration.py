@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
 
 from foretoken.compute.hardware import processor_name
+from foretoken.errors import StoreError
 from foretoken.launchers.local import Job, launch
+from foretoken.runs.door import read_json, write_json
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store, read_json, write_json
+from foretoken.runs.store import Store
 
 FORWARD_SHARE = 1 / 3
 """Time of a token that is only evaluated, over that of one that is trained on."""
@@ -26,10 +28,7 @@ class Calibration:
 
     def __init__(self, store: Store) -> None:
         self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "calibration.txt"
-        known: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
-        same_machine = known.get("machine") == processor_name()
-        self.speeds: dict[str, float] = known["speeds"] if same_machine else {}
-        self.peaks: dict[str, float] = known["peaks"] if same_machine else {}
+        self.speeds, self.peaks = _known(self.path)
 
     def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
         """Time a few steps of each shape that is not known yet, `workers` processes side by side as in the study."""
@@ -59,6 +58,16 @@ class Calibration:
     def peak(self, spec: RunSpec) -> float | None:
         """Measured matmul peak for a run's threads and precision, FLOP/s; None when it could not be measured."""
         return self.peaks.get(_peak_key(spec))
+
+
+def _known(path: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Speeds and peaks that were measured on this machine; none where the file is missing, damaged or another's."""
+    try:
+        known = read_json(path)
+        speeds, peaks = ({str(k): float(v) for k, v in known[name].items()} for name in ("speeds", "peaks"))
+        return (speeds, peaks) if known["machine"] == processor_name() else ({}, {})
+    except (StoreError, KeyError, TypeError, AttributeError, ValueError):
+        return {}, {}
 
 
 def _speed_key(spec: RunSpec) -> str:

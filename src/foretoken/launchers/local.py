@@ -11,12 +11,17 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
+
+from foretoken.errors import ForetokenError
+from foretoken.runs.door import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ATTEMPTS = 2
 """How often a job is given to a worker before its death is taken for the job's fault."""
+CHECK_SECONDS = 1.0
+"""Time after which `check` is called at the latest."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Outcome:
     name: str
     result: Any = None
     error: str | None = None
+    fatal: bool = False
+    """Whether the error is not the job's own (a full disk, say), so that the other jobs were stopped."""
 
 
 class _Worker:
@@ -44,8 +51,10 @@ class _Worker:
 
     def __init__(self, function: str, threads: int, log: Path, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as errors:
+        with writing(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            errors = open(log, "ab")  # noqa: SIM115
+        with errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "foretoken.launchers.worker", function],
                 stdin=subprocess.PIPE,
@@ -89,14 +98,16 @@ def launch(
     threads: int,
     log: Path,
     on_event: Callable[[str, dict[str, Any]], None] = lambda job, event: None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
     """Call `function` ("package.module:name", taking argument, report, stop) for each job; see `Outcome`.
 
     `on_event(job, event)` is called in this thread with what the jobs report, and with `{"started": True}` first.
-    A worker that dies gets its job tried once more. On KeyboardInterrupt the jobs are asked to stop and save, and the
-    interrupt is raised again when they have.
+    A worker that dies gets its job tried once more, by a fresh one; one whose job raised is not used again.
+    `check` is called now and then and may raise. On KeyboardInterrupt, and on any ForetokenError, the jobs are asked to
+    stop and save; what was raised here is raised again when they have.
     """
-    return _Launch(function, jobs, workers, threads, log, on_event).run()
+    return _Launch(function, jobs, workers, threads, log, on_event, check).run()
 
 
 class _Launch:
@@ -108,8 +119,9 @@ class _Launch:
         threads: int,
         log: Path,
         on_event: Callable[[str, dict[str, Any]], None],
+        check: Callable[[], None],
     ) -> None:
-        self.function, self.threads, self.log, self.on_event = function, threads, log, on_event
+        self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
@@ -119,11 +131,11 @@ class _Launch:
         self.outcomes: list[Outcome] = []
 
     def run(self) -> list[Outcome]:
-        for _ in range(self.count):
-            self._start_worker()
         try:
+            for _ in range(self.count):
+                self._start_worker()
             self._serve()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ForetokenError):
             self._stop()
             raise
         finally:
@@ -132,7 +144,11 @@ class _Launch:
 
     def _serve(self) -> None:
         while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
-            worker, message = self.inbox.get()
+            self.check()
+            try:
+                worker, message = self.inbox.get(timeout=CHECK_SECONDS)
+            except Empty:
+                continue
             getattr(self, f"_on_{message['kind']}")(worker, message)
 
     def _start_worker(self) -> None:
@@ -157,7 +173,15 @@ class _Launch:
         self._finish(worker, Outcome(message["job"], result=message["result"]))
 
     def _on_error(self, worker: _Worker, message: dict[str, Any]) -> None:
-        self._finish(worker, Outcome(message["job"], error=message["error"]))
+        self.outcomes.append(Outcome(message["job"], error=message["error"], fatal=message["fatal"]))
+        worker.job = None
+        self.workers.remove(worker)
+        worker.end()
+        if message["fatal"]:
+            self.waiting.clear()
+            self._stop()
+        elif self.waiting:
+            self._start_worker()
 
     def _finish(self, worker: _Worker, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -165,6 +189,8 @@ class _Launch:
         self._give(worker)
 
     def _on_dead(self, worker: _Worker, message: dict[str, Any]) -> None:
+        if worker not in self.workers:
+            return
         self.workers.remove(worker)
         job = worker.job
         if job is not None:
@@ -189,6 +215,8 @@ class _Launch:
             worker, message = self.inbox.get()
             if message["kind"] in ("done", "error", "dead"):
                 worker.job = None
+            if message["kind"] == "error":
+                self.outcomes.append(Outcome(message["job"], error=message["error"], fatal=message["fatal"]))
 
     def _end(self) -> None:
         for worker in self.started:

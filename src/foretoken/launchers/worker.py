@@ -15,6 +15,8 @@ from importlib import import_module
 from queue import SimpleQueue
 from typing import Any
 
+from foretoken.errors import ForetokenError
+
 
 def main(function_name: str) -> None:
     """Serve jobs until the input ends."""
@@ -25,8 +27,11 @@ def main(function_name: str) -> None:
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
 
     def answer(**values: Any) -> None:
-        answers.write(json.dumps(values) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(values) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the driver is gone; a job must not take that for its own failure
+            os._exit(0)
 
     module, name = function_name.split(":")
     function = getattr(import_module(module), name)
@@ -38,8 +43,10 @@ def main(function_name: str) -> None:
                 job["argument"], lambda event, job=job: answer(kind="event", job=job["name"], event=event), stop.is_set
             )
             answer(kind="done", job=job["name"], result=result)
+        except ForetokenError as error:
+            answer(kind="error", job=job["name"], error=str(error), fatal=True)
         except Exception:
-            answer(kind="error", job=job["name"], error=traceback.format_exc())
+            answer(kind="error", job=job["name"], error=traceback.format_exc(), fatal=False)
 
 
 def _listen(jobs: SimpleQueue[dict[str, Any]], stop: threading.Event) -> None:

@@ -11,10 +11,13 @@ __all__ = ["FAMILIES", "Decoder", "build"]
 FAMILIES = {"decoder": Decoder}
 
 
-def build(shape: ModelShape, seed: int = 0) -> Decoder:
-    """Build a network and draw its initial weights from `seed`. Raises DesignError for an unknown family."""
+def build(shape: ModelShape, seed: int = 0, dropout: float = 0.0) -> Decoder:
+    """Build a network and draw its initial weights from `seed`; `dropout` is the share of outputs dropped in training.
+
+    Raises DesignError for an unknown family.
+    """
     if shape.family not in FAMILIES:
         raise DesignError("unknown family of models", expected=", ".join(FAMILIES), got=repr(shape.family))
-    network = FAMILIES[shape.family](shape)
+    network = FAMILIES[shape.family](shape, dropout)
     initialise(network, seed)
     return network

@@ -5,11 +5,11 @@ Shapes: B sequences, T positions, W width, H heads, K width of a head, F hidden 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
+from foretoken.models.attention import causal_attention
 
 
 def make_norm(shape: ModelShape) -> nn.Module:
@@ -17,20 +17,6 @@ def make_norm(shape: ModelShape) -> nn.Module:
     if shape.norm == "rms":
         return nn.RMSNorm(shape.width, eps=1e-5)
     return nn.LayerNorm(shape.width, eps=1e-5, bias=shape.bias)
-
-
-def rotary_table(context: int, head_width: int, base: float = 10_000.0) -> Tensor:
-    """Cosines and sines of rotary positions, [2, T, K/2] (Su et al. 2021, arXiv 2104.09864)."""
-    frequency = base ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-    angle = torch.arange(context, dtype=torch.float32)[:, None] * frequency
-    return torch.stack([angle.cos(), angle.sin()])
-
-
-def rotate(x_BHTK: Tensor, table: Tensor) -> Tensor:
-    """Turn the halves of each head by its position's angle."""
-    cos, sin = table[:, : x_BHTK.shape[2]]
-    left, right = x_BHTK.chunk(2, dim=-1)
-    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
 
 
 class Attention(nn.Module):
@@ -46,11 +32,8 @@ class Attention(nn.Module):
         """Mix each position with those before it."""
         batch, length, width = x_BTW.shape
         qkv = self.qkv(x_BTW).view(batch, length, 3, self.heads, width // self.heads)
-        q_BHTK, k_BHTK, v_BHTK = qkv.permute(2, 0, 3, 1, 4)
-        if rotary is not None:
-            q_BHTK, k_BHTK = rotate(q_BHTK, rotary), rotate(k_BHTK, rotary)
-        mixed = functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
-        merged: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        mixed = causal_attention(qkv, rotary)
+        merged: Tensor = self.out(mixed.reshape(batch, length, width))
         return merged
 
 
@@ -78,13 +61,14 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and beside the residual stream."""
 
-    def __init__(self, shape: ModelShape) -> None:
+    def __init__(self, shape: ModelShape, dropout: float) -> None:
         super().__init__()
         self.attention_norm, self.attention = make_norm(shape), Attention(shape)
         self.feed_forward_norm, self.feed_forward = make_norm(shape), FeedForward(shape)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BTW: Tensor, rotary: Tensor | None) -> Tensor:
         """One block."""
-        x_BTW = x_BTW + self.attention(self.attention_norm(x_BTW), rotary)
-        out: Tensor = x_BTW + self.feed_forward(self.feed_forward_norm(x_BTW))
+        x_BTW = x_BTW + self.dropout(self.attention(self.attention_norm(x_BTW), rotary))
+        out: Tensor = x_BTW + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTW)))
         return out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+
+from foretoken.models import Decoder
+from foretoken.objectives.cross_entropy import cross_entropy
 
 
-def causal(network: nn.Module, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+def causal(network: Decoder, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
     """Cross-entropy of the next token at each position, [B, T], in nats."""
-    logits_BTV = network(inputs_BT)
-    losses: Tensor = functional.cross_entropy(logits_BTV.float().flatten(0, 1), targets_BT.flatten(), reduction="none")
-    return losses.view(targets_BT.shape)
+    features_NW = network.features(inputs_BT).flatten(0, 1)
+    return cross_entropy(features_NW, network.head_weight, targets_BT.flatten()).view(targets_BT.shape)

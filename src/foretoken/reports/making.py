@@ -39,7 +39,7 @@ def making_section(study: StudyResults) -> Html:
 
 def commands(study: StudyResults) -> list[str]:
     """What was typed to make the study, and what rebuilds its page, last."""
-    return list(study.commands) or [f"foretoken report runs/{study.name}"]
+    return list(map(str, study.commands)) or [f"foretoken report runs/{study.name}"]
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from foretoken.errors import StoreError
 from foretoken.reports.curve_figure import curves_figure
 from foretoken.reports.drawing import Budget, budget_styles, budgets_of
 from foretoken.reports.elements import Html, element, section
@@ -19,7 +20,7 @@ from foretoken.reports.making import commands, making_section
 from foretoken.reports.rivals import rivals_section
 from foretoken.reports.run_table import run_table
 from foretoken.reports.verdict import sentence, verdict
-from foretoken.runs.store import write_file
+from foretoken.runs.door import write_file
 
 
 def render(study: StudyResults) -> str:
@@ -30,8 +31,10 @@ def render(study: StudyResults) -> str:
 
 
 def write(study: StudyResults, folder: str | Path) -> Path:
-    """Write `report/index.html` in the study's folder and return its path."""
+    """Write `report/index.html` in the study's folder and return its path; StoreError when a link leads out of it."""
     path = Path(folder) / "report" / "index.html"
+    if path.parent.is_symlink():
+        raise StoreError(f"{path.parent} is a link, and a report stays in its study's folder", cure="delete the link")
     write_file(path, render(study).encode())
     return path
 

@@ -32,7 +32,7 @@ def read_json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     rows = found.get("runs") if isinstance(found, dict) else found
     if not isinstance(rows, list):
@@ -97,7 +97,7 @@ def _mapping(cell: object) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             found = ast.literal_eval(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -124,7 +124,8 @@ def _short(name: str) -> str:
 
 def records_in(folder: Path) -> list[RunRecord]:
     """Our records below a folder. Raises TableError when there are none, or one cannot be read."""
-    from foretoken.runs.record import RunRecord
+    from foretoken.errors import StoreError
+    from foretoken.runs.store import read_record
 
     paths = sorted(folder.rglob("record.json"))
     if not paths:
@@ -132,9 +133,9 @@ def records_in(folder: Path) -> list[RunRecord]:
     records = []
     for path in paths:
         try:
-            records.append(RunRecord.from_json(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            raise TableError(f"{path} is no record of this version", got=repr(error)) from error
+            records.append(read_record(path))
+        except StoreError as error:
+            raise TableError(error.message, got=error.got, cure="leave the run out, or train it again") from error
     return records
 
 

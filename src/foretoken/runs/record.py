@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 from foretoken.compute.flops import training_flops
+from foretoken.errors import ForetokenError
 from foretoken.runs.spec import RunSpec
+
+DETERMINED = ("status", "loss", "loss_se", "bits_per_byte", "curve", "skipped_steps")
+"""Fields that the spec determines; the others tell what a run took and met on its way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The result of a run: its spec, its loss, and what it took."""
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
     spec: RunSpec
     status: str
@@ -45,10 +53,16 @@ class RunRecord:
     finished_at: str = ""
     version: str = ""
     """Version of foretoken."""
+    skipped_steps: int = 0
+    """Steps that were not applied, or batches left out, because of a spike: above 0 it is not the planned run."""
     events: list[str] = field(default_factory=list)
     """What happened on the way: resumed, diverged at a step, ..."""
     error: str | None = None
     """Traceback of a failed run."""
+
+    def agrees(self, other: RunRecord) -> bool:
+        """Whether two trainings of one run gave the same, bit for bit."""
+        return all(getattr(self, name) == getattr(other, name) for name in DETERMINED)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -56,8 +70,12 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunRecord:
-        """The inverse of `to_json`."""
-        return cls(**{**values, "spec": RunSpec.from_json(values["spec"])})
+        """The inverse of `to_json`; TypeError for unknown keys, other types, and numbers that are not finite."""
+        try:
+            RunSpec.from_json(values["spec"])  # refuses keys that it does not know
+            return _reader()(values)
+        except (ValueError, ForetokenError) as error:
+            raise TypeError(str(error)) from None
 
     def to_row(self) -> dict[str, Any]:
         """One row of the run table, in its canonical columns (see runs/table.py)."""
@@ -92,9 +110,11 @@ class RunRecord:
             "warmup_tokens": float(spec.warmup_tokens),
             "schedule": spec.schedule,
             "annealed": True,
+            "skipped_steps": float(self.skipped_steps),
             "parent": self.parent,
             "seed": float(spec.seed),
             "threads": float(spec.threads),
+            "software": spec.software,
             "version": self.version,
             "finished_at": self.finished_at,
             "status": self.status,
@@ -104,3 +124,11 @@ class RunRecord:
             "kwh": self.kwh,
             "device": self.device,
         }
+
+
+@cache
+def _reader() -> Callable[[Any], RunRecord]:
+    """Plain values -> record, every type checked."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(RunRecord).validate_python

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from foretoken.compute.shape import PRESETS
-from foretoken.errors import ForetokenError, StudyFileError
+from foretoken.errors import ForetokenError, StudyFileError, legible, shown
 from foretoken.laws.published import PUBLISHED
 from foretoken.units import parse_count, parse_flops
 
@@ -38,16 +38,23 @@ def _quantity(parse: Any) -> Any:
 def _known(names: Any, what: str) -> Any:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value not in names:
-            raise ValueError(f"unknown {what} {value!r}; known: {', '.join(sorted(names))}")
+            raise ValueError(f"unknown {what} {shown(value)}; known: {', '.join(sorted(names))}")
         return value
 
     return AfterValidator(check)
 
 
-Count = Annotated[float, _quantity(parse_count)]
-Flops = Annotated[float, _quantity(parse_flops)]
+Count = Annotated[float, _quantity(parse_count), Field(ge=1e-12, le=1e18)]
+Flops = Annotated[float, _quantity(parse_flops), Field(ge=1.0, le=1e32)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
+"""Limits that no study meets, so that a slip of the hand is told rather than computed for hours."""
+LARGEST_FILE, MOST_DOTS = 2**18, 200
+"""Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
+with the square of its parts."""
+MOST_MISTAKES = 40
+"""Mistakes that are told at once; of a file of rubbish nobody reads more."""
 
 
 class Section(BaseModel):
@@ -62,9 +69,9 @@ class LanguageSection(Section):
     symbols: int = Field(default=64, ge=2, le=4096)
     order: int = Field(default=1, ge=1, le=4)
     """Symbols of the past that the next one depends on."""
-    exponent: Positive = 1.0
+    exponent: float = Field(default=1.0, gt=0.0, le=100.0)
     """Zipf exponent of the next symbol's distribution."""
-    tokens: Count = 20e6
+    tokens: Annotated[Count, Field(le=1e12)] = 20e6
     """Length of the text."""
 
 
@@ -97,7 +104,7 @@ class ModelSection(Section):
 
     preset: Annotated[str, _known(PRESETS, "preset")] = "llama"
     context: int = Field(default=128, ge=8, le=1_000_000)
-    width_per_layer: Positive = 16.0
+    width_per_layer: float = Field(default=16.0, ge=0.5, le=16_384.0)
     """Width over depth; fixes the shape that a number of parameters gets."""
     norm: Literal["layer", "rms"] | None = None
     positions: Literal["learned", "rotary"] | None = None
@@ -110,7 +117,7 @@ class RuleSection(Section):
     """A power law in the parameters: value x (params / at_params) ^ exponent."""
 
     value: Count
-    at_params: Count = 1e5
+    at_params: Annotated[Count, Field(ge=1.0)] = 1e5
     exponent: float = Field(default=0.0, ge=-3.0, le=3.0)
 
     def at(self, params: float) -> float:
@@ -144,7 +151,7 @@ class TrainingSection(Section):
     schedule: Literal["wsd", "cosine"] = "wsd"
     cooldown: float = Field(default=0.2, gt=0.0, le=1.0)
     final_learning_rate: Share = 0.0
-    weight_decay: float = Field(default=0.1, ge=0.0)
+    weight_decay: float = Field(default=0.1, ge=0.0, le=1e6)
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
     clip: Positive = 1.0
@@ -165,18 +172,18 @@ class DesignSection(Section):
     """The small runs."""
 
     kind: Literal["isoflop", "ladder"] = "isoflop"
-    budgets: list[Flops] = []
+    budgets: list[Flops] = Field(default=[], max_length=100)
     """isoflop: FLOPs of each curve."""
-    sizes_per_budget: int = Field(default=5, ge=4)
-    size_ratio: float = Field(default=1.5, gt=1.0)
+    sizes_per_budget: int = Field(default=5, ge=4, le=100)
+    size_ratio: float = Field(default=1.5, ge=1.01, le=100.0)
     """isoflop: step between neighbouring sizes."""
-    center: Annotated[str, _known(PUBLISHED, "law")] | Positive = 20.0
+    center: Annotated[str, _known(PUBLISHED, "law")] | Ratio = 20.0
     """isoflop: tokens per parameter at the middle of each curve, or the published law that gives it."""
     recenter_rounds: int = Field(default=1, ge=0, le=4)
     """How often sizes may be added on the side where a curve has its minimum at the edge."""
-    params: list[Count] = []
+    params: list[Count] = Field(default=[], max_length=100)
     """ladder: sizes."""
-    tokens_per_param: list[Positive] = []
+    tokens_per_param: list[Ratio] = Field(default=[], max_length=100)
     """ladder: tokens per parameter of each run."""
 
     @model_validator(mode="after")
@@ -191,9 +198,9 @@ class DesignSection(Section):
 class TargetSection(Section):
     """The big run whose loss is forecast."""
 
-    compute_factor: Positive = 8.0
+    compute_factor: Ratio = 8.0
     """FLOPs of the target over those of the largest small run."""
-    tokens_per_param: Positive | None = None
+    tokens_per_param: Ratio | None = None
     """Shape of the target; by default the design's centre."""
     train: bool = True
     """Whether the target is trained (and the forecast scored)."""
@@ -202,10 +209,12 @@ class TargetSection(Section):
 class LaunchSection(Section):
     """Processes on this machine."""
 
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
-    target_threads: int = Field(default=0, ge=0)
+    target_threads: int = Field(default=0, ge=0, le=4096)
     """Threads of a run that has nothing beside it; 0 means all cores."""
+    lease_seconds: float = Field(default=120.0, ge=1.0, le=86_400.0)
+    """Time without a sign of life after which another machine may take the study over."""
 
 
 class ForecastSection(Section):
@@ -245,28 +254,43 @@ def load_study(path: str | Path, **changes: Any) -> Study:
     path = Path(path)
     if not path.is_file():
         raise StudyFileError(f"no study file at {path}", expected="a TOML file", cure="see studies/quickstart.toml")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
-    except OSError as error:
-        raise StudyFileError(f"cannot read {path}", got=str(error)) from error
+    values = _read(path)
     try:
         return Study.model_validate({**values, **changes})
     except ValidationError as error:
-        mistakes = [_sentence(mistake) for mistake in error.errors()]
-        raise StudyFileError("\n".join([f"{path} has {len(mistakes)} mistake(s):", *mistakes])) from None
+        mistakes = [_sentence(mistake) for mistake in error.errors()[:MOST_MISTAKES]]
+        more = [f"  and {error.error_count() - len(mistakes)} more"] if error.error_count() > len(mistakes) else []
+        raise StudyFileError("\n".join([f"{path} has {error.error_count()} mistake(s):", *mistakes, *more])) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise StudyFileError(f"cannot read {path}", got=str(error)) from error
+    if len(content) > LARGEST_FILE:
+        raise StudyFileError(f"{path} is too large for a study file", expected=f"at most {LARGEST_FILE} bytes")
+    try:
+        text = content.decode("utf-8-sig")
+        if any(line.count(".") > MOST_DOTS and not line.startswith("#") for line in text.split("\n")):
+            raise RecursionError
+        return tomllib.loads(text)
+    except RecursionError:
+        raise StudyFileError(f"{path} is not TOML of ours", got="values nested too deeply") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
 
 
 def _sentence(mistake: Any) -> str:
-    place = ".".join(str(part) for part in mistake["loc"])
+    place = legible(".".join(str(part) for part in mistake["loc"]), 100)
     if mistake["type"] == "extra_forbidden":
         known = _keys_at(mistake["loc"][:-1])
-        near = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+        near = difflib.get_close_matches(str(mistake["loc"][-1])[:100], known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         return f"  {place}: unknown key{hint} known: {', '.join(known)}"
-    text = mistake["msg"].removeprefix("Value error, ")
-    return f"  {place or 'study'}: {text} (got {mistake['input']!r})" if place else f"  study: {text}"
+    text = legible(mistake["msg"].removeprefix("Value error, "), 400)
+    return f"  {place}: {text} (got {shown(mistake['input'])})" if place else f"  study: {text}"
 
 
 def _keys_at(place: tuple[Any, ...]) -> list[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from foretoken.errors import TableError
+from foretoken.errors import TableError, shown
 from foretoken.runs.filters import keep_rows
 from foretoken.runs.importing import plain_columns, read_json_rows, records_in
 from foretoken.runs.record import RunRecord
@@ -61,6 +63,7 @@ COLUMNS: dict[str, Column] = {
     "warmup_tokens": Column("number", "tokens", "length of the warm-up"),
     "schedule": Column("text", "", "learning-rate schedule"),
     "annealed": Column("flag", "", "whether the learning rate was brought down at the end"),
+    "skipped_steps": Column("number", "", "steps not applied or batches left out after a spike of the loss"),
     "parent": Column("text", "", "trunk; runs with one parent share a trajectory"),
     "task": Column("text", "", "downstream task"),
     "metric": Column("text", "", "downstream metric"),
@@ -69,7 +72,8 @@ COLUMNS: dict[str, Column] = {
     "score_se": Column("number", "", "standard error of the score"),
     "seed": Column("number", "", "random seed"),
     "threads": Column("number", "", "threads of the process"),
-    "version": Column("text", "", "version of the software", False),
+    "software": Column("text", "", "version of the training recipe and of torch; one law is fitted to one"),
+    "version": Column("text", "", "version of foretoken", False),
     "finished_at": Column("text", "UTC", "end of the run", False),
     "status": Column("text", "", "finished, diverged or failed"),
     "seconds": Column("number", "s", "time of the run", False),
@@ -80,6 +84,10 @@ COLUMNS: dict[str, Column] = {
 }
 
 READERS = (".csv", ".jsonl", ".json", ".parquet")
+LARGEST_FILE = 2**30
+"""Bytes of the largest run table that is read."""
+MOST_CELLS = 10**8
+"""Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,7 @@ def read_table(path: str | Path, rename: Mapping[str, str] | None = None, where:
     """
     path = Path(path)
     frame, assumed = _read_any(path)
+    _refuse_doubles(frame, {*COLUMNS, *(rename or {}).values()}, path)
     frame, said = keep_rows(frame, where, rename)
     assumed += said
     frame = _rename(frame, dict(rename or {}), path)
@@ -137,7 +146,9 @@ def read_table(path: str | Path, rename: Mapping[str, str] | None = None, where:
             _missing(path, name, frame)
     for name in frame.columns.intersection(list(COLUMNS)):
         if COLUMNS[name].kind == "number":
-            frame[name] = _numbers(frame, name, path)
+            frame[name] = _numbers(frame[name], path)
+        else:
+            _refuse_nested(frame[name], path)
     if "params_total" not in frame and "params" in frame:
         assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
     if "flops" not in frame:
@@ -156,37 +167,76 @@ def _read_any(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
     if not path.is_file():
         raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
+    readers = {".csv": _csv, ".jsonl": _json_lines, ".json": _json_lines, ".parquet": _parquet}
+    if path.suffix not in readers:
+        raise TableError("unknown kind of run table", expected=", ".join(READERS), got=path.suffix or "no suffix")
     try:
-        if path.suffix == ".csv":
-            frame = pd.read_csv(path)
-            if not isinstance(frame.index, pd.RangeIndex):
-                raise TableError(f"{path}: rows have more fields than the header", cure="name every column")
-            return frame
-        if path.suffix in (".jsonl", ".json"):
-            return pd.DataFrame(_json_lines(path))
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path).reset_index(drop=True)
-    except (ValueError, OSError) as error:
-        raise TableError(f"cannot read the run table {path}", got=str(error)) from error
-    raise TableError("unknown kind of run table", expected=", ".join(READERS), got=path.suffix or "no suffix")
+        if path.stat().st_size > LARGEST_FILE:
+            raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
+        return readers[path.suffix](path)
+    except TableError:
+        raise
+    except Exception as error:  # parsers of others: what they raise on noise is no fixed list
+        raise TableError(f"cannot read the run table {path}", got=str(error) or type(error).__name__) from error
 
 
-def _json_lines(path: Path) -> list[dict[str, object]]:
+def _csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.read_csv(path, low_memory=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(f"{path}: rows have more fields than the header", cure="name every column")
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv has renamed those that are there twice
+    frame.columns = pd.Index(names.tolist())
+    return frame
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        rows, columns = file.metadata.num_rows, file.metadata.num_columns
+        if rows * columns > MOST_CELLS:
+            raise TableError(
+                f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(rows * columns)
+            )
+        content = file.read()
+    content.validate(full=True)  # text that is no UTF-8 would else be found when somebody looks at it
+    frame: pd.DataFrame = content.to_pandas(ignore_metadata=True)
+    return frame
+
+
+def _json_lines(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     rows = []
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     array = read_json_rows(text, path)
     if array is not None:
-        return array
+        return pd.DataFrame(array)
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            rows.append(json.loads(line))
-            if not isinstance(rows[-1], dict):
-                raise TableError(f"{path}, line {number}: expected one JSON object per line", got=line[:60])
-    return rows
+            rows.append(_json_object(line, f"{path}, line {number}"))
+    return pd.DataFrame(rows)
+
+
+def _json_object(line: str, place: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{place} is not JSON", got=str(error), cure="mend or delete the line") from None
+    if not isinstance(row, dict):
+        raise TableError(f"{place}: expected one JSON object per line", got=line[:60])
+    return row
+
+
+def _refuse_doubles(frame: pd.DataFrame, used: set[str], path: Path) -> None:
+    doubles = [name for name in frame.columns[frame.columns.duplicated()] if name in used]
+    if doubles:
+        raise TableError(f"{path} has two columns {doubles[0]!r}", cure="rename or delete one of them")
 
 
 def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> pd.DataFrame:
@@ -208,18 +258,44 @@ def _missing(path: Path, name: str, frame: pd.DataFrame) -> None:
     )
 
 
-def _numbers(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
+def _numbers(column: pd.Series, path: Path) -> pd.Series:
     import pandas as pd
 
-    numbers = pd.to_numeric(frame[name], errors="coerce")
-    wrong = frame.index[numbers.isna() & frame[name].notna()]
-    if len(wrong):
+    if str(column.dtype) in ("float64", "int64"):
+        return column.astype(float)
+    numbers = pd.Series([_number(cell) for cell in column], index=column.index, dtype=float)
+    _refuse_cells(column, numbers.isna(), path, "text where numbers are expected")
+    return numbers
+
+
+def _number(cell: object) -> float:
+    """The number in a cell; NaN where there is none. Dates and truth values are none."""
+    if isinstance(cell, bool) or not isinstance(cell, str | Real | Decimal):
+        return math.nan
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.nan
+
+
+def _refuse_nested(column: pd.Series, path: Path) -> None:
+    from pandas.api.types import is_scalar
+
+    nested = [isinstance(cell, bytes) or not is_scalar(cell) for cell in column]
+    _refuse_cells(column, nested, path, "lists, objects or bytes where a word is expected")
+
+
+def _refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, path: Path, what: str) -> None:
+    """Raise TableError for the first cell that is wrong and not missing."""
+    rows = [row for row, (bad, there) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and there]
+    if rows:
         raise TableError(
-            f"{path}: column {name!r} holds text where numbers are expected",
-            got=f"{frame[name][wrong[0]]!r} in row {int(wrong[0]) + 1}",
+            f"{path}: column {column.name!r} holds {what}",
+            got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
             cure="correct the cell or leave it empty",
         )
-    return numbers.astype(float)
 
 
 def _plain(value: object) -> object:

@@ -12,6 +12,7 @@ from foretoken.models import build
 from foretoken.objectives import OBJECTIVES
 from foretoken.runs.spec import RunSpec
 from foretoken.training.optimizer import make_optimizer
+from foretoken.training.process import float32_products, set_up
 
 TIMED_STEPS = 4
 PEAK_SIZE = 1024
@@ -27,7 +28,7 @@ def calibrate(
 
     All specs must have the same number of threads. Nothing is read from a corpus: tokens are random.
     """
-    torch.set_num_threads(specs[0].threads)
+    set_up(specs[0].threads)
     speeds = {}
     for spec in specs:
         if stop():
@@ -37,9 +38,10 @@ def calibrate(
     return {"seconds_per_token": speeds, "peak_flops": matmul_peak(specs[0].precision)}
 
 
+@float32_products()
 def seconds_per_token(spec: RunSpec) -> float:
     """Median time of a training step over its tokens, after one step that warms up."""
-    network = build(spec.shape, spec.seed)
+    network = build(spec.shape, spec.seed, spec.dropout)
     optimizer, objective = make_optimizer(network, spec), OBJECTIVES[spec.objective]
     shape = (spec.batch_tokens // spec.shape.context, spec.shape.context)
     tokens = torch.randint(spec.shape.vocabulary, shape, generator=torch.Generator().manual_seed(0))
@@ -56,8 +58,9 @@ def seconds_per_token(spec: RunSpec) -> float:
     return sorted(times[1:])[TIMED_STEPS // 2] / spec.batch_tokens
 
 
+@float32_products()
 def matmul_peak(precision: str) -> float:
-    """Best rate of a square matrix product in this process, FLOP/s."""
+    """Best rate of a square matrix product in this process, by the kernels that training uses, FLOP/s."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     left, right = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype), torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype)
     best = float("inf")

@@ -1,4 +1,4 @@
-"""Checkpoints: a TrainState at rest, in folders that count only when their commit mark is right."""
+"""Checkpoint: a TrainState at rest, as bytes and back."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from foretoken.runs.store import delete_commit, read_commit, write_commit
-
-KEEP = 2
-"""Checkpoints kept per folder: the newest, and the one before in case it is damaged."""
+from foretoken.runs import checkpoints
 
 
 @dataclass(frozen=True)
@@ -28,31 +25,18 @@ class Checkpoint:
         """Optimizer steps done."""
         return int(self.plain["step"])
 
-    def write(self, folder: Path) -> None:
-        """Commit to `folder/step-<n>`: safetensors and plain JSON, hashes last; older ones go after that."""
+    def write(self, folder: Path, attempt: int = 0) -> None:
+        """Commit to `folder`: safetensors and plain JSON; raises StoreError, and the one before stays."""
         contents = {"tensors.safetensors": save(self.tensors), "state.json": json.dumps(self.plain).encode()}
-        write_commit(folder / f"step-{self.step:09d}", contents)
-        for old in checkpoint_folders(folder)[:-KEEP]:
-            delete_commit(old)
+        checkpoints.commit(folder, self.step, attempt, contents)
 
 
-def checkpoint_folders(folder: Path) -> list[Path]:
-    """Checkpoints in a folder, oldest first, whole or not."""
-    return sorted(folder.glob("step-*"))
+def latest_checkpoint(folder: Path, at_most: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    """The newest intact checkpoint (not beyond step `at_most`), and what was wrong with newer ones.
 
-
-def latest_checkpoint(folder: Path, at_most: int | None = None) -> Checkpoint | None:
-    """The newest intact checkpoint (not beyond step `at_most`); a damaged one is passed over."""
-    for path in reversed(checkpoint_folders(folder)):
-        if at_most is not None and int(path.name.removeprefix("step-")) > at_most:
-            continue
-        contents = read_commit(path)
-        if contents is not None:
-            return Checkpoint(load(contents["tensors.safetensors"]), json.loads(contents["state.json"]))
-    return None
-
-
-def delete_checkpoints(folder: Path) -> None:
-    """Delete all checkpoints in a folder."""
-    for path in checkpoint_folders(folder):
-        delete_commit(path)
+    Nothing of a file is parsed before its sha256 is found right.
+    """
+    contents, troubles = checkpoints.newest(folder, at_most)
+    if contents is None:
+        return None, troubles
+    return Checkpoint(load(contents["tensors.safetensors"]), json.loads(contents["state.json"])), troubles

@@ -7,6 +7,7 @@ from typing import Any
 
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import calibrate
+from foretoken.training.profile import profile
 from foretoken.training.train import Report, Stopped, Workplace, train
 
 
@@ -23,3 +24,8 @@ def train_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]
 def calibrate_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> dict[str, Any]:
     """Measure `argument["specs"]`."""
     return calibrate([RunSpec.from_json(values) for values in argument["specs"]], report, stop)
+
+
+def profile_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> dict[str, Any]:
+    """Profile `argument["spec"]` on the tokenised corpus in `argument["corpus"]`."""
+    return profile(RunSpec.from_json(argument["spec"]), argument["corpus"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -11,18 +12,19 @@ import torch
 from foretoken.data import TokenizedCorpus, batch, validation_batches
 from foretoken.objectives import OBJECTIVES
 from foretoken.runs.spec import RunSpec
+from foretoken.training.process import float32_products
 from foretoken.training.schedule import learning_rate_share
+from foretoken.training.spikes import Diverged, answer, keep_anchor, spike
 from foretoken.training.state import TrainState
+
+__all__ = ["Diverged", "OnStep", "advance", "evaluate"]
 
 EVAL_SEQUENCES = 32
 
 OnStep = Callable[[TrainState], None]
 
 
-class Diverged(Exception):
-    """The loss left the numbers, or rose above that of a uniform guess."""
-
-
+@float32_products()
 def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: int, on_step: OnStep) -> None:
     """Train `state` up to step `until`; `on_step` is called after each step and may raise to stop.
 
@@ -32,19 +34,33 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
     sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
     while state.step < until:
         began = time.perf_counter()
-        inputs, targets = batch(corpus, seed=spec.seed, step=state.step, sequences=sequences, context=context)
+        keep_anchor(state, spec.spikes)
+        place = state.step + state.left_out
+        inputs, targets = batch(corpus, seed=spec.seed, step=place, sequences=sequences, context=context)
+        if spec.dropout:
+            seed_dropout(spec.seed, place)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
             loss = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets)).mean()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
-        for group in optimizer.param_groups:
-            group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
-        optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
+        reason = spike(state, spec.spikes, loss.item(), norm.item())
+        if reason is None:
+            for group in optimizer.param_groups:
+                group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
+            optimizer.step()
+            state.step += 1
+            note_loss(state, spec, loss.item())
+        else:
+            answer(state, spec.spikes, reason)
         optimizer.zero_grad()
-        state.step += 1
-        note_loss(state, spec, loss.item())
         state.seconds += time.perf_counter() - began
         on_step(state)
+
+
+def seed_dropout(seed: int, place: int) -> None:
+    """Seed torch's own generator from the run's seed and the batch's place, so that masks need not be saved."""
+    digest = hashlib.blake2b(f"dropout {seed} {place}".encode(), digest_size=4).digest()
+    torch.default_generator.manual_seed(int.from_bytes(digest))
 
 
 def note_loss(state: TrainState, spec: RunSpec, loss: float) -> None:
@@ -66,6 +82,7 @@ def curve_interval(spec: RunSpec) -> int:
 
 
 @torch.no_grad()
+@float32_products()
 def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> tuple[float, float]:
     """Mean loss on the validation tokens, in nats per token, and its standard error over sequences."""
     network, objective = state.network.eval(), OBJECTIVES[spec.objective]

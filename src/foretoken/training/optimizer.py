@@ -26,7 +26,8 @@ def optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW) -> dict[
 
 
 def load_optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave."""
+    """Put back what `optimizer_tensors` gave; a parameter without state there has none after."""
+    optimizer.state.clear()
     for name, weight in network.named_parameters():
         slots = ("step", "exp_avg", "exp_avg_sq")
         state = {slot: tensors[f"optimizer.{slot}.{name}"] for slot in slots if f"optimizer.{slot}.{name}" in tensors}

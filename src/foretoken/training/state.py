@@ -13,13 +13,17 @@ from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 
-PLAIN = ("started_at", "step", "seconds", "curve", "window")
+TRAJECTORY = ("step", "curve", "window", "recent_losses", "recent_norms")
+"""Fields that go back with the weights."""
+HISTORY = ("started_at", "seconds", "events", "spikes", "skipped_steps", "left_out")
+"""Fields that only grow: what was done, on whichever way."""
+PLAIN = (*HISTORY, *TRAJECTORY)
 """Fields of a state that are no tensors: what checkpoints keep as JSON."""
 
 
 @dataclass
 class TrainState:
-    """Network, optimizer and what was seen so far. Batches and learning rates follow from `step` alone."""
+    """Network, optimizer and what was seen so far. Batches and learning rates follow from `step` and `left_out`."""
 
     network: Decoder
     optimizer: torch.optim.AdamW
@@ -31,29 +35,71 @@ class TrainState:
     curve: list[list[float]] = field(default_factory=list)
     window: list[float] = field(default_factory=list)
     """Losses since the last point of the curve."""
+    recent_losses: list[float] = field(default_factory=list)
+    recent_norms: list[float] = field(default_factory=list)
+    """Losses and norms of the gradient that the policy for spikes takes for usual, the newest last."""
+    events: list[str] = field(default_factory=list)
+    """What the policy for spikes did, a sentence each."""
+    spikes: int = 0
+    skipped_steps: int = 0
+    """Steps that were not applied, and batches that were left out."""
+    left_out: int = 0
+    """Batches left out so far: step s reads batch s + left_out."""
+    anchors: list[Checkpoint] = field(default_factory=list)
+    """Earlier states to go back to, oldest first."""
 
     @classmethod
     def start(cls, spec: RunSpec) -> TrainState:
         """The state before the first step."""
-        network = build(spec.shape, spec.seed)
+        network = build(spec.shape, spec.seed, spec.dropout)
         return cls(network, make_optimizer(network, spec), utc_now())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and optimizer state by name."""
-        return {**self.network.state_dict(), **optimizer_tensors(self.network, self.optimizer)}
+        """Weights and optimizer state by name, and those of the anchors behind `anchor.<step>.`."""
+        anchored = {f"anchor.{a.step}.{name}": tensor for a in self.anchors for name, tensor in a.tensors.items()}
+        return {**self._own_tensors(), **anchored}
 
     def snapshot(self) -> Checkpoint:
         """A copy that later steps do not touch."""
-        tensors = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        own = self.own_snapshot()
+        anchored = {name: tensor for name, tensor in self.tensors().items() if name.startswith("anchor.")}
+        plain = {**own.plain, "anchors": [anchor.plain for anchor in self.anchors]}
+        return Checkpoint({**own.tensors, **anchored}, plain)
+
+    def own_snapshot(self) -> Checkpoint:
+        """As `snapshot`, without the anchors."""
+        tensors = {name: tensor.clone() for name, tensor in self._own_tensors().items()}
         return Checkpoint(tensors, {name: copied(getattr(self, name)) for name in PLAIN})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to the step of a snapshot."""
-        tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
-        self.network.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("optimizer.")})
-        load_optimizer_tensors(self.network, self.optimizer, tensors)
+        self.anchors = [
+            Checkpoint(_behind(f"anchor.{plain['step']}.", checkpoint.tensors), plain)
+            for plain in checkpoint.plain["anchors"]
+        ]
+        self._load(checkpoint)
         for name in PLAIN:
             setattr(self, name, copied(checkpoint.plain[name]))
+
+    def go_back(self, anchor: Checkpoint) -> None:
+        """Go to an earlier step of this run; what is only counted stays, and later anchors go."""
+        self.anchors = [kept for kept in self.anchors if kept.step <= anchor.step]
+        self._load(anchor)
+        for name in TRAJECTORY:
+            setattr(self, name, copied(anchor.plain[name]))
+
+    def _own_tensors(self) -> dict[str, Tensor]:
+        return {**self.network.state_dict(), **optimizer_tensors(self.network, self.optimizer)}
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
+        weights = {name: tensor for name, tensor in tensors.items() if name in self.network.state_dict()}
+        self.network.load_state_dict(weights)
+        load_optimizer_tensors(self.network, self.optimizer, tensors)
+
+
+def _behind(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def copied(value: object) -> object:

@@ -16,10 +16,13 @@ from foretoken._version import __version__
 from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
 from foretoken.data import TokenizedCorpus, open_corpus, windows
+from foretoken.errors import StoreError
+from foretoken.runs.checkpoints import delete_all
+from foretoken.runs.door import guarded
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
-from foretoken.training.checkpoint import delete_checkpoints, latest_checkpoint
+from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
 from foretoken.training.loop import Diverged, advance, evaluate
 from foretoken.training.state import TrainState, utc_now
 
@@ -45,6 +48,8 @@ class Workplace:
     busy_threads: int
     """Threads that train on this machine at the same time, this run's included."""
     checkpoint_seconds: float = 20.0
+    attempt: int | None = None
+    """The attempt at the study that this training belongs to; None outside of a study."""
 
 
 def train(
@@ -56,21 +61,24 @@ def train(
     """Train runs that share a trunk (or one run), shortest first, and write a record of each to the store.
 
     A run that has a finished or diverged record is not trained again. Raises Stopped after saving the state when
-    `stop()` turns true. An exception inside a run is recorded as `failed`, with its traceback.
+    `stop()` turns true, StoreError when the folder cannot be written (the checkpoint before stays), LeaseLostError when
+    the study has a newer owner. Any other exception inside a run is recorded as `failed`, with its traceback.
     """
-    store = Store(workplace.folder)
+    store = Store(workplace.folder, workplace.attempt)
     torch.set_num_threads(specs[0].threads)
     corpus = open_corpus(Path(workplace.corpus))
     specs = sorted(specs, key=lambda spec: spec.tokens)
     trunk = _Trunk(specs, store, corpus, workplace, report, stop)
-    for spec in specs:
-        record = store.record(spec.key)
-        if record is None or record.status == "failed":
-            record = trunk.branch(spec)
-            store.put_record(record)
-            report({"run": spec.key, "ended": record.status})
-        trunk.last_fork = spec.steps - spec.cooldown_steps
-    delete_checkpoints(trunk.folder)
+    with guarded(store.check_owner):
+        for spec in specs:
+            record = store.record(spec.key)
+            if record is None or record.status == "failed":
+                record = trunk.branch(spec)
+                agrees = store.put_record(record)
+                delete_all(store.branch_folder(spec.key))
+                report({"run": spec.key, "ended": record.status, "agrees": agrees})
+            trunk.last_fork = spec.steps - spec.cooldown_steps
+        delete_all(trunk.folder)
     return [record for spec in specs if (record := store.record(spec.key))]
 
 
@@ -99,17 +107,10 @@ class _Trunk:
         meter = EnergyMeter(spec.threads, self.workplace.busy_threads)
         try:
             results = self._train(spec)
-        except Diverged as error:
-            results = {
-                "status": "diverged",
-                "events": [*self.events, str(error)],
-                "curve": self.state.curve,
-                "seconds": self.state.seconds,
-            }
-        except (Stopped, KeyboardInterrupt):
+        except (Stopped, StoreError):
             raise
-        except Exception:
-            results = {"status": "failed", "error": traceback.format_exc()}
+        except Exception as error:
+            results = {"status": "failed", "error": _told(error)}
             self.state = TrainState.start(self.first)
         kwh, source = meter.read(results.get("seconds", 0.0))
         return RunRecord(
@@ -128,22 +129,34 @@ class _Trunk:
 
     def _train(self, spec: RunSpec) -> dict[str, Any]:
         if self.diverged:
-            raise Diverged(self.diverged)
+            return self._ended("diverged", self.diverged)
         try:
             self._to_fork(spec)
         except Diverged as error:
             self.diverged = str(error)
-            raise
+            return self._ended("diverged", self.diverged)
         fork = self.state.snapshot()
         try:
             return self._finish(spec)
+        except Diverged as error:
+            return self._ended("diverged", str(error))
         finally:
             self.state.restore(fork)
             self.state.seconds = 0.0
 
+    def _ended(self, status: str, *events: str) -> dict[str, Any]:
+        """What a record tells of the state as it is now."""
+        return {
+            "status": status,
+            "curve": list(self.state.curve),
+            "seconds": self.state.seconds,
+            "skipped_steps": self.state.skipped_steps,
+            "events": [*self.events, *self.state.events, *events],
+        }
+
     def _to_fork(self, spec: RunSpec) -> None:
         fork = spec.steps - spec.cooldown_steps
-        saved = latest_checkpoint(self.folder, at_most=fork)
+        saved = self._newest(self.folder, fork)
         if saved is not None and saved.step > self.state.step:
             self.state.restore(saved)
             self.events.append(f"resumed at step {saved.step}")
@@ -158,28 +171,25 @@ class _Trunk:
 
     def _finish(self, spec: RunSpec) -> dict[str, Any]:
         branch_folder = self.store.branch_folder(spec.key)
-        saved = latest_checkpoint(branch_folder)
+        saved = self._newest(branch_folder, spec.steps)
         if saved is not None:
             self.state.restore(saved)
         elif spec.cooldown_steps:
-            self.state.snapshot().write(self.folder)
+            self._save(self.folder)
         self._advance(spec, spec.steps, branch_folder)
         began = time.perf_counter()
         loss, loss_se = evaluate(self.state, spec, self.corpus)
         tokens = (spec.steps - self.last_fork) * spec.batch_tokens
         speed = tokens / self.state.seconds
-        delete_checkpoints(branch_folder)
         return {
-            "status": "finished",
+            **self._ended("finished"),
             "loss": loss,
             "loss_se": loss_se,
             "bits_per_byte": loss / math.log(2) / per_token if (per_token := self.corpus.bytes_per_token) else None,
-            "curve": list(self.state.curve),
             "tokens_trained": tokens,
             "seconds": self.state.seconds + time.perf_counter() - began,
             "tokens_per_second": speed,
             "mfu": self._mfu(spec, speed),
-            "events": list(self.events),
         }
 
     def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
@@ -189,10 +199,10 @@ class _Trunk:
             nonlocal last_saved, last_told
             now = time.monotonic()
             if self.stop():
-                state.snapshot().write(folder)
+                self._save(folder)
                 raise Stopped
             if now - last_saved >= self.workplace.checkpoint_seconds:
-                state.snapshot().write(folder)
+                self._save(folder)
                 last_saved = now
             if now - last_told >= TELL_SECONDS:
                 self._tell(spec)
@@ -201,6 +211,14 @@ class _Trunk:
         self._tell(spec)
         advance(self.state, spec, self.corpus, until, on_step)
 
+    def _save(self, folder: Path) -> None:
+        self.state.snapshot().write(folder, self.workplace.attempt or 0)
+
+    def _newest(self, folder: Path, at_most: int) -> Checkpoint | None:
+        saved, troubles = latest_checkpoint(folder, at_most)
+        self.events += troubles
+        return saved
+
     def _tell(self, spec: RunSpec) -> None:
         loss = self.state.curve[-1][1] if self.state.curve else None
         self.report({"run": spec.key, "step": self.state.step, "steps": spec.steps, "loss": loss})
@@ -208,3 +226,11 @@ class _Trunk:
     def _mfu(self, spec: RunSpec, tokens_per_second: float) -> float | None:
         peak = self.workplace.peak_flops
         return spec.flops / spec.tokens * tokens_per_second / peak if peak else None
+
+
+def _told(error: Exception) -> str:
+    """An exception for the record: its cause in a word where it is known, then the traceback."""
+    text = "".join(traceback.format_exception(error))
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return f"out of memory: give the run a smaller batch or model, or fewer workers\n{text}"
+    return text

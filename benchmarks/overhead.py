@@ -1,0 +1,98 @@
+"""What a run spends beside training: checkpoints, records and evaluation, as shares of its time.
+
+usage: python benchmarks/overhead.py [--study studies/quickstart.toml] [--trunks 3]
+
+Trains some trunks of the ladder (the smallest, the largest and those between) as a worker does, with one thread,
+and measures each part by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.store import Store
+from foretoken.runs.study_file import load_study
+from foretoken.study import Line
+from foretoken.training import train as training
+from foretoken.training.checkpoint import Checkpoint
+from foretoken.training.state import TrainState
+
+SPENT: dict[str, float] = defaultdict(float)
+
+
+def timed(part: str, function: Any) -> Any:
+    """The function, with its time added to a part; parts do not contain each other."""
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        finally:
+            SPENT[part] += time.perf_counter() - began
+
+    return call
+
+
+def watch() -> None:
+    """Put clocks around all that is not training."""
+    TrainState.snapshot = timed("checkpoints", TrainState.snapshot)  # type: ignore[method-assign]
+    TrainState.restore = timed("checkpoints", TrainState.restore)  # type: ignore[method-assign]
+    Checkpoint.write = timed("checkpoints", Checkpoint.write)  # type: ignore[method-assign]
+    training.latest_checkpoint = timed("checkpoints", training.latest_checkpoint)
+    training.delete_all = timed("checkpoints", training.delete_all)
+    training.evaluate = timed("evaluation", training.evaluate)
+    Store.put_record = timed("records", Store.put_record)  # type: ignore[method-assign]
+    Store.record = timed("records", Store.record)  # type: ignore[method-assign]
+
+
+def chosen(trunks: list[list[RunSpec]], count: int) -> list[list[RunSpec]]:
+    """The smallest, the largest and evenly between."""
+    ordered = sorted(trunks, key=lambda trunk: trunk[0].parameters.total)
+    return [ordered[round(i * (len(ordered) - 1) / max(1, count - 1))] for i in range(count)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", type=Path, default=Path("studies/quickstart.toml"))
+    parser.add_argument("--trunks", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    watch()
+    with tempfile.TemporaryDirectory() as folder:
+        line = Line(load_study(options.study), Path(folder) / "study")
+        place = {"folder": str(line.folder), "corpus": str(line.corpus.folder), "peak_flops": None, "busy_threads": 1}
+        print(f"{'parameters':>10}  {'runs':>4}  {'seconds':>7}  checkpoints  evaluation  records  together")
+        total: dict[str, float] = defaultdict(float)
+        with line.owned():
+            trunks = chosen(line.design().trunks, options.trunks)
+        for trunk in trunks:
+            SPENT.clear()
+            began = time.perf_counter()
+            training.train(trunk, training.Workplace(**place))
+            SPENT["all"] = time.perf_counter() - began
+            show(f"{trunk[0].parameters.total:>10,}  {len(trunk):>4}", SPENT)
+            for part, seconds in SPENT.items():
+                total[part] += seconds
+        show(f"{'all':>10}  {'':>4}", total)
+
+
+def show(head: str, spent: dict[str, float]) -> None:
+    """One line of the table."""
+    parts = [spent[part] / spent["all"] for part in ("checkpoints", "evaluation", "records")]
+    print(
+        f"{head}  {spent['all']:>7.1f}  {parts[0]:>11.2%}  {parts[1]:>10.2%}  {parts[2]:>7.2%}  {sum(parts):>8.2%}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`foretoken profile`: where a training step's time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
+from foretoken.units import format_count
+
+if TYPE_CHECKING:
+    from foretoken.runs.spec import RunSpec
+    from foretoken.study import Line
+
+
+def profile(
+    study: StudyArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
+) -> None:
+    """Measure a training step of the smallest, the middle and the largest size and of the target, phase by phase.
+
+    Example: foretoken profile studies/quickstart.toml
+    """
+    from foretoken.study import Line
+
+    line = Line(load(study, seed), folder)
+    with line.owned():
+        design = line.design()
+        results = [measure(line, name, run) for name, run in chosen(design.runs, design.target).items()]
+    if json:
+        print_json({"sizes": results})
+    else:
+        _show(results)
+
+
+def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
+    """One run each of the smallest, the middle and the largest size, and the target; equal shapes once."""
+    sizes = sorted({run.shape: run for run in runs}.values(), key=lambda run: run.parameters.total)
+    named = {"smallest": sizes[0], "middle": sizes[len(sizes) // 2], "largest": sizes[-1]}
+    by_shape = {run.shape: name for name, run in reversed(named.items())}
+    return {name: named[name] for name in named if name in by_shape.values()} | {"target": target}
+
+
+def measure(line: Line, name: str, run: RunSpec) -> dict[str, Any]:
+    """Profile one run in a process of its own, with its own number of threads."""
+    from foretoken.errors import ForetokenError
+    from foretoken.launchers.local import Job, launch
+
+    log = line.folder / "log" / "profile.txt"
+    job = Job(name, {"spec": run.to_json(), "corpus": str(line.corpus.folder)}, 0.0)
+    (outcome,) = launch("foretoken.training.jobs:profile_job", [job], workers=1, threads=run.threads, log=log)
+    if outcome.error:
+        raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])
+    shape = {"params_total": run.parameters.total, "width": run.shape.width, "layers": run.shape.layers}
+    place = {"threads": run.threads, "precision": run.precision, "batch_tokens": run.batch_tokens}
+    return {"size": name, **shape, **place, **outcome.result}
+
+
+def _show(results: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *(result["size"] for result in results), box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, tell in ROWS.items():
+        table.add_row(label, *(tell(result) for result in results))
+    for phase in results[0]["phases"]:
+        table.add_row(f"  {phase}", *(_phase(result["phases"], phase) for result in results))
+    console = Console()
+    console.print(table)
+    for result in results:
+        costly = ", ".join(f"{one['name']} {one['share']:.0%}" for one in result["operations"])
+        console.print(f"\n{result['size']}: {costly}", highlight=False)
+
+
+ROWS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "parameters": lambda result: format_count(result["params_total"]),
+    "width x layers": lambda result: f"{result['width']} x {result['layers']}",
+    "threads": lambda result: str(result["threads"]),
+    "precision": lambda result: result["precision"],
+    "tokens/s": lambda result: f"{result['tokens_per_second']:.0f}",
+    "share of matmul peak": lambda result: f"{result['share_of_peak']:.0%}",
+    "ms per step": lambda result: f"{1e3 * result['seconds_per_step']:.2f}",
+}
+
+
+def _phase(phases: dict[str, float], name: str) -> str:
+    return f"{1e3 * phases[name]:.2f} {phases[name] / sum(phases.values()):4.0%}"

@@ -1,0 +1,35 @@
+"""`foretoken prune`: delete what a study does not need any more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
+
+
+def prune(
+    study: FolderArgument,
+    seed: SeedOption = None,
+    folder: FolderOption = None,
+    old_runs: Annotated[bool, typer.Option("--old-runs", help="Also runs that are not planned any more.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Delete leftovers, what was set aside as damaged, and checkpoints that no planned run will go on from.
+
+    Example: foretoken prune studies/quickstart.toml --dry-run
+    """
+    from foretoken.upkeep import prune as prune_study
+
+    home = started_folder(study, seed, folder)
+    things = prune_study(home, old_runs=old_runs, dry_run=dry_run)
+    if json:
+        rows = [{"path": str(thing.path), "why": thing.why, "bytes": thing.bytes} for thing in things]
+        print_json({"folder": str(home), "deleted": not dry_run, "things": rows})
+        return
+    for thing in things:
+        typer.echo(f"{thing.path}: {thing.why} ({thing.bytes / 1e6:.1f} MB)")
+    total = sum(thing.bytes for thing in things) / 1e6
+    typer.echo(f"{'would delete' if dry_run else 'deleted'} {len(things)} things, {total:.1f} MB")

@@ -1,0 +1,30 @@
+"""`foretoken verify`: check every hash of a study."""
+
+from __future__ import annotations
+
+import typer
+
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
+
+
+def verify(
+    study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
+) -> None:
+    """Check every hash of a study: say what is wrong, and what `foretoken run` would do about it. Nothing is written.
+
+    Example: foretoken verify studies/quickstart.toml
+    """
+    from foretoken.runs.inspection import REMEDIES
+    from foretoken.upkeep import verify as verify_study
+
+    home = started_folder(study, seed, folder)
+    findings = verify_study(home)
+    if json:
+        rows = [{"path": str(f.path), "problem": f.problem, "remedy": f.remedy} for f in findings]
+        print_json({"folder": str(home), "findings": rows})
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")
+        typer.echo(f"{len(findings)} things are wrong in {home}" if findings else f"every hash in {home} is right")
+    if findings:
+        raise typer.Exit(1)

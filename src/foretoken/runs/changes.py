@@ -1,0 +1,42 @@
+"""Why a run is new: which fields moved its key away from that of a run that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from foretoken.runs.spec import LABELS, RunSpec
+
+Change = dict[str, tuple[Any, Any]]
+"""Field (`training.clip`, `shape.width`) -> (old, new)."""
+COMPARED = 500
+"""Runs that a new one is compared with at most."""
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+    """Fields of nested plain values that differ.
+
+    >>> changes({"clip": 1.0, "shape": {"width": 64}}, {"clip": 1.0, "shape": {"width": 32}})
+    {'shape.width': (64, 32)}
+    """
+    before, after = dict(_flat(old)), dict(_flat(new))
+    return {name: pair for name in before | after if (pair := (before.get(name), after.get(name)))[0] != pair[1]}
+
+
+def nearest_change(spec: RunSpec, others: Iterable[RunSpec]) -> Change | None:
+    """What tells a run from the most similar of others, labels left out; None where there is no other."""
+    mine = _determining(spec)
+    compared = [changes(_determining(other), mine) for _, other in zip(range(COMPARED), others, strict=False)]
+    return min(compared, key=len, default=None)
+
+
+def _determining(spec: RunSpec) -> dict[str, Any]:
+    return {name: value for name, value in spec.to_json().items() if name not in LABELS}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,107 @@
+"""Where a training step's time goes: its phases by the clock, its operations by torch's profiler."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity
+
+from foretoken.compute.flops import training_flops
+from foretoken.data import TokenizedCorpus, batch, open_corpus
+from foretoken.objectives.cross_entropy import cross_entropy
+from foretoken.runs.spec import RunSpec
+from foretoken.training.calibrate import matmul_peak
+from foretoken.training.loop import advance
+from foretoken.training.process import float32_products, set_up
+from foretoken.training.state import TrainState
+
+WARM_UP, SECONDS, OPERATIONS = 3, 2.0, 8
+"""Steps before the clock runs; time given to each kind of measurement; operations told."""
+ENDLESS = 10**9
+"""Steps of the run that is profiled, so that a short one's schedule does not end meanwhile."""
+
+
+def profile(spec: RunSpec, corpus_folder: str) -> dict[str, Any]:
+    """tokens/s of the loop itself, and the shares of a step that its phases and its costliest operations take.
+
+    The state trained here is thrown away. Seconds are medians over steps.
+    """
+    set_up(spec.threads)
+    spec = spec.with_tokens(ENDLESS * spec.batch_tokens)
+    corpus, state = open_corpus(Path(corpus_folder)), TrainState.start(spec)
+    advance(state, spec, corpus, WARM_UP, lambda state: None)
+    began = time.perf_counter()
+    times: list[float] = []
+    while time.perf_counter() - began < SECONDS or len(times) < WARM_UP:
+        first = time.perf_counter()
+        advance(state, spec, corpus, state.step + 1, lambda state: None)
+        times.append(time.perf_counter() - first)
+    seconds, peak = statistics.median(times), matmul_peak(spec.precision)
+    speed = spec.batch_tokens / seconds
+    return {
+        "tokens_per_second": speed,
+        "seconds_per_step": seconds,
+        "peak_flops": peak,
+        "share_of_peak": training_flops(spec.shape, speed) / peak,
+        "phases": phases(state, spec, corpus),
+        "operations": operations(state, spec, corpus, max(1, round(SECONDS / 4 / seconds))),
+    }
+
+
+@float32_products()
+def phases(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> dict[str, float]:
+    """Median seconds of each phase of a step: the loop's own operations, one after another with a clock between."""
+    laps: dict[str, list[float]] = {}
+    began = time.perf_counter()
+    while time.perf_counter() - began < SECONDS or len(laps["data"]) < WARM_UP:
+        last = time.perf_counter()
+        for name in _step(state, spec, corpus):
+            now = time.perf_counter()
+            laps.setdefault(name, []).append(now - last)
+            last = now
+    return {name: statistics.median(times) for name, times in laps.items()}
+
+
+def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator[str]:
+    """One step; gives the name of each phase when it is over."""
+    network, optimizer = state.network.train(), state.optimizer
+    sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
+    inputs, targets = map(
+        torch.from_numpy, batch(corpus, seed=spec.seed, step=state.step, sequences=sequences, context=context)
+    )
+    yield "data"
+    with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+        features = network.features(inputs).flatten(0, 1)
+        yield "forward"
+        loss = cross_entropy(features, network.head_weight, targets.flatten()).mean()
+        yield "loss"
+    loss.backward()  # type: ignore[no-untyped-call]
+    yield "backward"
+    torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
+    yield "clipping"
+    optimizer.step()
+    optimizer.zero_grad()
+    state.step += 1
+    yield "optimizer"
+
+
+def operations(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, steps: int) -> list[dict[str, Any]]:
+    """The operations that cost most, themselves alone: share of all, and calls per step."""
+    with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as measured:
+        advance(state, spec, corpus, state.step + steps, lambda state: None)
+    averages = measured.key_averages()
+    total = sum(row.self_cpu_time_total for row in averages)
+    costliest = sorted(averages, key=lambda row: -row.self_cpu_time_total)[:OPERATIONS]
+    return [
+        {
+            "name": row.key.removeprefix("aten::"),
+            "share": row.self_cpu_time_total / total,
+            "calls_per_step": row.count / steps,
+        }
+        for row in costliest
+    ]

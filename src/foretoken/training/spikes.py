@@ -1,0 +1,72 @@
+"""What a run does about a loss or a gradient that leaves the usual: stop, skip the step, or go back and around it.
+
+Skipping is OLMo 2's (arXiv 2501.00656), going back and leaving batches out is PaLM's (arXiv 2204.02311, section 5.1).
+All that a decision depends on is in the state, so a resumed run decides alike.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from foretoken.runs.spec import SpikePolicy
+from foretoken.training.state import TrainState
+
+ANCHORS = 2
+"""States kept to go back to: of the two newest, one is always `rewind` steps away."""
+
+
+class Diverged(Exception):
+    """The loss left the numbers, rose above that of a uniform guess, or spiked more often than the policy allows."""
+
+
+def keep_anchor(state: TrainState, policy: SpikePolicy) -> None:
+    """Before each step that is a multiple of `rewind`, keep the state to go back to (policy `roll_back` alone)."""
+    if policy.policy != "roll_back" or state.step % policy.rewind:
+        return
+    if not state.anchors or state.anchors[-1].step < state.step:
+        state.anchors = [*state.anchors, state.own_snapshot()][-ANCHORS:]
+
+
+def spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> str | None:
+    """Why a step is a spike, by its loss and its gradient's norm before clipping; None if it is not.
+
+    What is usual is noted for the steps to come; a spike is not, so that one does not hide the next.
+    """
+    if policy.policy == "stop":
+        return None
+    seen = {"loss": (loss, state.recent_losses), "norm of the gradient": (norm, state.recent_norms)}
+    for name, (value, recent) in seen.items():
+        if not math.isfinite(value):
+            return f"{name} {value}"
+        if len(recent) == policy.window:
+            above = value - float(np.mean(recent))
+            deviation = float(np.std(recent))
+            if above > policy.sigmas * deviation:
+                ratio = above / deviation if deviation else math.inf
+                return f"{name} {value:.4g} is {ratio:.1f} deviations above its mean"
+    for value, recent in seen.values():
+        recent.append(value)
+        del recent[: -policy.window]
+    return None
+
+
+def answer(state: TrainState, policy: SpikePolicy, reason: str) -> None:
+    """Leave the step out, or go back and leave batches out. Raises Diverged when there were too many."""
+    state.spikes += 1
+    event = f"step {state.step + 1}: {reason}"
+    if state.spikes > policy.most:
+        raise Diverged(f"{event}; more than {policy.most} spikes")
+    if policy.policy == "skip":
+        state.step += 1
+        state.skipped_steps += 1
+        state.events.append(f"{event}; not applied")
+        return
+    spiked = state.step
+    anchor = next((a for a in reversed(state.anchors) if a.step <= spiked - policy.rewind), state.anchors[0])
+    left_out = max(policy.leave_out, spiked - anchor.step + 1)
+    state.go_back(anchor)
+    state.left_out += left_out
+    state.skipped_steps += left_out
+    state.events.append(f"{event}; back to step {anchor.step}, {left_out} batches left out")

@@ -1,0 +1,133 @@
+"""Care for a study's folder: what a run would do, what is wrong, and what is no longer needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foretoken.data.verify import damaged_files
+from foretoken.errors import StoreError
+from foretoken.folder import because, read_design, read_plan
+from foretoken.runs import checkpoints, door
+from foretoken.runs.finished import changed_files, unmark
+from foretoken.runs.inspection import Finding, inspect
+from foretoken.runs.lease import Lease
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.store import Store
+from foretoken.runs.study_file import Study
+
+
+def actions(store: Store, runs: list[RunSpec]) -> list[dict[str, Any]]:
+    """What `foretoken run` would do with each run: keep, resume (at `step`), retry or train (and `because`)."""
+    planned, records = {run.key for run in runs}, {record.spec.key: record for record in store.records()}
+    others = [record.spec for key, record in records.items() if key not in planned]
+    told = []
+    for run in runs:
+        record, step = records.get(run.key), _resumed_step(store, run)
+        if record is not None and record.status != "failed":
+            action = "keep"
+        else:
+            action = "resume" if step else "retry" if record else "train"
+        new = because(run, others) if record is None and not step else None
+        told.append({"id": run.key, "group": run.group, "action": action, "step": step, "because": new})
+    return told
+
+
+def _resumed_step(store: Store, run: RunSpec) -> int | None:
+    """The step of the newest checkpoint that the run can go on from."""
+    own = [place.step for place in checkpoints.places(store.branch_folder(run.key)) if place.committed]
+    shared = [place.step for place in _usable(store, run)]
+    return max([*own, *shared], default=None)
+
+
+def _usable(store: Store, run: RunSpec) -> list[checkpoints.Place]:
+    """Checkpoints of the trunk that are not beyond where this run leaves it, oldest first."""
+    fork = run.steps - run.cooldown_steps
+    return [p for p in checkpoints.places(store.trunk_folder(run.trajectory)) if p.committed and p.step <= fork]
+
+
+def verify(folder: Path) -> list[Finding]:
+    """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
+    findings = inspect(folder, deep=True)
+    if not any(finding.path.name == "design.json" for finding in findings):
+        findings += _corpus_findings(folder)
+    known = {finding.path for finding in findings}
+    changed = [Finding(path, "changed or lost since the study ended", "remake") for path in changed_files(folder)]
+    return findings + [finding for finding in changed if finding.path not in known]
+
+
+def _corpus_findings(folder: Path) -> Iterator[Finding]:
+    address = read_plan(folder).get("corpus", {}).get("address")
+    home = folder.parent / "corpora" / str(address)
+    if not home.is_dir():
+        return
+    try:
+        for path, expected, found in damaged_files(home):
+            yield Finding(path, f"not what was tokenised: sha256 {found}, expected {expected}", "refuse")
+    except StoreError as error:
+        yield Finding(home, error.message, "refuse")
+
+
+@dataclass(frozen=True)
+class Surplus:
+    """Something that no run needs any more."""
+
+    path: Path
+    why: str
+    bytes: int
+    """What it takes on the disk."""
+
+
+def prune(folder: Path, *, old_runs: bool = False, dry_run: bool = False) -> list[Surplus]:
+    """Delete what no run needs any more, and tell it. Raises StudyBusyError while a process runs the study."""
+    found = surplus(folder, old_runs)
+    if dry_run:
+        return found
+    seconds = Study.model_validate(read_plan(folder)["study"]).launch.lease_seconds
+    with Lease(folder, seconds) as lease, door.guarded(lease.check):
+        things = surplus(folder, old_runs)
+        if old_runs:
+            unmark(folder)
+        for thing in things:
+            if thing.path.is_dir():
+                door.delete_folder(thing.path)
+            else:
+                door.delete_file(thing.path)
+    return things
+
+
+def surplus(folder: Path, old_runs: bool = False) -> list[Surplus]:
+    """What can be deleted: leftovers, what was set aside, checkpoints that no planned run will need.
+
+    A checkpoint of a trunk is needed while a run that leaves the trunk later has no record. With `old_runs` also the
+    runs that the design does not plan any more. Raises StoreError where no design says what is planned.
+    """
+    design = read_design(folder)
+    if design is None:
+        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
+    store = Store(folder)
+    corrupt = [_surplus(path, "damaged and set aside") for path in sorted(folder.rglob(f"*{door.CORRUPT}"))]
+    cut_off = [_surplus(found.path, found.problem) for found in inspect(folder) if found.remedy == "delete"]
+    return corrupt + cut_off + _checkpoints(store, design.all_runs) + (_old(store, design.all_runs) if old_runs else [])
+
+
+def _checkpoints(store: Store, runs: list[RunSpec]) -> list[Surplus]:
+    waiting = [run for run in runs if (record := store.record(run.key)) is None or record.status == "failed"]
+    needed = {place.path for run in waiting for place in _usable(store, run)[-checkpoints.KEEP :]}
+    needed |= {p.path for run in waiting for p in checkpoints.places(store.branch_folder(run.key))[-checkpoints.KEEP :]}
+    homes = [*sorted((store.folder / "runs").glob("*")), *sorted((store.folder / "trunks").glob("*"))]
+    committed = [place.path for home in homes for place in checkpoints.places(home) if place.committed]
+    return [_surplus(path, "a checkpoint that no run will go on from") for path in committed if path not in needed]
+
+
+def _old(store: Store, runs: list[RunSpec]) -> list[Surplus]:
+    planned = {run.key for run in runs}
+    homes = sorted(path for path in (store.folder / "runs").glob("*") if path.name not in planned)
+    return [_surplus(path, "a run that the design does not plan any more") for path in homes]
+
+
+def _surplus(path: Path, why: str) -> Surplus:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return Surplus(path, why, sum(file.stat().st_size for file in files if file.is_file()))

@@ -1,0 +1,1 @@
+"""Faults of every kind, for the tests and for benchmarks/faults.py."""

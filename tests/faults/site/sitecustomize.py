@@ -1,0 +1,85 @@
+"""Put on PYTHONPATH by tests/faults/kills.py: a worker tells where it is, and waits there for its end.
+
+FAULT_POINTS names a folder. While it holds a file `armed` with a kind of place and a number, the first worker that
+comes to such a place for the number-th time renames the file to `reached` with its pid, and stands still until there
+is a file `released`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+POINTS = Path(os.environ["FAULT_POINTS"])
+STANDSTILL_SECONDS = 60.0
+
+
+class Counter:
+    """How often this worker has come to the armed kind of place."""
+
+    def __init__(self) -> None:
+        self.armed, self.count = "", 0
+
+    def come(self, kind: str) -> None:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            armed = (POINTS / "armed").read_text()
+            order = json.loads(armed)
+            if armed != self.armed:
+                self.armed, self.count = armed, 0
+            self.count += order["kind"] == kind
+            if self.count == order["at"]:
+                self.stand_still()
+
+    def stand_still(self) -> None:
+        claim = POINTS / f"claim-{os.getpid()}"
+        os.rename(POINTS / "armed", claim)  # of several workers one succeeds
+        claim.write_text(str(os.getpid()))
+        claim.rename(POINTS / "reached")
+        end = time.monotonic() + STANDSTILL_SECONDS
+        while time.monotonic() < end and not (POINTS / "released").exists():
+            time.sleep(0.01)
+
+
+def watch() -> None:
+    """Put the counter into the training step, its cooldown, and the writing of checkpoints."""
+    from foretoken.objectives import OBJECTIVES
+    from foretoken.runs import door
+    from foretoken.training import train
+
+    counter, place = Counter(), ["step"]
+    advance = train.advance
+
+    def watched_advance(state: Any, spec: Any, corpus: Any, until: int, on_step: Any) -> None:
+        place[0] = "cooldown" if until == spec.steps else "step"
+        advance(state, spec, corpus, until, on_step)
+
+    def watched(objective: Any) -> Any:
+        def call(network: Any, *tokens: Any) -> Any:
+            losses = objective(network, *tokens)
+            if network.training:
+                counter.come(place[0])
+            return losses
+
+        return call
+
+    class Watched(door.System):
+        def write(self, file: Any, content: bytes) -> None:
+            if "/step-" in file.name:
+                file.write(content[: len(content) // 2])
+                file.flush()
+                counter.come("checkpoint")
+                content = content[len(content) // 2 :]
+            super().write(file, content)
+
+    train.advance = watched_advance
+    OBJECTIVES.update({name: watched(objective) for name, objective in OBJECTIVES.items()})
+    door.system = Watched()
+
+
+if "foretoken.launchers.worker" in sys.orig_argv:
+    watch()

@@ -1,0 +1,161 @@
+"""A study of a fraction of a second, in one process, that still does all that a study does.
+
+Driver and training share one process, and so one count of operations. What is costly and writes nothing (making a
+language, fitting, drawing the page) is done once and remembered; training is real.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+import foretoken.study
+from foretoken import fits, trainer
+from foretoken.data import packing
+from foretoken.errors import ForetokenError
+from foretoken.launchers import calibration
+from foretoken.launchers.local import Job, Outcome
+from foretoken.reports import page
+from foretoken.runs import door
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.training import train
+from foretoken.training.jobs import train_job
+
+TINY = """
+name = "tiny"
+[corpus]
+source = "zipf_markov"
+language = { symbols = 16, tokens = 80_000 }
+validation_share = 0.2
+[model]
+context = 8
+tied = true
+[training]
+batch_tokens = { value = 32 }
+eval_tokens = 256
+[design]
+budgets = [12e6, 24e6]
+sizes_per_budget = 4
+size_ratio = 1.4
+center = 0.04
+recenter_rounds = 1
+[target]
+compute_factor = 2
+[launch]
+workers = 2
+target_threads = 1
+"""
+"""Ten runs on six trunks, one of them added by re-centring: 130 steps."""
+CHECKPOINT_LOOKS = 12
+"""Looks at the clock between two checkpoints: the clock of the tests ticks at each look, so that it is the same each
+time."""
+
+
+def tiny_study(**launch: Any) -> Study:
+    """The study; `launch` are settings of its launch section."""
+    values = tomllib.loads(TINY)
+    return Study.model_validate({**values, "launch": {**values["launch"], **launch}})
+
+
+@contextmanager
+def in_process() -> Iterator[None]:
+    """Let studies train in this process, and remember what costs time and writes nothing."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with (
+        patch.object(trainer, "launch", launch),
+        patch.object(calibration, "launch", calibrate),
+        patch.object(train, "time", TickingClock()),
+        patch.object(packing, "documents", DOCUMENTS),
+        patch.object(fits, "fit", FIT),
+        patch.object(fits, "isoflop", ISOFLOP),
+        patch.object(page, "render", lambda study: f"<!doctype html><title>{study.name}</title>"),
+    ):
+        yield
+    torch.set_num_threads(threads)
+
+
+def remembered(function: Callable[..., Any], key: Callable[..., Any], kept: Callable[[Any], Any] = lambda x: x) -> Any:
+    """The function, called once per key."""
+    known: dict[Any, Any] = {}
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        name = key(*arguments, **named)
+        if name not in known:
+            known[name] = kept(function(*arguments, **named))
+        return known[name]
+
+    return call
+
+
+DOCUMENTS = remembered(packing.documents, lambda corpus, seed=0: (corpus.model_dump_json(), seed), list)
+FIT = remembered(fits.fit, lambda table, law, **_: (table.digest, law))
+ISOFLOP = remembered(fits.isoflop, lambda table, **_: table.digest)
+
+
+class TickingClock:
+    """`time`, with a monotonic clock that goes on by one second at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def launch(
+    function: str,
+    jobs: Sequence[Job],
+    *,
+    log: Path,
+    on_event: Callable[[str, dict[str, Any]], None],
+    check: Callable[[], None],
+    **_: Any,
+) -> list[Outcome]:
+    """As launchers.local.launch: one job after another, the longest first."""
+    assert function == "foretoken.training.jobs:train_job"
+    outcomes = []
+    for job in sorted(jobs, key=lambda job: -job.seconds):
+        check()
+        job.argument["workplace"]["checkpoint_seconds"] = CHECKPOINT_LOOKS
+        on_event(job.name, {"started": True})
+        try:
+            result = train_job(job.argument, lambda event, name=job.name: on_event(name, event), lambda: False)
+            outcomes.append(Outcome(job.name, result=result))
+        except ForetokenError as error:
+            return [*outcomes, Outcome(job.name, error=str(error), fatal=True)]
+        except Exception as error:
+            outcomes.append(Outcome(job.name, error=repr(error)))
+    return outcomes
+
+
+def calibrate(function: str, jobs: Sequence[Job], **_: Any) -> list[Outcome]:
+    """Every machine is as fast as any other."""
+    assert function == "foretoken.training.jobs:calibrate_job"
+    return [Outcome(job.name, result=_speed(job)) for job in jobs]
+
+
+def _speed(job: Job) -> dict[str, Any]:
+    return {"seconds_per_token": {spec.key: job.seconds / 1e9 for spec in _specs(job)}, "peak_flops": 1e9}
+
+
+def _specs(job: Job) -> list[RunSpec]:
+    return [RunSpec.from_json(values) for values in job.argument["specs"]]
+
+
+def run(folder: Path, system: door.System | None = None, study: Study | None = None) -> dict[str, Any]:
+    """Run the study in `folder`, through this door."""
+    with patch.object(door, "system", system or door.System()):
+        return foretoken.study.run(study or tiny_study(), folder)

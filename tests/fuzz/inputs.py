@@ -1,0 +1,42 @@
+"""The kinds of input: what is drawn of each, and what is done with it.
+
+`Kind.strategy` draws plain data; `Kind.act(drawn, folder)` writes it into an empty folder and reads it the way a user
+would. It returns when the input is accepted, raises ForetokenError when it is refused, and anything else is a defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from .checkpoints import checkpoints, read_checkpoint
+from .corpora import CORPORA, read_corpus
+from .fit_files import WORDS, fit_files, read_fit, read_words
+from .run_tables import TABLES, read_run_table
+from .study_files import STUDY_BYTES, read_study
+from .study_folders import read_folder, study_folders
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of input."""
+
+    strategy: st.SearchStrategy[Any]
+    act: Callable[[Any, Path], object]
+    share: float
+    """Of all inputs of a campaign; slow kinds get fewer."""
+
+
+KINDS = {
+    "study files": Kind(STUDY_BYTES, read_study, 0.24),
+    "run tables": Kind(TABLES, read_run_table, 0.22),
+    "options": Kind(WORDS, read_words, 0.1),
+    "fit files": Kind(fit_files(), read_fit, 0.14),
+    "study folders": Kind(study_folders(), read_folder, 0.06),
+    "checkpoints": Kind(checkpoints(), read_checkpoint, 0.12),
+    "corpora": Kind(CORPORA, read_corpus, 0.12),
+}

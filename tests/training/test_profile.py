@@ -1,0 +1,51 @@
+"""The profile of a step, and what a process sets up for itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from foretoken.compute.shape import ModelShape
+from foretoken.data import prepare
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import CorpusSection, LanguageSection
+from foretoken.training import profile as module
+from foretoken.training.process import float32_products, medium_is_exact
+
+SPEC = RunSpec(
+    shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),
+    tokens=20 * 256, batch_tokens=256, learning_rate=2e-2, warmup_tokens=4 * 256, schedule="wsd", cooldown=0.25,
+    final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0,
+    objective="causal", corpus="c", tokenizer="t", eval_set="v", eval_tokens=1024, software="s",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_phases_and_operations_make_up_a_step(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.2)
+    language = LanguageSection(symbols=32, tokens=300_000)
+    corpus = prepare(CorpusSection(source="zipf_markov", language=language), tmp_path, 0)
+    found = module.profile(replace(SPEC, precision=precision), str(corpus.folder))
+    assert list(found["phases"]) == ["data", "forward", "loss", "backward", "clipping", "optimizer"]
+    assert min(found["phases"].values()) > 0
+    assert found["tokens_per_second"] == pytest.approx(256 / found["seconds_per_step"])
+    assert found["share_of_peak"] > 0
+    shares = [operation["share"] for operation in found["operations"]]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < sum(shares) <= 1
+
+
+def test_products_in_float32_keep_their_last_bits_and_the_setting_goes_back() -> None:
+    before = torch.get_float32_matmul_precision()
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(200, 300, generator=generator), torch.randn(300, 100, generator=generator)
+    exact = left.double() @ right.double()
+    with float32_products():
+        off = (left @ right - exact).abs().max().item()
+        assert torch.get_float32_matmul_precision() == ("medium" if medium_is_exact() else "highest")
+    rounded = (left.bfloat16().double() @ right.bfloat16().double() - exact).abs().max().item()
+    assert off < rounded / 100
+    assert torch.get_float32_matmul_precision() == before
