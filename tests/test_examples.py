@@ -39,6 +39,7 @@ def test_every_command_of_the_readme_exists() -> None:
     from foretoken.cli import app
 
     verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    verbs |= {group.name for group in app.registered_groups}
     assert verbs == set(re.findall(r"^foretoken (\w+)", (ROOT / "README.md").read_text(), re.M))
 
 

@@ -15,7 +15,7 @@ from foretoken.cli.options import open_table, parse_map
 from foretoken.errors import ForetokenError, TableError
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import write_json
+from foretoken.runs.store import Store
 
 from ..runs.test_spec import SPEC
 
@@ -71,7 +71,7 @@ def test_diagnose_looks_at_a_table_that_fit_refuses(csv: Path) -> None:
 
 
 def test_a_folder_of_records_is_a_table_and_an_empty_one_is_no_study(tmp_path: Path) -> None:
-    write_json(tmp_path / "a" / "record.json", RunRecord(spec=SPEC, status="finished", loss=2.0).to_json())
+    Store(tmp_path).put_record(RunRecord(spec=SPEC, status="finished", loss=2.0))
     assert len(open_table(tmp_path)) == 1
     assert len(open_table(tmp_path, "", "loss<3")) == 1
     with pytest.raises(TableError, match="leaves no row"):

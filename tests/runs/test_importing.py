@@ -11,7 +11,7 @@ from foretoken.errors import TableError
 from foretoken.runs.filters import keep_rows
 from foretoken.runs.importing import curve_rows
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import write_json
+from foretoken.runs.store import Store
 from foretoken.runs.table import read_table
 
 from .test_spec import SPEC
@@ -91,13 +91,13 @@ def test_cells_are_read_as_data_never_run(tmp_path: Path) -> None:
 
 def test_a_folder_of_records_is_a_table(tmp_path: Path) -> None:
     for loss in (1.0, 2.0):
-        write_json(tmp_path / f"{loss}" / "record.json", RunRecord(spec=SPEC, status="finished", loss=loss).to_json())
+        Store(tmp_path / f"{loss}").put_record(RunRecord(spec=SPEC, status="finished", loss=loss))
     table = read_table(tmp_path)
     assert sorted(table.frame["loss"]) == [1.0, 2.0]
     assert "all 2 records" in table.assumed[0]
     assert list(read_table(tmp_path, where="loss>1.5").frame["loss"]) == [2.0]
-    (tmp_path / "1.0" / "record.json").write_text("{}")
-    with pytest.raises(TableError, match="no record of this version"):
+    next(tmp_path.rglob("record.json")).write_text("{}")
+    with pytest.raises(TableError, match="does not match its sha256"):
         read_table(tmp_path)
 
 

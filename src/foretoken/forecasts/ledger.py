@@ -57,8 +57,8 @@ class Outcome:
     error: float
     inside: bool
     rivals: dict[str, float]
-    started_at: str
-    finished_at: str
+    started_at: str | None
+    finished_at: str | None
 
 
 def freeze(
