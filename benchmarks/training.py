@@ -40,6 +40,8 @@ from foretoken.training.state import TrainState
 SHAPES = [(64, 4, 128, 16, 1024), (128, 4, 128, 16, 1024), (256, 6, 256, 8, 2048), (512, 8, 256, 4, 4096)]
 """d_model, layers, context, sequences, vocabulary."""
 HEAD_WIDTH = 32
+LEARNABLE = 64
+"""Vocabulary for `--losses`: some hundred steps learn such a language, so that there is a loss to differ in."""
 PRECISIONS = ("float32", "bfloat16")
 NAMES = ("foretoken", "plain", "transformers")
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.02}
@@ -314,8 +316,9 @@ def losses(shape: tuple[int, ...], corpus: TokenizedCorpus, options: argparse.Na
         advance(state, spec, corpus, spec.steps, lambda state: None)
         found[precision] = evaluate(state, spec, corpus)
     (loss, se), (other, _) = found["float32"], found["bfloat16"]
-    print(f"{shape[:4]} after {options.steps} steps: float32 {loss:.5f} +- {se:.5f}, bfloat16 {other:.5f}: "
-          f"{(other - loss) / se:+.2f} standard errors", flush=True)  # fmt: skip
+    print(f"{shape}, entropy rate {corpus.entropy_rate:.3f}, after {options.steps} steps:", end=" ")
+    off = f"{(other - loss) / se:+.2f} standard errors"
+    print(f"float32 {loss:.5f} +- {se:.5f}, bfloat16 {other:.5f}: {off}", flush=True)
 
 
 def main() -> None:
@@ -333,8 +336,9 @@ def main() -> None:
     set_up(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         for index in options.shapes:
-            corpus = make_corpus(SHAPES[index][4], Path(folder))
-            (losses if options.losses else compare)(SHAPES[index], corpus, options)
+            shape = (*SHAPES[index][:4], LEARNABLE) if options.losses else SHAPES[index]
+            corpus = make_corpus(shape[4], Path(folder))
+            (losses if options.losses else compare)(shape, corpus, options)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,15 @@ def read_plan(folder: Path) -> dict[str, Any]:
     return plan
 
 
+def settings_of(folder: Path, plan: dict[str, Any]) -> Study:
+    """The study file's settings as design.json keeps them. Raises StoreError when they are none of this version."""
+    try:
+        return Study.model_validate(plan["study"])
+    except (KeyError, ValueError) as error:
+        cure = "run the study again: it will be made anew"
+        raise StoreError(f"{folder / 'design.json'} is no design", got=str(error), cure=cure) from error
+
+
 def _design(folder: Path, plan: dict[str, Any]) -> Design | None:
     try:
         return Design.from_json(plan) if plan else None
@@ -155,7 +164,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     store, plan, design = Store(folder), read_plan(folder), read_design(folder)
     if design is None:
         raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
-    study = Study.model_validate(plan["study"])
+    study = settings_of(folder, plan)
     records = records_of(store, design.all_runs)
     ladder = {run.key for run in design.runs}
     small = table_from_records([record for record in records if record.spec.key in ladder], str(folder))

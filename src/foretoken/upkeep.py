@@ -9,14 +9,13 @@ from typing import Any
 
 from foretoken.data.verify import damaged_files
 from foretoken.errors import StoreError
-from foretoken.folder import because, read_design, read_plan
+from foretoken.folder import because, read_design, read_plan, settings_of
 from foretoken.runs import checkpoints, door
 from foretoken.runs.finished import changed_files, unmark
 from foretoken.runs.inspection import Finding, inspect
 from foretoken.runs.lease import Lease
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
-from foretoken.runs.study_file import Study
 
 
 def actions(store: Store, runs: list[RunSpec]) -> list[dict[str, Any]]:
@@ -85,7 +84,7 @@ def prune(folder: Path, *, old_runs: bool = False, dry_run: bool = False) -> lis
     found = surplus(folder, old_runs)
     if dry_run:
         return found
-    seconds = Study.model_validate(read_plan(folder)["study"]).launch.lease_seconds
+    seconds = settings_of(folder, read_plan(folder)).launch.lease_seconds
     with Lease(folder, seconds) as lease, door.guarded(lease.check):
         things = surplus(folder, old_runs)
         if old_runs:

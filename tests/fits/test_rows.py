@@ -111,3 +111,14 @@ def test_two_versions_of_the_software_are_refused() -> None:
 def test_runs_that_skipped_steps_are_counted() -> None:
     assert clean_rows(table(skipped_steps=[0.0] * 6 + [3.0, 200.0])).skipped == 2
     assert clean_rows(table()).skipped == 0
+
+
+def test_numbers_whose_powers_overflow_are_left_out_and_counted() -> None:
+    loss, tokens = np.linspace(2, 1.5, 8), 1e6 * np.array([1, 3, 2, 5, 1, 4, 2, 6])
+    loss[0], loss[1], tokens[2], tokens[3] = 5e-324, 1e300, 1e300, 1e-300
+    rows = clean_rows(table(loss=loss, tokens=tokens, flops=6e10))
+    assert {entry["reason"]: entry["count"] for entry in rows.dropped} == {
+        "loss is not within 1e-9 to 1e9": 2,
+        "tokens is not within 1e-9 to 1e40": 2,
+    }
+    assert len(rows) == 4

@@ -20,6 +20,8 @@ PARAMS_COLUMNS = ("params_total", "params", "params_active", "params_non_embeddi
 """Counts that can be N, the one taken by `auto` first."""
 OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
 """Largest spread of ln FLOP in one budget, and least step to the next where groups do not tell."""
+PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
+"""Beyond these, in any unit, a number is a slip, and its powers overflow."""
 SPREAD = 0.02
 """Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
 
@@ -194,8 +196,10 @@ def _reasons(frame: pd.DataFrame, column: str) -> pd.Series:
                 leave_out(frame["status"] == status, f"status is {status}")
     leave_out(frame["loss"].isna(), "loss is missing")
     leave_out(~np.isfinite(frame["loss"].astype(float)), "loss is infinite")
+    leave_out((frame["loss"] > 0) & ~frame["loss"].between(*PLAUSIBLE_LOSS), "loss is not within 1e-9 to 1e9")
     for name in (column, "tokens") + (("flops",) if "flops" in frame else ()):
         leave_out(~(np.isfinite(frame[name].astype(float)) & (frame[name] > 0)), f"{name} is missing or not above 0")
+        leave_out(~frame[name].between(*PLAUSIBLE), f"{name} is not within 1e-9 to 1e40")
     if "annealed" in frame:
         leave_out(frame["annealed"].map(lambda flag: str(flag).lower() in ("false", "0", "0.0", "no")), "not annealed")
     return reason

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from foretoken._version import __version__
 from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
@@ -24,6 +22,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
 from foretoken.training.loop import Diverged, advance, evaluate
+from foretoken.training.process import set_up
 from foretoken.training.state import TrainState, utc_now
 
 Report = Callable[[dict[str, Any]], None]
@@ -65,7 +64,7 @@ def train(
     the study has a newer owner. Any other exception inside a run is recorded as `failed`, with its traceback.
     """
     store = Store(workplace.folder, workplace.attempt)
-    torch.set_num_threads(specs[0].threads)
+    set_up(specs[0].threads)
     corpus = open_corpus(Path(workplace.corpus))
     specs = sorted(specs, key=lambda spec: spec.tokens)
     trunk = _Trunk(specs, store, corpus, workplace, report, stop)

@@ -1,0 +1,68 @@
+"""Makes the study of this version that later versions must be able to go on with: one that was stopped midway.
+
+usage: python tests/assets/make_study.py      (once for each release; writes tests/assets/studies/<version>)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from foretoken._version import __version__
+from foretoken.compute.hardware import processor_name
+from foretoken.folder import read_design
+from foretoken.progress import View
+from foretoken.runs.record import RunRecord
+from foretoken.runs.store import Store
+from foretoken.runs.study_file import load_study
+from foretoken.study import run
+
+ASSETS = Path(__file__).parent
+STOP_AFTER = 3
+
+
+class Stopper(View):
+    """Presses Ctrl-C after some records, in the middle of a run."""
+
+    count = 0
+
+    def ended(self, record: RunRecord) -> None:
+        self.count += 1
+
+    def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+        if self.count >= STOP_AFTER and step > 0:
+            raise KeyboardInterrupt
+
+
+def main() -> None:
+    sys.path.insert(0, str(ASSETS.parent))
+    from conftest import MINI
+
+    home = ASSETS / "studies" / __version__
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "mini.toml").write_text(MINI)
+    study = load_study(home / "mini.toml")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "runs" / "mini"
+        try:
+            run(study, folder, Stopper())
+        except KeyboardInterrupt:
+            assert list(folder.rglob("commit.json")), "it was stopped between two runs: try again"
+            shutil.copytree(folder, home / "mini", ignore=shutil.ignore_patterns("log", "attempts", "progress.json"))
+        run(study, folder)
+        design = read_design(folder)
+        assert design
+        told = {
+            "table": Store(folder).table().digest,
+            "processor": processor_name(),
+            "software": design.target.software,
+        }
+    (home / "expected.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
