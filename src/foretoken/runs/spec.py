@@ -107,7 +107,7 @@ class RunSpec:
 
     @property
     def spare_tokens(self) -> int:
-        """Tokens that may be read beyond `tokens`, because batches around spikes are left out; 0 unless rolling back."""
+        """Tokens that may be read beyond `tokens`: batches around spikes are left out; 0 unless rolling back."""
         policy = self.spikes
         left_out = max(policy.leave_out, 2 * policy.rewind + 1) if policy.policy == "roll_back" else 0
         return policy.most * left_out * self.batch_tokens
