@@ -316,9 +316,10 @@ def losses(shape: tuple[int, ...], corpus: TokenizedCorpus, options: argparse.Na
         advance(state, spec, corpus, spec.steps, lambda state: None)
         found[precision] = evaluate(state, spec, corpus)
     (loss, se), (other, _) = found["float32"], found["bfloat16"]
-    print(f"{shape}, entropy rate {corpus.entropy_rate:.3f}, after {options.steps} steps:", end=" ")
-    off = f"{(other - loss) / se:+.2f} standard errors"
-    print(f"float32 {loss:.5f} +- {se:.5f}, bfloat16 {other:.5f}: {off}", flush=True)
+    print(f"{shape} after {options.steps} steps, entropy rate of the language {corpus.entropy_rate:.3f}:")
+    print(
+        f"float32 {loss:.5f} +- {se:.5f}, bfloat16 {other:.5f}: {(other - loss) / se:+.2f} standard errors", flush=True
+    )
 
 
 def main() -> None:

@@ -196,8 +196,10 @@ class Line:
         return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
 
     def _check_length(self, design: Design) -> None:
-        longest = max(self.to_train(design), key=lambda run: run.tokens)
-        check_tokens(self.corpus, longest.tokens, longest.shape.context, self.study.corpus.repeat)
+        longest = max(self.to_train(design), key=lambda run: run.tokens + run.spare_tokens)
+        check_tokens(
+            self.corpus, longest.tokens + longest.spare_tokens, longest.shape.context, self.study.corpus.repeat
+        )
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""

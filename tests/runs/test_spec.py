@@ -47,3 +47,9 @@ def test_json_round_trip() -> None:
 def test_steps(schedule: str, cooldown: int) -> None:
     spec = replace(SPEC, schedule=schedule)
     assert (spec.steps, spec.warmup_steps, spec.cooldown_steps) == (100, 5, cooldown)
+
+
+def test_rolling_back_needs_spare_tokens() -> None:
+    assert SPEC.spare_tokens == 0
+    policy = SpikePolicy(policy="roll_back", rewind=10, leave_out=5, most=3)
+    assert replace(SPEC, spikes=policy).spare_tokens == 3 * 21 * SPEC.batch_tokens

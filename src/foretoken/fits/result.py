@@ -152,14 +152,16 @@ def _require_whole(fit: Fit) -> None:
         raise ValueError(f"unknown law {shown(fit.law)}")
     if set(fit.forecast_parameters) != set(law.parameters) or set(fit.intervals) != set(fit.parameters):
         raise ValueError(f"parameters other than {', '.join(law.parameters)}")
-    if not fit.draws or any(len(draw) != len(law.parameters) for draw in fit.draws):
+    if not fit.draws or any(len(draw) != len(law.parameters) for draw in [*fit.draws, *fit.plain_draws]):
         raise ValueError("draws that are not one number per parameter")
     ranges = [fit.ranges.get(name, []) for name in ("params", "tokens", "flops", "loss")]
     if any(len(ends) != 2 for ends in ranges):
         raise ValueError("ranges without two ends")
     spread = [fit.noise.get(name, -1.0) for name in ("run", "growth")]
+    spread += [fit.noise.get(name, 0.0) for name in ("shared", "tokens_power")]
     runs = [number for run in fit.residuals for number in (run.params, run.tokens, run.flops, run.loss, run.fitted)]
-    positive = [*fit.forecast_parameters.values(), *chain(*fit.draws), *chain(*ranges), *runs]
+    positive = [*fit.forecast_parameters.values(), *chain(*fit.draws, *fit.plain_draws), *chain(*ranges), *runs]
+    positive += [*fit.estimates.values(), fit.noise.get("tokens", 1.0)]
     if not runs or min(*positive, fit.noise.get("freedom", 0.0)) <= 0 or min(spread) < 0:
         raise ValueError("a number that cannot be 0 or below")
     logs = [*spread, *(row.get(name, math.nan) for row in fit.held_out for name in ("distance", "error", "explained"))]

@@ -47,6 +47,8 @@ def predict(
     _require_in_reach(np.log(list(factors.values())), factors)
     x = np.log([[reach[name] for name in law.features]])
     chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
+    if not drawn:
+        raise ForetokenError(f"the fit holds no draws of its {estimator} estimate", cure="fit again, or use pooled")
     with np.errstate(all="ignore"):
         centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
         draws = law.log_loss(np.log(np.array(drawn)), x)[0][:, 0]

@@ -106,6 +106,13 @@ class RunSpec:
         return self.tokens // self.batch_tokens
 
     @property
+    def spare_tokens(self) -> int:
+        """Tokens that may be read beyond `tokens`: batches around spikes are left out; 0 unless rolling back."""
+        policy = self.spikes
+        left_out = max(policy.leave_out, 2 * policy.rewind + 1) if policy.policy == "roll_back" else 0
+        return policy.most * left_out * self.batch_tokens
+
+    @property
     def cooldown_steps(self) -> int:
         """Steps of the final decay; 0 with a cosine schedule."""
         return max(1, round(self.cooldown * self.steps)) if self.schedule == "wsd" else 0
