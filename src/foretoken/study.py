@@ -263,7 +263,7 @@ class Line:
         path = ledger_path(self.folder, design, fit)
         if path.is_file():
             return read_sealed(path)
-        if self._target_has_begun(design.target):
+        if self.store.has_begun(design.target):
             standing, _ = current_forecast(self.folder, design)
             if standing is None:
                 evidence = "the target was trained before any forecast of it was frozen"
@@ -283,11 +283,6 @@ class Line:
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), forecast.params, forecast.tokens)
         return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS)
 
-    def _target_has_begun(self, target: RunSpec) -> bool:
-        record = self.store.record(target.key)
-        folders = (self.store.trunk_folder(target.trajectory), self.store.branch_folder(target.key))
-        return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
-
     def score(self, design: Design, entry: dict[str, Any]) -> None:
         """Hold the forecast against the trained target, once."""
         path = self.folder / "ledger" / entry["name"]
@@ -306,27 +301,15 @@ class Line:
         seconds = self.trainer.estimate(design.runs)
         if self.study.target.train:
             seconds |= self.trainer.estimate([design.target])
-
-        def row(run: RunSpec) -> dict[str, Any]:
-            count = run.parameters
-            return {
-                "id": run.key,
-                "group": run.group,
-                "params_total": count.total,
-                "params_non_embedding": count.non_embedding,
-                "tokens": run.tokens,
-                "flops": run.flops,
-                "seconds_estimated": seconds.get(run.key),
-            }
-
-        return {**design_totals(design), "runs": list(map(row, design.runs)), "target": row(design.target)}
+        *runs, target = design.rows(seconds)
+        return {**design_totals(design), "runs": runs, "target": target}
 
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         plan = {
             "format": FORMAT,
             "study": self.study.model_dump(),
-            "corpus": self._corpus_summary(),
+            "corpus": {"source": self.study.corpus.source, **self.corpus.summary()},
             **design.to_json(),
         }
         path = self.folder / "design.json"
@@ -336,22 +319,6 @@ class Line:
         if not (settled and all(run in kept["runs"] for run in plan["runs"])):
             write_file(path, sealed(plan))
         return design
-
-    def _corpus_summary(self) -> dict[str, Any]:
-        corpus = self.corpus
-        splits = read_sealed(corpus.folder / "manifest.json")["splits"].values()
-        return {
-            "source": self.study.corpus.source,
-            "address": corpus.address,
-            "tokenizer": corpus.tokenizer,
-            "vocabulary": corpus.vocabulary,
-            "tokens": corpus.train_tokens + corpus.validation_tokens,
-            "train_tokens": corpus.train_tokens,
-            "validation_tokens": corpus.validation_tokens,
-            "bytes": None if corpus.validation_bytes is None else sum(split["bytes"] for split in splits),
-            "sha256": corpus.sources_sha256,
-            "entropy_rate": corpus.entropy_rate,
-        }
 
 
 def _torch_version() -> str:

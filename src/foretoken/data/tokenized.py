@@ -46,6 +46,21 @@ class TokenizedCorpus:
         """Bytes of text per validation token: nats per token / (this x log 2) are bits per byte."""
         return None if self.validation_bytes is None else self.validation_bytes / self.validation_tokens
 
+    def summary(self) -> dict[str, Any]:
+        """What a study keeps of its corpus: address, counts and hash."""
+        splits = read_sealed(self.folder / MANIFEST)["splits"].values()
+        return {
+            "address": self.address,
+            "tokenizer": self.tokenizer,
+            "vocabulary": self.vocabulary,
+            "tokens": self.train_tokens + self.validation_tokens,
+            "train_tokens": self.train_tokens,
+            "validation_tokens": self.validation_tokens,
+            "bytes": None if self.validation_bytes is None else sum(split["bytes"] for split in splits),
+            "sha256": self.sources_sha256,
+            "entropy_rate": self.entropy_rate,
+        }
+
     def tokens(self, split: str) -> NDArray[Any]:
         """The tokens of `train` or `validation`, memory-mapped."""
         return _mapped(self.folder / f"{split}.bin", token_dtype(self.vocabulary))

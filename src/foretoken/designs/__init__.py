@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,21 @@ class Design:
     def compute_factor(self) -> float:
         """FLOPs of the target over those of the largest small run."""
         return self.target.flops / max(run.flops for run in self.runs)
+
+    def rows(self, seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Each run, the target last, as people read it; `seconds` are estimates by key."""
+        return [
+            {
+                "id": run.key,
+                "group": run.group,
+                "params_total": run.parameters.total,
+                "params_non_embedding": run.parameters.non_embedding,
+                "tokens": run.tokens,
+                "flops": run.flops,
+                "seconds_estimated": seconds.get(run.key),
+            }
+            for run in self.all_runs
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -26,6 +26,7 @@ from foretoken.errors import StoreError
 from foretoken.runs import door
 from foretoken.runs.lease import check_owner
 from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
 
 FORMAT = 1
@@ -92,6 +93,12 @@ class Store:
             return read_record(self.record_path(key))
         except StoreError:
             return None
+
+    def has_begun(self, run: RunSpec) -> bool:
+        """Whether anything of a run has been trained: it has a record that is not a failure, or a checkpoint."""
+        record = self.record(run.key)
+        folders = (self.trunk_folder(run.trajectory), self.branch_folder(run.key))
+        return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
 
     def records(self) -> list[RunRecord]:
         """All records that are whole, ordered by key."""
