@@ -45,7 +45,7 @@ def backtest(
     from foretoken.forecasts import backtest as score
 
     found = score(
-        open_table(table, rename, where), train_fraction, law=law, estimator=estimator, level=level, params=params
+        open_table(table, rename, where, law), train_fraction, law=law, estimator=estimator, level=level, params=params
     )
     if json:
         print_json(found.to_json())

@@ -81,7 +81,7 @@ def fit(
 
     wanted = tuple(name.strip() for name in profile.split(",") if name.strip())
     found = fit_table(
-        open_table(table, rename, where), law, params=params, level=level, objective=objective, profile=wanted
+        open_table(table, rename, where, law), law, params=params, level=level, objective=objective, profile=wanted
     )
     if out is not None:
         found.save(out)

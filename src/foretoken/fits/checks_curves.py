@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.fits.approaches import bias_text, is_biased, isoflop_bias
-from foretoken.fits.examined import CheckOf, Examined, listed
+from foretoken.fits.examined import CheckOf, Examined
 from foretoken.fits.isoflop import REFUSALS
 from foretoken.fits.result import Check
+from foretoken.fits.seen import listed
 from foretoken.laws.law import Array
 
 OFF_CENTRE = 0.4

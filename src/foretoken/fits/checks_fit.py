@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.fits.estimate import Sample
-from foretoken.fits.examined import CheckOf, Examined, listed, plural
+from foretoken.fits.examined import CheckOf, Examined
+from foretoken.fits.outliers import outlying_runs, residuals_of
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.solvers import solve
 from foretoken.laws import find_law
@@ -17,7 +18,6 @@ AHEAD = 8.0
 """What a run does to the law is measured on the forecast at this many times the largest compute."""
 CARRIES, LEAST_SHIFT = 3.0, 0.003
 """One run carries a fit whose forecast it moves by 0.3 % or more, and 3 times as far as any other run does."""
-OUTLIER, LEAST_OUTLIER = 8.0, 0.02
 MOST_LEFT_OUT = 200
 MANY = 5000
 """Runs of which none alone carries a fit."""
@@ -40,17 +40,10 @@ def ill_conditioned(seen: Examined) -> Iterator[Check]:
         yield Check("ill_conditioned", "note", evidence, "do not read single parameters; vary N and D more")
 
 
-def outlying_runs(seen: Examined) -> Iterator[Check]:
-    """Runs that finished far from the law: diverged, or of another kind."""
-    if seen.fit is None:
-        return
-    residual = _residuals(seen.fit)
-    scale = 1.4826 * float(np.median(abs(residual)))
-    far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
-    if len(far):
-        names = listed(f"{seen.fit.residuals[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
-        cure = "look at their curves; mark them diverged, or leave them out and say so"
-        yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)
+def outliers(seen: Examined) -> Iterator[Check]:
+    """Runs that finished far from the law."""
+    if seen.fit:
+        yield from outlying_runs(seen.fit)
 
 
 def influential_run(seen: Examined) -> Iterator[Check]:
@@ -92,7 +85,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
     """Residuals much wider at one end of compute than at the other."""
     if seen.fit is None or len(seen.rows) < 18:
         return
-    residual = abs(_residuals(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
+    residual = abs(residuals_of(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
     third = len(residual) // 3
     low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
     if max(low, high) > NOISE_RATIO * min(low, high):
@@ -102,7 +95,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
 
 def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
     """Numbers of the runs that were left out, one at a time, and what each does to the log of the forecast."""
-    residual = abs(_residuals(fit))
+    residual = abs(residuals_of(fit))
     order = np.argsort(-residual, kind="stable")[:MOST_LEFT_OUT]
     keep = np.ones((len(order), len(residual)), dtype=bool)
     keep[np.arange(len(order)), order] = False
@@ -150,14 +143,10 @@ def _at_target(fit: Fit, theta: Array) -> Array:
     return np.asarray(law.log_loss(theta, x)[0][:, 0])
 
 
-def _residuals(fit: Fit) -> Array:
-    return np.asarray(np.log([run.loss / run.fitted for run in fit.residuals]))
-
-
 CHECKS: list[CheckOf] = [
     doubts_of_the_fit,
     ill_conditioned,
-    outlying_runs,
+    outliers,
     influential_run,
     smallest_runs_matter,
     noise_changes,

@@ -18,6 +18,8 @@ TREND = 3.0
 """Student's t from which a bend of the residuals over ln compute is a doubt ..."""
 LEAST_SWAY = 1e-3
 """... if it also is as large as this, on log loss."""
+LEAST_EXPLAINED = 0.5
+"""Share of the squared spread (median deviation) of log loss that a law should explain of its own runs."""
 
 
 def fit_checks(
@@ -50,7 +52,8 @@ def _optimiser_checks(plain: Plain, at_bound: set[str]) -> Iterator[Check]:
 
 
 def _residual_checks(rows: Rows, sample: Sample, pooled: Array) -> Iterator[Check]:
-    """Residuals that bend with compute: the law takes up any straight trend itself."""
+    """A law that explains little, and residuals that bend with compute: it takes up any straight trend itself."""
+    yield from _explained_checks(sample, pooled)
     compute = np.log(rows.flops / rows.flops.min())
     if len(np.unique(np.round(compute, 1))) < 3:
         return
@@ -63,6 +66,16 @@ def _residual_checks(rows: Rows, sample: Sample, pooled: Array) -> Iterator[Chec
     if abs(bend[2]) > TREND * error and sway > LEAST_SWAY:
         evidence = f"residuals bend by {100 * sway:.2f} % over the runs' compute"
         yield Check("residual_trend", "doubt", evidence, "the runs do not follow the law; fit the larger ones alone")
+
+
+def _explained_checks(sample: Sample, pooled: Array) -> Iterator[Check]:
+    residual = sample.residual(pooled)
+    left, spread = (float(np.median(abs(values - np.median(values)))) for values in (residual, sample.y))
+    explained = 1 - (left / max(spread, 1e-300)) ** 2
+    if explained < LEAST_EXPLAINED:
+        evidence = f"the law explains {100 * max(0.0, explained):.0f} % of the spread of the loss (squared, robust)"
+        cure = "check which column is the loss, and that rows and columns belong together; or widen N and D"
+        yield Check("little_explained", "doubt", evidence, cure)
 
 
 def design_checks(rows: Rows) -> Iterator[Check]:

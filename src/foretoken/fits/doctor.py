@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foretoken.fits import checks_curves, checks_fit, checks_recipe, checks_rows
+from foretoken.fits import checks_curves, checks_fit, checks_recipe, checks_rows, checks_units
 from foretoken.fits.conventions import Conventions, conventions_of
+from foretoken.fits.doubts import worst_first
 from foretoken.fits.examined import CheckOf, Examined, examine
 from foretoken.fits.result import Check
 from foretoken.runs.table import RunTable
 
-CHECKS: list[CheckOf] = [*checks_rows.CHECKS, *checks_recipe.CHECKS, *checks_curves.CHECKS, *checks_fit.CHECKS]
-SEVERITIES = ("refused", "doubt", "note")
+CHECKS: list[CheckOf] = [
+    *checks_rows.CHECKS,
+    *checks_units.CHECKS,
+    *checks_recipe.CHECKS,
+    *checks_curves.CHECKS,
+    *checks_fit.CHECKS,
+]
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,7 @@ def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnos
 
 def checks_of(seen: Examined) -> list[Check]:
     """Every check that fires, once, worst first."""
-    found = [check for look in CHECKS for check in look(seen)]
-    unique = list({(check.code, check.evidence): check for check in found}.values())
-    return sorted(unique, key=lambda check: SEVERITIES.index(check.severity))
+    return worst_first(check for look in CHECKS for check in look(seen))
 
 
 def _conventions(seen: Examined) -> Conventions:
