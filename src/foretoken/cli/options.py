@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,9 @@ WhereOption = Annotated[
 ]
 ParamsOption = Annotated[str, typer.Option("--params", help="Column that is N, or auto.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -67,6 +72,17 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
 def print_json(value: Any) -> None:
     """Print plain values as JSON on standard output."""
     typer.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def write_page(path: Path | None, result: Any, **given: Any) -> None:
+    """Write the page of a result, if one was asked for; what was typed stands at its foot."""
+    if path is None:
+        return
+    from foretoken.reports import save_page
+
+    typed = shlex.join(["foretoken", *sys.argv[1:]]) if "foretoken" in sys.argv[0] else ""
+    save_page(result, path, rebuild=typed, **given)
+    typer.echo(f"wrote {path}", err=True)
 
 
 def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinchilla") -> RunTable:

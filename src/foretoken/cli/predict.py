@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from foretoken.cli.options import parse_map
+from foretoken.cli.options import HtmlOption, parse_map, write_page
 
 
 def predict(
@@ -24,6 +24,7 @@ def predict(
     estimator: Annotated[
         str, typer.Option(help="pooled (forecast_parameters: weak prior, runs by their noise) or plain (parameters).")
     ] = "pooled",
+    html: HtmlOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Forecast the loss of a run, with its interval and its distance from the data.
@@ -35,8 +36,9 @@ def predict(
     from foretoken.forecasts import predict as forecast_run
     from foretoken.units import parse_count, parse_flops
 
+    found = Fit.load(fit_file)
     told: Forecast = forecast_run(
-        Fit.load(fit_file),
+        found,
         params=None if params is None else parse_count(params, "params"),
         tokens=None if tokens is None else parse_count(tokens, "tokens"),
         flops=None if flops is None else parse_flops(flops),
@@ -45,6 +47,7 @@ def predict(
         kind=kind,
         estimator=estimator,
     )
+    write_page(html, told, source=fit_file.name, fit=found)
     if json:
         typer.echo(json_module.dumps(told.to_json(), indent=1, allow_nan=False))
         return

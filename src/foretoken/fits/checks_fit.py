@@ -6,24 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.fits.estimate import Sample
+from foretoken.fits.estimate import Sample, spread
 from foretoken.fits.examined import CheckOf, Examined
 from foretoken.fits.outliers import outlying_runs, residuals_of
 from foretoken.fits.result import Check, Fit
+from foretoken.fits.rows import by_budget
 from foretoken.fits.solvers import solve
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Indices
 
 AHEAD = 8.0
 """What a run does to the law is measured on the forecast at this many times the largest compute."""
-CARRIES, LEAST_SHIFT = 3.0, 0.003
-"""One run carries a fit whose forecast it moves by 0.3 % or more, and 3 times as far as any other run does."""
+CARRIES, LEAST_SHIFT = 4.0, 0.003
+"""One run carries a fit whose forecast it moves by 0.3 % or more, and 4 times as far as any other run does."""
 MOST_LEFT_OUT = 200
 MANY = 5000
 """Runs of which none alone carries a fit."""
 ILL_CONDITIONED = 1e4
 SMALL_SHARE, LEAST_MOVE = 0.25, 0.02
-STARTS = 6
+STARTS, CHANCES = 6, 100
 NOISE_RATIO = 4.0
 
 
@@ -73,10 +74,11 @@ def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
     whole, part = _exponents(seen.fit, np.stack([np.ones_like(keep), keep]))
-    draws = np.array(seen.fit.plain_draws)
-    spread = float((draws[:, 4] / (draws[:, 3] + draws[:, 4])).std()) if len(draws) else 0.0
-    if abs(part - whole) > max(LEAST_MOVE, 2 * spread):
-        evidence = f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}"
+    if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(seen.fit, keep)):
+        evidence = (
+            f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}; noise alone"
+            f" moves it by {chance:.3f} at most in {CHANCES} tables drawn from the law"
+        )
         cure = "fit the larger runs alone: a law starts somewhere"
         yield Check("smallest_runs_matter", "doubt", evidence, cure)
 
@@ -132,6 +134,29 @@ def _exponents(fit: Fit, keep: Array) -> Array:
         best = law.named(theta[value.argmin()])
         found.append(best["beta"] / (best["alpha"] + best["beta"]))
     return np.array(found)
+
+
+def _move_by_chance(fit: Fit, keep: Array) -> float:
+    """How far leaving out all but `keep` [r] moves the exponent at most in tables that are drawn from the fitted law.
+
+    With the noise of the runs that stay, and what the runs of a budget share.
+    """
+    law, sample = find_law(fit.law), _sample(fit)
+    theta = law.shift(law.theta(fit.estimates), -sample.origin)
+    residual, generator = sample.residual(theta), np.random.default_rng(0)
+    noise = spread(residual[keep], len(theta)) * generator.standard_normal((CHANCES, len(residual)))
+    budgets = by_budget([run.group for run in fit.residuals], np.array([run.flops for run in fit.residuals]))
+    for here in budgets if fit.noise.get("shared") else []:
+        noise[:, here] += fit.noise["shared"] * generator.standard_normal((CHANCES, 1))
+    found = []
+    for rows in (np.ones_like(keep), keep):
+        weight = np.repeat(rows[None].astype(np.float64), CHANCES, axis=0)
+        ends, _ = solve(
+            sample.plain_problem(sample.y - residual + noise, weight), np.repeat(theta[None], CHANCES, 0), 1e-9
+        )
+        alpha, beta = (law.values(ends)[:, law.parameters.index(name)] for name in ("alpha", "beta"))
+        found.append(beta / (alpha + beta))
+    return float(abs(found[1] - found[0]).max())
 
 
 def _at_target(fit: Fit, theta: Array) -> Array:

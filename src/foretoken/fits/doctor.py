@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from foretoken.fits import checks_curves, checks_fit, checks_recipe, checks_rows, checks_units
@@ -10,6 +10,7 @@ from foretoken.fits.conventions import Conventions, conventions_of
 from foretoken.fits.doubts import worst_first
 from foretoken.fits.examined import CheckOf, Examined, examine
 from foretoken.fits.result import Check
+from foretoken.fits.unchecked import unchecked
 from foretoken.runs.table import RunTable
 
 CHECKS: list[CheckOf] = [
@@ -34,6 +35,8 @@ class Diagnosis:
     """How the recorded FLOPs relate to 6 N D."""
     assumed: list[str]
     conventions: Conventions
+    unchecked: list[dict[str, Any]] = field(default_factory=list)
+    """What the table's columns did not allow to look for: [{what, codes, columns}]."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the keys of the contract."""
@@ -47,6 +50,7 @@ class Diagnosis:
             },
             "rows": self.rows,
             "assumed": self.assumed,
+            "unchecked": self.unchecked,
         }
 
 
@@ -60,6 +64,7 @@ def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnos
         flops=_flops(seen),
         assumed=list(dict.fromkeys([*seen.assumed, *seen.rows.assumed])),
         conventions=_conventions(seen),
+        unchecked=unchecked(seen.frame),
     )
 
 

@@ -25,14 +25,15 @@ SHARE = 0.1
 FEW = 5
 """`few` in a sentence: so many runs, or as many as were left out."""
 FEWEST_RUNS = 20
-CANDIDATES = 200
-"""Runs that are tried one by one: those farthest from the law."""
-STARTS = 5
+CANDIDATES, WORK = 200, 100_000
+"""Runs that are tried one by one: those farthest from the law; fewer where the table is long."""
+STARTS, FEW_RUNS = 5, 500
+"""Starts of a refit besides the whole table's estimate, which alone is enough for a table of more runs."""
 ENDS = np.array([1e18, 1e24])
 ORDERS = {
     "highest_loss": "the runs of highest loss",
-    "lowering": "the runs that hold the exponent up most",
-    "raising": "the runs that hold the exponent down most",
+    "lowering": "the runs that, each on its own, hold the exponent up most",
+    "raising": "the runs that, each on its own, hold it down most",
 }
 
 
@@ -67,9 +68,9 @@ class Influence:
 def influence(fit: Fit) -> Influence | None:
     """What a few runs do to the exponent of N*; None for a law without one, below 20 runs, and for binned tables.
 
-    Two orders are known sets: the runs of highest loss, and those whose removal, one at a time, moves the exponent most
-    in either direction (Broderick, Giordano and Meager 2020, arXiv 2011.14999, here by refitting instead of a first-order
-    step). Every value is a refit of the plain objective.
+    Left out are the runs of highest loss, and those whose removal, one at a time, moves the exponent most in either
+    direction (Broderick, Giordano and Meager 2020, arXiv 2011.14999; here by refitting instead of a first-order step).
+    Every value is a refit of the plain objective.
     """
     law = find_law(fit.law)
     few = min(MOST, int(SHARE * len(fit.residuals)))
@@ -120,7 +121,7 @@ def _problem(fit: Fit, sample: Sample, start: Array) -> Problem:
 
 def _orders(fit: Fit, sample: Sample, problem: Problem, start: Array, few: int) -> dict[str, Indices]:
     """Numbers of the runs in the order in which they are left out."""
-    far = np.argsort(-abs(sample.residual(start)), kind="stable")[:CANDIDATES]
+    far = np.argsort(-abs(sample.residual(start)), kind="stable")[: min(CANDIDATES, WORK // len(sample.y))]
     keep = np.ones((len(far), len(sample.y)))
     keep[np.arange(len(far)), far] = 0.0
     theta = solve(replace(problem, weight=keep), np.repeat(start[None], len(far), axis=0), 1e-8)[0]
@@ -140,7 +141,8 @@ def _refitted(sample: Sample, problem: Problem, start: Array, order: Indices) ->
     keep = np.ones((len(order), len(sample.y)))
     for count in range(len(order)):
         keep[count:, order[count]] = 0.0
-    starts = np.concatenate([start[None], law.starts(sample.x, sample.y)[:STARTS]])
+    others = STARTS if len(sample.y) <= FEW_RUNS else 0
+    starts = np.concatenate([start[None], law.starts(sample.x, sample.y)[:others]])
     every = replace(problem, weight=np.repeat(keep, len(starts), axis=0))
     theta, value = solve(every, np.tile(starts, (len(order), 1)), 1e-9, steps=200)
     best = value.reshape(len(order), -1).argmin(axis=1) + np.arange(len(order)) * len(starts)

@@ -133,6 +133,7 @@ class Fit:
                 expected=f"format {FORMAT} or older",
                 got=str(values["format"]),
                 cure="upgrade foretoken",
+                code="newer_version",
             )
         try:
             fit = cls.from_json(values)

@@ -85,7 +85,13 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
     unknown column, RefusedError for several validation sets, tokenizers or versions of the training software.
     """
     if not len(table.frame):
-        raise TableError(f"{table.source} holds no runs", expected="one row per run", got="an empty table")
+        raise TableError(
+            f"{table.source} holds no runs",
+            expected="one row per run",
+            got="an empty table",
+            cure="export it again, with its rows",
+            code="empty_table",
+        )
     frame, said = (table.frame, []) if law is None else for_law(table.frame, law)
     column = _params_column(frame, params)
     for name in ("tokens", "loss"):
@@ -180,7 +186,11 @@ def _params_column(frame: pd.DataFrame, params: str) -> str:
         return known[0]
     if params not in known:
         raise TableError(
-            f"the table has no numbers for N in {params!r}", expected=", ".join(known or SIZES), got=params
+            f"the table has no numbers for N in {params!r}",
+            expected=", ".join(known or SIZES),
+            got=params,
+            cure="name the column: --params, or --map params_total=YOUR_COLUMN",
+            code="missing_column",
         )
     return params
 
@@ -218,6 +228,7 @@ def _refuse_impossible_loss(loss: pd.Series, what: str) -> None:
             expected="losses above 0" if what == "loss" else "numbers above 0",
             got=f"{loss[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
             cure="correct or remove these rows; an unfinished run has an empty loss",
+            code="impossible_loss",
         )
 
 

@@ -156,7 +156,8 @@ def _leverage(sample: Sample, theta: Array, sigma: Array, assumed: Array) -> Arr
     gradient = sample.law.log_loss(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
     curvature = gradient.T @ gradient
     curvature += np.diag(assumed + 1e-9 * np.diag(curvature).max())
-    return np.minimum(np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient), MOST_LEVERAGE)
+    found = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)
+    return np.asarray(np.minimum(found, MOST_LEVERAGE))
 
 
 def _multipliers(generator: np.random.Generator, draws: int, cluster: Indices) -> Array:

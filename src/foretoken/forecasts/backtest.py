@@ -60,7 +60,10 @@ class BackTest:
     origins: list[dict[str, Any]]
     """Each fit on its own: {train_fraction, n_train, n_test, test_error, bias, coverage}."""
     rows: list[dict[str, float]]
-    """Each held-out run: {params, tokens, flops, loss, forecast, low, high, train_fraction}."""
+    """Each held-out run: {params, tokens, flops, loss, forecast, low, high, distance, train_fraction}.
+
+    `distance` is the largest factor beyond the runs seen, in params, tokens or flops.
+    """
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -199,6 +202,7 @@ def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) ->
         "forecast": told.loss,
         "low": told.low,
         "high": told.high,
+        "distance": max(told.extrapolation.values()),
     }
 
 

@@ -143,7 +143,8 @@ def read_table(
     _refuse_doubles(frame, {*COLUMNS, *(rename or {}).values()}, path)
     frame, said = keep_rows(frame, where, rename)
     assumed += said
-    frame = _rename(frame, dict(rename or {}), path)
+    frame, said = _rename(frame, dict(rename or {}), path)
+    assumed += said
     sizes = [name for name in SIZES if name in frame]
     countable = bool(sizes) and "tokens" in frame
     for name in need:
@@ -174,17 +175,24 @@ def _read_any(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _refuse_doubles(frame: pd.DataFrame, used: set[str], path: Path) -> None:
     doubles = [name for name in frame.columns[frame.columns.duplicated()] if name in used]
     if doubles:
-        raise TableError(f"{path} has two columns {doubles[0]!r}", cure="rename or delete one of them")
+        raise TableError(
+            f"{path} has two columns {doubles[0]!r}", cure="rename or delete one of them", code="duplicated_columns"
+        )
 
 
-def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> pd.DataFrame:
+def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The frame under our names, and which of its own columns of these names are not read."""
     for ours, theirs in rename.items():
         if theirs not in frame:
             raise TableError(
-                f"--map {ours}={theirs}: {path} has no column {theirs!r}", expected=", ".join(map(str, frame.columns))
+                f"--map {ours}={theirs}: {path} has no column {theirs!r}",
+                expected=", ".join(map(str, frame.columns)),
+                cure="name one of these",
+                code="missing_column",
             )
-    taken = frame.drop(columns=[ours for ours, theirs in rename.items() if ours in frame and ours != theirs])
-    return taken.rename(columns={theirs: ours for ours, theirs in rename.items()})
+    hidden = [ours for ours in rename if ours in frame and ours not in rename.values()]
+    said = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
+    return frame.drop(columns=hidden).rename(columns={theirs: ours for ours, theirs in rename.items()}), said
 
 
 def _missing(path: Path, name: str, frame: pd.DataFrame) -> None:
@@ -193,6 +201,7 @@ def _missing(path: Path, name: str, frame: pd.DataFrame) -> None:
         expected=f"a column {name!r}" + (f" ({COLUMNS[name].meaning})" if name in COLUMNS else ""),
         got=", ".join(map(str, frame.columns)),
         cure=f"name it: --map {name}=YOUR_COLUMN",
+        code="missing_column",
     )
 
 
@@ -233,6 +242,7 @@ def _refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, path: Pa
             f"{path}: column {column.name!r} holds {what}",
             got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
             cure="correct the cell or leave it empty",
+            code="unreadable_cell",
         )
 
 
