@@ -16,8 +16,8 @@ from foretoken.laws.law import Array
 OFF_CENTRE = 0.4
 """Mean distance of the minima from the middle of their sizes, in units of half the sizes' range ..."""
 DRIFT = 0.5
-"""... and its change from the least to the most compute; half of that is asked of nearly all bootstrap draws too."""
-BY_CHANCE = 0.02
+"""... and its change from the least to the most compute; four fifths of that in nearly all bootstrap draws, too."""
+BY_CHANCE, SURELY = 0.02, 0.8
 FEW_EDGES = 0.25
 """Share of the budgets up to which a minimum at an edge is noted only: noise alone puts one of them there."""
 
@@ -50,7 +50,7 @@ def drifting_grid(seen: Examined) -> Iterator[Check]:
         return
     moved = np.polyfit(compute, offset, 1)[0] * np.ptp(compute)
     least = float(np.quantile(moved[1:] * np.sign(moved[0]), BY_CHANCE))
-    if abs(moved[0]) > DRIFT and least > DRIFT / 2:
+    if abs(moved[0]) > DRIFT and least > SURELY * DRIFT:
         evidence = f"minima move by {moved[0]:+.2f} of half the range from the least to the most compute"
         yield Check("drifting_grid", "doubt", evidence, "centre each budget's sizes on the running fit's N*")
 
