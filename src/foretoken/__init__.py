@@ -19,6 +19,7 @@ The flow, from left to right, and the packages that hold it:
     trainer.py   training a study's runs on this machine
     upkeep.py    care for a study's folder: what a run would do, what is wrong, what can go
     study.py     the whole line from one study file
+    preview.py   what a study would run and take, before it is run
     cli/         one file per verb
 
 Public names are imported when they are first used, so `import foretoken` is quick and needs no torch.
@@ -34,40 +35,52 @@ from foretoken._version import __version__
 if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
-    from foretoken.folder import status
+    from foretoken.folder import report, status
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
+    from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
     from foretoken.laws import LAWS, PUBLISHED, cite
+    from foretoken.preview import design, profile
     from foretoken.reports import page_of, save_page
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable, read_table
     from foretoken.study import run
+    from foretoken.upkeep import prune, verify
 
 PUBLIC = {
+    "LAWS": "foretoken.laws",
+    "PUBLISHED": "foretoken.laws",
     "BackTest": "foretoken.forecasts",
     "Fit": "foretoken.fits",
     "Forecast": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
     "IsoflopFit": "foretoken.fits",
-    "LAWS": "foretoken.laws",
-    "PUBLISHED": "foretoken.laws",
     "RunSpec": "foretoken.runs.spec",
     "RunTable": "foretoken.runs.table",
     "Study": "foretoken.runs.study_file",
-    "cite": "foretoken.laws",
     "approaches": "foretoken.fits",
     "backtest": "foretoken.forecasts",
+    "cite": "foretoken.laws",
     "conventions": "foretoken.fits",
+    "design": "foretoken.preview",
     "diagnose": "foretoken.fits",
     "fit": "foretoken.fits",
+    "freeze_run": "foretoken.forecasts.scores",
     "isoflop": "foretoken.fits",
     "load_study": "foretoken.runs.study_file",
-    "predict": "foretoken.forecasts",
-    "read_table": "foretoken.runs.table",
     "page_of": "foretoken.reports",
+    "place_run": "foretoken.forecasts.scores",
+    "predict": "foretoken.forecasts",
+    "profile": "foretoken.preview",
+    "prune": "foretoken.upkeep",
+    "read_table": "foretoken.runs.table",
+    "report": "foretoken.folder",
     "run": "foretoken.study",
     "save_page": "foretoken.reports",
+    "score_ledger": "foretoken.forecasts.scores",
+    "score_run": "foretoken.forecasts.scores",
     "status": "foretoken.folder",
+    "verify": "foretoken.upkeep",
 }
 """Where each public name lives."""
 
@@ -87,16 +100,25 @@ __all__ = [
     "backtest",
     "cite",
     "conventions",
+    "design",
     "diagnose",
     "fit",
+    "freeze_run",
     "isoflop",
     "load_study",
     "page_of",
+    "place_run",
     "predict",
+    "profile",
+    "prune",
     "read_table",
+    "report",
     "run",
     "save_page",
+    "score_ledger",
+    "score_run",
     "status",
+    "verify",
 ]
 
 

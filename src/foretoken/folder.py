@@ -197,6 +197,11 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     )
 
 
+def report(folder: str | Path) -> Path:
+    """Write a study's report/index.html anew from its files, and say where. Raises StoreError without a study."""
+    return reports.write(gather(Path(folder)), Path(folder))
+
+
 def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
     """A kept fit, if it is of this table."""
     fit = load_fit(path)

@@ -47,8 +47,9 @@ def _usable(store: Store, run: RunSpec) -> list[checkpoints.Place]:
     return [p for p in checkpoints.places(store.trunk_folder(run.trajectory)) if p.committed and p.step <= fork]
 
 
-def verify(folder: Path) -> list[Finding]:
+def verify(folder: str | Path) -> list[Finding]:
     """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
+    folder = Path(folder)
     findings = inspect(folder, deep=True)
     if not any(finding.path.name == "design.json" for finding in findings):
         findings += _corpus_findings(folder)
@@ -79,8 +80,9 @@ class Surplus:
     """What it takes on the disk."""
 
 
-def prune(folder: Path, *, old_runs: bool = False, dry_run: bool = False) -> list[Surplus]:
+def prune(folder: str | Path, *, old_runs: bool = False, dry_run: bool = False) -> list[Surplus]:
     """Delete what no run needs any more, and tell it. Raises StudyBusyError while a process runs the study."""
+    folder = Path(folder)
     found = surplus(folder, old_runs)
     if dry_run:
         return found

@@ -13,17 +13,24 @@ from foretoken.cli.live import PlainView
 from foretoken.runs.record import RunRecord
 
 RUNNER = CliRunner()
-VERBS = ("run", "design", "status", "fit", "predict", "report", "verify", "prune")
+VERBS = [(command.callback.__name__,) for command in app.registered_commands if command.callback]
+VERBS += [
+    (str(group.name), command.callback.__name__)
+    for group in app.registered_groups
+    if group.typer_instance
+    for command in group.typer_instance.registered_commands
+    if command.callback
+]
 
 
 def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "foretoken", *arguments], capture_output=True, text=True, cwd=cwd)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_with_an_example_and_json(verb: str) -> None:
-    told = RUNNER.invoke(app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
-    assert f"foretoken {verb}" in told.split("Example:")[1]
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_with_an_example_and_json(verb: tuple[str, ...]) -> None:
+    told = RUNNER.invoke(app, [*verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert f"foretoken {' '.join(verb)}" in told.split("Example:")[1]
     assert "--json" in told
 
 

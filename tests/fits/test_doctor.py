@@ -101,6 +101,9 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
     ("mixed_eval_sets", lambda f: at(f, "eval_set", "other")),
     ("mixed_tokenizers", lambda f: at(f, "tokenizer", "other")),
     ("mixed_corpora", lambda f: at(f, "corpus", "other")),
+    ("mixed_software", lambda f: f.assign(software=["1", "2"] * 28)),
+    ("mixed_families", lambda f: f.assign(family=["decoder", "encoder"] * 28)),
+    ("mixed_objectives", lambda f: f.assign(objective=["causal", "masked"] * 28)),
     ("infinite_values", lambda f: at(f, "loss", np.inf)),
     ("missing_as_zero", lambda f: at(f, "loss", 0.0)),
     ("missing_as_zero", lambda f: at(f, "tokens", 0.0)),
@@ -112,6 +115,9 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
     ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), perplexity=np.exp(f["loss"]))),
     ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), vocabulary=128)),
     ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), width=32, params_head=32 * 128)),
+    ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), val_nats=f["loss"])),
+    ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), bits=f["loss"] / np.log(2))),
+    ("loss_in_perplexity", lambda f: f.assign(loss=np.exp(f["loss"]), val_nats=f["loss"])),
     ("units_doubtful", lambda f: f.assign(tokens=f["tokens"] / 1e9)),
     ("flops_inconsistent", lambda f: f.assign(flops=f["flops"] / 8.64e19)),
     ("params_undeclared", lambda f: f.rename(columns={"params_total": "params"})),
@@ -120,6 +126,7 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
     ("active_differs", lambda f: f.assign(params_active=0.2 * f["params_total"])),
     ("diverged_runs", lambda f: at(f, "status", "diverged")),
     ("outlying_runs", lambda f: at(f, "loss", 4.5)),
+    ("skipped_steps", lambda f: f.assign(skipped_steps=3.0)),
     ("repeated_tokens", lambda f: f.assign(unique_tokens=f["tokens"] / 3)),
     ("shared_trajectories", lambda f: f.assign(parent=f["group"])),
     ("undeclared_trajectories", with_checkpoints),
@@ -135,7 +142,10 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
     ("isoflop_edge_small", lambda f: f.drop(f.index[(f["group"] == "b3") & (f.index % 7 < 3)])),
     ("isoflop_edge_large", lambda f: f.drop(f.index[(f["group"] == "b3") & (f.index % 7 > 3)])),
     ("isoflop_no_minimum", lambda f: f.assign(loss=f["loss"].where(f["group"] != "b3", 6 - f["loss"]))),
+    ("no_interior_minimum", lambda f: f[f.index % 7 > 3]),
+    ("no_interior_minimum", lambda f: f[f.index % 7 < 3]),
     ("isoflop_too_few", lambda f: f.drop(f.index[(f["group"] == "b3") & (f.index % 7 < 4)][:4])),
+    ("little_explained", lambda f: f.assign(loss=np.random.default_rng(0).permutation(f["loss"]))),
     ("residual_trend", lambda f: f.assign(loss=f["loss"] * np.exp(0.006 * np.log(f["flops"] / 1e19) ** 2))),
     ("smallest_runs_matter", lambda f: f.assign(loss=f["loss"] * tilted_start(f))),
     ("noise_changes", lambda f: f.assign(loss=f["loss"] * np.where(f["flops"] > 1e19, 1, 1 + 0.03 * (-1) ** f.index))),
@@ -197,3 +207,24 @@ def test_a_table_of_nothing_usable_is_diagnosed() -> None:
     found = diagnose(RunTable(frame, "a test"))
     assert found.checks[0].code == "too_few_runs"
     assert found.conventions.reason
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.006])
+def test_tables_that_follow_a_law_are_hardly_ever_doubted(shared: float) -> None:
+    alarmed = 0
+    for seed in range(8):
+        table, generator = clean(seed, noise=0.004), np.random.default_rng(1000 + seed)
+        error = np.exp(shared * generator.standard_normal(8)).repeat(7)
+        checks = checks_of(examine(replace(table, frame=table.frame.assign(loss=table.frame["loss"] * error))))
+        alarmed += any(check.severity != "note" for check in checks)
+    assert alarmed <= 1
+
+
+def test_a_minimum_at_one_edge_is_noted_and_at_many_edges_doubted() -> None:
+    frame = clean().frame
+    severity = {}
+    for count in (1, 4):
+        cut = frame["group"].isin([f"b{i}" for i in range(count)]) & (frame.index % 7 > 3)
+        checks = checks_of(examine(RunTable(frame[~cut], "a test")))
+        severity[count] = {check.code: check.severity for check in checks}["isoflop_edge_large"]
+    assert severity == {1: "note", 4: "doubt"}

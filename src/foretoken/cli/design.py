@@ -15,19 +15,16 @@ def design(
 
     Example: foretoken design studies/quickstart.toml
     """
-    from foretoken.study import Line
+    from foretoken.preview import design as preview
 
-    line = Line(load(study, seed), folder)
-    with line.owned():
-        plan = line.design()
-        result = line.design_summary(plan)
+    result = preview(load(study, seed), folder)
     if json:
         print_json(result)
     else:
-        _show(result, line.workers)
+        _show(result)
 
 
-def _show(result: dict[str, Any], workers: int) -> None:
+def _show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -45,7 +42,7 @@ def _show(result: dict[str, Any], workers: int) -> None:
         )
     console = Console()
     console.print(table)
-    seconds = sum(row["seconds_estimated"] for row in result["runs"])
+    seconds, workers = sum(row["seconds_estimated"] for row in result["runs"]), result["workers"]
     target = result["target"]
     console.print(
         f"\n{len(result['runs'])} small runs: {format_flops(result['total_flops'])}, "

@@ -48,30 +48,27 @@ def freeze(
 
     An entry is written once and never changed.
     """
-    from foretoken.fits.result import Fit
-    from foretoken.forecasts import ledger as book
-    from foretoken.forecasts import predict, rival_forecasts
-    from foretoken.forecasts.scores import band_along
+    from foretoken.fits.result import Check, Fit
+    from foretoken.forecasts.scores import freeze_run
     from foretoken.units import parse_count, parse_flops
 
-    found, path = Fit.load(fit), entry_path(folder, name)
-    size, length = parse_count(params, "params"), parse_count(tokens, "tokens")
-    told = predict(found, params=size, tokens=length, flops=None if flops is None else parse_flops(flops), level=level)
-    band = band_along(found, size, length, level, told.flops)
-    entry = book.freeze(
+    path = entry_path(folder, name)
+    entry = freeze_run(
         path,
-        told,
-        fit=found,
-        rivals=rival_forecasts(found, flops=told.flops),
-        target={"params": size, "tokens": length, "flops": told.flops, "band": band},
-        conventions={"params": found.params_column, "flops": "as in the fit's table", "loss": "nats per token"},
+        Fit.load(fit),
+        params=parse_count(params, "params"),
+        tokens=parse_count(tokens, "tokens"),
+        flops=None if flops is None else parse_flops(flops),
+        level=level,
     )
     if json:
         print_json(entry)
         return
     typer.echo(f"frozen in {path} at {entry['frozen_at']}")
-    typer.echo(f"loss {told.loss:.4f} nats per token, {100 * level:g} % interval {told.low:.4f} to {told.high:.4f}")
-    print_checks(told.checks)
+    typer.echo(
+        f"loss {entry['loss']:.4f} nats per token, {100 * level:g} % interval {entry['low']:.4f} to {entry['high']:.4f}"
+    )
+    print_checks(Check(**check) for check in entry["checks"])
 
 
 @ledger.command(epilog="Example: foretoken ledger score big-run --loss 2.031 --started 2030-01-31T12:00:00Z")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
 from foretoken.units import format_count
-
-if TYPE_CHECKING:
-    from foretoken.runs.spec import RunSpec
-    from foretoken.study import Line
 
 
 def profile(
@@ -20,39 +16,13 @@ def profile(
 
     Example: foretoken profile studies/quickstart.toml
     """
-    from foretoken.study import Line
+    from foretoken.preview import profile as profile_steps
 
-    line = Line(load(study, seed), folder)
-    with line.owned():
-        design = line.design()
-        results = [measure(line, name, run) for name, run in chosen(design.runs, design.target).items()]
+    results = profile_steps(load(study, seed), folder)
     if json:
         print_json({"sizes": results})
     else:
         _show(results)
-
-
-def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
-    """One run each of the smallest, the middle and the largest size, and the target; equal shapes once."""
-    sizes = sorted({run.shape: run for run in runs}.values(), key=lambda run: run.parameters.total)
-    named = {"smallest": sizes[0], "middle": sizes[len(sizes) // 2], "largest": sizes[-1]}
-    by_shape = {run.shape: name for name, run in reversed(named.items())}
-    return {name: named[name] for name in named if name in by_shape.values()} | {"target": target}
-
-
-def measure(line: Line, name: str, run: RunSpec) -> dict[str, Any]:
-    """Profile one run in a process of its own, with its own number of threads."""
-    from foretoken.errors import ForetokenError
-    from foretoken.launchers.local import Job, launch
-
-    log = line.folder / "log" / "profile.txt"
-    job = Job(name, {"spec": run.to_json(), "corpus": str(line.corpus.folder)}, 0.0)
-    (outcome,) = launch("foretoken.training.jobs:profile_job", [job], workers=1, threads=run.threads, log=log)
-    if outcome.error:
-        raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])
-    shape = {"params_total": run.parameters.total, "width": run.shape.width, "layers": run.shape.layers}
-    place = {"threads": run.threads, "precision": run.precision, "batch_tokens": run.batch_tokens}
-    return {"size": name, **shape, **place, **outcome.result}
 
 
 def _show(results: list[dict[str, Any]]) -> None:

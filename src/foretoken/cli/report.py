@@ -14,11 +14,9 @@ def report(
 
     Example: foretoken report studies/quickstart.toml
     """
-    from foretoken import reports
-    from foretoken.folder import gather
+    from foretoken.folder import report as write_report
 
-    home = started_folder(study, seed, folder)
-    path = reports.write(gather(home), home)
+    path = write_report(started_folder(study, seed, folder))
     if json:
         print_json({"report": str(path)})
     else:

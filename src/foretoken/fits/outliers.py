@@ -11,7 +11,7 @@ from foretoken.fits.seen import listed, plural
 from foretoken.laws import LAWS
 from foretoken.laws.law import Array
 
-OUTLIER, LEAST_OUTLIER = 8.0, 0.02
+OUTLIER, LEAST_OUTLIER = 10.0, 0.02
 """Robust deviations, and the least distance on log loss, from which a run is an outlier."""
 
 

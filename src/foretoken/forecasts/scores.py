@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import Fit
+from foretoken.forecasts import ledger
 from foretoken.forecasts.ledger import FORMAT
 from foretoken.forecasts.predict import predict
+from foretoken.forecasts.rivals import rival_forecasts
+from foretoken.runs.door import read_sealed
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the target's tokens at which the band is frozen too."""
@@ -29,6 +33,44 @@ def band_along(
         told = predict(fit, params=params, tokens=share * tokens, flops=part, level=level)
         found.append({"share": share, "tokens": share * tokens, "loss": told.loss, "low": told.low, "high": told.high})
     return found
+
+
+def freeze_run(
+    path: str | Path, fit: Fit, *, params: float, tokens: float, flops: float | None = None, level: float = 0.9
+) -> dict[str, Any]:
+    """Forecast a run and write the forecast down, once: with its band along the run, rivals and conventions.
+
+    Raises StoreError when the entry exists; ForetokenError and RefusedError as `predict` does.
+    """
+    told = predict(fit, params=params, tokens=tokens, flops=flops, level=level)
+    band = band_along(fit, params, tokens, level, told.flops)
+    return ledger.freeze(
+        path,
+        told,
+        fit=fit,
+        rivals=rival_forecasts(fit, flops=told.flops),
+        target={"params": params, "tokens": tokens, "flops": told.flops, "band": band},
+        conventions={"params": fit.params_column, "flops": "as in the fit's table", "loss": "nats per token"},
+    )
+
+
+def score_run(
+    path: str | Path, loss: float, *, run: str = "", started_at: str | None = None, finished_at: str | None = None
+) -> dict[str, Any]:
+    """Hold the forecast at `path` against a measured loss (nats per token), and write the outcome beside it, once."""
+    entry = read_sealed(Path(path))
+    outcome = score_loss(entry, loss, run=run, started_at=started_at, finished_at=finished_at)
+    return ledger.keep_outcome(path, outcome)
+
+
+def place_run(path: str | Path, points: Iterable[tuple[float, float]]) -> list[dict[str, Any]]:
+    """Where points (tokens seen, loss) of a running target lie against the forecast at `path`; nothing is written."""
+    return during(read_sealed(Path(path)), points)
+
+
+def score_ledger(folder: str | Path) -> dict[str, Any]:
+    """All forecasts of a ledger, and over those that are scored: mean errors and coverage, the rivals' beside them."""
+    return summary(ledger.read(folder))
 
 
 def score_loss(

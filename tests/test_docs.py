@@ -1,0 +1,129 @@
+"""What is documented runs: every command in README, docs and --help, and every line of Python beside a verb."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretoken.cli import app
+from foretoken.laws import CHINCHILLA, PUBLISHED
+
+from .conftest import MINI
+from .fuzz.verbs import foretoken
+
+pytestmark = pytest.mark.xdist_group("docs")
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+VERBS_PAGE = ROOT / "docs" / "verbs.md"
+GROUPS = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
+SINGLE = {str(one.callback.__name__): one for one in app.registered_commands if one.callback}
+VERBS = [*SINGLE, *(f"{name} {one.callback.__name__}" for name, group in GROUPS.items()
+                    for one in group.registered_commands if one.callback)]  # fmt: skip
+
+
+def documented() -> list[str]:
+    """Commands that stand on a line of their own, or in the first cell of a table, without their remarks."""
+    lines = [line for page in PAGES for line in page.read_text().splitlines()]
+    found = [match[1] for line in lines if (match := re.match(r"^(?:    )?(foretoken .*)$", line))]
+    found += [match[1] for line in lines if (match := re.match(r"^\| `(foretoken [^`]*)` \|", line))]
+    return list(dict.fromkeys(" ".join(command.split("#")[0].split()) for command in found))
+
+
+def examples() -> list[str]:
+    """The example of each verb's --help."""
+    commands = [*app.registered_commands, *(one for group in GROUPS.values() for one in group.registered_commands)]
+    return [str(command.epilog).removeprefix("Example: ") for command in commands]
+
+
+def one_liners() -> dict[str, str]:
+    """The line of Python beside each command of docs/verbs.md."""
+    return dict(re.findall(r"^\| `foretoken ([^`]*)` \| `([^`]*)` \|", VERBS_PAGE.read_text(), re.M))
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that the documented commands name."""
+    from foretoken.runs.study_file import load_study
+    from foretoken.study import run
+
+    home = tmp_path_factory.mktemp("docs")
+    assert CHINCHILLA.optimum is not None
+    flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
+    law, generator = PUBLISHED["besiroglu_2024"].parameters, np.random.default_rng(0)
+    n = CHINCHILLA.optimum(law, flops)[0] * np.tile(np.geomspace(1 / 4, 4, 7), 5)
+    loss = CHINCHILLA.predict(law, n, flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
+    frame = pd.DataFrame({"params": n, "tokens": flops / 6 / n, "loss": loss})
+    frame.assign(val_loss=loss, D=frame["tokens"], dataset="c4", step=20_000).to_csv(home / "runs.csv", index=False)
+    theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}
+    frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
+    (home / "studies").mkdir()
+    for name in ("quickstart", "mine"):
+        text = MINI.replace('name = "mini"', 'name = "quickstart"')
+        (home / "studies" / f"{name}.toml").write_text(text)
+    run(load_study(home / "studies" / "quickstart.toml"), home / "runs" / "quickstart")
+    return home
+
+
+MEASURED = {"params_total": 1e5, "width": 32, "layers": 2, "threads": 1, "precision": "float32", "batch_tokens": 512,
+            "tokens_per_second": 1e5, "share_of_peak": 0.5, "seconds_per_step": 0.01, "phases": {"forward": 0.01},
+            "operations": []}  # fmt: skip
+"""What tests/training/test_profile.py measures, which takes a minute."""
+
+
+@pytest.fixture
+def bench(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the workshop to work in."""
+    monkeypatch.setattr("foretoken.preview.measure", lambda line, name, run: {"size": name, **MEASURED})
+    shutil.copytree(workshop, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    foretoken("fit", "runs.csv", "--map", "loss=val_loss", "-o", "fit.json")
+    return tmp_path / "here"
+
+
+@pytest.mark.parametrize("commands", [documented, examples], ids=["pages", "help"])
+def test_every_documented_command_runs(commands: object, bench: Path) -> None:
+    told = commands()  # type: ignore[operator]
+    assert len(told) >= len(VERBS)
+    for command in told:
+        words = shlex.split(command)[1:]
+        if words[:2] == ["ledger", "score"] and not (bench / "ledger" / f"{words[2]}.json").exists():
+            foretoken("ledger", "freeze", "fit.json", words[2], "--params", "7B", "--tokens", "140B")
+        assert foretoken(*words), command
+
+
+def test_every_verb_is_documented_with_its_line_of_python() -> None:
+    page = one_liners()
+    for verb in VERBS:
+        assert any(command.startswith(verb) for command in page), f"docs/verbs.md names no {verb}"
+    for name in [*SINGLE, *GROUPS]:
+        for told in (ROOT / "README.md", ROOT / "CHANGELOG.md"):
+            assert re.search(rf"\b{name}\b", told.read_text()), f"{told.name} names no {name}"
+
+
+def test_every_line_of_python_runs(bench: Path) -> None:
+    import foretoken as ft
+
+    table = ft.read_table("runs.csv", {"loss": "val_loss"})
+    names = {"ft": ft, "table": table, "fit": ft.fit(table), "study": ft.load_study("studies/quickstart.toml")}
+    for line in one_liners().values():
+        eval(line, names)
+    assert (bench / "ledger" / "mine.outcome.json").is_file()
+    assert (bench / "runs" / "quickstart" / "report" / "index.html").is_file()
+
+
+def test_a_study_s_own_forecast_is_placed_and_shown_as_any_other(bench: Path) -> None:
+    import foretoken as ft
+
+    folder = bench / "runs" / "quickstart" / "ledger"
+    (entry,) = ft.score_ledger(folder)["entries"]
+    (place,) = ft.place_run(folder / f"{entry['name']}.json", [(entry["tokens"], entry["loss"])])
+    assert place["text"] == "inside the band at 100 % of tokens"
+    assert place["low"] == pytest.approx(entry["low"])
+    told = foretoken("ledger", "score", entry["name"], "--ledger", folder, "--at", f"{entry['tokens'] / 2}:99")
+    assert "above the band at 50 % of tokens" in told
