@@ -13,7 +13,7 @@ from foretoken.cli.live import PlainView
 from foretoken.runs.record import RunRecord
 
 RUNNER = CliRunner()
-VERBS = ("run", "design", "status", "fit", "predict", "report", "verify", "prune")
+VERBS = ("run", "design", "status", "fit", "predict", "report", "verify", "prune", "compare", "trends")
 
 
 def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
