@@ -25,7 +25,7 @@ def next(
     fit_file: Annotated[Path | None, typer.Option("--fit", help="What is known: a fit. Its runs count.")] = None,
     published: Annotated[str | None, typer.Option("--law", help="Or a published law, taken loosely.")] = None,
     spend: Spend = None,
-    runs: Annotated[int, typer.Option(help="Most trainings.")] = 35,
+    runs: Annotated[int, typer.Option(help="Most trainings.")] = 50,
     seeds: Annotated[int, typer.Option(help="Most seeds of one size and length.")] = 1,
     largest: Annotated[str | None, typer.Option(help="Most FLOP of one run; a third of --spend unless given.")] = None,
     sizes: Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M. Any, unless given.")] = "",

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    compute: Annotated[
-        str | None, typer.Option(help="Budget: 5.76e23, '3640 PF-days', '512 H100 for 30 days', '$2M of H100'.")
-    ] = None,
+    compute: Annotated[str | None, typer.Option(help="Budget: 5.76e23, '512 H100 for 30 days', '$2M of H100'.")] = None,
     law: Annotated[str | None, typer.Option(help="A published law: an id of `foretoken laws`.")] = None,
     fit_file: Annotated[Path | None, typer.Option("--fit", help="Your own fit, with its draws.")] = None,
     loss: Annotated[float | None, typer.Option(help="The cheapest way to this loss, in nats per token.")] = None,
@@ -25,9 +23,7 @@ def plan(
     tokens: Annotated[str | None, typer.Option(help="A given number of tokens, for example 300B.")] = None,
     accelerator: Annotated[str | None, typer.Option(help="What it runs on, for example H100 or 'RTX 4090'.")] = None,
     count: Annotated[str | None, typer.Option(help="How many of them side by side.")] = None,
-    mfu: Annotated[
-        float | None, typer.Option(help="Model FLOPs utilisation; typical of kind and size unless given.")
-    ] = None,
+    mfu: Annotated[float | None, typer.Option(help="Model FLOPs utilisation; else typical of kind and size.")] = None,
     usd_per_hour: Annotated[float | None, typer.Option(help="Price of one accelerator.")] = None,
     pue: Annotated[float | None, typer.Option(help="Power usage effectiveness of the site.")] = None,
     grid: Annotated[float | None, typer.Option(help="kg CO2e per kWh of the site's grid.")] = None,
@@ -39,9 +35,7 @@ def plan(
     write: Annotated[str | None, typer.Option(help="Tokens that it will write.")] = None,
     favourite: Annotated[str | None, typer.Option(help="A size whose regret is wanted.")] = None,
     max_params: Annotated[str | None, typer.Option(help="The largest size allowed, by memory or latency.")] = None,
-    latency: Annotated[
-        str | None, typer.Option(help="The model must answer a token within this, for example '20 ms'.")
-    ] = None,
+    latency: Annotated[str | None, typer.Option(help="A token is answered within this: '20 ms'.")] = None,
     serve_on: Annotated[int | None, typer.Option(help="The model must fit this many accelerators to serve.")] = None,
     sizes: Annotated[str, typer.Option(help="The only sizes allowed.", metavar="7B,13B,...")] = "",
     tolerance: Annotated[float, typer.Option(help="Share of the loss within which a split is as good.")] = 0.001,
@@ -49,9 +43,7 @@ def plan(
     context: Annotated[int, typer.Option(help="Longest sequence, in tokens.")] = 4096,
     estimator: Annotated[str, typer.Option(help="Of --fit: pooled or plain.")] = "pooled",
     level: LevelOption = 0.9,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the study file and config fragments to this folder.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a study file and configs.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Plan the big run: size, tokens, loss, cost, what each other choice would lose, and a full recipe.
@@ -64,8 +56,7 @@ def plan(
     found = plan_of(
         compute, law=law, fit=fit_file, loss=loss, params=params, tokens=tokens, deadline=deadline, ladder=ladder,
         unique=unique, serve=serve, write=write, favourite=favourite, max_params=max_params, tolerance=tolerance,
-        latency=latency, serve_on=serve_on,
-        sizes=[size for size in sizes.split(",") if size.strip()], level=level, estimator=estimator,
+        latency=latency, serve_on=serve_on, sizes=_listed(sizes), level=level, estimator=estimator,
         machines=Machines(accelerator=accelerator, count=count, mfu=mfu, usd_per_hour=usd_per_hour, pue=pue,
                           kg_co2e_per_kwh=grid, file=accelerators),
         proportions=Proportions(vocabulary=vocabulary, context=context),
@@ -76,6 +67,10 @@ def plan(
         print_json(found.to_json())
     else:
         _show(found)
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _write(found: Plan, folder: Path) -> None:
@@ -102,11 +97,8 @@ def _show(found: Plan) -> None:
         low, high = map(format_count, found.band.params)
         typer.echo(f"any size from {low} to {high} is within {100 * found.band.tolerance:g} % of that loss")
     usd = cost["usd_reason"] if cost["usd"] is None else f"${format_count(cost['usd'])}"
-    power = (
-        ""
-        if cost["kwh"] is None
-        else f", {format_count(cost['kwh'])} kWh, {cost['tco2e']:.3g} t CO2e ({cost['carbon']})"
-    )
+    kwh = cost["kwh"]
+    power = "" if kwh is None else f", {format_count(kwh)} kWh, {cost['tco2e']:.3g} t CO2e ({cost['carbon']})"
     typer.echo(
         f"{cost['count']:g} {cost['accelerator']} for {format_duration(3600 * cost['hours'])} at MFU {cost['mfu']:.2f}:"
         f" {usd}{power}"

@@ -17,6 +17,7 @@ from foretoken.compute.proportions import Proportions
 from foretoken.compute.serving import most_params
 from foretoken.errors import ForetokenError
 from foretoken.fits.result import Fit
+from foretoken.forecasts.band import TOLERANCE
 from foretoken.forecasts.choice import Wish, chosen
 from foretoken.forecasts.lifetime import Demand
 from foretoken.forecasts.limits import SIZES, Limits, usable_flops
@@ -57,71 +58,95 @@ class Machines:
         return read_accelerators(self.file) if self.file else read_accelerators()
 
 
-def plan_of(
-    compute: str | float | None = None,
-    *,
-    law: str | None = None,
-    fit: Fit | str | Path | None = None,
-    loss: float | None = None,
-    params: Count = None,
-    tokens: Count = None,
-    machines: Machines | None = None,
-    deadline: str | None = None,
-    ladder: Count = None,
-    unique: Count = None,
-    serve: Count = None,
-    write: Count = None,
-    favourite: Count = None,
-    max_params: Count = None,
-    max_tokens: Count = None,
-    latency: str | None = None,
-    serve_on: int | None = None,
-    sizes: Sequence[str | float] = (),
-    tolerance: float = 0.001,
-    level: float = 0.9,
-    estimator: str = "pooled",
-    proportions: Proportions | None = None,
-) -> Plan:
-    """The plan for a budget ("5.76e23", "512 H100 for 30 days", "$2M of H100"), or for a loss, a size, or tokens.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Everything that can be said of a plan; texts are quantities in people's units."""
 
-    Losses come from a published `law` or from a `fit`. `ladder` FLOP of small runs are paid first; a `deadline`
-    ("30 days") caps what the machines can do; `unique` tokens are distinct; `serve` and `write` are tokens that the
-    model reads and writes over its life; `latency` ("20 ms" per token) and `serve_on` accelerators cap its size.
+    compute: str | float | None = None
+    """5.76e23, "512 H100 for 30 days", "$2M of H100"; a bare number is FLOP."""
+    law: str | None = None
+    """Losses by a published law, an id of `foretoken laws` ..."""
+    fit: Fit | str | Path | None = None
+    """... or by your own fit."""
+    loss: float | None = None
+    params: Count = None
+    tokens: Count = None
+    machines: Machines = Machines()
+    deadline: str | None = None
+    """What the machines can do in this time caps the compute: "30 days"."""
+    ladder: Count = None
+    """FLOP of small runs, paid first."""
+    unique: Count = None
+    """Distinct tokens there are."""
+    serve: Count = None
+    write: Count = None
+    """Tokens that the model reads and writes over its life."""
+    favourite: Count = None
+    """A size whose regret is wanted."""
+    max_params: Count = None
+    max_tokens: Count = None
+    latency: str | None = None
+    """A token is answered within this time: "20 ms"."""
+    serve_on: int | None = None
+    """Accelerators that must hold the model."""
+    sizes: Sequence[str | float] = ()
+    """The only sizes allowed."""
+    tolerance: float = TOLERANCE
+    level: float = 0.9
+    estimator: str = "pooled"
+    proportions: Proportions | None = None
+    """What the shape keeps to: vocabulary, context, ..."""
+
+    @property
+    def source(self) -> Source:
+        """Where losses come from, with few distinct tokens where that was said."""
+        found = _source(self.law, self.fit, self.level, self.estimator)
+        return found if self.unique is None else with_unique(found, parse_count(self.unique, "unique tokens"))
+
+    @property
+    def limits(self) -> Limits:
+        """What bounds size and tokens."""
+        most = SIZES[1] if self.max_params is None else parse_count(self.max_params, "the largest size")
+        return Limits(
+            max_params=min(most, _servable(self.machines, self.latency, self.serve_on)),
+            max_tokens=math.inf if self.max_tokens is None else parse_count(self.max_tokens, "most tokens"),
+            sizes=tuple(parse_count(size, "size") for size in self.sizes),
+        )
+
+    @property
+    def wish(self) -> Wish:
+        """What is given, in numbers; a budget in machines or money by the MFU of a large model."""
+        flops = None if self.compute is None else parse_budget(self.compute, **_of_budget(self.machines, 1e9)).flops
+        return Wish(
+            flops=flops,
+            loss=self.loss,
+            params=None if self.params is None else parse_count(self.params, "params"),
+            tokens=None if self.tokens is None else parse_count(self.tokens, "tokens"),
+            limits=self.limits,
+            text="" if self.compute is None else str(self.compute),
+        )
+
+
+def plan_of(compute: str | float | None = None, **asked: Any) -> Plan:
+    """The plan for a budget, or for a loss, a size or a number of tokens; `asked` are fields of `Asked`.
+
     Raises ForetokenError where a text is no quantity or nothing meets the wish.
 
     >>> found = plan_of("5.76e23", law="besiroglu_2024")
     >>> round(found.tokens / found.params, 1)
     18.4
     """
-    source = _source(law, fit, level, estimator)
-    if unique is not None:
-        source = with_unique(source, parse_count(unique, "unique tokens"))
-    used = machines or Machines()
-    limits = Limits(
-        max_params=min(
-            SIZES[1] if max_params is None else parse_count(max_params, "the largest size"),
-            _servable(used, latency, serve_on),
-        ),
-        max_tokens=math.inf if max_tokens is None else parse_count(max_tokens, "most tokens"),
-        sizes=tuple(parse_count(size, "size") for size in sizes),
-    )
-    wish = Wish(
-        flops=None if compute is None else parse_budget(compute, **_of_budget(used, 1e9)).flops,
-        loss=loss,
-        params=None if params is None else parse_count(params, "params"),
-        tokens=None if tokens is None else parse_count(tokens, "tokens"),
-        limits=limits,
-        text="" if compute is None else str(compute),
-    )
-    wish, budget = _at_its_own_mfu(source, wish, compute, used)
-    wish, reckoned, count, said = _within(source, wish, budget, used, ladder, deadline)
+    told = Asked(compute=compute, **asked)
+    source = told.source
+    wish, budget = _at_its_own_mfu(source, told.wish, compute, told.machines)
+    wish, reckoned, count, said = _within(source, wish, budget, told.machines, told.ladder, told.deadline)
     found = plan(
-        source, wish, reckoned, count=count, tolerance=tolerance, proportions=proportions,
-        favourite=None if favourite is None else parse_count(favourite, "favourite"), demand=_demand(serve, write),
+        source, wish, reckoned, count=count, tolerance=told.tolerance, proportions=told.proportions,
+        favourite=None if told.favourite is None else parse_count(told.favourite, "favourite"),
+        demand=_demand(told.serve, told.write),
     )  # fmt: skip
-    return replace(
-        found, assumed=[*found.assumed, *said], binding=[*found.binding, *(s for s in said if "deadline" in s)]
-    )
+    late = [text for text in said if "deadline" in text]
+    return replace(found, assumed=[*found.assumed, *said], binding=[*found.binding, *late])
 
 
 def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimator: str) -> Source:

@@ -8,7 +8,7 @@ import numpy as np
 
 from foretoken.errors import DesignError
 from foretoken.forecasts.beliefs import Belief
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 
 OCTAVES = 8
 """The smallest budget is this many factors of 2 below the largest."""
@@ -30,6 +30,8 @@ class Cells:
     tokens: Array
     flops: Array
     learning_rates: Array
+    place: Indices
+    """Number of the size and length [m]."""
 
     @property
     def cost(self) -> Array:
@@ -78,4 +80,5 @@ def rounded(values: Array) -> Array:
 def _cells(belief: Belief, size: Array, budget: Array, rates: tuple[int, ...]) -> Cells:
     tokens = rounded(budget / belief.per_token / size)
     tried = np.repeat(np.array(rates, dtype=np.float64), len(size) // len(rates))
-    return Cells(size, tokens, belief.per_token * size * tokens, tried)
+    place = np.arange(len(size)) % (len(size) // len(rates))
+    return Cells(size, tokens, belief.per_token * size * tokens, tried, place)

@@ -11,7 +11,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 
 GREED = (0.1, 0.3, 1.0, 3.0)
 """What a run costs at least, in shares of an average run, when runs are compared by gain per cost."""
@@ -86,12 +86,15 @@ class Limits:
     most: int
     """Trainings in all."""
     seeds: int
-    """Of one cell."""
+    """Of one place ..."""
+    place: Indices
+    """... which cells share that differ in their learning rates alone [m]."""
 
     def allow(self, counts: Array) -> Array:
         """Whether one seed more of a cell fits [m]."""
         room = (self.spend - counts @ self.cost) * (1 + BETTER)
-        return np.asarray((counts < self.seeds) & (self.cost <= room) & (self.runs <= self.most - counts @ self.runs))
+        taken = np.bincount(self.place, counts)[self.place]
+        return np.asarray((taken < self.seeds) & (self.cost <= room) & (self.runs <= self.most - counts @ self.runs))
 
 
 def choose(information: Information, limits: Limits, seed: int, rounds: int = ROUNDS) -> Array:

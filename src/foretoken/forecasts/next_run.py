@@ -98,7 +98,7 @@ def next_run(
     params: float | None = None,
     tokens: float | None = None,
     spend: float | None = None,
-    runs: int = 35,
+    runs: int = 50,
     seeds: int = 1,
     largest: float | None = None,
     sizes: Sequence[float] = (),
@@ -152,7 +152,7 @@ def _ladder(order: Order, spend: float, rounds: int | None = None) -> _Ladder:
     cells = possible_cells(belief, largest, order.sizes, tuned=order.learning_rate_error > 0)
     information = _information(belief, asked, cells, order.learning_rate_error)
     more = {} if rounds is None else {"rounds": rounds}
-    limits = Limits(cells.cost, cells.learning_rates, spend, order.most, order.seeds)
+    limits = Limits(cells.cost, cells.learning_rates, spend, order.most, order.seeds, cells.place)
     counts = choose(information, limits, order.seed, **more)
     return _Ladder(belief, asked, cells, information, counts)
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from foretoken.compute.layout import ASSUMED as LAID_OUT
 from foretoken.compute.layout import Layout, find_layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost, cost, training_hours
@@ -133,7 +134,7 @@ def plan(
         recipe=made, recipe_reason=no_recipe, layout=layout, layout_reason=no_layout,
         serving=None if made is None else _served(made, machine),
         cost=_cost_json(priced, machine, count), extrapolation=found.extrapolation,
-        sources=_sources(source, machine), checks=_checks(source, found, machine), assumed=list(found.assumed),
+        sources=_sources(source, machine), checks=_checks(source, found, machine), assumed=[*found.assumed, *LAID_OUT],
         budget=wish.text, binding=found.binding, epochs=found.epochs,
         repetition=again, lifetime=life,
     )  # fmt: skip
