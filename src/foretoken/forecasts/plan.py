@@ -134,7 +134,7 @@ def plan(
         recipe=made, recipe_reason=no_recipe, layout=layout, layout_reason=no_layout,
         serving=None if made is None else _served(made, machine),
         cost=_cost_json(priced, machine, count), extrapolation=found.extrapolation,
-        sources=_sources(source, machine), checks=_checks(source, found, machine), assumed=[*found.assumed, *LAID_OUT],
+        sources=_sources(source, machine), checks=_checks(source, found, machine), assumed=list(found.assumed),
         budget=wish.text, binding=found.binding, epochs=found.epochs,
         repetition=again, lifetime=life,
     )  # fmt: skip
@@ -244,7 +244,7 @@ def _sources(source: Source, machine: Machine) -> list[dict[str, Any]]:
         "status": entry.status if entry else "fitted",
         "counting": entry.counting if entry else "as in your table",
     }
-    return [law, *({"what": item.name, **asdict(item)} for item in machine.assumed)]
+    return [law, *({"what": item.name, **asdict(item)} for item in (*machine.assumed, *LAID_OUT))]
 
 
 def _checks(source: Source, found: Allocation, machine: Machine) -> list[Check]:
