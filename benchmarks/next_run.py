@@ -76,13 +76,8 @@ def designs(law: str, known: str | None) -> dict[str, Runs]:
         "grid": isoflop(wide, np.geomspace(1 / 8, 8, 7)),
         "narrow": isoflop(narrow * total / (7 * narrow.sum()), 1.28 ** np.arange(-3, 4)),
     }
-    for name, share, largest in (
-        ("full", 1, None),
-        ("half", 0.5, None),
-        ("strict", 0.5, 1e20),
-        ("quarter", 0.25, None),
-    ):
-        ladder = next_run(known, flops=TARGET, spend=share * total, largest=largest, law=law)
+    for name, share, limits in LADDERS:
+        ladder = next_run(known, flops=TARGET, spend=share * total, law=law, **limits)
         seeds = [run.seeds for run in ladder.runs]
         found[name] = tuple(
             np.repeat([getattr(run, key) for run in ladder.runs], seeds) for key in ("params", "tokens")

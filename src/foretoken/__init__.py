@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import status
-    from foretoken.forecasts import BackTest, Forecast, backtest, predict
+    from foretoken.forecasts import BackTest, Forecast, backtest, next_run, predict
     from foretoken.laws import LAWS, PUBLISHED, cite
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
@@ -61,6 +61,7 @@ PUBLIC = {
     "fit": "foretoken.fits",
     "isoflop": "foretoken.fits",
     "load_study": "foretoken.runs.study_file",
+    "next_run": "foretoken.forecasts",
     "predict": "foretoken.forecasts",
     "read_table": "foretoken.runs.table",
     "run": "foretoken.study",
@@ -88,6 +89,7 @@ __all__ = [
     "fit",
     "isoflop",
     "load_study",
+    "next_run",
     "predict",
     "read_table",
     "run",

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 Flops = Annotated[str | None, typer.Option("--compute", help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
 Spend = Annotated[
-    str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself unless given.")
+    str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself if left out.")
 ]
+Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; a third of it if left out.")]
+Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; any if left out.")]
+Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
+RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]
+Goal = Annotated[str, typer.Option(help="What counts: both, loss (the forecast), size (the best split).")]
 
 
 def next(
@@ -27,17 +32,13 @@ def next(
     spend: Spend = None,
     runs: Annotated[int, typer.Option(help="Most trainings.")] = 50,
     seeds: Annotated[int, typer.Option(help="Most seeds of one size and length.")] = 1,
-    largest: Annotated[str | None, typer.Option(help="Most FLOP of one run; a third of --spend unless given.")] = None,
-    sizes: Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M. Any, unless given.")] = "",
+    largest: Largest = None,
+    sizes: Sizes = "",
     usd_per_flop: Annotated[float | None, typer.Option(help="Price, for example 1.4e-18.")] = None,
-    noise: Annotated[
-        float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")
-    ] = None,
-    learning_rate_error: Annotated[
-        float, typer.Option(help="What the rule's learning rate may cost a run; offers runs with three rates.")
-    ] = 0.0,
-    goal: Annotated[str, typer.Option(help="What counts: both, loss (the forecast), size (the best split).")] = "both",
-    formula: Annotated[str, typer.Option("--formula", help="Law that will be fitted, without --fit.")] = "coupled",
+    noise: Noise = None,
+    learning_rate_error: RateError = 0.0,
+    goal: Goal = "both",
+    formula: Annotated[str, typer.Option(help="The law that will be fitted, where there is no --fit.")] = "coupled",
     seed: Annotated[int, typer.Option(help="Of the draws and of the search.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -55,32 +56,24 @@ def next(
 
     if fit_file and published:
         raise ForetokenError("a fit and a published law were given", cure="give one of --fit and --law")
-    money = None if spend is None else parse_budget(spend)
+    target, money, most = (parse_budget(text) if text else None for text in (compute, spend, largest))
     if usd_per_flop is None and money and money.cost and money.cost.usd:
         usd_per_flop = money.cost.usd / money.flops
     ladder = next_run(
         Fit.load(fit_file) if fit_file else published,
-        flops=None if compute is None else parse_budget(compute).flops,
-        params=None if params is None else parse_count(params, "params"),
-        tokens=None if tokens is None else parse_count(tokens, "tokens"),
-        spend=None if money is None else money.flops,
-        runs=runs,
-        seeds=seeds,
-        largest=None if largest is None else parse_budget(largest).flops,
+        flops=target.flops if target else None,
+        spend=money.flops if money else None,
+        largest=most.flops if most else None,
+        params=parse_count(params, "params") if params else None,
+        tokens=parse_count(tokens, "tokens") if tokens else None,
         sizes=[parse_count(size.strip(), "sizes") for size in sizes.split(",") if size.strip()],
-        usd_per_flop=usd_per_flop,
-        noise=noise,
-        learning_rate_error=learning_rate_error,
-        goal=goal,
-        law=formula,
-        seed=seed,
-    )
-    prices = [f"{one.name} {one.value:.4g} {one.unit} ({one.source})" for one in (money.assumed if money else ())]
-    ladder = replace(ladder, assumed=[*ladder.assumed, *prices])
-    if json:
-        print_json(ladder.to_json())
-    else:
-        _print(ladder)
+        runs=runs, seeds=seeds, usd_per_flop=usd_per_flop, noise=noise, learning_rate_error=learning_rate_error,
+        goal=goal, law=formula, seed=seed,
+    )  # fmt: skip
+    used = [*(target.assumed if target else ()), *(money.assumed if money else ())]
+    said = [f"{one.name} {one.value:.4g} {one.unit} ({one.source})" for one in dict.fromkeys(used)]
+    ladder = replace(ladder, assumed=[*ladder.assumed, *said])
+    print_json(ladder.to_json()) if json else _print(ladder)
 
 
 def _print(ladder: NextRun) -> None:

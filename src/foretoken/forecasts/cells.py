@@ -54,8 +54,8 @@ def possible_cells(belief: Belief, largest: float, sizes: tuple[float, ...], *, 
     if not inside.any():
         raise DesignError(
             "no size suits a ladder of these FLOPs",
-            expected=f"from {max(best.min() / WIDEST, SMALLEST):.3g} to {best.max() * WIDEST:.3g} parameters, "
-            f"and {SMALLEST:g} tokens or more",
+            expected=f"sizes within a factor {WIDEST:g} of the best, which are {best.min():.3g} to {best.max():.3g}"
+            f" parameters; {SMALLEST:g} parameters and tokens at least",
             got=", ".join(f"{one:.3g}" for one in series[-8:]),
         )
     rates = (1, TRIED) if tuned else (1,)

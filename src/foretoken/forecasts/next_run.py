@@ -28,7 +28,7 @@ LARGEST_SHARE = 1 / 3
 """Of the ladder's FLOPs, what one run may take unless told otherwise."""
 PATH = 1e-3 * 2.0 ** np.arange(-6, 8)
 """Ladders that are compared to find where to stop, in shares of the target."""
-PATH_ROUNDS = 10
+PATH_ROUNDS = 0
 DOUBLINGS = 8
 """An IsoFLOP grid of the same precision is sought up to this many doublings of the cost."""
 
