@@ -1,6 +1,6 @@
 """What papers published, derived again from their public runs: a table of asked and measured.
 
-usage: python benchmarks/published.py [--data ../shared/data/scaling]
+usage: python benchmarks/published.py [--data ../shared/data/scaling] [--html PAGE]
 
 porian      exponents of N* in five steps, from IsoFLOP curves (Porian et al. 2024, arXiv 2406.19146)
 repetition  decay constants of repeated data (Muennighoff et al. 2023, arXiv 2305.16264)
@@ -22,6 +22,7 @@ from foretoken.fits.profile import Profile, profile
 from foretoken.fits.solvers import huber
 from foretoken.fits.waterfall import Step, draw_waterfall, isoflop_waterfall
 from foretoken.laws import PUBLISHED, downstream, overtraining, repeated_data, routing
+from foretoken.reports import Waterfalls, save_page
 from foretoken.runs.table import RunTable
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "scaling"
@@ -261,7 +262,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=FOLDER)
-    folder = parser.parse_args().data
+    parser.add_argument("--html", type=Path, metavar="PAGE", help="write the waterfalls to this page")
+    asked = parser.parse_args()
+    folder = asked.data
     if not folder.is_dir():
         raise SystemExit(f"the public run tables are not at {folder}: name their folder with --data")
     print(f"{'what':<60} {'asked':>11} {'within':>8} {'measured':>11}")
@@ -269,9 +272,11 @@ def main() -> None:
         for one in section(folder):
             met = "" if one.met else "   NOT MET"
             print(f"{one.what:<60} {one.asked:>11.7g} {one.tolerance:>8.3g} {one.measured:>11.7g}{met}")
-    for dataset in PUBLISHED_EXPONENTS:
+    waterfalls = {dataset: porian_steps(folder, dataset) for dataset in PUBLISHED_EXPONENTS}
+    if asked.html is not None:
+        save_page(Waterfalls(waterfalls, PUBLISHED_EXPONENTS), asked.html, source="From Kaplan to Chinchilla")
+    for dataset, steps in waterfalls.items():
         print(f"\nexponent of N*, {dataset} (parabolas in brackets)")
-        steps = porian_steps(folder, dataset)
         for line, step in zip(draw_waterfall(steps), steps, strict=True):
             print(f"{line} [{step.parabola:.3f}]  {step.budgets} of {step.of_budgets} budgets")
     profiled = repeated_runs(folder).profile()

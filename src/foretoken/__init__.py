@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from foretoken.folder import status
     from foretoken.forecasts import BackTest, Forecast, backtest, next_run, predict
     from foretoken.laws import LAWS, PUBLISHED, cite
+    from foretoken.reports import page_of, save_page
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable, read_table
@@ -64,7 +65,9 @@ PUBLIC = {
     "next_run": "foretoken.forecasts",
     "predict": "foretoken.forecasts",
     "read_table": "foretoken.runs.table",
+    "page_of": "foretoken.reports",
     "run": "foretoken.study",
+    "save_page": "foretoken.reports",
     "status": "foretoken.folder",
 }
 """Where each public name lives."""
@@ -90,9 +93,11 @@ __all__ = [
     "isoflop",
     "load_study",
     "next_run",
+    "page_of",
     "predict",
     "read_table",
     "run",
+    "save_page",
     "status",
 ]
 

@@ -46,7 +46,7 @@ def shown(value: object) -> str:
 
 
 class ForetokenError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can mend; `code` names the kinds that programs may want to tell apart.
 
     >>> print(ForetokenError("the batch is empty", expected="at least 1 run", got="0", cure="add runs"))
     the batch is empty
@@ -56,11 +56,18 @@ class ForetokenError(Exception):
     """
 
     def __init__(
-        self, message: str, *, expected: str | None = None, got: str | None = None, cure: str | None = None
+        self,
+        message: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        cure: str | None = None,
+        code: str | None = None,
     ) -> None:
+        self.code = code
         self.message = legible(message, LONGEST_MESSAGE)
         self.expected, self.got, self.cure = (part and legible(part) for part in (expected, got, cure))
-        parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure)]
+        parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure), ("code", code)]
         lines = [self.message] + [f"  {name}: {text}" for name, text in parts if text is not None]
         super().__init__("\n".join(lines))
 
@@ -85,8 +92,9 @@ class RefusedError(ForetokenError):
     """The data give no usable answer. `code` names the check, as in a fit's `checks`."""
 
     def __init__(self, code: str, evidence: str, cure: str) -> None:
-        self.code, self.evidence = code, evidence
         super().__init__(f"refused ({code}): {evidence}", cure=cure)
+        self.code: str = code
+        self.evidence = evidence
 
 
 class StoreError(ForetokenError):

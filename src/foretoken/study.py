@@ -19,6 +19,7 @@ from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.folder import current_forecast, design_totals, gather, ledger_path, load_fit, read_plan, status, table_of
 from foretoken.forecasts import ledger
+from foretoken.forecasts.scores import band_along
 from foretoken.progress import PROGRESS, View
 from foretoken.runs.door import delete_file, guarded, read_sealed, sealed, write_file
 from foretoken.runs.finished import is_finished, mark_finished, unmark
@@ -271,17 +272,14 @@ class Line:
                     "target_already_trained", evidence, "give the target another size, or the study a seed"
                 )
             return standing
-        target = design.target
-        forecast = forecasts.predict(
-            fit,
-            params=float(target.parameters.total),
-            tokens=float(target.tokens),
-            flops=target.flops,
-            level=self.study.forecast.level,
-        )
+        target, level = design.target, self.study.forecast.level
+        size, length = float(target.parameters.total), float(target.tokens)
+        forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level)
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
-        rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), forecast.params, forecast.tokens)
-        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=target.to_json(), conventions=CONVENTIONS)
+        rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
+        band = band_along(fit, size, length, level, target.flops)
+        plan = {**target.to_json(), "band": band}
+        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=CONVENTIONS)
 
     def score(self, design: Design, entry: dict[str, Any]) -> None:
         """Hold the forecast against the trained target, once."""

@@ -11,7 +11,7 @@ from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trun
 from foretoken.designs.center import center_params
 from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
 from foretoken.errors import DesignError
-from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.laws import CHINCHILLA, LAWS, PUBLISHED
 from foretoken.runs.study_file import ModelSection, Study
 
 SOURCE = TokenSource(address="c0ffee", tokenizer="byte", eval_set="v", vocabulary=256, train_tokens=10**7)
@@ -76,6 +76,12 @@ def test_a_published_law_can_be_the_centre() -> None:
     assert CHINCHILLA.optimum
     expected = CHINCHILLA.optimum(PUBLISHED["besiroglu_2024"].parameters, budget, per_param)[0]
     assert params == pytest.approx(float(expected), rel=0.5)
+
+
+@pytest.mark.parametrize("center", [name for name, entry in PUBLISHED.items() if LAWS[entry.law].optimum is None])
+def test_a_published_law_without_a_split_is_no_centre(center: str) -> None:
+    with pytest.raises(DesignError, match=r"(?s)besiroglu_2024.*tokens per parameter"):
+        make_design(recipe(center=center), target_threads=1)
 
 
 @pytest.mark.parametrize("side", ["edge_small", "edge_large"])

@@ -25,7 +25,7 @@ def many(runs: int) -> RunTable:
 
 def test_few_runs_stay_as_they_are() -> None:
     rows = clean_rows(many(100))
-    kept, count, inside = binned(rows)
+    kept, count, inside = binned(rows, CHINCHILLA)
     assert kept is rows
     assert count.sum() == 100
     assert inside == 0.0
@@ -33,7 +33,7 @@ def test_few_runs_stay_as_they_are() -> None:
 
 def test_many_runs_are_taken_together_and_give_the_same_law() -> None:
     table = many(20_000)
-    kept, count, inside = binned(clean_rows(table))
+    kept, count, inside = binned(clean_rows(table), CHINCHILLA)
     assert len(kept) <= MOST_ROWS
     assert count.sum() == 20_000
     assert inside == pytest.approx(0.005, rel=0.2)

@@ -39,7 +39,8 @@ def test_each_doubt_is_named(ladder: Ladder, change: Callable[..., object], code
 
 
 def test_residuals_that_follow_compute_are_a_doubt(ladder: Ladder) -> None:
-    table = ladder(noise=0.001)
+    table = ladder(noise=0.001, budgets=8)
+    assert "residual_trend" not in codes(table)
     compute = np.log(table.frame["flops"] / table.frame["flops"].min())
     rising = table.frame["loss"] * np.exp(0.03 * compute**2)
     assert "residual_trend" in codes(replace(table, frame=table.frame.assign(loss=rising)))

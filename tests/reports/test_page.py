@@ -8,61 +8,18 @@ import hashlib
 import html
 import io
 import re
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
 from foretoken.forecasts.forecast import Forecast
 from foretoken.reports import render, write
+from foretoken.reports.document import _asset
 from foretoken.reports.making import making_section
-from foretoken.reports.page import _asset
 from foretoken.reports.verdict import verdict
 from foretoken.runs.table import RunTable, table_from_records
 
-LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "background", "cite"}
-VOID = {"meta", "link", "br", "path", "use", "circle"}
-
-
-class Reader(HTMLParser):
-    """Collects links, headings, ids and text, and checks that every element is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.headings: list[str] = []
-        self.words: list[str] = []
-        self.tags: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [str(value) for name, value in attrs if name in LINKS]
-        self.ids += [str(value) for name, value in attrs if name == "id"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [str(value) for name, value in attrs if name in LINKS]
-        self.ids += [str(value) for name, value in attrs if name == "id"]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "h2":
-            self.headings.append(data)
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split()).replace("\u202f", " ")
+from .reader import Reader
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from foretoken.reports import write
+from foretoken.fits import diagnose
+from foretoken.reports import save_page, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -40,9 +41,23 @@ pytestmark = [
 ]
 
 
-def look(folder: Path, width: int) -> tuple[dict, list[str]]:
+ANY_PAGE = """<!doctype html><iframe src="page.html" width="WIDTH" height="800"></iframe><pre id="found"></pre>
+<script>
+addEventListener("load", () => {
+  const page = document.querySelector("iframe").contentDocument;
+  const figures = [...page.querySelectorAll("figure")];
+  const seen = (figure) => [...figure.querySelectorAll("svg")].some((svg) => svg.getBoundingClientRect().width > 0);
+  document.querySelector("#found").textContent = JSON.stringify({
+    wide: page.documentElement.scrollWidth, screen: page.documentElement.clientWidth,
+    figures: figures.length, drawn: figures.filter(seen).length,
+  });
+});
+</script>"""
+
+
+def look(folder: Path, width: int, probe: str = PROBE) -> tuple[dict, list[str]]:
     """What a frame of this width finds, and what the browser's console said."""
-    (folder / "probe.html").write_text(PROBE.replace("WIDTH", str(width)), encoding="utf-8")
+    (folder / "probe.html").write_text(probe.replace("WIDTH", str(width)), encoding="utf-8")
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,900", "probe.html"]
     command[-1] = (folder / "probe.html").as_uri()
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -61,3 +76,13 @@ def test_page_fits_its_screen_without_complaint(material, tmp_path, width, narro
     assert found["saves"] == 5
     assert found["losses"] == sorted(found["losses"])
     assert len(found["losses"]) == 22
+
+
+@pytest.mark.parametrize("kind", ["fit", "diagnosis"])
+def test_other_pages_fit_a_phone_and_show_every_figure(material, make_table, tmp_path, kind):
+    found = material.whole.fit if kind == "fit" else diagnose(make_table(material.ladder))
+    save_page(found, tmp_path / "page.html")
+    seen, console = look(tmp_path, 390, ANY_PAGE)
+    assert console == []
+    assert seen["wide"] <= seen["screen"] <= 390
+    assert seen["drawn"] == seen["figures"] > 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from foretoken.cli.options import (
+    HtmlOption,
     JsonOption,
     LevelOption,
     MapOption,
@@ -18,6 +19,7 @@ from foretoken.cli.options import (
     print_assumed,
     print_checks,
     print_json,
+    write_page,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def approaches(
     where: WhereOption = "",
     params: ParamsOption = "auto",
     level: LevelOption = 0.9,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare the routes to N* = G C^a: envelope, IsoFLOP minima, parametric law, and Kaplan's.
@@ -41,7 +44,9 @@ def approaches(
     """
     from foretoken.fits.approaches import approaches as compare
 
-    found = compare(open_table(table, rename, where), curves=_curves(table), params=params, level=level)
+    runs = open_table(table, rename, where)
+    found = compare(runs, curves=_curves(table), params=params, level=level)
+    write_page(html, found, source=table.name, runs=runs)
     if json:
         print_json(found.to_json())
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import (
+    HtmlOption,
     JsonOption,
     LevelOption,
     MapOption,
@@ -17,6 +18,7 @@ from foretoken.cli.options import (
     print_assumed,
     print_checks,
     print_json,
+    write_page,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def backtest(
         str, typer.Option(help="pooled, or plain by its objective: huber, least_squares, student_t, asymmetric, ...")
     ] = "pooled",
     level: LevelOption = 0.9,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Forecast a table's larger runs from its smaller ones, and score the forecasts.
@@ -45,8 +48,9 @@ def backtest(
     from foretoken.forecasts import backtest as score
 
     found = score(
-        open_table(table, rename, where), train_fraction, law=law, estimator=estimator, level=level, params=params
+        open_table(table, rename, where, law), train_fraction, law=law, estimator=estimator, level=level, params=params
     )
+    write_page(html, found, source=table.name)
     if json:
         print_json(found.to_json())
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from foretoken.cli.options import (
+    HtmlOption,
     JsonOption,
     MapOption,
     ParamsOption,
@@ -16,6 +17,7 @@ from foretoken.cli.options import (
     print_assumed,
     print_checks,
     print_json,
+    write_page,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def diagnose(
     rename: MapOption = "",
     where: WhereOption = "",
     params: ParamsOption = "auto",
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Name what is wrong or doubtful with a table, with the evidence and the cure; also where a fit is refused.
@@ -38,6 +41,7 @@ def diagnose(
     from foretoken.fits.doctor import diagnose as look
 
     found = look(open_table(table, rename, where), params=params)
+    write_page(html, found, source=table.name)
     if json:
         print_json(found.to_json())
         return
@@ -47,6 +51,8 @@ def diagnose(
     print_checks(found.checks)
     if not found.checks:
         typer.echo("nothing is doubtful by the checks that these columns allow")
+    for entry in found.unchecked:
+        typer.echo(f"not looked for: {entry['what']} (needs {' or '.join(entry['columns'])})")
     print_assumed(found.assumed)
     _show(found.conventions)
 

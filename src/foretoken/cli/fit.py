@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foretoken.cli.options import (
+    HtmlOption,
     JsonOption,
     LevelOption,
     MapOption,
@@ -19,6 +20,7 @@ from foretoken.cli.options import (
     print_assumed,
     print_checks,
     print_json,
+    write_page,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def fit(
         str, typer.Option(help="Profile likelihood of these too, beside that of E.", metavar="NAME,...")
     ] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the fit to this file, for predict.")] = None,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fit a law to runs, with its doubts.
@@ -81,10 +84,11 @@ def fit(
 
     wanted = tuple(name.strip() for name in profile.split(",") if name.strip())
     found = fit_table(
-        open_table(table, rename, where), law, params=params, level=level, objective=objective, profile=wanted
+        open_table(table, rename, where, law), law, params=params, level=level, objective=objective, profile=wanted
     )
     if out is not None:
         found.save(out)
+    write_page(html, found, source=table.name)
     if json:
         print_json(plain_fit(found))
     else:

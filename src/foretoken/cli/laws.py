@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import HtmlOption, JsonOption, print_json, write_page
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def laws(
     words: Annotated[list[str] | None, typer.Argument(metavar="[show NAME]", help="A law or a published id.")] = None,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the laws and the published coefficients, or show all of one: its formula, units, values, and what to watch.
+
+    The page of --html compares how the published laws split compute.
 
     Example: foretoken laws show hoffmann_2022_tex
     """
@@ -28,6 +31,10 @@ def laws(
             "one law or published id at a time", got=" ".join(words or ()), cure="foretoken laws show NAME"
         )
     told = everything() if not names else one(names[0])
+    if html is not None:
+        from foretoken.laws import PUBLISHED
+
+        write_page(html, PUBLISHED)
     if json:
         print_json(told)
     elif names:

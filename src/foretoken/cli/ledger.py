@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from foretoken.cli.options import JsonOption, LevelOption, MapOption, WhereOption, open_table, print_checks, print_json
+from foretoken.cli.options import (
+    HtmlOption,
+    JsonOption,
+    LevelOption,
+    MapOption,
+    WhereOption,
+    open_table,
+    print_checks,
+    print_json,
+    write_page,
+)
 from foretoken.errors import ForetokenError
 
 LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger's folder.")]
@@ -47,12 +57,13 @@ def freeze(
     found, path = Fit.load(fit), entry_path(folder, name)
     size, length = parse_count(params, "params"), parse_count(tokens, "tokens")
     told = predict(found, params=size, tokens=length, flops=None if flops is None else parse_flops(flops), level=level)
+    band = band_along(found, size, length, level, told.flops)
     entry = book.freeze(
         path,
         told,
         fit=found,
         rivals=rival_forecasts(found, flops=told.flops),
-        target={"params": size, "tokens": length, "flops": told.flops, "band": band_along(found, size, length, level)},
+        target={"params": size, "tokens": length, "flops": told.flops, "band": band},
         conventions={"params": found.params_column, "flops": "as in the fit's table", "loss": "nats per token"},
     )
     if json:
@@ -77,6 +88,7 @@ def score(
     ] = None,
     started: Annotated[str | None, typer.Option(help="When the run began (ISO 8601).")] = None,
     folder: LedgerOption = HERE,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Hold a frozen forecast against its run; with --at while it runs, which writes nothing."""
@@ -85,24 +97,26 @@ def score(
     if sum(given) != 1:
         raise ForetokenError("score needs one of --loss, --table and --at", got=f"{sum(given)} of them")
     if at:
-        show_places(entry, at, json)
+        show_places(path.stem, entry, at, html, json)
         return
     run = ""
     if table is not None:
         loss, run, started = from_table(table, rename, where, started)
     assert loss is not None
-    keep_score(path, entry, loss, run, started, json)
+    keep_score(path, entry, loss, run, started, html, json)
 
 
 @ledger.command(epilog="Example: foretoken ledger show --ledger runs/quickstart/ledger")
-def show(folder: LedgerOption = HERE, json: JsonOption = False) -> None:
+def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption = False) -> None:
     """All forecasts of a ledger, their errors, and how often the intervals held."""
     from foretoken.forecasts import ledger as book
     from foretoken.forecasts.scores import summary
 
     if not folder.is_dir():
         raise ForetokenError(f"no ledger at {folder}", cure="name it with --ledger, or freeze a forecast first")
-    found = summary(book.read(folder))
+    entries = book.read(folder)
+    found = summary(entries)
+    write_page(html, entries, source=folder.resolve().name)
     if json:
         print_json(found)
         return
@@ -150,12 +164,15 @@ def read_entry(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
     return path, read_sealed(path)
 
 
-def keep_score(path: Path, entry: dict[str, Any], loss: float, run: str, started: str | None, json: bool) -> None:
+def keep_score(
+    path: Path, entry: dict[str, Any], loss: float, run: str, started: str | None, html: Path | None, json: bool
+) -> None:
     """Write the outcome beside its forecast, and print it."""
     from foretoken.forecasts import ledger as book
     from foretoken.forecasts.scores import score_loss
 
     outcome = book.keep_outcome(path, score_loss(entry, loss, run=run, started_at=started))
+    write_page(html, {path.stem: {"forecast": entry, "outcome": outcome}}, source=path.stem)
     if json:
         print_json(outcome)
         return
@@ -171,11 +188,12 @@ def _inside(outcome: dict[str, Any]) -> str:
     return "inside" if outcome["inside"] else "outside"
 
 
-def show_places(entry: dict[str, Any], at: list[str], json: bool) -> None:
+def show_places(name: str, entry: dict[str, Any], at: list[str], html: Path | None, json: bool) -> None:
     """Print where the points of a running target lie."""
     from foretoken.forecasts.scores import during
 
     places = during(entry, [parse_point(text) for text in at])
+    write_page(html, {name: {"forecast": entry, "outcome": None}}, source=name, places={name: places})
     if json:
         print_json({"points": places})
         return

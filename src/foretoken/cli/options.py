@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,9 @@ WhereOption = Annotated[
 ]
 ParamsOption = Annotated[str, typer.Option("--params", help="Column that is N, or auto.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -69,20 +74,33 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, allow_nan=False))
 
 
-def open_table(path: Path, rename: str = "", where: str = "") -> RunTable:
+def write_page(path: Path | None, result: Any, **given: Any) -> None:
+    """Write the page of a result, if one was asked for; what was typed stands at its foot."""
+    if path is None:
+        return
+    from foretoken.reports import save_page
+
+    typed = shlex.join(["foretoken", *sys.argv[1:]]) if "foretoken" in sys.argv[0] else ""
+    save_page(result, path, rebuild=typed, **given)
+    typer.echo(f"wrote {path}", err=True)
+
+
+def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinchilla") -> RunTable:
     """A run table from a file, from a study's folder (its ladder, without the target), or from a folder of records.
 
-    `rename` and `where` are the texts of --map and --where.
+    `rename` and `where` are the texts of --map and --where; `law` says which columns the table must have.
     """
     from dataclasses import replace
 
+    from foretoken.fits.columns import needed
     from foretoken.folder import ladder_table
+    from foretoken.laws import find_law
     from foretoken.runs.filters import keep_rows
     from foretoken.runs.table import read_table
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:
-        return read_table(path, parse_map(rename), where)
+        return read_table(path, parse_map(rename), where, needed(find_law(law)))
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
     table = ladder_table(path)
@@ -90,15 +108,15 @@ def open_table(path: Path, rename: str = "", where: str = "") -> RunTable:
     return replace(table, frame=frame, assumed=(*table.assumed, "the study's target is left out of the fit", *said))
 
 
-def parse_map(text: str) -> dict[str, str]:
+def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,tokens=D") -> dict[str, str]:
     """`loss=val_loss,tokens=D` -> {"loss": "val_loss", "tokens": "D"}."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     for ours, equals, theirs in pairs:
         if not (ours.strip() and equals and theirs.strip()):
-            raise ForetokenError("--map is not readable", expected="loss=val_loss,tokens=D", got=repr(text))
+            raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text))
     names = [ours.strip() for ours, _, _ in pairs]
     if len(set(names)) < len(names):
-        raise ForetokenError("--map names one of our columns twice", expected="loss=val_loss,tokens=D", got=repr(text))
+        raise ForetokenError(f"{option} names one thing twice", expected=example, got=repr(text))
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 

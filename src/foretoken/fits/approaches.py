@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.errors import RefusedError
+from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.envelope import envelope
 from foretoken.fits.fit import fit
 from foretoken.fits.isoflop import isoflop_curves
@@ -16,7 +17,7 @@ from foretoken.fits.kaplan import kaplan_route
 from foretoken.fits.minimum import MINIMA
 from foretoken.fits.path import Route, power_path, through
 from foretoken.fits.result import Check, Fit
-from foretoken.fits.rows import Rows, clean_rows
+from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
 from foretoken.runs.table import RunTable
@@ -61,6 +62,8 @@ def approaches(
     along = clean_rows(_with_unannealed(table if curves is None else curves), params)
     without = _without_embeddings(table if curves is None else curves, params)
     surface, found = _surface(table, rows, params, level, draws, seed)
+    if not len(rows):
+        raise next(refusals(rows, CHINCHILLA))
     end = float(rows.flops.max())
     second = [_approach2(rows, name, found, level, draws, seed) for name in MINIMA]
     return Approaches(
@@ -73,9 +76,17 @@ def approaches(
         level=level,
         params_column=rows.params_column,
         surface=found.estimates if found else None,
-        checks=_bias_checks(second),
+        checks=worst_first([*_doubts(table, rows, found), *_bias_checks(second)]),
         assumed=[*rows.assumed, *_notes(along, without, curves)],
     )
+
+
+def _doubts(table: RunTable, rows: Rows, found: Fit | None) -> list[Check]:
+    """The doubts of approach 3; where there is none, those of the table, and what stood in its way."""
+    if found:
+        return [check for check in found.checks if check.severity != "note"]
+    refused = [Check(error.code, "doubt", error.evidence, error.cure or "") for error in refusals(rows, CHINCHILLA)]
+    return [*refused, *doubts(table, rows)]
 
 
 def _with_unannealed(table: RunTable) -> RunTable:

@@ -7,32 +7,38 @@ from dataclasses import replace
 import numpy as np
 
 from foretoken.fits.rows import Rows
-from foretoken.laws.law import Array, Indices
+from foretoken.laws.law import Array, Indices, Law
 
 MOST_ROWS = 2000
 """Tables up to this are fitted run by run."""
 FINEST = 0.02
-"""Width of a cell in ln N and ln D, doubled until there are few enough cells."""
+"""Width of a cell in each feature of the law, on a log scale, doubled until there are few enough cells."""
 
 
-def binned(rows: Rows) -> tuple[Rows, Array, float]:
+def binned(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
     """Cells, how many runs each holds [cells], spread of log loss inside cells; the runs themselves when they are few.
 
-    A cell takes the mean of ln N, ln D, ln FLOP and ln loss of its runs. Trajectories and budgets are not kept.
+    A cell takes the mean of ln N, ln D, ln FLOP, the law's features and ln loss of its runs. Trajectories and budgets
+    are not kept. A law of what has no logarithm takes the mean of that itself.
     """
     if len(rows) <= MOST_ROWS:
         return rows, np.ones(len(rows)), 0.0
-    columns = np.log(np.stack([rows.params, rows.tokens, rows.flops, rows.loss], axis=1))
+    x = rows.features(law)
+    y = np.log(rows.loss) if law.target == "log" else rows.loss
     width = FINEST
-    while (cell := _cells(columns, width)).max() + 1 > MOST_ROWS:
+    while (cell := _cells(x, width)).max() + 1 > MOST_ROWS:
         width *= 2
     count = np.bincount(cell).astype(np.float64)
-    means = np.stack([np.bincount(cell, values) / count for values in columns.T], axis=1)
-    spread = _spread(columns, means, cell)
-    params, tokens, flops, loss = np.exp(means.T)
+
+    def mean(values: Array) -> Array:
+        return np.asarray(np.bincount(cell, values) / count)
+
+    level, centre = mean(y), np.stack([mean(values) for values in x.T], axis=1)
+    spread = _spread(x, centre, y - level[cell], cell)
+    params, tokens, flops = (np.exp(mean(np.log(values))) for values in (rows.params, rows.tokens, rows.flops))
     nobody: list[str | None] = [None] * len(count)
-    said = (
-        f"{len(rows)} runs are taken together in {len(count)} cells, {100 * width:.0f} % wide in params and in tokens"
+    said = f"{len(rows)} runs are taken together in {len(count)} cells, {100 * width:.0f} % wide in " + " and in ".join(
+        law.features
     )
     cells = replace(
         rows,
@@ -42,24 +48,26 @@ def binned(rows: Rows) -> tuple[Rows, Array, float]:
         params=params,
         tokens=tokens,
         flops=flops,
-        loss=loss,
+        loss=np.exp(level) if law.target == "log" else level,
+        others={name: np.exp(mean(np.log(rows.feature(name)))) for name in law.features if name in rows.others},
         assumed=[*rows.assumed, said],
     )
     return cells, count, spread
 
 
-def _spread(columns: Array, means: Array, cell: Indices) -> float:
-    """Standard deviation of log loss inside cells, less the slope of loss there, which may change from cell to cell."""
-    inside = columns - means[cell]
-    centre = means[:, :2] - means[:, :2].mean(axis=0)
-    slopes = [inside[:, k] * by for k in range(2) for by in (1.0, centre[cell, 0], centre[cell, 1])]
+def _spread(x: Array, centre: Array, off: Array, cell: Indices) -> float:
+    """Standard deviation of what is off its cell's mean, less the slope there, which may change from cell to cell."""
+    inside, about = x - centre[cell], (centre - centre.mean(axis=0))[cell]
+    slopes = [inside[:, k] * by for k in range(x.shape[1]) for by in (1.0, *about.T)]
     design = np.stack(slopes, axis=1)
-    left = inside[:, 3] - design @ np.linalg.lstsq(design, inside[:, 3])[0]
-    return float(np.sqrt((left**2).sum() / max(1, len(cell) - len(means))))
+    left = off - design @ np.linalg.lstsq(design, off)[0]
+    return float(np.sqrt((left**2).sum() / max(1, len(cell) - len(centre))))
 
 
-def _cells(columns: Array, width: float) -> Indices:
+def _cells(x: Array, width: float) -> Indices:
     """Number of the cell of each run [r]."""
-    grid = np.round(columns[:, :2] / width).astype(np.int64)
-    grid -= grid.min(axis=0)
-    return np.unique(grid[:, 0] * (grid[:, 1].max() + 1) + grid[:, 1], return_inverse=True)[1]
+    grid = np.round(x / width).astype(np.int64)
+    key = np.zeros(len(grid), dtype=np.int64)
+    for steps in (grid - grid.min(axis=0)).T:
+        key = np.unique(key * (steps.max() + 1) + steps, return_inverse=True)[1]
+    return np.asarray(key)

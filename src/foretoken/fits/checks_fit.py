@@ -6,24 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.fits.estimate import Sample
-from foretoken.fits.examined import CheckOf, Examined, listed, plural
+from foretoken.fits.estimate import Sample, spread
+from foretoken.fits.examined import CheckOf, Examined
+from foretoken.fits.outliers import outlying_runs, residuals_of
 from foretoken.fits.result import Check, Fit
+from foretoken.fits.rows import by_budget
 from foretoken.fits.solvers import solve
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Indices
 
 AHEAD = 8.0
 """What a run does to the law is measured on the forecast at this many times the largest compute."""
-CARRIES, LEAST_SHIFT = 3.0, 0.003
-"""One run carries a fit whose forecast it moves by 0.3 % or more, and 3 times as far as any other run does."""
-OUTLIER, LEAST_OUTLIER = 8.0, 0.02
+CARRIES, LEAST_SHIFT = 4.0, 0.003
+"""One run carries a fit whose forecast it moves by 0.3 % or more, and 4 times as far as any other run does."""
 MOST_LEFT_OUT = 200
 MANY = 5000
 """Runs of which none alone carries a fit."""
 ILL_CONDITIONED = 1e4
 SMALL_SHARE, LEAST_MOVE = 0.25, 0.02
-STARTS = 6
+STARTS, CHANCES = 6, 100
 NOISE_RATIO = 4.0
 
 
@@ -40,17 +41,10 @@ def ill_conditioned(seen: Examined) -> Iterator[Check]:
         yield Check("ill_conditioned", "note", evidence, "do not read single parameters; vary N and D more")
 
 
-def outlying_runs(seen: Examined) -> Iterator[Check]:
-    """Runs that finished far from the law: diverged, or of another kind."""
-    if seen.fit is None:
-        return
-    residual = _residuals(seen.fit)
-    scale = 1.4826 * float(np.median(abs(residual)))
-    far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
-    if len(far):
-        names = listed(f"{seen.fit.residuals[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
-        cure = "look at their curves; mark them diverged, or leave them out and say so"
-        yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)
+def outliers(seen: Examined) -> Iterator[Check]:
+    """Runs that finished far from the law."""
+    if seen.fit:
+        yield from outlying_runs(seen.fit)
 
 
 def influential_run(seen: Examined) -> Iterator[Check]:
@@ -80,10 +74,11 @@ def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
     whole, part = _exponents(seen.fit, np.stack([np.ones_like(keep), keep]))
-    draws = np.array(seen.fit.plain_draws)
-    spread = float((draws[:, 4] / (draws[:, 3] + draws[:, 4])).std()) if len(draws) else 0.0
-    if abs(part - whole) > max(LEAST_MOVE, 2 * spread):
-        evidence = f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}"
+    if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(seen.fit, keep)):
+        evidence = (
+            f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}; noise alone"
+            f" moves it by {chance:.3f} at most in {CHANCES} tables drawn from the law"
+        )
         cure = "fit the larger runs alone: a law starts somewhere"
         yield Check("smallest_runs_matter", "doubt", evidence, cure)
 
@@ -92,7 +87,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
     """Residuals much wider at one end of compute than at the other."""
     if seen.fit is None or len(seen.rows) < 18:
         return
-    residual = abs(_residuals(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
+    residual = abs(residuals_of(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
     third = len(residual) // 3
     low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
     if max(low, high) > NOISE_RATIO * min(low, high):
@@ -102,7 +97,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
 
 def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
     """Numbers of the runs that were left out, one at a time, and what each does to the log of the forecast."""
-    residual = abs(_residuals(fit))
+    residual = abs(residuals_of(fit))
     order = np.argsort(-residual, kind="stable")[:MOST_LEFT_OUT]
     keep = np.ones((len(order), len(residual)), dtype=bool)
     keep[np.arange(len(order)), order] = False
@@ -141,6 +136,29 @@ def _exponents(fit: Fit, keep: Array) -> Array:
     return np.array(found)
 
 
+def _move_by_chance(fit: Fit, keep: Array) -> float:
+    """How far leaving out all but `keep` [r] moves the exponent at most in tables that are drawn from the fitted law.
+
+    With the noise of the runs that stay, and what the runs of a budget share.
+    """
+    law, sample = find_law(fit.law), _sample(fit)
+    theta = law.shift(law.theta(fit.estimates), -sample.origin)
+    residual, generator = sample.residual(theta), np.random.default_rng(0)
+    noise = spread(residual[keep], len(theta)) * generator.standard_normal((CHANCES, len(residual)))
+    budgets = by_budget([run.group for run in fit.residuals], np.array([run.flops for run in fit.residuals]))
+    for here in budgets if fit.noise.get("shared") else []:
+        noise[:, here] += fit.noise["shared"] * generator.standard_normal((CHANCES, 1))
+    found = []
+    for rows in (np.ones_like(keep), keep):
+        weight = np.repeat(rows[None].astype(np.float64), CHANCES, axis=0)
+        ends, _ = solve(
+            sample.plain_problem(sample.y - residual + noise, weight), np.repeat(theta[None], CHANCES, 0), 1e-9
+        )
+        alpha, beta = (law.values(ends)[:, law.parameters.index(name)] for name in ("alpha", "beta"))
+        found.append(beta / (alpha + beta))
+    return float(abs(found[1] - found[0]).max())
+
+
 def _at_target(fit: Fit, theta: Array) -> Array:
     """Log forecasts at AHEAD times the compute of the run with the most, shared by N and D: [b]."""
     law = find_law(fit.law)
@@ -150,14 +168,10 @@ def _at_target(fit: Fit, theta: Array) -> Array:
     return np.asarray(law.log_loss(theta, x)[0][:, 0])
 
 
-def _residuals(fit: Fit) -> Array:
-    return np.asarray(np.log([run.loss / run.fitted for run in fit.residuals]))
-
-
 CHECKS: list[CheckOf] = [
     doubts_of_the_fit,
     ill_conditioned,
-    outlying_runs,
+    outliers,
     influential_run,
     smallest_runs_matter,
     noise_changes,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.fits.envelope import trajectories
-from foretoken.fits.examined import CheckOf, Examined, listed, plural
+from foretoken.fits.examined import CheckOf, Examined
 from foretoken.fits.result import Check
+from foretoken.fits.seen import listed, plural
 from foretoken.laws.law import Array, Indices
 
 LONG_WARMUP = 0.2

@@ -8,16 +8,20 @@ import numpy as np
 
 from foretoken.fits.estimate import Plain, Sample
 from foretoken.fits.result import Check
-from foretoken.fits.rows import Rows
+from foretoken.fits.rows import Rows, by_budget
 from foretoken.laws.law import Array
 
 FEW_RUNS = 12
 CORRELATED = 0.98
 """Correlation of ln N and ln D above which their terms trade off."""
-TREND = 3.0
-"""Student's t from which a bend of the residuals over ln compute is a doubt ..."""
-LEAST_SWAY = 1e-3
+BY_CHANCE, STRONG = 0.01, 15.0
+"""A bend of the residuals over ln compute is a doubt if less likely than this, or so many standard errors large ..."""
+LEAST_SWAY = 2e-3
 """... if it also is as large as this, on log loss."""
+ENOUGH_BUDGETS = 6
+"""Budgets from which a cubic leaves something to judge it by."""
+LEAST_EXPLAINED = 0.5
+"""Share of the squared spread (median deviation) of log loss that a law should explain of its own runs."""
 
 
 def fit_checks(
@@ -50,19 +54,48 @@ def _optimiser_checks(plain: Plain, at_bound: set[str]) -> Iterator[Check]:
 
 
 def _residual_checks(rows: Rows, sample: Sample, pooled: Array) -> Iterator[Check]:
-    """Residuals that bend with compute: the law takes up any straight trend itself."""
-    compute = np.log(rows.flops / rows.flops.min())
-    if len(np.unique(np.round(compute, 1))) < 3:
-        return
-    columns = np.stack([np.ones_like(compute), compute, compute**2], axis=1)
-    residual = sample.residual(pooled)
-    bend = np.linalg.lstsq(columns, residual, rcond=None)[0]
-    left = residual - columns @ bend
-    error = np.sqrt((left**2).sum() / max(1, len(left) - 3) * np.linalg.inv(columns.T @ columns)[2, 2])
-    sway = abs(bend[2]) * np.ptp(compute) ** 2 / 4
-    if abs(bend[2]) > TREND * error and sway > LEAST_SWAY:
+    """A law that explains little, and residuals that bend with compute: it takes up any straight trend itself."""
+    yield from _explained_checks(sample, pooled)
+    sway, chance, strength = _bend(rows, sample.residual(pooled))
+    if sway > LEAST_SWAY and (chance < BY_CHANCE or strength > STRONG):
         evidence = f"residuals bend by {100 * sway:.2f} % over the runs' compute"
         yield Check("residual_trend", "doubt", evidence, "the runs do not follow the law; fit the larger ones alone")
+
+
+def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
+    """How far residuals [r] bend over ln compute, how likely so much is by chance, and how it compares with the noise.
+
+    Budgets count as one run each in the chance (an F test of their means), since their runs share errors; the last
+    is in standard errors by the scatter inside budgets.
+    """
+    from scipy.stats import f as fisher
+
+    budgets = by_budget(rows.group, rows.flops)
+    compute, mean = np.array([[np.log(rows.flops[here]).mean(), residual[here].mean()] for here in budgets]).T
+    if len(budgets) < 4 or len(np.unique(np.round(compute, 1))) < 3:
+        return 0.0, 1.0, 0.0
+    degree = 3 if len(budgets) >= ENOUGH_BUDGETS else 2
+    x, weight = (compute - compute.mean()) / np.ptp(compute), np.sqrt([len(here) for here in budgets])
+    columns = x[:, None] ** np.arange(degree + 1) * weight[:, None]
+    line, curve = (columns[:, :2], columns)
+    left = [mean * weight - c @ np.linalg.lstsq(c, mean * weight, rcond=None)[0] for c in (line, curve)]
+    bent, rest = left[0] - left[1], left[1]
+    spare = len(budgets) - degree - 1
+    ratio = (bent**2).sum() / (degree - 1) / max((rest**2).sum() / spare, 1e-300)
+    inside = np.concatenate([residual[here] - residual[here].mean() for here in budgets])
+    noise = np.sqrt((inside**2).sum() / max(1, len(inside) - len(budgets)))
+    strength = float(np.linalg.norm(bent) / max(noise, 1e-300)) if len(inside) > 2 * len(budgets) else 0.0
+    return float(np.ptp(bent / weight)), float(fisher.sf(ratio, degree - 1, spare)), strength
+
+
+def _explained_checks(sample: Sample, pooled: Array) -> Iterator[Check]:
+    residual = sample.residual(pooled)
+    left, spread = (float(np.median(abs(values - np.median(values)))) for values in (residual, sample.y))
+    explained = 1 - (left / spread) ** 2 if left < spread else 0.0
+    if explained < LEAST_EXPLAINED:
+        evidence = f"the law explains {100 * explained:.0f} % of the spread of the loss (squared, robust)"
+        cure = "check which column is the loss, and that rows and columns belong together; or widen N and D"
+        yield Check("little_explained", "doubt", evidence, cure)
 
 
 def design_checks(rows: Rows) -> Iterator[Check]:

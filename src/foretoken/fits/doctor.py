@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from foretoken.fits import checks_curves, checks_fit, checks_recipe, checks_rows
+from foretoken.fits import checks_curves, checks_fit, checks_recipe, checks_rows, checks_units
 from foretoken.fits.conventions import Conventions, conventions_of
+from foretoken.fits.doubts import worst_first
 from foretoken.fits.examined import CheckOf, Examined, examine
 from foretoken.fits.result import Check
+from foretoken.fits.unchecked import unchecked
 from foretoken.runs.table import RunTable
 
-CHECKS: list[CheckOf] = [*checks_rows.CHECKS, *checks_recipe.CHECKS, *checks_curves.CHECKS, *checks_fit.CHECKS]
-SEVERITIES = ("refused", "doubt", "note")
+CHECKS: list[CheckOf] = [
+    *checks_rows.CHECKS,
+    *checks_units.CHECKS,
+    *checks_recipe.CHECKS,
+    *checks_curves.CHECKS,
+    *checks_fit.CHECKS,
+]
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Diagnosis:
     """How the recorded FLOPs relate to 6 N D."""
     assumed: list[str]
     conventions: Conventions
+    unchecked: list[dict[str, Any]] = field(default_factory=list)
+    """What the table's columns did not allow to look for: [{what, codes, columns}]."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the keys of the contract."""
@@ -41,6 +50,7 @@ class Diagnosis:
             },
             "rows": self.rows,
             "assumed": self.assumed,
+            "unchecked": self.unchecked,
         }
 
 
@@ -54,14 +64,13 @@ def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnos
         flops=_flops(seen),
         assumed=list(dict.fromkeys([*seen.assumed, *seen.rows.assumed])),
         conventions=_conventions(seen),
+        unchecked=unchecked(seen.frame),
     )
 
 
 def checks_of(seen: Examined) -> list[Check]:
     """Every check that fires, once, worst first."""
-    found = [check for look in CHECKS for check in look(seen)]
-    unique = list({(check.code, check.evidence): check for check in found}.values())
-    return sorted(unique, key=lambda check: SEVERITIES.index(check.severity))
+    return worst_first(check for look in CHECKS for check in look(seen))
 
 
 def _conventions(seen: Examined) -> Conventions:

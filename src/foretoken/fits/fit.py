@@ -11,8 +11,9 @@ from foretoken._version import __version__
 from foretoken.errors import ForetokenError
 from foretoken.fits.bins import binned
 from foretoken.fits.diagnose import fit_checks
+from foretoken.fits.doubts import with_doubts
 from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
-from foretoken.fits.identify import identify, under_looser_law, widened, without_ends
+from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.likelihood import profiles
 from foretoken.fits.losses import find_objective
 from foretoken.fits.misfit import misfit_growth
@@ -53,10 +54,11 @@ def fit(
     """
     _require(level, draws, objective)
     formula = find_law(law)
-    rows = clean_rows(table, params)
+    rows = clean_rows(table, params, formula)
     for refusal in refusals(rows, formula):
         raise refusal
-    return fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
+    found = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
+    return with_doubts(found, table, rows, formula.unit)
 
 
 def fit_rows(
@@ -73,7 +75,7 @@ def fit_rows(
 ) -> Fit:
     """As `fit`, of rows that were looked at before; nothing is refused. `brief` leaves out what no forecast needs."""
     began = perf_counter()
-    rows, count, inside = binned(rows)
+    rows, count, inside = binned(rows, formula)
     sample = Sample.of(formula, rows.features(formula), rows.loss, rows.tokens, count)
     plain = estimate_plain(sample, objective)
     pooled, noise = estimate_pooled(sample, plain.theta)
@@ -87,9 +89,12 @@ def fit_rows(
     estimates = formula.named(formula.shift(plain.theta, sample.origin))
     intervals = _intervals(rows, sample, plain, resampled.plain, level, brief)
     at_low, at_high = _at_bounds(sample, plain.theta)
-    reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min()))
+    wanted = (
+        () if brief else tuple(dict.fromkeys([*(name for name in formula.profiled if name in estimates), *profile]))
+    )
+    looked = profiles(sample, plain, wanted, level)
+    reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min())) | flat(formula, looked)
     at_bound = (at_low | at_high) - {"E"}
-    wanted = () if brief else tuple(dict.fromkeys([*(name for name in ("E",) if name in estimates), *profile]))
     return Fit(
         law=formula.name,
         status="bound_hit" if at_bound else "not_identified" if reasons else "converged",
@@ -103,7 +108,7 @@ def fit_rows(
         plain_draws=formula.values(formula.shift(resampled.plain, sample.origin)).tolist(),
         checks=_checks(rows, sample, plain, pooled, at_bound, reasons, chance),
         noise={**_noise(rows, sample, pooled, noise, shared, inside), "growth": growth, "pattern_by_chance": chance},
-        profiles=profiles(sample, plain, wanted, level),
+        profiles=looked,
         sensitivity=[] if brief else sensitivity(sample, plain, pooled),
         data_sha256=digest,
         seconds=seconds,
@@ -169,6 +174,7 @@ def _circumstances(rows: Rows, sample: Sample, plain: Plain, pooled: Array) -> d
         "rows": {"used": int(sample.count.sum()), "dropped": rows.dropped},
         "assumed": [*rows.assumed, f"forecast_parameters assume: {sample.law.prior_text}"],
         "ranges": _ranges(rows),
+        "features": {name: _ends(rows.feature(name)) for name in sample.law.features},
         "residuals": _residuals(rows, sample, pooled),
     }
 
@@ -210,8 +216,11 @@ def _conditioning(sample: Sample, theta: Array) -> float:
 
 
 def _ranges(rows: Rows) -> dict[str, list[float]]:
-    columns = {"params": rows.params, "tokens": rows.tokens, "flops": rows.flops, "loss": rows.loss}
-    return {name: [float(values.min()), float(values.max())] for name, values in columns.items()}
+    return {name: _ends(getattr(rows, name)) for name in ("params", "tokens", "flops", "loss")}
+
+
+def _ends(values: Array) -> list[float]:
+    return [float(values.min()), float(values.max())]
 
 
 def _residuals(rows: Rows, sample: Sample, theta: Array) -> list[Residual]:

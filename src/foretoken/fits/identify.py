@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,16 @@ def identify(
             f" fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
         }
     return {}
+
+
+def flat(law: Law, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Why a parameter whose profile has no clear least is not given, by name; E has a rule of its own."""
+    found = {}
+    for name in law.profiled:
+        if name != "E" and name in profiles and not profiles[name]["identified"]:
+            low, high = profiles[name]["interval"]
+            found[name] = f"its profile is nearly flat: anything from {low:.3g} to {high:.3g} fits about as well"
+    return found
 
 
 def widened(interval: list[float], others: Mapping[str, float]) -> list[float]:

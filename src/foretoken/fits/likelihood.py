@@ -30,6 +30,12 @@ def profiles(sample: Sample, plain: Plain, names: tuple[str, ...], level: float)
         raise ForetokenError(
             f"{sample.law.name} has no parameter {unknown[0]!r}", expected=", ".join(sample.law.parameters)
         )
+    signed = [name for name in names if name in sample.law.linear]
+    if signed:
+        raise ForetokenError(
+            f"{signed[0]!r} may be of either sign, and profiles are of positive parameters",
+            expected=", ".join(name for name in sample.law.parameters if name not in sample.law.linear) or "none",
+        )
     found = {}
     for name in names:
         told = _profile(sample, plain, name, level)

@@ -26,6 +26,8 @@ BY_CHANCE = 0.25
 """A pattern in the residuals that is rarer than this by chance counts as misfit ..."""
 CERTAIN = 1e-3
 """Below this chance, what budgets share is a part of the misfit, not an error of its own."""
+WILDEST = 50.0
+"""A forecast that is off by more, on a logarithm, counts as off by this."""
 SURPRISE = 5.0
 """... and so do held-out squares this many times larger than the fit explains."""
 
@@ -64,6 +66,7 @@ def _held_out(
     problem = sample.pooled_problem(sample.y[None], train.astype(np.float64), sigma)
     theta = solve(problem, np.repeat(pooled[None], len(train), axis=0), 1e-8)[0]
     fitted, gradient = sample.law.log_loss(theta, sample.x)
+    wildest = WILDEST if sample.law.target == "log" else np.inf
     tests = []
     for member, seen in enumerate(train):
         slopes = gradient[member, seen] / sigma[seen, None]
@@ -71,14 +74,14 @@ def _held_out(
         distance = _distance(rows, seen)
         for here in _octaves(np.where(seen, 0.0, distance)):
             slope = gradient[member, here]
-            error = fitted[member, here] - sample.y[here]
+            error = np.clip(fitted[member, here] - sample.y[here], -wildest, wildest)
             explained = np.einsum("rp,pq,rq->r", slope, covariance, slope) + sigma[here] ** 2 + shared**2
             tests.append(
                 {
                     "distance": float(distance[here].mean()),
                     "error": float(error.mean()),
                     "square": float((error**2).mean()),
-                    "explained": float(np.sqrt(explained.mean())),
+                    "explained": float(min(np.sqrt(explained.mean()), wildest)),
                 }
             )
     return tests

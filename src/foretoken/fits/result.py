@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
 from foretoken.errors import StoreError, shown
 from foretoken.laws import LAWS
+from foretoken.laws.law import Law
 from foretoken.runs.door import read_json, write_json
 
 PLAIN = {"extra": "forbid", "allow_inf_nan": False}
@@ -91,7 +93,7 @@ class Fit:
     data; `pattern_by_chance` how likely so strong a pattern of the residuals is if the law is right.
     """
     ranges: dict[str, list[float]]
-    """Smallest and largest `params`, `tokens`, `flops` and `loss` of the rows used."""
+    """Smallest and largest `params`, `tokens`, `flops` and `loss` (what the law predicts) of the rows used."""
     residuals: list[Residual]
     data_sha256: str
     seconds: float
@@ -104,6 +106,8 @@ class Fit:
     """Bootstrap draws of `estimates`, in the order of its keys."""
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Profile likelihood of E, and of others that were asked for: {name: {values, rise, interval, identified}}."""
+    features: dict[str, list[float]] = field(default_factory=dict)
+    """Smallest and largest of each feature that the law reads."""
     sensitivity: list[dict[str, Any]] = field(default_factory=list)
     """What other objectives give: [{objective, text, parameters, loss at 8 times the largest compute}]."""
     version: str = ""
@@ -129,6 +133,7 @@ class Fit:
                 expected=f"format {FORMAT} or older",
                 got=str(values["format"]),
                 cure="upgrade foretoken",
+                code="newer_version",
             )
         try:
             fit = cls.from_json(values)
@@ -159,14 +164,25 @@ def _require_whole(fit: Fit) -> None:
         raise ValueError("ranges without two ends")
     spread = [fit.noise.get(name, -1.0) for name in ("run", "growth")]
     spread += [fit.noise.get(name, 0.0) for name in ("shared", "tokens_power")]
-    runs = [number for run in fit.residuals for number in (run.params, run.tokens, run.flops, run.loss, run.fitted)]
-    positive = [*fit.forecast_parameters.values(), *chain(*fit.draws, *fit.plain_draws), *chain(*ranges), *runs]
-    positive += [*fit.estimates.values(), fit.noise.get("tokens", 1.0)]
-    if not runs or min(*positive, fit.noise.get("freedom", 0.0)) <= 0 or min(spread) < 0:
+    if not fit.residuals or min(_positive(fit, law)) <= 0 or min(spread) < 0:
         raise ValueError("a number that cannot be 0 or below")
     logs = [*spread, *(row.get(name, math.nan) for row in fit.held_out for name in ("distance", "error", "explained"))]
-    if not (max(map(abs, logs)) < LARGEST_LOG) or not 0 < fit.level < 1:
+    if not (max(map(abs, logs)) < (LARGEST_LOG if law.target == "log" else math.inf)) or not 0 < fit.level < 1:
         raise ValueError("an error on log loss, or a level, that no fit has")
+
+
+def _positive(fit: Fit, law: Law) -> Iterator[float]:
+    """Every number of a fit that is above 0: what the law predicts only where it is a logarithm that is fitted."""
+    for values in (fit.forecast_parameters, fit.estimates):
+        yield from (value for name, value in values.items() if name not in law.linear)
+    signs = [name not in law.linear for name in law.parameters]
+    for draw in (*fit.draws, *fit.plain_draws):
+        yield from compress(draw, signs)
+    yield from chain(*(ends for name, ends in fit.ranges.items() if name != "loss"), *fit.features.values())
+    yield from chain(*((run.params, run.tokens, run.flops) for run in fit.residuals))
+    if law.target == "log":
+        yield from chain(fit.ranges["loss"], *((run.loss, run.fitted) for run in fit.residuals))
+    yield from (fit.noise.get("tokens", 1.0), fit.noise.get("freedom", 0.0))
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.laws.law import FEATURES, Array, Indices, Law
-from foretoken.runs.table import RunTable
+from foretoken.fits.columns import for_law, read_beside
+from foretoken.laws.law import Array, Indices, Law
+from foretoken.runs.table import SIZES, RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PARAMS_COLUMNS = ("params_total", "params", "params_active", "params_non_embedding")
-"""Counts that can be N, the one taken by `auto` first."""
 OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
 """Largest spread of ln FLOP in one budget, and least step to the next where groups do not tell."""
 PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
+MIXED = {
+    "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
+    "tokenizer": ("mixed_tokenizers", "tokenizers, whose nats per token do not compare", "keep the rows of one"),
+    "software": (
+        "mixed_software",
+        "versions of the training software",
+        "keep the rows of one, or leave the column out to mix them all the same",
+    ),
+}
+"""What one law cannot be fitted across: {column: (code, what, cure)}."""
 SPREAD = 0.02
 """Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
 
@@ -37,6 +46,7 @@ class Rows:
     tokens: Array
     flops: Array
     loss: Array
+    """What the law predicts: the loss, or the column that the law names."""
     params_column: str
     dropped: list[dict[str, Any]]
     """[{reason, count}]."""
@@ -68,27 +78,34 @@ class Rows:
         return x
 
 
-def clean_rows(table: RunTable, params: str = "auto") -> Rows:
+def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) -> Rows:
     """The usable rows: finished, annealed, with a finite loss and positive sizes.
 
-    Raises TableError for a loss <= 0 or an unknown column, RefusedError for several validation sets or versions of the
-    training software.
+    `law` says what is predicted, where that is not the loss, and what is read. Raises TableError for a loss <= 0 or an
+    unknown column, RefusedError for several validation sets, tokenizers or versions of the training software.
     """
-    frame = table.frame
-    if not len(frame):
-        raise TableError(f"{table.source} holds no runs", expected="one row per run", got="an empty table")
+    if not len(table.frame):
+        raise TableError(
+            f"{table.source} holds no runs",
+            expected="one row per run",
+            got="an empty table",
+            cure="export it again, with its rows",
+            code="empty_table",
+        )
+    frame, said = (table.frame, []) if law is None else for_law(table.frame, law)
     column = _params_column(frame, params)
     for name in ("tokens", "loss"):
         if name not in frame:
             raise TableError(f"the table has no column {name!r}", cure="name it with --map")
-    reasons = _reasons(frame, column)
-    _refuse_impossible_loss(frame["loss"].reset_index(drop=True)[(reasons == "").to_numpy()])
+    reasons = _reasons(frame, column, PLAUSIBLE_LOSS if law is None or law.column == "loss" else PLAUSIBLE)
+    if law is None or law.target == "log":
+        used = frame["loss"].reset_index(drop=True)[(reasons == "").to_numpy()]
+        _refuse_impossible_loss(used, law.column if law else "loss")
     kept = frame[reasons == ""]
-    _refuse_mixed(kept, "eval_set", "mixed_eval_sets", "validation sets", "keep the rows of one")
-    cure = "keep the rows of one, or leave the column out to mix them all the same"
-    _refuse_mixed(kept, "software", "mixed_software", "versions of the training software", cure)
+    for mixture in mixtures(kept):
+        raise mixture
     counts = Counter(reason for reason in reasons if reason)
-    assumed = list(table.assumed)
+    assumed = [*table.assumed, *said]
     flops = kept["flops"] if "flops" in kept else 6.0 * kept[column] * kept["tokens"]
     if "flops" not in kept:
         assumed.append("`flops` is missing and taken as 6 x params x tokens")
@@ -106,19 +123,8 @@ def clean_rows(table: RunTable, params: str = "auto") -> Rows:
         skipped=int((kept["skipped_steps"] > 0).sum()) if "skipped_steps" in kept else 0,
         assumed=assumed,
         at=np.flatnonzero((reasons == "").to_numpy()),
-        others=_others(kept),
+        others=read_beside(kept),
     )
-
-
-def _others(kept: pd.DataFrame) -> dict[str, Array]:
-    """Columns of numbers that laws may read beside N, D and C."""
-    import pandas as pd
-
-    found = {}
-    for name in set(FEATURES) & set(kept.columns) - {"params", "tokens", "flops", "loss"}:
-        numbers = pd.to_numeric(kept[name], errors="coerce")
-        found[name] = numbers.to_numpy(dtype=np.float64)
-    return found
 
 
 def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
@@ -154,14 +160,18 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
         return
     x = rows.features(law)
     names = {"params": "one_size", "tokens": "one_token_count", "flops": "one_compute"}
-    still = [name for name, values in zip(law.features, x.T, strict=True) if np.ptp(values) < SPREAD]
+    still = [
+        name
+        for name, values in zip(law.features, x.T, strict=True)
+        if np.ptp(values) < SPREAD and name not in law.steady
+    ]
     for name in still:
         evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"
         yield RefusedError(names.get(name, f"one_{name}"), evidence, f"add runs with other {name}")
     if not still and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
         evidence = "params and tokens move together: one is a power of the other in every run"
         yield RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
-    if np.ptp(np.log(rows.loss)) < 1e-6:
+    if np.ptp(rows.loss) < 1e-6 * np.abs(rows.loss).max():
         yield RefusedError("equal_losses", f"all losses are {rows.loss[0]:.6g}", "check the column of the loss")
 
 
@@ -171,17 +181,21 @@ def _spread_around_line(x: Array) -> float:
 
 
 def _params_column(frame: pd.DataFrame, params: str) -> str:
-    known = [name for name in PARAMS_COLUMNS if name in frame and frame[name].notna().any()]
+    known = [name for name in SIZES if name in frame and frame[name].notna().any()]
     if params == "auto" and known:
         return known[0]
     if params not in known:
         raise TableError(
-            f"the table has no numbers for N in {params!r}", expected=", ".join(known or PARAMS_COLUMNS), got=params
+            f"the table has no numbers for N in {params!r}",
+            expected=", ".join(known or SIZES),
+            got=params,
+            cure="name the column: --params, or --map params_total=YOUR_COLUMN",
+            code="missing_column",
         )
     return params
 
 
-def _reasons(frame: pd.DataFrame, column: str) -> pd.Series:
+def _reasons(frame: pd.DataFrame, column: str, limits: tuple[float, float]) -> pd.Series:
     """Why a row is left out, "" where it is used; the first reason that holds."""
     import pandas as pd
 
@@ -196,7 +210,8 @@ def _reasons(frame: pd.DataFrame, column: str) -> pd.Series:
                 leave_out(frame["status"] == status, f"status is {status}")
     leave_out(frame["loss"].isna(), "loss is missing")
     leave_out(~np.isfinite(frame["loss"].astype(float)), "loss is infinite")
-    leave_out((frame["loss"] > 0) & ~frame["loss"].between(*PLAUSIBLE_LOSS), "loss is not within 1e-9 to 1e9")
+    within = f"loss is not within 1e-9 to {'1e9' if limits is PLAUSIBLE_LOSS else '1e40'}"
+    leave_out((frame["loss"] > 0) & ~frame["loss"].between(*limits), within)
     for name in (column, "tokens") + (("flops",) if "flops" in frame else ()):
         leave_out(~(np.isfinite(frame[name].astype(float)) & (frame[name] > 0)), f"{name} is missing or not above 0")
         leave_out(~frame[name].between(*PLAUSIBLE), f"{name} is not within 1e-9 to 1e40")
@@ -205,21 +220,25 @@ def _reasons(frame: pd.DataFrame, column: str) -> pd.Series:
     return reason
 
 
-def _refuse_impossible_loss(loss: pd.Series) -> None:
+def _refuse_impossible_loss(loss: pd.Series, what: str) -> None:
     wrong = loss.index[loss <= 0]
     if len(wrong):
         raise TableError(
-            "a loss in nats per token cannot be 0 or below",
-            expected="losses above 0",
+            "a loss in nats per token cannot be 0 or below" if what == "loss" else f"this law's {what} is above 0",
+            expected="losses above 0" if what == "loss" else "numbers above 0",
             got=f"{loss[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
             cure="correct or remove these rows; an unfinished run has an empty loss",
+            code="impossible_loss",
         )
 
 
-def _refuse_mixed(kept: pd.DataFrame, column: str, code: str, what: str, cure: str) -> None:
-    values = sorted(map(str, kept[column].dropna().unique())) if column in kept else []
-    if len(values) > 1:
-        raise RefusedError(code, f"{len(values)} {what}: {', '.join(values)}", cure)
+def mixtures(kept: pd.DataFrame) -> Iterator[RefusedError]:
+    """Several validation sets, tokenizers or versions of the software among rows."""
+    for column, (code, what, cure) in MIXED.items():
+        values = sorted(map(str, kept[column].dropna().unique())) if column in kept else []
+        if len(values) > 1:
+            shown = ", ".join(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+            yield RefusedError(code, f"{len(values)} {what}: {shown}", cure)
 
 
 def _labels(frame: pd.DataFrame, name: str) -> list[str | None]:

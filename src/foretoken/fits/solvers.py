@@ -47,7 +47,7 @@ class Problem:
     def fitted(self, theta: Array) -> tuple[Array, Array]:
         """Fitted minus y [b, r], and the gradient [b, r, p]; both of the loss itself when the objective is raw."""
         value, gradient = self.law.log_loss(theta, self.x)
-        if not self.cost.raw:
+        if not self.cost.raw or self.law.target == "raw":
             return value - self.y, gradient
         loss = np.exp(value)
         return loss - np.exp(self.y), gradient * loss[..., None]

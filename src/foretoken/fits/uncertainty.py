@@ -22,6 +22,8 @@ REFERENCE_FACTOR = 8.0
 """The kinds of resampling are compared by the spread of a forecast at this many times the largest compute ..."""
 COMPARED = 100
 """... over this many draws."""
+MOST_LEVERAGE = 0.7
+"""A residual is widened by 1 / (1 - this) at most."""
 RESAMPLED = 40
 """Plain fits draw rows (or clusters) anew where there are at least this many of them."""
 
@@ -78,12 +80,20 @@ class _Noise:
     cluster: Indices
     shared: float
 
-    def resampled(self, sample: Sample, theta: Array, draws: int, generator: np.random.Generator) -> Array:
-        """Fitted values plus multiplied residuals, widened for the parameters that were fitted: y [draws, r]."""
+    def resampled(
+        self, sample: Sample, theta: Array, draws: int, generator: np.random.Generator, sigma: Array, assumed: Array
+    ) -> Array:
+        """Fitted values plus multiplied residuals, each widened by what the fit took up of it: y [draws, r].
+
+        A residual over 1 - leverage is what its run would have without itself in the fit (HC3, MacKinnon and White
+        1985). The size of the noise is itself uncertain where runs are few.
+        """
         residual = sample.residual(theta)
-        runs, parameters = len(residual), len(theta)
-        widened = residual * np.sqrt(runs / max(1.0, runs - parameters))
-        noise = _multipliers(generator, draws, self.unit)
+        freedom = max(3, len(residual) - len(theta))
+        own = residual if self.shared == 0 else _within(residual, self.cluster)
+        widened = own / (1 - _leverage(sample, theta, sigma, assumed))
+        size = np.minimum(np.sqrt(freedom / generator.chisquare(freedom, (draws, 1))), 3.0)
+        noise = size * _multipliers(generator, draws, self.unit)
         return np.asarray(sample.y - residual + noise * widened + self.common(draws, generator))
 
     def common(self, draws: int, generator: np.random.Generator) -> Array:
@@ -109,7 +119,7 @@ def _drawn(sample: Sample, noise: _Noise, pooled: Array, sigma: Array, draws: in
     generator = np.random.default_rng(seed)
     centre, scale = sample.law.prior(sample.y)
     mean = centre + np.where(np.isfinite(scale), scale, 0.0) * generator.standard_normal((draws, len(centre)))
-    y = noise.resampled(sample, pooled, draws, generator)
+    y = noise.resampled(sample, pooled, draws, generator, sigma, scale**-2.0)
     problem = sample.pooled_problem(y, np.ones((1, len(sigma))), sigma, mean)
     theta = solve(problem, np.repeat(pooled[None], draws, axis=0), 1e-5, steps=60)[0]
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
@@ -126,9 +136,28 @@ def _plain_draws(sample: Sample, noise: _Noise, plain: Plain, draws: int, seed: 
         weight = generator.multinomial(units, np.full(units, 1 / units), draws)[:, unit].astype(np.float64)
         y = sample.y + noise.common(draws, generator)
     else:
-        weight, y = np.ones((1, len(unit))), noise.resampled(sample, plain.theta, draws, generator)
+        weight, y = (
+            np.ones((1, len(unit))),
+            noise.resampled(sample, plain.theta, draws, generator, np.ones(len(unit)), np.zeros(len(plain.theta))),
+        )
     problem = sample.plain_problem(y, weight, OBJECTIVES[plain.objective], plain.scale)
     return solve(problem, np.repeat(plain.theta[None], draws, axis=0), 1e-4, steps=60)[0]
+
+
+def _within(residual: Array, cluster: Indices) -> Array:
+    """Residuals [r] less the mean of their cluster, at their full size: what a run does not share."""
+    count = np.bincount(cluster)[cluster]
+    mean = np.bincount(cluster, residual)[cluster] / count
+    return np.asarray(np.where(count > 1, (residual - mean) * np.sqrt(count / np.maximum(count - 1, 1)), residual))
+
+
+def _leverage(sample: Sample, theta: Array, sigma: Array, assumed: Array) -> Array:
+    """The share of each run's error that the fit takes up [r]; `assumed` is the precision of the prior [p]."""
+    gradient = sample.law.log_loss(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
+    curvature = gradient.T @ gradient
+    curvature += np.diag(assumed + 1e-9 * np.diag(curvature).max())
+    found = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)
+    return np.asarray(np.minimum(found, MOST_LEVERAGE))
 
 
 def _multipliers(generator: np.random.Generator, draws: int, cluster: Indices) -> Array:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.losses import OBJECTIVES
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
+from foretoken.fits.seen import lenient
 from foretoken.forecasts.predict import predict
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
@@ -31,7 +33,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class BackTest:
-    """Forecasts of runs that the fit did not see, held against what they reached. Errors are shares of the loss."""
+    """Forecasts of runs that the fit did not see, held against what they reached.
+
+    Errors are shares of the loss; of a law that is not fitted on logarithms (an accuracy), differences.
+    """
 
     test_error: float
     """Mean absolute."""
@@ -55,7 +60,10 @@ class BackTest:
     origins: list[dict[str, Any]]
     """Each fit on its own: {train_fraction, n_train, n_test, test_error, bias, coverage}."""
     rows: list[dict[str, float]]
-    """Each held-out run: {params, tokens, flops, loss, forecast, low, high, train_fraction}."""
+    """Each held-out run: {params, tokens, flops, loss, forecast, low, high, distance, train_fraction}.
+
+    `distance` is the largest factor beyond the runs seen, in params, tokens or flops.
+    """
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -83,31 +91,38 @@ def backtest(
     began = perf_counter()
     _require(train_fraction, estimator, level)
     formula = find_law(law)
-    rows = _rows(table, params)
+    rows = _rows(table, params, formula)
     cuts = _cuts(rows.flops, train_fraction)
     found = [
         (share, _scored(rows, formula, train, test, estimator, level, draws, seed, table.digest))
         for share, train, test in cuts
     ]
     runs = [{**run, "train_fraction": share} for share, (_, scored, _) in found for run in scored]
-    checks = {check.code: check for _, (_, _, told) in found for check in [*_left_out(rows), *told]}
+    doubtful = [
+        *_left_out(rows),
+        *_doubts(table, rows, formula),
+        *(check for _, (_, _, told) in found for check in told),
+    ]
+    checks = {check.code: check for check in doubtful}
     return BackTest(
-        **_score(runs, level),
+        **_score(runs, level, formula.target == "log"),
         level=level,
         n_train=max(trained for _, (trained, _, _) in found),
         n_test=len(runs),
         estimator=estimator,
         law=law,
-        checks=list(checks.values()),
+        checks=worst_first(checks.values()),
         seconds=perf_counter() - began,
-        origins=[_origin(share, trained, scored, level) for share, (trained, scored, _) in found],
+        origins=[
+            _origin(share, trained, scored, level, formula.target == "log") for share, (trained, scored, _) in found
+        ],
         rows=runs,
         assumed=[*rows.assumed, f"law: {formula.formula}", f"estimator: {estimator}"],
     )
 
 
-def _rows(table: RunTable, params: str) -> Rows:
-    """The usable rows. Infinite numbers are refused; validation sets that are mixed are the user's own to doubt."""
+def _rows(table: RunTable, params: str, law: Law) -> Rows:
+    """The usable rows. Infinite numbers are refused; mixtures, and losses of 0 or below, are doubts."""
     frame = table.frame
     numbers = frame[[name for name in ("params", "params_total", "tokens", "flops", "loss") if name in frame]]
     wrong = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=1)
@@ -115,7 +130,15 @@ def _rows(table: RunTable, params: str) -> Rows:
         raise RefusedError(
             "not_finite", f"{int(wrong.sum())} rows hold infinite numbers", "remove these rows or leave the cells empty"
         )
-    return clean_rows(replace(table, frame=frame.drop(columns="eval_set", errors="ignore")), params)
+    return clean_rows(lenient(table), params, law)
+
+
+def _doubts(table: RunTable, rows: Rows, law: Law) -> list[Check]:
+    """What is doubtful about the whole table; nothing of it refuses a back-test."""
+    return [
+        replace(check, severity="doubt") if check.severity == "refused" else check
+        for check in doubts(table, rows, law.unit)
+    ]
 
 
 def _left_out(rows: Rows) -> list[Check]:
@@ -168,10 +191,19 @@ def _scored(
 
 
 def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) -> dict[str, float]:
-    at = {name: float(getattr(rows, name)[run]) for name in ("params", "tokens", "flops")}
+    at: dict[str, Any] = {name: float(getattr(rows, name)[run]) for name in ("params", "tokens", "flops")}
     chosen = POOLED if estimator == POOLED else "plain"
-    told = predict(found, params=at["params"], tokens=at["tokens"], flops=at["flops"], level=level, estimator=chosen)
-    return {**at, "loss": float(rows.loss[run]), "forecast": told.loss, "low": told.low, "high": told.high}
+    others = {name: float(rows.others[name][run]) for name in find_law(found.law).features if name in rows.others}
+    told = predict(found, **at, at=others, level=level, estimator=chosen)
+    return {
+        **at,
+        **{f"at_{name}": value for name, value in others.items()},
+        "loss": float(rows.loss[run]),
+        "forecast": told.loss,
+        "low": told.low,
+        "high": told.high,
+        "distance": max(told.extrapolation.values()),
+    }
 
 
 def _part(rows: Rows, keep: Mask) -> Rows:
@@ -191,23 +223,24 @@ def _part(rows: Rows, keep: Mask) -> Rows:
     )
 
 
-def _score(runs: list[dict[str, float]], level: float) -> dict[str, float]:
+def _score(runs: list[dict[str, float]], level: float, relative: bool = True) -> dict[str, float]:
     loss, forecast, low, high = (np.array([run[name] for run in runs]) for name in ("loss", "forecast", "low", "high"))
-    error = forecast / loss - 1
-    missed = (np.maximum(0.0, low - loss) + np.maximum(0.0, loss - high)) / loss
+    whole = loss if relative else np.ones_like(loss)
+    error = (forecast - loss) / whole
+    missed = (np.maximum(0.0, low - loss) + np.maximum(0.0, loss - high)) / whole
     return {
         "test_error": float(np.abs(error).mean()),
         "bias": float(error.mean()),
         "max_error": float(np.abs(error).max()),
         "median_error": float(np.median(np.abs(error))),
         "coverage": float(((low <= loss) & (loss <= high)).mean()),
-        "median_half_width": float(np.median((high - low) / 2 / forecast)),
-        "interval_score": float(((high - low) / loss + 2 / (1 - level) * missed).mean()),
+        "median_half_width": float(np.median((high - low) / 2 / (forecast if relative else whole))),
+        "interval_score": float(((high - low) / whole + 2 / (1 - level) * missed).mean()),
     }
 
 
-def _origin(share: float, trained: int, scored: list[dict[str, float]], level: float) -> dict[str, Any]:
-    told = _score(scored, level)
+def _origin(share: float, trained: int, scored: list[dict[str, float]], level: float, relative: bool) -> dict[str, Any]:
+    told = _score(scored, level, relative)
     kept = {name: told[name] for name in ("test_error", "bias", "coverage")}
     return {"train_fraction": share, "n_train": trained, "n_test": len(scored), **kept}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from foretoken.fits.result import Check
@@ -15,8 +16,9 @@ class Forecast:
     params: float
     tokens: float
     flops: float
+    """Each is NaN (null in JSON) where the law does not read it and nobody said it."""
     loss: float
-    """Nats per token."""
+    """What the law predicts, in `unit`."""
     low: float
     high: float
     level: float
@@ -27,6 +29,9 @@ class Forecast:
     checks: list[Check]
     estimator: str = "pooled"
     """Which parameters of the fit were used: `pooled` or `plain`."""
+    at: dict[str, float] = field(default_factory=dict)
+    """What else the law read."""
+    unit: str = "nats per token"
 
     @property
     def half_width(self) -> float:
@@ -35,4 +40,5 @@ class Forecast:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        unsaid = {name: None for name in ("params", "tokens", "flops") if math.isnan(getattr(self, name))}
+        return asdict(self) | unsaid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws import find_law
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Law
 
 KINDS = ("new-run", "mean")
 ESTIMATORS = ("pooled", "plain")
@@ -24,26 +25,30 @@ NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 def predict(
     fit: Fit,
     *,
-    params: float,
-    tokens: float,
+    params: float | None = None,
+    tokens: float | None = None,
     flops: float | None = None,
+    at: Mapping[str, float] | None = None,
     level: float = 0.9,
     kind: str = "new-run",
     estimator: str = "pooled",
 ) -> Forecast:
     """The loss of a run of `params` parameters (in the fit's own count) on `tokens` tokens.
 
-    `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. The interval holds
-    one new run (`new-run`) or the law itself (`mean`) with probability `level`. `pooled` forecasts from
-    `fit.forecast_parameters`, `plain` from the plain estimate. Raises ForetokenError for a size, level or kind that
-    makes no sense, RefusedError so far out that the law itself gives no finite loss.
+    `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. `at` holds what some
+    laws read instead or besides, such as `unique_tokens` or `size`. The interval holds one new run (`new-run`) or the
+    law itself (`mean`) with probability `level`. `pooled` forecasts from `fit.forecast_parameters`, `plain` from the
+    plain estimate. Raises ForetokenError for a size, level or kind that makes no sense, or is missing; RefusedError so
+    far out that the law itself gives no finite loss.
     """
-    if flops is None:
-        flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
-    _require(params, tokens, flops, level, kind, estimator)
     law = find_law(fit.law)
-    reach = {"params": params, "tokens": tokens, "flops": flops}
-    factors = {name: _factor(value, *fit.ranges[name]) for name, value in reach.items()}
+    if flops is None and params is not None and tokens is not None:
+        flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+    known = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
+    reach = {name: value for name, value in known.items() if value is not None}
+    _require(reach, law, level, kind, estimator)
+    ranges = fit.ranges | fit.features
+    factors = {name: _factor(value, *ranges[name]) for name, value in reach.items() if name in ranges}
     _require_in_reach(np.log(list(factors.values())), factors)
     x = np.log([[reach[name] for name in law.features]])
     chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
@@ -51,30 +56,31 @@ def predict(
         raise ForetokenError(f"the fit holds no draws of its {estimator} estimate", cure="fit again, or use pooled")
     with np.errstate(all="ignore"):
         centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
-        draws = law.log_loss(np.log(np.array(drawn)), x)[0][:, 0]
-    _require_in_reach(np.append(draws, centre), factors)
+        draws = law.log_loss(law.thetas(np.array(drawn)), x)[0][:, 0]
+    _require_in_reach(np.append(draws, centre), factors, law)
     run = _new_run(fit.noise, tokens) if kind == "new-run" else 0.0
     misfit = fit.noise["growth"] * math.log(max(factors.values()))
     low, high = _quantiles(draws - np.median(draws), run, fit.noise["freedom"], misfit, level)
-    _require_in_reach(np.array([centre + low, centre + high]), factors)
+    _require_in_reach(np.array([centre + low, centre + high]), factors, law)
+    told = math.exp if law.target == "log" else float
     return Forecast(
-        params=float(params),
-        tokens=float(tokens),
-        flops=float(flops),
-        loss=math.exp(centre),
-        low=math.exp(centre + min(0.0, low)),
-        high=math.exp(centre + max(0.0, high)),
+        **{name: float(reach.get(name, math.nan)) for name in ("params", "tokens", "flops")},
+        loss=told(centre),
+        low=told(centre + min(0.0, low)),
+        high=told(centre + max(0.0, high)),
         level=level,
         kind=kind,
         extrapolation=factors,
         checks=_checks(fit, factors),
         estimator=estimator,
+        at=dict(at or {}),
+        unit=law.unit,
     )
 
 
-def _new_run(noise: dict[str, float], tokens: float) -> float:
+def _new_run(noise: dict[str, float], tokens: float | None) -> float:
     """Standard deviation of one run of this length about the law, on log loss."""
-    shorter = min(0.0, math.log(tokens / noise["tokens"])) if "tokens" in noise else 0.0
+    shorter = min(0.0, math.log(tokens / noise["tokens"])) if tokens and "tokens" in noise else 0.0
     own = noise["run"] * math.exp(-0.5 * noise.get("tokens_power", 0.0) * shorter)
     return math.hypot(own, noise.get("shared", 0.0))
 
@@ -90,8 +96,10 @@ def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, lev
     return float(low), float(high)
 
 
-def _require_in_reach(logarithms: Array, factors: dict[str, float]) -> None:
-    if not (np.abs(logarithms) < LARGEST_LOG).all():
+def _require_in_reach(values: Array, factors: dict[str, float], law: Law | None = None) -> None:
+    """Logarithms, or what a law fits without one, must be numbers that anybody can use."""
+    largest = LARGEST_LOG if law is None or law.target == "log" else math.inf
+    if not (np.abs(values) < largest).all():
         name = max(factors, key=lambda key: factors[key])
         evidence = f"the law gives no finite loss {factors[name]:.3g} times beyond the runs in {name}"
         raise RefusedError("out_of_reach", evidence, "check params, tokens and flops, or add runs nearer to them")
@@ -110,8 +118,19 @@ def _checks(fit: Fit, factors: dict[str, float]) -> list[Check]:
     return checks
 
 
-def _require(params: float, tokens: float, flops: float, level: float, kind: str, estimator: str) -> None:
-    for name, value in (("params", params), ("tokens", tokens), ("flops", flops)):
+def _require(reach: dict[str, float], law: Law, level: float, kind: str, estimator: str) -> None:
+    missing = [name for name in law.features if name not in reach]
+    if missing:
+        raise ForetokenError(
+            f"the law {law.name!r} needs more than it was given",
+            expected=", ".join(law.features),
+            got=", ".join(reach) or "nothing",
+            cure=f"say {missing[0]}" + ("" if missing[0] in ("params", "tokens", "flops") else ", with --at"),
+        )
+    strange = [name for name in reach if name not in (*law.features, "params", "tokens", "flops")]
+    if strange:
+        raise ForetokenError(f"the law {law.name!r} does not read {strange[0]!r}", expected=", ".join(law.features))
+    for name, value in reach.items():
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     if not 0 < level < 1:

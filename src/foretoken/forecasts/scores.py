@@ -16,11 +16,17 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the target's tokens at which the band is frozen too."""
 
 
-def band_along(fit: Fit, params: float, tokens: float, level: float) -> list[dict[str, float]]:
-    """The forecast for a run of this size that ends at each share of its tokens: {share, tokens, loss, low, high}."""
+def band_along(
+    fit: Fit, params: float, tokens: float, level: float, flops: float | None = None
+) -> list[dict[str, float]]:
+    """The forecast for a run of this size that ends at each share of its tokens: {share, tokens, loss, low, high}.
+
+    `flops` are those of the whole run; from the fit's runs unless given.
+    """
     found = []
     for share in SHARES:
-        told = predict(fit, params=params, tokens=share * tokens, level=level)
+        part = None if flops is None else share * flops
+        told = predict(fit, params=params, tokens=share * tokens, flops=part, level=level)
         found.append({"share": share, "tokens": share * tokens, "loss": told.loss, "low": told.low, "high": told.high})
     return found
 

@@ -70,8 +70,10 @@ def find_law(name: str) -> Law:
         near = get_close_matches(name, LAWS, n=4, cutoff=0.5)
         raise ForetokenError(
             "unknown law",
-            expected=f"{', '.join(near)}, or another of `foretoken laws`" if near else "one of `foretoken laws`",
+            expected=", ".join(near or LAWS),
             got=repr(name),
+            cure="take one of these; foretoken laws lists all",
+            code="unknown_law",
         )
     return LAWS[name]
 

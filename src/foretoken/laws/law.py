@@ -88,6 +88,10 @@ class Law:
     """Unit of each parameter."""
     linear: tuple[str, ...] = ()
     """Parameters of either sign: their theta is the value itself."""
+    profiled: tuple[str, ...] = ("E",)
+    """Parameters whose profile likelihood a fit always looks at, because runs so often say nothing of them."""
+    steady: tuple[str, ...] = ()
+    """Features that may be the same in all runs."""
     origin: Callable[[Array], Array] = mean_features
     """x [r, f] -> the origin [f] that a fit moves the features to; 0 for a feature that the law cannot be moved in."""
     wide: bool = False
@@ -95,12 +99,19 @@ class Law:
 
     def theta(self, parameters: Mapping[str, float]) -> Array:
         """The inverse of `named`: theta [p]."""
-        return np.array([(float if name in self.linear else np.log)(parameters[name]) for name in self.parameters])
+        return self.thetas(np.array([parameters[name] for name in self.parameters], dtype=np.float64))
+
+    def thetas(self, values: Array) -> Array:
+        """The inverse of `values`: theta [..., p]."""
+        return np.where(self._straight, values, np.log(np.where(self._straight, 1.0, values)))
 
     def values(self, theta: Array) -> Array:
         """Parameters from theta [..., p], as an array of the same shape."""
-        straight = np.array([name in self.linear for name in self.parameters])
-        return np.where(straight, theta, np.exp(np.where(straight, 0.0, theta)))
+        return np.where(self._straight, theta, np.exp(np.where(self._straight, 0.0, theta)))
+
+    @property
+    def _straight(self) -> NDArray[np.bool_]:
+        return np.array([name in self.linear for name in self.parameters])
 
     def named(self, theta: Array) -> dict[str, float]:
         """Parameters by name from theta [p]."""

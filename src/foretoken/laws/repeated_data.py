@@ -72,6 +72,8 @@ REPEATED_DATA: Law = law_from(
     },
     near=_near,
     origin=_origin,
+    steady=("unique_tokens",),
+    profiled=("E", "R_D", "R_N"),
     citation="Muennighoff et al. 2023, Scaling Data-Constrained Language Models, arXiv 2305.16264",
     domain="several epochs over the same data; in the paper 7M to 9B parameters and 1 to 500 epochs with dropout 0.1",
 )

@@ -25,6 +25,9 @@ INK, MUTED, RULE, SHADE, BAND, BAND_DEEP, ACCENT, PAPER = (f"#0101{i:02x}" for i
 LIGHT_RANGE, DARK_RANGE = (0.0, 0.72), (0.32, 1.0)
 """Parts of viridis that stand out on light and on dark paper."""
 
+TICK_PIXELS = 42
+"""Room for one label of a log axis; where there is less, every second or third tick has one."""
+
 RC: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -121,10 +124,19 @@ def _inline(svg: str, name: str, size: tuple[int, int], texts: str, class_: str)
     body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", "\n", body)
+    body = re.sub(r"<g([^>]*)>\n((?:<use [^>]*/>\n)+)</g>", _with_one_style, body)
     opened = f'<svg viewBox="0 0 {size[0]} {size[1]}" width="{size[0]}" height="{size[1]}" role="img"'
     labels = f' aria-labelledby="{name}-title"' + (f' class="{class_}"' if class_ else "")
     texts = texts.replace("<title>", f'<title id="{name}-title">')
     return Html(f"{opened}{labels}>{texts}{body}</svg>")
+
+
+def _with_one_style(marks: re.Match[str]) -> str:
+    """Marks that all look the same say so once, on the group around them."""
+    styles = set(re.findall(r' style="([^"]*)"', marks[2]))
+    if len(styles) != 1 or "style=" in marks[1]:
+        return marks[0]
+    return f'<g{marks[1]} style="{styles.pop()}">\n' + re.sub(r' style="[^"]*"', "", marks[2]) + "</g>"
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
@@ -148,6 +160,10 @@ def log_axis(axes: Axes, which: str, low: float, high: float, write: Callable[[f
     axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
     axis = axes.xaxis if which == "x" else axes.yaxis
     labelled, bare = log_ticks(low, high)
+    if which == "x":
+        width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+        every = max(1, math.ceil(len(labelled) * TICK_PIXELS / width))
+        bare, labelled = bare + [tick for tick in labelled if tick not in labelled[::every]], labelled[::every]
     axis.set_major_locator(FixedLocator(labelled))
     axis.set_minor_locator(FixedLocator(bare))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))

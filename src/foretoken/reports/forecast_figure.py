@@ -84,7 +84,8 @@ def _caption(study: StudyResults, path: Path | None) -> str:
             f"runs of other proportions need not lie on it. Bands: where a new run falls ({level}; darker: 50 %)."
         )
     if study.predicted:
-        words.append("Grey: compute beyond the largest small run. Bar with caps: the frozen forecast.")
+        frozen = "frozen " if study.predicted.get("frozen_at") else ""
+        words.append(f"Grey: compute beyond the largest small run. Bar with caps: the {frozen}forecast.")
     if study.outcome:
         words.append("Star: what the target reached.")
     if study.rivals:
@@ -134,7 +135,8 @@ def _draw(axes: Axes, *, study: StudyResults, budgets: dict[str, Budget], path: 
         axes.axhline(study.entropy_rate, color=MUTED, linestyle=":", linewidth=1.2)
     if goal and told.get("loss") is not None:
         _draw_target(axes, study, goal)
-    axes.set_xlabel("training compute (FLOP, counted matrix products)")
+    counted = ", counted matrix products" if study.records else ""
+    axes.set_xlabel(f"training compute (FLOP{counted})")
     axes.set_ylabel("validation loss (nats per token)")
 
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 PANEL = (430, 215)
 CAPTION = (
     "Best size N* (above) and its tokens D* (below) of each budget, with their intervals. Line: power law through "
-    "the minima, dashed beyond them. Bar across: the proportions of the target."
+    "the minima, dashed beyond them."
 )
+OF_TARGET = " Bar across: the proportions of the target."
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ def growth_figure(study: StudyResults, isoflop: IsoflopFit, budgets: dict[str, B
     title = f"The best size grows with compute to the power {powers[0]}, its tokens to the power {powers[1]}"
     if growths[0].exponent is None:
         title = "Too few minima for a power law in compute"
+    caption = CAPTION + (OF_TARGET if study.predicted else "")
     panels = [
         drawing(
             f"isoflop-{growth.column}",
             PANEL,
             partial(_draw, study=study, isoflop=isoflop, budgets=budgets, growth=growth),
             title=title,
-            described=CAPTION,
+            described=caption,
         )
         for growth in growths
     ]
@@ -72,7 +74,7 @@ def growth_figure(study: StudyResults, isoflop: IsoflopFit, budgets: dict[str, B
         for growth in growths
     ]
     data = table(["law", "prefactor", "exponent", f"{percent(isoflop.level, 0)} interval"], rows, class_="numbers")
-    return figure("isoflop-growth", title, panels, CAPTION, data)
+    return figure("isoflop-growth", title, panels, caption, data)
 
 
 def _growth(isoflop: IsoflopFit, letter: str, column: str) -> Growth:

@@ -11,11 +11,13 @@ from foretoken.fits.result import Fit
 from foretoken.laws import LAWS
 from foretoken.reports.checks import as_sentence, checks_list
 from foretoken.reports.drawing import Budget
-from foretoken.reports.elements import Html, element, section, table
+from foretoken.reports.elements import Html, details, element, section, table
 from foretoken.reports.inputs import StudyResults
 from foretoken.reports.residual_figure import residual_figure
 from foretoken.reports.wording import count, factor, interval, number, percent, significant
 
+MOST_HELD_OUT = 8
+"""More rows than these open on demand."""
 STRONG = 0.9
 """Correlations from here on are said in words."""
 
@@ -138,7 +140,7 @@ def _held_out(fit: Fit) -> Html | None:
             percent(math.expm1(row["error"]), 2, signed=True),
             percent(row["explained"], 2),
         ]
-        for row in fit.held_out
+        for row in sorted(fit.held_out, key=lambda row: row["distance"])
     ]
     words = (
         "Budgets left out, and what the law fitted to the cheaper ones said of them. Beyond what its parameters' doubt "
@@ -146,6 +148,6 @@ def _held_out(fit: Fit) -> Html | None:
         "every interval beyond the data widens by that."
     )
     headers = ["compute beyond the data", "mean error", "explained by the parameters' doubt"]
-    return element(
-        "div", element("h3", "Held-out budgets"), element("p", words), table(headers, rows, class_="numbers")
-    )
+    told = table(headers, rows, class_="numbers")
+    shown = told if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", told)
+    return element("div", element("h3", "Held-out budgets"), element("p", words), shown)

@@ -29,14 +29,17 @@ def number(value: object, digits: int = 3) -> str:
 def significant(value: object, digits: int = 3) -> str:
     """A number with so many significant digits; powers of ten where it is very large or small.
 
-    >>> significant(0.34871), significant(482.01, 4), significant(1.2e-7)
-    ('0.349', '482.0', '1.2·10⁻⁷')
+    >>> significant(0.34871), significant(482.01, 4), significant(12846.0, 4), significant(999.9), significant(1.2e-7)
+    ('0.349', '482.0', '12850', '1000', '1.2·10⁻⁷')
     """
     if missing(value):
         return MISSING
     size = float(value)  # type: ignore[arg-type]
     if size and not 1e-3 <= abs(size) < 1e5:
         return power(size, digits - 1)
+    size = float(f"{size:.{digits}g}")
+    if abs(size) >= 10**digits:
+        return f"{size:.0f}".replace("-", "−")
     return f"{size:#.{digits}g}".rstrip(".").replace("-", "−")
 
 

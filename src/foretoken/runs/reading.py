@@ -29,11 +29,28 @@ def read_frame(path: Path) -> pd.DataFrame:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
+        _refuse_empty(path)
         return readers[path.suffix](path)
     except TableError:
         raise
     except Exception as error:  # parsers of others: what they raise on noise is no fixed list
-        raise TableError(f"cannot read the run table {path}", got=str(error) or type(error).__name__) from error
+        raise TableError(
+            f"cannot read the run table {path}",
+            expected=f"what its name says, {path.suffix}",
+            got=str(error) or type(error).__name__,
+            cure="export it again, or give the file the suffix of what it holds",
+            code="unreadable_table",
+        ) from error
+
+
+def _refuse_empty(path: Path) -> None:
+    with path.open("rb") as file:
+        while block := file.read(2**16):
+            if block.strip(b"\xef\xbb\xbf \t\r\n"):
+                return
+    raise TableError(
+        f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
+    )
 
 
 def _csv(path: Path) -> pd.DataFrame:

@@ -85,6 +85,12 @@ COLUMNS: dict[str, Column] = {
 }
 
 
+NEEDED = ("params", "tokens", "loss")
+"""Columns that a table of runs has."""
+SIZES = ("params_total", "params", "params_active", "params_non_embedding")
+"""Counts that can be N, the one taken first at the head."""
+
+
 @dataclass(frozen=True)
 class RunTable:
     """Runs as a pandas frame in canonical columns; columns that no run has are absent."""
@@ -102,7 +108,8 @@ class RunTable:
     def digest(self) -> str:
         """sha256 over what determines the rows: equal for two equal studies, whatever time they took."""
         names = [name for name in COLUMNS if name in self.frame and COLUMNS[name].determined]
-        rows = [json.dumps(_plain(row), sort_keys=True, default=str) for row in self.frame[names].to_dict("records")]
+        encode = json.JSONEncoder(sort_keys=True, default=str).encode
+        rows = [encode(_plain(row)) for row in self.frame[names].to_dict("records")]
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def to_csv(self, path: str | Path) -> None:
@@ -121,34 +128,38 @@ def table_from_records(records: Iterable[RunRecord], source: str) -> RunTable:
     return RunTable(frame.astype({"loss": float}) if "loss" in frame else frame, source)
 
 
-def read_table(path: str | Path, rename: Mapping[str, str] | None = None, where: str = "") -> RunTable:
+def read_table(
+    path: str | Path, rename: Mapping[str, str] | None = None, where: str = "", need: Sequence[str] = NEEDED
+) -> RunTable:
     """Read runs from CSV, JSON, JSON lines or parquet, a W&B export among them, or from a folder of our records.
 
     `rename` maps our column to the file's: `{"loss": "val_loss", "tokens": "D"}`; `where` keeps rows
-    (`dataset=c4,step>=20000`). A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is
-    said in `assumed`. Raises TableError when a column is missing or holds no numbers, or no row is left.
+    (`dataset=c4,step>=20000`); `need` names the columns that must be there, `params` standing for any count of them.
+    A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is said in `assumed`. Raises
+    TableError when a column is missing or holds no numbers, or no row is left.
     """
     path = Path(path)
     frame, assumed = _read_any(path)
     _refuse_doubles(frame, {*COLUMNS, *(rename or {}).values()}, path)
     frame, said = keep_rows(frame, where, rename)
     assumed += said
-    frame = _rename(frame, dict(rename or {}), path)
-    if not any(name in frame for name in ("params_total", "params_non_embedding", "params_active", "params")):
-        _missing(path, "params", frame)
-    for name in ("tokens", "loss"):
-        if name not in frame:
+    frame, said = _rename(frame, dict(rename or {}), path)
+    assumed += said
+    sizes = [name for name in SIZES if name in frame]
+    countable = bool(sizes) and "tokens" in frame
+    for name in need:
+        there = sizes if name == "params" else name in frame or (name == "flops" and countable)
+        if not there:
             _missing(path, name, frame)
-    for name in frame.columns.intersection(list(COLUMNS)):
-        if COLUMNS[name].kind == "number":
+    for name in frame.columns.intersection([*COLUMNS, *need]):
+        if name not in COLUMNS or COLUMNS[name].kind == "number":
             frame[name] = _numbers(frame[name], path)
         else:
             _refuse_nested(frame[name], path)
     if "params_total" not in frame and "params" in frame:
         assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
-    if "flops" not in frame:
-        size = frame[next(n for n in ("params_total", "params", "params_active", "params_non_embedding") if n in frame)]
-        frame["flops"] = 6.0 * size * frame["tokens"]
+    if "flops" not in frame and countable:
+        frame["flops"] = 6.0 * frame[sizes[0]] * frame["tokens"]
         assumed.append("`flops` is missing and taken as 6 x params x tokens")
     return RunTable(frame, str(path), tuple(assumed))
 
@@ -164,25 +175,33 @@ def _read_any(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _refuse_doubles(frame: pd.DataFrame, used: set[str], path: Path) -> None:
     doubles = [name for name in frame.columns[frame.columns.duplicated()] if name in used]
     if doubles:
-        raise TableError(f"{path} has two columns {doubles[0]!r}", cure="rename or delete one of them")
+        raise TableError(
+            f"{path} has two columns {doubles[0]!r}", cure="rename or delete one of them", code="duplicated_columns"
+        )
 
 
-def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> pd.DataFrame:
+def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The frame under our names, and which of its own columns of these names are not read."""
     for ours, theirs in rename.items():
         if theirs not in frame:
             raise TableError(
-                f"--map {ours}={theirs}: {path} has no column {theirs!r}", expected=", ".join(map(str, frame.columns))
+                f"--map {ours}={theirs}: {path} has no column {theirs!r}",
+                expected=", ".join(map(str, frame.columns)),
+                cure="name one of these",
+                code="missing_column",
             )
-    taken = frame.drop(columns=[ours for ours, theirs in rename.items() if ours in frame and ours != theirs])
-    return taken.rename(columns={theirs: ours for ours, theirs in rename.items()})
+    hidden = [ours for ours in rename if ours in frame and ours not in rename.values()]
+    said = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
+    return frame.drop(columns=hidden).rename(columns={theirs: ours for ours, theirs in rename.items()}), said
 
 
 def _missing(path: Path, name: str, frame: pd.DataFrame) -> None:
     raise TableError(
         f"{path} has no column for {name}",
-        expected=f"a column {name!r} ({COLUMNS[name].meaning})",
+        expected=f"a column {name!r}" + (f" ({COLUMNS[name].meaning})" if name in COLUMNS else ""),
         got=", ".join(map(str, frame.columns)),
         cure=f"name it: --map {name}=YOUR_COLUMN",
+        code="missing_column",
     )
 
 
@@ -223,6 +242,7 @@ def _refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, path: Pa
             f"{path}: column {column.name!r} holds {what}",
             got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
             cure="correct the cell or leave it empty",
+            code="unreadable_cell",
         )
 
 

@@ -1,0 +1,155 @@
+"""The doctor, on units and counts: losses that are no nats, tokens in billions, which N and which FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from foretoken.fits.result import Check
+from foretoken.fits.seen import Seen, SeenCheck, plural
+
+PLAUSIBLE_RATIO = (1e-3, 1e6)
+"""Tokens per parameter of any real run."""
+LARGEST_VOCABULARY = 300_000
+VOCABULARIES = {"byte": 256, "bytes": 256, "gpt2": 50257, "gpt-2": 50257}
+"""Entries of tokenizers that go by one name."""
+IN_BITS = ("bits", "bits_per_token", "bits_per_byte", "bpb", "bpt")
+PERPLEXITIES = ("perplexity", "ppl")
+SHARE, SHARE_MOVES = 0.3, 0.1
+
+
+def loss_unit(seen: Seen) -> Iterator[Check]:
+    """Losses that cannot be nats: above the loss of guessing, or another column's values in another unit."""
+    loss, vocabulary = seen.rows.loss, _vocabulary(seen)
+    if not len(loss):
+        return
+    declared = f"the vocabulary has {vocabulary:.0f} entries" if vocabulary else "no vocabulary is that large"
+    guessing = float(np.log(vocabulary or LARGEST_VOCABULARY))
+    above = loss > 1.02 * guessing
+    if above.sum() > 0.05 * len(loss):
+        bits = bool(vocabulary) and loss.max() <= 1.02 * guessing / np.log(2)
+        evidence = (
+            f"{plural(int(above.sum()), 'run')} of {len(loss)} are above ln V = {guessing:.2f} nats, the loss of"
+            f" guessing ({declared}); the largest is {loss.max():.4g}"
+        )
+        yield _unit("loss_in_bits" if bits else "loss_in_perplexity", evidence)
+    yield from _beside_others(seen)
+
+
+def _beside_others(seen: Seen) -> Iterator[Check]:
+    """Other columns that are the loss in nats, or in another unit, in every run."""
+    loss = seen.rows.loss
+    if np.ptp(loss) == 0:
+        return
+    others = seen.frame.iloc[seen.rows.at].select_dtypes("number").drop(columns="loss", errors="ignore")
+    names = [str(name) for name in others]
+    values = others.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(all="ignore"):
+        equal = {
+            "log2": np.isclose(np.log2(values), loss[:, None], rtol=1e-3),
+            "same": np.isclose(values, loss[:, None], rtol=1e-3),
+            "bits": np.isclose(values / np.log(2), loss[:, None], rtol=1e-3),
+            "exp": np.isclose(np.exp(values), loss[:, None], rtol=1e-3),
+        }
+    for way, there in equal.items():
+        for name in (names[i] for i in np.flatnonzero(there.all(axis=0))):
+            code, told = _told(way, name)
+            if code:
+                yield _unit(code, told)
+
+
+def _told(way: str, name: str) -> tuple[str, str]:
+    """The unit that the loss is in when it relates so to a column, and the evidence; empty where it says nothing."""
+    word = name.lower().removeprefix("val_").removeprefix("eval_")
+    if way == "log2" and word in PERPLEXITIES:
+        return "loss_in_bits", f"loss is log2 of `{name}` in every run"
+    if way == "same" and word in PERPLEXITIES:
+        return "loss_in_perplexity", f"loss equals `{name}` in every run"
+    if way == "same" and word in IN_BITS:
+        return "loss_in_bits", f"loss equals `{name}` in every run"
+    if way == "bits":
+        return "loss_in_bits", f"loss is `{name}` / ln 2 in every run"
+    if way == "exp":
+        return "loss_in_perplexity", f"loss is e to the power of `{name}` in every run"
+    return "", ""
+
+
+def _unit(code: str, evidence: str) -> Check:
+    cure = "multiply by ln 2" if code == "loss_in_bits" else "take the logarithm"
+    return Check(code, "doubt", evidence, f"if so, {cure}; a law is fitted to nats per token")
+
+
+def _vocabulary(seen: Seen) -> float | None:
+    """Entries of the tokenizer: told, or head and embedding over the width."""
+    for name in ("vocabulary", "vocab_size"):
+        told = seen.used(name)
+        if told is not None:
+            return float(told.max())
+    width = seen.used("width")
+    for name in ("params_head", "params_embedding"):
+        part = seen.used(name)
+        if width is not None and part is not None and (part > 0).all() and (width > 0).all():
+            return float((part / width).max())
+    known = [VOCABULARIES.get(word.lower()) for word in seen.words("tokenizer")]
+    return float(max(size for size in known if size)) if known and all(known) else None
+
+
+def units(seen: Seen) -> Iterator[Check]:
+    """Tokens per parameter, and FLOPs per parameter and token, that no real run has."""
+    rows = seen.rows
+    if not len(rows):
+        return
+    ratio = rows.tokens / rows.params
+    if np.median(ratio) < PLAUSIBLE_RATIO[0] or np.median(ratio) > PLAUSIBLE_RATIO[1]:
+        evidence = f"the median run has {np.median(ratio):.3g} tokens per parameter"
+        yield Check("units_doubtful", "doubt", evidence, "give plain counts: not millions, billions or steps")
+    per = rows.flops / (rows.params * rows.tokens)
+    if np.median(per) < 1 or np.median(per) > 60 or per.max() > 10 * per.min():
+        evidence = f"FLOPs per parameter and token go from {per.min():.3g} to {per.max():.3g} (6 N D is 6)"
+        cure = "check the unit of flops (FLOP, not PF-days) and which N it counts"
+        yield Check("flops_inconsistent", "doubt", evidence, cure)
+    if any("6 x params x tokens" in text for text in [*seen.assumed, *rows.assumed]):
+        yield Check(
+            "flops_assumed", "note", "flops are 6 x params x tokens", "give exact ones: attention and head count"
+        )
+
+
+def embedding_share(seen: Seen) -> Iterator[Check]:
+    """A share of embeddings that is large and changes with size bends the exponent, depending on how N is counted."""
+    total, inner = seen.used("params_total"), seen.used("params_non_embedding")
+    if total is None or inner is None:
+        return
+    share = 1 - inner / total
+    if share.max() > SHARE and np.ptp(share) > SHARE_MOVES:
+        evidence = f"embedding and head are {100 * share.max():.0f} % of the smallest and {100 * share.min():.0f} % of"
+        cure = "say which count of N is meant, and look at the table of conventions"
+        yield Check("embedding_share", "doubt", f"{evidence} the largest models' parameters", cure)
+
+
+def attention_share(seen: Seen) -> Iterator[Check]:
+    """FLOPs of exactly 6 N D where attention would add a tenth or more."""
+    layers, width, context = (seen.used(name) for name in ("layers", "width", "context"))
+    if layers is None or width is None or context is None:
+        return
+    per_token = seen.rows.flops / seen.rows.tokens
+    attention = 6 * layers * width * context
+    plain = np.isclose(per_token, 6 * seen.rows.params, rtol=1e-3)
+    if plain.all() and (attention / per_token).max() > 0.1:
+        evidence = f"flops are 6 N D; attention adds up to {100 * (attention / per_token).max():.0f} %"
+        yield Check("attention_left_out", "note", evidence, "count exact FLOPs; the share is largest for small models")
+
+
+def active_share(seen: Seen) -> Iterator[Check]:
+    """Mixtures of experts: two counts of N."""
+    total, active = seen.used("params_total"), seen.used("params_active")
+    if total is not None and active is not None and (active < 0.9 * total).any():
+        evidence = (
+            f"N is {seen.rows.params_column}; active are {100 * (active / total).min():.0f} % of all at the least"
+        )
+        yield Check("active_differs", "note", evidence, "fit both counts: --params params_active")
+
+
+TABLE: list[SeenCheck] = [loss_unit, units]
+"""What concerns every number that is made from the table."""
+CHECKS: list[SeenCheck] = [*TABLE, embedding_share, attention_share, active_share]

@@ -1,0 +1,68 @@
+"""What the checks of a table look at: its rows as they are, and those that could be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foretoken.fits.result import Check
+from foretoken.fits.rows import MIXED, Rows
+from foretoken.laws.law import Array
+from foretoken.runs.table import RunTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A table and its usable rows."""
+
+    frame: pd.DataFrame
+    """All rows, numbered from 0."""
+    rows: Rows
+    """Those that could be used."""
+    assumed: tuple[str, ...] = ()
+
+    def used(self, name: str) -> Array | None:
+        """A column of numbers at the usable rows; None where it is absent or has gaps there."""
+        if name not in self.frame:
+            return None
+        values = self.frame[name].iloc[self.rows.at].to_numpy(dtype=np.float64)
+        return values if len(values) and np.isfinite(values).all() else None
+
+    def words(self, name: str) -> list[str]:
+        """Distinct texts of a column at the usable rows, in order of appearance."""
+        if name not in self.frame:
+            return []
+        return [str(value) for value in self.frame[name].iloc[self.rows.at].dropna().unique()]
+
+
+SeenCheck = Callable[[Seen], Iterable[Check]]
+
+
+def look(table: RunTable, rows: Rows) -> Seen:
+    """A table beside its usable rows."""
+    return Seen(frame=table.frame.reset_index(drop=True), rows=rows, assumed=table.assumed)
+
+
+def lenient(table: RunTable) -> RunTable:
+    """The table without what `clean_rows` refuses: a loss of 0 or below is a missing one, mixtures go unseen."""
+    frame = table.frame.reset_index(drop=True)
+    if "loss" in frame:
+        frame = frame.assign(loss=frame["loss"].where(~(frame["loss"] <= 0)))
+    return replace(table, frame=frame.drop(columns=list(MIXED), errors="ignore"))
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(values: Iterable[object], most: int = 5) -> str:
+    """The first few of many, in words."""
+    words = [str(value) for value in values]
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

@@ -1,0 +1,120 @@
+"""The page of a diagnosis: what is doubtful about a table, what could not be looked at, and what its conventions do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foretoken.fits.conventions import Conventions
+from foretoken.fits.doctor import Diagnosis
+from foretoken.reports.checks import SEVERITIES, as_sentence
+from foretoken.reports.elements import Html, element, figure, join, section, table
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.lead import Page, assumed_section, lead
+from foretoken.reports.waterfall_figure import waterfall_figure
+from foretoken.reports.wording import count, interval, number, significant
+
+
+def diagnosis_page(found: Diagnosis, source: str = "") -> Page:
+    """All that the doctor says; `source` names the table."""
+    sentence = _sentence(found)
+    return Page(
+        title=source or "Diagnosis",
+        kicker="foretoken diagnose",
+        sentence=sentence,
+        parts=[
+            lead(sentence, _facts(found), found.checks),
+            section("checks", "What is doubtful, and what cures it", _checks(found)),
+            section("unchecked", "What could not be looked at", *_unchecked(found)),
+            conventions_section(found.conventions),
+            assumed_section(found.assumed),
+        ],
+    )
+
+
+def _sentence(found: Diagnosis) -> str:
+    severities = [check.severity for check in found.checks]
+    refused, doubts = severities.count("refused"), severities.count("doubt")
+    if refused:
+        return f"No law should be fitted to this table: {as_sentence(found.checks[0].evidence, capital=False)}"
+    if doubts:
+        return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {found.rows['used']} usable runs."
+    return f"Nothing is doubtful about these {found.rows['used']} runs by the checks that their columns allow."
+
+
+def _facts(found: Diagnosis) -> Iterator[tuple[str, str, str]]:
+    lost = sum(int(row["count"]) for row in found.rows["dropped"])
+    yield "Runs", f"{found.rows['used']} usable", f"{lost} left out" if lost else "none left out"
+    yield "Checks that fired", str(len(found.checks)), f"{sum(c.severity != 'note' for c in found.checks)} are doubts"
+    yield "Not looked at", str(len(found.unchecked)), "for want of columns"
+    yield "N counted by", found.params_column, ""
+
+
+def _checks(found: Diagnosis) -> Html:
+    if not found.checks:
+        return element("p", "No check fired.")
+    rows = [
+        [
+            element("strong", SEVERITIES.get(check.severity, check.severity)),
+            as_sentence(check.evidence),
+            as_sentence(check.cure),
+            element("code", check.code),
+        ]
+        for check in found.checks
+    ]
+    return table(["", "evidence", "cure", "code"], rows, class_="words")
+
+
+def _unchecked(found: Diagnosis) -> list[Html]:
+    if not found.unchecked:
+        return [element("p", "The columns allow every check.")]
+    words = "A check without its column is silent, which is no praise. Add these columns, or name them with --map."
+    rows = [
+        [as_sentence(entry["what"]), _codes(entry["columns"], " or "), _codes(entry["codes"], ", ")]
+        for entry in found.unchecked
+    ]
+    return [element("p", words), table(["not looked for", "needs", "code"], rows, class_="words")]
+
+
+def _codes(names: list[str], between: str) -> Html:
+    return join((element("code", name) for name in names), between)
+
+
+def conventions_section(found: Conventions) -> Html:
+    """The exponent of N* under every count of N and C, and the waterfall between them."""
+    if found.reason:
+        return section("conventions-section", "What do conventions do?", element("p", as_sentence(found.reason)))
+    parts = [_conventions_figure(found)]
+    if len(found.waterfall) > 1:
+        parts.append(waterfall_figure(found.waterfall))
+    absent = [element("p", f"The columns do not allow: {', '.join(found.absent)}.")] if found.absent else []
+    return section("conventions-section", "What do conventions do?", *parts, *absent)
+
+
+def _conventions_figure(found: Conventions) -> Html:
+    exponents = [entry.exponent for entry in found.entries]
+    title = f"Counting alone moves the exponent of N* from {number(min(exponents), 3)} to {number(max(exponents), 3)}"
+    if len(exponents) == 1:
+        title = f"The exponent of N* is {number(exponents[0], 3)} in the one count that the columns allow"
+    caption = (
+        "Exponent a of N* ~ C^a when N and C are counted in each way. One law, fitted in the table's own count "
+        f"({found.surface}), is asked every time, so the differences are of counting alone. Lines: 90 % intervals."
+    )
+    lines = [Line(f"N {_words(e.params)}; C {_words(e.compute)}", e.exponent, e.interval) for e in found.entries]
+    panels = forest("conventions", lines, "exponent a of N* ~ C^a", title=title, described=caption)
+    rows = [
+        [
+            _words(e.params),
+            _words(e.compute),
+            number(e.exponent, 3),
+            interval(e.interval),
+            significant(e.prefactor),
+            count(e.largest["params"]),
+        ]
+        for e in found.entries
+    ]
+    heads = ["N", "C", "exponent", "90 % interval", "prefactor", "N* at the largest C"]
+    return figure("conventions", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,135 @@
+"""A figure of numbers with their intervals, one below the other; in a waterfall each begins at the one before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from foretoken.reports.drawing import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, drawing, log_axis
+from foretoken.reports.elements import Html
+from foretoken.reports.wording import significant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROW = 46
+"""Pixels of one line: its name above, its mark below."""
+BELOW = 52
+LETTERS = {"wide": 120, "narrow": 50}
+"""Letters that a name and its number may have together."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number."""
+
+    name: str
+    value: float | None
+    interval: Sequence[float] | None = None
+    said: str = ""
+    """What stands at the right; the number with its interval unless given."""
+    start: float | None = None
+    """Where a waterfall's bar begins."""
+    beside: float | None = None
+    """Another source's number, drawn hollow."""
+    strong: bool = False
+    """Drawn in the accent colour."""
+
+    @property
+    def words(self) -> str:
+        """The number as it stands at the right."""
+        if self.said or self.value is None:
+            return self.said or "none"
+        band = " to ".join(significant(end) for end in self.interval) if self.interval else ""
+        return significant(self.value) + (f" ({band})" if band else "")
+
+
+def forest(
+    key: str,
+    lines: Sequence[Line],
+    label: str,
+    *,
+    title: str,
+    described: str,
+    marks: Sequence[tuple[float, str]] = (),
+    log: Callable[[float], str] | None = None,
+) -> list[Html]:
+    """The drawing for a wide page and for a phone; `marks` are upright lines with names, `log` writes a log axis."""
+    draw = partial(_draw, lines=lines, label=label, marks=marks, log=log)
+    height = ROW * len(lines) + BELOW + (18 if marks else 0)
+    return [
+        drawing(
+            f"{key}-{kind}", (width, height), partial(draw, kind=kind), title=title, described=described, class_=kind
+        )
+        for kind, width in (("wide", 760), ("narrow", 380))
+    ]
+
+
+def _draw(
+    axes: Axes,
+    *,
+    lines: Sequence[Line],
+    label: str,
+    marks: Sequence[tuple[float, str]],
+    log: Callable[[float], str] | None,
+    kind: str,
+) -> None:
+    low, high = _bounds(lines, [place for place, _ in marks], log is not None)
+    if log is not None:
+        log_axis(axes, "x", low, high, log)
+    else:
+        axes.set_xlim(low, high)
+    axes.set_ylim(len(lines) - 0.35, -0.62)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    for place, words in marks:
+        axes.axvline(place, color=MUTED, linestyle=":", linewidth=1.2, zorder=1)
+        middle = (low * high) ** 0.5 if log is not None else (low + high) / 2
+        side = "left" if place < middle else "right"
+        axes.annotate(words, (place, 1), (4 if side == "left" else -4, 2), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", ha=side, color=MUTED, fontsize=11)  # fmt: skip
+    for row, line in enumerate(lines):
+        _draw_line(axes, row, line, kind)
+    axes.set_xlabel(label)
+
+
+def _draw_line(axes: Axes, row: int, line: Line, kind: str) -> None:
+    """Name and number above, bar and mark below."""
+    place: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 11}
+    colour = ACCENT if line.strong else INK
+    fits = len(line.name) + len(line.words) <= LETTERS[kind]
+    name = line.name if fits or len(line.name) <= LETTERS[kind] else line.name[: LETTERS[kind] - 1] + "…"
+    axes.text(0, row - 0.36, name, **place)
+    said = line.words if fits else "" if line.value is None else significant(line.value)
+    if len(name) + len(said) <= LETTERS[kind]:
+        axes.text(1, row - 0.36, said, ha="right", color=MUTED, **place)
+    axes.axhline(row, color=RULE, linewidth=0.5, zorder=0)
+    if line.interval:
+        axes.plot(list(line.interval), [row, row], color=colour, linewidth=2, zorder=3)
+    if line.value is None:
+        return
+    if line.start is not None:
+        axes.plot([line.start, line.value], [row, row], color=BAND_DEEP, linewidth=11, solid_capstyle="butt", zorder=2)
+    if line.beside is not None:
+        axes.plot(
+            line.beside, row, "D", markerfacecolor=PAPER, color=MUTED, markersize=8, markeredgewidth=1.5, zorder=4
+        )
+    axes.plot(line.value, row, "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=5)
+
+
+def _bounds(lines: Sequence[Line], marks: Sequence[float], log: bool) -> tuple[float, float]:
+    """The axis: all numbers, their intervals and the marks, with some air."""
+    values: list[float | None] = [*marks, *(end for line in lines for end in line.interval or ())]
+    values += [value for line in lines for value in (line.value, line.start, line.beside)]
+    finite = [value for value in values if value is not None and math.isfinite(value) and (value > 0 or not log)]
+    if not finite:
+        return (0.1, 10.0) if log else (0.0, 1.0)
+    low, high = min(finite), max(finite)
+    if log:
+        air = max((high / low) ** 0.04, 1.02)
+        return low / air, high * air
+    air = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return low - air, high + air

@@ -1,0 +1,164 @@
+"""The page of published laws: the best size and its tokens that each paper's numbers give, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from foretoken.laws import find_law
+from foretoken.laws.published import Published
+from foretoken.reports.drawing import (
+    ACCENT,
+    INK,
+    MUTED,
+    RULE,
+    apart,
+    drawing,
+    log_axis,
+    padded,
+    short_count,
+    short_power,
+)
+from foretoken.reports.elements import Html, element, figure, section, table
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.lead import Page, lead
+from foretoken.reports.wording import count, number, power, significant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COMPUTES = (1e18, 1e21, 1e24, 1e26)
+SMALL, LARGE = 1, 2
+LABEL, AXIS = 230, 60
+CAREFUL = (
+    "Each law is read in its own paper's counts of N, D and C, which differ: the distance between two lines is partly "
+    "that of their conventions. Compute is split as C = 6 N D. Losses are of different texts and tokenizers and do not "
+    "compare at all, so none is drawn."
+)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What one published law says: best sizes and their tokens at COMPUTES."""
+
+    name: str
+    params: list[float]
+    tokens: list[float]
+    source: str
+    counting: str
+
+    @property
+    def ratios(self) -> list[float]:
+        """Tokens per parameter."""
+        return [tokens / params for tokens, params in zip(self.tokens, self.params, strict=True)]
+
+
+def published_page(entries: Mapping[str, Published], source: str = "") -> Page:
+    """All published laws that split compute between size and tokens."""
+    told = [advice for name, entry in entries.items() if (advice := _advice(name, entry)) is not None]
+    ratios = [advice.ratios[LARGE] for advice in told]
+    sentence = (
+        f"At {power(COMPUTES[LARGE])} FLOP, {len(told)} published laws ask for {significant(min(ratios), 2)} to "
+        f"{significant(max(ratios), 2)} tokens per parameter."
+    )
+    return Page(
+        title=source or "Published laws",
+        kicker="foretoken laws",
+        sentence=sentence,
+        parts=[
+            lead(sentence, []),
+            section("split", "How to split compute", element("p", CAREFUL), _ratios(told), _sizes(told)),
+            section("sources", "Sources", _sources(told, entries)),
+        ],
+    )
+
+
+def _advice(name: str, entry: Published) -> Advice | None:
+    """None for laws that do not split compute, or need more than it."""
+    import numpy as np
+
+    law = find_law(entry.law)
+    if law.optimum is None:
+        return None
+    sizes, tokens = law.optimum(entry.parameters, np.array(COMPUTES), 6.0)
+    return Advice(name, [float(n) for n in sizes], [float(d) for d in tokens], entry.source, entry.counting)
+
+
+def _ratios(told: Sequence[Advice]) -> Html:
+    small, large = (power(COMPUTES[place]) for place in (SMALL, LARGE))
+    ordered = sorted(told, key=lambda advice: advice.ratios[LARGE])
+    rising = sum(advice.ratios[LARGE] > 1.05 * advice.ratios[SMALL] for advice in told)
+    title = f"From {small} to {large} FLOP, {rising} of {len(told)} laws ask for more tokens per parameter"
+    caption = f"Tokens per parameter of the best run at {large} FLOP (filled) and at {small} FLOP (hollow)."
+    lines = [
+        Line(a.name, a.ratios[LARGE], said=significant(a.ratios[LARGE], 3), beside=a.ratios[SMALL]) for a in ordered
+    ]
+    panels = forest("ratios", lines, "tokens per parameter", title=title, described=caption, log=_tick)
+    heads = ["id", *(f"at {power(flops)}" for flops in COMPUTES)]
+    rows = [[advice.name, *(significant(ratio) for ratio in advice.ratios)] for advice in ordered]
+    return figure("ratios", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _tick(value: float) -> str:
+    return f"{value:g}"
+
+
+def _sizes(told: Sequence[Advice]) -> Html:
+    sizes = [advice.params[LARGE] for advice in told]
+    title = f"Best sizes at {power(COMPUTES[LARGE])} FLOP lie between {count(min(sizes))} and {count(max(sizes))}"
+    caption = "Best size against compute. Dashed: Kaplan et al. 2020. Coloured: Hoffmann's law, fitted again in 2024."
+    panels = [
+        drawing(f"sizes-{kind}", (width, height), partial(_draw, told=told, labelled=kind == "wide"), title=title,
+                described=caption, class_=kind)
+        for kind, width, height in (("wide", 760, 460), ("narrow", 380, 340))
+    ]  # fmt: skip
+    heads = ["id", *(f"N* at {power(flops)}" for flops in COMPUTES), "exponent"]
+    rows = [[advice.name, *map(count, advice.params), number(_exponent(advice), 3)] for advice in told]
+    return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _exponent(advice: Advice) -> float:
+    import math
+
+    ends = advice.params[LARGE] / advice.params[SMALL]
+    return math.log(ends) / math.log(COMPUTES[LARGE] / COMPUTES[SMALL])
+
+
+def _draw(axes: Axes, *, told: Sequence[Advice], labelled: bool) -> None:
+    import math
+
+    room = LABEL / (760 - LABEL - AXIS) if labelled else 0.0
+    low, high = padded(COMPUTES, 0.02)
+    write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731
+    log_axis(axes, "x", low, high * (high / low) ** room, write)
+    log_axis(axes, "y", *padded([size for advice in told for size in advice.params], 0.03), short_count)
+    for advice in told:
+        dashed = advice.name.startswith("kaplan_2020")
+        axes.plot(COMPUTES, advice.params, color=_colour(advice), linestyle="--" if dashed else "-", linewidth=1.4,
+                  zorder=3 if advice.name == "besiroglu_2024" else 2)  # fmt: skip
+    axes.set_xlabel("compute C (FLOP)")
+    axes.set_ylabel("best size N*")
+    if not labelled:
+        return
+    bottom, top = map(math.log, axes.get_ylim())
+    ends = [math.log(advice.params[-1]) for advice in told]
+    places = apart(ends, (top - bottom) * 15 / 400)
+    for advice, end, place in zip(told, ends, places, strict=True):
+        axes.plot([COMPUTES[-1] * 1.1, COMPUTES[-1] * 2.5], [math.exp(end), math.exp(place)], color=RULE, linewidth=0.8)
+        axes.annotate(advice.name, (COMPUTES[-1] * 3, math.exp(place)), va="center", fontsize=10, color=_colour(advice))
+
+
+def _colour(advice: Advice) -> str:
+    if advice.name == "besiroglu_2024":
+        return ACCENT
+    return MUTED if advice.name.startswith("kaplan_2020") else INK
+
+
+def _sources(told: Sequence[Advice], entries: Mapping[str, Published]) -> Html:
+    rows = [
+        [element("code", a.name), a.source, f"N: {a.counting}", f"C: {entries[a.name].compute}", entries[a.name].status]
+        for a in told
+    ]
+    return table(["id", "source", "N counts", "C counts", "how it was checked"], rows, class_="words")

@@ -1,0 +1,76 @@
+"""--html: every verb on tables, fits and ledgers writes its page, and JSON stays alone on standard output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from foretoken.cli import app
+from foretoken.laws import CHINCHILLA, PUBLISHED
+
+
+def invoke(*words: object) -> str:
+    """Run a verb and return its standard output."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A folder with runs.csv, fit.json and a ledger of one forecast."""
+    folder = tmp_path_factory.mktemp("pages")
+    law, generator, rows = PUBLISHED["besiroglu_2024"].parameters, np.random.default_rng(0), []
+    for flops in np.geomspace(1e18, 1e20, 4):
+        for params in CHINCHILLA.optimum(law, flops)[0] * 1.6 ** np.arange(-3.0, 4.0):
+            loss = CHINCHILLA.predict(law, params, flops / 6 / params) * np.exp(0.003 * generator.standard_normal())
+            rows.append((params, flops / 6 / params, flops, float(loss)))
+    pd.DataFrame(rows, columns=["params_total", "tokens", "flops", "loss"]).to_csv(folder / "runs.csv", index=False)
+    invoke("fit", folder / "runs.csv", "-o", folder / "fit.json")
+    invoke(
+        "ledger",
+        "freeze",
+        folder / "fit.json",
+        "big",
+        "--params",
+        "7B",
+        "--tokens",
+        "140B",
+        "--ledger",
+        folder / "book",
+    )
+    return folder
+
+
+VERBS = {
+    "fit": ("fit", "{home}/runs.csv"),
+    "backtest": ("backtest", "{home}/runs.csv"),
+    "diagnose": ("diagnose", "{home}/runs.csv"),
+    "approaches": ("approaches", "{home}/runs.csv"),
+    "predict": ("predict", "{home}/fit.json", "--params", "7B", "--tokens", "140B"),
+    "laws": ("laws",),
+    "ledger during": ("ledger", "score", "big", "--at", "14B:2.5", "--ledger", "{home}/book"),
+    "ledger show": ("ledger", "show", "--ledger", "{home}/book"),
+}
+
+
+@pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
+def test_a_verb_writes_its_page_and_json_stays_alone(home, tmp_path, words):
+    page = tmp_path / "page.html"
+    printed = invoke(*(word.format(home=home) for word in words), "--html", page, "--json")
+    assert isinstance(json.loads(printed), dict)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<figure " in text
+
+
+def test_a_page_that_cannot_be_written_is_a_user_error(home, tmp_path):
+    result = CliRunner().invoke(app, ["laws", "--html", str(tmp_path)])
+    assert "cannot write the page" in str(result.exception)
