@@ -16,7 +16,7 @@ Flops = Annotated[str | None, typer.Option("--compute", help="Of the target: 1e2
 Spend = Annotated[
     str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself if left out.")
 ]
-Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; a third of it if left out.")]
+Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; half of it if left out.")]
 Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; any if left out.")]
 Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
 RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]

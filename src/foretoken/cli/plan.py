@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, LevelOption, print_assumed, print_checks, print_json
+from foretoken.cli.options import (
+    HtmlOption,
+    JsonOption,
+    LevelOption,
+    print_assumed,
+    print_checks,
+    print_json,
+    write_page,
+)
 
 if TYPE_CHECKING:
     from foretoken.forecasts.plan import Plan
@@ -44,6 +52,7 @@ def plan(
     estimator: Annotated[str, typer.Option(help="Of --fit: pooled or plain.")] = "pooled",
     level: LevelOption = 0.9,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a study file and configs.")] = None,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Plan the big run: size, tokens, loss, cost, what each other choice would lose, and a full recipe.
@@ -51,9 +60,9 @@ def plan(
     Example: foretoken plan --compute '512 H100 for 30 days' --law besiroglu_2024
     """
     from foretoken.compute.proportions import Proportions
-    from foretoken.forecasts.asking import Machines, plan_of
+    from foretoken.forecasts.asking import Machines, planned
 
-    found = plan_of(
+    found, losses = planned(
         compute, law=law, fit=fit_file, loss=loss, params=params, tokens=tokens, deadline=deadline, ladder=ladder,
         unique=unique, serve=serve, write=write, favourite=favourite, max_params=max_params, tolerance=tolerance,
         latency=latency, serve_on=serve_on, sizes=_listed(sizes), level=level, estimator=estimator,
@@ -61,8 +70,8 @@ def plan(
                           kg_co2e_per_kwh=grid, file=accelerators),
         proportions=Proportions(vocabulary=vocabulary, context=context),
     )  # fmt: skip
-    if out is not None:
-        _write(found, out)
+    _write(found, out)
+    write_page(html, found, losses=losses)
     if json:
         print_json(found.to_json())
     else:
@@ -73,8 +82,10 @@ def _listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _write(found: Plan, folder: Path) -> None:
-    """The study file and the config fragments, into a folder."""
+def _write(found: Plan, folder: Path | None) -> None:
+    """The study file and the config fragments, into a folder if one was named."""
+    if folder is None:
+        return
     from foretoken.forecasts.fragments import fragments
     from foretoken.runs.door import write_file
 

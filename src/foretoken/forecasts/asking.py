@@ -136,6 +136,16 @@ def plan_of(compute: str | float | None = None, **asked: Any) -> Plan:
     >>> round(found.tokens / found.params, 1)
     18.4
     """
+    return planned(compute, **asked)[0]
+
+
+def planned(compute: str | float | None = None, **asked: Any) -> tuple[Plan, Source]:
+    """As `plan_of`, with the source of its losses, which the page of a plan draws.
+
+    >>> found, losses = planned("5.76e23", law="besiroglu_2024")
+    >>> abs(float(losses.loss(found.params, found.tokens)) - found.loss) < 1e-9
+    True
+    """
     told = Asked(compute=compute, **asked)
     source = told.source
     wish, budget = _at_its_own_mfu(source, told.wish, compute, told.machines)
@@ -146,7 +156,7 @@ def plan_of(compute: str | float | None = None, **asked: Any) -> Plan:
         demand=_demand(told.serve, told.write),
     )  # fmt: skip
     late = [text for text in said if "deadline" in text]
-    return replace(found, assumed=[*found.assumed, *said], binding=[*found.binding, *late])
+    return replace(found, assumed=[*found.assumed, *said], binding=[*found.binding, *late]), source
 
 
 def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimator: str) -> Source:

@@ -195,8 +195,9 @@ def _priced(machine: Machine, flops: float, count: float | None) -> Cost:
 
 
 def _cost_json(priced: Cost, machine: Machine, count: float | None) -> dict[str, Any]:
-    """What the run costs, with the machine; `hours` of the whole run, None without a number of accelerators."""
-    told = {"accelerator": machine.accelerator.name, "count": count, "mfu": machine.value("mfu"), **priced.to_json()}
+    """What the run costs, with the machine (`memory`: bytes); `hours` of the whole run, None without their number."""
+    told = {"accelerator": machine.accelerator.name, "memory": machine.accelerator.memory, "count": count,
+            "mfu": machine.value("mfu"), **priced.to_json()}  # fmt: skip
     hours = priced.hours
     return told | {
         "days": None if hours is None else hours / 24,
