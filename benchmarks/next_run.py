@@ -24,9 +24,9 @@ import pandas as pd
 
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.rows import clean_rows
-from foretoken.forecasts.next_run import next_run
 from foretoken.forecasts.predict import predict
 from foretoken.laws import PUBLISHED, find_law
+from foretoken.plans.next_run import next_run
 from foretoken.runs.table import RunTable
 
 SEED, NOISE, TARGET, RATIO = 2027, 0.004, 1e22, 20.0

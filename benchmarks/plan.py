@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from foretoken.fits import fit
-from foretoken.forecasts.allocate import allocate
-from foretoken.forecasts.source import fitted
 from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.plans.allocate import allocate
+from foretoken.plans.source import fitted
 from foretoken.runs.table import RunTable
 
 NOISE, SHARED = 0.004, 0.006

@@ -13,6 +13,7 @@ The flow, from left to right, and the packages that hold it:
     launchers/   map a function over jobs: processes on this machine
     fits/        RunTable + Law -> Fit
     forecasts/   Fit -> Forecast, its rivals, and the ledger
+    plans/       budget + Fit -> Plan: split, price, regret, recipe, and the ladder to run first
     reports/     Fit + Forecast -> figures and one self-contained page
     folder.py    a study's folder, read: status, table, forecast, report
     progress.py  what a study tells while it runs
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import status
-    from foretoken.forecasts import BackTest, Forecast, backtest, next_run, predict
+    from foretoken.forecasts import BackTest, Forecast, backtest, predict
     from foretoken.laws import LAWS, PUBLISHED, cite
+    from foretoken.plans import Plan, compare, next_run, plan, trends
     from foretoken.reports import page_of, save_page
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
@@ -50,6 +52,7 @@ PUBLIC = {
     "ForetokenError": "foretoken.errors",
     "IsoflopFit": "foretoken.fits",
     "LAWS": "foretoken.laws",
+    "Plan": "foretoken.plans",
     "PUBLISHED": "foretoken.laws",
     "RunSpec": "foretoken.runs.spec",
     "RunTable": "foretoken.runs.table",
@@ -57,18 +60,21 @@ PUBLIC = {
     "cite": "foretoken.laws",
     "approaches": "foretoken.fits",
     "backtest": "foretoken.forecasts",
+    "compare": "foretoken.plans",
     "conventions": "foretoken.fits",
     "diagnose": "foretoken.fits",
     "fit": "foretoken.fits",
     "isoflop": "foretoken.fits",
     "load_study": "foretoken.runs.study_file",
-    "next_run": "foretoken.forecasts",
+    "next_run": "foretoken.plans",
+    "plan": "foretoken.plans",
     "predict": "foretoken.forecasts",
     "read_table": "foretoken.runs.table",
     "page_of": "foretoken.reports",
     "run": "foretoken.study",
     "save_page": "foretoken.reports",
     "status": "foretoken.folder",
+    "trends": "foretoken.plans",
 }
 """Where each public name lives."""
 
@@ -80,6 +86,7 @@ __all__ = [
     "Forecast",
     "ForetokenError",
     "IsoflopFit",
+    "Plan",
     "RunSpec",
     "RunTable",
     "Study",
@@ -87,6 +94,7 @@ __all__ = [
     "approaches",
     "backtest",
     "cite",
+    "compare",
     "conventions",
     "diagnose",
     "fit",
@@ -94,11 +102,13 @@ __all__ = [
     "load_study",
     "next_run",
     "page_of",
+    "plan",
     "predict",
     "read_table",
     "run",
     "save_page",
     "status",
+    "trends",
 ]
 
 

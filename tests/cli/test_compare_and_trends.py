@@ -64,7 +64,7 @@ def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], par
 
 def test_comparing_needs_numpy_alone() -> None:
     code = (
-        "import foretoken.forecasts.compare, foretoken.forecasts.regret, foretoken.forecasts.lifetime, sys\n"
+        "import foretoken.plans.compare, foretoken.plans.regret, foretoken.plans.lifetime, sys\n"
         "heavy = {'torch', 'pandas', 'pydantic', 'scipy', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.compute.machine import machine
 from foretoken.fits import fit
-from foretoken.forecasts.allocate import best_losses
-from foretoken.forecasts.asking import Machines, planned
-from foretoken.forecasts.choice import Wish
-from foretoken.forecasts.lifetime import Demand
-from foretoken.forecasts.plan import plan
-from foretoken.forecasts.source import Source, published
+from foretoken.plans.allocate import best_losses
+from foretoken.plans.asking import Machines, planned
+from foretoken.plans.choice import Wish
+from foretoken.plans.lifetime import Demand
+from foretoken.plans.plan import plan
+from foretoken.plans.source import Source, published
 from foretoken.reports import page_of, save_page
 from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
 from foretoken.units import format_count

@@ -10,7 +10,7 @@ import typer
 from foretoken.cli.options import JsonOption, LevelOption, print_assumed, print_json
 
 if TYPE_CHECKING:
-    from foretoken.forecasts.compare import Comparison
+    from foretoken.plans.compare import Comparison
 
 TOLD = ("peak", "mfu")
 """What turns machines and hours into FLOP."""
@@ -28,8 +28,8 @@ def compare(
     Example: foretoken compare --compute 5.76e23
     """
     from foretoken.compute.budget import parse_budget
-    from foretoken.forecasts.compare import compare as compared
-    from foretoken.forecasts.source import fitted
+    from foretoken.plans.compare import compare as compared
+    from foretoken.plans.source import fitted
 
     own = None
     if fit_file is not None:

@@ -10,13 +10,13 @@ import typer
 from foretoken.cli.options import JsonOption, print_assumed, print_checks, print_json
 
 if TYPE_CHECKING:
-    from foretoken.forecasts.next_run import NextRun
+    from foretoken.plans.next_run import NextRun
 
 Flops = Annotated[str | None, typer.Option("--compute", help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
 Spend = Annotated[
     str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself if left out.")
 ]
-Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; half of it if left out.")]
+Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; a third of it if left out.")]
 Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; any if left out.")]
 Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
 RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]
@@ -51,7 +51,7 @@ def next(
     from foretoken.compute.budget import parse_budget
     from foretoken.errors import ForetokenError
     from foretoken.fits.result import Fit
-    from foretoken.forecasts.next_run import next_run
+    from foretoken.plans.next_run import next_run
     from foretoken.units import parse_count
 
     if fit_file and published:

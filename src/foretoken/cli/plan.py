@@ -19,7 +19,7 @@ from foretoken.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from foretoken.forecasts.plan import Plan
+    from foretoken.plans.plan import Plan
 
 
 def plan(
@@ -60,7 +60,7 @@ def plan(
     Example: foretoken plan --compute '512 H100 for 30 days' --law besiroglu_2024
     """
     from foretoken.compute.proportions import Proportions
-    from foretoken.forecasts.asking import Machines, planned
+    from foretoken.plans.asking import Machines, planned
 
     found, losses = planned(
         compute, law=law, fit=fit_file, loss=loss, params=params, tokens=tokens, deadline=deadline, ladder=ladder,
@@ -86,7 +86,7 @@ def _write(found: Plan, folder: Path | None) -> None:
     """The study file and the config fragments, into a folder if one was named."""
     if folder is None:
         return
-    from foretoken.forecasts.fragments import fragments
+    from foretoken.plans.fragments import fragments
     from foretoken.runs.door import write_file
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from foretoken.forecasts import ledger
 from foretoken.forecasts.backtest import BackTest, backtest
 from foretoken.forecasts.forecast import Forecast
-from foretoken.forecasts.next_run import NextRun, next_run
 from foretoken.forecasts.optimum import Optimum, optimum
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import plain_loss, rival_forecasts
@@ -11,11 +10,9 @@ from foretoken.forecasts.rivals import plain_loss, rival_forecasts
 __all__ = [
     "BackTest",
     "Forecast",
-    "NextRun",
     "Optimum",
     "backtest",
     "ledger",
-    "next_run",
     "optimum",
     "plain_loss",
     "predict",

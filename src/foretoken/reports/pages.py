@@ -12,8 +12,8 @@ from foretoken.fits.doctor import Diagnosis
 from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
 from foretoken.forecasts.forecast import Forecast
-from foretoken.forecasts.plan import Plan
 from foretoken.laws.published import Registry
+from foretoken.plans.plan import Plan
 from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.diagnosis_page import diagnosis_page

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.forecasts.plan import Alternative, Plan
 from foretoken.laws import PUBLISHED
+from foretoken.plans.plan import Alternative, Plan
 from foretoken.reports.drawing import (
     ACCENT,
     BAND,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.forecasts.allocate import best_losses, best_split, budgets_for, tokens_for
-from foretoken.forecasts.lifetime import SERVING
-from foretoken.forecasts.plan import Plan
-from foretoken.forecasts.source import Source
 from foretoken.laws.law import Array
+from foretoken.plans.allocate import best_losses, best_split, budgets_for, tokens_for
+from foretoken.plans.lifetime import SERVING
+from foretoken.plans.plan import Plan
+from foretoken.plans.source import Source
 
 POINTS = 56
 """Of one curve."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foretoken.forecasts.lifetime import SERVING
-from foretoken.forecasts.plan import Plan
 from foretoken.laws.law import Array
+from foretoken.plans.lifetime import SERVING
+from foretoken.plans.plan import Plan
 from foretoken.reports.drawing import ACCENT, INK, MUTED, PAPER, apart, drawing, log_axis, short_count
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.plan_curves import LifeCurves

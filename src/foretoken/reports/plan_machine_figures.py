@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from foretoken.compute.layout import Layout
-from foretoken.forecasts.plan import Plan
+from foretoken.plans.plan import Plan
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.wording import MISSING, number, percent, significant

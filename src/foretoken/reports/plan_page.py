@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from foretoken.errors import ForetokenError
-from foretoken.forecasts.plan import Alternative, Plan
-from foretoken.forecasts.source import Source
+from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.source import Source
 from foretoken.reports.checks import as_sentence, checks_list
 from foretoken.reports.drawing import budget_styles, short_count
 from foretoken.reports.elements import Html, element, join, section

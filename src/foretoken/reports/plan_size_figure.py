@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foretoken.forecasts.plan import Alternative, Plan
 from foretoken.laws import PUBLISHED
+from foretoken.plans.plan import Alternative, Plan
 from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes

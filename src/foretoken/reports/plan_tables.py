@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from foretoken.forecasts.lifetime import Life
-from foretoken.forecasts.plan import Alternative, Plan
-from foretoken.forecasts.recipe import Recipe
-from foretoken.forecasts.repetition import Repeated
+from foretoken.plans.lifetime import Life
+from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.recipe import Recipe
+from foretoken.plans.repetition import Repeated
 from foretoken.reports.elements import Html, element, join, table
 from foretoken.reports.wording import MISSING, count, number, percent, power, significant
 from foretoken.units import format_usd

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.forecasts.allocate import NO_DRAWS, Allocation, allocate, cheapest, require_positive, tokens_for
-from foretoken.forecasts.fixed import how_large, train_for_how_long
-from foretoken.forecasts.limits import NO_LIMITS, Limits
-from foretoken.forecasts.source import Source
+from foretoken.plans.allocate import NO_DRAWS, Allocation, allocate, cheapest, require_positive, tokens_for
+from foretoken.plans.fixed import how_large, train_for_how_long
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.source import Source
 
 ASKED = ("flops", "loss", "params", "tokens")
 

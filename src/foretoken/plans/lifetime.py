@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.forecasts.allocate import best_split, budget_for, require_positive, tokens_for
-from foretoken.forecasts.fixed import best_tokens
-from foretoken.forecasts.limits import NO_LIMITS, Limits
-from foretoken.forecasts.source import Source
 from foretoken.laws.law import Array
+from foretoken.plans.allocate import best_split, budget_for, require_positive, tokens_for
+from foretoken.plans.fixed import best_tokens
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.source import Source
 
 SERVING = 2.0
 """FLOP per parameter and token of a forward pass; attention left out."""
@@ -100,7 +100,7 @@ def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, l
 
     Raises RefusedError where no compute reaches the loss.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = lifetime(published("besiroglu_2024"), 2.0, Demand(1e13))
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
     '2e+10 3.01e+12 0.36'
@@ -137,7 +137,7 @@ def _costs(source: Source, split: Array, load: float, price: Price) -> Array:
 def quality_of(source: Source, params: float) -> float:
     """The loss of a model of this size with the tokens that make it the best size of its budget.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> round(quality_of(published("besiroglu_2024"), 70e9), 3)
     1.976
     """
@@ -166,7 +166,7 @@ def smaller(source: Source, flops: float, share: float) -> Smaller:
 
     Raises RefusedError where no number of tokens brings so small a model there.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = smaller(published("hoffmann_2022_rounded"), 5.76e23, 0.5)
     >>> f"{found.tokens_factor:.2f} {found.overhead:.1%}"
     '2.42 20.8%'

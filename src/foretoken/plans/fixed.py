@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import RefusedError
-from foretoken.forecasts.allocate import best_losses, best_split, budgets_for, require_positive, search_split
-from foretoken.forecasts.limits import NO_LIMITS
-from foretoken.forecasts.search import crossing
-from foretoken.forecasts.source import Source
 from foretoken.laws.law import Array
+from foretoken.plans.allocate import best_losses, best_split, budgets_for, require_positive, search_split
+from foretoken.plans.limits import NO_LIMITS
+from foretoken.plans.search import crossing
+from foretoken.plans.source import Source
 
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Lengths, or sizes, that are looked at: times the one that is best for compute."""
@@ -55,7 +55,7 @@ def train_for_how_long(source: Source, params: float) -> Fixed:
 
     No law says where to stop: a smaller loss always follows from more tokens. What it says is what they cost.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = train_for_how_long(published("besiroglu_2024"), 7e9)
     >>> f"{found.tokens:.3g} {found.choices[5].regret_loss:.3f}"
     '1.44e+11 0.018'
@@ -68,7 +68,7 @@ def train_for_how_long(source: Source, params: float) -> Fixed:
 def how_large(source: Source, tokens: float) -> Fixed:
     """A given number of tokens: the size for which it is the best length, and what larger ones give.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> f"{how_large(published('besiroglu_2024'), 1.4e12).params:.3g}"
     '7.63e+10'
     """

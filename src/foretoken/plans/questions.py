@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretoken.forecasts.beliefs import Belief
 from foretoken.laws.law import Array
+from foretoken.plans.beliefs import Belief
 
 GOALS = ("both", "size", "loss")
 AROUND = 0.3

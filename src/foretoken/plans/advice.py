@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 from foretoken.errors import ForetokenError
-from foretoken.forecasts.allocate import allocate, require_positive
-from foretoken.forecasts.band import Band
-from foretoken.forecasts.source import published
 from foretoken.laws import LAWS, PUBLISHED
+from foretoken.plans.allocate import allocate, require_positive
+from foretoken.plans.band import Band
+from foretoken.plans.source import published
 
 RULE_OF_THUMB = 20.0
 """Tokens per parameter that many quote after Hoffmann et al. 2022; no law gives it at every budget."""

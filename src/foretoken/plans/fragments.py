@@ -9,8 +9,8 @@ from foretoken.compute.layout import Layout
 from foretoken.compute.memory import WHOLE
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
-from foretoken.forecasts.plan import Plan
-from foretoken.forecasts.recipe import Recipe
+from foretoken.plans.plan import Plan
+from foretoken.plans.recipe import Recipe
 
 BUDGETS, FACTOR = 4, 256.0
 """IsoFLOP budgets of the ladder, a factor 2 apart, and the plan's compute over that of the largest: 5 % in all."""
@@ -21,7 +21,7 @@ SLOPE = -0.65
 def fragments(plan: Plan) -> dict[str, str]:
     """Every file by its name. Raises DesignError where the plan has no recipe.
 
-    >>> from foretoken.forecasts.asking import plan_of
+    >>> from foretoken.plans.asking import plan_of
     >>> sorted(fragments(plan_of("1e22", law="besiroglu_2024")))
     ['config.json', 'planned.toml', 'torchtitan.toml']
     """
@@ -42,7 +42,7 @@ def study_toml(plan: Plan, recipe: Recipe, name: str = "planned", factor: float 
     rate, batch = recipe.learning_rate, recipe.batch_tokens
     budgets = ", ".join(f"{plan.flops / factor / 2**k:.4g}" for k in reversed(range(BUDGETS)))
     shape = recipe.shape
-    return f"""# A run of {plan.params:.4g} parameters on {plan.tokens:.4g} tokens, and the ladder that says whether it is right:
+    return f"""# A run of {plan.params:.4g} parameters on {plan.tokens:.4g} tokens, and the ladder that checks it:
 # {7 * sum(2.0**-k for k in range(BUDGETS)) / factor:.1%} of its compute.
 name = "{name}"
 

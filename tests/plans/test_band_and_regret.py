@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
-from foretoken.forecasts.advice import advisers, alternatives
-from foretoken.forecasts.allocate import allocate
-from foretoken.forecasts.band import band
-from foretoken.forecasts.limits import Limits
-from foretoken.forecasts.regret import regret, regrets
-from foretoken.forecasts.source import fitted, published
+from foretoken.plans.advice import advisers, alternatives
+from foretoken.plans.allocate import allocate
+from foretoken.plans.band import band
+from foretoken.plans.limits import Limits
+from foretoken.plans.regret import regret, regrets
+from foretoken.plans.source import fitted, published
 from foretoken.runs.table import RunTable, read_table
 
 Ladder = Callable[..., RunTable]

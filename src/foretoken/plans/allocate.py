@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.forecasts.limits import NO_LIMITS, SIZES, Limits
-from foretoken.forecasts.search import crossing, least
-from foretoken.forecasts.source import Source
 from foretoken.laws.law import Array
+from foretoken.plans.limits import NO_LIMITS, SIZES, Limits
+from foretoken.plans.search import crossing, least
+from foretoken.plans.source import Source
 
 NO_DRAWS = "the source gives no draws of its parameters"
 NEAR, MOST = 1e20, math.log(1e60)
@@ -51,7 +51,7 @@ def allocate(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Alloca
 
     Raises ForetokenError for a law that does not split compute, RefusedError where the best size has no inside.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = allocate(published("besiroglu_2024"), 5.76e23)
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.loss:.3f}"
     '7.22e+10 1.33e+12 1.974'
@@ -70,7 +70,7 @@ def cheapest(source: Source, loss: float, limits: Limits = NO_LIMITS) -> Allocat
 
     Raises RefusedError where no compute reaches it.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> f"{cheapest(published('besiroglu_2024'), 2.0).flops:.3g}"
     '2.47e+23'
     """

@@ -17,13 +17,13 @@ from foretoken.compute.proportions import Proportions
 from foretoken.compute.serving import most_params
 from foretoken.errors import ForetokenError
 from foretoken.fits.result import Fit
-from foretoken.forecasts.band import TOLERANCE
-from foretoken.forecasts.choice import Wish, chosen
-from foretoken.forecasts.lifetime import Demand
-from foretoken.forecasts.limits import SIZES, Limits, usable_flops
-from foretoken.forecasts.plan import Plan, plan, usual_count
-from foretoken.forecasts.repetition import with_unique
-from foretoken.forecasts.source import Source, fitted, published
+from foretoken.plans.band import TOLERANCE
+from foretoken.plans.choice import Wish, chosen
+from foretoken.plans.lifetime import Demand
+from foretoken.plans.limits import SIZES, Limits, usable_flops
+from foretoken.plans.plan import Plan, plan, usual_count
+from foretoken.plans.repetition import with_unique
+from foretoken.plans.source import Source, fitted, published
 from foretoken.units import parse_count, parse_flops, parse_hours
 
 USUAL_MACHINE = "H100"

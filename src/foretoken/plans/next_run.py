@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from foretoken.fits.result import Check, Fit
-from foretoken.forecasts.beliefs import Belief, believe
-from foretoken.forecasts.cells import Cells, isoflop_cells, possible_cells
-from foretoken.forecasts.information import Information, Limits, choose, typical
-from foretoken.forecasts.order import Order, require
 from foretoken.forecasts.predict import FAR, predict
-from foretoken.forecasts.questions import Asked, ask
 from foretoken.laws.law import Array
+from foretoken.plans.beliefs import Belief, believe
+from foretoken.plans.cells import Cells, isoflop_cells, possible_cells
+from foretoken.plans.information import Information, Limits, choose, typical
+from foretoken.plans.order import Order, require
+from foretoken.plans.questions import Asked, ask
 
 LEVEL_90 = 1.6449
 LARGEST_SHARE = 1 / 2
@@ -112,13 +112,13 @@ def next_run(
     """The runs to train before a target of `flops` FLOP (or of `params` and `tokens`).
 
     `known` is a fit (its runs count), the id of a published law (taken loosely), or None. At most `runs` runs are
-    chosen for at most `spend` FLOP, by default as many as pay for themselves; one run takes at most `largest` FLOP, by
-    default half of it. A size and length is trained with at most `seeds` seeds: another size or length tells as much, and
-    lets the fit test itself. `sizes` are the numbers of parameters that can be built. `noise` is the standard
-    deviation of one long run on ln loss; `learning_rate_error` that of what a rule's learning rate costs a run,
-    removed by trying three of them. `goal` is what counts: `size` (the target's split into parameters and tokens),
-    `loss` (its forecast) or `both`. `law` is what will be fitted, where no fit says it. Raises ForetokenError and
-    DesignError for orders that no ladder meets.
+    chosen for at most `spend` FLOP, by default as many as pay for themselves; one run takes at most `largest` FLOP,
+    by default half of it. A size and length is trained with at most `seeds` seeds: another size or length tells as
+    much, and lets the fit test itself. `sizes` are the numbers of parameters that can be built. `noise` is the
+    standard deviation of one long run on ln loss; `learning_rate_error` that of what a rule's learning rate costs a
+    run, removed by trying three of them. `goal` is what counts: `size` (the target's split into parameters and
+    tokens), `loss` (its forecast) or `both`. `law` is what will be fitted, where no fit says it. Raises
+    ForetokenError and DesignError for orders that no ladder meets.
 
     >>> ladder = next_run(flops=1e21, spend=2e19, runs=16)
     >>> sum(run.seeds * run.learning_rates for run in ladder.runs) <= 16, ladder.total_flops <= 2e19

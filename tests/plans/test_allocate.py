@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.forecasts import optimum
-from foretoken.forecasts.allocate import allocate, budget_for, budgets_for, cheapest, tokens_for
-from foretoken.forecasts.limits import Limits, usable_flops
-from foretoken.forecasts.source import fitted, published
 from foretoken.laws import CHINCHILLA, PUBLISHED, best_size
+from foretoken.plans.allocate import allocate, budget_for, budgets_for, cheapest, tokens_for
+from foretoken.plans.limits import Limits, usable_flops
+from foretoken.plans.source import fitted, published
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.forecasts.growth import Point, fit_trend, records, year_of
-from foretoken.forecasts.trends import STOCK, known_trends, outlook
+from foretoken.plans.growth import Point, fit_trend, records, year_of
+from foretoken.plans.trends import STOCK, known_trends, outlook
 
 
 def line(growth: float, noise: tuple[float, ...] = (0.0,) * 6) -> list[Point]:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
-from foretoken.forecasts.allocate import allocate
-from foretoken.forecasts.repetition import next_epoch, repeated, suited_params, with_unique
-from foretoken.forecasts.source import Source, fitted, published
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.laws.repeated_data import unique_params
+from foretoken.plans.allocate import allocate
+from foretoken.plans.repetition import next_epoch, repeated, suited_params, with_unique
+from foretoken.plans.source import Source, fitted, published
 from foretoken.runs.table import RunTable
 
 MUENNIGHOFF = published("muennighoff_2023")

@@ -9,10 +9,10 @@ import pytest
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
-from foretoken.forecasts.advice import advice, advisers
-from foretoken.forecasts.compare import compare
-from foretoken.forecasts.source import fitted
 from foretoken.laws import LAWS, PUBLISHED
+from foretoken.plans.advice import advice, advisers
+from foretoken.plans.compare import compare
+from foretoken.plans.source import fitted
 from foretoken.runs.table import RunTable
 
 GOPHER = 5.76e23

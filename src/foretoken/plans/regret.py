@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.forecasts.allocate import best_losses, budgets_for, tokens_for
-from foretoken.forecasts.limits import NO_LIMITS, Limits
-from foretoken.forecasts.source import Source
+from foretoken.plans.allocate import best_losses, budgets_for, tokens_for
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.source import Source
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def regret(source: Source, name: str, params: float, tokens: float, limits: Limi
 
     The best split keeps to `limits`; an alternative outside them can do better, and then has a negative regret.
 
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = regret(published("besiroglu_2024"), "8B", 8e9, 5.76e23 / 6 / 8e9)
     >>> f"{found.regret_loss:.3f} {found.regret_flops:.3g}"
     '0.050 4.55e+23'

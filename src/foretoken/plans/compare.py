@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foretoken.forecasts.advice import NOT_ADVICE, advice, advisers
-from foretoken.forecasts.allocate import Allocation, allocate
-from foretoken.forecasts.source import Source
 from foretoken.laws import PUBLISHED
+from foretoken.plans.advice import NOT_ADVICE, advice, advisers
+from foretoken.plans.allocate import Allocation, allocate
+from foretoken.plans.source import Source
 
 
 @dataclass(frozen=True)

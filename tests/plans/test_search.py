@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.forecasts.search import crossing, least
+from foretoken.plans.search import crossing, least
 
 
 @settings(deadline=None)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import DesignError
-from foretoken.forecasts.beliefs import Belief
 from foretoken.laws.law import Array, Indices
+from foretoken.plans.beliefs import Belief
 
 OCTAVES = 8
 """The smallest budget is this many factors of 2 below the largest."""

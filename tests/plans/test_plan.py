@@ -17,12 +17,12 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
-from foretoken.forecasts.asking import Machines, plan_of
-from foretoken.forecasts.choice import Wish
-from foretoken.forecasts.fragments import fragments
-from foretoken.forecasts.plan import usual_count
-from foretoken.forecasts.recipe import recipe
 from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.plans.asking import Machines, plan_of
+from foretoken.plans.choice import Wish
+from foretoken.plans.fragments import fragments
+from foretoken.plans.plan import usual_count
+from foretoken.plans.recipe import recipe
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 

@@ -14,16 +14,16 @@ from foretoken.compute.proportions import Proportions
 from foretoken.compute.serving import serve
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits.result import Check
-from foretoken.forecasts.advice import alternatives
-from foretoken.forecasts.allocate import NO_DRAWS, Allocation
-from foretoken.forecasts.band import TOLERANCE, Band, band
-from foretoken.forecasts.choice import Wish, chosen
-from foretoken.forecasts.lifetime import Demand, Life, lifetime
-from foretoken.forecasts.recipe import Recipe, recipe
-from foretoken.forecasts.regret import Regret, regrets
-from foretoken.forecasts.repetition import Repeated, repeated
-from foretoken.forecasts.source import Source
 from foretoken.laws import PUBLISHED
+from foretoken.plans.advice import alternatives
+from foretoken.plans.allocate import NO_DRAWS, Allocation
+from foretoken.plans.band import TOLERANCE, Band, band
+from foretoken.plans.choice import Wish, chosen
+from foretoken.plans.lifetime import Demand, Life, lifetime
+from foretoken.plans.recipe import Recipe, recipe
+from foretoken.plans.regret import Regret, regrets
+from foretoken.plans.repetition import Repeated, repeated
+from foretoken.plans.source import Source
 
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a plan is marked."""
@@ -114,7 +114,7 @@ def plan(
     `demand` are the tokens that the model will serve. Raises ForetokenError for wishes that nothing meets.
 
     >>> from foretoken.compute.machine import machine
-    >>> from foretoken.forecasts.source import published
+    >>> from foretoken.plans.source import published
     >>> found = plan(published("besiroglu_2024"), Wish(flops=5.76e23), machine("H100"), count=512)
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.band.params[0]:.3g} {found.cost['days']:.0f}"
     '7.22e+10 1.33e+12 4.63e+10 33'

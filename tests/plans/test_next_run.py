@@ -16,11 +16,11 @@ from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
-from foretoken.forecasts.beliefs import believe
-from foretoken.forecasts.information import Information, Limits, choose
-from foretoken.forecasts.next_run import NextRun, next_run
-from foretoken.forecasts.questions import ask
 from foretoken.laws import COUPLED, PUBLISHED, find_law
+from foretoken.plans.beliefs import believe
+from foretoken.plans.information import Information, Limits, choose
+from foretoken.plans.next_run import NextRun, next_run
+from foretoken.plans.questions import ask
 from foretoken.runs.table import RunTable
 
 Runs = tuple[np.ndarray, np.ndarray]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.forecasts.allocate import require_positive
-from foretoken.forecasts.search import crossing
+from foretoken.plans.allocate import require_positive
+from foretoken.plans.search import crossing
 
 FARTHEST = 100.0
 """Years beyond the rows that a trend is followed."""

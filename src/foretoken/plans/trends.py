@@ -13,10 +13,10 @@ from typing import Any
 from foretoken.compute.accelerator_file import read_accelerators
 from foretoken.compute.models import MODELS
 from foretoken.errors import RefusedError
-from foretoken.forecasts.allocate import allocate, require_positive
-from foretoken.forecasts.growth import Point, Trend, fit_trend, records, year_of
-from foretoken.forecasts.search import crossing
-from foretoken.forecasts.source import published
+from foretoken.plans.allocate import allocate, require_positive
+from foretoken.plans.growth import Point, Trend, fit_trend, records, year_of
+from foretoken.plans.search import crossing
+from foretoken.plans.source import published
 
 STOCK = {"low": 1e14, "middle": 3e14, "high": 1e15}
 """Tokens of public human text, about; Villalobos et al. 2024."""

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
-from foretoken.forecasts.allocate import allocate
-from foretoken.forecasts.experts import mixtures, total_params
-from foretoken.forecasts.fixed import best_tokens, how_large, train_for_how_long
-from foretoken.forecasts.limits import Limits
-from foretoken.forecasts.source import fitted, published
+from foretoken.plans.allocate import allocate
+from foretoken.plans.experts import mixtures, total_params
+from foretoken.plans.fixed import best_tokens, how_large, train_for_how_long
+from foretoken.plans.limits import Limits
+from foretoken.plans.source import fitted, published
 from foretoken.runs.table import RunTable
 
 BESIROGLU = published("besiroglu_2024")

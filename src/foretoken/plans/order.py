@@ -8,7 +8,7 @@ from typing import Any
 
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits.result import Fit
-from foretoken.forecasts.questions import GOALS
+from foretoken.plans.questions import GOALS
 
 SURPRISE = "a loss that is not the forecast (half its square, in e-folds of compute)"
 LOST = {
