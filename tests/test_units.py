@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
-from foretoken.units import format_count, format_duration, format_flops, parse_count, parse_flops
+from foretoken.units import (
+    format_count,
+    format_duration,
+    format_flops,
+    format_usd,
+    parse_count,
+    parse_flops,
+    parse_hours,
+    parse_usd,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +26,17 @@ def test_counts(text: str | int, value: float) -> None:
     assert parse_count(text) == value
 
 
-@pytest.mark.parametrize(("text", "value"), [("1e21 FLOP", 1e21), ("3640 PF-days", 3640 * 8.64e19), (5e11, 5e11)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e21 FLOP", 1e21),
+        ("3640 PF-days", 3640 * 8.64e19),
+        (5e11, 5e11),
+        ("1 pf/s-days", 8.64e19),
+        ("2 EF-days", 1.728e23),
+        ("3 ZFLOP", 3e21),
+    ],
+)
 def test_flops(text: str | float, value: float) -> None:
     assert parse_flops(text) == pytest.approx(value)
 
@@ -45,3 +64,36 @@ def test_written_flops_read_back(value: float) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [("30 days", 720), ("90 min", 1.5), ("1 year", 8766), ("2 weeks", 336), ("12h", 12), ("36 s", 0.01)],
+)
+def test_times(text: str, hours: float) -> None:
+    assert parse_hours(text) == pytest.approx(hours)
+
+
+@pytest.mark.parametrize("text", ["30", "days", "-3 days", "0 h", "3 fortnights", "", "1e400 h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ForetokenError):
+        parse_hours(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "usd"),
+    [("$2M", 2e6), ("2M USD", 2e6), ("USD 1,500", 1500), ("4.6 million dollars", 4.6e6), ("$1.5bn", 1.5e9), (7, 7.0)],
+)
+def test_money(text: str | int, usd: float) -> None:
+    assert parse_usd(text) == usd
+
+
+@pytest.mark.parametrize("text", ["$", "$-5", "-$5", "0 USD", "2 EUR", "$2 $", "", True, "$1e400"])
+def test_what_is_no_money_is_refused(text: str | bool) -> None:
+    with pytest.raises(ForetokenError):
+        parse_usd(text)
+
+
+@given(st.floats(min_value=100, max_value=9e14))
+def test_written_money_reads_back(value: float) -> None:
+    assert math.isclose(parse_usd(format_usd(value)), value, rel_tol=0.006)

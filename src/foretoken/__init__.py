@@ -13,6 +13,7 @@ The flow, from left to right, and the packages that hold it:
     launchers/   map a function over jobs: processes on this machine
     fits/        RunTable + Law -> Fit
     forecasts/   Fit -> Forecast, its rivals, and the ledger
+    plans/       budget + Fit -> Plan: split, price, regret, recipe, and the ladder to run first
     reports/     Fit + Forecast -> figures and one self-contained page
     folder.py    a study's folder, read: status, table, forecast, report
     progress.py  what a study tells while it runs
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
     from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
     from foretoken.laws import LAWS, PUBLISHED, cite
+    from foretoken.plans import Plan, compare, next_run, plan, trends
     from foretoken.preview import design, profile
     from foretoken.reports import page_of, save_page
     from foretoken.runs.spec import RunSpec
@@ -48,38 +50,43 @@ if TYPE_CHECKING:
     from foretoken.upkeep import prune, verify
 
 PUBLIC = {
-    "LAWS": "foretoken.laws",
-    "PUBLISHED": "foretoken.laws",
-    "BackTest": "foretoken.forecasts",
-    "Fit": "foretoken.fits",
-    "Forecast": "foretoken.forecasts",
-    "ForetokenError": "foretoken.errors",
-    "IsoflopFit": "foretoken.fits",
-    "RunSpec": "foretoken.runs.spec",
-    "RunTable": "foretoken.runs.table",
-    "Study": "foretoken.runs.study_file",
     "approaches": "foretoken.fits",
     "backtest": "foretoken.forecasts",
+    "BackTest": "foretoken.forecasts",
     "cite": "foretoken.laws",
+    "compare": "foretoken.plans",
     "conventions": "foretoken.fits",
     "design": "foretoken.preview",
     "diagnose": "foretoken.fits",
+    "Fit": "foretoken.fits",
     "fit": "foretoken.fits",
+    "Forecast": "foretoken.forecasts",
+    "ForetokenError": "foretoken.errors",
     "freeze_run": "foretoken.forecasts.scores",
     "isoflop": "foretoken.fits",
+    "IsoflopFit": "foretoken.fits",
+    "LAWS": "foretoken.laws",
     "load_study": "foretoken.runs.study_file",
+    "next_run": "foretoken.plans",
     "page_of": "foretoken.reports",
     "place_run": "foretoken.forecasts.scores",
+    "Plan": "foretoken.plans",
+    "plan": "foretoken.plans",
     "predict": "foretoken.forecasts",
     "profile": "foretoken.preview",
     "prune": "foretoken.upkeep",
+    "PUBLISHED": "foretoken.laws",
     "read_table": "foretoken.runs.table",
     "report": "foretoken.folder",
     "run": "foretoken.study",
+    "RunSpec": "foretoken.runs.spec",
+    "RunTable": "foretoken.runs.table",
     "save_page": "foretoken.reports",
     "score_ledger": "foretoken.forecasts.scores",
     "score_run": "foretoken.forecasts.scores",
     "status": "foretoken.folder",
+    "Study": "foretoken.runs.study_file",
+    "trends": "foretoken.plans",
     "verify": "foretoken.upkeep",
 }
 """Where each public name lives."""
@@ -92,6 +99,7 @@ __all__ = [
     "Forecast",
     "ForetokenError",
     "IsoflopFit",
+    "Plan",
     "RunSpec",
     "RunTable",
     "Study",
@@ -99,6 +107,7 @@ __all__ = [
     "approaches",
     "backtest",
     "cite",
+    "compare",
     "conventions",
     "design",
     "diagnose",
@@ -106,8 +115,10 @@ __all__ = [
     "freeze_run",
     "isoflop",
     "load_study",
+    "next_run",
     "page_of",
     "place_run",
+    "plan",
     "predict",
     "profile",
     "prune",
@@ -118,6 +129,7 @@ __all__ = [
     "score_ledger",
     "score_run",
     "status",
+    "trends",
     "verify",
 ]
 

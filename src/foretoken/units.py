@@ -1,4 +1,4 @@
-"""Reading and writing quantities the way people do: "7B" tokens, "1e12 FLOP", "4 min 10 s"."""
+"""Reading and writing quantities the way people do: "7B" tokens, "1e12 FLOP", "30 days", "$2M", "4 min 10 s"."""
 
 from __future__ import annotations
 
@@ -8,20 +8,44 @@ import re
 from foretoken.errors import ForetokenError, shown
 
 COUNT_SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+MONEY_SUFFIXES = {
+    "": 1.0, "k": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9, "t": 1e12, "trillion": 1e12,
+}  # fmt: skip
 FLOP_UNITS = {
     "": 1.0,
     "flop": 1.0,
     "flops": 1.0,
+    "tflop": 1e12,
     "pflop": 1e15,
+    "eflop": 1e18,
+    "zflop": 1e21,
+    "yflop": 1e24,
     "pf-day": 8.64e19,
     "pf-days": 8.64e19,
+    "pf/s-days": 8.64e19,
+    "ef-day": 8.64e22,
+    "ef-days": 8.64e22,
 }
-_QUANTITY = re.compile(r"\s*([-+]?[0-9_]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z-]*)\s*")
+"""FLOP of each unit. A PF-day is a day at 1e15 FLOP/s (Kaplan et al. 2020)."""
+HOUR_UNITS = {
+    name: hours
+    for names, hours in (
+        (("ms",), 1 / 3.6e6), (("s", "sec", "second", "seconds"), 1 / 3600), (("min", "minute", "minutes"), 1 / 60),
+        (("h", "hr", "hrs", "hour", "hours"), 1.0), (("d", "day", "days"), 24.0), (("w", "week", "weeks"), 168.0),
+        (("month", "months"), 730.5), (("y", "year", "years"), 8766.0),
+    )
+    for name in names
+}  # fmt: skip
+"""Hours of each unit; a month is a twelfth of a year of 365.25 days."""
+_QUANTITY = re.compile(r"\s*([-+]?[0-9_]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z/-]*)\s*")
+_MONEY = re.compile(r"\s*(?:\$|USD\b)\s*(.+)|(.+?)\s*(?:\$|\bUSD|\bdollars)\s*", re.IGNORECASE)
 LONGEST = 100
 """Characters of a quantity; the pattern takes time that grows with the square of a text that is none."""
 
 
-def _parse(text: str | float | int, units: dict[str, float], what: str, fold_case: bool) -> float:
+def _parse(
+    text: str | float | int, units: dict[str, float], what: str, fold_case: bool, example: str = "2.5M or 1e12 FLOP"
+) -> float:
     if isinstance(text, bool):
         raise ForetokenError(f"{what} must be a number", got=shown(text))
     if isinstance(text, int | float):
@@ -36,7 +60,7 @@ def _parse(text: str | float | int, units: dict[str, float], what: str, fold_cas
                 f"{what} is not a quantity",
                 expected=f"a number with one of these units: {known}",
                 got=shown(text),
-                cure="write for example 2.5M or 1e12 FLOP",
+                cure=f"write for example {example}",
             )
         value = float(match.group(1).replace("_", "")) * units[key]
     if not math.isfinite(value) or value <= 0:
@@ -72,6 +96,33 @@ def parse_flops(text: str | float | int, what: str = "compute") -> float:
     return _parse(text, FLOP_UNITS, what, fold_case=True)
 
 
+def parse_hours(text: str, what: str = "time") -> float:
+    """Read a time, in hours; the unit must be said.
+
+    Raises ForetokenError when the text is no positive finite time.
+
+    >>> parse_hours("30 days"), parse_hours("90 min")
+    (720.0, 1.5)
+    """
+    return _parse(text, HOUR_UNITS, what, fold_case=True, example="30 days or 12 h")
+
+
+def parse_usd(text: str | float | int, what: str = "price") -> float:
+    """Read an amount of US dollars; a bare number is dollars.
+
+    Raises ForetokenError when the text is no positive finite amount.
+
+    >>> parse_usd("$2M"), parse_usd("4,600,000 USD"), parse_usd(1.5)
+    (2000000.0, 4600000.0, 1.5)
+    """
+    if isinstance(text, str) and len(text) <= LONGEST:
+        text = text.replace("-$", "$-")
+        match = _MONEY.fullmatch(text)
+        text = (match.group(1) or match.group(2)) if match else text
+        text = text.replace(",", "")
+    return _parse(text, MONEY_SUFFIXES, what, fold_case=True, example="$2M or 1500 USD")
+
+
 def format_count(value: float) -> str:
     """Write a count with three digits and a suffix.
 
@@ -94,6 +145,15 @@ def format_flops(value: float) -> str:
     """
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa}e{int(exponent)} FLOP"
+
+
+def format_usd(value: float) -> str:
+    """Write dollars with three digits: `format_usd(4.6e6) == "$4.60M"`.
+
+    >>> format_usd(4.6e6), format_usd(518.4)
+    ('$4.60M', '$518')
+    """
+    return f"${format_count(value)}"
 
 
 def format_duration(seconds: float) -> str:

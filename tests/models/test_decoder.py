@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from foretoken.compute.flops import training_flops
 from foretoken.compute.parameters import count_parameters
-from foretoken.compute.shape import ACTIVATIONS, NORMS, POSITIONS, PRESETS, ModelShape
+from foretoken.compute.shape import NORMS, PRESETS, ModelShape
 from foretoken.errors import DesignError
-from foretoken.models import build
+from foretoken.models import BUILT, build
 from foretoken.objectives import OBJECTIVES
 
 CHOICES = {
     "norm": st.sampled_from(NORMS),
-    "positions": st.sampled_from(POSITIONS),
-    "activation": st.sampled_from(ACTIVATIONS),
+    "positions": st.sampled_from(BUILT["positions"]),
+    "activation": st.sampled_from(BUILT["activation"]),
     "tied": st.booleans(),
     "bias": st.booleans(),
 }

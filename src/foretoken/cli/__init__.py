@@ -11,17 +11,21 @@ import typer
 from foretoken.cli.approaches import approaches
 from foretoken.cli.backtest import backtest
 from foretoken.cli.cite import cite
+from foretoken.cli.compare import compare
 from foretoken.cli.design import design
 from foretoken.cli.diagnose import diagnose
 from foretoken.cli.fit import fit
 from foretoken.cli.laws import laws
 from foretoken.cli.ledger import ledger
+from foretoken.cli.next_run import next
+from foretoken.cli.plan import plan
 from foretoken.cli.predict import predict
 from foretoken.cli.profile import profile
 from foretoken.cli.prune import prune
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.status import status
+from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
 from foretoken.errors import ForetokenError
 
@@ -35,7 +39,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (run, design, status, verify, prune, profile, diagnose, fit, predict, backtest, approaches, report, laws, cite)
+VERBS = (
+    run, design, status, verify, prune, profile, diagnose, fit, predict, plan, backtest, approaches, report, laws, cite,
+    compare, trends, next,
+)  # fmt: skip
 for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
     app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)

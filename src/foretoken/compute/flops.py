@@ -1,25 +1,33 @@
 """Training FLOPs per token, by convention.
 
 `matmul` is what foretoken records as `flops`: every multiply-add of every matrix product, forward and backward
-(3 x forward), with attention over the whole context and the output head, as in appendix F of Hoffmann et al. 2022
-(arXiv 2203.15556) without the embedding look-up and the softmax. The others are kept beside it.
+(3 x forward), with attention over the whole context and the output head at every position. The others are those of the
+papers, beside it. A token of an encoder-decoder is one of its input or of its target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from foretoken.compute.parameters import count_parameters
+from foretoken.compute.parameters import attention_weights, count_parameters, feed_forward_weights
 from foretoken.compute.shape import ModelShape
+from foretoken.errors import DesignError
+
+ONE_STACK = ("decoder", "prefix", "encoder")
 
 
 def matmul(shape: ModelShape) -> float:
-    """Exact matrix-product FLOPs of one training token (forward 1, backward 2)."""
-    matrices = 3 if shape.activation == "swiglu" else 2
-    weights = shape.layers * (4 * shape.width**2 + matrices * shape.width * shape.feed_forward)
-    scores = shape.layers * 2 * shape.context * shape.width
-    head = shape.vocabulary * shape.width
-    return 3.0 * 2.0 * (weights + scores + head)
+    """Exact matrix-product FLOPs of one training token (forward 1, backward 2), for every family."""
+    if shape.family == "lstm":
+        return 6.0 * (shape.layers * 8 * shape.width**2 + _head(shape, shape.context))
+    if shape.family != "encoder_decoder":
+        return 6.0 * (_stack(shape, shape.layers, shape.context) + _head(shape, shape.context))
+    source, target, layers = shape.context, shape.decoder_context or shape.context, shape.target_layers
+    looks = layers * (target * 2 * shape.width * shape.query_width + source * 2 * shape.width * shape.kv_width)
+    looks += layers * target * 2 * source * shape.query_width
+    encoder = source * _stack(shape, shape.layers, source)
+    decoder = target * (_stack(shape, layers, target) + _head(shape, target))
+    return 6.0 * (encoder + decoder + looks) / (source + target)
 
 
 def six_n(shape: ModelShape) -> float:
@@ -27,9 +35,73 @@ def six_n(shape: ModelShape) -> float:
     return 6.0 * count_parameters(shape).total
 
 
+def six_n_non_embedding(shape: ModelShape) -> float:
+    """6 N with N without embeddings and head, as in Kaplan et al. 2020 (arXiv 2001.08361) where context is left out."""
+    return 6.0 * count_parameters(shape).non_embedding
+
+
+def six_n_active(shape: ModelShape) -> float:
+    """6 N with N what one token passes: the count of Ludziejewski et al. 2025 (arXiv 2502.05172) for experts."""
+    return 6.0 * count_parameters(shape).active
+
+
+def kaplan(shape: ModelShape) -> float:
+    """3 (2 N + 2 layers x context x attention width), N the weights of the blocks (Kaplan et al. 2020, table 1)."""
+    _require_one_stack(shape, "kaplan")
+    scores = shape.layers * shape.context * shape.query_width
+    return 6.0 * (_block_weights(shape, shape.layers) + scores)
+
+
+def chinchilla(shape: ModelShape) -> float:
+    """Appendix F of Hoffmann et al. 2022 (arXiv 2203.15556): with the embedding as a product, softmax and logits."""
+    return chinchilla_blocks(shape) + 3.0 * 4.0 * shape.vocabulary * shape.width
+
+
+def chinchilla_blocks(shape: ModelShape) -> float:
+    """Appendix F without embedding and logits: what the ratios to 6 N D that it prints are made of."""
+    _require_one_stack(shape, "chinchilla")
+    softmax = 3.0 * shape.heads * shape.context * shape.layers
+    return 3.0 * (2.0 * _stack(shape, shape.layers, shape.context) + softmax)
+
+
+def palm(shape: ModelShape) -> float:
+    """6 N + 12 layers x heads x head width x context, N what a token passes (Chowdhery et al. 2022, appendix B).
+
+    Model FLOPs utilisation is this times tokens per second over the peak.
+    """
+    _require_one_stack(shape, "palm")
+    return 6.0 * count_parameters(shape).active + 12.0 * shape.layers * shape.query_width * shape.context
+
+
+def deepseek(shape: ModelShape) -> float:
+    """72 layers x width^2 + 12 layers x width x context, DeepSeek LLM 2024's M (arXiv 2401.02954): no vocabulary."""
+    _require_one_stack(shape, "deepseek")
+    return 72.0 * shape.layers * shape.width**2 + 12.0 * shape.layers * shape.width * shape.context
+
+
+def porian(shape: ModelShape) -> float:
+    """6 (N without embeddings + vocabulary x width), the standard count of Porian et al. 2024 (arXiv 2406.19146)."""
+    _require_one_stack(shape, "porian")
+    return 6.0 * (_block_weights(shape, shape.layers) + shape.vocabulary * shape.width)
+
+
+def porian_attention(shape: ModelShape) -> float:
+    """`porian` and 6 context x width x layers: attention over the causal half."""
+    return porian(shape) + 6.0 * shape.context * shape.width * shape.layers
+
+
 FLOPS_PER_TOKEN: dict[str, Callable[[ModelShape], float]] = {
     "matmul": matmul,
     "6nd": six_n,
+    "6nd_non_embedding": six_n_non_embedding,
+    "6nd_active": six_n_active,
+    "kaplan": kaplan,
+    "chinchilla": chinchilla,
+    "chinchilla_blocks": chinchilla_blocks,
+    "palm": palm,
+    "deepseek": deepseek,
+    "porian": porian,
+    "porian_attention": porian_attention,
 }
 """Training FLOPs of one token by convention; multiply by the tokens of a run."""
 
@@ -37,8 +109,56 @@ FLOPS_PER_TOKEN: dict[str, Callable[[ModelShape], float]] = {
 def training_flops(shape: ModelShape, tokens: float, convention: str = "matmul") -> float:
     """FLOPs of training a model of this shape on so many tokens.
 
+    Raises DesignError for an unknown convention, and for one that is not defined for the model's family.
+
     >>> shape = ModelShape(layers=2, width=32, heads=2, context=128, vocabulary=256)
     >>> f"{training_flops(shape, 1e6):.4g}"
     '2.949e+11'
     """
+    if convention not in FLOPS_PER_TOKEN:
+        raise DesignError("unknown way to count FLOPs", expected=", ".join(FLOPS_PER_TOKEN), got=repr(convention))
     return FLOPS_PER_TOKEN[convention](shape) * tokens
+
+
+def inference_flops(shape: ModelShape, context: float) -> float:
+    """Forward FLOPs of one token that looks at `context` tokens before it: 2 per weight it passes, and attention.
+
+    Raises DesignError for models of two stacks and for LSTMs.
+
+    >>> shape = ModelShape(layers=2, width=32, heads=2, context=128, vocabulary=256)
+    >>> inference_flops(shape, 128) * 3 == training_flops(shape, 1)
+    True
+    """
+    _require_one_stack(shape, "inference")
+    return 2.0 * (_stack(shape, shape.layers, context) + _head(shape, 1))
+
+
+def _stack(shape: ModelShape, layers: int, context: float) -> float:
+    """Multiply-adds of one token in a stack: weights, router and attention's two products over the context."""
+    scores = layers * 2 * context * shape.query_width
+    return _block_weights(shape, layers) + shape.expert_layers(layers) * shape.width * shape.experts + scores
+
+
+def _block_weights(shape: ModelShape, layers: int) -> float:
+    """Weights of the blocks that one token passes: no biases, norms, router."""
+    sparse = shape.expert_layers(layers)
+    expert = feed_forward_weights(shape, shape.expert_width or shape.feed_forward)
+    dense = (layers - sparse) * feed_forward_weights(shape, shape.feed_forward)
+    return layers * attention_weights(shape) + dense + sparse * (shape.active_experts + shape.shared_experts) * expert
+
+
+def _head(shape: ModelShape, context: int) -> float:
+    """Multiply-adds of one token in the head; pooler and classifier read one position of `context`."""
+    classifier = (int(shape.pooler) * shape.width**2 + shape.classes * shape.width) / context
+    projection = 0 if shape.head == "none" else shape.vocabulary * shape.width
+    return projection + (shape.width**2 if shape.head == "masked" else 0) + classifier
+
+
+def _require_one_stack(shape: ModelShape, convention: str) -> None:
+    if shape.family not in ONE_STACK:
+        raise DesignError(
+            f"the count {convention!r} is not defined for this family",
+            expected=f"a model of one stack: {', '.join(ONE_STACK)}",
+            got=f"family {shape.family!r}",
+            cure="use 'matmul' or '6nd'",
+        )

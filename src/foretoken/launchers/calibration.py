@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from foretoken.compute.hardware import processor_name
@@ -71,7 +70,7 @@ def _known(path: Path) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _speed_key(spec: RunSpec) -> str:
-    values = [asdict(spec.shape), spec.batch_tokens, spec.threads, spec.precision, spec.software]
+    values = [spec.shape.to_json(), spec.batch_tokens, spec.threads, spec.precision, spec.software]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

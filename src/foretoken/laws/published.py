@@ -37,6 +37,10 @@ class Published:
     tokenizer: str
     range: str
     """Over which runs it was fitted."""
+    ranges: dict[str, list[float]] = field(default_factory=dict)
+    """Smallest and largest params, tokens and flops of those runs, where the source says; 0 where it does not."""
+    flops_per_param_token: float = 6.0
+    """C / (N D): less than 6 where N counts parameters that a token does not use."""
     careful: tuple[str, ...] = ()
     """How it misleads."""
     standard_errors: dict[str, float] = field(default_factory=dict)

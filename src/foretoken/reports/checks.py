@@ -32,10 +32,11 @@ def _item(check: Check) -> Html:
 
 
 def as_sentence(words: str, *, capital: bool = True) -> str:
-    """Words with a capital at their start and a full stop at their end.
+    """Words with a capital at their start and a full stop at their end; an id keeps its small letter.
 
-    >>> as_sentence("8 runs"), as_sentence("add runs", capital=False)
-    ('8 runs.', 'add runs.')
+    >>> as_sentence("8 runs"), as_sentence("add runs", capital=False), as_sentence("kaplan_2020 is read")
+    ('8 runs.', 'add runs.', 'kaplan_2020 is read.')
     """
-    begun = words[:1].upper() + words[1:] if capital else words
+    named = "_" in words.partition(" ")[0]
+    begun = words[:1].upper() + words[1:] if capital and not named else words
     return begun if begun.endswith((".", "!", "?")) else begun + "."

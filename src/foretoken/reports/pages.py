@@ -13,6 +13,7 @@ from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws.published import Registry
+from foretoken.plans.plan import Plan
 from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.diagnosis_page import diagnosis_page
@@ -20,6 +21,7 @@ from foretoken.reports.document import document
 from foretoken.reports.fit_page import fit_page
 from foretoken.reports.lead import Page
 from foretoken.reports.ledger_page import ledger_page
+from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
 from foretoken.reports.waterfall_page import Waterfalls, waterfall_page
@@ -31,6 +33,7 @@ PAGES: dict[type, Callable[..., Page]] = {
     Diagnosis: diagnosis_page,
     Approaches: approaches_page,
     Forecast: prediction_page,
+    Plan: plan_page,
     Registry: published_page,
     Waterfalls: waterfall_page,
     dict: ledger_page,
@@ -41,8 +44,8 @@ PAGES: dict[type, Callable[..., Page]] = {
 def page_of(result: Any, *, rebuild: str = "", **given: Any) -> str:
     """The page of a result as text; equal results give equal text.
 
-    `given` is what a page can use besides, such as `table`, `source` (its name) or `fit`; `rebuild` is the command that
-    its foot repeats. Raises ForetokenError for a result that has no page.
+    `given` is what a page can use besides, such as `source` (a name), `fit`, or `losses` (the Source of a plan);
+    `rebuild` is the command that its foot repeats. Raises ForetokenError for a result that has no page.
     """
     make = next((make for kind, make in PAGES.items() if isinstance(result, kind)), None)
     if make is None:

@@ -92,7 +92,7 @@ class RunRecord:
             "params_embedding": float(count.embedding + count.position),
             "params_head": float(count.head),
             "params_non_embedding": float(count.non_embedding),
-            "params_active": float(count.total),
+            "params_active": float(count.active),
             "tokens": float(spec.tokens),
             "unique_tokens": float(self.unique_tokens) if self.unique_tokens else None,
             "flops": spec.flops,

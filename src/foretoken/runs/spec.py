@@ -134,7 +134,7 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the order of the fields."""
-        return {**_values(self), "shape": _values(self.shape), "spikes": _values(self.spikes)}
+        return {**_values(self), "shape": self.shape.to_json(), "spikes": _values(self.spikes)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunSpec:
@@ -147,7 +147,7 @@ class RunSpec:
         return replace(self, tokens=tokens)
 
 
-def _values(part: RunSpec | ModelShape | SpikePolicy) -> dict[str, Any]:
+def _values(part: RunSpec | SpikePolicy) -> dict[str, Any]:
     """Fields and values, not copied: much faster than `asdict`, and a study may have thousands of runs."""
     return {field.name: getattr(part, field.name) for field in fields(part)}
 

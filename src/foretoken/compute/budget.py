@@ -1,0 +1,143 @@
+"""Budgets in people's units: FLOP, PF-days, accelerators for a time, accelerator-hours, dollars."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from foretoken.compute.accelerator_file import read_accelerators
+from foretoken.compute.accelerators import Accelerators
+from foretoken.compute.machine import Assumption, Machine, check_values, machine
+from foretoken.compute.price import Cost, cost
+from foretoken.errors import ForetokenError, shown
+from foretoken.units import LONGEST, parse_count, parse_flops, parse_hours, parse_usd
+
+COUNT = r"\s*(?P<count>[-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?[kKMB]?)(?:\s*[x×]\s*|\s+)"
+FOR_A_TIME = re.compile(COUNT + r"(?P<name>\S.*?)\s+for\s+(?P<time>.+)")
+HOURS = re.compile(COUNT + r"(?P<name>\S.*?)[-\s](?P<unit>hours?|h|days?|weeks?|months?|years?)\s*")
+MONEY = re.compile(r"(?P<money>.*(?:\$|usd|dollars).*?)(?:\s+(?:of|on)\s+(?P<name>.+))?", re.IGNORECASE)
+ONLY_MACHINES = re.compile(COUNT + r"(?P<name>\S.*)")
+EXAMPLES = "1e24 FLOP, 3640 PF-days, 512 H100 for 30 days, 1e6 H100-hours, $2M of H100"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """An amount of training compute, and the machine behind it where one was named.
+
+    >>> budget = parse_budget("512 H100 for 30 days", mfu=0.4)
+    >>> f"{budget.flops:.3g}", budget.accelerator_hours, budget.days
+    ('5.25e+23', 368640.0, 30.0)
+    """
+
+    text: str
+    flops: float
+    machine: Machine | None = None
+    accelerator_hours: float | None = None
+    count: float | None = None
+    """Accelerators side by side."""
+
+    @property
+    def assumed(self) -> tuple[Assumption, ...]:
+        """Every number between the text and the FLOP, with its source."""
+        return self.machine.assumed if self.machine else ()
+
+    @property
+    def days(self) -> float | None:
+        """Length of the run in days; None where the number of accelerators is not known."""
+        return self.accelerator_hours / self.count / 24.0 if self.accelerator_hours and self.count else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """Dollars, energy and carbon of it; None without a machine."""
+        if self.machine is None or self.accelerator_hours is None:
+            return None
+        return cost(self.machine, self.accelerator_hours, self.count)
+
+
+def parse_budget(
+    text: str | float | int,
+    *,
+    accelerator: str | None = None,
+    count: float | None = None,
+    known: Accelerators | None = None,
+    **machine_values: Any,
+) -> Budget:
+    """Read a budget; a bare number is FLOP.
+
+    `accelerator` and `count` are used where the text names none (dollars need one; FLOP get their hours by it). The
+    rest (`mfu`, `usd_per_hour`, `watts`, `pue`, `kg_co2e_per_kwh`, `precision`, `params`) is as in `machine.machine`.
+
+    Raises ForetokenError for a text that is no budget, accelerators without a time, dollars without an accelerator or
+    a price, an unknown accelerator (with the nearest names), an MFU above 1, and numbers that are not above 0.
+
+    >>> f"{parse_budget('3640 PF-days').flops:.4g}"
+    '3.145e+23'
+    >>> f"{parse_budget('$2M', accelerator='H100', mfu=0.4).flops:.3g}"
+    '9.66e+23'
+    """
+    if count is not None:
+        count = parse_count(count, "number of accelerators")
+    check_values({name: value for name, value in machine_values.items() if name != "precision"})
+    used = machine(accelerator, known=known, **machine_values) if accelerator else None
+    if not isinstance(text, str):
+        flops = parse_flops(text)
+        return _from_flops(str(text), flops, used, count)
+    if len(text) > LONGEST:
+        raise ForetokenError("the budget is too long a text", expected=EXAMPLES, got=shown(text))
+    for pattern, read in ((FOR_A_TIME, _machines), (MONEY, _money), (HOURS, _hours)):
+        match = pattern.fullmatch(text)
+        if match and not _is_flops(text):
+            name = match["name"]
+            chosen = machine(name.strip(), known=known, **machine_values) if name else used
+            return read(text, match, chosen, count)
+    _refuse_other_texts(text, known)
+    return _from_flops(text, parse_flops(text), used, count)
+
+
+def _refuse_other_texts(text: str, known: Accelerators | None) -> None:
+    only = ONLY_MACHINES.fullmatch(text)
+    if only and not _is_flops(text):
+        (known or read_accelerators()).find(only["name"])
+        raise ForetokenError(
+            "a number of accelerators is no budget without a time", expected="for example 5 H100 for 3 days", got=text
+        )
+    if not re.match(r"\s*[-+.]?[0-9]", text):
+        raise ForetokenError("this is no budget", expected=f"one of these forms: {EXAMPLES}", got=shown(text))
+
+
+def _is_flops(text: str) -> bool:
+    return bool(re.search(r"flops?\s*$|[pe]f(/s)?-days?\s*$", text, re.IGNORECASE))
+
+
+def _machines(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:
+    assert used
+    number = parse_count(match["count"].replace(",", ""), "number of accelerators")
+    return _from_hours(text, number * parse_hours(match["time"]), used, number)
+
+
+def _hours(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:
+    assert used
+    number = parse_count(match["count"].replace(",", ""), "number of accelerator-hours")
+    return _from_hours(text, number * parse_hours(f"1 {match['unit']}"), used, count)
+
+
+def _money(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:
+    usd = parse_usd(match["money"], "budget")
+    if used is None:
+        raise ForetokenError(
+            "a budget in dollars needs an accelerator to spend them on",
+            got=text,
+            cure=f"write {text.strip()} of H100, or name an accelerator",
+        )
+    return _from_hours(text, usd / used.need("usd_per_hour"), used, count)
+
+
+def _from_hours(text: str, hours: float, used: Machine, count: float | None) -> Budget:
+    flops = parse_flops(hours * used.flops_per_hour, "budget")
+    return Budget(text=text, flops=flops, machine=used, accelerator_hours=hours, count=count)
+
+
+def _from_flops(text: str, flops: float, used: Machine | None, count: float | None) -> Budget:
+    hours = flops / used.flops_per_hour if used else None
+    return Budget(text=text, flops=flops, machine=used, accelerator_hours=hours, count=count)

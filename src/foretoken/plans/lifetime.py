@@ -1,0 +1,191 @@
+"""The whole life of a model: training and then serving, in FLOP, dollars or energy.
+
+Sardana et al. 2023, arXiv 2401.00448: least 6 N D + 2 N (tokens read and written) at a wanted loss. de Vries 2023
+(blog, "Go smol or go home"): what a smaller model costs in training for the same loss.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.errors import ForetokenError, RefusedError
+from foretoken.laws.law import Array
+from foretoken.plans.allocate import best_split, budget_for, require_positive, tokens_for
+from foretoken.plans.fixed import best_tokens
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.source import Source
+
+SERVING = 2.0
+"""FLOP per parameter and token of a forward pass; attention left out."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Tokens that a model reads and writes over its life."""
+
+    read: float
+    written: float = 0.0
+
+    def __post_init__(self) -> None:
+        for value in (self.read, self.written):
+            if not (math.isfinite(value) and value >= 0):
+                raise ForetokenError("demand must be 0 or more tokens", got=repr(value))
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one FLOP costs: of training, of reading a prompt, of writing an answer. All 1 counts FLOP alike."""
+
+    training: float = 1.0
+    reading: float = 1.0
+    writing: float = 1.0
+    unit: str = "FLOP"
+
+    def __post_init__(self) -> None:
+        for name in ("training", "reading", "writing"):
+            require_positive(f"the price of {name}", getattr(self, name))
+
+    @classmethod
+    def of_hours(
+        cls, per_hour: float, flops_per_second: float, *, training: float, reading: float, writing: float, unit: str
+    ) -> Price:
+        """From what an accelerator costs per hour, its peak, and the share of the peak that each use reaches.
+
+        >>> price = Price.of_hours(2.0, 1e15, training=0.4, reading=0.5, writing=0.1, unit="USD")
+        >>> f"{price.training:.3g} {price.writing:.3g}"
+        '1.39e-18 5.56e-18'
+        """
+        require_positive("the price of an hour", per_hour)
+        require_positive("the peak", flops_per_second)
+        for name, share in (("training", training), ("reading", reading), ("writing", writing)):
+            if not 0 < share <= 1:
+                raise ForetokenError(
+                    f"utilisation in {name} must be a share", expected="above 0, to 1", got=repr(share)
+                )
+        one = per_hour / 3600 / flops_per_second
+        return cls(one / training, one / reading, one / writing, unit)
+
+    def serving(self, demand: Demand) -> float:
+        """Serving cost per parameter over the life, in FLOP of training."""
+        return SERVING * (demand.read * self.reading + demand.written * self.writing) / self.training
+
+
+FLOP = Price()
+
+
+@dataclass(frozen=True)
+class Life:
+    """A model that is trained to a loss and then serves a demand, beside the one that is cheapest to train."""
+
+    params: float
+    tokens: float
+    loss: float
+    training: float
+    serving: float
+    total: float
+    """Costs, in `unit`."""
+    unit: str
+    cheapest_to_train: dict[str, float]
+    """`params`, `tokens`, `training`, `serving`, `total` of the split with the least training compute."""
+    saved: float
+    """Share of that one's total cost."""
+    intervals: dict[str, list[float] | None]
+
+
+def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, limits: Limits = NO_LIMITS) -> Life:
+    """The size and length that reach `loss` and cost least over training and serving.
+
+    Raises RefusedError where no compute reaches the loss.
+
+    >>> from foretoken.plans.source import published
+    >>> found = lifetime(published("besiroglu_2024"), 2.0, Demand(1e13))
+    >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
+    '2e+10 3.01e+12 0.36'
+    """
+    require_positive("loss", loss)
+    load = price.serving(demand)
+
+    def one(world: Source) -> list[float]:
+        params, tokens = best_split(world, np.array([budget_for(world, loss, limits, load)]), limits, load)
+        plain = best_split(world, np.array([budget_for(world, loss, limits)]), limits)
+        return [float(params[0]), float(tokens[0]), float(plain[0][0]), float(plain[1][0])]
+
+    found = source.each(one)
+    costs, plain = (_costs(source, found[:, half : half + 2], load, price) for half in (0, 2))
+    params, tokens, plain_params, plain_tokens = map(float, found[0])
+    names = ("training", "serving", "total")
+    return Life(
+        params=params, tokens=tokens, loss=loss, **dict(zip(names, map(float, costs[0]), strict=True)), unit=price.unit,
+        cheapest_to_train={"params": plain_params, "tokens": plain_tokens,
+                           **dict(zip(names, map(float, plain[0]), strict=True))},
+        saved=float(1 - costs[0, 2] / plain[0, 2]),
+        intervals={"params": source.interval(found[:, 0]), "tokens": source.interval(found[:, 1]),
+                   "total": source.interval(costs[:, 2]), "saved": source.interval(1 - costs[:, 2] / plain[:, 2])},
+    )  # fmt: skip
+
+
+def _costs(source: Source, split: Array, load: float, price: Price) -> Array:
+    """Training, serving and their sum [w, 3] of params and tokens [w, 2]."""
+    training = price.training * source.flops_per_param_token * split[:, 0] * split[:, 1]
+    serving = price.training * load * split[:, 0]
+    return np.column_stack([training, serving, training + serving])
+
+
+def quality_of(source: Source, params: float) -> float:
+    """The loss of a model of this size with the tokens that make it the best size of its budget.
+
+    >>> from foretoken.plans.source import published
+    >>> round(quality_of(published("besiroglu_2024"), 70e9), 3)
+    1.976
+    """
+    require_positive("params", params)
+    world = source.world(0)
+    return float(world.loss(params, best_tokens(world, params)))
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """A smaller model than the best one for the same loss."""
+
+    params_factor: float
+    """k_N: its size, in sizes of the best."""
+    tokens_factor: float
+    """k_D: its tokens, in those of the best."""
+    overhead: float
+    """k_N k_D - 1: the training compute that it takes more."""
+    pays_after: float | None
+    """Tokens served beyond which it is the cheaper one over its life; None for a model that is not smaller."""
+    intervals: dict[str, list[float] | None]
+
+
+def smaller(source: Source, flops: float, share: float) -> Smaller:
+    """What `share` times the best size at `flops` FLOP costs in training for the same loss (de Vries 2023).
+
+    Raises RefusedError where no number of tokens brings so small a model there.
+
+    >>> from foretoken.plans.source import published
+    >>> found = smaller(published("hoffmann_2022_rounded"), 5.76e23, 0.5)
+    >>> f"{found.tokens_factor:.2f} {found.overhead:.1%}"
+    '2.42 20.8%'
+    """
+    require_positive("compute", flops)
+    require_positive("share", share)
+
+    def one(world: Source) -> list[float]:
+        params, tokens = (float(half[0]) for half in best_split(world, np.array([flops])))
+        needed = tokens_for(world, share * params, float(world.loss(params, tokens)))
+        if not math.isfinite(needed):
+            evidence = f"{share:g} times the best size never reaches its loss, by {world.name}"
+            raise RefusedError("loss_out_of_reach", evidence, "take a larger share")
+        saved = SERVING * params * (1 - share)
+        extra = flops * (share * needed / tokens - 1)
+        return [needed / tokens, share * needed / tokens - 1, extra / saved if share < 1 else math.nan]
+
+    found = source.each(one)
+    tokens_factor, overhead, pays_after = map(float, found[0])
+    names = ("tokens_factor", "overhead", "pays_after")
+    intervals = {name: source.interval(found[:, k]) for k, name in enumerate(names)}
+    return Smaller(share, tokens_factor, overhead, pays_after if share < 1 else None, intervals)

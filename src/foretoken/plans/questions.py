@@ -1,0 +1,103 @@
+"""What a target asks of a law: its loss, and its best size; what not knowing them costs, in e-folds of its compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.laws.law import Array
+from foretoken.plans.beliefs import Belief
+
+GOALS = ("both", "size", "loss")
+AROUND = 0.3
+"""Distance, in ln, over which curvature and slope of the loss are taken."""
+LOOSER = 2.0
+"""Runs must speak against assumptions this many times weaker than those that the fit will make."""
+FLAT = 1e3
+"""Spread of a parameter of which a fit assumes nothing."""
+LEAST_BEND, LEAST_SLOPE = 1e-5, 1e-3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The target and its questions. Parameters [p] are the law's and three of its misfit."""
+
+    params: float
+    tokens: float
+    flops: float
+    loss: Array
+    """Gradient of the target's ln loss [s, p]."""
+    questions: Array
+    """Scaled so that the sum of their variances is the share of the target's FLOPs that is lost [s, q, p]."""
+    known: Array
+    """Information of assumptions and of the runs that there are [s, p, p]."""
+
+    def slopes(self, belief: Belief, x: Array) -> Array:
+        """Gradient at ln N and ln D, x [r, 2]: [s, r, p]."""
+        return _slopes(belief, np.log([self.params, self.tokens]), x)
+
+
+def ask(belief: Belief, flops: float | None, params: float | None, tokens: float | None, goal: str) -> Asked:
+    """The questions of a target, given by its FLOPs or by its parameters and tokens."""
+    if params is None or tokens is None:
+        assert flops is not None
+        params = float(belief.best_size(np.array([flops]))[0])
+        tokens = flops / belief.per_token / params
+    else:
+        flops = belief.per_token * params * tokens
+    target = np.log([params, tokens])
+    size, loss, slope = _lost(belief, target)
+    asked = {"size": size[:, None], "loss": loss[:, None] / (np.sqrt(2) * slope[:, None, None])}
+    chosen = [asked[name] for name in asked if goal in (name, "both")]
+    return Asked(params, tokens, flops, loss, np.concatenate(chosen, axis=1), _known(belief, target))
+
+
+def _slopes(belief: Belief, target: Array, x: Array) -> Array:
+    """Of the law, and of a truth that bends away from it with the square of the distance from the target."""
+    law = belief.law.log_loss(belief.theta, x - belief.origin)[1]
+    n, d = (x - target).T
+    bend = belief.misfit * np.stack([n**2, np.sqrt(2) * n * d, d**2], axis=-1)
+    return np.concatenate([law, np.broadcast_to(bend, (len(law), *bend.shape))], axis=-1)
+
+
+def _lost(belief: Belief, target: Array) -> tuple[Array, Array, Array]:
+    """Scaled question of the size [s, p]; gradient of the loss [s, p]; fall of ln loss per e-fold of compute [s].
+
+    At a fixed budget ln loss is a parabola in ln N of curvature k, so an error e of ln N* costs k e^2 / 2 of ln loss,
+    and e = (gradient of the slope along the budget) / k. Over the fall per e-fold these are e-folds of compute.
+    """
+    compute = target.sum()
+    best = np.log(_best(belief, float(np.exp(compute) * belief.per_token)))
+    middle = np.stack([best, compute - best], axis=-1)
+    split, more = AROUND * np.array([1.0, -1.0]), AROUND * np.array([0.5, 0.5])
+
+    def own(x: Array) -> tuple[Array, Array]:
+        """Values of ln loss [s] and gradients [s, p] of each draw at its own point x [s, 2]."""
+        draws = np.arange(len(x))
+        fitted = belief.law.log_loss(belief.theta, x - belief.origin)[0]
+        return fitted[draws, draws], _slopes(belief, target, x)[draws, draws]
+
+    (here, _), (up, up_slope), (down, down_slope) = own(middle), own(middle + split), own(middle - split)
+    bend = np.maximum((up - 2 * here + down) / AROUND**2, LEAST_BEND)
+    slope = np.maximum((own(middle - more)[0] - own(middle + more)[0]) / (2 * AROUND), LEAST_SLOPE)
+    turn = (up_slope - down_slope) / (2 * AROUND)
+    return turn / np.sqrt(2 * bend * slope)[:, None], _slopes(belief, target, target[None])[:, 0], slope
+
+
+def _best(belief: Belief, flops: float) -> Array:
+    """Best size of each draw [s]."""
+    law = belief.law
+    assert law.optimum is not None
+    drawn = [law.named(theta) for theta in law.shift(belief.theta, belief.origin)]
+    return np.array([float(law.optimum(named, flops, belief.per_token)[0]) for named in drawn])
+
+
+def _known(belief: Belief, target: Array) -> Array:
+    """The fit's weak assumptions, loosened; bends of size 1; and the runs that there are [s, p, p]."""
+    spread = belief.law.prior(np.zeros(2))[1] * LOOSER
+    spread = np.append(np.where(np.isfinite(spread), spread, FLAT), np.ones(3))
+    slopes = _slopes(belief, target, belief.known)
+    variance = belief.run_noise(np.exp(belief.known[:, 1])) ** 2 + belief.noise[2] ** 2
+    told = np.swapaxes(slopes / variance[:, None], 1, 2) @ slopes
+    return np.asarray(np.diag(spread**-2.0) + told)

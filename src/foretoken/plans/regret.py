@@ -1,0 +1,85 @@
+"""Regret: what is lost by another split than the best, in loss and in compute."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.errors import ForetokenError
+from foretoken.plans.allocate import best_losses, budgets_for, tokens_for
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.source import Source
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What is lost by another split than the best of the same budget."""
+
+    name: str
+    params: float
+    tokens: float
+    flops: float
+    """Training compute of the alternative."""
+    loss: float
+    regret_loss: float
+    """Its loss less the least loss of its compute, in nats per token."""
+    regret_loss_interval: list[float] | None
+    regret_flops: float | None
+    """Compute that the best split would have saved at the same loss; None where no compute gives it."""
+    regret_flops_interval: list[float] | None
+    more_flops: float | None
+    """Compute that its size needs beyond its own, trained longer, to reach that least loss; None if it never does."""
+
+
+def regret(source: Source, name: str, params: float, tokens: float, limits: Limits = NO_LIMITS) -> Regret:
+    """The regret of training `params` parameters on `tokens` tokens, against the best split of the same compute.
+
+    The best split keeps to `limits`; an alternative outside them can do better, and then has a negative regret.
+
+    >>> from foretoken.plans.source import published
+    >>> found = regret(published("besiroglu_2024"), "8B", 8e9, 5.76e23 / 6 / 8e9)
+    >>> f"{found.regret_loss:.3f} {found.regret_flops:.3g}"
+    '0.050 4.55e+23'
+    """
+    (found,) = regrets(source, {name: (params, tokens)}, limits)
+    return found
+
+
+def regrets(source: Source, alternatives: dict[str, tuple[float, float]], limits: Limits = NO_LIMITS) -> list[Regret]:
+    """The regret of each alternative, {name: (params, tokens)}, with intervals from the source's draws.
+
+    Raises ForetokenError for a size or length that is no positive number.
+    """
+    for name, values in alternatives.items():
+        for value in values:
+            if not (math.isfinite(value) and value > 0):
+                raise ForetokenError(f"the alternative {name!r} has no positive size and length", got=repr(values))
+    if not alternatives:
+        return []
+    params, tokens = np.array(list(alternatives.values()), dtype=np.float64).T
+    flops = source.flops_per_param_token * params * tokens
+    losses = source.losses(params, tokens)
+    best = source.each(lambda world: best_losses(world, flops, limits))
+    rows = zip(source.worlds(), losses, strict=True)
+    saved = flops - np.array([budgets_for(world, row, limits, near=flops) for world, row in rows])
+    saved[~np.isfinite(saved)] = np.nan
+    return [
+        Regret(
+            name, float(params[k]), float(tokens[k]), float(flops[k]), float(losses[0, k]),
+            float(losses[0, k] - best[0, k]), source.interval(losses[:, k] - best[:, k]),
+            _known(saved[0, k]), source.interval(saved[:, k]),
+            _more(source.world(0), params[k], tokens[k], float(best[0, k])),
+        )
+        for k, name in enumerate(alternatives)
+    ]  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _more(world: Source, params: float, tokens: float, loss: float) -> float | None:
+    needed = tokens_for(world, params, loss)
+    return float(world.flops_per_param_token * params * (needed - tokens)) if math.isfinite(needed) else None

@@ -1,0 +1,173 @@
+"""Few distinct tokens: how many epochs, what the next one is worth, and when more data beat more compute.
+
+The form of Muennighoff et al. 2023, arXiv 2305.16264: tokens seen again, and parameters beyond those that suit the
+distinct tokens, are worth exponentially less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from foretoken.errors import RefusedError
+from foretoken.laws import PUBLISHED
+from foretoken.laws.repeated_data import worth
+from foretoken.plans.allocate import best_losses, best_split, require_positive
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.search import crossing
+from foretoken.plans.source import Repetition, Source
+
+BORROWED = "muennighoff_2023"
+LITTLE_HELD = (15.0, 95.0)
+"""R_D that its own runs hold almost equally well, by the profile of its fit."""
+
+
+def with_unique(source: Source, unique: float, *, epochs_decay: float | None = None,
+                params_decay: float | None = None) -> Source:  # fmt: skip
+    """The same source where only `unique` tokens are distinct.
+
+    A law that reads unique tokens uses its own decay constants; to another they are lent, R_D and R_N of
+    Muennighoff et al. 2023 unless given, which `assumed` says. Raises ForetokenError for a number that is not above 0,
+    RefusedError for a fit whose runs do not identify R_D.
+
+    >>> from foretoken.plans.source import published
+    >>> scarce = with_unique(published("besiroglu_2024"), 1e11)
+    >>> bool(scarce.loss(1e10, 4e11) > published("besiroglu_2024").loss(1e10, 4e11))
+    True
+    """
+    require_positive("unique tokens", unique)
+    if "unique_tokens" in source.law.features:
+        if "R_D" in source.unidentified:
+            cure = "add runs of many epochs, or plan with a law of fresh data and a stated R_D"
+            raise RefusedError("not_identified", f"R_D: {source.unidentified['R_D']}", cure)
+        own = source.parameters
+        said = f"epochs decay by its own R_D {own['R_D']:.4g}, R_N {own['R_N']:.4g}"
+        return replace(source, repetition=Repetition(unique, own["R_D"], own["R_N"]), assumed=(*source.assumed, said))
+    lent = PUBLISHED[BORROWED].parameters
+    decay = lent["R_D"] if epochs_decay is None else epochs_decay
+    excess = lent["R_N"] if params_decay is None else params_decay
+    require_positive("R_D", decay)
+    require_positive("R_N", excess)
+    where = f"of {BORROWED}" if epochs_decay is None else "as given"
+    said = f"R_D {decay:.4g} and R_N {excess:.4g} {where}: {source.name} says nothing of repeated tokens"
+    suited = tuple(suited_params(world, unique) for world in source.worlds())
+    return replace(source, repetition=Repetition(unique, decay, excess, suited), assumed=(*source.assumed, said))
+
+
+def suited_params(world: Source, unique: float) -> float:
+    """The size whose best number of tokens is `unique`, all fresh: what Muennighoff et al. call U_N."""
+    k = world.flops_per_param_token
+
+    def excess(log_flops: float) -> float:
+        return math.log(float(best_split(world, np.exp([log_flops]))[1][0]) / unique)
+
+    low = math.log(k * unique) + math.log(1e3)
+    found = crossing(excess, low, low + math.log(1e14))
+    return math.exp(found) / (k * unique) if found is not None else math.inf
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The best split of a budget when distinct tokens are few."""
+
+    params: float
+    tokens: float
+    epochs: float
+    """Times that each distinct token is seen."""
+    effective_tokens: float
+    """Fresh tokens that those are worth."""
+    loss: float
+    loss_if_fresh: float
+    """The least loss of the same budget with fresh tokens without end."""
+    next_epoch: dict[str, float]
+    """One more epoch at this size: `share` of a fresh epoch that it is worth, `loss` it takes off, its `flops`."""
+    doubled: dict[str, float]
+    """Least loss with twice the `compute`, and with twice the `data`."""
+    better: str
+    """Which of the two lowers the loss more: `compute` or `data`."""
+    turning_flops: float | None
+    """Compute beyond which twice the data beat twice the compute; None if not within 1e12 of the budget."""
+    epochs_if: dict[str, float]
+    """The best epochs at other R_D, {R_D: epochs}: how much hangs on it."""
+    intervals: dict[str, list[float] | None]
+    assumed: list[str]
+
+
+def repeated(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Repeated:
+    """The best size and number of epochs at `flops` FLOP for a source made by `with_unique`.
+
+    >>> from foretoken.plans.source import published
+    >>> found = repeated(with_unique(published("muennighoff_2023"), 1e11), 1e23)
+    >>> f"{found.params:.3g} {found.epochs:.1f} {found.better}"
+    '2.31e+10 7.2 compute'
+    """
+    assert source.repetition is not None
+    told = source.repetition
+    splits = source.each(lambda world: np.concatenate(best_split(world, np.array([flops]), limits)))
+    params, tokens = map(float, splits[0])
+    losses = source.losses(params, tokens)
+    unique = min(told.unique, tokens)
+    more, richer = _doubled(source, flops, limits)
+    return Repeated(
+        params=params, tokens=tokens, epochs=tokens / unique, loss=float(losses[0]),
+        effective_tokens=float(worth(tokens, unique, told.epochs_decay)),
+        loss_if_fresh=float(best_losses(replace(source.world(0), repetition=None), np.array([flops]), limits)[0]),
+        next_epoch=next_epoch(source, params, tokens), doubled={"compute": more, "data": richer},
+        better="compute" if more < richer else "data", turning_flops=_turning(source, flops, limits),
+        epochs_if={} if "unique_tokens" in source.law.features else _epochs_if(source, flops, limits),
+        intervals={"params": source.interval(splits[:, 0]), "tokens": source.interval(splits[:, 1]),
+                   "epochs": source.interval(np.maximum(1.0, splits[:, 1] / told.unique)),
+                   "loss": source.interval(losses)},
+        assumed=list(source.assumed),
+    )  # fmt: skip
+
+
+def next_epoch(source: Source, params: float, tokens: float) -> dict[str, float]:
+    """What one more pass over the distinct tokens gives a run of `params` parameters on `tokens` tokens."""
+    assert source.repetition is not None
+    told = source.repetition
+    unique = min(told.unique, tokens)
+    gained = worth(tokens + unique, unique, told.epochs_decay) - worth(tokens, unique, told.epochs_decay)
+    before, after = source.world(0).loss(params, np.array([tokens, tokens + told.unique]))
+    flops = source.flops_per_param_token * params * told.unique
+    return {"share": float(gained / unique), "loss": float(before - after), "flops": flops}
+
+
+def _doubled(source: Source, flops: float, limits: Limits) -> tuple[float, float]:
+    """Least loss with twice the compute, and with twice the distinct tokens."""
+    world = source.world(0)
+    assert world.repetition is not None
+    richer = _other(world, unique=2 * world.repetition.unique)
+    more = best_losses(world, np.array([2 * flops]), limits)
+    return float(more[0]), float(best_losses(richer, np.array([flops]), limits)[0])
+
+
+def _turning(source: Source, flops: float, limits: Limits) -> float | None:
+    def gain(log_flops: float) -> float:
+        more, richer = _doubled(source, math.exp(log_flops), limits)
+        return more - richer
+
+    found = crossing(gain, math.log(flops / 1e6), math.log(flops * 1e6))
+    return None if found is None else math.exp(found)
+
+
+def _epochs_if(source: Source, flops: float, limits: Limits) -> dict[str, float]:
+    world, found = source.world(0), {}
+    for decay in LITTLE_HELD:
+        _, tokens = best_split(_other(world, epochs_decay=decay), np.array([flops]), limits)
+        assert world.repetition is not None
+        found[f"{decay:g}"] = max(1.0, float(tokens[0]) / world.repetition.unique)
+    return found
+
+
+def _other(world: Source, unique: float | None = None, epochs_decay: float | None = None) -> Source:
+    """The same world with other distinct tokens or another R_D."""
+    told = world.repetition
+    assert told is not None
+    fresh = replace(world, repetition=None)
+    if "unique_tokens" in world.law.features:
+        return replace(world, repetition=replace(told, unique=unique or told.unique))
+    return with_unique(fresh, unique or told.unique, epochs_decay=epochs_decay or told.epochs_decay,
+                       params_decay=told.params_decay)  # fmt: skip

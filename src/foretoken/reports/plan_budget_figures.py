@@ -1,0 +1,165 @@
+"""Figures of a plan at other budgets: the IsoFLOP family with its optima, and the least loss that money buys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from foretoken.laws import PUBLISHED
+from foretoken.plans.plan import Alternative, Plan
+from foretoken.reports.drawing import (
+    ACCENT,
+    BAND,
+    INK,
+    MUTED,
+    PAPER,
+    SHADE,
+    Budget,
+    apart,
+    drawing,
+    log_axis,
+    short_count,
+    short_power,
+)
+from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.plan_curves import Frontier, Isoflop
+from foretoken.reports.wording import count, number, percent, power
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SEEN = 0.004
+"""Regret, in nats per token, below which a mark would lie on the plan's."""
+SIZES = (("wide", (760, 400)), ("narrow", (380, 360)))
+
+
+def colours(curves: Sequence[Isoflop]) -> dict[str, Budget]:
+    """A colour for each budget of the family."""
+    return {str(k): Budget(str(k), one.flops, f"#0102{k:02x}") for k, one in enumerate(curves)}
+
+
+def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budget]) -> Html:
+    """Loss over N at five budgets, with the line of optima."""
+    first, last = curves[0], curves[-1]
+    title = (
+        f"{last.flops / first.flops:.0f} times the compute asks for {last.best[0] / first.best[0]:.3g} times the size "
+        f"and takes {number(first.best[2] - last.best[2], 2)} nats off"
+    )
+    caption = (
+        "Loss over size at budgets from a hundredth to ten times the plan's, by the law. Filled: each budget's least "
+        "loss, joined by the line of best sizes. Larger mark: the plan. "
+        + (
+            "Dashed: budgets beyond every run behind the law."
+            if any(one.beyond for one in curves)
+            else "No budget is known to lie beyond the runs behind the law."
+        )
+    )
+    draw = partial(_draw_family, plan=plan, curves=curves, budgets=budgets)
+    panels = [
+        drawing(f"family-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
+    ]
+    heads = ["budget (FLOP)", "N*", "D*", "D*/N*", "loss (nats per token)", "beyond the runs"]
+    rows = [
+        [power(one.flops), count(one.best[0]), count(one.best[1]), number(one.best[1] / one.best[0], 1),
+         number(one.best[2], 4), "yes" if one.beyond else "no"]
+        for one in curves
+    ]  # fmt: skip
+    return figure("family", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budget]) -> None:
+    width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    low, high = float(curves[0].params[0]) / 1.2, float(curves[-1].params[-1])
+    room = (high / low) ** (75 / (width - 135))
+    log_axis(axes, "x", low, high * room, short_count)
+    for one, budget in zip(curves, budgets.values(), strict=True):
+        axes.plot(one.params, one.losses, color=budget.colour, linewidth=1.5, linestyle="--" if one.beyond else "-")
+        axes.plot(one.best[0], one.best[2], "o", color=budget.colour, markersize=6, markeredgecolor=PAPER, zorder=4)
+    axes.plot([one.best[0] for one in curves], [one.best[2] for one in curves], color=MUTED, linewidth=1, zorder=3)
+    axes.plot(plan.params, plan.loss or math.nan, "o", color=ACCENT, markersize=9, markeredgecolor=PAPER, zorder=5)
+    losses = [float(one.losses[-1]) for one in curves]
+    bottom = min(one.best[2] for one in curves)
+    top = max(losses)
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
+    height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
+    places = apart(losses, 1.1 * (top - bottom) * 16 / (height - 70))
+    for one, place in zip(curves, places, strict=True):
+        axes.annotate(power(one.flops, 1), (float(one.params[-1]), place), (6, 0), textcoords="offset points",
+                      va="center", fontsize=11)  # fmt: skip
+    axes.set_xlabel("parameters N")
+    axes.set_ylabel("loss (nats per token)")
+
+
+def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float]) -> Html:
+    """Least loss over money, or compute where no price is known; `near`: half, all and twice the plan's."""
+    priced = plan.cost["usd"] is not None
+    rate, unit = (plan.cost["usd"] / plan.flops, "USD") if priced else (1.0, "FLOP")
+    half, least, double = near
+    what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
+    title = f"Half the {what} costs {number(half - least, 3)} nats, twice takes {number(least - double, 3)} off"
+    if above > SEEN:
+        title = f"The plan lies {number(above, 3)} nats above what its {what} could buy at another size"
+    caption = (
+        f"Line: the least loss that each {'price' if priced else 'compute'} buys, at any size"
+        + (f"; band: {percent(plan.level, 0)} of the law's draws" if found.low is not None else "")
+        + (". Dollars at the plan's utilisation and price" if priced else "")
+        + ". Filled: the plan. Hollow: choices that cost as much; the thin line leads to what would have bought their "
+        "loss. " + ("Shaded and dashed: beyond every run behind the law." if found.known else "")
+    )
+    marks = _worst(plan)
+    draw = partial(_draw_frontier, plan=plan, found=found, rate=rate, marks=marks, unit=unit)
+    panels = [
+        drawing(f"frontier-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
+    ]
+    rows = [
+        [power(flops), _money(flops * rate) if priced else "—", number(loss, 4)]
+        for flops, loss in list(zip(found.flops, found.losses, strict=True))[::3]
+    ]
+    heads = ["compute (FLOP)", "price", "least loss (nats per token)"]
+    return figure("frontier", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _worst(plan: Plan) -> list[Alternative]:
+    """The choices worth a mark: the user's own, the rule of thumb, the published law that loses most."""
+    known = [one for one in plan.alternatives if one.loss is not None and one.regret_flops is not None]
+    laws = [one for one in known if one.name in PUBLISHED]
+    named = [one for one in known if one.name in ("favourite", "20 tokens per parameter")]
+    worst = [max(laws, key=lambda one: one.loss or 0.0)] if laws else []
+    return [one for one in named + worst if (one.regret_loss or 0.0) > SEEN]
+
+
+def _money(usd: float) -> str:
+    return f"${short_count(float(f'{usd:.3g}'))}"
+
+
+def _draw_frontier(
+    axes: Axes, *, plan: Plan, found: Frontier, rate: float, marks: Sequence[Alternative], unit: str
+) -> None:
+    x = found.flops * rate
+    log_axis(axes, "x", float(x[0]), float(x[-1]), _money if unit == "USD" else short_power)
+    if found.low is not None and found.high is not None:
+        axes.fill_between(x, found.low, found.high, color=BAND, linewidth=0, zorder=1)
+    known = found.known or float(found.flops[-1])
+    inside = found.flops <= known
+    axes.plot(x[inside], found.losses[inside], color=INK, linewidth=1.8, zorder=2)
+    outside = found.flops >= known
+    axes.plot(x[outside], found.losses[outside], color=INK, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=2)
+    if known < found.flops[-1]:
+        axes.axvspan(max(known, float(found.flops[0])) * rate, float(x[-1]), color=SHADE, linewidth=0, zorder=0)
+    here = plan.flops * rate
+    axes.plot(here, plan.loss or math.nan, "o", color=ACCENT, markersize=9, markeredgecolor=PAPER, zorder=5)
+    bottom, top = axes.get_ylim()
+    height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
+    ends = [one.loss or math.nan for one in marks]
+    places = apart(ends, (top - bottom) * 17 / (height - 60))
+    axes.annotate("the plan", (here, plan.loss or math.nan), (-10, -12), textcoords="offset points", ha="right",
+                  va="center", fontsize=11, color=ACCENT, zorder=6)  # fmt: skip
+    for one, end, place in zip(marks, ends, places, strict=True):
+        axes.annotate(one.name, (here, place), (12, 0), textcoords="offset points", va="center", fontsize=11, zorder=6)
+        axes.plot(here, end, "o", color=INK, markerfacecolor=PAPER, markersize=6.5, zorder=4)
+        cheaper = (plan.flops - (one.regret_flops or 0.0)) * rate
+        axes.plot([max(cheaper, float(x[0])), here], [one.loss or math.nan] * 2, color=MUTED, linewidth=0.8, zorder=2)
+    axes.set_xlabel("price of the training (USD)" if unit == "USD" else "compute C (FLOP)")
+    axes.set_ylabel("loss (nats per token)")

@@ -1,0 +1,172 @@
+"""The curves behind a plan's figures: what a source of losses says around the plan's budget, in numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.errors import ForetokenError
+from foretoken.laws.law import Array
+from foretoken.plans.allocate import best_losses, best_split, budgets_for, tokens_for
+from foretoken.plans.lifetime import SERVING
+from foretoken.plans.plan import Plan
+from foretoken.plans.source import Source
+
+POINTS = 56
+"""Of one curve."""
+FAN = 24
+"""Draws that are drawn."""
+REACH = 30.0
+"""Sizes farther than this factor from the plan's are told in the table alone."""
+FAMILY = (0.01, 0.1, 1 / 3, 1.0, 10.0)
+"""Budgets of the IsoFLOP family, in budgets of the plan."""
+ARM = 12.0
+"""How far each of its curves goes to both sides of its minimum, as a factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizeCurve:
+    """Loss over size at the plan's budget."""
+
+    params: Array
+    tokens: Array
+    losses: Array
+    """[n], by the best parameters."""
+    fan: Array
+    """[draws, n], each moved so that its least loss is the best one's."""
+    best: tuple[float, float]
+    """Size and loss of the best split, whatever the plan had to keep to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Isoflop:
+    """Loss over size at one budget, with its minimum."""
+
+    flops: float
+    params: Array
+    losses: Array
+    best: tuple[float, float, float]
+    """Size, tokens and loss."""
+    beyond: bool
+    """Whether the budget is larger than that of every run behind the law."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The least loss that each compute buys."""
+
+    flops: Array
+    losses: Array
+    low: Array | None
+    high: Array | None
+    """The law's interval at these splits, where there are draws."""
+    known: float | None
+    """Largest compute of the runs behind the law."""
+
+
+@dataclass(frozen=True, eq=False)
+class LifeCurves:
+    """Training and serving at the plan's loss, in FLOP, against the tokens served."""
+
+    demand: Array
+    chosen: Array
+    optimal: Array
+    smallest: Array | None
+    """Of the smallest size in the band, trained to the same loss."""
+    smallest_params: float | None
+    pays_after: float | None
+    """Tokens served beyond which that size is the cheaper one."""
+
+
+def shown_sizes(plan: Plan) -> list[float]:
+    """The plan's size, its band and interval, and the alternatives that are near enough to be drawn."""
+    sizes = [plan.params, *(one.params for one in plan.alternatives)]
+    sizes += [*(plan.band.params if plan.band else ()), *(plan.interval["params"] or ())]
+    return [size for size in sizes if plan.params / REACH <= size <= plan.params * REACH]
+
+
+def size_curve(plan: Plan, source: Source) -> SizeCurve:
+    """Loss over size at the plan's compute, with the draws of the source."""
+    sizes = shown_sizes(plan)
+    params = np.geomspace(min(*sizes, plan.params / 4) / 1.3, max(*sizes, plan.params * 4) * 1.3, POINTS)
+    tokens = plan.flops / source.flops_per_param_token / params
+    every = source.losses(params, tokens)
+    best = _best(source, plan)
+    drawn = every[1:][np.isfinite(every[1:]).all(axis=1)]
+    drawn = drawn[:: max(1, len(drawn) // FAN)][:FAN]
+    moved = drawn - (drawn.min(axis=1, keepdims=True) if len(drawn) else 0.0) + best[1]
+    return SizeCurve(params, tokens, every[0], moved, best)
+
+
+def _best(source: Source, plan: Plan) -> tuple[float, float]:
+    try:
+        params, tokens = best_split(source.world(0), np.array([plan.flops]))
+    except ForetokenError:
+        return plan.params, float(source.loss(plan.params, plan.tokens))
+    return float(params[0]), float(source.loss(params, tokens)[0])
+
+
+def isoflops(plan: Plan, source: Source) -> list[Isoflop]:
+    """One curve for each budget of FAMILY; a budget at which the law has no inner minimum is left out."""
+    world, most = source.world(0), source.ranges.get("flops", (0.0, math.inf))[1]
+    found = []
+    for share in FAMILY:
+        flops = share * plan.flops
+        try:
+            size, length = (float(half[0]) for half in best_split(world, np.array([flops])))
+        except ForetokenError:
+            continue
+        params = size * np.geomspace(1 / ARM, ARM, POINTS)
+        losses = world.loss(params, flops / world.flops_per_param_token / params)
+        found.append(Isoflop(flops, params, losses, (size, length, float(world.loss(size, length))), flops > most))
+    return found
+
+
+def frontier(plan: Plan, source: Source) -> Frontier:
+    """Least loss over compute about the plan's, without the plan's limits.
+
+    Raises ForetokenError where the law has no inner minimum there.
+    """
+    flops, known = plan.flops * np.geomspace(FAMILY[0], FAMILY[-1], 31), source.ranges.get("flops", (None, None))[1]
+    if known is not None and flops[0] < known < flops[-1]:
+        flops = np.sort(np.append(flops, known))
+    params, tokens = best_split(source.world(0), flops)
+    every = source.losses(params, tokens)
+    ends = [source.interval(every[:, place]) for place in range(len(flops))]
+    both = np.array(ends, dtype=np.float64).T if all(end is not None for end in ends) else (None, None)
+    return Frontier(flops, every[0], both[0], both[1], known)
+
+
+def loss_at(plan: Plan, source: Source, share: float) -> float:
+    """Least loss at a share of the plan's compute."""
+    return float(best_losses(source.world(0), np.array([share * plan.flops]))[0])
+
+
+def life_curves(plan: Plan, source: Source, served: float | None = None) -> LifeCurves:
+    """Whole-life compute of the plan's size, the cheapest size at each demand, and the smallest in the band.
+
+    All are trained to the plan's loss; `served` tokens lie inside the demands looked at.
+    """
+    assert plan.loss is not None
+    world, middle = source.world(0), served or 10 * plan.tokens
+    demand = np.geomspace(min(0.1 * plan.tokens, middle / 100), max(100 * plan.tokens, middle * 30), 19)
+    chosen = plan.flops + SERVING * plan.params * demand
+    each = zip(demand, chosen, strict=True)
+    wanted = np.array([plan.loss])
+    optimal = np.array([budgets_for(world, wanted, serving=SERVING * float(one), near=near)[0] for one, near in each])
+    optimal[~np.isfinite(optimal)] = np.nan
+    small, size, pays = _smallest(plan, world, demand)
+    return LifeCurves(demand, chosen, optimal, small, size, pays)
+
+
+def _smallest(plan: Plan, world: Source, demand: Array) -> tuple[Array | None, float | None, float | None]:
+    if plan.band is None or plan.loss is None or plan.band.params[0] >= plan.params:
+        return None, None, None
+    size = plan.band.params[0]
+    training = world.flops_per_param_token * size * tokens_for(world, size, plan.loss)
+    if not math.isfinite(training):
+        return None, None, None
+    pays = max(0.0, (training - plan.flops) / (SERVING * (plan.params - size)))
+    return training + SERVING * size * demand, size, pays

@@ -1,0 +1,179 @@
+"""The page of a plan: the decision in one sentence, how flat it is, what else could be done, every number behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from foretoken.errors import ForetokenError
+from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.source import Source
+from foretoken.reports.checks import as_sentence, checks_list
+from foretoken.reports.drawing import budget_styles, short_count
+from foretoken.reports.elements import Html, element, join, section
+from foretoken.reports.elements import figure as with_numbers
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.lead import Page, assumed_section, lead
+from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
+from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
+from foretoken.reports.plan_life_figure import life_figure, served_tokens
+from foretoken.reports.plan_machine_figures import cut_table, machine_figures
+from foretoken.reports.plan_size_figure import size_figure, tolerance_words
+from foretoken.reports.plan_tables import (
+    alternatives_table,
+    cost_table,
+    life_table,
+    recipe_tables,
+    repetition_table,
+    serving_table,
+    source_table,
+    span,
+    usd,
+)
+from foretoken.reports.wording import count, factor, number, percent, power, significant
+
+REACHED = {"params": "size", "flops": "compute"}
+
+
+def plan_page(plan: Plan, source: str = "", losses: Source | None = None) -> Page:
+    """A plan; with `losses`, the source that made it, the curves too. `source` is a name for the title."""
+    sentence, styles = _sentence(plan), ""
+    parts: list[Html | None] = [lead(sentence, _facts(plan), plan.checks)]
+    if losses is None or plan.loss is None:
+        parts.append(_sizes_alone(plan))
+    else:
+        family = isoflops(plan, losses)
+        budgets = colours(family)
+        styles = budget_styles(budgets)
+        parts.append(section("size", "How sure is the size?", size_figure(plan, size_curve(plan, losses))))
+        parts.append(_regret(plan))
+        money = _money(plan, losses)
+        drawn = [family_figure(plan, family, budgets)] if len(family) > 1 else []
+        parts.append(section("budgets", "What would another budget buy?", *drawn, money))
+    parts += [_life(plan, losses), _repetition(plan), _machines(plan), _recipe(plan)]
+    parts += [
+        section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan)),
+        section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks)),
+        assumed_section(plan.assumed),
+    ]
+    return Page(title=source or _title(plan), kicker="foretoken plan", sentence=sentence, parts=parts, styles=styles)
+
+
+def _title(plan: Plan) -> str:
+    words = not re.fullmatch(r"[\d.e+]*", plan.budget)
+    return f"Plan for {plan.budget}" if words else f"Plan for {power(plan.flops)} FLOP"
+
+
+def _sentence(plan: Plan) -> str:
+    cost = plan.cost
+    said = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
+    said[0] += f": loss {number(plan.loss)}" if plan.loss is not None else f" ({power(plan.flops)} FLOP)"
+    if cost["days"] is not None:
+        said.append(f"{number(cost['count'], 0)} {cost['accelerator']} for {cost['days']:.3g} days")
+    if cost["usd"] is not None:
+        said.append(usd(cost["usd"]))
+    if plan.band is not None:
+        low_high = span(plan.band.params)
+        said.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
+    elif plan.loss is None:
+        said.append("the law tells how to split compute, not what loss it gives")
+    return "; ".join(said) + "."
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    level, cost, bands = percent(plan.level, 0), plan.cost, plan.interval
+    none = "no interval"
+    said = {key: f"{level}: {span(bands[key])}" if bands[key] else none for key in ("params", "tokens")}
+    yield "Parameters", count(plan.params), said["params"]
+    yield "Tokens", count(plan.tokens), said["tokens"]
+    yield "Tokens per parameter", number(plan.tokens / plan.params, 1), f"{number(plan.epochs, 1)} epochs"
+    if plan.loss is not None:
+        band = bands["loss"]
+        words = f"{level}: {span(band, number)}" if band else none
+        yield "Loss", number(plan.loss, 4), words
+    yield "Compute", power(plan.flops), "FLOP"
+    if cost["days"] is not None:
+        yield "Time", f"{cost['days']:.3g} days", f"{number(cost['count'], 0)} {cost['accelerator']}"
+    if cost["usd"] is not None:
+        low, high = cost["usd_low"], cost["usd_high"]
+        yield "Price", usd(cost["usd"]), f"{usd(low)} to {usd(high)} by known prices" if low != high else ""
+    if cost["kwh"] is not None:
+        yield "Energy", f"{count(cost['kwh'])} kWh", f"{significant(cost['tco2e'])} t CO2e, {cost['carbon']}"
+    if plan.extrapolation:
+        name, far = max(plan.extrapolation.items(), key=lambda one: one[1])
+        yield "Beyond the law's runs", factor(far), f"in {REACHED.get(name, name)}"
+    if plan.binding:
+        yield "Held back by", ", ".join(one.replace("_", " ") for one in plan.binding), ""
+
+
+def _regret(plan: Plan) -> Html:
+    words = (
+        "What every other split loses against the best one of its own compute: in nats per token, and the compute, "
+        "money and days with which the best split would have reached the same loss. Published laws count N in their "
+        "own way; their size is taken as it stands."
+    )
+    return section("alternatives", "What is lost by choosing otherwise?", element("p", words), alternatives_table(plan))
+
+
+def _sizes_alone(plan: Plan) -> Html:
+    """Where no curve can be drawn: the sizes that others advise, and why there is no more."""
+    why = plan.loss_reason or "The curves need the source of the losses: page_of(plan, losses=source)"
+    sizes = [one.params for one in plan.alternatives]
+    title = f"Other choices for this compute run from {count(min(sizes))} to {count(max(sizes))}" if sizes else ""
+    caption = "Size of every other choice for the same compute, each law in its own count of N. Coloured: the plan."
+    named: list[tuple[str, Plan | Alternative]] = [("the plan", plan), *((one.name, one) for one in plan.alternatives)]
+    lines = [
+        Line(name, one.params, said=f"{count(one.params)} on {count(one.tokens)}", strong=one is plan)
+        for name, one in sorted(named, key=lambda pair: pair[1].params)
+    ]
+    panels = forest("choices", lines, "parameters N", title=title, described=caption, log=short_count)
+    said = element("p", as_sentence(why), class_="doubt")
+    drawn = with_numbers("choices", title, panels, caption, alternatives_table(plan)) if sizes else None
+    return section("alternatives", "What others would train", said, drawn)
+
+
+def _money(plan: Plan, losses: Source) -> Html:
+    try:
+        near = (loss_at(plan, losses, 0.5), loss_at(plan, losses, 1.0), loss_at(plan, losses, 2.0))
+        return frontier_figure(plan, frontier(plan, losses), near)
+    except ForetokenError as error:
+        return element("p", f"No frontier of cost against loss: {as_sentence(error.message, capital=False)}")
+
+
+def _life(plan: Plan, losses: Source | None) -> Html | None:
+    if losses is None or plan.loss is None:
+        return None
+    try:
+        drawn = [life_figure(plan, life_curves(plan, losses, served_tokens(plan)))]
+    except ForetokenError as error:
+        drawn = [element("p", f"No curve of the whole life: {as_sentence(error.message, capital=False)}")]
+    table = [] if plan.lifetime is None else [life_table(plan.lifetime)]
+    return section("whole-life", "Training and serving together", *drawn, *table)
+
+
+def _repetition(plan: Plan) -> Html | None:
+    again = plan.repetition
+    return None if again is None else section("repetition", "How often is each token seen?", repetition_table(again))
+
+
+def _machines(plan: Plan) -> Html:
+    if plan.layout is None:
+        words = as_sentence(plan.layout_reason or "no layout was looked for")
+        return section("machines", "On the machines", element("p", "No layout. ", words, class_="doubt"))
+    drawn = element("div", *machine_figures(plan), class_="stack")
+    served = [] if plan.serving is None else [element("h3", "Serving one request"), serving_table(plan.serving)]
+    return section("machines", "On the machines", drawn, element("h3", "The layout"), cut_table(plan), *served)
+
+
+def _recipe(plan: Plan) -> Html:
+    if plan.recipe is None:
+        words = element("p", as_sentence(plan.recipe_reason or "no recipe"), class_="doubt")
+        return section("recipe", "The recipe", words)
+    return section("recipe", "The recipe", *recipe_tables(plan.recipe))
+
+
+def _beyond(plan: Plan) -> Html:
+    if not plan.extrapolation:
+        return element("p", "The range of the runs behind the law is not recorded.")
+    said = ", ".join(f"{factor(far)} in {REACHED.get(name, name)}" for name, far in plan.extrapolation.items())
+    return join([element("p", f"Beyond the runs behind the law: {said}.")])

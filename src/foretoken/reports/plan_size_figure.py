@@ -1,0 +1,176 @@
+"""Figure of a plan: loss over size at its budget, with the band, the draws, and where other choices lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foretoken.laws import PUBLISHED
+from foretoken.plans.plan import Alternative, Plan
+from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
+from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
+from foretoken.reports.wording import count, factor, number, percent, power
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ENDS = ("smallest in the band", "largest in the band")
+HIGH = 0.45
+"""Marks above this share of the height are named beside, those below in the valley of the curve."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A choice on the curve; without a name where too many would be named."""
+
+    params: float
+    loss: float
+    name: str
+    kind: str
+    """`plan`, `choice` or `law`."""
+
+
+def size_figure(plan: Plan, curve: SizeCurve) -> Html:
+    """Loss over N at the budget."""
+    title, caption = _title(plan, curve), _caption(plan, curve)
+    panels = [
+        drawing(f"sizes-{kind}", size, partial(_draw, plan=plan, curve=curve, marks=_marks(plan, laws)), title=title,
+                described=caption, class_=kind)
+        for kind, size, laws in (("wide", (760, 430), True), ("narrow", (380, 360), False))
+    ]  # fmt: skip
+    rows = [
+        [count(params), count(tokens), number(tokens / params, 1), number(loss, 4),
+         percent(loss / curve.best[1] - 1, 2)]
+        for params, tokens, loss in list(zip(curve.params, curve.tokens, curve.losses, strict=True))[::3]
+    ]  # fmt: skip
+    heads = ["N", "D", "D/N", "loss (nats per token)", "above the least"]
+    return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _title(plan: Plan, curve: SizeCurve) -> str:
+    if plan.band is not None:
+        near = f"within {tolerance_words(plan)} of the least loss"
+        if plan.band.sizes:
+            return f"Of the sizes allowed, {', '.join(map(count, plan.band.sizes))} lie {near} that they reach"
+        low, high = map(count, plan.band.params)
+        return f"Any size from {low} to {high} is {near}" + (" that the limits allow" if plan.binding else "")
+    share = plan.params / curve.best[0]
+    if 0.99 < share < 1.01:
+        return f"{count(plan.params)} is the best size at {power(plan.flops)} FLOP"
+    over = percent((plan.loss or curve.best[1]) / curve.best[1] - 1, 2)
+    return f"{count(plan.params)} is {factor(share)} the best size at this compute, and its loss {over} above the least"
+
+
+def tolerance_words(plan: Plan) -> str:
+    """The band's tolerance as a percentage."""
+    assert plan.band is not None
+    return f"{100 * plan.band.tolerance:g}\u202f%"
+
+
+def _caption(plan: Plan, curve: SizeCurve) -> str:
+    said = f"Loss of every split of {power(plan.flops)} FLOP, by the law; tokens on the upper axis. "
+    if plan.band is not None:
+        said += f"Shaded: the band, within {tolerance_words(plan)} of the least loss. "
+    if plan.interval["params"]:
+        said += f"Filled: the plan, the bar its {percent(plan.level, 0)} interval. "
+    else:
+        said += "Filled: the plan. "
+    if len(curve.fan):
+        said += (
+            f"Faint: {len(curve.fan)} draws of the law, each moved to the same least loss, because a plan hangs on "
+            "where it lies. "
+        )
+    said += "Hollow: other choices (circles) and what published laws advise (diamonds)"
+    far = len([1 for one in plan.alternatives if one.params not in shown_sizes(plan)])
+    return said + (f"; {far} more than {factor(REACH)} away are in the table alone." if far else ".")
+
+
+def _marks(plan: Plan, name_laws: bool) -> list[Mark]:
+    """The plan, the choices, and the laws, of which the smallest and the largest may be named."""
+    shown = set(shown_sizes(plan))
+    near = [one for one in plan.alternatives if one.params in shown and one.loss is not None and one.name not in ENDS]
+    same = [one for one in near if abs(one.params * one.tokens / plan.params / plan.tokens - 1) < 0.02]
+    laws = sorted((one for one in same if one.name in PUBLISHED), key=lambda one: one.params)
+    named = {laws[0].name, laws[-1].name} if laws and name_laws else set()
+    found = [Mark(plan.params, plan.loss or 0.0, f"{count(plan.params)} on {count(plan.tokens)}", "plan")]
+    found += [_mark(one, one.name, "choice") for one in same if one.name not in PUBLISHED]
+    return found + [_mark(one, one.name if one.name in named else "", "law") for one in laws]
+
+
+def _mark(one: Alternative, name: str, kind: str) -> Mark:
+    assert one.loss is not None
+    return Mark(one.params, one.loss, name, kind)
+
+
+def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve, marks: Sequence[Mark]) -> None:
+    low, high = float(curve.params[0]), float(curve.params[-1])
+    log_axis(axes, "x", low, high, short_count)
+    least = min(curve.best[1], plan.loss or curve.best[1])
+    top = float(max(curve.losses[0], curve.losses[-1]))
+    axes.set_ylim(least - 0.06 * (top - least), top + 0.03 * (top - least))
+    if plan.band is not None:
+        axes.axvspan(*plan.band.params, color=BAND, linewidth=0, zorder=0)
+    for draw in curve.fan:
+        axes.plot(curve.params, draw, color=RULE, linewidth=0.6, alpha=0.7, zorder=1)
+    axes.plot(curve.params, curve.losses, color=INK, linewidth=1.8, zorder=2)
+    if plan.interval["params"] and plan.loss is not None:
+        axes.plot(plan.interval["params"], [plan.loss] * 2, color=ACCENT, linewidth=4, alpha=0.45, zorder=3)
+    for mark in marks:
+        _draw_mark(axes, mark)
+    _name_marks(axes, [mark for mark in marks if mark.name])
+    _token_axis(axes, float(curve.params[0] * curve.tokens[0]))
+    axes.set_xlabel("parameters N")
+    axes.set_ylabel("loss (nats per token)")
+
+
+def _draw_mark(axes: Axes, mark: Mark) -> None:
+    looks: dict[str, dict[str, Any]] = {
+        "plan": {"marker": "o", "color": ACCENT, "markersize": 9, "markeredgecolor": PAPER, "zorder": 6},
+        "choice": {"marker": "o", "color": INK, "markerfacecolor": PAPER, "markersize": 7, "zorder": 5},
+        "law": {"marker": "D", "color": MUTED, "markerfacecolor": PAPER, "markersize": 5.5, "zorder": 4},
+    }
+    axes.plot([mark.params], [mark.loss], linestyle="none", **looks[mark.kind])
+
+
+def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:
+    """Names beside marks that lie high; in the open valley, with a thin line, for those that lie low."""
+    bottom, top = axes.get_ylim()
+    left, right = axes.get_xlim()
+    far, level = left * (right / left) ** 0.7, 0.95
+    ordered = sorted(marks, key=lambda mark: (mark.params < far, mark.params if mark.params < far else -mark.params))
+    for mark in ordered:  # whose line is to the right of a name is shorter, so that no line crosses a name
+        colour = ACCENT if mark.kind == "plan" else MUTED if mark.kind == "law" else INK
+        side = "left" if mark.params < far else "right"
+        if (mark.loss - bottom) / (top - bottom) > HIGH:
+            axes.annotate(mark.name, (mark.params, mark.loss), (10 if side == "left" else -10, 0), ha=side,
+                          textcoords="offset points", va="center", fontsize=11, color=colour)  # fmt: skip
+            continue
+        place = bottom + level * (top - bottom)
+        axes.plot([mark.params] * 2, [mark.loss, place], color=colour, linewidth=0.7, zorder=2)
+        axes.annotate(mark.name, (mark.params, place), (4 if side == "left" else -4, 0), ha=side,
+                      textcoords="offset points", va="center", fontsize=11, color=colour)  # fmt: skip
+        level -= 0.085
+
+
+def _token_axis(axes: Axes, product: float) -> None:
+    """Tokens that the budget leaves to each size, on the upper edge."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    def turn(value: Any) -> Any:
+        return product / np.maximum(np.asarray(value, dtype=np.float64), 1e-30)
+
+    upper = axes.secondary_xaxis("top", functions=(turn, turn))
+    left, right = axes.get_xlim()
+    labelled, bare = log_ticks(product / right, product / left)
+    width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    every = max(1, -(-len(labelled) * 50 // int(width)))
+    upper.xaxis.set_major_locator(FixedLocator(labelled[::every]))
+    upper.xaxis.set_minor_locator(FixedLocator(bare) if bare else NullLocator())
+    upper.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+    upper.xaxis.set_minor_formatter(NullFormatter())
+    upper.set_xlabel("tokens D")

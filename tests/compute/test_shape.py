@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foretoken.compute.shape import FAMILIES, LATER, ModelShape
+from foretoken.errors import DesignError
+from foretoken.models import build
+from foretoken.runs.spec import RunSpec
+
+SMALL: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 16, "vocabulary": 50}
+FIRST_VERSION = [
+    "layers", "width", "heads", "context", "vocabulary", "feed_forward", "norm", "positions", "activation", "tied",
+    "bias", "family",
+]  # fmt: skip
+EXTRAS: dict[str, dict[str, Any]] = {
+    "grouped": {"kv_heads": 2},
+    "wide heads": {"attention_width": 64},
+    "experts": {"experts": 4, "active_experts": 2, "shared_experts": 1, "expert_width": 8, "expert_every": 2},
+    "no head": {"head": "none"},
+    "one norm": {"block_norms": 1, "final_norm": False, "embedding_norm": True},
+    "two stacks": {"family": "encoder_decoder", "decoder_layers": 1, "decoder_context": 8, "positions": "relative"},
+    "encoder": {"family": "encoder", "token_types": 2, "pooler": True, "classes": 2, "head": "masked"},
+}
+
+
+def test_new_fields_stay_out_of_plain_values_at_their_default() -> None:
+    shape = ModelShape(**SMALL)
+    assert list(shape.to_json()) == FIRST_VERSION == [field.name for field in fields(ModelShape)][:LATER]
+    assert shape.extras == {}
+
+
+def test_runs_of_the_first_version_keep_their_names() -> None:
+    records = Path(__file__).parents[1].glob("assets/studies/*/*/runs/*/record.json")
+    found = [(path.parent.name, RunSpec.from_json(_spec(path))) for path in records]
+    assert found
+    assert all(spec.key == name for name, spec in found)
+
+
+def _spec(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text())
+    spec: dict[str, Any] = content["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_plain_values_make_the_same_shape(name: str) -> None:
+    shape = ModelShape(**{**SMALL, **EXTRAS[name]})
+    assert ModelShape(**json.loads(json.dumps(shape.to_json()))) == shape
+    assert set(shape.extras) == set(EXTRAS[name]) - {"family", "positions"}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_has_no_network_is_not_trained_as_something_else(name: str) -> None:
+    with pytest.raises(DesignError, match="no network"):
+        build(ModelShape(**{**SMALL, **EXTRAS[name]}))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"family": family} for family in FAMILIES if family != "decoder"]
+    + [{"positions": "none"}, {"positions": "relative"}, {"activation": "relu"}, {"activation": "geglu"}],
+)
+def test_every_other_family_and_choice_is_refused_too(extra: dict[str, Any]) -> None:
+    with pytest.raises(DesignError, match="no network"):
+        build(ModelShape(**{**SMALL, **extra}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"heads": 3}, {"layers": 0}, {"norm": "batch"}, {"positions": "rotary", "heads": 32}, {"activation": "tanh"},
+        {"family": "diffusion"}, {"head": "two"}, {"kv_heads": 3}, {"kv_heads": -1}, {"attention_width": 30},
+        {"experts": 4}, {"experts": 4, "active_experts": 5}, {"active_experts": 1}, {"expert_every": 0},
+        {"experts": 4, "active_experts": 1, "expert_every": 3}, {"shared_experts": 1}, {"decoder_layers": 1},
+        {"token_types": 2}, {"pooler": True}, {"family": "encoder", "decoder_context": 4}, {"position_buckets": 0},
+    ],
+)  # fmt: skip
+def test_shapes_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DesignError):
+        ModelShape(**{**SMALL, **wrong})
+
+
+@settings(deadline=None)
+@given(heads=st.integers(1, 6), head_width=st.integers(1, 8), groups=st.integers(1, 6))
+def test_widths_of_heads(heads: int, head_width: int, groups: int) -> None:
+    shape = ModelShape(**{**SMALL, "heads": heads * groups, "kv_heads": heads, "width": 7,
+                          "attention_width": heads * groups * head_width})  # fmt: skip
+    assert (shape.head_width, shape.kv_width, shape.query_width) == (
+        head_width, heads * head_width, heads * groups * head_width)  # fmt: skip

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from foretoken.cli import app
+from foretoken.errors import DesignError, ForetokenError
+from foretoken.fits import fit
+from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
+from foretoken.laws import COUPLED, PUBLISHED, find_law
+from foretoken.plans.beliefs import believe
+from foretoken.plans.information import Information, Limits, choose
+from foretoken.plans.next_run import NextRun, next_run
+from foretoken.plans.questions import ask
+from foretoken.runs.table import RunTable
+
+Runs = tuple[np.ndarray, np.ndarray]
+TARGET, RATIO, NOISE, SEED = 1e22, 20.0, 0.004, 2027
+GRID = 7 * float(np.geomspace(1e18, 1e20, 5).sum())
+WEAK = {"E": 1.7, "A": 120.0, "B": 150.0, "alpha": 0.26, "beta": 0.24, "gamma": 0.5}
+
+
+@cache
+def half() -> NextRun:
+    return next_run(flops=TARGET, spend=GRID / 2)
+
+
+def lengths(ladder: NextRun) -> Runs:
+    seeds = [run.seeds * run.learning_rates for run in ladder.runs]
+    return np.repeat([run.params for run in ladder.runs], seeds), np.repeat([run.tokens for run in ladder.runs], seeds)
+
+
+def grid() -> Runs:
+    budgets = np.geomspace(1e18, 1e20, 5)
+    n = (np.sqrt(budgets / 6 / RATIO)[:, None] * np.geomspace(1 / 8, 8, 7)).ravel()
+    return n, np.repeat(budgets, 7) / 6 / n
+
+
+def truth(name: str, n: np.ndarray, d: np.ndarray) -> np.ndarray:
+    if name == "coupled":
+        return COUPLED.predict(WEAK, n, d)
+    return find_law(PUBLISHED[name].law).predict(PUBLISHED[name].parameters, n, d)
+
+
+def rms(name: str, runs: Runs, tables: int = 8) -> float:
+    """Error of the pooled forecast at the target; noise of a run falls with its tokens."""
+    n, d = runs
+    size = np.sqrt(TARGET / 6 / RATIO)
+    most, square = np.sqrt(1e20 / 6 / RATIO) * RATIO, 0.0
+    for number in range(tables):
+        shaken = NOISE * (d / most) ** -0.25 * np.random.default_rng([SEED, number]).standard_normal(len(n))
+        sample = Sample.of(COUPLED, np.log(np.stack([n, d], axis=1)), truth(name, n, d) * np.exp(shaken), d)
+        theta = estimate_pooled(sample, estimate_plain(sample).theta)[0]
+        told = COUPLED.log_loss(theta[None], np.log([[size, RATIO * size]]) - sample.origin)[0][0, 0]
+        square += float(told - np.log(truth(name, size, RATIO * size))) ** 2 / tables
+    return math.sqrt(square)
+
+
+def test_a_ladder_for_half_the_price_forecasts_as_well_as_a_wide_grid() -> None:
+    """Three laws that the design does not know; benchmarks/next_run.py has more of them, and where it fails."""
+    ratio = [
+        rms(name, lengths(half())) / rms(name, grid()) for name in ("besiroglu_2024", "coupled", "krajewski_2024_dense")
+    ]
+    assert half().total_flops <= GRID / 2
+    assert float(np.exp(np.log(ratio).mean())) < 1.0
+    assert max(ratio) < 1.1
+
+
+def test_its_own_words_agree_that_a_grid_costs_more() -> None:
+    found = half()
+    assert found.isoflop["half_width"] > found.expected["half_width_after"]
+    assert found.isoflop["same_precision_flops"] >= 2 * found.total_flops
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.floats(17.0, 25.0), st.floats(-4.0, -1.0), st.integers(8, 40), st.integers(1, 3),
+    st.sampled_from(["both", "loss", "size"]), st.sampled_from([None, "besiroglu_2024"]), st.booleans(),
+)  # fmt: skip
+def test_limits_hold(
+    compute: float, share: float, runs: int, seeds: int, goal: str, known: str | None, tuned: bool
+) -> None:
+    spend = 10 ** (compute + share)
+    found = next_run(
+        known, flops=10**compute, spend=spend, runs=runs, seeds=seeds, goal=goal,
+        learning_rate_error=0.01 if tuned else 0.0, law="chinchilla",
+    )  # fmt: skip
+    assert sum(run.flops * run.seeds * run.learning_rates for run in found.runs) == pytest.approx(found.total_flops)
+    assert found.total_flops <= spend * 1.001
+    assert sum(run.seeds * run.learning_rates for run in found.runs) <= runs
+    assert max(run.seeds for run in found.runs) <= seeds
+    assert max(run.flops for run in found.runs) <= spend / 2 * 1.001
+    assert all(math.isfinite(value) for value in (found.expected["half_width_after"], found.expected["regret_flops"]))
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_more_money_tells_more_and_the_path_ends_where_it_no_longer_pays() -> None:
+    path = half().stop["path"]
+    widths = [one["half_width"] for one in path]
+    assert widths[-1] < 0.6 * widths[0]
+    lost = [one["flops"] + one["regret_flops"] for one in path]
+    assert half().stop["flops"] == path[int(np.argmin(lost))]["flops"]
+    assert half().stop["enough"]
+    assert not next_run(flops=TARGET, spend=1e18).stop["enough"]
+
+
+def test_without_a_limit_it_spends_what_pays() -> None:
+    found = next_run(flops=TARGET)
+    assert found.total_flops == pytest.approx(found.stop["flops"], rel=0.02)
+    assert found.total_flops < TARGET / 5
+
+
+def test_a_fit_will_take_the_ladder() -> None:
+    assert {check.severity for check in half().checks} <= {"note"}
+    n, d = lengths(half())
+    frame = pd.DataFrame({"params_total": n, "tokens": d, "loss": truth("coupled", n, d)})
+    assert fit(RunTable(frame, "planned"), "coupled", draws=50).rows["used"] == len(n)
+    assert len({run.params for run in half().runs}) >= 4
+
+
+def test_a_fit_counts_its_own_runs(ladder: Callable[..., RunTable]) -> None:
+    one = fit(ladder(noise=0.003), draws=50)
+    found = next_run(one, flops=1e14, spend=1e12)
+    assert found.expected["half_width_before"] > 0
+    assert found.target["flops"] == pytest.approx(1e14)
+    little = next_run(one, flops=1e14, spend=1e10)
+    assert found.expected["half_width_after"] < little.expected["half_width_after"]
+
+
+def test_the_target_may_be_a_run() -> None:
+    found = next_run(params=7e9, tokens=140e9, spend=1e20, runs=12)
+    assert (found.target["params"], found.target["tokens"]) == (7e9, 140e9)
+    assert found.target["flops"] == pytest.approx(6 * 7e9 * 140e9)
+
+
+def test_only_sizes_that_can_be_built() -> None:
+    sizes = [2e7, 6e7, 2e8, 6e8]
+    assert {run.params for run in next_run(flops=TARGET, spend=1e20, sizes=sizes).runs} <= set(sizes)
+
+
+def test_learning_rates_are_tried_where_the_rule_is_bad() -> None:
+    assert any(run.learning_rates > 1 for run in next_run(flops=TARGET, spend=1e20, learning_rate_error=0.02).runs)
+    assert all(run.learning_rates == 1 for run in next_run(flops=TARGET, spend=1e20, learning_rate_error=1e-4).runs)
+
+
+def test_dollars() -> None:
+    found = next_run(flops=TARGET, spend=1e20, usd_per_flop=1e-18)
+    assert found.total_usd == pytest.approx(found.total_flops * 1e-18)
+
+
+def test_the_rank_one_update_is_the_loss_with_one_run_more() -> None:
+    generator = np.random.default_rng(0)
+    shape = (3, 6, 4)
+    one = Information(
+        generator.standard_normal(shape), generator.standard_normal((3, 2, 4)), np.eye(4) + np.zeros((3, 1, 1)),
+        generator.uniform(0.1, 1, 6), generator.uniform(0.1, 1, 6),
+    )  # fmt: skip
+    counts = np.array([0.0, 2, 0, 1, 0, 3])
+    for cell, told in enumerate(one.loss_after(counts).T):
+        np.testing.assert_allclose(told, one.loss(counts + np.eye(6)[cell]), rtol=1e-10)
+
+
+def test_the_choice_is_the_best_of_all_where_all_can_be_tried() -> None:
+    generator = np.random.default_rng(1)
+    one = Information(
+        generator.standard_normal((2, 5, 3)), generator.standard_normal((2, 1, 3)), np.eye(3) + np.zeros((2, 1, 1)),
+        np.full(5, 0.3), np.zeros(5),
+    )  # fmt: skip
+    limits = Limits(np.array([1.0, 2, 3, 4, 5]), np.ones(5), 7.0, 3, 1, np.arange(5))
+    every = [np.array([int(bit) for bit in f"{number:05b}"], dtype=float) for number in range(32)]
+    fitting = [counts for counts in every if counts @ limits.cost <= 7 and counts.sum() <= 3]
+    least = min(float(np.log(one.loss(counts)).mean()) for counts in fitting)
+    assert float(np.log(one.loss(choose(one, limits, 0))).mean()) == pytest.approx(least)
+
+
+def test_questions_are_the_law_s_own_losses() -> None:
+    """A small error of the parameters costs what refitting the best size says, and moves the loss as foreseen."""
+    belief = believe(None, "chinchilla", 1e20, None, 0)
+    asked = ask(belief, TARGET, None, None, "size")
+    step = 1e-3 * np.array([0.3, -0.5, 0.4, 0.6, -0.7])
+    law, x = belief.law, np.log([[asked.params, asked.tokens]]) - belief.origin
+    moved = law.log_loss(belief.theta + step, x)[0] - law.log_loss(belief.theta, x)[0]
+    np.testing.assert_allclose(asked.loss[:, :5] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
+    for draw in range(4):
+        real, wrong = (
+            law.named(law.shift(theta[draw], belief.origin)) for theta in (belief.theta, belief.theta + step)
+        )
+        assert law.optimum is not None
+        (best, _), (chosen, _) = law.optimum(real, TARGET), law.optimum(wrong, TARGET)
+
+        def at(n: float, flops: float = TARGET, real: dict[str, float] = real) -> float:
+            return float(np.log(law.predict(real, n, flops / 6 / n)))
+
+        slope = (at(best) - at(best * 1.01**0.5, TARGET * 1.01)) / math.log(1.01)
+        regret = (at(float(chosen)) - at(float(best))) / slope
+        assert float((asked.questions[draw, 0, :5] @ step) ** 2) == pytest.approx(regret, rel=0.2, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {},
+        {"flops": 1e22, "params": 1e9},
+        {"params": 1e9},
+        {"flops": -1.0},
+        {"flops": 1e22, "goal": "fame"},
+        {"flops": 1e22, "law": "power"},
+        {"flops": 1e22, "known": "kaplan_2020"},
+        {"flops": 1e22, "noise": 0.0},
+        {"flops": 1e22, "learning_rate_error": math.nan},
+    ],
+)
+def test_orders_that_make_no_sense(order: dict[str, object]) -> None:
+    with pytest.raises(ForetokenError):
+        next_run(**order)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("order", [{"spend": 1e23}, {"runs": 3}, {"seeds": 0}, {"sizes": [5.0]}, {"flops": 1e6}])
+def test_ladders_that_cannot_be(order: dict[str, object]) -> None:
+    with pytest.raises(DesignError):
+        next_run(**{"flops": 1e22, **order})  # type: ignore[arg-type]
+
+
+def test_the_verb_prints_runs_and_json() -> None:
+    words = ["next", "--compute", "1e22", "--law", "besiroglu_2024", "--spend", "$500 of H100", "--runs", "12"]
+    page = CliRunner().invoke(app, words)
+    values = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert set(values) >= {"runs", "total_flops", "expected", "isoflop", "stop", "checks", "assumed"}
+    assert set(values["runs"][0]) == {"params", "tokens", "flops", "seeds", "learning_rates"}
+    assert 400 < values["total_usd"] <= 500.5
+    assert "together" in page.output
+    assert "IsoFLOP" in page.output

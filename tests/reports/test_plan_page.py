@@ -1,0 +1,206 @@
+"""The page of a plan: whole, safe, self-contained, true to the plan's numbers, with or without a loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from foretoken.cli import app
+from foretoken.compute.machine import machine
+from foretoken.fits import fit
+from foretoken.plans.allocate import best_losses
+from foretoken.plans.asking import Machines, planned
+from foretoken.plans.choice import Wish
+from foretoken.plans.lifetime import Demand
+from foretoken.plans.plan import plan
+from foretoken.plans.source import Source, published
+from foretoken.reports import page_of, save_page
+from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
+from foretoken.units import format_count
+
+from .reader import Reader
+from .test_pages import HOSTILE, make_table
+from .test_report_in_browser import ANY_PAGE, CHROMIUM, look
+
+LAW, SPLIT_ONLY = "besiroglu_2024", "hoffmann_2022_approach1"
+WISHES = {
+    "budget": ("512 H100 for 30 days", {"law": LAW, "favourite": "7B"}),
+    "whole life": ("5.76e23", {"law": LAW, "serve": "1e13", "unique": "5e11"}),
+    "split only": ("5.76e23", {"law": SPLIT_ONLY}),
+    "size given": ("1e23", {"law": LAW, "params": "7B"}),
+    "sizes": ("1e23", {"law": LAW, "sizes": ["7B", "13B", "70B"]}),
+    "capped": ("1e23", {"law": LAW, "max_params": "8B"}),
+    "no price": ("1e23", {"law": LAW, "machines": Machines(accelerator="TPU v4")}),
+    "fit": ("1e21", {"fit": "fitted", "favourite": "1B"}),
+}
+
+
+@pytest.fixture(scope="module")
+def plans():
+    """Every wish with its plan and source."""
+    own = fit(make_table(), draws=60)
+    given = {name: (text, {**asked, "fit": own} if "fit" in asked else asked) for name, (text, asked) in WISHES.items()}
+    return {name: planned(text, **asked) for name, (text, asked) in given.items()}
+
+
+@pytest.fixture(scope="module")
+def pages(plans):
+    """The text of every page, under a hostile name."""
+    return {
+        name: page_of(found, source=HOSTILE, rebuild=HOSTILE, losses=losses) for name, (found, losses) in plans.items()
+    }
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_page_is_whole_safe_and_small(pages, name):
+    text, page = pages[name], Reader(pages[name])
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+    assert "://" not in text
+    assert len(page.ids) == len(set(page.ids))
+    assert not re.search(r"\bnan\b|\binf\b|\bNone\b", page.text)
+    assert len(text.encode()) < 300_000
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_every_figure_has_title_caption_and_data(pages, name):
+    figures = re.findall(r"<figure .*?</figure>", pages[name], flags=re.DOTALL)
+    assert figures
+    for figure in figures:
+        assert re.search(r"<h3>[^<]+</h3>", figure)
+        assert re.search(r"<figcaption>[^<]{40,}</figcaption>", figure)
+        assert re.search(r"<details><summary>[^<]+</summary>.*<tbody><tr>", figure, flags=re.DOTALL)
+        assert not re.search(r"#[0-9a-fA-F]{6}", "".join(re.findall(r"<svg .*?</svg>", figure, flags=re.DOTALL)))
+
+
+@pytest.mark.parametrize("name", ["whole life", "fit"])
+def test_equal_plans_give_equal_bytes(plans, pages, name):
+    found, losses = plans[name]
+    assert page_of(found, source=HOSTILE, rebuild=HOSTILE, losses=losses) == pages[name]
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_page_says_what_the_plan_holds(plans, pages, name):
+    (found, _), text = plans[name], Reader(pages[name]).text
+    assert f"Train {format_count(found.params)} parameters on {format_count(found.tokens)} tokens" in text
+    for one in found.alternatives:
+        assert f"{one.name} {format_count(one.params)} {format_count(one.tokens)}" in text
+    for check in found.checks:
+        assert check.code in text
+    for one in found.sources[1:]:
+        assert one["source"] in text
+    for key in ("batch_tokens", "learning_rate", "warmup_tokens"):
+        assert all(law.source in text for law in getattr(found.recipe, key).laws)
+
+
+def test_figures_of_a_plan_with_a_loss(pages):
+    ids = Reader(pages["whole life"]).ids
+    assert {"sizes", "family", "frontier", "life", "memory", "step", "repetition"} <= set(ids)
+
+
+def test_law_without_a_loss_says_why_and_draws_the_sizes(pages):
+    page = Reader(pages["split only"])
+    assert f"{SPLIT_ONLY} tells how to split compute, not what loss it gives" in page.text
+    assert {"choices", "memory", "step"} <= set(page.ids)
+    assert not {"sizes", "family", "frontier", "life"} & set(page.ids)
+
+
+def test_interval_of_a_fit_is_said(plans, pages):
+    found, _ = plans["fit"]
+    low, high = map(format_count, found.interval["params"])
+    assert f"90 %: {low} to {high}" in Reader(pages["fit"]).text
+    assert "draws of the law, each moved to the same least loss" in Reader(pages["fit"]).text
+
+
+def test_without_price_the_frontier_is_over_compute(plans, pages):
+    found, _ = plans["no price"]
+    text = Reader(pages["no price"]).text
+    assert "Half the compute costs" in text
+    assert found.cost["usd_reason"] in text
+
+
+def test_a_capped_plan_is_said_to_lie_above_the_frontier(plans, pages):
+    found, losses = plans["size given"]
+    above = found.loss - float(best_losses(losses, np.array([found.flops]))[0])
+    assert f"The plan lies {above:.3f} nats above what its money could buy" in Reader(pages["size given"]).text
+    assert "Held back by max params" in Reader(pages["capped"]).text
+
+
+def test_without_layout_or_recipe_the_page_says_why(plans):
+    found, losses = plans["budget"]
+    bare = dataclasses.replace(found, layout=None, layout_reason="nothing fits", recipe=None, recipe_reason="no shape",
+                               serving=None)  # fmt: skip
+    text = Reader(page_of(bare, losses=losses)).text
+    assert "No layout. Nothing fits." in text
+    assert "No shape." in text
+
+
+def test_page_without_the_source_still_tells_the_choices(plans):
+    found, _ = plans["budget"]
+    page = Reader(page_of(found))
+    assert "choices" in page.ids
+    assert "sizes" not in page.ids
+
+
+def small_plan(flops: float) -> tuple:
+    """A plan by a published law on H100s, with its source."""
+    source: Source = published(LAW)
+    found = plan(source, Wish(flops=flops), machine("H100"), count=8, demand=Demand(1e12))
+    return found, source
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(20, 26).map(lambda log: 10**log))
+def test_curves_agree_with_the_plan(flops):
+    found, source = small_plan(flops)
+    curve = size_curve(found, source)
+    assert curve.best[0] == pytest.approx(found.params, rel=1e-4)
+    assert curve.losses.min() >= found.loss - 1e-9
+    assert np.allclose(curve.params * curve.tokens * 6, flops)
+    family = isoflops(found, source)
+    assert [one.flops / flops for one in family] == pytest.approx(FAMILY)
+    assert all(one.losses.min() >= one.best[2] - 1e-9 for one in family)
+    bought = frontier(found, source)
+    assert np.all(np.diff(bought.losses) < 0)
+    assert float(np.interp(math.log(flops), np.log(bought.flops), bought.losses)) == pytest.approx(found.loss, rel=2e-3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(21, 26).map(lambda log: 10**log))
+def test_cheapest_size_is_never_dearer_than_the_others(flops):
+    found, source = small_plan(flops)
+    curves = life_curves(found, source, 1e12)
+    assert np.all(curves.optimal <= curves.chosen * (1 + 1e-6))
+    assert np.all(curves.optimal <= curves.smallest * (1 + 1e-6))
+    at = np.interp(math.log(curves.pays_after), np.log(curves.demand), curves.smallest / curves.chosen)
+    assert float(at) == pytest.approx(1, abs=0.02)
+    served = float(np.interp(math.log(1e12), np.log(curves.demand), np.log(curves.optimal)))
+    assert math.exp(served) == pytest.approx(found.lifetime.total, rel=0.03)
+
+
+def test_verb_writes_the_page_and_json_stays_alone(tmp_path):
+    page = tmp_path / "plan.html"
+    words = ["plan", "--compute", "1e22", "--law", LAW, "--html", str(page), "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("{")
+    assert "Plan for 10²² FLOP" in Reader(page.read_text()).text
+
+
+@pytest.mark.page
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, to look at the page as a reader does")
+@pytest.mark.parametrize("name", ["whole life", "split only"])
+def test_page_fits_a_phone_and_shows_every_figure(plans, tmp_path, name):
+    found, losses = plans[name]
+    save_page(found, tmp_path / "page.html", losses=losses)
+    seen, console = look(tmp_path, 390, ANY_PAGE)
+    assert console == []
+    assert seen["wide"] <= seen["screen"] <= 390
+    assert seen["drawn"] == seen["figures"] > 0
