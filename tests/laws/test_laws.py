@@ -176,9 +176,9 @@ def test_a_law_of_any_table_reads_other_columns() -> None:
 
 
 def test_an_unknown_law_names_the_near_ones() -> None:
-    with pytest.raises(ForetokenError, match=r"chinchilla.*foretoken laws"):
+    with pytest.raises(ForetokenError, match=r"chinchilla[\s\S]*foretoken laws"):
         find_law("chinchila")
-    with pytest.raises(ForetokenError, match="one of `foretoken laws`"):
+    with pytest.raises(ForetokenError, match="table_score"):
         find_law("qqq")
 
 
