@@ -98,7 +98,7 @@ def test_limits_hold(
     assert found.total_flops <= spend * 1.001
     assert sum(run.seeds * run.learning_rates for run in found.runs) <= runs
     assert max(run.seeds for run in found.runs) <= seeds
-    assert max(run.flops for run in found.runs) <= spend / 2 * 1.001
+    assert max(run.flops for run in found.runs) <= spend / 3 * 1.001
     assert all(math.isfinite(value) for value in (found.expected["half_width_after"], found.expected["regret_flops"]))
     json.dumps(found.to_json(), allow_nan=False)
 

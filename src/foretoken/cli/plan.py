@@ -103,7 +103,7 @@ def _show(found: Plan) -> None:
         f"train {_with(found, 'params', format_count)} parameters on {_with(found, 'tokens', format_count)} tokens"
     )
     loss = found.loss_reason if found.loss is None else f"loss {_with(found, 'loss', '{:.4f}'.format)} nats per token"
-    typer.echo(f"{format_flops(found.flops)}, {loss} (intervals: {level})")
+    typer.echo(f"{format_flops(found.flops)}, {loss}" + ("" if found.interval_reason else f" (intervals: {level})"))
     if found.band:
         low, high = map(format_count, found.band.params)
         typer.echo(f"any size from {low} to {high} is within {100 * found.band.tolerance:g} % of that loss")
@@ -114,6 +114,12 @@ def _show(found: Plan) -> None:
         f"{cost['count']:g} {cost['accelerator']} for {format_duration(3600 * cost['hours'])} at MFU {cost['mfu']:.2f}:"
         f" {usd}{power}"
     )
+    life = found.lifetime
+    if life is not None:
+        typer.echo(
+            f"cheapest over its life at that loss: {format_count(life.params)} on {format_count(life.tokens)} tokens,"
+            f" {life.saved:.0%} less in all ({life.training:.3g} training and {life.serving:.3g} serving {life.unit})"
+        )
     _show_alternatives(found)
     _show_recipe(found)
     far = ", ".join(f"{name} {factor:.3g}" for name, factor in found.extrapolation.items())

@@ -9,12 +9,11 @@ import numpy as np
 from foretoken.fits.clusters import clusters, shared_error
 from foretoken.fits.estimate import Plain, Sample
 from foretoken.fits.losses import OBJECTIVES
-from foretoken.fits.misfit import GROWTH
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices
 
-__all__ = ["GROWTH", "Bootstrap", "bootstrap", "shared_errors"]
+__all__ = ["Bootstrap", "bootstrap", "shared_errors"]
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Sizes of the multipliers of a wild bootstrap (Webb 2023), each with both signs."""

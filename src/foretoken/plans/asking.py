@@ -155,7 +155,7 @@ def planned(compute: str | float | None = None, **asked: Any) -> tuple[Plan, Sou
         favourite=None if told.favourite is None else parse_count(told.favourite, "favourite"),
         demand=_demand(told.serve, told.write),
     )  # fmt: skip
-    late = [text for text in said if "deadline" in text]
+    late = [text for text in said if text.startswith("the deadline")]
     return replace(found, assumed=[*found.assumed, *said], binding=[*found.binding, *late]), source
 
 
@@ -167,6 +167,8 @@ def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimat
             got="both" if law else "neither",
             cure="for example --law besiroglu_2024, or: foretoken fit runs.csv -o fit.json, then --fit fit.json",
         )
+    if not 0 < level < 1:
+        raise ForetokenError("the level of an interval lies between 0 and 1", got=repr(level), cure="use 0.9")
     if law is not None:
         return replace(published(law), level=level)
     return fitted(fit if isinstance(fit, Fit) else Fit.load(str(fit)), estimator=estimator, level=level)
@@ -199,6 +201,7 @@ def _within(
 ) -> tuple[Wish, Machine, float, list[str]]:
     """What is left of the budget after the ladder and before the deadline, the machine, how many, and what was said."""
     size = chosen(source, wish)
+    _require_one_machine(budget, used)
     name = used.accelerator or (budget.machine.accelerator.id if budget and budget.machine else USUAL_MACHINE)
     reckoned = machine(name, params=size.params, known=used.known, **used.values)
     said = (
@@ -215,6 +218,8 @@ def _within(
                 "a deadline needs a number of accelerators", cure="give --count, or write 512 H100 ..."
             )
     spent = 0.0 if ladder is None else parse_flops(ladder, "the ladder")
+    if spent and wish.flops is None:
+        raise ForetokenError("a ladder is paid out of a budget", got="no budget", cure="give --compute too")
     if wish.flops is not None and (spent or deadline):
         hours = math.inf if deadline is None else parse_hours(deadline, "the deadline")
         speed = count * reckoned.flops_per_hour / 3600
@@ -223,6 +228,23 @@ def _within(
     elif deadline is not None:
         _require_in_time(size.flops, count * reckoned.flops_per_hour, parse_hours(deadline, "the deadline"))
     return wish, reckoned, count, said
+
+
+def _require_one_machine(budget: Budget | None, used: Machines) -> None:
+    """A budget that names its machine, or how many, is not contradicted."""
+    if budget is None:
+        return
+    told = budget.machine.accelerator if budget.machine else None
+    if told and used.accelerator and used.known.find(used.accelerator).id != told.id:
+        raise ForetokenError(
+            "the budget names its own machine", expected=told.name, got=used.accelerator, cure="name it in one place"
+        )
+    count = None if used.count is None else parse_count(used.count, "number of accelerators")
+    if budget.count and count and budget.count != count:
+        raise ForetokenError(
+            "the budget names its own number of machines", expected=f"{budget.count:g}", got=f"{count:g}",
+            cure="name it in one place",
+        )  # fmt: skip
 
 
 def _require_in_time(flops: float, flops_per_hour: float, hours: float) -> None:
@@ -242,7 +264,7 @@ def _servable(used: Machines, latency: str | None, serve_on: int | None) -> floa
         return math.inf
     seconds = None if latency is None else 3600 * parse_hours(latency, "the latency")
     reckoned = machine(used.accelerator or USUAL_MACHINE, known=used.known, **used.values)
-    return most_params(reckoned, count=serve_on or 1, seconds_per_token=seconds)
+    return most_params(reckoned, count=1 if serve_on is None else serve_on, seconds_per_token=seconds)
 
 
 def _demand(serve: Count, write: Count) -> Demand | None:

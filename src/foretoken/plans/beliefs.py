@@ -17,7 +17,7 @@ from foretoken.fits.result import Fit
 from foretoken.laws import PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
 
-DRAWS = 48
+DRAWS = 24
 """Laws that a design is averaged over."""
 RATIO, FLOPS_PER_PARAM_TOKEN = 20.0, 6.0
 RUN_NOISE, TOKENS_POWER, CELL_NOISE = 0.004, 0.5, 0.001

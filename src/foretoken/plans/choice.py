@@ -70,6 +70,7 @@ def chosen(source: Source, wish: Wish) -> Allocation:
     if wish.given == ("loss",):
         assert loss is not None
         return cheapest(source, loss, wish.limits)
+    _require_within(wish)
     if wish.given == ("params",):
         assert params is not None
         found = train_for_how_long(source, params)
@@ -79,6 +80,26 @@ def chosen(source: Source, wish: Wish) -> Allocation:
         found = how_large(source, tokens)
         return _given(source, found.params, found.tokens, found.intervals)
     return _of_two(source, wish)
+
+
+def _require_within(wish: Wish) -> None:
+    """A size or length that was given keeps to the limits that were given."""
+    limits = wish.limits
+    if wish.params is not None:
+        inside = limits.min_params <= wish.params <= limits.max_params
+        if not inside or (limits.sizes and wish.params not in limits.sizes):
+            allowed = ", ".join(f"{size:.4g}" for size in limits.admissible)
+            raise ForetokenError(
+                "the given size does not keep to the limits",
+                expected=allowed or f"{limits.min_params:.4g} to {limits.max_params:.4g} parameters",
+                got=f"{wish.params:.4g}",
+                cure="give another size, or loosen the limits",
+            )
+    if wish.tokens is not None and wish.tokens > limits.max_tokens:
+        raise ForetokenError(
+            "the given tokens are more than the limit", expected=f"at most {limits.max_tokens:.4g}",
+            got=f"{wish.tokens:.4g}",
+        )  # fmt: skip
 
 
 def _of_two(source: Source, wish: Wish) -> Allocation:

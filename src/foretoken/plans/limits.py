@@ -86,6 +86,7 @@ def usable_flops(
         said.append(f"the ladder takes {ladder_flops:.4g} of {flops:.4g} FLOP ({ladder_flops / flops:.2%})")
     reach = 3600.0 * hours * flops_per_second
     if reach < left:
-        said = [f"the deadline: {hours:g} h at {flops_per_second:.4g} FLOP/s give {reach:.4g} FLOP, below the budget"]
+        speed = f"{hours:g} h at {flops_per_second:.4g} FLOP/s"
+        said.append(f"the deadline: {speed} give {reach:.4g} FLOP, below the budget")
         left = reach
     return left, said

@@ -24,7 +24,7 @@ from foretoken.plans.order import Order, require
 from foretoken.plans.questions import Asked, ask
 
 LEVEL_90 = 1.6449
-LARGEST_SHARE = 1 / 2
+LARGEST_SHARE = 1 / 3
 """Of the ladder's FLOPs, what one run may take unless told otherwise."""
 PATH = 1e-3 * 2.0 ** np.arange(-6, 8)
 """Ladders that are compared to find where to stop, in shares of the target."""
@@ -113,7 +113,7 @@ def next_run(
 
     `known` is a fit (its runs count), the id of a published law (taken loosely), or None. At most `runs` runs are
     chosen for at most `spend` FLOP, by default as many as pay for themselves; one run takes at most `largest` FLOP,
-    by default half of it. A size and length is trained with at most `seeds` seeds: another size or length tells as
+    by default a third of them. A size and length is trained with at most `seeds` seeds: another size or length tells as
     much, and lets the fit test itself. `sizes` are the numbers of parameters that can be built. `noise` is the
     standard deviation of one long run on ln loss; `learning_rate_error` that of what a rule's learning rate costs a
     run, removed by trying three of them. `goal` is what counts: `size` (the target's split into parameters and

@@ -64,7 +64,7 @@ def require(order: Order, spend: float | None, usd_per_flop: float | None) -> No
         raise ForetokenError("learning_rate_error must be 0 or above", got=repr(order.learning_rate_error))
     if spend is not None and spend > order.target_flops:
         raise DesignError(
-            "the ladder may cost more than its target",
+            "the ladder must not cost more than its target",
             expected=f"at most {order.target_flops:.3g} FLOP",
             got=f"{spend:.3g}",
             cure="train the target itself",

@@ -130,7 +130,7 @@ def plan(
         params=found.params, tokens=found.tokens, flops=found.flops, loss=found.loss, loss_reason=found.loss_reason,
         interval={name: found.intervals[name] for name in ("params", "tokens", "flops", "loss")},
         interval_reason=found.interval_reason, level=found.level,
-        band=near, band_reason=why, alternatives=_alternatives(source, found, near, wish, favourite, priced, life),
+        band=near, band_reason=why, alternatives=_alternatives(source, found, near, wish, favourite, priced),
         recipe=made, recipe_reason=no_recipe, layout=layout, layout_reason=no_layout,
         serving=None if made is None else _served(made, machine),
         cost=_cost_json(priced, machine, count), extrapolation=found.extrapolation,
@@ -165,17 +165,16 @@ def _alternatives(
     wish: Wish,
     favourite: float | None,
     priced: Cost,
-    life: Life | None,
 ) -> list[Alternative]:
-    """The user's favourite, 20 tokens per parameter, the ends of the band, each law's advice, the cheapest to serve."""
+    """The user's favourite, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given."""
     named = alternatives(found.flops, source.flops_per_param_token, band=near, favourite=favourite)
-    if source.name in named:
-        del named[source.name]
+    if wish.fixed:
+        named = {"this plan": (found.params, found.tokens), **named}
+    else:
+        named.pop(source.name, None)
     if found.loss is None:
         reason = f"{source.name} gives no loss"
         return [Alternative(name, *split, *(None,) * 6, reason) for name, split in named.items()]
-    if life is not None:
-        named["cheapest over its life"] = (life.params, life.tokens)
     return [_told(one, found.flops, priced) for one in regrets(source, named, wish.limits)]
 
 
@@ -183,7 +182,8 @@ def _told(one: Regret, flops: float, priced: Cost) -> Alternative:
     """A regret in FLOP, priced as the plan is."""
     share = None if one.regret_flops is None else one.regret_flops / flops
     usd, hours = (None if share is None or value is None else share * value for value in (priced.usd, priced.hours))
-    reason = "no compute gives the best split so large a loss" if share is None else None
+    never = "within the limits no compute gives the best split so "
+    reason = None if share is not None else never + ("low a loss" if one.regret_loss < 0 else "large a loss")
     if reason is None and (usd is None or hours is None):
         reason = priced.usd_reason or "days need a number of accelerators"
     return Alternative(one.name, one.params, one.tokens, one.loss, one.regret_loss, one.regret_loss_interval,

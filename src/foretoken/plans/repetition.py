@@ -129,10 +129,11 @@ def next_epoch(source: Source, params: float, tokens: float) -> dict[str, float]
     assert source.repetition is not None
     told = source.repetition
     unique = min(told.unique, tokens)
-    gained = worth(tokens + unique, unique, told.epochs_decay) - worth(tokens, unique, told.epochs_decay)
-    before, after = source.world(0).loss(params, np.array([tokens, tokens + told.unique]))
+    more = tokens + told.unique
+    gained = worth(more, told.unique, told.epochs_decay) - worth(tokens, unique, told.epochs_decay)
+    before, after = source.world(0).loss(params, np.array([tokens, more]))
     flops = source.flops_per_param_token * params * told.unique
-    return {"share": float(gained / unique), "loss": float(before - after), "flops": flops}
+    return {"share": float(gained / told.unique), "loss": float(before - after), "flops": flops}
 
 
 def _doubled(source: Source, flops: float, limits: Limits) -> tuple[float, float]:
