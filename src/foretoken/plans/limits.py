@@ -70,7 +70,7 @@ def usable_flops(
     The ladder of small runs is paid first; a deadline of some hours on a cluster that does so many FLOP/s (peak times
     utilisation) caps the rest. Raises ForetokenError when nothing is left.
 
-    >>> usable_flops(1e24, ladder_flops=1e22, hours=720, flops_per_second=1e17)
+    >>> usable_flops(1e24, hours=720, flops_per_second=1e17)
     (2.592e+23, ['the deadline: 720 h at 1e+17 FLOP/s give 2.592e+23 FLOP, below the budget'])
     """
     for name, value in (("flops", flops), ("hours", hours), ("flops_per_second", flops_per_second)):
