@@ -89,10 +89,8 @@ def fit_rows(
     estimates = formula.named(formula.shift(plain.theta, sample.origin))
     intervals = _intervals(rows, sample, plain, resampled.plain, level, brief)
     at_low, at_high = _at_bounds(sample, plain.theta)
-    wanted = (
-        () if brief else tuple(dict.fromkeys([*(name for name in formula.profiled if name in estimates), *profile]))
-    )
-    looked = profiles(sample, plain, wanted, level)
+    wanted = [*(name for name in formula.profiled if name in estimates), *profile]
+    looked = {} if brief else profiles(sample, plain, tuple(dict.fromkeys(wanted)), level)
     reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min())) | flat(formula, looked)
     at_bound = (at_low | at_high) - {"E"}
     return Fit(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain, compress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from foretoken.errors import StoreError, shown
@@ -112,6 +113,11 @@ class Fit:
     """What other objectives give: [{objective, text, parameters, loss at 8 times the largest compute}]."""
     version: str = ""
     format: int = field(default=FORMAT)
+
+    @property
+    def flops_per_param_token(self) -> float:
+        """FLOP per parameter and token, the median of the runs: 6 where compute is counted as 6 N D."""
+        return median(run.flops / (run.params * run.tokens) for run in self.residuals)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -3,17 +3,14 @@
 from foretoken.forecasts import ledger
 from foretoken.forecasts.backtest import BackTest, backtest
 from foretoken.forecasts.forecast import Forecast
-from foretoken.forecasts.optimum import Optimum, optimum
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import plain_loss, rival_forecasts
 
 __all__ = [
     "BackTest",
     "Forecast",
-    "Optimum",
     "backtest",
     "ledger",
-    "optimum",
     "plain_loss",
     "predict",
     "rival_forecasts",

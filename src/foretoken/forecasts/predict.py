@@ -43,7 +43,7 @@ def predict(
     """
     law = find_law(fit.law)
     if flops is None and params is not None and tokens is not None:
-        flops = params * tokens * float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+        flops = params * tokens * fit.flops_per_param_token
     known = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
     reach = {name: value for name, value in known.items() if value is not None}
     _require(reach, law, level, kind, estimator)

@@ -123,7 +123,7 @@ def _from_fit(fit: Fit, largest: float, noise: float | None) -> Belief:
         raise ForetokenError(
             f"the law {law.name!r} has no best size at a budget", expected="a fit of chinchilla or coupled"
         )
-    per_token = float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+    per_token = fit.flops_per_param_token
     size = float(law.optimum(fit.forecast_parameters, largest, per_token)[0])
     origin = np.log([size, largest / per_token / size])
     picked = np.linspace(0, len(fit.draws) - 1, min(DRAWS, len(fit.draws))).astype(int)

@@ -177,7 +177,7 @@ def fitted(fit: Fit, *, estimator: str = "pooled", level: float = 0.9) -> Source
     law = find_law(fit.law)
     chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
     named = [chosen, *(dict(zip(chosen, draw, strict=True)) for draw in drawn)]
-    per_token = float(np.median([run.flops / (run.params * run.tokens) for run in fit.residuals]))
+    per_token = fit.flops_per_param_token
     assumed: tuple[str, ...] = (f"losses by your fit of {fit.law} ({estimator} estimate, {fit.params_column} is N)",)
     if not math.isclose(per_token, 6.0, rel_tol=1e-3):
         assumed += (f"{per_token:.4g} FLOP per parameter and token, the median of the fit's runs",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median
 from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Fit, Residual
@@ -48,7 +47,7 @@ def _title(fit: Fit, law: Law) -> str:
     """How the best size moves over the runs' compute; for laws without one, what is held against what."""
     if law.optimum is None or set(law.features) != {"params", "tokens"}:
         return f"The law in {law.features[0]} and its runs" if len(law.features) == 1 else "The runs against the law"
-    each = median(run.flops / (run.params * run.tokens) for run in fit.residuals)
+    each = fit.flops_per_param_token
     ends = fit.ranges["flops"]
     sizes = [float(law.optimum(fit.forecast_parameters, end, each)[0]) for end in ends]
     small, large = (f"{count(size)} at {power(end, 1)} FLOP" for size, end in zip(sizes, ends, strict=True))
