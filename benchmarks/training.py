@@ -33,7 +33,8 @@ from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, batch, prepare
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import CorpusSection, LanguageSection
-from foretoken.training.loop import advance, evaluate
+from foretoken.training.evaluate import evaluate
+from foretoken.training.loop import advance
 from foretoken.training.process import float32_products, set_up
 from foretoken.training.state import TrainState
 
@@ -140,10 +141,12 @@ class Plain:
 
     def train(self, steps: int) -> None:
         spec = self.spec
-        sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
+        window = spec.aim.window(spec.shape)
         for _ in range(steps):
-            inputs, targets = batch(self.corpus, seed=spec.seed, step=self.step, sequences=sequences, context=context)
-            inputs, targets = torch.from_numpy(inputs).long(), torch.from_numpy(targets).long()
+            text = torch.from_numpy(
+                batch(self.corpus, seed=spec.seed, step=self.step, sequences=spec.sequences, window=window)
+            )
+            inputs, targets = text[:, :-1], text[:, 1:]
             with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
                 loss = functional.cross_entropy(self.forward(inputs).flatten(0, 1), targets.flatten())
             loss.backward()
@@ -315,7 +318,7 @@ def losses(shape: tuple[int, ...], corpus: TokenizedCorpus, options: argparse.Na
         state = TrainState.start(spec)
         advance(state, spec, corpus, spec.steps, lambda state: None)
         found[precision] = evaluate(state, spec, corpus)
-    (loss, se), (other, _) = found["float32"], found["bfloat16"]
+    (loss, se), other = (found["float32"].loss, found["float32"].loss_se), found["bfloat16"].loss
     print(f"{shape} after {options.steps} steps, entropy rate of the language {corpus.entropy_rate:.3f}:")
     print(
         f"float32 {loss:.5f} +- {se:.5f}, bfloat16 {other:.5f}: {(other - loss) / se:+.2f} standard errors", flush=True

@@ -167,6 +167,8 @@ class Line:
             eval_set=corpus.eval_set,
             vocabulary=corpus.vocabulary,
             train_tokens=corpus.train_tokens,
+            specials=corpus.specials,
+            closed=corpus.closed,
         )
         return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
 
@@ -197,10 +199,9 @@ class Line:
         return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
 
     def _check_length(self, design: Design) -> None:
-        longest = max(self.to_train(design), key=lambda run: run.tokens + run.spare_tokens)
-        check_tokens(
-            self.corpus, longest.tokens + longest.spare_tokens, longest.shape.context, self.study.corpus.repeat
-        )
+        longest = max(self.to_train(design), key=lambda run: run.sequences_read)
+        window = longest.aim.window(longest.shape)
+        check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.compute.objective import Window
 from foretoken.data import TokenizedCorpus, batch, check_tokens, validation_batches, windows
 from foretoken.data.batches import shuffled
 from foretoken.errors import CorpusError
 
 CONTEXT = 4
+WINDOW = Window(CONTEXT + 1, CONTEXT)
 
 
 def numbered(folder: Path, tokens: int) -> TokenizedCorpus:
@@ -65,37 +67,41 @@ def test_every_window_once_per_epoch_across_edges(
     tmp_path_factory: pytest.TempPathFactory, tokens: int, sequences: int, seed: int
 ) -> None:
     corpus = numbered(tmp_path_factory.mktemp("numbered"), tokens)
-    number = windows(tokens, CONTEXT)
+    number = windows(tokens, WINDOW)
     steps = -(-2 * number // sequences)
-    read = [batch(corpus, seed=seed, step=step, sequences=sequences, context=CONTEXT) for step in range(steps)]
-    first_tokens = np.concatenate([inputs[:, 0] for inputs, _ in read])
+    read = [batch(corpus, seed=seed, step=step, sequences=sequences, window=WINDOW) for step in range(steps)]
+    first_tokens = np.concatenate([text[:, 0] for text in read])
     expected = [window * CONTEXT for window in range(number)]
     assert sorted(first_tokens[:number]) == expected
     assert sorted(first_tokens[number : 2 * number]) == expected
 
 
-def test_targets_are_the_next_tokens(tmp_path: Path) -> None:
-    inputs, targets = batch(numbered(tmp_path, 103), seed=3, step=2, sequences=5, context=CONTEXT)
-    assert inputs.shape == targets.shape == (5, CONTEXT)
-    assert inputs.dtype == targets.dtype == np.int64
-    assert inputs.flags.c_contiguous
-    assert targets.flags.c_contiguous
-    np.testing.assert_array_equal(targets, inputs + 1)
-    np.testing.assert_array_equal(np.diff(inputs, axis=1), 1)
+def test_a_window_is_text_as_it_stands(tmp_path: Path) -> None:
+    text = batch(numbered(tmp_path, 103), seed=3, step=2, sequences=5, window=WINDOW)
+    assert text.shape == (5, CONTEXT + 1)
+    assert text.dtype == np.int64
+    assert text.flags.c_contiguous
+    np.testing.assert_array_equal(np.diff(text, axis=1), 1)
+
+
+def test_windows_that_do_not_overlap_cover_the_text_once(tmp_path: Path) -> None:
+    apart = Window(7, 7)
+    read = [batch(numbered(tmp_path, 103), seed=3, step=step, sequences=2, window=apart) for step in range(7)]
+    assert sorted(np.concatenate(read).ravel()) == list(range(98))
 
 
 def test_equal_seed_and_step_give_equal_batches_in_any_order(tmp_path: Path) -> None:
     corpus = numbered(tmp_path, 1000)
-    forth = {step: batch(corpus, seed=1, step=step, sequences=8, context=CONTEXT)[0] for step in range(40)}
+    forth = {step: batch(corpus, seed=1, step=step, sequences=8, window=WINDOW) for step in range(40)}
     for step in reversed(range(40)):
-        np.testing.assert_array_equal(batch(corpus, seed=1, step=step, sequences=8, context=CONTEXT)[0], forth[step])
-    assert not np.array_equal(forth[0], batch(corpus, seed=2, step=0, sequences=8, context=CONTEXT)[0])
+        np.testing.assert_array_equal(batch(corpus, seed=1, step=step, sequences=8, window=WINDOW), forth[step])
+    assert not np.array_equal(forth[0], batch(corpus, seed=2, step=0, sequences=8, window=WINDOW))
 
 
 def test_batch_size_does_not_change_the_order_of_the_text(tmp_path: Path) -> None:
     corpus = numbered(tmp_path, 1000)
-    large, _ = batch(corpus, seed=1, step=1, sequences=8, context=CONTEXT)
-    small = [batch(corpus, seed=1, step=step, sequences=4, context=CONTEXT)[0] for step in (2, 3)]
+    large = batch(corpus, seed=1, step=1, sequences=8, window=WINDOW)
+    small = [batch(corpus, seed=1, step=step, sequences=4, window=WINDOW) for step in (2, 3)]
     np.testing.assert_array_equal(large, np.concatenate(small))
 
 
@@ -105,9 +111,9 @@ def test_validation_is_distinct_windows_spread_evenly(
     tmp_path_factory: pytest.TempPathFactory, tokens: int, eval_tokens: int, sequences: int
 ) -> None:
     corpus = numbered(tmp_path_factory.mktemp("numbered"), tokens)
-    read = [inputs for inputs, _ in validation_batches(corpus, CONTEXT, eval_tokens, sequences)]
+    read = list(validation_batches(corpus, WINDOW, eval_tokens // CONTEXT, sequences))
     chosen = np.concatenate(read)[:, 0] // CONTEXT
-    number = windows(tokens, CONTEXT)
+    number = windows(tokens, WINDOW)
     assert len(chosen) == min(number, max(1, eval_tokens // CONTEXT))
     steps = np.diff(np.append(chosen, number + chosen[0]))
     assert steps.min() >= 1
@@ -116,12 +122,12 @@ def test_validation_is_distinct_windows_spread_evenly(
 
 def test_too_few_tokens_are_refused_with_the_epochs(tmp_path: Path) -> None:
     corpus = numbered(tmp_path, 101)
-    check_tokens(corpus, needed=100, context=CONTEXT, repeat=False)
-    check_tokens(corpus, needed=250, context=CONTEXT, repeat=True)
-    with pytest.raises(CorpusError, match=r"(?s)250 training tokens.*2\.50 epochs.*corpus\.repeat = true"):
-        check_tokens(corpus, needed=250, context=CONTEXT, repeat=False)
+    check_tokens(corpus, sequences=25, window=WINDOW, repeat=False)
+    check_tokens(corpus, sequences=63, window=WINDOW, repeat=True)
+    with pytest.raises(CorpusError, match=r"(?s)252 training tokens.*2\.52 epochs.*corpus\.repeat = true"):
+        check_tokens(corpus, sequences=63, window=WINDOW, repeat=False)
 
 
 def test_a_split_below_two_contexts_is_refused_even_with_repetition(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="validation split is shorter than two contexts"):
-        check_tokens(numbered(tmp_path, 101), needed=100, context=101, repeat=True)
+        check_tokens(numbered(tmp_path, 101), sequences=1, window=Window(102, 101), repeat=True)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
 from foretoken.designs import Design, Recipe, TokenSource, extend, group_by_trunk, make_design, own_steps
 from foretoken.designs.center import center_params
@@ -137,13 +138,13 @@ def test_a_budget_below_one_step_is_refused() -> None:
 
 def test_a_size_that_no_shape_has_is_refused() -> None:
     with pytest.raises(DesignError, match="no network of this size"):
-        shape_of_params(ModelSection(), 50_000, 1e4)
+        shape_of_params(ModelSection(), Objective(), 50_000, 1e4)
 
 
 @settings(max_examples=50)
 @given(width=st.integers(2, 400).map(lambda n: 4 * n), vocabulary=st.integers(16, 50_000))
 def test_the_nearest_shape_of_a_shape_is_itself(width: int, vocabulary: int) -> None:
-    shape = shape_of_width(ModelSection(), vocabulary, width)
+    shape = shape_of_width(ModelSection(), Objective(), vocabulary, width)
     assert shape.head_width % 2 == 0
     assert shape.heads >= 2
-    assert nearest_shape(ModelSection(), vocabulary, count_parameters(shape).total) == shape
+    assert nearest_shape(ModelSection(), Objective(), vocabulary, count_parameters(shape).total) == shape

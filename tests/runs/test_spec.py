@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
 
+from foretoken.compute.objective import Options
 from foretoken.compute.shape import ModelShape
 from foretoken.runs.record import RunRecord
-from foretoken.runs.spec import LABELS, RunSpec, SpikePolicy
+from foretoken.runs.spec import LABELS, RouterLosses, RunSpec, SpikePolicy
 
 SPEC = RunSpec(
     shape=ModelShape(layers=2, width=16, heads=2, context=32, vocabulary=64),
@@ -20,7 +22,8 @@ OTHER = {
     "warmup_tokens": 512, "schedule": "cosine", "cooldown": 0.1, "final_learning_rate": 0.1, "weight_decay": 0.0,
     "beta1": 0.8, "beta2": 0.99, "clip": 2.0, "precision": "bfloat16", "threads": 2, "seed": 1, "objective": "masked",
     "corpus": "decaf", "tokenizer": "bpe", "eval_set": "validation-2", "eval_tokens": 8192, "software": "recipe 2",
-    "repeat": True, "dropout": 0.1, "spikes": SpikePolicy(policy="skip"),
+    "repeat": True, "dropout": 0.1, "spikes": SpikePolicy(policy="skip"), "options": Options(share=0.3),
+    "router": RouterLosses(z=0.0),
 }  # fmt: skip
 
 
@@ -39,6 +42,8 @@ def test_runs_of_one_trunk_differ_in_tokens_only() -> None:
 
 def test_json_round_trip() -> None:
     assert RunSpec.from_json(SPEC.to_json()) == SPEC
+    other = replace(SPEC, **{name: OTHER[name] for name in ("spikes", "options", "router")})
+    assert RunSpec.from_json(json.loads(json.dumps(other.to_json()))) == other
     record = RunRecord(spec=SPEC, status="finished", loss=1.5, curve=[[512.0, 4.1]])
     assert RunRecord.from_json(record.to_json()) == record
 

@@ -26,7 +26,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     told = str(caught.value)
     for part in (
         "name:", "sed: unknown key; did you mean 'seed'?", "corpus.source", "zipf_markov", "model.preset",
-        "known: gpt2, llama",
+        "known: bert, encoder, gpt2",
         "model.contexts: unknown key; did you mean 'context'?", "training.cooldown", "design.budgets.1", "'lots'",
         "besiroglu_2024",
     ):  # fmt: skip

@@ -13,7 +13,8 @@ from foretoken.data import TokenizedCorpus, prepare
 from foretoken.models import build
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import CorpusSection, LanguageSection
-from foretoken.training.loop import advance, evaluate, seed_dropout
+from foretoken.training.evaluate import evaluate
+from foretoken.training.loop import advance, seed_dropout
 from foretoken.training.state import TrainState
 
 SPEC = RunSpec(

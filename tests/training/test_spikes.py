@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare
-from foretoken.objectives import causal
+from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec, SpikePolicy
 from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import loop
@@ -50,11 +50,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, float]], list[
             places.append(step)
             return read(*arguments, step=step, **more)
 
-        def spoiled(network: Any, inputs: Any, targets: Any) -> torch.Tensor:
-            return causal(network, inputs, targets) * factors.get(places[-1], 1.0)
+        def spoiled(network: Any, examples: Any) -> tuple[torch.Tensor, None]:
+            return losses(network, examples)[0] * factors.get(places[-1], 1.0), None
 
         monkeypatch.setattr(loop, "batch", counted)
-        monkeypatch.setitem(loop.OBJECTIVES, "causal", spoiled)
+        monkeypatch.setattr(loop, "losses", spoiled)
         return places
 
     return set_factors

@@ -22,6 +22,7 @@ from foretoken.runs.store import Store
 from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import loop
 from foretoken.training.checkpoint import latest_checkpoint
+from foretoken.training.evaluate import evaluate
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.state import TrainState
 from foretoken.training.train import Stopped, Workplace, train
@@ -85,7 +86,7 @@ def test_a_run_learns_and_is_recorded(tmp_path: Path, corpus: TokenizedCorpus) -
 def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Path, short: TokenizedCorpus) -> None:
     """Past an epoch's edge, with dropout, in the cooldown: the weights, their moments and the record, bit for bit."""
     spec = replace(BYTES, schedule=schedule, tokens=20 * 256)
-    assert spec.tokens > 2 * windows(short.train_tokens, spec.shape.context) * spec.shape.context
+    assert spec.tokens > 2 * windows(short.train_tokens, spec.aim.window(spec.shape)) * spec.shape.context
     whole, states = [], {}
     for step in range(21):
         home = place(tmp_path / str(step), short)
@@ -102,7 +103,7 @@ def with_end(spec: RunSpec, home: Workplace, step: int, states: dict[int, set[by
     def keep(state: TrainState, *_: Any) -> Any:
         tensors = b"".join(name.encode() + tensor.numpy().tobytes() for name, tensor in state.tensors().items())
         states.setdefault(state.step, set()).add(hashlib.sha256(tensors).digest())
-        return loop.evaluate(state, *_)
+        return evaluate(state, *_)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("foretoken.training.train.evaluate", keep)
@@ -188,12 +189,12 @@ def test_a_blow_up_ends_as_diverged_and_its_branches_too(tmp_path: Path, corpus:
 
 
 def test_not_a_number_ends_the_run(tmp_path: Path, corpus: TokenizedCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nan_at_step_5(network: Any, inputs: Any, targets: Any) -> torch.Tensor:
+    def nan_at_step_5(network: Any, examples: Any) -> tuple[torch.Tensor, None]:
         calls.append(1)
-        return torch.full((1,), float("nan") if len(calls) == 5 else 1.0) * next(network.parameters()).sum()
+        return torch.full((1,), float("nan") if len(calls) == 5 else 1.0) * next(network.parameters()).sum(), None
 
     calls: list[int] = []
-    monkeypatch.setitem(loop.OBJECTIVES, "causal", nan_at_step_5)
+    monkeypatch.setattr(loop, "losses", nan_at_step_5)
     (record,) = train([SPEC], place(tmp_path, corpus))
     assert record.status == "diverged"
     assert "step 5" in record.events[-1]
@@ -203,7 +204,7 @@ def test_an_exception_is_recorded_and_tried_again_later(
     tmp_path: Path, corpus: TokenizedCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setitem(loop.OBJECTIVES, "causal", lambda *_: 1 / 0)
+        broken.setattr(loop, "losses", lambda *_: 1 / 0)
         (record,) = train([SPEC], place(tmp_path, corpus))
     assert record.status == "failed"
     assert "ZeroDivisionError" in (record.error or "")

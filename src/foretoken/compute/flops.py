@@ -16,17 +16,20 @@ from foretoken.errors import DesignError
 ONE_STACK = ("decoder", "prefix", "encoder")
 
 
-def matmul(shape: ModelShape) -> float:
-    """Exact matrix-product FLOPs of one training token (forward 1, backward 2), for every family."""
+def matmul(shape: ModelShape, predicted: float = 1.0) -> float:
+    """Exact matrix-product FLOPs of one training token (forward 1, backward 2), for every family.
+
+    `predicted` is the share of positions that the head reads (of the target, where there are two stacks).
+    """
     if shape.family == "lstm":
-        return 6.0 * (shape.layers * 8 * shape.width**2 + _head(shape, shape.context))
+        return 6.0 * (shape.layers * 8 * shape.width**2 + _head(shape, shape.context, predicted))
     if shape.family != "encoder_decoder":
-        return 6.0 * (_stack(shape, shape.layers, shape.context) + _head(shape, shape.context))
+        return 6.0 * (_stack(shape, shape.layers, shape.context) + _head(shape, shape.context, predicted))
     source, target, layers = shape.context, shape.decoder_context or shape.context, shape.target_layers
     looks = layers * (target * 2 * shape.width * shape.query_width + source * 2 * shape.width * shape.kv_width)
     looks += layers * target * 2 * source * shape.query_width
     encoder = source * _stack(shape, shape.layers, source)
-    decoder = target * (_stack(shape, layers, target) + _head(shape, target))
+    decoder = target * (_stack(shape, layers, target) + _head(shape, target, predicted))
     return 6.0 * (encoder + decoder + looks) / (source + target)
 
 
@@ -147,11 +150,11 @@ def _block_weights(shape: ModelShape, layers: int) -> float:
     return layers * attention_weights(shape) + dense + sparse * (shape.active_experts + shape.shared_experts) * expert
 
 
-def _head(shape: ModelShape, context: int) -> float:
+def _head(shape: ModelShape, context: int, predicted: float = 1.0) -> float:
     """Multiply-adds of one token in the head; pooler and classifier read one position of `context`."""
     classifier = (int(shape.pooler) * shape.width**2 + shape.classes * shape.width) / context
     projection = 0 if shape.head == "none" else shape.vocabulary * shape.width
-    return projection + (shape.width**2 if shape.head == "masked" else 0) + classifier
+    return predicted * (projection + (shape.width**2 if shape.head == "masked" else 0)) + classifier
 
 
 def _require_one_stack(shape: ModelShape, convention: str) -> None:

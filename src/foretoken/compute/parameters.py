@@ -97,9 +97,10 @@ def _one_stack(shape: ModelShape) -> ParameterCount:
 
 def _two_stacks(shape: ModelShape) -> ParameterCount:
     """An encoder and a decoder on one embedding; each block of the second also looks at the first's output."""
-    layers = shape.target_layers
+    layers, context = shape.target_layers, shape.decoder_context or shape.context
     looks = replace(NOTHING, attention=layers * attention_layer(shape), norm=layers * norm_layer(shape))
-    decoder = _stack(shape, layers, shape.decoder_context or shape.context)
+    decoder = _stack(shape, 0 if shape.shared_stacks else layers, context)
+    decoder += replace(NOTHING, norm=int(shape.embedding_norm) * norm_layer(shape))
     return _around(shape) + _stack(shape, shape.layers, shape.context) + decoder + looks
 
 

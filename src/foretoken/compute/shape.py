@@ -10,7 +10,7 @@ from foretoken.errors import DesignError
 FAMILIES = ("decoder", "prefix", "encoder", "encoder_decoder", "lstm")
 NORMS = ("layer", "rms")
 POSITIONS = ("learned", "rotary", "relative", "none")
-ACTIVATIONS = ("gelu", "swiglu", "relu", "geglu")
+ACTIVATIONS = ("gelu", "swiglu", "relu", "geglu", "gelu_exact")
 HEADS = ("linear", "masked", "none")
 LATER = 12
 """Fields of the first version. A later one that is at its default is no part of a shape's plain values, so that the
@@ -21,14 +21,31 @@ ONLY: dict[str, tuple[str, ...]] = {
     "token_types": ("encoder",),
     "pooler": ("encoder",),
     "classes": ("encoder",),
+    "shared_stacks": ("encoder_decoder",),
 }
 """Fields that only some families have."""
 
+_LLAMA = {"norm": "rms", "positions": "rotary", "activation": "swiglu", "tied": False, "bias": False}
+_BERT = {
+    "family": "encoder", "norm": "layer", "positions": "learned", "activation": "gelu_exact", "tied": True,
+    "bias": True, "embedding_norm": True, "final_norm": False, "head": "masked", "norm_epsilon": 1e-12,
+}  # fmt: skip
+_T5 = {
+    "family": "encoder_decoder", "norm": "rms", "positions": "relative", "bias": False, "norm_epsilon": 1e-6,
+}  # fmt: skip
 PRESETS: dict[str, dict[str, object]] = {
     "gpt2": {"norm": "layer", "positions": "learned", "activation": "gelu", "tied": True, "bias": True},
-    "llama": {"norm": "rms", "positions": "rotary", "activation": "swiglu", "tied": False, "bias": False},
+    "llama": _LLAMA,
+    "prefix": {"family": "prefix", **_LLAMA},
+    "mixtral": {**_LLAMA, "experts": 8, "active_experts": 2},
+    "bert": _BERT,
+    "encoder": {"family": "encoder", **_LLAMA},
+    "t5": {**_T5, "activation": "relu", "tied": True},
+    "t5_v1_1": {**_T5, "activation": "geglu", "tied": False},
+    "lstm": {"family": "lstm", "heads": 1, "positions": "none", "tied": True, "bias": True},
 }
-"""The choices of two well-known decoders, by name; a study may override each."""
+"""The choices of well-known networks, by name; a study may override each. `encoder` and `prefix` are made as `llama`
+is, so that families can be compared at equal choices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +74,8 @@ class ModelShape:
     positions: str = "learned"
     """`learned`, `rotary`, `relative` (T5's buckets: one table of buckets x heads per stack), `none`."""
     activation: str = "gelu"
-    """`gelu`, `relu`; gated, with a third matrix: `swiglu`, `geglu`."""
+    """`gelu` (by tanh), `gelu_exact` (by the error function, as BERT), `relu`; gated, with a third matrix: `swiglu`,
+    `geglu`."""
     tied: bool = True
     """Whether the output head is the transposed embedding."""
     bias: bool = True
@@ -98,6 +116,14 @@ class ModelShape:
     """Whether a layer stands on the first position's state."""
     classes: int = 0
     """Outputs of a classifier on that state (BERT's next sentence: 2)."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance inside a norm."""
+    rotary_base: float = 10_000.0
+    """Base of the wavelengths of rotary positions (Llama 3: 500,000; Mixtral: 1,000,000)."""
+    expert_capacity: float = 0.0
+    """Most tokens that an expert takes, over its even share; those beyond pass by it. 0 drops none."""
+    shared_stacks: bool = False
+    """Whether encoder and decoder share the weights of their blocks (not of the looks at the encoder)."""
 
     def __post_init__(self) -> None:
         self._check_sizes()
@@ -112,6 +138,22 @@ class ModelShape:
     def gated(self) -> bool:
         """Whether the feed-forward has a third matrix, the gate."""
         return self.activation in ("swiglu", "geglu")
+
+    @property
+    def norms_behind(self) -> bool:
+        """Whether norms stand behind attention and feed-forward, after the sum, rather than before them."""
+        return self.family != "lstm" and not self.final_norm
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether positions see those behind them too (in the first stack)."""
+        return self.family in ("encoder", "encoder_decoder")
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Tokens of one whole sequence: those of the target count too where there are two stacks."""
+        second = (self.decoder_context or self.context) if self.family == "encoder_decoder" else 0
+        return self.context + second
 
     @property
     def query_width(self) -> int:
@@ -173,6 +215,12 @@ class ModelShape:
                 raise DesignError(f"only {', '.join(families)} models have {name}", got=f"family {self.family!r}")
 
     def _check_heads(self) -> None:
+        if self.shared_stacks and self.target_layers != self.layers:
+            raise DesignError(
+                "stacks that share their blocks must be equally deep",
+                expected=f"decoder_layers {self.layers}",
+                got=str(self.decoder_layers),
+            )
         if self.query_width % self.heads:
             raise DesignError(
                 "the heads of a model must divide its width", got=f"width {self.query_width}, heads {self.heads}"
@@ -191,6 +239,7 @@ class ModelShape:
                 expected=f"active_experts from 1 to {self.experts}, expert_every up to {self.layers} layers",
                 got=f"{self.active_experts} active, every {self.expert_every} layers",
             )
-        idle = {"active_experts", "shared_experts", "expert_width", "expert_every"} & set(self.extras)
+        idle = {"active_experts", "shared_experts", "expert_width", "expert_every", "expert_capacity"}
+        idle &= set(self.extras)
         if not self.experts and idle:
             raise DesignError(f"{', '.join(sorted(idle))} without experts", cure="give the number of experts too")

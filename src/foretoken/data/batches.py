@@ -1,6 +1,7 @@
 """Batches as a pure function of (seed, step): resuming needs no replay, and nothing is shuffled in memory.
 
-The token stream is cut into windows of `context` + 1 tokens, at multiples of `context`, so each token is a target once.
+The token stream is cut into windows. Those of next-token prediction have `context` + 1 tokens, at multiples of
+`context`, so each token is a target once; those of other objectives do not overlap.
 An epoch visits every window once, in an order that a seeded permutation gives: position -> window.
 """
 
@@ -11,55 +12,56 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.compute.objective import Window
 from foretoken.data.tokenized import TokenizedCorpus
 from foretoken.errors import CorpusError
 from foretoken.units import format_count
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Inputs and targets, both [sequences, context]."""
+Text = NDArray[np.int64]
+"""Tokens of text, [sequences, window.length]."""
 
 ROUNDS = 6
 
 
 def batch(
-    corpus: TokenizedCorpus, *, split: str = "train", seed: int, step: int, sequences: int, context: int
-) -> Batch:
-    """Inputs and targets of one step. After the last window of an epoch comes the first of the next, reshuffled."""
+    corpus: TokenizedCorpus, *, split: str = "train", seed: int, step: int, sequences: int, window: Window
+) -> Text:
+    """The text of one step. After the last window of an epoch comes the first of the next, reshuffled."""
     tokens = corpus.tokens(split)
-    number = windows(len(tokens), context)
+    number = windows(len(tokens), window)
     position = np.arange(step * sequences, (step + 1) * sequences, dtype=np.uint64)
     epoch, within = np.divmod(position, np.uint64(number))
-    return _read(tokens, shuffled(within, number, seed, epoch), context)
+    return _read(tokens, shuffled(within, number, seed, epoch), window)
 
 
-def validation_batches(corpus: TokenizedCorpus, context: int, eval_tokens: int, sequences: int) -> Iterator[Batch]:
-    """The fixed evaluation set: `eval_tokens` of the validation split, evenly spread over it, in order.
+def validation_batches(corpus: TokenizedCorpus, window: Window, wanted: int, sequences: int) -> Iterator[Text]:
+    """The fixed evaluation set: `wanted` windows of the validation split, evenly spread over it, in order.
 
-    It is rounded down to whole windows; a shorter split is given whole. The last batch may have fewer sequences.
+    A shorter split is given whole. The last batch may have fewer sequences.
     """
     tokens = corpus.tokens("validation")
-    number = windows(len(tokens), context)
-    chosen = min(number, max(1, eval_tokens // context))
+    number = windows(len(tokens), window)
+    chosen = min(number, max(1, wanted))
     spread = np.arange(chosen, dtype=np.int64) * number // chosen
     for first in range(0, chosen, sequences):
-        yield _read(tokens, spread[first : first + sequences], context)
+        yield _read(tokens, spread[first : first + sequences], window)
 
 
-def windows(tokens: int, context: int) -> int:
-    """Windows that a stream of tokens gives: each needs one token more than it has targets."""
-    return max(0, tokens - 1) // context
+def windows(tokens: int, window: Window) -> int:
+    """Windows that a stream of tokens gives."""
+    return max(0, tokens - (window.length - window.stride)) // window.stride
 
 
-def check_tokens(corpus: TokenizedCorpus, needed: int, context: int, repeat: bool) -> None:
-    """Raise CorpusError when a run of `needed` tokens would repeat the text and `repeat` does not allow it."""
-    if windows(corpus.validation_tokens, context) < 2:
+def check_tokens(corpus: TokenizedCorpus, sequences: int, window: Window, repeat: bool) -> None:
+    """Raise CorpusError when a run of so many sequences would repeat the text and `repeat` does not allow it."""
+    if windows(corpus.validation_tokens, window) < 2:
         raise CorpusError(
             "the validation split is shorter than two contexts",
-            expected=f"more than {2 * context} tokens",
+            expected=f"more than {2 * window.stride} tokens",
             got=f"{corpus.validation_tokens} tokens",
             cure="give more text, or raise corpus.validation_share",
         )
-    available = windows(corpus.train_tokens, context) * context
+    needed, available = sequences * window.stride, windows(corpus.train_tokens, window) * window.stride
     if available == 0 or (needed > available and not repeat):
         epochs = f"; that would be {needed / available:.2f} epochs" if available else ""
         raise CorpusError(
@@ -101,6 +103,5 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return value ^ (value >> np.uint64(31))
 
 
-def _read(tokens: NDArray[np.generic], window: NDArray[np.int64], context: int) -> Batch:
-    places = window[:, None] * context + np.arange(context)
-    return tokens[places].astype(np.int64), tokens[places + 1].astype(np.int64)
+def _read(tokens: NDArray[np.generic], number: NDArray[np.int64], window: Window) -> Text:
+    return tokens[number[:, None] * window.stride + np.arange(window.length)].astype(np.int64)

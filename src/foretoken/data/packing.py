@@ -26,9 +26,11 @@ from typing import IO, Any
 import numpy as np
 
 from foretoken.data.corpus import SourceFile, documents, file_manifest, source_files
+from foretoken.data.learning import learn
+from foretoken.data.subword import read_tokenizer, tokenizer_bytes
 from foretoken.data.synthetic import language
 from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, token_dtype
-from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, learn_bpe
+from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError, StoreError
 from foretoken.runs import door
 from foretoken.runs.study_file import CorpusSection
@@ -67,7 +69,7 @@ def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
                 counts = _tokenize(corpus, seed, unfinished)
                 manifest = counts | {"settings": settings, **_listed(sources)}
                 door.write_file(unfinished / MANIFEST, door.sealed(manifest))
-                if stamp != _hash([settings, _stamp(source_files(corpus))]):
+                if stamp != _hash([_settings(corpus, seed), _stamp(source_files(corpus))]):
                     raise CorpusError("the corpus changed while it was being read", cure="run again")
         if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):
             door.write_json(folder / "stamps" / f"{stamp}.json", {"address": address})
@@ -94,7 +96,10 @@ def _settings(corpus: CorpusSection, seed: int) -> dict[str, Any]:
     if corpus.source == "zipf_markov":
         return settings | {"language": corpus.language.model_dump(), "seed": seed}
     settings |= {"column": corpus.column, "tokenizer": corpus.tokenizer}
-    if corpus.tokenizer == "bpe":
+    if corpus.tokenizer == "file":
+        content = tokenizer_bytes(str(corpus.tokenizer_file))
+        return settings | {"tokenizer_sha256": hashlib.sha256(content).hexdigest(), "separator": corpus.separator}
+    if corpus.tokenizer != "byte":
         settings["vocabulary"] = corpus.vocabulary
     return settings
 
@@ -114,8 +119,15 @@ def _tokenizer(corpus: CorpusSection, seed: int) -> Tokenizer:
         return SymbolTokenizer(corpus.language.symbols)
     if corpus.tokenizer == "byte":
         return ByteTokenizer()
+    if corpus.tokenizer == "file":
+        return read_tokenizer(str(corpus.tokenizer_file), corpus.separator)
+    return learn(corpus.tokenizer, training_texts(corpus, seed), corpus.vocabulary)
+
+
+def training_texts(corpus: CorpusSection, seed: int) -> Iterator[bytes]:
+    """The documents of the training split: all that a tokenizer may learn from."""
     texts = (document.text for document in documents(corpus, seed))
-    return learn_bpe((text for text in texts if not is_validation(text, corpus.validation_share)), corpus.vocabulary)
+    return (text for text in texts if not is_validation(text, corpus.validation_share))
 
 
 def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
@@ -125,18 +137,25 @@ def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
     described = json.dumps(tokenizer.to_json()).encode()
     door.write_file(folder / "tokenizer.json", described)
     with door.new_file(folder / "train.bin") as train, door.new_file(folder / "validation.bin") as validation:
-        writers = {"train": _SplitWriter(train, tokenizer), "validation": _SplitWriter(validation, tokenizer)}
+        writers = {
+            "train": _SplitWriter(train, tokenizer),
+            "validation": _SplitWriter(validation, tokenizer, compare=tokenizer.closed),
+        }
         for document in documents(corpus, seed):
             held_out = is_validation(document.text, corpus.validation_share)
             writers["validation" if held_out else "train"].add(document.text)
         splits = {split: writer.finish() for split, writer in writers.items()}
     _check_not_empty(splits)
+    lossy = tokenizer.closed and splits["validation"]["lost_documents"] > 0
     return {
         "tokenizer": tokenizer.name,
         "tokenizer_sha256": hashlib.sha256(described).hexdigest(),
         "vocabulary": tokenizer.vocabulary,
+        "separator": tokenizer.separator,
+        "specials": dict(tokenizer.specials),
+        "closed": tokenizer.closed,
         "entropy_rate": language(corpus.language, seed).entropy_rate if synthetic else None,
-        "splits": {split: count | {"bytes": None} if synthetic else count for split, count in splits.items()},
+        "splits": {split: count | {"bytes": None} if synthetic or lossy else count for split, count in splits.items()},
     }
 
 
@@ -152,13 +171,14 @@ def _check_not_empty(splits: dict[str, dict[str, Any]]) -> None:
 
 
 class _SplitWriter:
-    """Collects documents and writes their tokens chunk by chunk."""
+    """Collects documents and writes their tokens chunk by chunk; `compare` counts those that do not come back."""
 
-    def __init__(self, file: IO[bytes], tokenizer: Tokenizer) -> None:
+    def __init__(self, file: IO[bytes], tokenizer: Tokenizer, compare: bool = False) -> None:
         self.file, self.tokenizer = file, tokenizer
         self.dtype = token_dtype(tokenizer.vocabulary)
         self.waiting: list[bytes] = []
-        self.waiting_bytes = self.documents = self.bytes = self.tokens = 0
+        self.waiting_bytes = self.documents = self.bytes = self.tokens = self.lost = self.unknown = 0
+        self.compare = compare
         self.sha256 = hashlib.sha256()
 
     def add(self, text: bytes) -> None:
@@ -171,12 +191,16 @@ class _SplitWriter:
         """Write the rest; counts of the split."""
         self._write()
         counts = {"documents": self.documents, "bytes": self.bytes, "tokens": self.tokens}
-        return counts | {"sha256": self.sha256.hexdigest()}
+        lost = {"lost_documents": self.lost, "unknown_tokens": self.unknown} if self.compare else {}
+        return counts | lost | {"sha256": self.sha256.hexdigest()}
 
     def _write(self) -> None:
         separator = self.tokenizer.separator
         end = np.array([] if separator is None else [separator], self.dtype)
-        for tokens in self.tokenizer.encode(self.waiting):
+        for text, tokens in zip(self.waiting, self.tokenizer.encode(self.waiting), strict=True):
+            if self.compare:
+                self.lost += self.tokenizer.decode(tokens) != text
+                self.unknown += int(np.count_nonzero(tokens == self.tokenizer.unknown))
             content = np.concatenate([tokens.astype(self.dtype), end]).tobytes()
             door.system.append(self.file, content)
             self.sha256.update(content)

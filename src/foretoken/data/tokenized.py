@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,19 @@ class TokenizedCorpus:
     train_tokens: int
     validation_tokens: int
     validation_bytes: int | None
-    """Bytes of text behind the validation tokens; None for a synthetic language, which has no bytes."""
+    """Bytes of text behind the validation tokens. None for a synthetic language, which has no bytes, and for a
+    tokenizer that loses some of them: bits per byte would be too good."""
     entropy_rate: float | None
     """Nats per token that no model can go below; None where nobody knows."""
     sources_sha256: str
     """Hash of the names, sizes and hashes of the sources; the list itself is in manifest.json."""
     validation_sha256: str
+    separator: int | None = None
+    """The token that ends a document, if there is one."""
+    specials: Mapping[str, int] = field(default_factory=dict)
+    """Special tokens that the tokenizer itself has, by the names that it gives them."""
+    closed: bool = False
+    """Whether no tokens may be added to the tokenizer: it is a user's own."""
 
     @property
     def eval_set(self) -> str:
@@ -91,6 +99,9 @@ def open_corpus(folder: Path) -> TokenizedCorpus:
         entropy_rate=manifest["entropy_rate"],
         sources_sha256=manifest["sources_sha256"],
         validation_sha256=splits["validation"]["sha256"],
+        separator=manifest.get("separator", None if manifest["tokenizer"].startswith("symbols") else 0),
+        specials=manifest.get("specials", {}),
+        closed=manifest.get("closed", False),
     )
 
 

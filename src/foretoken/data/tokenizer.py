@@ -1,27 +1,26 @@
 """Tokenizers: text of a document -> numbers.
 
 `byte`     256 tokens: the bytes. Byte 0 cannot occur in text, so it separates documents.
-`bpe`      byte-level byte-pair encoding, learned on the training split; token 0 separates documents.
 `symbols`  the numbers of a synthetic language, as they are, without a separator.
+`bpe`, `wordpiece`, `unigram`, `plain`   learned (learning.py)
+`file`     from a user's file (subword.py)
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.errors import CorpusError, MissingExtraError
+from foretoken.data.learning import byte_definition
+from foretoken.data.subword import SubwordTokenizer, canonical
+from foretoken.runs.door import write_json
 
 Tokens = NDArray[Any]
-END_OF_TEXT = "<|endoftext|>"
-LEARNING_BYTES = 256 * 2**20
-"""Text that a bpe tokenizer is learned on, at most: the beginning of the training split."""
 
 
 class Tokenizer(Protocol):
@@ -38,6 +37,18 @@ class Tokenizer(Protocol):
     @property
     def separator(self) -> int | None:
         """The token that ends a document, or None."""
+
+    @property
+    def specials(self) -> Mapping[str, int]:
+        """Its special tokens, by the names that it gives them."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The token of what it has no token for, if it has one."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no tokens may be added to it."""
 
     def encode(self, texts: Sequence[bytes]) -> list[Tokens]:
         """The tokens of each text, without separators."""
@@ -56,6 +67,9 @@ class ByteTokenizer:
     name: str = "byte"
     vocabulary: int = 256
     separator: int | None = 0
+    specials: Mapping[str, int] = field(default_factory=dict)
+    unknown: int | None = None
+    closed: bool = False
 
     def encode(self, texts: Sequence[bytes]) -> list[Tokens]:
         """The tokens of each text, without separators."""
@@ -69,6 +83,13 @@ class ByteTokenizer:
         """Plain values from which `tokenizer_from_json` makes it again."""
         return {"kind": "byte"}
 
+    def save(self, path: str | Path) -> None:
+        """Write it as a file of the package `tokenizers`: byte-pair encoding without any merges.
+
+        Raises StoreError when it cannot be written.
+        """
+        write_json(Path(path), byte_definition())
+
 
 @dataclass(frozen=True)
 class SymbolTokenizer:
@@ -76,6 +97,9 @@ class SymbolTokenizer:
 
     vocabulary: int
     separator: int | None = None
+    specials: Mapping[str, int] = field(default_factory=dict)
+    unknown: int | None = None
+    closed: bool = False
 
     @property
     def name(self) -> str:
@@ -95,79 +119,8 @@ class SymbolTokenizer:
         return {"kind": "symbols", "vocabulary": self.vocabulary}
 
 
-class BpeTokenizer:
-    """Byte-level byte-pair encoding, any text in and the same text out."""
-
-    separator: int | None = 0
-
-    def __init__(self, definition: str) -> None:
-        """`definition` is the JSON text of the package `tokenizers`."""
-        self._definition = definition
-        self._tokenizer = _tokenizers().Tokenizer.from_str(definition)
-        self._tokenizer.encode_special_tokens = True
-        self.vocabulary: int = self._tokenizer.get_vocab_size()
-        self.name = f"bpe-{self.vocabulary}-{hashlib.sha256(definition.encode()).hexdigest()[:12]}"
-
-    def encode(self, texts: Sequence[bytes]) -> list[Tokens]:
-        """The tokens of each text, without separators."""
-        encoded = self._tokenizer.encode_batch_fast([text.decode() for text in texts], add_special_tokens=False)
-        return [np.array(one.ids, np.uint32) for one in encoded]
-
-    def decode(self, tokens: Tokens) -> bytes:
-        """The inverse of `encode` for one text."""
-        return str(self._tokenizer.decode(tokens.tolist(), skip_special_tokens=False)).encode()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values from which `tokenizer_from_json` makes it again."""
-        return {"kind": "bpe", "definition": json.loads(self._definition)}
-
-
-def learn_bpe(texts: Iterable[bytes], vocabulary: int) -> BpeTokenizer:
-    """Learn a tokenizer of exactly that many tokens. The same texts give the same tokenizer.
-
-    Raises CorpusError when the texts have too few different pairs for it.
-    """
-    parts = _tokenizers()
-    tokenizer = parts.Tokenizer(parts.models.BPE())
-    tokenizer.pre_tokenizer = parts.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = parts.decoders.ByteLevel()
-    trainer = parts.trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=sorted(parts.pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((text.decode() for text in _beginning(texts)), trainer)
-    if tokenizer.get_vocab_size() < vocabulary:
-        raise CorpusError(
-            "the vocabulary is larger than the text can give",
-            expected=f"{vocabulary} tokens",
-            got=f"{tokenizer.get_vocab_size()} tokens, then no pair of tokens was left to merge",
-            cure=f"set corpus.vocabulary to at most {tokenizer.get_vocab_size()}, or give more text",
-        )
-    return BpeTokenizer(json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, ensure_ascii=True))
-
-
 def tokenizer_from_json(values: dict[str, Any]) -> Tokenizer:
     """The inverse of `to_json`."""
-    if values["kind"] == "bpe":
-        return BpeTokenizer(json.dumps(values["definition"], sort_keys=True, ensure_ascii=True))
-    return ByteTokenizer() if values["kind"] == "byte" else SymbolTokenizer(values["vocabulary"])
-
-
-def _beginning(texts: Iterable[bytes]) -> Iterator[bytes]:
-    read = 0
-    for text in texts:
-        yield text
-        read += len(text)
-        if read >= LEARNING_BYTES:
-            return
-
-
-def _tokenizers() -> Any:
-    try:
-        import tokenizers
-        from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("tokenizers", "train", "a bpe tokenizer") from None
-    return tokenizers
+    if values["kind"] in ("byte", "symbols"):
+        return ByteTokenizer() if values["kind"] == "byte" else SymbolTokenizer(values["vocabulary"])
+    return SubwordTokenizer(values["kind"], canonical(values["definition"]), values.get("separator"))

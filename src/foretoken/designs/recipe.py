@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from foretoken._version import RECIPE
-from foretoken.compute.flops import FLOPS_PER_TOKEN, training_flops
+from foretoken.compute.flops import matmul
+from foretoken.compute.objective import Objective, Options
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
-from foretoken.designs.shapes import nearest_shape, shape_of_params
+from foretoken.data.specials import special_ids
+from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
 from foretoken.errors import DesignError
-from foretoken.runs.spec import RunSpec, SpikePolicy
+from foretoken.runs.spec import RouterLosses, RunSpec, SpikePolicy
 from foretoken.runs.study_file import Study
 from foretoken.units import format_flops
 
@@ -28,6 +31,10 @@ class TokenSource:
     eval_set: str
     vocabulary: int
     train_tokens: int
+    specials: Mapping[str, int] = field(default_factory=dict)
+    """Special tokens that the tokenizer has."""
+    closed: bool = False
+    """Whether no others may be added."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +49,14 @@ class Recipe:
 
     def spec(self, shape: ModelShape, tokens: float, *, group: str, threads: int) -> RunSpec:
         """One run. Raises DesignError when the tokens do not make one step."""
-        training, params = self.study.training, float(count_parameters(shape).total)
-        batch = max(1, round(training.batch_tokens.at(params) / shape.context)) * shape.context
+        training, params = self.study.training, float(count_parameters(shape).active)
+        length = shape.sequence_tokens
+        batch = max(1, round(training.batch_tokens.at(params) / length)) * length
         steps = round(tokens / batch)
         if steps < 2:
             raise DesignError(
-                f"a budget of {format_flops(training_flops(shape, tokens))} is too small for one step",
-                expected=f"at least {2 * batch} tokens ({format_flops(training_flops(shape, 2 * batch))})",
+                f"a budget of {format_flops(self.flops_per_token(shape) * tokens)} is too small for one step",
+                expected=f"at least {2 * batch} tokens ({format_flops(self.flops_per_token(shape) * 2 * batch)})",
                 got=f"{tokens:.0f} tokens for a model of {params:.0f} parameters",
                 cure="raise the budget or lower training.batch_tokens",
             )
@@ -70,7 +78,9 @@ class Recipe:
             precision=self._precision(shape),
             threads=threads,
             seed=self.study.seed,
-            objective=training.objective,
+            objective=self.objective.kind,
+            options=Options(**self.study.objective.model_dump()),
+            router=self._router(shape),
             corpus=self.source.address,
             tokenizer=self.source.tokenizer,
             eval_set=self.source.eval_set,
@@ -90,17 +100,38 @@ class Recipe:
             warmups.setdefault(spec.shape, round(share * spec.tokens))
         return [replace(spec, warmup_tokens=warmups[spec.shape]) for spec in specs]
 
+    @cached_property
+    def objective(self) -> Objective:
+        """What the runs learn to predict."""
+        return Objective(kind=self.study.training.objective, **self.study.objective.model_dump())
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """Tokens of the networks: those of the text, and the special ones that the objective needs.
+
+        Raises DesignError for an objective that does not fit the models, CorpusError for a tokenizer that does not.
+        """
+        nominal = shape_of_width(self.study.model, self.objective, self.source.vocabulary, 64)
+        self.objective.check(nominal)
+        wanted = self.objective.specials(nominal)
+        return special_ids(self.source.specials, self.source.vocabulary, self.source.closed, wanted)[1]
+
     def shape(self, params: float) -> ModelShape:
         """The shape with about this many parameters; raises DesignError when there is none."""
-        return shape_of_params(self.study.model, self.source.vocabulary, params)
+        return shape_of_params(self.study.model, self.objective, self.vocabulary, params)
 
     def nearest_shape(self, params: float) -> ModelShape:
         """The shape whose parameters come nearest, however far that is."""
-        return nearest_shape(self.study.model, self.source.vocabulary, params)
+        return nearest_shape(self.study.model, self.objective, self.vocabulary, params)
 
     def flops_per_token(self, shape: ModelShape) -> float:
         """Exact training FLOPs of one token."""
-        return FLOPS_PER_TOKEN["matmul"](shape)
+        return matmul(shape, self.objective.predicted(shape))
+
+    def _router(self, shape: ModelShape) -> RouterLosses:
+        if not shape.experts:
+            return RouterLosses()
+        return RouterLosses(balance=self.study.model.router_balance, z=self.study.model.router_z)
 
     def _precision(self, shape: ModelShape) -> str:
         wanted = self.study.training.precision

@@ -6,26 +6,44 @@ import math
 from bisect import bisect_left
 from typing import Any
 
+from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
 from foretoken.runs.study_file import ModelSection
 
+SHARED = (
+    "norm", "positions", "activation", "tied", "bias", "shared_stacks", "experts", "active_experts", "shared_experts",
+    "expert_every", "expert_capacity",
+)  # fmt: skip
+"""Fields of a shape that a study may choose for all sizes."""
 WIDTH_STEP = 4
 MAX_WIDTH = 16_384
 SMALL_HEAD, LARGE_HEAD = 16, 64
 """A head has an eighth of the width, at least 16 and at most 64 dimensions, as nearly as divisors allow."""
 
 
-def shape_of_width(model: ModelSection, vocabulary: int, width: int) -> ModelShape:
+def shape_of_width(model: ModelSection, objective: Objective, vocabulary: int, width: int) -> ModelShape:
     """The shape of this width: depth = width / width_per_layer (at least 2), heads that divide the width."""
     choices: dict[str, Any] = dict(PRESETS[model.preset])
-    overrides = {name: getattr(model, name) for name in ("norm", "positions", "activation", "tied", "bias")}
-    choices.update({name: value for name, value in overrides.items() if value is not None})
+    choices |= {name: value for name in SHARED if (value := getattr(model, name)) is not None}
+    family = choices.get("family", "decoder")
+    if family != "lstm":
+        choices["heads"] = width // head_width(width)
+        shared = math.gcd(model.queries_per_key, choices["heads"])
+        choices["kv_heads"] = choices["heads"] // shared if shared > 1 else 0
+    if family == "encoder_decoder":
+        spans = objective.kind == "span_corruption"
+        choices["decoder_context"] = objective.target_length(model.context) if spans else model.context
+    if objective.next_sentence:
+        choices |= {"token_types": 2, "pooler": True, "classes": 2}
+    if model.expert_share != 1.0:
+        plain = {name: choices[name] for name in ("heads", "activation") if name in choices}
+        dense = ModelShape(layers=1, width=width, context=8, vocabulary=8, **plain)
+        choices["expert_width"] = max(8, round(dense.feed_forward * model.expert_share / 8) * 8)
     return ModelShape(
-        layers=max(2, round(width / model.width_per_layer)),
+        layers=model.layers or max(2, round(width / model.width_per_layer)),
         width=width,
-        heads=width // head_width(width),
         context=model.context,
         vocabulary=vocabulary,
         **choices,
@@ -39,18 +57,18 @@ def head_width(width: int) -> int:
     return min(divisors, key=lambda k: (abs(math.log(k / wanted)), k))
 
 
-def nearest_shape(model: ModelSection, vocabulary: int, params: float) -> ModelShape:
+def nearest_shape(model: ModelSection, objective: Objective, vocabulary: int, params: float) -> ModelShape:
     """The shape whose total parameters are nearest, in ratio, to `params`."""
     widths = range(2 * WIDTH_STEP, MAX_WIDTH + 1, WIDTH_STEP)
-    above = bisect_left(widths, params, key=lambda width: _total(model, vocabulary, width))
+    above = bisect_left(widths, params, key=lambda width: _total(model, objective, vocabulary, width))
     near = widths[max(0, above - 1) : above + 1]
-    width = min(near, key=lambda width: abs(math.log(_total(model, vocabulary, width) / params)))
-    return shape_of_width(model, vocabulary, width)
+    width = min(near, key=lambda width: abs(math.log(_total(model, objective, vocabulary, width) / params)))
+    return shape_of_width(model, objective, vocabulary, width)
 
 
-def shape_of_params(model: ModelSection, vocabulary: int, params: float) -> ModelShape:
+def shape_of_params(model: ModelSection, objective: Objective, vocabulary: int, params: float) -> ModelShape:
     """As `nearest_shape`, but raises DesignError when the nearest is twice as large or half as large."""
-    shape = nearest_shape(model, vocabulary, params)
+    shape = nearest_shape(model, objective, vocabulary, params)
     found = count_parameters(shape).total
     if not 0.5 < found / params < 2.0:
         raise DesignError(
@@ -62,5 +80,5 @@ def shape_of_params(model: ModelSection, vocabulary: int, params: float) -> Mode
     return shape
 
 
-def _total(model: ModelSection, vocabulary: int, width: int) -> int:
-    return count_parameters(shape_of_width(model, vocabulary, width)).total
+def _total(model: ModelSection, objective: Objective, vocabulary: int, width: int) -> int:
+    return count_parameters(shape_of_width(model, objective, vocabulary, width)).total

@@ -1,8 +1,9 @@
-"""Causal attention that keeps its probabilities, in blocks of rows: what a processor is fastest with at short contexts.
+"""Attention that keeps its probabilities: what a processor is fastest with at short contexts.
 
-Shapes: B sequences, T positions, H heads, K width of a head. Rows of a block look only at the keys up to its end, so
-with two blocks a quarter of the products is saved, and only the square on the diagonal needs the mask. Beyond
-LONGEST positions the probabilities would fill the memory, and torch's fused attention takes over.
+Shapes: B sequences, T positions, S positions looked at, H heads, G heads of keys and values, K width of a head. Causal
+attention goes in blocks of rows: those of a block look only at the keys up to its end, so with two blocks a quarter of
+the products is saved, and only the square on the diagonal needs the mask. Beyond LONGEST positions the probabilities
+would fill the memory, and torch's fused attention takes over.
 """
 
 from __future__ import annotations
@@ -111,3 +112,50 @@ def _product(left: Tensor, right: Tensor, out: Tensor, first: bool) -> None:
         torch.bmm(left.transpose(1, 2), right, out=out)
     else:
         out.baddbmm_(left.transpose(1, 2), right)
+
+
+def attention(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, added: Tensor | None, scale: float) -> Tensor:
+    """softmax(scale q k' + added) v, [B, T, H, K]: any mask, relative positions, keys shared by several queries.
+
+    `added` is [1 or B, 1 or H, 1 or T, S] and gets a gradient where it needs one.
+    """
+    mixed: Tensor
+    if k_BGSK.shape[2] > LONGEST:
+        mixed = functional.scaled_dot_product_attention(
+            q_BHTK, k_BGSK, v_BGSK, added, scale=scale, enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1]
+        )
+    else:
+        mixed = _Masked.apply(q_BHTK, k_BGSK, v_BGSK, added, scale)  # type: ignore[no-untyped-call]
+    return mixed.transpose(1, 2)
+
+
+class _Masked(torch.autograd.Function):
+    """Queries that share keys are rows of one product."""
+
+    @staticmethod
+    def forward(ctx: Any, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, added: Tensor | None, scale: float) -> Tensor:
+        (batch, heads, length, width), groups = q_BHTK.shape, k_BGSK.shape[1]
+        q = (q_BHTK * scale).reshape(batch * groups, heads // groups * length, width)
+        k, v = k_BGSK.flatten(0, 1), v_BGSK.flatten(0, 1)
+        scores = torch.bmm(q, k.transpose(1, 2))
+        if added is not None:
+            scores.view(batch, heads, length, -1).add_(added)
+        probabilities = torch.softmax(scores, -1, out=scores)
+        ctx.saved, ctx.shape, ctx.scale = (q, k, v, probabilities), q_BHTK.shape, scale
+        ctx.added = None if added is None else added.shape
+        return torch.bmm(probabilities, v).view(q_BHTK.shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad_BHTK: Tensor) -> tuple[Tensor | None, ...]:
+        (q, k, v, probabilities), (batch, heads, length, width) = ctx.saved, ctx.shape
+        grad = grad_BHTK.reshape(q.shape)
+        dv = torch.bmm(probabilities.transpose(1, 2), grad)
+        ds = torch.bmm(grad, v.transpose(1, 2))
+        torch._softmax_backward_data(ds, probabilities, -1, ds.dtype, grad_input=ds)
+        dq = torch.bmm(ds, k).mul_(ctx.scale).view(ctx.shape)
+        dk = torch.bmm(ds.transpose(1, 2), q)
+        added = None
+        if ctx.needs_input_grad[3]:
+            added = ds.view(batch, heads, length, -1).sum_to_size(ctx.added)
+        keys = (batch, -1, k.shape[1], width)
+        return dq, dk.view(keys), dv.view(keys), added, None

@@ -1,7 +1,29 @@
-"""Objectives: (network, inputs, targets) -> loss of each position."""
+"""Objectives: text -> what a network reads and has to predict (arrays), and the loss of each prediction.
+
+Making examples needs no torch; the loss is in `objectives.loss`.
+"""
 
 from __future__ import annotations
 
-from foretoken.objectives.causal import causal
+from collections.abc import Callable
 
-OBJECTIVES = {"causal": causal}
+import numpy as np
+
+from foretoken.objectives.causal import causal, prefix
+from foretoken.objectives.examples import Examples, Integers, Maker
+from foretoken.objectives.masked import masked
+from foretoken.objectives.span_corruption import span_corruption
+
+OBJECTIVES: dict[str, Callable[[Maker, Integers, np.random.Generator], Examples]] = {
+    "causal": causal,
+    "prefix": prefix,
+    "masked": masked,
+    "span_corruption": span_corruption,
+}
+
+__all__ = ["OBJECTIVES", "Examples", "Integers", "Maker", "make_examples"]
+
+
+def make_examples(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+    """Examples of a batch of text by the maker's objective."""
+    return OBJECTIVES[maker.objective.kind](maker, text_BL, chance)

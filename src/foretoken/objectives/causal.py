@@ -1,14 +1,43 @@
-"""Next-token prediction."""
+"""Next-token prediction, and prefix LM: the same with a beginning that is seen both ways (no predictions there)."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import numpy as np
 
-from foretoken.models import Decoder
-from foretoken.objectives.cross_entropy import cross_entropy
+from foretoken.compute.objective import PAD
+from foretoken.objectives.examples import Examples, Integers, Maker
 
 
-def causal(network: Decoder, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
-    """Cross-entropy of the next token at each position, [B, T], in nats."""
-    features_NW = network.features(inputs_BT).flatten(0, 1)
-    return cross_entropy(features_NW, network.head_weight, targets_BT.flatten()).view(targets_BT.shape)
+def causal(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+    """Each token from those before it. A document's first token is not predicted where documents are kept apart."""
+    tokens, targets = text_BL[:, :-1], text_BL[:, 1:]
+    documents = maker.documents(tokens)
+    if not documents:
+        return Examples(inputs={"tokens": tokens}, targets=targets)
+    places = np.flatnonzero(tokens != maker.separator)
+    return Examples(inputs={"tokens": tokens, **documents}, targets=targets.reshape(-1)[places], places=places)
+
+
+def prefix(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+    """The rest from the beginning: any length of it in one stack, all of the encoder's context in two."""
+    if maker.shape.family == "encoder_decoder":
+        return _two_stacks(maker, text_BL)
+    tokens, targets = text_BL[:, :-1], text_BL[:, 1:]
+    documents, length = maker.documents(tokens), tokens.shape[1]
+    prefix_B = chance.integers(1, length, len(tokens))
+    predicts = np.arange(length) >= prefix_B[:, None] - 1
+    if documents:
+        predicts &= tokens != maker.separator
+    places = np.flatnonzero(predicts)
+    inputs = {"tokens": tokens, "prefix": prefix_B, **documents}
+    return Examples(inputs=inputs, targets=targets.reshape(-1)[places], places=places)
+
+
+def _two_stacks(maker: Maker, text_BL: Integers) -> Examples:
+    source, rest = text_BL[:, : maker.shape.context], text_BL[:, maker.shape.context :]
+    return Examples(inputs={"tokens": source, "target": started(rest, maker.specials[PAD])}, targets=rest)
+
+
+def started(target_BT: Integers, start: int) -> Integers:
+    """What a decoder reads to give a target: the start token, then all but the last."""
+    return np.concatenate([np.full((len(target_BT), 1), start), target_BT[:, :-1]], axis=1)

@@ -11,7 +11,7 @@ from foretoken.compute.flops import training_flops
 from foretoken.errors import ForetokenError
 from foretoken.runs.spec import RunSpec
 
-DETERMINED = ("status", "loss", "loss_se", "bits_per_byte", "curve", "skipped_steps")
+DETERMINED = ("status", "loss", "loss_se", "bits_per_byte", "curve", "by_position", "label_loss", "skipped_steps")
 """Fields that the spec determines; the others tell what a run took and met on its way."""
 
 
@@ -31,6 +31,10 @@ class RunRecord:
     bits_per_byte: float | None = None
     curve: list[list[float]] = field(default_factory=list)
     """Training loss along the run: [tokens seen, mean loss since the point before]."""
+    by_position: list[list[float]] = field(default_factory=list)
+    """causal: validation loss by place in the sequence, [first, last, loss], places counted from 1."""
+    label_loss: float | None = None
+    """Validation loss of the labels (next_sentence), nats; not part of `loss`."""
     parent: str | None = None
     """Trunk that this run branched off; runs with one parent share a trajectory."""
     tokens_trained: int = 0

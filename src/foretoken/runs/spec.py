@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from foretoken.compute.flops import training_flops
+from foretoken.compute.flops import matmul
+from foretoken.compute.objective import Objective, Options
 from foretoken.compute.parameters import ParameterCount, count_parameters
 from foretoken.compute.shape import ModelShape
 
@@ -33,6 +34,16 @@ class SpikePolicy:
     """roll_back: batches left out after going back."""
     most: int = 10
     """Spikes after which the run counts as diverged all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterLosses:
+    """What is added to the loss of a model with experts (see model.experts in docs/study_file.md)."""
+
+    balance: float = 0.01
+    """Weight of the balance loss, which is 1 where every expert gets as much."""
+    z: float = 0.001
+    """Weight of the mean squared log-sum of the router's exponentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +88,9 @@ class RunSpec:
     """Version of the training recipe and of torch."""
     repeat: bool = False
     """Whether training may see tokens more than once."""
+    options: Options = field(default_factory=Options)
+    """Choices of the objective."""
+    router: RouterLosses = field(default_factory=RouterLosses)
     group: str = ""
     """The budget or grid line that asked for this run, or `target`."""
 
@@ -127,27 +141,59 @@ class RunSpec:
         """Exact parameter counts by group."""
         return count_parameters(self.shape)
 
+    @cached_property
+    def aim(self) -> Objective:
+        """The objective with its options."""
+        return Objective(kind=self.objective, **_values(self.options))
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of one batch."""
+        return self.batch_tokens // self.shape.sequence_tokens
+
+    @property
+    def sequences_trained(self) -> int:
+        """Sequences of the whole run."""
+        return self.steps * self.sequences
+
+    @property
+    def sequences_read(self) -> int:
+        """Sequences that the run may read: those it trains on, and the spare ones around spikes."""
+        return -(-(self.tokens + self.spare_tokens) // self.shape.sequence_tokens)
+
     @property
     def flops(self) -> float:
         """Exact training FLOPs of this run, were it trained alone."""
-        return training_flops(self.shape, self.tokens)
+        return matmul(self.shape, self.aim.predicted(self.shape)) * self.tokens
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order of the fields."""
-        return {**_values(self), "shape": self.shape.to_json(), "spikes": _values(self.spikes)}
+        """Plain values, in the order of the fields; those of later versions only where they are not at their default,
+        so that the keys of earlier runs stay.
+        """
+        values = {**_values(self), "shape": self.shape.to_json(), "spikes": _values(self.spikes)}
+        for name, default in LATER.items():
+            part = values.pop(name)
+            if part != default:
+                values[name] = _values(part)
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunSpec:
         """The inverse of `to_json`; unknown keys are an error of ours, so they raise TypeError."""
         parts = {"shape": ModelShape(**values["shape"]), "spikes": SpikePolicy(**values["spikes"])}
-        return cls(**{**values, **parts})
+        later = {name: type(default)(**values[name]) for name, default in LATER.items() if name in values}
+        return cls(**{**values, **parts, **later})
 
     def with_tokens(self, tokens: int) -> RunSpec:
         """The same run at another length: a branch of the same trunk."""
         return replace(self, tokens=tokens)
 
 
-def _values(part: RunSpec | SpikePolicy) -> dict[str, Any]:
+LATER: dict[str, Options | RouterLosses] = {"options": Options(), "router": RouterLosses()}
+"""Parts that later versions added, at their defaults."""
+
+
+def _values(part: RunSpec | SpikePolicy | Options | RouterLosses) -> dict[str, Any]:
     """Fields and values, not copied: much faster than `asdict`, and a study may have thousands of runs."""
     return {field.name: getattr(part, field.name) for field in fields(part)}
 

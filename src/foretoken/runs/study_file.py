@@ -4,6 +4,7 @@ name = "quickstart"            the folder's name
 [corpus]                       what is read, and how it becomes tokens
 [model]                        the choices shared by all sizes
 [training]                     the recipe, with its rules for learning rate, batch and warm-up
+[objective]                    choices of the objective that the recipe names
 [design]                       the small runs
 [target]                       the big run
 [launch], [forecast]           processes; the level of the interval
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from foretoken.compute.objective import FAMILIES_OF, Objective, objectives_of
 from foretoken.compute.shape import PRESETS
 from foretoken.errors import ForetokenError, StudyFileError, legible, shown
 from foretoken.laws.published import PUBLISHED
@@ -83,9 +85,13 @@ class CorpusSection(Section):
     """File or folder, for source `text`: plain text, .jsonl, .jsonl.gz, .jsonl.zst, .parquet."""
     column: str = "text"
     """Column or key that holds the text in .jsonl and .parquet."""
-    tokenizer: Literal["byte", "bpe"] = "byte"
+    tokenizer: Literal["byte", "bpe", "wordpiece", "unigram", "file"] = "byte"
     vocabulary: int = Field(default=512, ge=257, le=1_000_000)
-    """Tokens of a bpe tokenizer."""
+    """Tokens of a tokenizer that is learned (bpe, wordpiece, unigram)."""
+    tokenizer_file: str | None = None
+    """A tokenizer.json of the package `tokenizers`, for tokenizer `file`."""
+    separator: str | None = None
+    """The token of such a file that ends a document, by its name; needed where it is in doubt."""
     validation_share: float = Field(default=0.05, gt=0.0, lt=0.5)
     """Share of documents that is held out, chosen by their hash."""
     repeat: bool = False
@@ -98,19 +104,47 @@ class CorpusSection(Section):
             raise ValueError("`path` is needed by source 'text', and by no other source")
         return self
 
+    @model_validator(mode="after")
+    def _file_has_a_name(self) -> CorpusSection:
+        if (self.tokenizer == "file") != (self.tokenizer_file is not None):
+            raise ValueError("`tokenizer_file` is needed by tokenizer 'file', and by no other tokenizer")
+        if self.separator is not None and self.tokenizer_file is None:
+            raise ValueError("`separator` is for tokenizer 'file'; every other tokenizer has its own")
+        return self
+
 
 class ModelSection(Section):
     """Choices shared by all sizes of the ladder and the target."""
 
     preset: Annotated[str, _known(PRESETS, "preset")] = "llama"
+    """The family and its usual choices."""
     context: int = Field(default=128, ge=8, le=1_000_000)
     width_per_layer: float = Field(default=16.0, ge=0.5, le=16_384.0)
     """Width over depth; fixes the shape that a number of parameters gets."""
+    layers: int | None = Field(default=None, ge=1, le=1000)
+    """The same depth for all sizes (of each stack), instead of width_per_layer."""
     norm: Literal["layer", "rms"] | None = None
-    positions: Literal["learned", "rotary"] | None = None
-    activation: Literal["gelu", "swiglu"] | None = None
+    positions: Literal["learned", "rotary", "relative", "none"] | None = None
+    activation: Literal["gelu", "gelu_exact", "relu", "swiglu", "geglu"] | None = None
     tied: bool | None = None
     bias: bool | None = None
+    queries_per_key: int = Field(default=1, ge=1, le=1024)
+    """Heads of queries that share one of keys and values, as far as the heads of a size allow."""
+    shared_stacks: bool | None = None
+    """encoder_decoder: whether the stacks share the weights of their blocks."""
+    experts: int | None = Field(default=None, ge=1, le=4096)
+    """Routed experts in place of a feed-forward."""
+    active_experts: int | None = Field(default=None, ge=1, le=4096)
+    shared_experts: int | None = Field(default=None, ge=0, le=64)
+    expert_every: int | None = Field(default=None, ge=1, le=1000)
+    expert_share: float = Field(default=1.0, gt=0.0, le=16.0)
+    """Hidden size of one expert over that of a dense feed-forward."""
+    expert_capacity: float | None = Field(default=None, ge=0.0, le=1000.0)
+    """Most tokens of an expert over its even share; those beyond pass by it. 0 drops none."""
+    router_balance: float = Field(default=0.01, ge=0.0, le=100.0)
+    """Weight of the balance loss of the experts' router."""
+    router_z: float = Field(default=0.001, ge=0.0, le=100.0)
+    """Weight of the router's z loss."""
 
 
 class RuleSection(Section):
@@ -158,7 +192,7 @@ class TrainingSection(Section):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     spikes: SpikeSection = SpikeSection()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    objective: Literal["causal"] = "causal"
+    objective: Literal["causal", "prefix", "masked", "span_corruption"] = "causal"
     eval_tokens: Count = 131_072
 
     @model_validator(mode="after")
@@ -166,6 +200,19 @@ class TrainingSection(Section):
         if self.schedule == "wsd" and self.warmup_share + self.cooldown > 1:
             raise ValueError("warmup_share and cooldown together exceed the run")
         return self
+
+
+class ObjectiveSection(Section):
+    """Choices of the objective."""
+
+    share: float = Field(default=0.15, gt=0.0, lt=1.0)
+    """masked, span_corruption: share of the text that is hidden."""
+    mean_span: float = Field(default=0.0, ge=0.0, le=1000.0)
+    """masked, span_corruption: mean tokens of what is hidden at once; 0 means 1 and 3."""
+    next_sentence: bool = False
+    """masked: whether the first state also tells if the second half of the text goes on from the first."""
+    separate_documents: bool = False
+    """Whether documents that share a sequence do not see each other."""
 
 
 class DesignSection(Section):
@@ -232,10 +279,23 @@ class Study(Section):
     corpus: CorpusSection = CorpusSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
+    objective: ObjectiveSection = ObjectiveSection()
     design: DesignSection
     target: TargetSection = TargetSection()
     launch: LaunchSection = LaunchSection()
     forecast: ForecastSection = ForecastSection()
+
+    @model_validator(mode="after")
+    def _the_objective_fits_the_family(self) -> Study:
+        family = str(PRESETS[self.model.preset].get("family", "decoder"))
+        try:
+            objective = Objective(kind=self.training.objective, **self.objective.model_dump())
+        except ForetokenError as error:
+            raise ValueError(f"{error.message}, got {error.got}") from error
+        if family not in FAMILIES_OF[objective.kind]:
+            known = " or ".join(repr(name) for name in objectives_of(family))
+            raise ValueError(f"the {objective.kind} objective cannot train the {family} family; it takes {known}")
+        return self
 
     @model_validator(mode="after")
     def _evaluation_has_an_error(self) -> Study:

@@ -9,8 +9,11 @@ from typing import Any
 import torch
 
 from foretoken.models import build
-from foretoken.objectives import OBJECTIVES
+from foretoken.objectives import Maker, make_examples
+from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
+from foretoken.training.examples import chance
+from foretoken.training.loop import with_others
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.process import float32_products, set_up
 
@@ -42,20 +45,29 @@ def calibrate(
 def seconds_per_token(spec: RunSpec) -> float:
     """Median time of a training step over its tokens, after one step that warms up."""
     network = build(spec.shape, spec.seed, spec.dropout)
-    optimizer, objective = make_optimizer(network, spec), OBJECTIVES[spec.objective]
-    shape = (spec.batch_tokens // spec.shape.context, spec.shape.context)
-    tokens = torch.randint(spec.shape.vocabulary, shape, generator=torch.Generator().manual_seed(0))
+    optimizer, maker = make_optimizer(network, spec), _maker(spec)
+    size = (spec.sequences, spec.aim.window(spec.shape).length)
+    text = chance(0, 0).integers(1, maker.text_vocabulary, size)
     times = []
     for _ in range(1 + TIMED_STEPS):
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-            loss = objective(network, tokens, tokens).mean()
+            each, labels = losses(network, make_examples(maker, text, chance(0, 0)))
+            loss = with_others(each.mean(), labels, network, spec)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - began)
     return sorted(times[1:])[TIMED_STEPS // 2] / spec.batch_tokens
+
+
+def _maker(spec: RunSpec) -> Maker:
+    """Examples of random text; the special tokens are taken to be the last of the vocabulary."""
+    wanted = spec.aim.specials(spec.shape)
+    specials = {name: spec.shape.vocabulary - 1 - number for number, name in enumerate(wanted)}
+    text_vocabulary = max(2, spec.shape.vocabulary - len(wanted))
+    return Maker(objective=spec.aim, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0)
 
 
 @float32_products()

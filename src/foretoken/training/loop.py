@@ -8,19 +8,20 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from foretoken.data import TokenizedCorpus, batch, validation_batches
-from foretoken.objectives import OBJECTIVES
+from foretoken.data import TokenizedCorpus, batch
+from foretoken.models import Network, router_losses
+from foretoken.objectives import make_examples
+from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
+from foretoken.training.examples import chance, make_maker
 from foretoken.training.process import float32_products
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.spikes import Diverged, answer, keep_anchor, spike
 from foretoken.training.state import TrainState
 
-__all__ = ["Diverged", "OnStep", "advance", "evaluate"]
-
-EVAL_BATCH_TOKENS = 2048
-"""What one thread and two were fastest with at contexts 128 and 256; larger batches leave the cache."""
+__all__ = ["Diverged", "OnStep", "advance"]
 
 OnStep = Callable[[TrainState], None]
 
@@ -31,18 +32,21 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
 
     Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
     """
-    network, optimizer, objective = state.network.train(), state.optimizer, OBJECTIVES[spec.objective]
-    sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
+    network, optimizer, maker = state.network.train(), state.optimizer, make_maker(spec, corpus)
+    window = spec.aim.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
         keep_anchor(state, spec.spikes)
         place = state.step + state.left_out
-        inputs, targets = batch(corpus, seed=spec.seed, step=place, sequences=sequences, context=context)
+        text = batch(corpus, seed=spec.seed, step=place, sequences=spec.sequences, window=window)
+        examples = make_examples(maker, text, chance(spec.seed, place))
         if spec.dropout:
             seed_dropout(spec.seed, place)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-            loss = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+            each, labels = losses(network, examples)
+            loss = each.mean()
+            whole = with_others(loss, labels, network, spec)
+        whole.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         reason = spike(state, spec.spikes, loss.item(), norm.item())
         if reason is None:
@@ -56,6 +60,16 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
         optimizer.zero_grad()
         state.seconds += time.perf_counter() - began
         on_step(state)
+
+
+def with_others(loss: Tensor, labels: Tensor | None, network: Network, spec: RunSpec) -> Tensor:
+    """All that is minimised: the loss of the objective, that of its labels, and those of routers."""
+    if labels is not None:
+        loss = loss + labels
+    routers = router_losses(network) if spec.shape.experts else None
+    if routers is not None:
+        loss = loss + spec.router.balance * routers[0] + spec.router.z * routers[1]
+    return loss
 
 
 def seed_dropout(seed: int, place: int) -> None:
@@ -80,21 +94,3 @@ def note_loss(state: TrainState, spec: RunSpec, loss: float) -> None:
 def curve_interval(spec: RunSpec) -> int:
     """Steps per point of the curve: about one token per parameter, the same for all branches of a trunk."""
     return max(1, spec.parameters.total // spec.batch_tokens)
-
-
-@torch.no_grad()
-@float32_products()
-def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> tuple[float, float]:
-    """Mean loss on the validation tokens, in nats per token, and its standard error over sequences."""
-    network, objective = state.network.eval(), OBJECTIVES[spec.objective]
-    means, sequences = [], max(1, EVAL_BATCH_TOKENS // spec.shape.context)
-    for inputs, targets in validation_batches(
-        corpus, context=spec.shape.context, eval_tokens=spec.eval_tokens, sequences=sequences
-    ):
-        losses_BT = objective(network, torch.from_numpy(inputs), torch.from_numpy(targets))
-        means.append(losses_BT.double().mean(dim=1))
-    mean = torch.cat(means)
-    loss = mean.mean().item()
-    if not math.isfinite(loss) or loss > math.log(spec.shape.vocabulary) + 1.0:
-        raise Diverged(f"validation loss {loss} at the end")
-    return loss, mean.std().item() / math.sqrt(len(mean))

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity
 
-from foretoken.compute.flops import training_flops
 from foretoken.data import TokenizedCorpus, batch, open_corpus
-from foretoken.objectives.cross_entropy import cross_entropy
+from foretoken.objectives import make_examples
+from foretoken.objectives.loss import judged, read
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import matmul_peak
-from foretoken.training.loop import advance
+from foretoken.training.examples import chance, make_maker
+from foretoken.training.loop import advance, with_others
 from foretoken.training.process import float32_products, set_up
 from foretoken.training.state import TrainState
 
@@ -47,7 +48,7 @@ def profile(spec: RunSpec, corpus_folder: str) -> dict[str, Any]:
         "tokens_per_second": speed,
         "seconds_per_step": seconds,
         "peak_flops": peak,
-        "share_of_peak": training_flops(spec.shape, speed) / peak,
+        "share_of_peak": spec.flops / spec.tokens * speed / peak,
         "phases": phases(state, spec, corpus),
         "operations": operations(state, spec, corpus, max(1, round(SECONDS / 4 / seconds))),
     }
@@ -70,15 +71,15 @@ def phases(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> dict[st
 def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator[str]:
     """One step; gives the name of each phase when it is over."""
     network, optimizer = state.network.train(), state.optimizer
-    sequences, context = spec.batch_tokens // spec.shape.context, spec.shape.context
-    inputs, targets = map(
-        torch.from_numpy, batch(corpus, seed=spec.seed, step=state.step, sequences=sequences, context=context)
-    )
+    maker, window = make_maker(spec, corpus), spec.aim.window(spec.shape)
+    text = batch(corpus, seed=spec.seed, step=state.step, sequences=spec.sequences, window=window)
+    examples = make_examples(maker, text, chance(spec.seed, state.step))
     yield "data"
     with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-        features = network.features(inputs).flatten(0, 1)
+        features = read(network, examples)
         yield "forward"
-        loss = cross_entropy(features, network.head_weight, targets.flatten()).mean()
+        each, labels = judged(network, features, examples)
+        loss = with_others(each.mean(), labels, network, spec)
         yield "loss"
     loss.backward()  # type: ignore[no-untyped-call]
     yield "backward"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor
 
-from foretoken.models import Decoder, build
+from foretoken.models import Network, build
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -25,7 +25,7 @@ PLAIN = (*HISTORY, *TRAJECTORY)
 class TrainState:
     """Network, optimizer and what was seen so far. Batches and learning rates follow from `step` and `left_out`."""
 
-    network: Decoder
+    network: Network
     optimizer: torch.optim.AdamW
     started_at: str
     """When the first step was begun: UTC, ISO 8601. Kept by checkpoints."""

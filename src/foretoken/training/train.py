@@ -21,7 +21,8 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
-from foretoken.training.loop import Diverged, advance, evaluate
+from foretoken.training.evaluate import evaluate
+from foretoken.training.loop import Diverged, advance
 from foretoken.training.process import set_up
 from foretoken.training.state import TrainState, utc_now
 
@@ -115,7 +116,7 @@ class _Trunk:
         return RunRecord(
             spec=spec,
             parent=spec.trunk,
-            unique_tokens=min(spec.tokens, self._distinct_tokens()),
+            unique_tokens=min(spec.sequences_trained * spec.aim.window(spec.shape).stride, self._distinct_tokens()),
             corpus_sha256=self.corpus.sources_sha256,
             kwh=kwh,
             kwh_source=source,
@@ -165,8 +166,8 @@ class _Trunk:
         self._advance(spec, fork, self.folder)
 
     def _distinct_tokens(self) -> int:
-        context = self.first.shape.context
-        return windows(self.corpus.train_tokens, context) * context
+        window = self.first.aim.window(self.first.shape)
+        return windows(self.corpus.train_tokens, window) * window.stride
 
     def _finish(self, spec: RunSpec) -> dict[str, Any]:
         branch_folder = self.store.branch_folder(spec.key)
@@ -177,19 +178,26 @@ class _Trunk:
             self._save(self.folder)
         self._advance(spec, spec.steps, branch_folder)
         began = time.perf_counter()
-        loss, loss_se = evaluate(self.state, spec, self.corpus)
+        found = evaluate(self.state, spec, self.corpus)
         tokens = (spec.steps - self.last_fork) * spec.batch_tokens
         speed = tokens / self.state.seconds
         return {
             **self._ended("finished"),
-            "loss": loss,
-            "loss_se": loss_se,
-            "bits_per_byte": loss / math.log(2) / per_token if (per_token := self.corpus.bytes_per_token) else None,
+            "loss": found.loss,
+            "loss_se": found.loss_se,
+            "bits_per_byte": self._bits_per_byte(found.loss),
+            "by_position": found.by_position,
+            "label_loss": found.label_loss,
             "tokens_trained": tokens,
             "seconds": self.state.seconds + time.perf_counter() - began,
             "tokens_per_second": speed,
             "mfu": self._mfu(spec, speed),
         }
+
+    def _bits_per_byte(self, loss: float) -> float | None:
+        """Where every token is predicted; elsewhere it would not be one."""
+        per_token = self.corpus.bytes_per_token
+        return loss / math.log(2) / per_token if per_token and self.first.objective == "causal" else None
 
     def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
         last_saved = last_told = time.monotonic()

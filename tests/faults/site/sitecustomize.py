@@ -47,9 +47,8 @@ class Counter:
 
 def watch() -> None:
     """Put the counter into the training step, its cooldown, and the writing of checkpoints."""
-    from foretoken.objectives import OBJECTIVES
-    from foretoken.runs import door
-    from foretoken.training import train
+        from foretoken.runs import door
+    from foretoken.training import loop, train
 
     counter, place = Counter(), ["step"]
     advance = train.advance
@@ -58,14 +57,12 @@ def watch() -> None:
         place[0] = "cooldown" if until == spec.steps else "step"
         advance(state, spec, corpus, until, on_step)
 
-    def watched(objective: Any) -> Any:
-        def call(network: Any, *tokens: Any) -> Any:
-            losses = objective(network, *tokens)
-            if network.training:
-                counter.come(place[0])
-            return losses
+    losses = loop.losses
 
-        return call
+    def watched_losses(network: Any, examples: Any) -> Any:
+        found = losses(network, examples)
+        counter.come(place[0])
+        return found
 
     class Watched(door.System):
         def write(self, file: Any, content: bytes) -> None:
@@ -77,7 +74,7 @@ def watch() -> None:
             super().write(file, content)
 
     train.advance = watched_advance
-    OBJECTIVES.update({name: watched(objective) for name, objective in OBJECTIVES.items()})
+    loop.losses = watched_losses
     door.system = Watched()
 
 

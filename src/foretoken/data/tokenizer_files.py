@@ -1,0 +1,104 @@
+"""Tokenizers by themselves: learned from texts or from the training split of a study, and opened from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from foretoken.data.corpus import documents
+from foretoken.data.learning import LEARNERS, learn
+from foretoken.data.packing import training_texts
+from foretoken.data.subword import (
+    KNOWN_SEPARATORS,
+    SubwordTokenizer,
+    closed_tokenizer,
+    tokenizer_values,
+)
+from foretoken.data.tokenized import MANIFEST, TokenizedCorpus
+from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, tokenizer_from_json
+from foretoken.data.tokenizer_measures import describe_tokenizer
+from foretoken.errors import CorpusError, shown
+from foretoken.runs.door import read_sealed
+from foretoken.runs.study_file import CorpusSection, Study
+
+KINDS = ("byte", *LEARNERS)
+
+
+def train_tokenizer(
+    *sources: str | Path | Study, text: str = "", kind: str = "bpe", vocabulary: int | None = None, column: str = "text"
+) -> ByteTokenizer | SubwordTokenizer:
+    """Learn a tokenizer from files and folders, from the training split of a study, or from a text.
+
+    `kind` is byte, bpe, wordpiece, unigram or plain (docs/tokenizers.md); `vocabulary` the number of tokens, special
+    ones included (512; a byte tokenizer has 256); `column` holds the text in .jsonl and .parquet.
+    Raises CorpusError for text that cannot be read, no text, and a vocabulary that cannot be.
+
+    >>> train_tokenizer(text="aaabdaaabac", kind="plain", vocabulary=7).vocabulary
+    7
+    """
+    if kind not in KINDS:
+        raise CorpusError("no such kind of tokenizer", expected=", ".join(KINDS), got=shown(kind))
+    if kind == "byte":
+        if vocabulary not in (None, 256):
+            raise CorpusError("a byte tokenizer has 256 tokens", got=str(vocabulary), cure="leave the vocabulary out")
+        return ByteTokenizer()
+    texts = chain([text.encode()] if text else [], *(_texts(source, column) for source in sources))
+    first = next(texts, None)
+    if first is None:
+        raise CorpusError("there is nothing to learn a tokenizer from", cure="give files, a study or a text")
+    return learn(kind, chain([first], texts), 512 if vocabulary is None else vocabulary)
+
+
+def _texts(source: str | Path | Study, column: str) -> Iterator[bytes]:
+    if not isinstance(source, Study):
+        section = CorpusSection(source="text", path=str(source), column=column)
+        return (document.text for document in documents(section))
+    if source.corpus.source == "zipf_markov":
+        raise CorpusError(f"the study {source.name} has a synthetic language, not text", cure="give text")
+    return training_texts(source.corpus, source.seed)
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """A tokenizer from a file of the package `tokenizers`, or of a tokenised corpus (its folder, or tokenizer.json).
+
+    It has a separator where one is known (`read_tokenizer` asks for it). Raises CorpusError when it cannot be read.
+    """
+    path = Path(path)
+    values = tokenizer_values(path / "tokenizer.json" if (path / MANIFEST).is_file() else path)
+    if "kind" in values and "model" not in values:
+        return _of_a_corpus(values, path)
+    tokenizer = closed_tokenizer(values, str(path))
+    known = [name for name in KNOWN_SEPARATORS if name in tokenizer.ids]
+    tokenizer.end_documents_with(known[0] if len(known) == 1 else None)
+    return tokenizer
+
+
+def _of_a_corpus(values: dict[str, Any], path: Path) -> Tokenizer:
+    learned = values["kind"] in (*LEARNERS, "file") and isinstance(values.get("definition"), dict)
+    symbols = values["kind"] == "symbols" and isinstance(values.get("vocabulary"), int)
+    if not (learned or symbols or values["kind"] == "byte"):
+        raise CorpusError(f"{path} is no tokenizer", expected=", ".join(KINDS), got=shown(values["kind"]))
+    return tokenizer_from_json(values)
+
+
+def held_out_texts(corpus: TokenizedCorpus, tokenizer: Tokenizer, most_tokens: int = 2**20) -> Iterable[bytes]:
+    """The first documents of the validation split, from their tokens; none of a synthetic language."""
+    if isinstance(tokenizer, SymbolTokenizer):
+        return
+    start, tokens = 0, corpus.tokens("validation")[:most_tokens]
+    for end in (tokens == tokenizer.separator).nonzero()[0]:
+        yield tokenizer.decode(tokens[start:end])
+        start = end + 1
+
+
+def describe_corpus(corpus: TokenizedCorpus, first: int = 20) -> dict[str, Any]:
+    """As `describe_tokenizer`, with the held-out text of a tokenised corpus; what is lost is that of all of it."""
+    tokenizer = load_tokenizer(corpus.folder)
+    found = describe_tokenizer(tokenizer, held_out_texts(corpus, tokenizer), first)
+    counts = read_sealed(corpus.folder / MANIFEST)["splits"]["validation"]
+    if found["text"] is not None and "lost_documents" in counts:
+        found["text"]["unknown_share"] = counts["unknown_tokens"] / counts["tokens"]
+        found["text"]["unchanged_share"] = 1 - counts["lost_documents"] / counts["documents"]
+    return found

@@ -1,0 +1,113 @@
+"""A stack of blocks on an embedding: all of a decoder or an encoder but its head.
+
+Shapes: B sequences, T positions, S positions of a source, W width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from foretoken.compute.shape import ModelShape
+from foretoken.models.attention import rotary_table
+from foretoken.models.experts import Experts
+from foretoken.models.layers import Block, Sight, make_norm
+from foretoken.models.masks import additive, allowed_BTS, causal_TT
+from foretoken.models.relative import RelativePositions
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What one stack of a network has of its own."""
+
+    layers: int
+    context: int
+    both_ways: bool
+    looks: bool = False
+    """Whether its blocks look at an encoder."""
+
+
+class Stack(nn.Module):
+    """`stack.features(tokens_BT)` gives what the last block and norm make of each position, [B, T, W]."""
+
+    rotary: Tensor | None
+
+    def __init__(self, shape: ModelShape, dropout: float, sizes: Sizes, embedding: nn.Embedding | None = None) -> None:
+        super().__init__()
+        self.shape, self.sizes = shape, sizes
+        self.embedding = embedding or nn.Embedding(shape.vocabulary, shape.width)
+        self.position = nn.Embedding(sizes.context, shape.width) if shape.positions == "learned" else None
+        self.segment = nn.Embedding(shape.token_types, shape.width) if shape.token_types else None
+        self.embedding_norm = make_norm(shape) if shape.embedding_norm else None
+        self.relative = None
+        if shape.positions == "relative":
+            self.relative = RelativePositions(shape.position_buckets, shape.heads, sizes.both_ways)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(shape, dropout, looks=sizes.looks, experts=has_experts(shape, layer)) for layer in range(sizes.layers)
+        )
+        self.norm = make_norm(shape) if shape.final_norm else None
+        rotary = None
+        if shape.positions == "rotary":
+            rotary = rotary_table(sizes.context, shape.head_width, shape.rotary_base)
+        self.register_buffer("rotary", rotary, persistent=False)
+
+    def features(
+        self,
+        tokens_BT: Tensor,
+        *,
+        segments: Tensor | None = None,
+        prefix: Tensor | None = None,
+        documents: Tensor | None = None,
+        real: Tensor | None = None,
+        source: Tensor | None = None,
+        barred: Tensor | None = None,
+    ) -> Tensor:
+        """What a head reads at every position, [B, T, W].
+
+        `segments` [B, T]: kinds of segments; `prefix` [B]: positions that see each other both ways; `documents`
+        [B, T]: numbers of documents that do not see each other; `real` [B, T]: False for padding; `source` [B, S, W]:
+        an encoder's output, and `barred` [B, 1, 1, S], added to the scores of looks at it.
+        """
+        x_BTW = self.embedding(tokens_BT)
+        if self.position is not None:
+            x_BTW = x_BTW + self.position.weight[: tokens_BT.shape[1]]
+        if self.segment is not None:
+            x_BTW = x_BTW + self.segment(torch.zeros_like(tokens_BT) if segments is None else segments)
+        if self.embedding_norm is not None:
+            x_BTW = self.embedding_norm(x_BTW)
+        x_BTW = self.dropout(x_BTW)
+        allowed = allowed_BTS(
+            tokens_BT, both_ways=self.sizes.both_ways, prefix_B=prefix, documents_BT=documents, real_BT=real
+        )
+        sight = self._sight(tokens_BT.shape[1], allowed, x_BTW.dtype)
+        for block in self.blocks:
+            x_BTW = block(x_BTW, sight, source, barred)
+        normed: Tensor = x_BTW if self.norm is None else self.norm(x_BTW)
+        return normed
+
+    def _sight(self, length: int, allowed: Tensor | None, dtype: torch.dtype) -> Sight:
+        causal = not self.sizes.both_ways
+        if allowed is None and self.relative is not None and causal:
+            allowed = causal_TT(length)[None].to(self.embedding.weight.device)
+        added = None if allowed is None else additive(allowed, dtype)[:, None]
+        if self.relative is not None:
+            relative = self.relative(length, length)
+            added = relative if added is None else relative + added
+        return Sight(self.rotary, added, causal)
+
+
+def has_experts(shape: ModelShape, layer: int) -> bool:
+    """Whether a layer's feed-forward is one of experts: every `expert_every`-th, counted from 1."""
+    return bool(shape.experts) and (layer + 1) % shape.expert_every == 0
+
+
+def router_losses(network: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Mean of the routers' balance and z losses of the last forward pass; None without experts."""
+    found = [part.losses for part in network.modules() if isinstance(part, Experts) and part.losses is not None]
+    if not found:
+        return None
+    balance, z = (torch.stack(losses).mean() for losses in zip(*found, strict=True))
+    return balance, z

@@ -1,0 +1,64 @@
+"""Text -> what a network reads and what it has to predict, as arrays. Random choices come from a given generator.
+
+Shapes: B sequences, L tokens of text, T positions, N predictions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretoken.compute.objective import Objective
+from foretoken.compute.shape import ModelShape
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Sequences of one batch."""
+
+    inputs: dict[str, NDArray[Any]]
+    """Arguments of `network.features`; `tokens` is the first."""
+    targets: Integers
+    """What is predicted: [B, T] for every position, else [N]."""
+    places: Integers | None = None
+    """[N] the positions that predict, flat in [B, T]; None for all."""
+    labels: Integers | None = None
+    """[B] whether the second segment goes on from the first (0) or is from elsewhere (1), as BERT has it."""
+
+    @property
+    def sequence_of(self) -> Integers:
+        """[N] the sequence of each prediction."""
+        if self.places is None:
+            return np.repeat(np.arange(len(self.targets)), self.targets.shape[1])
+        return self.places // self.positions
+
+    @property
+    def positions(self) -> int:
+        """T of what the head may read: of the target, where there are two stacks."""
+        return int(self.inputs.get("target", self.inputs["tokens"]).shape[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """All that the examples of a run depend on beside text and chance."""
+
+    objective: Objective
+    shape: ModelShape
+    text_vocabulary: int
+    """Tokens of the text are below it; a random token is one of them."""
+    specials: dict[str, int] = field(default_factory=dict)
+    """Numbers of the special tokens."""
+    separator: int | None = None
+    """The token that ends a document."""
+
+    def documents(self, tokens_BT: Integers) -> dict[str, NDArray[Any]]:
+        """The number of each token's document, where these are kept apart: a separator ends its own."""
+        if not self.objective.separate_documents or self.separator is None:
+            return {}
+        ends = tokens_BT == self.separator
+        return {"documents": np.cumsum(ends, axis=1) - ends}

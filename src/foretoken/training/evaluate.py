@@ -1,0 +1,93 @@
+"""The loss of a network on the validation set."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foretoken.data import TokenizedCorpus, validation_batches
+from foretoken.objectives import Examples, make_examples
+from foretoken.objectives.loss import losses
+from foretoken.runs.spec import RunSpec
+from foretoken.training.examples import VALIDATION, chance, make_maker
+from foretoken.training.process import float32_products
+from foretoken.training.spikes import Diverged
+from foretoken.training.state import TrainState
+
+EVAL_BATCH_TOKENS = 2048
+"""What one thread and two were fastest with at contexts 128 and 256; larger batches leave the cache."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network gives on the validation set."""
+
+    loss: float
+    """Mean over predictions, in nats."""
+    loss_se: float
+    """Its standard error over sequences."""
+    by_position: list[list[float]]
+    """causal: [first, last, loss] by place in the sequence, in doublings."""
+    label_loss: float | None
+
+
+@torch.no_grad()
+@float32_products()
+def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
+    """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess.
+
+    What is hidden from the network depends on the set alone, so it is the same for all runs.
+    """
+    network, maker, length = state.network.eval(), make_maker(spec, corpus), spec.shape.sequence_tokens
+    sums, counts, labels, by_place = [], [], [], []
+    sequences = max(2 if spec.aim.next_sentence else 1, EVAL_BATCH_TOKENS // length)
+    texts = validation_batches(corpus, spec.aim.window(spec.shape), spec.eval_tokens // length, sequences)
+    for number, text in enumerate(texts):
+        examples = make_examples(maker, text, chance(VALIDATION, number))
+        each, label = losses(network, examples)
+        total, count = _by_sequence(each.double().numpy(), examples, len(text))
+        sums.append(total)
+        counts.append(count)
+        if label is not None:
+            labels.append(label.item())
+        if spec.objective == "causal" and examples.places is None:
+            by_place.append(each.double().sum(0).numpy())
+    loss, error = _mean(np.concatenate(sums), np.concatenate(counts))
+    if not math.isfinite(loss) or loss > math.log(spec.shape.vocabulary) + 1.0:
+        raise Diverged(f"validation loss {loss} at the end")
+    places = np.sum(by_place, axis=0) / len(np.concatenate(sums)) if by_place else np.zeros(0)
+    return Evaluation(loss, error, _doublings(places), float(np.mean(labels)) if labels else None)
+
+
+def _by_sequence(each: NDArray[np.float64], examples: Examples, sequences: int) -> tuple[NDArray[np.float64], ...]:
+    """Sum of losses and number of predictions of each sequence."""
+    if examples.places is None:
+        means: NDArray[np.float64] = torch.from_numpy(each).mean(dim=1).numpy()
+        return means, np.ones(sequences)
+    row = examples.sequence_of
+    total: NDArray[np.float64] = np.bincount(row, each, sequences).astype(np.float64)
+    count: NDArray[np.float64] = np.bincount(row, minlength=sequences).astype(np.float64)
+    return total, count
+
+
+def _mean(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean over predictions, and its standard error with sequences as units (that of a ratio)."""
+    weight = counts / counts.mean()
+    means = torch.from_numpy(sums / np.maximum(counts, 1.0) * weight)
+    loss = means.mean().item()
+    spread = means - loss * torch.from_numpy(weight - 1.0)
+    return loss, spread.std().item() / math.sqrt(len(spread))
+
+
+def _doublings(places: NDArray[np.float64]) -> list[list[float]]:
+    """Means over places 1, 2, 3 to 4, 5 to 8, ..."""
+    rows, first = [], 1
+    while first <= len(places):
+        last = min(len(places), 2 * (first - 1) or 1) if first > 1 else 1
+        rows.append([float(first), float(last), float(places[first - 1 : last].mean())])
+        first = last + 1
+    return rows

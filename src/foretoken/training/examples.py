@@ -1,0 +1,31 @@
+"""The examples of a run: its objective, the tokens of its corpus, and a generator for each batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foretoken.data import TokenizedCorpus
+from foretoken.data.specials import special_ids
+from foretoken.objectives import Maker
+from foretoken.runs.spec import RunSpec
+
+VALIDATION = 2**32 - 1
+"""In place of a run's seed: what is hidden in the validation set is the same for all runs."""
+
+
+def make_maker(spec: RunSpec, corpus: TokenizedCorpus) -> Maker:
+    """What makes the run's examples. Raises CorpusError when the tokenizer lacks a special token."""
+    wanted = spec.aim.specials(spec.shape)
+    specials, _ = special_ids(corpus.specials, corpus.vocabulary, corpus.closed, wanted)
+    return Maker(
+        objective=spec.aim,
+        shape=spec.shape,
+        text_vocabulary=corpus.vocabulary,
+        specials=specials,
+        separator=corpus.separator,
+    )
+
+
+def chance(seed: int, place: int) -> np.random.Generator:
+    """The generator of one batch: a function of the seed and the batch's place alone, so nothing need be saved."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, place]))
