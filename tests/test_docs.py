@@ -62,6 +62,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.assign(val_loss=loss, D=frame["tokens"], dataset="c4", step=20_000).to_csv(home / "runs.csv", index=False)
     theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
+    (home / "my_texts").mkdir()
+    (home / "my_texts" / "bears.txt").write_text("".join(f"{n} bears met {n * n} foxes.\n" for n in range(999)))
     (home / "studies").mkdir()
     for name in ("quickstart", "mine"):
         text = MINI.replace('name = "mini"', 'name = "quickstart"')

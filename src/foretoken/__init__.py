@@ -34,6 +34,8 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
+    from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
+    from foretoken.data.tokenizer_measures import describe_tokenizer
     from foretoken.errors import ForetokenError
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import report, status
@@ -56,6 +58,7 @@ PUBLIC = {
     "cite": "foretoken.laws",
     "compare": "foretoken.plans",
     "conventions": "foretoken.fits",
+    "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.preview",
     "diagnose": "foretoken.fits",
     "Fit": "foretoken.fits",
@@ -67,6 +70,7 @@ PUBLIC = {
     "IsoflopFit": "foretoken.fits",
     "LAWS": "foretoken.laws",
     "load_study": "foretoken.runs.study_file",
+    "load_tokenizer": "foretoken.data.tokenizer_files",
     "next_run": "foretoken.plans",
     "page_of": "foretoken.reports",
     "place_run": "foretoken.forecasts.scores",
@@ -86,6 +90,7 @@ PUBLIC = {
     "score_run": "foretoken.forecasts.scores",
     "status": "foretoken.folder",
     "Study": "foretoken.runs.study_file",
+    "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans",
     "verify": "foretoken.upkeep",
 }
@@ -109,12 +114,14 @@ __all__ = [
     "cite",
     "compare",
     "conventions",
+    "describe_tokenizer",
     "design",
     "diagnose",
     "fit",
     "freeze_run",
     "isoflop",
     "load_study",
+    "load_tokenizer",
     "next_run",
     "page_of",
     "place_run",
@@ -129,6 +136,7 @@ __all__ = [
     "score_ledger",
     "score_run",
     "status",
+    "train_tokenizer",
     "trends",
     "verify",
 ]

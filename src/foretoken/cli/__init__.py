@@ -25,6 +25,7 @@ from foretoken.cli.prune import prune
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.status import status
+from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
 from foretoken.errors import ForetokenError
@@ -47,6 +48,7 @@ for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
     app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)
 app.add_typer(ledger, name="ledger")
+app.add_typer(tokenizer, name="tokenizer")
 
 
 def main() -> None:
