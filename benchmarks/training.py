@@ -179,12 +179,14 @@ def contender(name: str, spec: RunSpec, corpus: TokenizedCorpus) -> Any:
     return Plain((plain if name == "plain" else peer)(spec.shape, weights), spec, corpus)
 
 
-def serve(pipe: Any, name: str, spec: RunSpec, corpus: TokenizedCorpus, same_process: bool) -> None:
+def serve(
+    pipe: Any, name: str, spec: RunSpec, corpus: TokenizedCorpus, same_process: bool, make: Callable[..., Any]
+) -> None:
     """A contender's process: the loss of the third step first, then the seconds of as many steps as it is asked."""
     ours = name == "foretoken" or same_process
     (set_up if ours else torch.set_num_threads)(spec.threads)
     try:
-        loop = contender(name, spec, corpus)
+        loop = make(name, spec, corpus)
     except ImportError:
         pipe.send(None)
         return
@@ -201,7 +203,8 @@ class Racer:
     def __init__(self, name: str, spec: RunSpec, corpus: TokenizedCorpus, options: argparse.Namespace) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, name, spec, corpus, options.same_process)
+        make = getattr(options, "contender", contender)
+        arguments = (theirs, name, spec, corpus, options.same_process, make)
         self.process = context.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         self.loss = self.pipe.recv()

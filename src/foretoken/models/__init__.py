@@ -18,7 +18,18 @@ from foretoken.models.pretrained import read_network, save_pretrained
 from foretoken.models.stack import router_losses
 from foretoken.models.weights import initialise
 
-__all__ = ["FAMILIES", "Decoder", "Encoder", "EncoderDecoder", "Lstm", "Network", "build", "router_losses"]
+__all__ = [
+    "FAMILIES",
+    "Decoder",
+    "Encoder",
+    "EncoderDecoder",
+    "Lstm",
+    "Network",
+    "build",
+    "from_pretrained",
+    "router_losses",
+    "save_pretrained",
+]
 
 Network = Decoder | Encoder | EncoderDecoder | Lstm
 FAMILIES: dict[str, Callable[[ModelShape, float], Network]] = {

@@ -25,7 +25,7 @@ NEEDED = ("layers", "width", "heads", "context", "vocabulary")
 def architecture(config: Mapping[str, Any]) -> str:
     """The `model_type` of a configuration; raises CheckpointError when no network here is like it."""
     found, classes = config.get("model_type"), config.get("architectures") or []
-    if found not in KEYS:
+    if not isinstance(found, str) or found not in KEYS:
         raise CheckpointError(
             "a checkpoint of a family that is not read here",
             expected=f"model_type {', '.join(KEYS)}, or foretoken",
@@ -40,7 +40,7 @@ def architecture(config: Mapping[str, Any]) -> str:
         )
     if config.get("quantization_config"):
         raise CheckpointError("a quantised checkpoint", cure="save it in float32, bfloat16 or float16")
-    return str(found)
+    return found
 
 
 def read_shape(config: Mapping[str, Any], tensors: Collection[str]) -> ModelShape:
@@ -57,8 +57,12 @@ def read_shape(config: Mapping[str, Any], tensors: Collection[str]) -> ModelShap
         for tensor, fields_of_part in PARTS.items():
             found |= fields_of_part if tensor in tensors else {}
     shape = shape_of(keys.given | _plain(found))
-    if shape.experts and shape.active_experts < 2:
-        raise CheckpointError("a single expert per token is weighed otherwise here", expected="2 or more of experts")
+    if kind == "mixtral" and shape.active_experts < 2:
+        raise CheckpointError(
+            "a token's only expert is weighed by its probability here, and by 1 in Mixtral",
+            expected="num_experts_per_tok of 2 or more",
+            got=str(shape.active_experts),
+        )
     return shape
 
 
@@ -98,9 +102,9 @@ def shape_of(values: Mapping[str, Any]) -> ModelShape:
 
 
 def _fits(value: Any, kind: str) -> bool:
-    if not isinstance(value, TYPES[kind]) or isinstance(value, bool) != (kind == "bool"):
+    if type(value) not in TYPES[kind]:
         return False
-    return isinstance(value, str | bool) or 0 <= value <= LARGEST
+    return kind in ("str", "bool") or bool(0 <= value <= LARGEST)
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +119,9 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     window, context = flat.get("sliding_window"), flat.get("max_position_embeddings")
     if isinstance(window, int) and isinstance(context, int) and window >= context:
         del flat["sliding_window"]
+    inside, form = flat.get("dense_act_fn"), flat.get("feed_forward_proj")
+    if isinstance(form, str) and inside not in (None, "gelu_new" if form == "gated-gelu" else form.split("-")[-1]):
+        raise CheckpointError("config.json names two activations", got=f"{shown(form)} and {shown(inside)}")
     if "scale_decoder_outputs" in flat:  # transformers 5 says by this whether T5's head is scaled
         flat["tie_word_embeddings"] = flat["scale_decoder_outputs"]
     return flat
@@ -140,7 +147,7 @@ def _value(keys: Keys, name: str, values: Mapping[str, Any]) -> Any:
         if value is None and key not in keys.defaults:
             raise CheckpointError(f"config.json lacks {key}")
         found.append(keys.defaults[key] if value is None else value)
-    if any(value != found[0] for value in found):
+    if any(value != found[0] for value in found[1:]):
         raise CheckpointError(
             "no network here has only one of them", got=f"{', '.join(keys.keys[name])}: {shown(found)}"
         )
@@ -155,8 +162,8 @@ def _value(keys: Keys, name: str, values: Mapping[str, Any]) -> Any:
 def _plain(found: dict[str, Any]) -> dict[str, Any]:
     """Fields as a person would give them: 0 where a size is what it would be anyway."""
     head, heads = found.pop("head_width", 0), found["heads"]
-    if type(head) is int and type(heads) is int and head:
-        found["attention_width"] = head * heads
+    if head:
+        found["attention_width"] = head * heads if type(head) is int and type(heads) is int else head
     for name, usual in (("attention_width", "width"), ("kv_heads", "heads"), ("decoder_layers", "layers"),
                         ("decoder_context", "context")):  # fmt: skip
         if name in found and found[name] == found[usual]:

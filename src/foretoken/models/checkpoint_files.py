@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -34,15 +33,18 @@ class TensorFiles:
 
     def __init__(self, folder: Path) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.places: dict[str, tuple[Path, str]] = {}
+        self.places: dict[str, tuple[Any, str]] = {}
+        """The open file of each, and its name there."""
         for path in _files(folder):
-            with _opened(path) as file:
-                for name in file.keys():  # noqa: SIM118: not a mapping
-                    self._add(path, name, file.get_slice(name))
+            file = _opened(path)
+            names: list[str] = file.keys()
+            for name in names:
+                self._add(file, path, name)
 
-    def _add(self, path: Path, name: str, part: Any) -> None:
+    def _add(self, file: Any, path: Path, name: str) -> None:
+        part = file.get_slice(name)
         if name in self.places:
-            raise CheckpointError(f"two files have the tensor {shown(name)}", got=f"{self.places[name][0]}, {path}")
+            raise CheckpointError(f"two files have the tensor {shown(name)}", got=f"the second is {path}")
         if part.get_dtype() not in DTYPES:
             raise CheckpointError(
                 f"{shown(name)} in {path} is of a kind that is not read here",
@@ -50,7 +52,7 @@ class TensorFiles:
                 got=str(part.get_dtype()),
                 cure="save the checkpoint in float32, bfloat16 or float16",
             )
-        self.shapes[name], self.places[name] = tuple(part.get_shape()), (path, name)
+        self.shapes[name], self.places[name] = tuple(part.get_shape()), (file, name)
 
     def rename(self, old: str, new: str) -> None:
         """Know a tensor by another name."""
@@ -62,27 +64,16 @@ class TensorFiles:
 
     def read(self, name: str) -> Tensor:
         """The values of one tensor."""
-        path, its_name = self.places[name]
-        with _opened(path) as file:
-            tensor: Tensor = file.get_tensor(its_name)
+        file, its_name = self.places[name]
+        tensor: Tensor = file.get_tensor(its_name)
         return tensor
 
 
-class _opened:  # noqa: N801: used as a function
-    """A safetensors file, what is wrong with it said."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Any:
-        try:
-            self.file = safe_open(str(self.path), framework="pt")
-            return self.file.__enter__()
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(f"cannot read {self.path}", got=str(error), cure="restore it") from error
-
-    def __exit__(self, *error: object) -> None:
-        self.file.__exit__(*error)
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(str(path), framework="pt")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path}", got=str(error), cure="restore it") from error
 
 
 def _files(folder: Path) -> list[Path]:
@@ -126,7 +117,8 @@ def write_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Iterator[
     """Write tensors and configuration; raises StoreError, and then the folder has no configuration."""
     delete_file(folder / CONFIG)
     shards = list(_shards(tensors))
-    names, mapped = [], {}
+    names: list[str] = []
+    mapped: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = WEIGHTS if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         content = {key: tensor.contiguous() for key, tensor in shard.items()}
@@ -160,6 +152,7 @@ def _bytes(tensors: Mapping[str, Tensor]) -> int:
 def dtype_name(tensor: Tensor) -> str:
     """As configurations write it.
 
+    >>> import torch
     >>> dtype_name(torch.zeros(1))
     'float32'
     """

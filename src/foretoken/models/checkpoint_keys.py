@@ -110,7 +110,8 @@ KEYS: dict[str, Keys] = {
         keys={
             "layers": ("num_layers",), "decoder_layers": ("num_decoder_layers",), "width": ("d_model",),
             "heads": ("num_heads",), "head_width": ("d_kv",), "feed_forward": ("d_ff",), "vocabulary": ("vocab_size",),
-            "context": ("n_positions",), "decoder_context": ("n_decoder_positions",), "norm_epsilon": ("layer_norm_epsilon",),
+            "context": ("n_positions",), "decoder_context": ("n_decoder_positions",),
+            "norm_epsilon": ("layer_norm_epsilon",),
             "position_buckets": ("relative_attention_num_buckets",), "tied": ("tie_word_embeddings",),
             "activation": ("feed_forward_proj",),
         },
@@ -127,7 +128,7 @@ KEYS: dict[str, Keys] = {
     ),
 }  # fmt: skip
 """By `model_type`."""
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "cls.predictions.bias": {"head": "masked"},
     "bert.pooler.dense.weight": {"pooler": True},
     "cls.seq_relationship.weight": {"classes": 2},

@@ -1,7 +1,7 @@
 """What the tensors of a Hugging Face checkpoint are called, beside our own names.
 
-`*` stands for the number of a block, `#` for that of an expert. Names without `.weight` or `.bias` at their end take the
-ending of ours. Several of their names are parts of one of our tensors, one below the other.
+`*` stands for the number of a block, `#` for that of an expert. Names without `.weight` or `.bias` at their end take
+the ending of ours. Several of their names are parts of one of our tensors, one below the other.
 """
 
 from __future__ import annotations

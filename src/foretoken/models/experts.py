@@ -7,6 +7,7 @@ Shazeer et al. 2017 (arXiv 1701.06538); balance loss: Fedus et al. 2021 (arXiv 2
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
 from foretoken.models.feed_forward import ACTIVATION, FeedForward
+from foretoken.models.grouped import filled_up, grouped_product, placed, taken
 
 
 class Experts(nn.Module):
@@ -37,16 +39,17 @@ class Experts(nn.Module):
         """Transform each position by itself."""
         x_NW = x_BTW.flatten(0, -2)
         weights_NA, chosen_NA = self._route(x_NW)
-        order = chosen_NA.flatten().argsort(stable=True)
-        counts = torch.bincount(chosen_NA.flatten(), minlength=len(self.up)).tolist()
-        order, counts = self._within_capacity(order, counts)
-        rows = order // self.active
-        parts = torch.split(x_NW[rows], counts)
-        made = torch.cat([self._expert(index, part) for index, part in enumerate(parts) if len(part)])
-        made = made * weights_NA.flatten()[order, None].to(made.dtype)
-        out_NW = torch.zeros_like(x_NW, dtype=made.dtype).index_add(0, rows, made)
-        for expert in self.shared:
-            out_NW = out_NW + expert(x_NW)
+        expert = chosen_NA.flatten()
+        rank, counts = _ranks(expert, len(self.up))
+        rows = filled_up(counts)
+        place = _starts(rows, expert.device)[expert] + rank
+        repeated = x_NW[:, None].expand(-1, self.active, -1).reshape(len(expert), -1)
+        made = self._transform(placed(repeated, place, sum(rows)), rows)
+        mixed_NAW = taken(made, place).view(len(x_NW), self.active, -1)
+        weights_NA = weights_NA * self._within_capacity(rank).view(weights_NA.shape)
+        out_NW = torch.bmm(weights_NA[:, None].to(mixed_NAW.dtype), mixed_NAW)[:, 0]
+        for part in self.shared:
+            out_NW = out_NW + part(x_NW)
         return out_NW.view(x_BTW.shape)
 
     def _route(self, x_NW: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,21 +66,35 @@ class Experts(nn.Module):
             weights_NA = weights_NA / weights_NA.sum(-1, keepdim=True)
         return weights_NA, chosen_NA
 
-    def _within_capacity(self, order: Tensor, counts: list[int]) -> tuple[Tensor, list[int]]:
-        """Leave out what an expert cannot take: the last of its tokens."""
+    def _within_capacity(self, rank: Tensor) -> Tensor:
+        """1 for what an expert takes, 0 for the last of its tokens where they are beyond its capacity."""
         if not self.capacity:
-            return order, counts
-        most = max(1, math.ceil(self.capacity * len(order) / len(counts)))
-        kept = torch.cat([part[:most] for part in torch.split(order, counts)])
-        return kept, [min(count, most) for count in counts]
+            return torch.ones_like(rank, dtype=torch.float32)
+        return (rank < max(1, math.ceil(self.capacity * len(rank) / len(self.up)))).float()
 
-    def _expert(self, index: int, x_NW: Tensor) -> Tensor:
-        up_bias = None if self.up_bias is None else self.up_bias[index]
-        down_bias = None if self.down_bias is None else self.down_bias[index]
-        hidden_NF = functional.linear(x_NW, self.up[index], up_bias)
+    def _transform(self, x_NW: Tensor, rows: list[int]) -> Tensor:
+        """Each row by its own expert: the first `rows[0]` by the first, and so on."""
+        expert_N = torch.repeat_interleave(torch.tensor(rows)) if self.up_bias is not None else None
+        hidden_NF = grouped_product(x_NW, self.up, rows)
+        if self.up_bias is not None:
+            hidden_NF = hidden_NF + self.up_bias[expert_N]
         if self.gated:
             gate, value = hidden_NF.chunk(2, dim=-1)
             hidden_NF = self.activation(gate) * value
         else:
             hidden_NF = self.activation(hidden_NF)
-        return functional.linear(hidden_NF, self.down[index], down_bias)
+        out_NW = grouped_product(hidden_NF, self.down, rows)
+        return out_NW if self.down_bias is None else out_NW + self.down_bias[expert_N]
+
+
+def _ranks(expert: Tensor, experts: int) -> tuple[Tensor, list[int]]:
+    """How many entries before each have the same expert, and the entries of each expert."""
+    counts = torch.bincount(expert, minlength=experts).tolist()
+    order = expert.argsort(stable=True)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device)
+    return rank - _starts(counts, expert.device)[expert], counts
+
+
+def _starts(counts: list[int], device: torch.device) -> Tensor:
+    return torch.tensor([0, *accumulate(counts)][:-1], device=device)

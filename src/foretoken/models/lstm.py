@@ -21,7 +21,7 @@ class Lstm(nn.Module):
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(LstmLayer(shape) for _ in range(shape.layers))
+        self.lstm = nn.LSTM(shape.width, shape.width, shape.layers, bias=shape.bias, dropout=dropout)
         self.head = None if shape.tied else nn.Linear(shape.width, shape.vocabulary, bias=False)
 
     @property
@@ -31,32 +31,21 @@ class Lstm(nn.Module):
 
     def features(self, tokens_BT: Tensor, *, documents: Tensor | None = None) -> Tensor:
         """What the head reads at every position, [B, T, W]; at the first token of a document the state is empty."""
-        x_TBW: Tensor = self.dropout(self.embedding(tokens_BT.t()))
-        fresh_TB = None
-        if documents is not None:
-            fresh_TB = torch.zeros_like(documents.t(), dtype=torch.bool)
-            fresh_TB[1:] = (documents[:, 1:] != documents[:, :-1]).t()
-        for layer in self.layers:
-            x_TBW = self.dropout(layer(x_TBW, fresh_TB))
-        return x_TBW.transpose(0, 1)
+        x_TBW = self.dropout(self.embedding(tokens_BT.t()))
+        x_TBW = self.lstm(x_TBW)[0] if documents is None else self._apart(x_TBW, documents.t())
+        out_TBW: Tensor = self.dropout(x_TBW)
+        return out_TBW.transpose(0, 1)
+
+    def _apart(self, x_TBW: Tensor, documents_TB: Tensor) -> Tensor:
+        """The same layers, with an empty state at the first token of each document."""
+        fresh_TB = torch.zeros_like(documents_TB, dtype=torch.bool)
+        fresh_TB[1:] = documents_TB[1:] != documents_TB[:-1]
+        for number, (weight_input, weight_state, *biases) in enumerate(self.lstm.all_weights):
+            x_TBW = self.dropout(x_TBW) if number else x_TBW
+            bias = sum(biases[1:], biases[0]) if biases else None
+            x_TBW = recur(functional.linear(x_TBW, weight_input, bias), weight_state, fresh_TB)
+        return x_TBW
 
     def forward(self, tokens_BT: Tensor, *, documents: Tensor | None = None) -> Tensor:
         """Logits of the next token at every position."""
         return functional.linear(self.features(tokens_BT, documents=documents), self.head_weight)
-
-
-class LstmLayer(nn.Module):
-    """One layer, with the weights of torch's own: four gates (input, forget, cell, output), two biases."""
-
-    def __init__(self, shape: ModelShape) -> None:
-        super().__init__()
-        gates = 4 * shape.width
-        self.weight_input = nn.Parameter(torch.empty(gates, shape.width))
-        self.weight_state = nn.Parameter(torch.empty(gates, shape.width))
-        self.bias_input = nn.Parameter(torch.empty(gates)) if shape.bias else None
-        self.bias_state = nn.Parameter(torch.empty(gates)) if shape.bias else None
-
-    def forward(self, x_TBW: Tensor, fresh_TB: Tensor | None = None) -> Tensor:
-        """The state after each position, [T, B, W]."""
-        bias = None if self.bias_input is None or self.bias_state is None else self.bias_input + self.bias_state
-        return recur(functional.linear(x_TBW, self.weight_input, bias), self.weight_state, fresh_TB)

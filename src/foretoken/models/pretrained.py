@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from foretoken.compute.shape import ModelShape
-from foretoken.errors import CheckpointError, shown
+from foretoken.errors import CheckpointError
 from foretoken.models.attention import rotary_table
 from foretoken.models.checkpoint_config import architecture, read_shape, shape_of, write_config
 from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config, write_checkpoint
@@ -93,7 +93,7 @@ def _their_shape(config: Mapping[str, Any], names: Names, files: TensorFiles) ->
         elif name.endswith((".gamma", ".beta")):
             files.rename(name, name.replace(".gamma", ".weight").replace(".beta", ".bias"))
     if not any(name.startswith(names.prefix) for name in files.shapes):
-        for name in list(files.shapes):
+        for name in set(files.shapes) - set(names.copies):
             files.rename(name, names.prefix + name)
     for copy, first in names.copies.items():
         if copy in files.shapes and first not in files.shapes:
@@ -168,9 +168,9 @@ def _apart(weights: Mapping[str, Tensor], shape: ModelShape, names: Names | None
         parts = _parts(name, shape, names)
         rows = weight.flatten(0, 1) if len(parts) > 1 and weight.ndim == 3 else weight
         sizes = [len(rows) // len(parts)] * len(parts)
-        if len(parts) == 3:
+        if ".qkv." in name and len(parts) > 1:
             sizes = [shape.query_width, shape.kv_width, shape.kv_width]
-        for part, view in zip(parts, rows.split(sizes), strict=True):
+        for part, view in zip(parts, torch.split(rows, sizes), strict=True):
             yield part, _turned(view, part, names)
 
 

@@ -1,4 +1,6 @@
-"""The recurrence of an LSTM with its gradient: one small product per position, all others at once.
+"""The recurrence of an LSTM whose state is emptied now and then, which torch's own does not offer, with its gradient.
+
+One small product per position, all others at once.
 
 Shapes: T positions, B sequences, W width of the state.
 """

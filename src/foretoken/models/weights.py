@@ -28,7 +28,7 @@ def initialise(network: nn.Module, shape: ModelShape, seed: int) -> None:
                 _shrink_queries(name, weight, shape)
             else:
                 weight.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
-            if name.endswith("bias_state"):
+            if name.startswith("lstm.bias_hh"):
                 weight[shape.width : 2 * shape.width] = 1.0
 
 
@@ -38,7 +38,7 @@ def _std(name: str, shape: ModelShape) -> float:
         return std / math.sqrt(2 * shape.layers)
     if "relative" in name:
         return 0.0
-    return std if shape.family != "lstm" or "embedding" in name or "head" in name else shape.width**-0.5
+    return shape.width**-0.5 if name.startswith("lstm.") else std
 
 
 def _shrink_queries(name: str, weight: torch.Tensor, shape: ModelShape) -> None:
