@@ -9,6 +9,8 @@
     ├── StoreError              a study's folder that is damaged, foreign or not writable
     │   ├── StudyBusyError      another process runs this study now
     │   └── LeaseLostError      another process has taken this study over
+    ├── CheckpointError         weights that no network here has, or that do not fit their configuration
+    ├── TaskError               labelled examples that no network can be tuned on
     └── MissingExtraError       an optional part is not installed
 
 Each says what was expected, what was got, and the cure. `assert` is for our own mistakes.
@@ -107,6 +109,14 @@ class StudyBusyError(StoreError):
 
 class LeaseLostError(StoreError):
     """The process stood still for so long that another one has taken its study over."""
+
+
+class CheckpointError(ForetokenError):
+    """Weights on disk that no network here has, or that do not fit their configuration."""
+
+
+class TaskError(ForetokenError):
+    """Labelled examples that no network can be tuned on, or not this one."""
 
 
 class MissingExtraError(ForetokenError):
