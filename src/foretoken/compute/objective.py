@@ -167,7 +167,7 @@ class Objective(Options):
         """
         text, hidden, spans = self.hidden(shape)
         if self.kind == "masked":
-            return hidden / shape.context
+            return self.share * text / shape.context
         if shape.family != "prefix" or self.kind == "causal":
             return 1.0
         if self.kind == "prefix":  # a beginning of any length from 1 token to all but one is seen

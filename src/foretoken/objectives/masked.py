@@ -11,7 +11,7 @@ import numpy as np
 
 from foretoken.compute.objective import CLS, MASK, PAD, SEP
 from foretoken.objectives.examples import Examples, Integers, Maker
-from foretoken.objectives.spans import Mask, random_spans, random_tokens
+from foretoken.objectives.spans import Mask, numbers, random_spans, random_tokens
 
 SHOWN_AS_MASK, SHOWN_AS_RANDOM = 0.8, 0.1
 
@@ -54,7 +54,7 @@ def _hidden(maker: Maker, tokens: Integers, real: Mask, chance: np.random.Genera
     hidden = np.zeros(tokens.shape, dtype=bool)
     for row in range(len(tokens)):  # segments may differ in length
         places = np.flatnonzero(text[row])
-        number = max(1, round(objective.share * len(places)))
+        number = int(numbers(np.array([len(places)]), objective.share, chance)[0])
         spans = max(1, min(round(number / objective.span), len(places) - number))
         hidden[row, places] = random_spans(1, len(places), number, spans, chance, ends=True)[0]
     return hidden

@@ -38,13 +38,19 @@ def random_spans(
 
 
 def random_tokens(candidates: Mask, share: float, chance: np.random.Generator) -> Mask:
-    """Single tokens of each row, the given share of its candidates (at least one)."""
+    """Single tokens of each row: the given share of its candidates, at least one."""
     keys = np.where(candidates, chance.random(candidates.shape), 2.0)
-    wanted = np.maximum(1, np.rint(share * candidates.sum(1)).astype(np.int64))
+    wanted = numbers(candidates.sum(1), share, chance)
     order = np.argsort(keys, axis=1)
     rank = np.argsort(order, axis=1)
     mask: Mask = (rank < wanted[:, None]) & candidates
     return mask
+
+
+def numbers(candidates: Integers, share: float, chance: np.random.Generator) -> Integers:
+    """How many to hide in each row: whole numbers whose mean is the share, at least one and not all."""
+    drawn = np.floor(share * candidates + chance.random(len(candidates))).astype(np.int64)
+    return np.clip(drawn, 1, np.maximum(1, candidates - 1))
 
 
 def _cut(sequences: int, total: int, parts: int, chance: np.random.Generator) -> Integers:
