@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import Examples, Maker, make_examples
 from foretoken.objectives.masked import corrupted
 from foretoken.objectives.span_corruption import corrupt_spans
 from foretoken.objectives.spans import random_spans
@@ -44,6 +44,11 @@ def random_text(maker: Maker, tokens: float, seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(1, WORDS, (int(tokens) // length, length))
 
 
+def places(found: Examples) -> Any:
+    assert found.places is not None
+    return found.places
+
+
 def within(found: float, expected: float, trials: float) -> bool:
     """Whether a share is within four standard errors of what is expected."""
     return bool(abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / trials))
@@ -54,7 +59,7 @@ def test_masking_hides_15_percent_and_shows_80_10_10(mean_span: float) -> None:
     maker = make_maker("bert", "masked", mean_span=mean_span)
     text = random_text(maker, 1e6)
     found = make_examples(maker, text, np.random.default_rng(1))
-    shown = found.inputs["tokens"].reshape(-1)[found.places]
+    shown = found.inputs["tokens"].reshape(-1)[places(found)]
     assert len(found.targets) == pytest.approx(0.15 * text.size, rel=0.001)
     masks, same = shown == maker.specials[MASK], shown == found.targets
     other = ~masks & ~same
@@ -63,9 +68,9 @@ def test_masking_hides_15_percent_and_shows_80_10_10(mean_span: float) -> None:
     assert within(other.mean(), 0.1 - 0.1 / WORDS, len(shown))
     assert shown[other].max() < WORDS
     untouched = np.ones(found.inputs["tokens"].size, dtype=bool)
-    untouched[found.places] = False
+    untouched[places(found)] = False
     whole = found.inputs["tokens"].copy().reshape(-1)
-    whole[found.places] = found.targets
+    whole[places(found)] = found.targets
     framed = whole.reshape(found.inputs["tokens"].shape)
     np.testing.assert_array_equal(framed[:, 1:-1], text)
     assert (framed[:, 0] == maker.specials[CLS]).all()
@@ -76,14 +81,14 @@ def test_every_place_is_hidden_as_often() -> None:
     maker = make_maker("bert", "masked")
     found = make_examples(maker, random_text(maker, 1e6), np.random.default_rng(1))
     sequences = len(found.inputs["tokens"])
-    often = np.bincount(found.places % 128, minlength=128)[1:-1] / sequences
+    often = np.bincount(places(found) % 128, minlength=128)[1:-1] / sequences
     assert all(within(share, 0.15, sequences) for share in often)
 
 
 def test_masks_are_drawn_anew_at_each_visit() -> None:
     maker = make_maker("bert", "masked")
     text = random_text(maker, 1e4)
-    first, second = (make_examples(maker, text, np.random.default_rng(seed)).places for seed in (1, 2))
+    first, second = (places(make_examples(maker, text, np.random.default_rng(seed))) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 
@@ -104,7 +109,7 @@ def test_next_sentences_are_balanced_and_what_they_say() -> None:
     maker = replace(maker, specials={name: 10**6 + number for number, name in enumerate(maker.specials)})
     found = make_examples(maker, rows, np.random.default_rng(0))
     tokens = found.inputs["tokens"].copy()
-    tokens.reshape(-1)[found.places] = found.targets
+    tokens.reshape(-1)[places(found)] = found.targets
     assert found.labels is not None
     assert found.labels.sum() == 32
     for row, segments, label in zip(tokens, found.inputs["segments"], found.labels, strict=True):
@@ -121,7 +126,7 @@ def test_a_pair_does_not_cross_the_end_of_a_document() -> None:
     text[:, 40] = 0
     found = make_examples(maker, text, np.random.default_rng(0))
     tokens = found.inputs["tokens"].copy()
-    tokens.reshape(-1)[found.places] = found.targets
+    tokens.reshape(-1)[places(found)] = found.targets
     assert not (tokens == 0).any()
     assert (tokens == maker.specials[PAD]).any()
     np.testing.assert_array_equal(found.inputs["real"], tokens != maker.specials[PAD])
@@ -129,7 +134,7 @@ def test_a_pair_does_not_cross_the_end_of_a_document() -> None:
 
 
 def test_the_lectures_example_of_span_corruption() -> None:
-    """The source "Thank you <X> me to your party <Y> week." -> "<X> for inviting <Y> last <Z>" (Raffel et al. 2019, figure 2)."""
+    """Figure 2 of Raffel et al. 2019 (arXiv 1910.10683)."""
     words = ["Thank", "you", "for", "inviting", "me", "to", "your", "party", "last", "week", "."]
     hidden = np.array([[word in ("for", "inviting", "last") for word in words]])
     numbers = np.arange(len(words))[None]
