@@ -35,7 +35,7 @@ from foretoken.upkeep import actions
 CONVENTIONS = {
     "N": "all trained parameters (params_total)",
     "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
-    "loss": "nats per token on the validation set",
+    "loss": "nats per predicted token on the validation set",
 }
 
 
@@ -72,7 +72,7 @@ def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
             line.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
         design = line.planned()
     return {
-        "runs": actions(line.store, line.to_train(design)),
+        "runs": actions(line.store, line.to_train(design), study.launch.keep_weights),
         "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(line.folder)],
     }
 
@@ -175,7 +175,8 @@ class Line:
     @cached_property
     def trainer(self) -> Trainer:
         """What trains the runs."""
-        return Trainer(self.store, self.corpus, self.view, self.workers, self._check_lease)
+        keep = self.study.launch.keep_weights
+        return Trainer(self.store, self.corpus, self.view, self.workers, self._check_lease, keep)
 
     def _check_lease(self) -> None:
         if self.lease:
@@ -280,7 +281,8 @@ class Line:
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
         band = band_along(fit, size, length, level, target.flops)
         plan = {**target.to_json(), "band": band}
-        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=CONVENTIONS)
+        conventions = {**CONVENTIONS, "objective": target.objective}
+        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=conventions)
 
     def score(self, design: Design, entry: dict[str, Any]) -> None:
         """Hold the forecast against the trained target, once."""

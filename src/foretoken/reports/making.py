@@ -12,12 +12,16 @@ from foretoken.units import format_duration
 
 CONVENTIONS = (
     ("N", "all trained parameters, embeddings and head included, unless the fit names another column"),
-    ("D", "training tokens that the run saw"),
+    ("D", "training tokens that the network read; behind an encoder, those of source and target"),
     (
         "FLOP",
         "every multiply-add of every matrix product, forward and backward, with attention and the output head",
     ),
-    ("loss", "nats per token, on one fixed set of held-out documents"),
+    (
+        "loss",
+        "nats per predicted token, on one fixed set of held-out documents; losses of different objectives tell "
+        "different things and are never compared",
+    ),
     ("interval", "where one new run will fall, not only where the law lies"),
 )
 
@@ -71,7 +75,7 @@ def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:
 def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
     """What the runs say of themselves; one value each in a sound study, all of them otherwise."""
     specs = [record.spec for record in study.records]
-    for name in ("tokenizer", "eval_set", "precision", "software"):
+    for name in ("objective", "tokenizer", "eval_set", "precision", "software"):
         values = sorted({str(getattr(spec, name)) for spec in specs})
         if values:
             yield name.replace("_", " "), ", ".join(values)

@@ -14,6 +14,7 @@ from foretoken.reports.inputs import StudyResults
 from foretoken.reports.isoflop_figure import isoflop_section
 from foretoken.reports.law_check import law_section
 from foretoken.reports.making import commands, making_section
+from foretoken.reports.position_figure import positions_figure
 from foretoken.reports.rivals import rivals_section
 from foretoken.reports.run_table import run_table
 from foretoken.reports.verdict import sentence, verdict
@@ -49,6 +50,6 @@ def _sections(study: StudyResults, budgets: dict[str, Budget]) -> list[Html | No
         rivals_section(study),
         isoflop_section(study, budgets),
         law_section(study, budgets),
-        section("runs", "The runs", curves_figure(study, budgets), run_table(study, budgets)),
+        section("runs", "The runs", curves_figure(study, budgets), positions_figure(study), run_table(study, budgets)),
         making_section(study),
     ]
