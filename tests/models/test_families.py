@@ -226,6 +226,20 @@ def test_a_fresh_network_knows_nothing(preset: str, kind: str) -> None:
     assert each.mean().item() == pytest.approx(math.log(WIDE), abs=0.5)
 
 
+@pytest.mark.parametrize(("preset", "kind"), CASES)
+def test_bfloat16_gives_nearly_the_same_gradient(preset: str, kind: str) -> None:
+    maker = example_maker(preset, Objective(kind=kind), width=64)
+    text = np.random.default_rng(0).integers(1, TEXT, (8, maker.objective.window(maker.shape).length))
+    network, found = build(maker.shape), []
+    for enabled in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = losses(network, make_examples(maker, text, np.random.default_rng(1)))[0].mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append(torch.cat([weight.grad.flatten() for weight in network.parameters() if weight.grad is not None]))
+    assert (found[0] - found[1]).norm() < 0.1 * found[0].norm()
+
+
 def test_initial_weights_follow_the_seed_and_the_rule() -> None:
     first, again, other = (build(shape("gpt2", width=64), seed) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
