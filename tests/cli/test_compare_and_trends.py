@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -68,3 +69,31 @@ def test_comparing_needs_numpy_alone() -> None:
         "heavy = {'torch', 'pandas', 'pydantic', 'scipy', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def silent(value: object, place: str = "") -> list[str]:
+    """Nulls without a reason beside them."""
+    if isinstance(value, list):
+        return [found for one in value for found in silent(one, f"{place}[]")]
+    if not isinstance(value, dict):
+        return []
+    nulls = [key for key, one in value.items() if one is None and not key.endswith("reason")]
+    found = [f"{place}.{key}" for key in nulls if not value.get(f"{key}_reason")]
+    return found + [one for key, inner in value.items() for one in silent(inner, f"{place}.{key}")]
+
+
+WORDS = {
+    "plan": ("plan", "--compute", "1e23", "--law", "besiroglu_2024"),
+    "compare": ("compare", "--compute", "5.76e23"),
+    "trends": ("trends", "--compute", "1e40"),
+}
+
+
+@pytest.mark.parametrize("verb", WORDS)
+def test_a_null_has_its_reason_and_every_key_is_in_the_docs(verb: str) -> None:
+    told = json.loads(invoke(*WORDS[verb], "--json"))
+    assert silent(told) == []
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text().split("## Keys of `--json`")[1]
+    keys = {key for key in told if not key.endswith("reason")}
+    keys |= {key for row in told.get("laws", [])[:1] for key in row if not key.endswith("reason")}
+    assert {key for key in keys if f"`{key}`" not in page} == set()

@@ -224,7 +224,7 @@ def test_the_ladder_is_paid_first_and_the_deadline_caps_the_rest() -> None:
     left, said = usable_flops(1e24, ladder_flops=2e22)
     assert left == pytest.approx(9.8e23)
     assert "2.00%" in said[0]
-    assert usable_flops(1e24, hours=24, flops_per_second=1e17)[0] == pytest.approx(24 * 3600 * 1e17)
+    assert usable_flops(1e24, hours=720, flops_per_second=1e17)[0] == pytest.approx(720 * 3600 * 1e17)
     for bad in ({"ladder_flops": 1e24}, {"hours": 0.0}, {"flops_per_second": -1.0}):
         with pytest.raises(ForetokenError):
             usable_flops(1e24, **bad)

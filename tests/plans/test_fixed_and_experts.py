@@ -78,8 +78,8 @@ def test_limits_on_mixtures_and_bad_numbers() -> None:
     assert found.active_params == pytest.approx(1e9)
     with pytest.raises(ForetokenError, match="experts must be 1"):
         mixtures(1e22, counts=(0,))
-    with pytest.raises(ForetokenError, match="does not read experts"):
-        mixtures(1e22, law="besiroglu_2024")
+    with pytest.raises(ForetokenError, match="says nothing of experts"):
+        mixtures(1e22, source=BESIROGLU)
 
 
 def test_finer_experts_are_better_by_their_law() -> None:

@@ -21,7 +21,7 @@ from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.plans.asking import Machines, plan_of
 from foretoken.plans.choice import Wish
 from foretoken.plans.fragments import fragments
-from foretoken.plans.plan import usual_count
+from foretoken.plans.machines import usual_count
 from foretoken.plans.recipe import recipe
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
@@ -165,7 +165,7 @@ def test_what_is_said_twice_must_agree() -> None:
             plan_of("512 H100 for 30 days", law=LAW, machines=Machines(**asked))
     same = plan_of("512 H100 for 30 days", law=LAW, machines=Machines(accelerator="H100", count=512))
     assert same.cost["days"] == pytest.approx(30)
-    both = plan_of("1e24", law=LAW, ladder="1e22", deadline="3 days", machines=Machines(accelerator="H100", count=64))
+    both = plan_of("1e24", law=LAW, ladder="1e22", deadline="30 days", machines=Machines(accelerator="H100", count=256))
     assert any("ladder takes" in text for text in both.assumed)
     for asked in ({"loss": 2.0, "ladder": "1e22"}, {"compute": "1e23", "level": 5.0}):
         with pytest.raises(ForetokenError):

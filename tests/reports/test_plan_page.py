@@ -23,6 +23,7 @@ from foretoken.plans.plan import plan
 from foretoken.plans.source import Source, published
 from foretoken.reports import page_of, save_page
 from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
+from foretoken.reports.plan_limits import allowed_sizes
 from foretoken.units import format_count
 
 from .reader import Reader
@@ -39,6 +40,16 @@ WISHES = {
     "capped": ("1e23", {"law": LAW, "max_params": "8B"}),
     "no price": ("1e23", {"law": LAW, "machines": Machines(accelerator="TPU v4")}),
     "fit": ("1e21", {"fit": "fitted", "favourite": "1B"}),
+    "few tokens": ("1e23", {"law": LAW, "unique": "3e11", "max_epochs": 1, "sizes": ["7B", "34B", "70B"]}),
+    "experts": (
+        "1e21",
+        {
+            "law": "ludziejewski_2025",
+            "experts": 8,
+            "serve": "1T",
+            "machines": Machines(accelerator="H100", serve_accelerator="L40S"),
+        },
+    ),
 }
 
 
@@ -131,6 +142,38 @@ def test_a_capped_plan_is_said_to_lie_above_the_frontier(plans, pages):
     above = found.loss - float(best_losses(losses, np.array([found.flops]))[0])
     assert f"The plan lies {above:.3f} nats above what its money could buy" in Reader(pages["size given"]).text
     assert "Held back by max params" in Reader(pages["capped"]).text
+
+
+def test_limits_are_drawn_and_named(plans, pages):
+    text = Reader(pages["capped"]).text
+    assert "Grey: sizes that the limits rule out." in text
+    assert "Hollow: the best that the limits allow." in text
+    assert "Dotted: the least that the limits allow" in text
+    few = Reader(pages["few tokens"]).text
+    assert "Squares: the only sizes allowed." in few
+    assert "300B distinct tokens are seen again" in few
+    assert "the limits rule out" not in Reader(pages["budget"]).text
+    found, losses = plans["capped"]
+    assert all(one.allowed[0] <= 8e9 * (1 + 1e-9) for one in isoflops(found, losses))
+    assert all(one.allowed[1] >= one.best[2] - 1e-9 for one in isoflops(found, losses))
+    bought = frontier(found, losses)
+    assert np.all(bought.within >= bought.losses - 1e-9)
+    scarce, source = plans["few tokens"]
+    low, high = allowed_sizes(scarce, 1e23)
+    assert low == pytest.approx(1e23 / 6 / 3e11)
+    assert math.isfinite(high)
+    assert [one.once is not None for one in isoflops(scarce, source)] == [True] * len(FAMILY)
+
+
+def test_whole_life_and_experts_are_told_in_every_unit(pages):
+    text = Reader(pages["whole life"]).text
+    for unit in ("FLOP", "USD", "kWh"):
+        assert f"whole life ({unit})" in text
+    mixed = Reader(pages["experts"])
+    assert "No price of L40S is known" in mixed.text
+    assert "At equal compute" in mixed.text
+    assert "In the memory of the best dense model" in mixed.text
+    assert "experts" in mixed.ids
 
 
 def test_without_layout_or_recipe_the_page_says_why(plans):

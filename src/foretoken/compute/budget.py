@@ -11,13 +11,15 @@ from foretoken.compute.accelerators import Accelerators
 from foretoken.compute.machine import Assumption, Machine, check_values, machine
 from foretoken.compute.price import Cost, cost
 from foretoken.errors import ForetokenError, shown
-from foretoken.units import LONGEST, parse_count, parse_flops, parse_hours, parse_usd
+from foretoken.units import HOUR_UNITS, LONGEST, parse_count, parse_flops, parse_hours, parse_usd
 
 COUNT = r"\s*(?P<count>[-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?[kKMB]?)(?:\s*[x×]\s*|\s+)"
 FOR_A_TIME = re.compile(COUNT + r"(?P<name>\S.*?)\s+for\s+(?P<time>.+)")
 HOURS = re.compile(COUNT + r"(?P<name>\S.*?)[-\s](?P<unit>hours?|h|days?|weeks?|months?|years?)\s*")
 MONEY = re.compile(r"(?P<money>.*(?:\$|usd|dollars).*?)(?:\s+(?:of|on)\s+(?P<name>.+))?", re.IGNORECASE)
 ONLY_MACHINES = re.compile(COUNT + r"(?P<name>\S.*)")
+NO_MACHINES = frozenset(HOUR_UNITS) | {"token", "tokens", "parameters", "params"}
+"""Words behind a number that name no accelerator."""
 EXAMPLES = "1e24 FLOP, 3640 PF-days, 512 H100 for 30 days, 1e6 H100-hours, $2M of H100"
 
 
@@ -96,14 +98,27 @@ def parse_budget(
 
 
 def _refuse_other_texts(text: str, known: Accelerators | None) -> None:
-    only = ONLY_MACHINES.fullmatch(text)
-    if only and not _is_flops(text):
+    only = None if _is_flops(text) else ONLY_MACHINES.fullmatch(text)
+    strange = only is not None and only["name"].strip().lower() in NO_MACHINES
+    if only and not strange:
         (known or read_accelerators()).find(only["name"])
         raise ForetokenError(
             "a number of accelerators is no budget without a time", expected="for example 5 H100 for 3 days", got=text
         )
-    if not re.match(r"\s*[-+.]?[0-9]", text):
+    if strange or not re.match(r"\s*[-+.]?[0-9]", text):
         raise ForetokenError("this is no budget", expected=f"one of these forms: {EXAMPLES}", got=shown(text))
+
+
+def needs_machine(text: str | float | int) -> bool:
+    """Whether a budget is an amount of dollars that names no machine to spend them on.
+
+    >>> needs_machine("$2M"), needs_machine("$2M of H100"), needs_machine("1e24 FLOP")
+    (True, False, False)
+    """
+    if not isinstance(text, str) or len(text) > LONGEST or _is_flops(text):
+        return False
+    match = MONEY.fullmatch(text)
+    return match is not None and not match["name"]
 
 
 def _is_flops(text: str) -> bool:

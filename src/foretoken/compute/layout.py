@@ -87,14 +87,16 @@ def find_layout(
     deadline_hours: float | None = None,
     optimizer: str = "adam",
     efficiency: float = KERNEL_EFFICIENCY,
+    even: bool = False,
 ) -> Layout:
     """The fastest layout of a model over `count` accelerators that fits their memory.
 
-    Tensor parallelism stays within one machine and divides heads and feed-forward;
-    where pipeline stages do not divide the layers, all wait for the longest.
+    Tensor parallelism stays within one machine and divides heads and feed-forward; where pipeline stages do not divide
+    the layers, all wait for the longest. With `even`, only stages that divide them are looked at.
 
-    Raises DesignError, saying by how much, when no layout fits the memory, when the batch has fewer sequences than any
-    layout needs, and when `tokens` take longer than `deadline_hours`; ForetokenError when a link's speed is not known.
+    Raises DesignError, saying by how much, when no layout fits the memory (code `fits_no_machine`), when
+    the batch has fewer sequences than any layout needs, when `tokens` take longer than `deadline_hours`, and when a
+    link's speed is not known.
 
     >>> from foretoken.compute.machine import machine
     >>> shape = ModelShape(layers=32, width=4096, heads=32, context=2048, vocabulary=32_000)
@@ -105,6 +107,8 @@ def find_layout(
     sequences = max(1, round(batch_tokens / shape.context))
     least, found = math.inf, None
     for split, micro_batch in _candidates(shape, machine, count, sequences):
+        if even and shape.layers % (split.pipeline * split.interleave):
+            continue
         memory = training_memory(shape, micro_batch, split, optimizer=optimizer)
         least = min(least, memory.total)
         if memory.total <= machine.accelerator.memory * MEMORY_SHARE:
@@ -122,6 +126,21 @@ def find_layout(
             cure="take more accelerators, fewer tokens or a smaller model",
         )
     return found
+
+
+def lay_out(
+    shape: ModelShape, machine: Machine, split: Split, micro_batch: int, batch_tokens: float, *, optimizer: str = "adam"
+) -> Layout:
+    """A given cut, with its memory and times for another batch.
+
+    >>> from foretoken.compute.machine import machine
+    >>> shape = ModelShape(layers=32, width=4096, heads=32, context=2048, vocabulary=32_000)
+    >>> lay_out(shape, machine("H100"), Split(tensor=8, data=8, zero=1), 1, 64 * 2048).micro_batches
+    8
+    """
+    memory = training_memory(shape, micro_batch, split, optimizer=optimizer)
+    sequences = max(1, round(batch_tokens / shape.context))
+    return _timed(shape, machine, split, micro_batch, sequences, memory, KERNEL_EFFICIENCY)
 
 
 def _candidates(shape: ModelShape, machine: Machine, count: int, sequences: int) -> Iterator[tuple[Split, int]]:
@@ -233,4 +252,5 @@ def _no_fit(shape: ModelShape, machine: Machine, count: int, sequences: int, lea
         expected=f"at most {have / 1e9:.4g} GB per accelerator",
         got=f"{least / 1e9:.4g} GB at least: {least / have:.3g} times that",
         cure="take more accelerators, more memory each, or a smaller model",
+        code="fits_no_machine",
     )

@@ -13,6 +13,8 @@ from foretoken.errors import ForetokenError, shown
 YOURS = "yours"
 MOST = {"mfu": 1.0, "pue": 100.0, "kg_co2e_per_kwh": 100.0}
 """What no such number exceeds; the others are only finite."""
+LEAST = {"pue": 1.0}
+"""What such a number is at least; the others are above 0."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,9 @@ def _usual(entry: Accelerator, known: Accelerators, precision: str | None, param
 def check_values(given: Mapping[str, object]) -> None:
     """Raise ForetokenError for an MFU above 1 and numbers that are not above 0 and finite; None is not looked at."""
     for name, value in given.items():
-        most = MOST.get(name, math.inf)
-        sound = isinstance(value, int | float) and 0 < value <= most and math.isfinite(value)
+        least, most = LEAST.get(name, 0.0), MOST.get(name, math.inf)
+        sound = isinstance(value, int | float) and 0 < value <= most and least <= value and math.isfinite(value)
         if value is not None and not sound:
-            limit = f"above 0, at most {most:g}" if math.isfinite(most) else "above 0 and finite"
+            low = f"at least {least:g}" if least else "above 0"
+            limit = f"{low}, at most {most:g}" if math.isfinite(most) else f"{low} and finite"
             raise ForetokenError(f"{name} cannot be {shown(value)}", expected=limit, got=shown(value))

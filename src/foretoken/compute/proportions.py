@@ -1,12 +1,13 @@
-"""The decoder that a number of parameters gets: whole heads, a good aspect ratio, sizes that a layout divides."""
+"""The shape that a number of parameters gets: whole heads, a good aspect ratio, sizes that a layout divides."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from foretoken.compute.parameters import count_parameters
-from foretoken.compute.shape import ModelShape
+from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
 
 ASPECT, LARGE = 110.0, 1e9
@@ -20,6 +21,8 @@ WIDE = 256
 """A feed-forward is a multiple of this, where the width is at least as much."""
 NEAR = 0.15
 """A shape misses the size that was asked by at most this share."""
+LIKE = {"decoder": "llama", "prefix": "prefix", "encoder": "bert", "encoder_decoder": "t5_v1_1"}
+"""The family's preset. LSTMs have none here: nobody has told their good proportions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +37,25 @@ class Proportions:
     pipeline: int = 1
     """Stages of the pipeline: the depth is a multiple of it."""
     count: str = "total"
-    """Which parameters are asked for: `total` or `non_embedding`."""
+    """Which parameters are asked for: `total` or `non_embedding`, of experts those that a token passes."""
+    family: str = "decoder"
+    experts: int = 0
+    """Experts in place of every feed-forward, of which a token passes `active_experts`, together as wide as it."""
+    active_experts: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "context", "tensor_parallel", "pipeline"):
+            if getattr(self, name) < 1:
+                raise DesignError(f"{name} of a model must be at least 1", got=str(getattr(self, name)))
+        if self.family not in LIKE:
+            raise DesignError(
+                f"no proportions are known for the family {self.family!r}", expected=", ".join(LIKE),
+                cure="its costs can be counted: foretoken.compute (docs/costs.md)",
+            )  # fmt: skip
 
 
 def shape_of(params: float, proportions: Proportions | None = None) -> ModelShape:
-    """The LLaMA-like decoder nearest to `params` parameters in good proportions.
+    """The shape nearest to `params` parameters in good proportions: a LLaMA-like decoder, or of another family.
 
     Raises DesignError where the vocabulary alone is larger, or no shape comes within 15 %.
 
@@ -52,7 +69,7 @@ def shape_of(params: float, proportions: Proportions | None = None) -> ModelShap
     if shape is None or abs(_count(shape, like) / params - 1) > NEAR:
         got = "none" if shape is None else f"{_count(shape, like):.4g} with width {shape.width}"
         raise DesignError(
-            f"no decoder of about {params:.4g} parameters in good proportions",
+            f"no {like.family} of about {params:.4g} parameters in good proportions",
             expected=f"within {100 * NEAR:.0f} %",
             got=got,
             cure=f"take another size, a vocabulary below {like.vocabulary}, or a smaller tensor_parallel",
@@ -78,26 +95,39 @@ def head_width(params: float) -> int:
 
 def _of_width(params: float, width: int, like: Proportions) -> ModelShape | None:
     """The shape of this width whose depth comes nearest; None where the vocabulary leaves nothing."""
-    heads = width // head_width(params)
-    grouped = params >= GROUPED and heads % KEYS == 0 and KEYS % like.tensor_parallel == 0
-    step = math.lcm(WIDE if width >= WIDE else 8, like.tensor_parallel)
-    vocabulary = -(-like.vocabulary // like.tensor_parallel) * like.tensor_parallel
-
-    def of_depth(layers: int) -> ModelShape:
-        return ModelShape(
-            layers=layers, width=width, heads=heads, kv_heads=KEYS if grouped else 0, context=like.context,
-            vocabulary=vocabulary, feed_forward=-(-8 * width // 3 // step) * step, norm="rms", positions="rotary",
-            activation="swiglu", tied=like.tied, bias=False,
-        )  # fmt: skip
-
-    one, two = (_count(of_depth(k * like.pipeline), like) for k in (1, 2))
+    fixed = _fixed(params, width, like)
+    one, two = (_count(ModelShape(layers=k * like.pipeline, **fixed), like) for k in (1, 2))
     stages = round((params - one) / (two - one)) + 1
-    return of_depth(stages * like.pipeline) if stages >= 1 else None
+    return ModelShape(layers=stages * like.pipeline, **fixed) if stages >= 1 else None
+
+
+def _fixed(params: float, width: int, like: Proportions) -> dict[str, Any]:
+    """Everything of a shape but its depth."""
+    heads, preset = width // head_width(params), PRESETS[LIKE[like.family]]
+    grouped = params >= GROUPED and heads % KEYS == 0 and KEYS % like.tensor_parallel == 0
+    gated = preset["activation"] in ("swiglu", "geglu")
+    hidden = -(-8 * width // 3) if gated else 4 * width
+    step = math.lcm(WIDE if width >= WIDE else 8, like.tensor_parallel)
+    found = preset | {
+        "width": width, "heads": heads, "kv_heads": KEYS if grouped else 0, "context": like.context,
+        "vocabulary": _up(like.vocabulary, like.tensor_parallel), "feed_forward": _up(hidden, step),
+    }  # fmt: skip
+    if like.family == "decoder":
+        found["tied"] = like.tied
+    if like.experts:
+        found |= {"experts": like.experts, "active_experts": like.active_experts,
+                  "expert_width": _up(-(-hidden // like.active_experts), step)}  # fmt: skip
+    return found
+
+
+def _up(value: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-value // step) * step
 
 
 def _count(shape: ModelShape, like: Proportions) -> int:
     found = count_parameters(shape)
-    return found.total if like.count == "total" else found.non_embedding
+    return (found.total if like.count == "total" else found.non_embedding) - found.idle
 
 
 def _badness(shape: ModelShape, params: float, like: Proportions) -> float:

@@ -20,7 +20,9 @@ from foretoken.plans.source import Source
 NO_DRAWS = "the source gives no draws of its parameters"
 NEAR, MOST = 1e20, math.log(1e60)
 """Where a budget is looked for first, in FLOP, and ln of where it is given up."""
-ROUNDS, SLOPE_STEP, CLOSE = 200, 1e-3, 1e-11
+EXACT = 1e-7
+"""A share of a loss, or of a compute, below which a difference is what the search leaves over."""
+ROUNDS, SLOPE_STEP, CLOSE = 200, 1e-3, 1e-9
 """Rounds of that search at most, the step of its slopes and its accuracy, in ln."""
 
 
@@ -142,10 +144,9 @@ def budgets_for(
     wanted, place = np.log(losses), np.log(np.broadcast_to(near, losses.shape)).astype(np.float64)
     low, high = np.zeros_like(place), np.full_like(place, MOST)
     for _ in range(ROUNDS):
-        both = np.exp(np.concatenate([place, place + SLOPE_STEP]))
+        here, slope = _falling(world, np.exp(place), limits, serving)
         with np.errstate(all="ignore"):
-            here, ahead = np.split(np.log(best_losses(world, both, limits, serving)), 2)
-            step = (wanted - here) * SLOPE_STEP / (ahead - here)
+            step = (wanted - here) / slope
         short = ~(here <= wanted)
         low, high = np.where(short, place, low), np.where(short, high, place)
         inside = np.isfinite(step) & (low <= place + step) & (place + step <= high)
@@ -156,9 +157,25 @@ def budgets_for(
     return np.where(np.abs(here - wanted) < 1e-9, np.exp(place), np.inf)
 
 
-def budget_for(world: Source, loss: float, limits: Limits = NO_LIMITS, serving: float = 0.0) -> float:
+def _falling(world: Source, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
+    """Logarithm of the least loss at each budget [r], and its slope in ln of the budget.
+
+    At the best split it does not matter, to first order, what is bought with more: tokens here, or parameters where
+    there are no more tokens.
+    """
+    params, tokens = search_split(world, budgets, limits, serving)
+    more = limits.tokens(params, budgets * math.exp(SLOPE_STEP), world.flops_per_param_token, serving)
+    larger = np.where(more > tokens, params, params * math.exp(SLOPE_STEP))
+    with np.errstate(all="ignore"):
+        here, ahead = np.log(world.loss(np.stack([params, larger]), np.stack([tokens, more])))
+        return here, (ahead - here) / SLOPE_STEP
+
+
+def budget_for(
+    world: Source, loss: float, limits: Limits = NO_LIMITS, serving: float = 0.0, near: float = NEAR
+) -> float:
     """As `budgets_for`, for one loss. Raises RefusedError where no budget reaches it."""
-    (found,) = budgets_for(world, np.array([loss]), limits, serving, near=NEAR + serving * limits.min_params)
+    (found,) = budgets_for(world, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
     if not math.isfinite(found):
         ultimate = float(best_losses(world, np.exp([MOST]), limits, serving)[0])
         evidence = f"{world.name} reaches {ultimate:.4f} nats per token at best within these limits, not {loss:g}"
@@ -199,7 +216,7 @@ def _require_inside(world: Source, log_params: Array, budgets: Array, limits: Li
     lost = at_low | ((high - log_params < 1e-3) & searched)
     if lost.any():
         evidence = f"the loss of {world.name} at {float(budgets[lost][0]):.4g} FLOP falls to the edge of the search"
-        raise RefusedError("no_interior_minimum", evidence, "give a larger budget, or a law that falls in both N and D")
+        raise RefusedError("no_interior_minimum", evidence, "give another budget, or a law that falls in both N and D")
 
 
 def _split_only(source: Source, flops: float, limits: Limits) -> Allocation:

@@ -98,7 +98,7 @@ def _require_within(wish: Wish) -> None:
     if wish.tokens is not None and wish.tokens > limits.max_tokens:
         raise ForetokenError(
             "the given tokens are more than the limit", expected=f"at most {limits.max_tokens:.4g}",
-            got=f"{wish.tokens:.4g}",
+            got=f"{wish.tokens:.4g}", cure="give fewer tokens, or allow more epochs",
         )  # fmt: skip
 
 

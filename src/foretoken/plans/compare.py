@@ -7,7 +7,8 @@ from typing import Any
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.advice import NOT_ADVICE, advice, advisers
-from foretoken.plans.allocate import Allocation, allocate
+from foretoken.plans.allocate import NO_DRAWS, Allocation, allocate
+from foretoken.plans.reasons import with_reasons
 from foretoken.plans.source import Source
 
 
@@ -23,6 +24,7 @@ class Row:
     loss_reason: str | None
     intervals: dict[str, list[float] | None]
     """Of params, tokens and loss, where there are draws."""
+    interval_reason: str | None
     extrapolation: dict[str, float]
     """Factors beyond its runs in params, tokens and flops; only what the source tells."""
     range: str
@@ -53,8 +55,8 @@ class Comparison:
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; beside every null stands its reason."""
+        return with_reasons(asdict(self))
 
 
 ASSUMED = (
@@ -88,7 +90,7 @@ def _published(name: str, flops: float) -> Row:
     told, entry = advice(name, flops), PUBLISHED[name]
     return Row(
         id=name, params=told.params, tokens=told.tokens, tokens_per_param=told.tokens / told.params, loss=told.loss,
-        loss_reason=told.loss_reason, intervals=dict.fromkeys(("params", "tokens", "loss")),
+        loss_reason=told.loss_reason, intervals=dict.fromkeys(("params", "tokens", "loss")), interval_reason=NO_DRAWS,
         extrapolation=told.extrapolation, range=entry.range, counting=entry.counting, compute=entry.compute,
         loss_unit=entry.loss, corpus=entry.corpus, status=entry.status, source=entry.source,
         careful=list(entry.careful), assumed=told.assumed[1:],
@@ -99,7 +101,8 @@ def _own(found: Allocation) -> Row:
     intervals = {name: found.intervals[name] for name in ("params", "tokens", "loss")}
     return Row(
         id="fit", params=found.params, tokens=found.tokens, tokens_per_param=found.tokens / found.params,
-        loss=found.loss, loss_reason=found.loss_reason, intervals=intervals, extrapolation=found.extrapolation,
+        loss=found.loss, loss_reason=found.loss_reason, intervals=intervals,
+        interval_reason=found.interval_reason, extrapolation=found.extrapolation,
         range="your runs", counting="as in your table", compute="as in your table", loss_unit="nats per token",
         corpus="yours", status="fitted", source="your fit", careful=[], assumed=found.assumed,
     )  # fmt: skip

@@ -14,15 +14,71 @@ from foretoken.plans.source import Source, published
 
 LAW = "ludziejewski_2025"
 COUNTS = (1, 2, 4, 8, 16, 32)
+"""Those of its runs."""
 FEED_FORWARD_SHARE = 2 / 3
 """Share of a dense model's parameters that experts replace: 8 of 12 width^2 per layer, embeddings left out."""
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Experts in place of every feed-forward: `experts` of them, of which a token passes `active`.
+
+    The active ones together are as wide as the feed-forward of the dense model. Raises ForetokenError for numbers that
+    do not go together.
+
+    >>> Experts(8, 2).expansion, round(Experts(8).total_per_active, 2)
+    (4.0, 5.67)
+    """
+
+    experts: int
+    active: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.active <= self.experts:
+            raise ForetokenError(
+                "a token passes some of the experts", expected=f"1 to {self.experts} active experts of {self.experts}",
+                got=f"{self.active} of {self.experts}",
+            )  # fmt: skip
+
+    @property
+    def expansion(self) -> float:
+        """How many feed-forwards the experts are worth in parameters; what the law calls experts."""
+        return self.experts / self.active
+
+    @property
+    def total_per_active(self) -> float:
+        """All parameters over those that a token uses."""
+        return total_params(1.0, self.expansion)
+
+    def read_by(self, source: Source) -> Source:
+        """The same source at so many experts. Raises ForetokenError for a law that does not read them."""
+        if "experts" not in source.law.features:
+            raise ForetokenError(
+                f"{source.name} says nothing of experts: its law {source.law.name!r} reads"
+                f" {', '.join(source.law.features)}",
+                expected=f"a law that reads experts: {LAW}, or a fit of joint_experts to your own runs",
+                got=f"{self.experts} experts",
+                cure=f"--law {LAW}, or leave --experts out",
+            )
+        said = [f"N is what a token uses; all parameters are {self.total_per_active:.3g} times that (experts replace "
+                "2/3 of a layer)"]  # fmt: skip
+        if self.active > 1:
+            said.append(
+                f"{self.active} of {self.experts} experts are read as 1 of {self.expansion:g} that are {self.active}"
+                " times as wide: the law's runs had one active expert; finer ones did a little better (Krajewski et"
+                " al. 2024)"
+            )
+        kept = (one for one in source.assumed if not one.startswith("experts = "))
+        others = {**source.others, "experts": self.expansion}
+        ranges = {"experts": (COUNTS[0], COUNTS[-1]), **source.ranges} if source.name == LAW else source.ranges
+        return replace(source, others=others, ranges=ranges, assumed=(*kept, f"experts = {self.expansion:g}", *said))
 
 
 @dataclass(frozen=True)
 class Mixture:
     """The best split of a budget with so many experts, one of them used by a token."""
 
-    experts: int
+    experts: float
     active_params: float
     total_params: float
     tokens: float
@@ -31,7 +87,26 @@ class Mixture:
     """Loss that it takes off against the best dense model of the same budget and limits."""
 
 
-def total_params(active: float, experts: int, share: float = FEED_FORWARD_SHARE) -> float:
+@dataclass(frozen=True)
+class Mixtures:
+    """Experts in a plan: what was asked, and what other numbers of experts would give."""
+
+    experts: int
+    active: int
+    active_params: float
+    total_params: float
+    loss_gain: float
+    """Loss that they take off against the best dense model of the same compute and limits."""
+    equal_compute: list[Mixture]
+    """The best split with each number of experts, for the plan's compute."""
+    equal_memory: list[Mixture]
+    """The same, with at most `max_total` parameters in all: the memory that the best dense model fills."""
+    max_total: float
+    validity: str
+    """What the law's runs were."""
+
+
+def total_params(active: float, experts: float, share: float = FEED_FORWARD_SHARE) -> float:
     """All parameters of a mixture of which a token uses `active`, one expert of `experts` among them.
 
     >>> f"{total_params(3e9, 8):.3g}"
@@ -44,15 +119,16 @@ def mixtures(
     flops: float,
     *,
     max_total: float | None = None,
-    counts: tuple[int, ...] = COUNTS,
+    counts: tuple[float, ...] = COUNTS,
     share: float = FEED_FORWARD_SHARE,
-    law: str = LAW,
+    source: Source | None = None,
     limits: Limits = NO_LIMITS,
 ) -> list[Mixture]:
     """The best split of `flops` FLOP for each number of experts: at equal compute, and within `max_total` parameters.
 
-    `max_total` is the memory that all may fill, `limits` bound the active parameters and the tokens. Raises
-    ForetokenError for a number of experts below 1, or a law that does not read it.
+    `max_total` is the memory that all may fill, `limits` bound the active parameters and the tokens; `source` is one
+    that reads experts (default: `LAW`). Raises ForetokenError for a number of experts below 1, and for a source that
+    does not read them.
 
     >>> [f"{found.experts}: {found.active_params:.2g} {found.loss:.3f}" for found in mixtures(1e21, counts=(1, 8))]
     ['1: 5.7e+09 2.350', '8: 3.8e+09 2.295']
@@ -65,17 +141,33 @@ def mixtures(
         raise ForetokenError("the number of experts must be 1 or more", got=repr(counts))
     if max_total is not None:
         require_positive("max_total", max_total)
-    dense = _mixture(published(law, experts=1.0), flops, 1, share, max_total, limits)
-    found = (_mixture(published(law, experts=float(count)), flops, count, share, max_total, limits) for count in counts)
+    best = Experts(1).read_by(source or published(LAW)).world(0)
+    dense, *found = (_mixture(best, flops, count, share, max_total, limits) for count in (1, *counts))
     return [replace(one, gain=dense.loss - one.loss) for one in found]
 
 
 def _mixture(
-    source: Source, flops: float, experts: int, share: float, max_total: float | None, limits: Limits
+    source: Source, flops: float, experts: float, share: float, max_total: float | None, limits: Limits
 ) -> Mixture:
     if max_total is not None:
         room = max_total / total_params(1.0, experts, share)
         limits = replace(limits, max_params=min(limits.max_params, room))
-    best = allocate(source, flops, limits)
+    best = allocate(replace(source, others={**source.others, "experts": float(experts)}), flops, limits)
     assert best.loss is not None
     return Mixture(experts, best.params, total_params(best.params, experts, share), best.tokens, best.loss, 0.0)
+
+
+def compared(source: Source, asked: Experts, flops: float, params: float, loss: float, limits: Limits) -> Mixtures:
+    """What was asked beside other numbers of experts; `params` and `loss` are those of the plan."""
+    counts = tuple(sorted({*map(float, COUNTS), asked.expansion}))
+    by_compute = mixtures(flops, counts=counts, source=source, limits=replace(limits, sizes=()))
+    dense = by_compute[0]
+    by_memory = mixtures(flops, counts=counts, source=source, max_total=dense.total_params)
+    ends = ", ".join(f"{value:g}" for value in COUNTS)
+    return Mixtures(
+        experts=asked.experts, active=asked.active, active_params=params,
+        total_params=params * asked.total_per_active, loss_gain=dense.loss - loss,
+        equal_compute=by_compute, equal_memory=by_memory, max_total=dense.total_params,
+        validity=f"Ludziejewski et al. 2025: {ends} experts, one of them active, up to 2.7B active and 5B total"
+        " parameters" if source.name == LAW else "your own runs",
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from foretoken.errors import RefusedError
 from foretoken.laws.law import Array
-from foretoken.plans.allocate import best_losses, best_split, budgets_for, require_positive, search_split
+from foretoken.plans.allocate import EXACT, best_losses, best_split, budgets_for, require_positive, search_split
 from foretoken.plans.limits import NO_LIMITS
 from foretoken.plans.search import crossing
 from foretoken.plans.source import Source
@@ -29,8 +29,8 @@ class Choice:
     loss_interval: list[float] | None
     regret_loss: float
     """Its loss less the least loss of its compute."""
-    regret_flops: float
-    """Compute that the best split would have saved at the same loss."""
+    regret_flops: float | None
+    """Compute that the best split would have saved at the same loss; None where no compute gives it."""
     gain_of_doubling: float
     """Loss that doubling the open half would take off."""
 
@@ -104,19 +104,29 @@ def _fixed(source: Source, params: Array, tokens: Array, open_half: str) -> Fixe
     intervals = {open_half: source.interval(tokens if open_half == "tokens" else params),
                  "flops": source.interval(k * params * tokens)}  # fmt: skip
     size, length = float(params[0]), float(tokens[0])
-    sizes, lengths = (np.full(len(MULTIPLES), value) for value in (size, length))
+    choices = other_halves(source, size, length, open_half)
+    return Fixed(size, length, k * size * length, intervals, choices)
+
+
+def other_halves(source: Source, params: float, tokens: float, open_half: str) -> list[Choice]:
+    """Other tokens (`open_half` "tokens") or params for the given half, a quarter to 64 times those at hand.
+
+    >>> from foretoken.plans.source import published
+    >>> rows = other_halves(published("besiroglu_2024"), 7e9, 1.44e11, "tokens")
+    >>> [f"{row.tokens:.3g} {row.loss:.3f}" for row in rows[2:5]]
+    ['1.44e+11 2.171', '2.88e+11 2.133', '5.76e+11 2.103']
+    """
+    sizes, lengths = (np.full(len(MULTIPLES), value) for value in (params, tokens))
     (lengths if open_half == "tokens" else sizes)[:] *= MULTIPLES
-    return Fixed(size, length, k * size * length, intervals, _choices(source, sizes, lengths, open_half))
-
-
-def _choices(source: Source, params: Array, tokens: Array, open_half: str) -> list[Choice]:
-    world, flops = source.world(0), source.flops_per_param_token * params * tokens
-    losses = source.losses(params, tokens)
-    doubled = world.loss(params, 2 * tokens) if open_half == "tokens" else world.loss(2 * params, tokens)
+    world, flops = source.world(0), source.flops_per_param_token * sizes * lengths
+    losses = source.losses(sizes, lengths)
+    doubled = world.loss(sizes, 2 * lengths) if open_half == "tokens" else world.loss(2 * sizes, lengths)
     lost = losses[0] - best_losses(world, flops)
     saved = flops - budgets_for(world, losses[0], near=flops)
+    lost[np.abs(lost) < EXACT * losses[0]], saved[np.abs(saved) < EXACT * flops] = 0.0, 0.0
     return [
-        Choice(float(params[j]), float(tokens[j]), float(flops[j]), float(losses[0, j]),
-               source.interval(losses[:, j]), float(lost[j]), float(saved[j]), float(losses[0, j] - doubled[j]))
-        for j in range(len(params))
+        Choice(float(sizes[j]), float(lengths[j]), float(flops[j]), float(losses[0, j]),
+               source.interval(losses[:, j]), float(lost[j]),
+               float(saved[j]) if math.isfinite(saved[j]) else None, float(losses[0, j] - doubled[j]))
+        for j in range(len(sizes))
     ]  # fmt: skip

@@ -7,6 +7,7 @@ Sardana et al. 2023, arXiv 2401.00448: least 6 N D + 2 N (tokens read and writte
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,25 +106,45 @@ def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, l
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
     '2e+10 3.01e+12 0.36'
     """
+    return lifetimes(source, loss, demand, [price], limits)[0]
+
+
+def lifetimes(
+    source: Source, loss: float, demand: Demand, prices: Sequence[Price], limits: Limits = NO_LIMITS
+) -> list[Life]:
+    """As `lifetime`, for each of several prices; what they share is searched once."""
     require_positive("loss", loss)
-    load = price.serving(demand)
+    source = source.thinned()
+    loads = [float(f"{price.serving(demand):.12g}") for price in prices]
+    splits = {load: _cheapest(source, loss, load, limits) for load in {0.0, *loads}}
+    return [
+        _life(source, loss, splits[load], splits[0.0], load, price) for load, price in zip(loads, prices, strict=True)
+    ]
+
+
+def _cheapest(source: Source, loss: float, load: float, limits: Limits) -> Array:
+    """Params and tokens [w, 2] that reach the loss and cost least, with `load` FLOP of serving per parameter."""
+    near = budget_for(source.world(0), loss, limits, load)
 
     def one(world: Source) -> list[float]:
-        params, tokens = best_split(world, np.array([budget_for(world, loss, limits, load)]), limits, load)
-        plain = best_split(world, np.array([budget_for(world, loss, limits)]), limits)
-        return [float(params[0]), float(tokens[0]), float(plain[0][0]), float(plain[1][0])]
+        budget = np.array([budget_for(world, loss, limits, load, near)])
+        return [float(half[0]) for half in best_split(world, budget, limits, load)]
 
-    found = source.each(one)
-    costs, plain = (_costs(source, found[:, half : half + 2], load, price) for half in (0, 2))
-    params, tokens, plain_params, plain_tokens = map(float, found[0])
+    return source.each(one)
+
+
+def _life(source: Source, loss: float, split: Array, plain: Array, load: float, price: Price) -> Life:
+    costs, usual = (_costs(source, one, load, price) for one in (split, plain))
     names = ("training", "serving", "total")
+    saved = 1 - costs[:, 2] / usual[:, 2]
     return Life(
-        params=params, tokens=tokens, loss=loss, **dict(zip(names, map(float, costs[0]), strict=True)), unit=price.unit,
-        cheapest_to_train={"params": plain_params, "tokens": plain_tokens,
-                           **dict(zip(names, map(float, plain[0]), strict=True))},
-        saved=float(1 - costs[0, 2] / plain[0, 2]),
-        intervals={"params": source.interval(found[:, 0]), "tokens": source.interval(found[:, 1]),
-                   "total": source.interval(costs[:, 2]), "saved": source.interval(1 - costs[:, 2] / plain[:, 2])},
+        params=float(split[0, 0]), tokens=float(split[0, 1]), loss=loss,
+        **dict(zip(names, map(float, costs[0]), strict=True)), unit=price.unit,
+        cheapest_to_train={"params": float(plain[0, 0]), "tokens": float(plain[0, 1]),
+                           **dict(zip(names, map(float, usual[0]), strict=True))},
+        saved=float(saved[0]),
+        intervals={"params": source.interval(split[:, 0]), "tokens": source.interval(split[:, 1]),
+                   "total": source.interval(costs[:, 2]), "saved": source.interval(saved)},
     )  # fmt: skip
 
 

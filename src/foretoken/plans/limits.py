@@ -60,6 +60,8 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+LEAST_LEFT = 0.1
+"""A deadline that leaves a smaller share of the budget is no limit to keep to: the two do not belong together."""
 
 
 def usable_flops(
@@ -68,10 +70,10 @@ def usable_flops(
     """What a budget leaves to the big run, and what binds, in words.
 
     The ladder of small runs is paid first; a deadline of some hours on a cluster that does so many FLOP/s (peak times
-    utilisation) caps the rest. Raises ForetokenError when nothing is left.
+    utilisation) caps the rest. Raises ForetokenError when nothing is left, or less than a tenth by the deadline.
 
     >>> usable_flops(1e24, hours=720, flops_per_second=1e17)
-    (2.592e+23, ['the deadline: 720 h at 1e+17 FLOP/s give 2.592e+23 FLOP, below the budget'])
+    (2.592e+23, ['the deadline: 720 h at 1e+17 FLOP/s give 2.592e+23 FLOP, below the budget by a factor 3.86'])
     """
     for name, value in (("flops", flops), ("hours", hours), ("flops_per_second", flops_per_second)):
         if not value > 0 or (name == "flops" and not math.isfinite(value)):
@@ -85,8 +87,14 @@ def usable_flops(
     if ladder_flops:
         said.append(f"the ladder takes {ladder_flops:.4g} of {flops:.4g} FLOP ({ladder_flops / flops:.2%})")
     reach = 3600.0 * hours * flops_per_second
+    if reach < LEAST_LEFT * left:
+        raise ForetokenError(
+            f"the deadline is missed by a factor {left / reach:.3g}",
+            expected=f"at most {hours:.4g} h", got=f"{hours * left / reach:.4g} h for {left:.4g} FLOP",
+            cure=f"take {left / reach:.3g} times as many accelerators, or plan with the {reach:.3g} FLOP of that time",
+        )  # fmt: skip
     if reach < left:
         speed = f"{hours:g} h at {flops_per_second:.4g} FLOP/s"
-        said.append(f"the deadline: {speed} give {reach:.4g} FLOP, below the budget")
+        said.append(f"the deadline: {speed} give {reach:.4g} FLOP, below the budget by a factor {left / reach:.3g}")
         left = reach
     return left, said

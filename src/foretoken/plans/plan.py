@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from foretoken.compute.layout import ASSUMED as LAID_OUT
-from foretoken.compute.layout import Layout, find_layout
+from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost, cost, training_hours
 from foretoken.compute.proportions import Proportions
-from foretoken.compute.serving import serve
-from foretoken.errors import DesignError, ForetokenError
+from foretoken.errors import ForetokenError
 from foretoken.fits.result import Check
-from foretoken.laws import PUBLISHED
 from foretoken.plans.advice import alternatives
-from foretoken.plans.allocate import NO_DRAWS, Allocation
+from foretoken.plans.allocate import Allocation
 from foretoken.plans.band import TOLERANCE, Band, band
+from foretoken.plans.building import build, served
 from foretoken.plans.choice import Wish, chosen
-from foretoken.plans.lifetime import Demand, Life, lifetime
-from foretoken.plans.recipe import Recipe, recipe
+from foretoken.plans.doubts import as_source, checks_of, sources_of
+from foretoken.plans.experts import Experts, Mixtures, compared
+from foretoken.plans.fixed import Choice, other_halves
+from foretoken.plans.lifetime import Demand, Life
+from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.reasons import with_reasons
+from foretoken.plans.recipe import Recipe
 from foretoken.plans.regret import Regret, regrets
 from foretoken.plans.repetition import Repeated, repeated
 from foretoken.plans.source import Source
+from foretoken.plans.whole_life import BATCH, WholeLife, whole_life
 
-FAR = 10.0
-"""Beyond this factor in any of params, tokens and flops, a plan is marked."""
-LARGE, SHARED = 2e10, 8
-"""From this size on, each layer is shared by so many accelerators, where there are as many."""
-HELD = 0.8
-"""Share of the memory that a served model's weights take at most."""
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
 
@@ -48,6 +45,7 @@ class Alternative:
     regret_loss_interval: list[float] | None
     regret_flops: float | None
     """FLOP that the best split would have saved at the same loss; None where no compute gives it."""
+    regret_flops_interval: list[float] | None
     regret_usd: float | None
     regret_days: float | None
     reason: str | None
@@ -88,13 +86,33 @@ class Plan:
     budget: str = ""
     binding: list[str] = field(default_factory=list)
     """What keeps the plan from the best split."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Of min_params, max_params, max_tokens, sizes and unique_tokens those that were said."""
     epochs: float = 1.0
     repetition: Repeated | None = None
-    lifetime: Life | None = None
+    repetition_reason: str | None = "the number of distinct tokens is not known (--unique)"
+    whole_life: WholeLife | None = None
+    whole_life_reason: str | None = "the tokens that it will serve are not known (--serve)"
+    experts: Mixtures | None = None
+    experts_reason: str | None = "no experts were asked for (--experts)"
+
+    choices: list[Choice] | None = None
+    """Where a size or a length alone was given: other halves for it, from fewer to more, and what they lose."""
+    choices_reason: str | None = "neither a size nor a number of tokens alone was given"
+
+    @property
+    def lifetime(self) -> Life | None:
+        """The size that is cheapest over training and serving, in FLOP."""
+        return None if self.whole_life is None else self.whole_life.flop
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self) | {"layout": None if self.layout is None else self.layout.to_json()}
+        """Plain values; beside every null stands its reason."""
+        layout = None if self.layout is None else self.layout.to_json()
+        life = None if self.lifetime is None else asdict(self.lifetime)
+        told = asdict(self) | {"layout": layout, "lifetime": life, "lifetime_reason": self.whole_life_reason}
+        if told["whole_life"] is not None:
+            del told["whole_life"]["assumed"]  # they stand among the sources
+        return with_reasons(told)
 
 
 def plan(
@@ -107,11 +125,17 @@ def plan(
     favourite: float | None = None,
     demand: Demand | None = None,
     proportions: Proportions | None = None,
+    firm: bool = False,
+    serving: Machine | None = None,
+    serving_batch: int = BATCH,
+    experts: Experts | None = None,
 ) -> Plan:
     """The plan that `wish` asks for, by the losses of `source` and the costs of `machine`.
 
-    `count` accelerators work side by side (days follow from it); `favourite` is a size whose regret is wanted;
-    `demand` are the tokens that the model will serve. Raises ForetokenError for wishes that nothing meets.
+    `count` accelerators work side by side (days follow from it), no more if `firm`; `favourite` is a size whose regret
+    is wanted; `demand` are the tokens that the model will serve, `serving_batch` requests at once, on `serving` if that
+    is another machine; `experts` are those at which `source` is read. Raises ForetokenError for wishes that nothing
+    meets.
 
     >>> from foretoken.compute.machine import machine
     >>> from foretoken.plans.source import published
@@ -119,25 +143,60 @@ def plan(
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.band.params[0]:.3g} {found.cost['days']:.0f}"
     '7.22e+10 1.33e+12 4.63e+10 33'
     """
-    found = chosen(source, wish)
+    found, serving = chosen(source, wish), serving or machine
     _require_sensible(found)
     near, why = _band(source, found, tolerance, wish)
     priced = _priced(machine, found.flops, count)
-    made, no_recipe, layout, no_layout = _built(found, machine, count, proportions or Proportions())
-    life = None if demand is None or found.loss is None else lifetime(source, found.loss, demand, limits=wish.limits)
-    again = repeated(source, found.flops, wish.limits) if source.repetition and not wish.fixed else None
-    return Plan(
+    built = build(found, machine, count, proportions or Proportions(), firm)
+    told = Plan(
         params=found.params, tokens=found.tokens, flops=found.flops, loss=found.loss, loss_reason=found.loss_reason,
         interval={name: found.intervals[name] for name in ("params", "tokens", "flops", "loss")},
         interval_reason=found.interval_reason, level=found.level,
         band=near, band_reason=why, alternatives=_alternatives(source, found, near, wish, favourite, priced),
-        recipe=made, recipe_reason=no_recipe, layout=layout, layout_reason=no_layout,
-        serving=None if made is None else _served(made, machine),
+        recipe=built.recipe, recipe_reason=built.recipe_reason, layout=built.layout, layout_reason=built.layout_reason,
+        serving=None if built.recipe is None else served(built.recipe, serving),
         cost=_cost_json(priced, machine, count), extrapolation=found.extrapolation,
-        sources=_sources(source, machine), checks=_checks(source, found, machine), assumed=list(found.assumed),
-        budget=wish.text, binding=found.binding, epochs=found.epochs,
-        repetition=again, lifetime=life,
+        sources=sources_of(source, machine, serving), checks=checks_of(source, found), assumed=list(found.assumed),
+        budget=wish.text, binding=found.binding, limits=_limits(source, wish.limits), epochs=found.epochs,
     )  # fmt: skip
+    told = _with_choices(_with_repetition(told, source, wish), source, wish)
+    if demand is not None:
+        told = replace(told, whole_life_reason=found.loss_reason)
+        if found.loss is not None:
+            life = whole_life(source, found, demand, wish.limits, machine, serving, priced, serving_batch)
+            told = replace(told, whole_life=life, sources=[*told.sources, *map(as_source, life.assumed)])
+    return told if experts is None else _with_experts(told, source, wish, experts)
+
+
+def _with_experts(told: Plan, source: Source, wish: Wish, experts: Experts) -> Plan:
+    """The plan with what other numbers of experts would give."""
+    mixed = None
+    if told.loss is not None:
+        mixed = compared(source, experts, told.flops, told.params, told.loss, wish.limits)
+    return replace(told, experts=mixed, experts_reason=told.loss_reason)
+
+
+def _with_choices(told: Plan, source: Source, wish: Wish) -> Plan:
+    """The plan with other lengths for a given size, or sizes for a given length."""
+    if wish.given not in (("params",), ("tokens",)):
+        return told
+    open_half = "tokens" if wish.given == ("params",) else "params"
+    rows = other_halves(source, told.params, told.tokens, open_half)
+    return replace(told, choices=rows, choices_reason=None)
+
+
+def _with_repetition(told: Plan, source: Source, wish: Wish) -> Plan:
+    """The plan with what the epochs are worth, where distinct tokens are few and their number is not given."""
+    if source.repetition is None:
+        return told
+    if wish.fixed:
+        return replace(told, repetition_reason=f"{wish.fixed} was given, so the epochs are too")
+    return replace(told, repetition=repeated(source, told.flops, wish.limits), repetition_reason=None)
+
+
+def _limits(source: Source, limits: Limits) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(limits).items() if value != getattr(NO_LIMITS, name)}
+    return told if source.repetition is None else told | {"unique_tokens": source.repetition.unique}
 
 
 def _require_sensible(found: Allocation) -> None:
@@ -174,7 +233,7 @@ def _alternatives(
         named.pop(source.name, None)
     if found.loss is None:
         reason = f"{source.name} gives no loss"
-        return [Alternative(name, *split, *(None,) * 6, reason) for name, split in named.items()]
+        return [Alternative(name, *split, *(None,) * 7, reason) for name, split in named.items()]
     return [_told(one, found.flops, priced) for one in regrets(source, named, wish.limits)]
 
 
@@ -186,8 +245,9 @@ def _told(one: Regret, flops: float, priced: Cost) -> Alternative:
     reason = None if share is not None else never + ("low a loss" if one.regret_loss < 0 else "large a loss")
     if reason is None and (usd is None or hours is None):
         reason = priced.usd_reason or "days need a number of accelerators"
+    days = None if hours is None else hours / 24
     return Alternative(one.name, one.params, one.tokens, one.loss, one.regret_loss, one.regret_loss_interval,
-                       one.regret_flops, usd, None if hours is None else hours / 24, reason)  # fmt: skip
+                       one.regret_flops, one.regret_flops_interval, usd, days, reason)  # fmt: skip
 
 
 def _priced(machine: Machine, flops: float, count: float | None) -> Cost:
@@ -203,76 +263,3 @@ def _cost_json(priced: Cost, machine: Machine, count: float | None) -> dict[str,
         "days": None if hours is None else hours / 24,
         "hours_reason": None if hours is not None else "the number of accelerators is not known",
     }
-
-
-def _built(
-    found: Allocation, machine: Machine, count: float | None, like: Proportions
-) -> tuple[Recipe | None, str | None, Layout | None, str | None]:
-    """The recipe and the layout that carries it, or why there is none; batches that the layout divides."""
-    if found.params >= LARGE and count and count >= SHARED:
-        like = replace(like, tensor_parallel=SHARED)
-    try:
-        made = recipe(found.params, found.tokens, found.loss, like)
-    except DesignError as error:
-        return None, error.message, None, "there is no shape to lay out"
-    try:
-        layout = find_layout(made.shape, machine, round(count or 1), made.batch_tokens.value)
-    except ForetokenError as error:
-        return made, None, None, " ".join(str(error).split())
-    sequences = layout.split.data * layout.micro_batch
-    return recipe(found.params, found.tokens, found.loss, like, sequences=sequences), None, layout, None
-
-
-def _served(made: Recipe, machine: Machine) -> dict[str, Any]:
-    """One request of 512 tokens in and 512 out, at the limit of the fewest accelerators (a power of two)."""
-    held = made.params_total * 2.0 / (HELD * machine.accelerator.memory)
-    count = 2 ** max(0, math.ceil(math.log2(held)))
-    try:
-        told = serve(made.shape, machine, prompt=512, answer=512, count=count)
-    except ForetokenError as error:
-        return {"count": count, "reason": error.message}
-    return {"count": count, "prompt": 512, "answer": 512, **told.to_json()}
-
-
-def _sources(source: Source, machine: Machine) -> list[dict[str, Any]]:
-    """Where every number comes from: the law, then the machine."""
-    entry = PUBLISHED.get(source.name)
-    law = {
-        "what": f"loss and best split: {source.name}",
-        "value": source.parameters,
-        "unit": source.law.formula,
-        "source": entry.source if entry else "your fit",
-        "status": entry.status if entry else "fitted",
-        "counting": entry.counting if entry else "as in your table",
-    }
-    return [law, *({"what": item.name, **asdict(item)} for item in (*machine.assumed, *LAID_OUT))]
-
-
-def _checks(source: Source, found: Allocation, machine: Machine) -> list[Check]:
-    checks = []
-    far = max(found.extrapolation, key=lambda name: found.extrapolation[name], default=None)
-    if far is not None and found.extrapolation[far] > FAR:
-        evidence = f"{found.extrapolation[far]:.3g} times beyond the runs behind {source.name} in {far}"
-        checks.append(Check("far_extrapolation", "doubt", evidence, "train a ladder nearer to this size first"))
-    if not found.extrapolation:
-        evidence = f"the range of the runs behind {source.name} is not recorded"
-        checks.append(Check("unknown_range", "note", evidence, "see foretoken laws show for what is known"))
-    if found.interval_reason is not None:
-        evidence = f"no interval: {NO_DRAWS}"
-        checks.append(Check("no_interval", "doubt", evidence, "fit your own runs: foretoken fit TABLE -o fit.json"))
-    if source.name in PUBLISHED:
-        evidence = f"{source.name} was fitted to another text, tokenizer and recipe than yours"
-        checks.append(Check("borrowed_law", "doubt", evidence, "fit your own runs; its split moves less than its loss"))
-    if found.epochs > 4:
-        evidence = f"each distinct token is seen {found.epochs:.3g} times"
-        checks.append(Check("many_epochs", "doubt", evidence, "find more text, or a smaller budget does as well"))
-    return checks
-
-
-def usual_count(hours: float, days: float = 30.0) -> int:
-    """The smallest power of two of accelerators that does these accelerator-hours within `days`.
-
-    >>> usual_count(368640)
-    512
-    """
-    return int(2 ** math.ceil(math.log2(max(1.0, hours / 24 / days))))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from foretoken.compute.flops import FLOPS_PER_TOKEN
+from foretoken.compute.flops import FLOPS_PER_TOKEN, ONE_STACK
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.compute.shape import ModelShape
@@ -58,6 +58,8 @@ class Recipe:
 
     shape: ModelShape
     params_total: int
+    params_active: int
+    """What a token passes: all of them, but for experts."""
     params_non_embedding: int
     tokens: float
     """Whole batches."""
@@ -98,26 +100,33 @@ def recipe(
     return Recipe(
         shape=shape,
         params_total=counted.total,
+        params_active=counted.active,
         params_non_embedding=counted.non_embedding,
         tokens=steps * batch.value,
         steps=steps,
         batch_tokens=batch,
         learning_rate=_learning_rate(known),
-        warmup_tokens=_warmup(counted.total, tokens, batch.value),
+        warmup_tokens=_warmup(counted.active, tokens, batch.value),
     )
 
 
 def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, dict[str, float]]:
-    """What each paper's laws read, in that paper's own counts."""
+    """What each paper's laws read, in that paper's own counts; all are of decoders, with what a token passes as N."""
     counted = count_parameters(shape)
-    exact, deepseek, porian = (FLOPS_PER_TOKEN[name](shape) for name in ("matmul", "deepseek", "porian"))
+    blocks = float(counted.non_embedding - counted.idle)
     found = {
-        "kaplan_2020": {"params": counted.non_embedding, "flops": FLOPS_PER_TOKEN["kaplan"](shape) * tokens},
-        "deepseek_2024": {"flops": deepseek * tokens},
-        "steplaw_2025": {"params": counted.non_embedding, "tokens": tokens},
-        "porian_2024": {"params": porian / 6},
-        "minicpm_2024": {"flops": exact * tokens},
+        "kaplan_2020": {"params": blocks},
+        "deepseek_2024": {},
+        "steplaw_2025": {"params": blocks, "tokens": tokens},
+        "porian_2024": {},
+        "minicpm_2024": {"flops": FLOPS_PER_TOKEN["matmul"](shape) * tokens},
     }
+    if shape.family in ONE_STACK:
+        found["kaplan_2020"]["flops"] = FLOPS_PER_TOKEN["kaplan"](shape) * tokens
+        found["deepseek_2024"]["flops"] = FLOPS_PER_TOKEN["deepseek"](shape) * tokens
+        found["porian_2024"]["params"] = FLOPS_PER_TOKEN["porian"](shape) / 6
+    if shape.experts:
+        found["ludziejewski_2025"] = {"params": blocks, "experts": shape.experts / shape.active_experts}
     if loss is not None:
         for one in ("kaplan_2020", "minicpm_2024"):
             found[one]["loss"] = loss

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.plans.allocate import best_losses, budgets_for, tokens_for
+from foretoken.plans.allocate import EXACT, best_losses, budgets_for, tokens_for
 from foretoken.plans.limits import NO_LIMITS, Limits
 from foretoken.plans.source import Source
 
@@ -62,9 +62,13 @@ def regrets(source: Source, alternatives: dict[str, tuple[float, float]], limits
     flops = source.flops_per_param_token * params * tokens
     losses = source.losses(params, tokens)
     best = source.each(lambda world: best_losses(world, flops, limits))
-    rows = zip(source.worlds(), losses, strict=True)
-    saved = flops - np.array([budgets_for(world, row, limits, near=flops) for world, row in rows])
+    first = budgets_for(source.world(0), losses[0], limits, near=flops)
+    near = np.where(np.isfinite(first), first, flops)
+    few = source.thinned()
+    rows = zip(few.worlds(), few.losses(params, tokens), strict=True)
+    saved = flops - np.array([budgets_for(world, row, limits, near=near) for world, row in rows])
     saved[~np.isfinite(saved)] = np.nan
+    saved[np.abs(saved) < EXACT * flops] = 0.0
     return [
         Regret(
             name, float(params[k]), float(tokens[k]), float(flops[k]), float(losses[0, k]),

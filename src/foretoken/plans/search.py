@@ -9,9 +9,10 @@ import numpy as np
 
 from foretoken.laws.law import Array
 
-POINTS, ROUNDS = 65, 4
+POINTS, ROUNDS = 65, 3
 """Every round looks at so many points and keeps the two steps about the best."""
-CLOSE = 1e-12
+CLOSE, TINY = 1e-12, 1e-14
+"""A place, as a share of itself, and a value that are as good as found. Values are ratios less 1, or logarithms."""
 
 
 def least(values: Callable[[Array], Array], low: Array, high: Array) -> Array:
@@ -61,7 +62,7 @@ def crossing(function: Callable[[float], float], low: float, high: float) -> flo
         if step % 4 == 3 or not (math.isfinite(middle) and low < middle < high):
             middle = 0.5 * (low + high)
         value = function(middle)
-        if value == 0:
+        if abs(value) <= TINY:
             return middle
         side = 0 if (value < 0) == (ends[0] < 0) else 1
         low, high = (middle, high) if side == 0 else (low, middle)

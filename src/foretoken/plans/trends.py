@@ -15,6 +15,7 @@ from foretoken.compute.models import MODELS
 from foretoken.errors import RefusedError
 from foretoken.plans.allocate import allocate, require_positive
 from foretoken.plans.growth import Point, Trend, fit_trend, records, year_of
+from foretoken.plans.reasons import with_reasons
 from foretoken.plans.search import crossing
 from foretoken.plans.source import published
 
@@ -102,11 +103,12 @@ def outlook(flops: float | None = None, *, law: str = LAW, level: float = 0.9) -
             "stock": stock, "tokens": trends["tokens"].reaches(stock), "flops_needed": needs,
             "compute": trends["largest_compute"].reaches(needs),
         }  # fmt: skip
-    return {
+    told = {
         "level": level, "trends": {name: asdict(trend) for name, trend in trends.items()}, "text": text,
         "budget": None if flops is None else _budget(trends, flops),
         "assumed": [*ASSUMED, f"tokens that a budget needs: the best split of {law}"],
     }  # fmt: skip
+    return with_reasons(told)
 
 
 def _compute_for(law: str, tokens: float) -> float:

@@ -25,7 +25,8 @@ from foretoken.reports.drawing import (
 )
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.plan_curves import Frontier, Isoflop
-from foretoken.reports.wording import count, number, percent, power
+from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words
+from foretoken.reports.wording import MISSING, count, number, percent, power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,18 +56,27 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budg
             if any(one.beyond for one in curves)
             else "No budget is known to lie beyond the runs behind the law."
         )
-    )
+        + (" Hollow: the best that the limits allow. " if limited(plan) else " ")
+        + limits_words(plan)
+    ).strip()
     draw = partial(_draw_family, plan=plan, curves=curves, budgets=budgets)
     panels = [
         drawing(f"family-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
     ]
     heads = ["budget (FLOP)", "N*", "D*", "D*/N*", "loss (nats per token)", "beyond the runs"]
+    heads += ["N within the limits", "its loss"] if limited(plan) else []
     rows = [
         [power(one.flops), count(one.best[0]), count(one.best[1]), number(one.best[1] / one.best[0], 1),
-         number(one.best[2], 4), "yes" if one.beyond else "no"]
+         number(one.best[2], 4), "yes" if one.beyond else "no", *_within(plan, one)]
         for one in curves
     ]  # fmt: skip
     return figure("family", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _within(plan: Plan, one: Isoflop) -> list[str]:
+    if not limited(plan):
+        return []
+    return [MISSING] * 2 if one.allowed is None else [count(one.allowed[0]), number(one.allowed[1], 4)]
 
 
 def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budget]) -> None:
@@ -83,6 +93,10 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
     bottom = min(one.best[2] for one in curves)
     top = max(losses)
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
+    draw_family_limits(axes, plan, [one.flops for one in curves], [one.once or math.nan for one in curves])
+    for one, budget in zip(curves, budgets.values(), strict=True):
+        if one.allowed is not None and abs(one.allowed[0] / one.best[0] - 1) > 0.01:
+            axes.plot(*one.allowed, "o", color=budget.colour, markerfacecolor=PAPER, markersize=6, zorder=4)
     height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
     places = apart(losses, 1.1 * (top - bottom) * 16 / (height - 70))
     for one, place in zip(curves, places, strict=True):
@@ -105,6 +119,7 @@ def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float
         f"Line: the least loss that each {'price' if priced else 'compute'} buys, at any size"
         + (f"; band: {percent(plan.level, 0)} of the law's draws" if found.low is not None else "")
         + (". Dollars at the plan's utilisation and price" if priced else "")
+        + (". Dotted: the least that the limits allow" if found.within is not None else "")
         + ". Filled: the plan. Hollow: choices that cost as much; the thin line leads to what would have bought their "
         "loss. " + ("Shaded and dashed: beyond every run behind the law." if found.known else "")
     )
@@ -113,11 +128,14 @@ def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float
     panels = [
         drawing(f"frontier-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
     ]
+    within = [None] * len(found.flops) if found.within is None else found.within
     rows = [
-        [power(flops), _money(flops * rate) if priced else "—", number(loss, 4)]
-        for flops, loss in list(zip(found.flops, found.losses, strict=True))[::3]
-    ]
+        [power(flops), _money(flops * rate) if priced else MISSING, number(loss, 4),
+         *([] if found.within is None else [number(kept, 4)])]
+        for flops, loss, kept in list(zip(found.flops, found.losses, within, strict=True))[::3]
+    ]  # fmt: skip
     heads = ["compute (FLOP)", "price", "least loss (nats per token)"]
+    heads += [] if found.within is None else ["within the limits"]
     return figure("frontier", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
@@ -141,6 +159,8 @@ def _draw_frontier(
     log_axis(axes, "x", float(x[0]), float(x[-1]), _money if unit == "USD" else short_power)
     if found.low is not None and found.high is not None:
         axes.fill_between(x, found.low, found.high, color=BAND, linewidth=0, zorder=1)
+    if found.within is not None:
+        axes.plot(x, found.within, color=ACCENT, linewidth=1.4, linestyle=":", zorder=2)
     known = found.known or float(found.flops[-1])
     inside = found.flops <= known
     axes.plot(x[inside], found.losses[inside], color=INK, linewidth=1.8, zorder=2)

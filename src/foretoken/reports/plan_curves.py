@@ -13,6 +13,7 @@ from foretoken.plans.allocate import best_losses, best_split, budgets_for, token
 from foretoken.plans.lifetime import SERVING
 from foretoken.plans.plan import Plan
 from foretoken.plans.source import Source
+from foretoken.reports.plan_limits import limited, limits_of, single_pass
 
 POINTS = 56
 """Of one curve."""
@@ -49,6 +50,10 @@ class Isoflop:
     losses: Array
     best: tuple[float, float, float]
     """Size, tokens and loss."""
+    allowed: tuple[float, float] | None
+    """Size and loss of the best split that the plan's limits allow; None without limits, or where they allow none."""
+    once: float | None
+    """Loss where each distinct token is seen once; None where they are not limited."""
     beyond: bool
     """Whether the budget is larger than that of every run behind the law."""
 
@@ -62,6 +67,8 @@ class Frontier:
     low: Array | None
     high: Array | None
     """The law's interval at these splits, where there are draws."""
+    within: Array | None
+    """The least losses that the plan's limits allow, where there are any."""
     known: float | None
     """Largest compute of the runs behind the law."""
 
@@ -120,12 +127,25 @@ def isoflops(plan: Plan, source: Source) -> list[Isoflop]:
             continue
         params = size * np.geomspace(1 / ARM, ARM, POINTS)
         losses = world.loss(params, flops / world.flops_per_param_token / params)
-        found.append(Isoflop(flops, params, losses, (size, length, float(world.loss(size, length))), flops > most))
+        least = (size, length, float(world.loss(size, length)))
+        once = single_pass(plan, flops)
+        seen_once = None if once is None else float(world.loss(once, flops / world.flops_per_param_token / once))
+        found.append(Isoflop(flops, params, losses, least, _allowed(plan, world, flops), seen_once, flops > most))
     return found
 
 
+def _allowed(plan: Plan, world: Source, flops: float) -> tuple[float, float] | None:
+    if not limited(plan):
+        return None
+    try:
+        params, tokens = (float(half[0]) for half in best_split(world, np.array([flops]), limits_of(plan)))
+    except ForetokenError:
+        return None
+    return params, float(world.loss(params, tokens))
+
+
 def frontier(plan: Plan, source: Source) -> Frontier:
-    """Least loss over compute about the plan's, without the plan's limits.
+    """Least loss over compute about the plan's, without the plan's limits and within them.
 
     Raises ForetokenError where the law has no inner minimum there.
     """
@@ -136,7 +156,8 @@ def frontier(plan: Plan, source: Source) -> Frontier:
     every = source.losses(params, tokens)
     ends = [source.interval(every[:, place]) for place in range(len(flops))]
     both = np.array(ends, dtype=np.float64).T if all(end is not None for end in ends) else (None, None)
-    return Frontier(flops, every[0], both[0], both[1], known)
+    within = best_losses(source.world(0), flops, limits_of(plan)) if limited(plan) else None
+    return Frontier(flops, every[0], both[0], both[1], within, known)
 
 
 def loss_at(plan: Plan, source: Source, share: float) -> float:

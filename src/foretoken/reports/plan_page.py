@@ -17,12 +17,15 @@ from foretoken.reports.lead import Page, assumed_section, lead
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_life_figure import life_figure, served_tokens
+from foretoken.reports.plan_limits import limited
 from foretoken.reports.plan_machine_figures import cut_table, machine_figures
 from foretoken.reports.plan_size_figure import size_figure, tolerance_words
 from foretoken.reports.plan_tables import (
     alternatives_table,
+    choices_table,
     cost_table,
-    life_table,
+    experts_tables,
+    life_tables,
     recipe_tables,
     repetition_table,
     serving_table,
@@ -50,7 +53,7 @@ def plan_page(plan: Plan, source: str = "", losses: Source | None = None) -> Pag
         money = _money(plan, losses)
         drawn = [family_figure(plan, family, budgets)] if len(family) > 1 else []
         parts.append(section("budgets", "What would another budget buy?", *drawn, money))
-    parts += [_life(plan, losses), _repetition(plan), _machines(plan), _recipe(plan)]
+    parts += [_choices(plan), _life(plan, losses), _repetition(plan), _experts(plan), _machines(plan), _recipe(plan)]
     parts += [
         section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan)),
         section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks)),
@@ -111,6 +114,11 @@ def _regret(plan: Plan) -> Html:
         "What every other split loses against the best one of its own compute: in nats per token, and the compute, "
         "money and days with which the best split would have reached the same loss. Published laws count N in their "
         "own way; their size is taken as it stands."
+        + (
+            " A choice that the limits rule out can do better, and then loses less than nothing."
+            if limited(plan)
+            else ""
+        )
     )
     return section("alternatives", "What is lost by choosing otherwise?", element("p", words), alternatives_table(plan))
 
@@ -147,13 +155,34 @@ def _life(plan: Plan, losses: Source | None) -> Html | None:
         drawn = [life_figure(plan, life_curves(plan, losses, served_tokens(plan)))]
     except ForetokenError as error:
         drawn = [element("p", f"No curve of the whole life: {as_sentence(error.message, capital=False)}")]
-    table = [] if plan.lifetime is None else [life_table(plan.lifetime)]
-    return section("whole-life", "Training and serving together", *drawn, *table)
+    return section("whole-life", "Training and serving together", *drawn, *life_tables(plan))
 
 
 def _repetition(plan: Plan) -> Html | None:
     again = plan.repetition
     return None if again is None else section("repetition", "How often is each token seen?", repetition_table(again))
+
+
+def _choices(plan: Plan) -> Html | None:
+    if plan.choices is None:
+        return None
+    words = (
+        "No law says where to stop: more always helps. What it says is what each length or size gives, and what it "
+        "loses against the best split of the same compute."
+    )
+    return section("choices-given", "For how long, or how large?", element("p", words), choices_table(plan.choices))
+
+
+def _experts(plan: Plan) -> Html | None:
+    mixed = plan.experts
+    if mixed is None:
+        return None
+    words = (
+        f"{mixed.experts} experts, {mixed.active} active: {count(mixed.active_params)} parameters for each token of "
+        f"{count(mixed.total_params)} in all. They take {number(mixed.loss_gain, 4)} nats off the best dense model of "
+        f"the same compute. The law's runs: {mixed.validity}."
+    )
+    return section("experts", "How many experts?", element("p", words), *experts_tables(mixed))
 
 
 def _machines(plan: Plan) -> Html:

@@ -14,6 +14,7 @@ from foretoken.plans.plan import Alternative, Plan
 from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
+from foretoken.reports.plan_limits import draw_limits, limits_words
 from foretoken.reports.wording import count, factor, number, percent, power
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _caption(plan: Plan, curve: SizeCurve) -> str:
             "where it lies. "
         )
     said += "Hollow: other choices (circles) and what published laws advise (diamonds)"
+    said = " ".join(filter(None, (limits_words(plan), said)))
     far = len([1 for one in plan.alternatives if one.params not in shown_sizes(plan)])
     return said + (f"; {far} more than {factor(REACH)} away are in the table alone." if far else ".")
 
@@ -115,6 +117,7 @@ def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve, marks: Sequence[Mark]) ->
     axes.set_ylim(least - 0.06 * (top - least), top + 0.03 * (top - least))
     if plan.band is not None:
         axes.axvspan(*plan.band.params, color=BAND, linewidth=0, zorder=0)
+    draw_limits(axes, plan)
     for draw in curve.fan:
         axes.plot(curve.params, draw, color=RULE, linewidth=0.6, alpha=0.7, zorder=1)
     axes.plot(curve.params, curve.losses, color=INK, linewidth=1.8, zorder=2)

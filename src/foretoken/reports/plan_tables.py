@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from foretoken.plans.experts import Mixtures
+from foretoken.plans.fixed import Choice
 from foretoken.plans.lifetime import Life
 from foretoken.plans.plan import Alternative, Plan
 from foretoken.plans.recipe import Recipe
 from foretoken.plans.repetition import Repeated
+from foretoken.reports.checks import as_sentence
 from foretoken.reports.elements import Html, element, join, table
 from foretoken.reports.wording import MISSING, count, number, percent, power, significant
 from foretoken.units import format_usd
@@ -49,6 +52,17 @@ def _lost(one: Alternative, drawn: bool) -> list[str]:
         MISSING if one.regret_flops is None else power(one.regret_flops, 1), usd(one.regret_usd),
         significant(one.regret_days, 2),
     ]  # fmt: skip
+
+
+def choices_table(rows: Sequence[Choice]) -> Html:
+    """Other lengths of a given size, or sizes for a given length."""
+    heads = ["N", "D", "FLOP", "loss", "loses (nats)", "FLOP lost", "twice as much takes off"]
+    cells = [
+        [count(one.params), count(one.tokens), power(one.flops), number(one.loss, 4), number(one.regret_loss, 4),
+         power(one.regret_flops, 1) if one.regret_flops else "0", number(one.gain_of_doubling, 4)]
+        for one in rows
+    ]  # fmt: skip
+    return table(heads, cells, class_="numbers")
 
 
 def recipe_tables(made: Recipe) -> list[Html]:
@@ -125,7 +139,26 @@ def serving_table(served: dict[str, Any]) -> Html:
     return table(["", ""], rows, class_="plain")
 
 
-def life_table(life: Life) -> Html:
+def life_tables(plan: Plan) -> list[Html]:
+    """The whole life in FLOP, dollars and energy, and what smaller models cost in training for the same loss."""
+    life = plan.whole_life
+    if life is None:
+        return []
+    found: list[Html] = [_life_table(life.flop)]
+    for one, reason in ((life.usd, life.usd_reason), (life.kwh, life.kwh_reason)):
+        missing = element("p", as_sentence(reason or "not known"), class_="care")
+        found.append(missing if one is None else _life_table(one))
+    heads = ["a smaller model", "D", "more training", "price", "pays after tokens served"]
+    rows = [
+        [MISSING, MISSING, as_sentence(row["reason"]), MISSING, MISSING] if "reason" in row else
+        [count(row["params"]), count(row["tokens"]), percent(row["overhead"], 1), usd(row["usd"]),
+         count(row["pays_after"])]
+        for row in life.smaller
+    ]  # fmt: skip
+    return [*found, table(heads, rows, class_="numbers")]
+
+
+def _life_table(life: Life) -> Html:
     """The size that is cheapest over training and serving, beside the one that is cheapest to train."""
     write = power if life.unit == "FLOP" else significant
     plain, bands = life.cheapest_to_train, life.intervals
@@ -138,6 +171,21 @@ def life_table(life: Life) -> Html:
     ]  # fmt: skip
     rows.append(["saved", percent(life.saved, 1), span(bands.get("saved"), lambda end: percent(end, 1)), MISSING])
     return table(["", "cheapest over its life", "interval", "cheapest to train"], rows, class_="numbers")
+
+
+def experts_tables(mixed: Mixtures) -> list[Html]:
+    """The best split for each number of experts, at equal compute and in equal memory."""
+    room = f"In the memory of the best dense model, {count(mixed.max_total)} parameters"
+    heads = ["experts", "active", "in all", "D", "loss", "gains (nats)"]
+    found = []
+    for title, kind in (("At equal compute", mixed.equal_compute), (room, mixed.equal_memory)):
+        rows = [
+            [f"{one.experts:g}", count(one.active_params), count(one.total_params), count(one.tokens),
+             number(one.loss, 4), number(one.gain, 4)]
+            for one in kind
+        ]  # fmt: skip
+        found += [element("h3", title), table(heads, rows, class_="numbers")]
+    return found
 
 
 def repetition_table(again: Repeated) -> Html:

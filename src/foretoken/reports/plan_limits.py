@@ -1,0 +1,82 @@
+"""What a plan has to keep to, drawn on its figures: sizes that are not allowed, and where tokens begin to repeat."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from foretoken.plans.limits import Limits
+from foretoken.plans.plan import Plan
+from foretoken.reports.drawing import INK, MUTED, PAPER, SHADE
+from foretoken.reports.wording import count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def limits_of(plan: Plan) -> Limits:
+    """The plan's limits on size and tokens."""
+    told: dict[str, Any] = {name: value for name, value in plan.limits.items() if name != "unique_tokens"}
+    return Limits(**told)
+
+
+def limited(plan: Plan) -> bool:
+    """Whether there are any beside few distinct tokens."""
+    return bool(set(plan.limits) - {"unique_tokens"})
+
+
+def allowed_sizes(plan: Plan, flops: float) -> tuple[float, float]:
+    """Smallest and largest size that the limits allow at a compute that is spent whole."""
+    limits = limits_of(plan)
+    per_token = plan.flops / plan.params / plan.tokens
+    return max(limits.min_params, flops / per_token / limits.max_tokens), limits.max_params
+
+
+def single_pass(plan: Plan, flops: float) -> float | None:
+    """The size below which distinct tokens are seen again; None where they are not limited."""
+    unique = plan.limits.get("unique_tokens")
+    return None if unique is None else flops * plan.params * plan.tokens / plan.flops / unique
+
+
+def limits_words(plan: Plan) -> str:
+    """What of that a figure over size shows."""
+    said = []
+    if {"max_params", "min_params", "max_tokens"} & set(plan.limits):
+        said.append("Grey: sizes that the limits rule out.")
+    if "sizes" in plan.limits:
+        said.append("Squares: the only sizes allowed.")
+    if "unique_tokens" in plan.limits:
+        said.append(f"Dotted: left of it, {count(plan.limits['unique_tokens'])} distinct tokens are seen again.")
+    return " ".join(said)
+
+
+def draw_limits(axes: Axes, plan: Plan) -> None:
+    """The limits at the plan's compute, over a logarithmic axis of sizes whose ends are set."""
+    left, right = axes.get_xlim()
+    low, high = allowed_sizes(plan, plan.flops)
+    for start, end in ((left, min(low * (1 - 1e-9), right)), (max(high * (1 + 1e-9), left), right)):
+        if start < end:
+            axes.axvspan(start, end, color=SHADE, linewidth=0, zorder=0)
+    _draw_sizes(axes, plan)
+    once = single_pass(plan, plan.flops)
+    if once is not None and left < once < right:
+        axes.axvline(once, color=MUTED, linestyle=":", linewidth=1.2, zorder=1)
+
+
+def draw_family_limits(axes: Axes, plan: Plan, flops: list[float], losses: list[float]) -> None:
+    """The cap on size, the only sizes, and the line along which each distinct token is seen once."""
+    left, right = axes.get_xlim()
+    most = limits_of(plan).max_params
+    if left < most < right:
+        axes.axvspan(most, right, color=SHADE, linewidth=0, zorder=0)
+    _draw_sizes(axes, plan)
+    places = [single_pass(plan, one) or math.nan for one in flops]
+    axes.plot(places, losses, color=MUTED, linestyle=":", linewidth=1.2, zorder=2)
+
+
+def _draw_sizes(axes: Axes, plan: Plan) -> None:
+    """The only sizes allowed, on the lower edge."""
+    left, right = axes.get_xlim()
+    sizes = [size for size in plan.limits.get("sizes", ()) if left <= size <= right]
+    places = [axes.get_ylim()[0]] * len(sizes)
+    axes.plot(sizes, places, "s", color=INK, markerfacecolor=PAPER, markersize=6, clip_on=False, zorder=5)
