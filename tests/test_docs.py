@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 VERBS_PAGE = ROOT / "docs" / "verbs.md"
 GROUPS = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
-SINGLE = {str(one.callback.__name__): one for one in app.registered_commands if one.callback}
+SINGLE = {one.callback.__name__.replace("_", "-"): one for one in app.registered_commands if one.callback}
 VERBS = [*SINGLE, *(f"{name} {one.callback.__name__}" for name, group in GROUPS.items()
                     for one in group.registered_commands if one.callback)]  # fmt: skip
 
@@ -64,12 +64,42 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
     (home / "my_texts").mkdir()
     (home / "my_texts" / "bears.txt").write_text("".join(f"{n} bears met {n * n} foxes.\n" for n in range(999)))
+    labelled = (f'{{"text": "{n} bears met {n * n} foxes", "label": "{n % 2}"}}\n' for n in range(40))
+    (home / "reviews.jsonl").write_text("".join(labelled))
     (home / "studies").mkdir()
     for name in ("quickstart", "mine"):
         text = MINI.replace('name = "mini"', 'name = "quickstart"')
         (home / "studies" / f"{name}.toml").write_text(text)
     run(load_study(home / "studies" / "quickstart.toml"), home / "runs" / "quickstart")
+    _weights(home)
     return home
+
+
+def _weights(home: Path) -> None:
+    """Networks that were not trained, with their tokenizers, as somebody else's folders."""
+    from tokenizers import AddedToken, Tokenizer
+
+    from foretoken.compute.shape import ModelShape
+    from foretoken.data.tokenizer_files import train_tokenizer
+    from foretoken.models import build, save_pretrained
+
+    for name, family, kind in (
+        ("my_model", "decoder", "bpe"), ("my_encoder", "encoder", "wordpiece"), ("my_t5", "encoder_decoder", "unigram"),
+    ):  # fmt: skip
+        learned = train_tokenizer(home / "my_texts", kind=kind, vocabulary=500)
+        words = Tokenizer.from_str(learned.definition)
+        words.add_special_tokens([AddedToken(f"<extra_id_{number}>", special=True) for number in range(9)])
+        shape = ModelShape(
+            layers=1,
+            width=16,
+            heads=2,
+            context=64,
+            vocabulary=words.get_vocab_size(),
+            family=family,
+            positions="rotary",
+        )
+        save_pretrained(build(shape), home / name)
+        words.save(str(home / name / "tokenizer.json"))
 
 
 MEASURED = {"params_total": 1e5, "width": 32, "layers": 2, "threads": 1, "precision": "float32", "batch_tokens": 512,

@@ -11,6 +11,8 @@ The flow, from left to right, and the packages that hold it:
     objectives/  network, inputs, targets -> loss
     training/    RunSpec -> RunRecord
     launchers/   map a function over jobs: processes on this machine
+    generation/  trained network, text -> text: going on, filling masks and spans
+    evals/       network -> scores: labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe, and the ladder to run first
@@ -34,13 +36,16 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
+    from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
     from foretoken.errors import ForetokenError
+    from foretoken.evals import finetune
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import report, status
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
     from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
+    from foretoken.generation import fill_mask, infill, open_model, sample
     from foretoken.laws import LAWS, PUBLISHED, cite
     from foretoken.plans import Plan, compare, next_run, plan, trends
     from foretoken.preview import design, profile
@@ -61,17 +66,22 @@ PUBLIC = {
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.preview",
     "diagnose": "foretoken.fits",
+    "fill_mask": "foretoken.generation",
     "Fit": "foretoken.fits",
+    "finetune": "foretoken.evals",
     "fit": "foretoken.fits",
     "Forecast": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
     "freeze_run": "foretoken.forecasts.scores",
+    "infill": "foretoken.generation",
     "isoflop": "foretoken.fits",
     "IsoflopFit": "foretoken.fits",
     "LAWS": "foretoken.laws",
+    "MODELS": "foretoken.compute.models",
     "load_study": "foretoken.runs.study_file",
     "load_tokenizer": "foretoken.data.tokenizer_files",
     "next_run": "foretoken.plans",
+    "open_model": "foretoken.generation",
     "page_of": "foretoken.reports",
     "place_run": "foretoken.forecasts.scores",
     "Plan": "foretoken.plans",
@@ -85,6 +95,7 @@ PUBLIC = {
     "run": "foretoken.study",
     "RunSpec": "foretoken.runs.spec",
     "RunTable": "foretoken.runs.table",
+    "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
     "score_ledger": "foretoken.forecasts.scores",
     "score_run": "foretoken.forecasts.scores",
@@ -98,6 +109,7 @@ PUBLIC = {
 
 __all__ = [
     "LAWS",
+    "MODELS",
     "PUBLISHED",
     "BackTest",
     "Fit",
@@ -117,12 +129,16 @@ __all__ = [
     "describe_tokenizer",
     "design",
     "diagnose",
+    "fill_mask",
+    "finetune",
     "fit",
     "freeze_run",
+    "infill",
     "isoflop",
     "load_study",
     "load_tokenizer",
     "next_run",
+    "open_model",
     "page_of",
     "place_run",
     "plan",
@@ -132,6 +148,7 @@ __all__ = [
     "read_table",
     "report",
     "run",
+    "sample",
     "save_page",
     "score_ledger",
     "score_run",

@@ -10,7 +10,7 @@ from typing import Any
 from foretoken import fits, reports
 from foretoken._version import __version__
 from foretoken.compute.hardware import processor_name
-from foretoken.designs import Design
+from foretoken.designs import Design, tuned
 from foretoken.errors import ForetokenError, RefusedError, StoreError
 from foretoken.forecasts import ledger
 from foretoken.progress import PROGRESS
@@ -136,7 +136,7 @@ def ladder_table(folder: str | Path) -> RunTable:
 
 def table_of(store: Store, runs: list[RunSpec]) -> RunTable:
     """The run table of planned runs, as far as they have records."""
-    return table_from_records(records_of(store, runs), str(store.folder))
+    return table_from_records(tuned(records_of(store, runs)), str(store.folder))
 
 
 def records_of(store: Store, runs: list[RunSpec]) -> list[RunRecord]:
@@ -167,7 +167,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     study = settings_of(folder, plan)
     records = records_of(store, design.all_runs)
     ladder = {run.key for run in design.runs}
-    small = table_from_records([record for record in records if record.spec.key in ladder], str(folder))
+    small = table_from_records(tuned([record for record in records if record.spec.key in ladder]), str(folder))
     entry, outcome = current_forecast(folder, design)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
     if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):

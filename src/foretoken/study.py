@@ -13,9 +13,9 @@ from typing import Any
 
 from foretoken import fits, forecasts, reports
 from foretoken._version import RECIPE, __version__
-from foretoken.compute.hardware import available_cores, has_bfloat16
+from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16
 from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
-from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
+from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.folder import current_forecast, design_totals, gather, ledger_path, load_fit, read_plan, status, table_of
 from foretoken.forecasts import ledger
@@ -169,6 +169,7 @@ class Line:
             train_tokens=corpus.train_tokens,
             specials=corpus.specials,
             closed=corpus.closed,
+            separator=corpus.separator,
         )
         return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
 
@@ -185,7 +186,7 @@ class Line:
     def design(self) -> Design:
         """Plan the runs, and keep the plan in design.json. Raises DesignError, and CorpusError for too little text."""
         design = make_design(self.recipe, self.target_threads)
-        self._check_length(design)
+        self._check_size(design)
         return self._keep(design)
 
     def planned(self) -> Design:
@@ -193,16 +194,17 @@ class Line:
         design, kept = make_design(self.recipe, self.target_threads), {}
         with suppress(StoreError):
             kept = read_plan(self.folder)
-        self._check_length(design)
+        self._check_size(design)
         added = Design.from_json(kept).runs if kept.get("study") == self.study.model_dump() else []
         if not {run.key for run in design.runs} <= {run.key for run in added}:
             added = []  # of another corpus or version
         return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
 
-    def _check_length(self, design: Design) -> None:
+    def _check_size(self, design: Design) -> None:
         longest = max(self.to_train(design), key=lambda run: run.sequences_read)
         window = longest.aim.window(longest.shape)
         check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
+        check_memory(self.to_train(design), self.workers, available_memory())
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""

@@ -23,9 +23,16 @@ class Trainer:
     """Trains runs into a study's folder. `check` is called now and then, and may raise to stop."""
 
     def __init__(
-        self, store: Store, corpus: TokenizedCorpus, view: View, workers: int, check: Callable[[], None]
+        self,
+        store: Store,
+        corpus: TokenizedCorpus,
+        view: View,
+        workers: int,
+        check: Callable[[], None],
+        keep_weights: str = "none",
     ) -> None:
         self.store, self.corpus, self.view, self.workers, self.check = store, corpus, view, workers, check
+        self.keep_weights = keep_weights
         self.calibration = Calibration(store)
         self.tried: set[str] = set()
         """Keys of the runs that this process has tried: what failed here is left to the next process."""
@@ -37,7 +44,9 @@ class Trainer:
         return {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
 
     def train(self, runs: list[RunSpec]) -> None:
-        """Train the runs that have no record yet, or a failed one: one process per trunk, the longest first.
+        """Train the runs that have no record yet, or a failed one, or lack the weights that are to be kept.
+
+        One process per trunk, the longest first.
 
         Raises StoreError for tokens that have changed, and for a failure that is not a run's own, as a full disk.
         """
@@ -67,7 +76,8 @@ class Trainer:
 
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
-        return record is None or record.status == "failed"
+        lacking = self.store.lacks_weights(run, self.keep_weights)
+        return record is None or record.status == "failed" or lacking
 
     def _workers(self, trunks: list[list[RunSpec]]) -> int:
         """Processes side by side: one per core, unless a run has several threads for itself."""
@@ -86,6 +96,7 @@ class Trainer:
             "peak_flops": self.calibration.peak(trunk[0]),
             "busy_threads": workers * trunk[0].threads,
             "attempt": self.store.attempt,
+            "keep_weights": self.keep_weights,
         }
         argument = {"specs": [run.to_json() for run in trunk], "workplace": workplace}
         return Job(trunk[0].trajectory, argument, sum(seconds[run.key] for run in trunk))

@@ -18,15 +18,18 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 
 
-def actions(store: Store, runs: list[RunSpec]) -> list[dict[str, Any]]:
-    """What `foretoken run` would do with each run: keep, resume (at `step`), retry or train (and `because`)."""
+def actions(store: Store, runs: list[RunSpec], keep_weights: str = "none") -> list[dict[str, Any]]:
+    """What `foretoken run` would do with each run: keep, resume (at `step`), retry or train (and `because`).
+
+    `again`: it has its record, but not the weights that are to be kept.
+    """
     planned, records = {run.key for run in runs}, {record.spec.key: record for record in store.records()}
     others = [record.spec for key, record in records.items() if key not in planned]
     told = []
     for run in runs:
         record, step = records.get(run.key), _resumed_step(store, run)
         if record is not None and record.status != "failed":
-            action = "keep"
+            action = "again" if store.lacks_weights(run, keep_weights) else "keep"
         else:
             action = "resume" if step else "retry" if record else "train"
         new = because(run, others) if record is None and not step else None
@@ -80,16 +83,19 @@ class Surplus:
     """What it takes on the disk."""
 
 
-def prune(folder: str | Path, *, old_runs: bool = False, dry_run: bool = False) -> list[Surplus]:
-    """Delete what no run needs any more, and tell it. Raises StudyBusyError while a process runs the study."""
+def prune(folder: str | Path, *, old_runs: bool = False, weights: bool = False, dry_run: bool = False) -> list[Surplus]:
+    """Delete what no run needs any more, and tell it; kept `weights` only where that is asked.
+
+    Raises StudyBusyError while a process runs the study.
+    """
     folder = Path(folder)
-    found = surplus(folder, old_runs)
+    found = surplus(folder, old_runs, weights)
     if dry_run:
         return found
     seconds = settings_of(folder, read_plan(folder)).launch.lease_seconds
     with Lease(folder, seconds) as lease, door.guarded(lease.check):
-        things = surplus(folder, old_runs)
-        if old_runs:
+        things = surplus(folder, old_runs, weights)
+        if old_runs or weights:
             unmark(folder)
         for thing in things:
             if thing.path.is_dir():
@@ -99,11 +105,12 @@ def prune(folder: str | Path, *, old_runs: bool = False, dry_run: bool = False) 
     return things
 
 
-def surplus(folder: Path, old_runs: bool = False) -> list[Surplus]:
+def surplus(folder: Path, old_runs: bool = False, weights: bool = False) -> list[Surplus]:
     """What can be deleted: leftovers, what was set aside, checkpoints that no planned run will need.
 
     A checkpoint of a trunk is needed while a run that leaves the trunk later has no record. With `old_runs` also the
-    runs that the design does not plan any more. Raises StoreError where no design says what is planned.
+    runs that the design does not plan any more, with `weights` also the kept weights of all others.
+    Raises StoreError where no design says what is planned.
     """
     design = read_design(folder)
     if design is None:
@@ -111,7 +118,11 @@ def surplus(folder: Path, old_runs: bool = False) -> list[Surplus]:
     store = Store(folder)
     corrupt = [_surplus(path, "damaged and set aside") for path in sorted(folder.rglob(f"*{door.CORRUPT}"))]
     cut_off = [_surplus(found.path, found.problem) for found in inspect(folder) if found.remedy == "delete"]
-    return corrupt + cut_off + _checkpoints(store, design.all_runs) + (_old(store, design.all_runs) if old_runs else [])
+    found = corrupt + cut_off + _checkpoints(store, design.all_runs)
+    found += _old(store, design.all_runs) if old_runs else []
+    gone = {thing.path for thing in found}
+    kept = [path for path in sorted(folder.glob("runs/*/weights")) if weights and not gone & {path, path.parent}]
+    return found + [_surplus(path, "kept weights") for path in kept]
 
 
 def _checkpoints(store: Store, runs: list[RunSpec]) -> list[Surplus]:

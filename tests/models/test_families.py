@@ -269,6 +269,28 @@ def test_what_is_not_built_is_refused() -> None:
         build(shape(block_norms=1))
 
 
+def test_a_prefix_longer_than_its_sequence_is_refused() -> None:
+    network, (tokens,) = build(shape("prefix")), inputs(shape("prefix"))
+    for wrong in ([13, 1], [-1, 1]):
+        with pytest.raises(DesignError, match="a prefix is longer than its sequence"):
+            network(tokens, prefix=torch.tensor(wrong))
+    with pytest.raises(DesignError, match="only models of family 'prefix'"):
+        build(shape("llama"))(tokens, prefix=torch.tensor([5, 1]))
+
+
+@pytest.mark.parametrize("preset", ["gpt2", "llama", "bert", "prefix", "mixtral"])
+def test_a_sequence_longer_than_the_context_is_refused(preset: str) -> None:
+    network, (tokens,) = build(shape(preset)), inputs(shape(preset))
+    with pytest.raises(DesignError, match="at most 12 tokens"):
+        network(torch.cat([tokens, tokens], dim=1))
+
+
+@pytest.mark.parametrize("choices", [{"experts": 4, "active_experts": 2}, {"shared_stacks": True}, {"pooler": True}])
+def test_what_an_lstm_has_not_is_refused(choices: dict[str, Any]) -> None:
+    with pytest.raises(DesignError, match="models have"):
+        shape("lstm", **choices)
+
+
 def test_a_network_without_values_takes_no_memory() -> None:
     huge = shape(layers=100, width=16384, heads=128, vocabulary=128_000)
     assert sum(weight.numel() for weight in build(huge, seed=None).parameters()) == count_parameters(huge).total

@@ -147,9 +147,9 @@ def test_the_lectures_example_of_span_corruption() -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["t5", "prefix"]),
-    st.integers(12, 300),
-    st.floats(0.05, 0.6),
-    st.floats(1.0, 6.0),
+    st.integers(24, 300),
+    st.floats(0.1, 0.6),
+    st.floats(1.0, 3.5),
     st.integers(0, 99),
 )
 def test_source_and_target_give_the_text_back(
@@ -213,7 +213,13 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
         ("gpt2", "span_corruption", {}, "encoder_decoder or prefix"),
         ("bert", "causal", {}, "decoder or prefix or lstm"),
         ("gpt2", "causal", {"next_sentence": True}, "only the masked objective"),
-        ("t5", "span_corruption", {"separate_documents": True}, "one stack"),
+        ("gpt2", "causal", {"mean_span": 3.0}, "only the masked or span_corruption objective"),
+        ("gpt2", "causal", {"share": 0.3}, "only the masked or span_corruption objective"),
+        ("prefix", "span_corruption", {"separate_documents": True}, "only the causal or prefix or masked"),
+        ("bert", "masked", {"separate_documents": True, "next_sentence": True}, "changes nothing"),
+        ("bert", "masked", {"share": 0.003}, "cannot hide"),
+        ("t5", "span_corruption", {"mean_span": 60.0}, "cannot hide"),
+        ("t5", "prefix", {"separate_documents": True}, "one stack"),
         ("bert", "masked", {"share": 1.5}, "between 0 and 1"),
         ("bert", "masked", {"mean_span": 0.5}, "at least 1"),
         ("t5", "diffusion", {}, "causal, prefix"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,10 @@ from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
 from foretoken.laws import COUPLED, PUBLISHED, find_law
 from foretoken.plans.beliefs import believe
-from foretoken.plans.information import Information, Limits, choose
+from foretoken.plans.cells import Cells
+from foretoken.plans.exchange import Limits, choose
+from foretoken.plans.information import Information, Told
+from foretoken.plans.landing import half_way
 from foretoken.plans.next_run import NextRun, next_run
 from foretoken.plans.questions import ask
 from foretoken.runs.table import RunTable
@@ -30,8 +34,8 @@ WEAK = {"E": 1.7, "A": 120.0, "B": 150.0, "alpha": 0.26, "beta": 0.24, "gamma": 
 
 
 @cache
-def half() -> NextRun:
-    return next_run(flops=TARGET, spend=GRID / 2)
+def half(goal: str = "both", seed: int = 0) -> NextRun:
+    return next_run(flops=TARGET, spend=GRID / 2, goal=goal, seed=seed)
 
 
 def lengths(ladder: NextRun) -> Runs:
@@ -65,14 +69,39 @@ def rms(name: str, runs: Runs, tables: int = 8) -> float:
     return math.sqrt(square)
 
 
-def test_a_ladder_for_half_the_price_forecasts_as_well_as_a_wide_grid() -> None:
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_ladder_for_half_the_price_forecasts_as_well_as_a_wide_grid(seed: int) -> None:
     """Three laws that the design does not know; benchmarks/next_run.py has more of them, and where it fails."""
+    found = half("loss", seed)
     ratio = [
-        rms(name, lengths(half())) / rms(name, grid()) for name in ("besiroglu_2024", "coupled", "krajewski_2024_dense")
+        rms(name, lengths(found)) / rms(name, grid()) for name in ("besiroglu_2024", "coupled", "krajewski_2024_dense")
     ]
-    assert half().total_flops <= GRID / 2
+    assert found.total_flops <= GRID / 2
     assert float(np.exp(np.log(ratio).mean())) < 1.0
     assert max(ratio) < 1.1
+
+
+@pytest.mark.parametrize("name", ["besiroglu_2024", "coupled", "krajewski_2024_dense"])
+def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> None:
+    """Told the truth, the linear law foresees the error of the fit, most of which is the pull of its assumptions."""
+    n, d = grid()
+    belief, size = believe(None, "coupled", 1e20, None, 0), np.sqrt(TARGET / 6 / RATIO)
+    parameters = WEAK if name == "coupled" else {**PUBLISHED[name].parameters, "gamma": 1.0}
+    theta = COUPLED.shift(COUPLED.theta(parameters)[None], -belief.origin)
+    theta[:, :3] -= COUPLED.log_loss(theta, np.zeros((1, 2)))[0][0, 0]
+    most = np.sqrt(1e20 / 6 / RATIO) * RATIO
+    belief = replace(belief, theta=theta, near=theta, noise=(NOISE, 0.5, 0.0), most=most, misfit=0.0)
+    cells = Cells(n, d, 6 * n * d, np.ones(len(n)), np.arange(len(n)))
+    asked = ask(belief, None, size, RATIO * size, "loss")
+    belief = half_way(belief, asked, cells.x, belief.run_noise(d) ** 2)
+    asked = ask(belief, None, size, RATIO * size, "loss")
+    nothing = np.zeros(len(n))
+    told = Information(
+        belief.gradient(cells.x), np.zeros((len(n), 3)), asked.questions, asked.bent, asked.prior, asked.astray,
+        asked.known, belief.run_noise(d), nothing,
+    )  # fmt: skip
+    expected = math.sqrt(float(told.square(*asked.loss, nothing + 1)[0, 0]))
+    assert expected == pytest.approx(rms(name, grid(), tables=24), rel=0.3)
 
 
 def test_its_own_words_agree_that_a_grid_costs_more() -> None:
@@ -157,24 +186,40 @@ def test_dollars() -> None:
     assert found.total_usd == pytest.approx(found.total_flops * 1e-18)
 
 
-def test_the_rank_one_update_is_the_loss_with_one_run_more() -> None:
-    generator = np.random.default_rng(0)
-    shape = (3, 6, 4)
-    one = Information(
-        generator.standard_normal(shape), generator.standard_normal((3, 2, 4)), np.eye(4) + np.zeros((3, 1, 1)),
-        generator.uniform(0.1, 1, 6), generator.uniform(0.1, 1, 6),
+def information(s: int, m: int, q: int, p: int, seed: int) -> Information:
+    generator = np.random.default_rng(seed)
+    normal, uniform = generator.standard_normal, generator.uniform
+    known = Told(np.broadcast_to(np.eye(p), (s, p, p)), normal((s, p, 2)))
+    return Information(
+        normal((s, m, p)), normal((m, 2)), normal((s, q, p)), normal((s, q, 2)), uniform(0.1, 1, p), normal((s, p)),
+        known, uniform(0.1, 1, m), uniform(0.1, 1, m),
     )  # fmt: skip
+
+
+def test_the_rank_one_update_is_the_loss_with_one_run_more() -> None:
+    one = information(3, 6, 2, 4, 0)
     counts = np.array([0.0, 2, 0, 1, 0, 3])
     for cell, told in enumerate(one.loss_after(counts).T):
         np.testing.assert_allclose(told, one.loss(counts + np.eye(6)[cell]), rtol=1e-10)
 
 
+def test_the_expected_error_is_that_of_many_fits() -> None:
+    """A linear law with bends, estimated from simulated runs under an assumption that is off."""
+    one, generator = information(1, 6, 2, 4, 3), np.random.default_rng(4)
+    one = replace(one, known=Told(np.zeros((1, 4, 4)), np.zeros((1, 4, 2))))
+    counts, draws = np.array([1.0, 2, 1, 1, 0, 3]), 100_000
+    precision = one.precision(counts)
+    bend = generator.standard_normal((draws, 2))
+    y = bend @ one.bend.T + generator.standard_normal((draws, 6)) / np.sqrt(np.where(precision > 0, precision, 1.0))
+    slopes = one.gradient[0]
+    normal = slopes.T @ (slopes * precision[:, None]) + np.diag(one.prior)
+    estimate = np.linalg.solve(normal, (slopes.T @ (precision[:, None] * y.T)) + (one.prior * one.astray[0])[:, None])
+    error = one.questions[0] @ estimate - one.bent[0] @ bend.T
+    assert float((error**2).mean(axis=1).sum()) == pytest.approx(float(one.loss(counts)[0]), rel=0.03)
+
+
 def test_the_choice_is_the_best_of_all_where_all_can_be_tried() -> None:
-    generator = np.random.default_rng(1)
-    one = Information(
-        generator.standard_normal((2, 5, 3)), generator.standard_normal((2, 1, 3)), np.eye(3) + np.zeros((2, 1, 1)),
-        np.full(5, 0.3), np.zeros(5),
-    )  # fmt: skip
+    one = replace(information(2, 5, 1, 3, 1), run=np.full(5, 0.3), cell=np.zeros(5))
     limits = Limits(np.array([1.0, 2, 3, 4, 5]), np.ones(5), 7.0, 3, 1, np.arange(5))
     every = [np.array([int(bit) for bit in f"{number:05b}"], dtype=float) for number in range(32)]
     fitting = [counts for counts in every if counts @ limits.cost <= 7 and counts.sum() <= 3]
@@ -189,7 +234,7 @@ def test_questions_are_the_law_s_own_losses() -> None:
     step = 1e-3 * np.array([0.3, -0.5, 0.4, 0.6, -0.7])
     law, x = belief.law, np.log([[asked.params, asked.tokens]]) - belief.origin
     moved = law.log_loss(belief.theta + step, x)[0] - law.log_loss(belief.theta, x)[0]
-    np.testing.assert_allclose(asked.loss[:, :5] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
+    np.testing.assert_allclose(asked.loss[0][:, 0] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
     for draw in range(4):
         real, wrong = (
             law.named(law.shift(theta[draw], belief.origin)) for theta in (belief.theta, belief.theta + step)
@@ -202,7 +247,7 @@ def test_questions_are_the_law_s_own_losses() -> None:
 
         slope = (at(best) - at(best * 1.01**0.5, TARGET * 1.01)) / math.log(1.01)
         regret = (at(float(chosen)) - at(float(best))) / slope
-        assert float((asked.questions[draw, 0, :5] @ step) ** 2) == pytest.approx(regret, rel=0.2, abs=1e-12)
+        assert float((asked.questions[draw, 0] @ step) ** 2) == pytest.approx(regret, rel=0.2, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,12 @@ from foretoken.cli.cite import cite
 from foretoken.cli.compare import compare
 from foretoken.cli.design import design
 from foretoken.cli.diagnose import diagnose
+from foretoken.cli.fill_mask import fill_mask, infill
+from foretoken.cli.finetune import finetune
 from foretoken.cli.fit import fit
 from foretoken.cli.laws import laws
 from foretoken.cli.ledger import ledger
+from foretoken.cli.models import models
 from foretoken.cli.next_run import next
 from foretoken.cli.plan import plan
 from foretoken.cli.predict import predict
@@ -24,6 +27,7 @@ from foretoken.cli.profile import profile
 from foretoken.cli.prune import prune
 from foretoken.cli.report import report
 from foretoken.cli.run import run
+from foretoken.cli.sample import sample
 from foretoken.cli.status import status
 from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
@@ -42,7 +46,7 @@ app = typer.Typer(
 
 VERBS = (
     run, design, status, verify, prune, profile, diagnose, fit, predict, plan, backtest, approaches, report, laws, cite,
-    compare, trends, next,
+    compare, trends, models, next, sample, fill_mask, infill, finetune,
 )  # fmt: skip
 for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")

@@ -38,7 +38,7 @@ def _show(result: dict[str, Any]) -> None:
             format_count(row["tokens"]),
             f"{row['tokens'] / row['params_total']:.0f}",
             format_flops(row["flops"]).removesuffix(" FLOP"),
-            format_duration(row["seconds_estimated"]),
+            _time(row["seconds_estimated"]),
         )
     console = Console()
     console.print(table)
@@ -50,6 +50,10 @@ def _show(result: dict[str, Any]) -> None:
         f"{format_flops(result['separate_flops'])}."
         f"\nThe target has {result['compute_factor']:.2f} times the FLOPs of the largest of them."
         f"\nEstimate on this machine: {format_duration(seconds / workers)} for the small runs with {workers} workers, "
-        f"{format_duration(target['seconds_estimated'])} for the target.",
+        f"{_time(target['seconds_estimated'])} for the target.",
         highlight=False,
     )
+
+
+def _time(seconds: float | None) -> str:
+    return "no training" if seconds is None else format_duration(seconds)

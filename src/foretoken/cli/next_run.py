@@ -21,6 +21,7 @@ Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; 
 Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
 RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]
 Goal = Annotated[str, typer.Option(help="What counts: both, loss (the forecast), size (the best split).")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="A study file that trains these runs.")]
 
 
 def next(
@@ -40,6 +41,8 @@ def next(
     goal: Goal = "both",
     formula: Annotated[str, typer.Option(help="The law that will be fitted, where there is no --fit.")] = "coupled",
     seed: Annotated[int, typer.Option(help="Of the draws and of the search.")] = 0,
+    out: Out = None,
+    context: Annotated[int, typer.Option(help="Tokens of a sequence, in that file.")] = 4096,
     json: JsonOption = False,
 ) -> None:
     """Say which small runs to train before a target: the most certainty about it per FLOP, and when to stop.
@@ -73,7 +76,19 @@ def next(
     used = [*(target.assumed if target else ()), *(money.assumed if money else ())]
     said = [f"{one.name} {one.value:.4g} {one.unit} ({one.source})" for one in dict.fromkeys(used)]
     ladder = replace(ladder, assumed=[*ladder.assumed, *said])
+    _write(ladder, out, context)
     print_json(ladder.to_json()) if json else _print(ladder)
+
+
+def _write(ladder: NextRun, out: Path | None, context: int) -> None:
+    """The ladder as a study file named like the file, if one was asked for."""
+    if out is None:
+        return
+    from foretoken.plans.ladder_file import ladder_toml
+    from foretoken.runs.door import write_file
+
+    write_file(out, ladder_toml(ladder, out.stem, context).encode())
+    typer.echo(f"wrote {out}; see `foretoken design {out}`, then `foretoken run {out}`", err=True)
 
 
 def _print(ladder: NextRun) -> None:

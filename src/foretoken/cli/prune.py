@@ -14,6 +14,7 @@ def prune(
     seed: SeedOption = None,
     folder: FolderOption = None,
     old_runs: Annotated[bool, typer.Option("--old-runs", help="Also runs that are not planned any more.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Also the kept weights of runs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -24,7 +25,7 @@ def prune(
     from foretoken.upkeep import prune as prune_study
 
     home = started_folder(study, seed, folder)
-    things = prune_study(home, old_runs=old_runs, dry_run=dry_run)
+    things = prune_study(home, old_runs=old_runs, weights=weights, dry_run=dry_run)
     if json:
         rows = [{"path": str(thing.path), "why": thing.why, "bytes": thing.bytes} for thing in things]
         print_json({"folder": str(home), "deleted": not dry_run, "things": rows})

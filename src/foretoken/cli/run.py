@@ -14,7 +14,8 @@ INTERRUPTED = 130
 
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done with each run; write nothing.")]
-ACTIONS = {"keep": "kept", "resume": "resumed", "retry": "tried again", "train": "trained"}
+ACTIONS = {"keep": "kept", "resume": "resumed", "retry": "tried again", "train": "trained",
+           "again": "trained again, for their weights"}  # fmt: skip
 
 
 def run(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
@@ -24,6 +27,34 @@ def _quota(group: Path) -> float:
         return math.inf if allowed == "max" else int(allowed) / int(period)
     except (OSError, ValueError):
         return math.inf
+
+
+def available_memory() -> float:
+    """Bytes that this process may use: the machine's memory, or less where a control group (version 1 or 2) says so.
+
+    What other processes use is not taken off.
+
+    >>> available_memory() > 1e6
+    True
+    """
+    limits = [math.inf]
+    with suppress(OSError, ValueError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for file in _memory_limits():
+        with suppress(OSError, ValueError):  # "max" is no number, and no limit
+            limits.append(int(file.read_text()))
+    return min(limits)
+
+
+def _memory_limits() -> Iterator[Path]:
+    """Files that may hold a limit: of the outermost group that is seen, of this process's own and of those between."""
+    lines = OWN_GROUPS.read_text().splitlines() if OWN_GROUPS.is_file() else []
+    for line in ["0::/", "0:memory:/", *lines]:
+        _, controllers, own = line.split(":", 2)
+        if controllers == "" or "memory" in controllers.split(","):
+            root, name = (CGROUP, "memory.max") if controllers == "" else (CGROUP / "memory", "memory.limit_in_bytes")
+            group = Path(own.lstrip("/"))
+            yield from (root / part / name for part in (group, *group.parents))
 
 
 def processor_name() -> str:

@@ -24,6 +24,13 @@ FAMILIES_OF = {
 }
 """The families that each objective can train."""
 MEAN_SPAN = {"masked": 1.0, "span_corruption": 3.0}
+KINDS_WITH = {
+    "share": ("masked", "span_corruption"),
+    "mean_span": ("masked", "span_corruption"),
+    "next_sentence": ("masked",),
+    "separate_documents": ("causal", "prefix", "masked"),
+}
+"""The objectives on which each option has an effect."""
 
 
 class Window(NamedTuple):
@@ -48,9 +55,9 @@ class Options:
     separate_documents: bool = False
     """Whether documents that share a sequence do not see each other (one stack only)."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values of what is not at its default."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(Options(), name)}
+    def given(self) -> dict[str, Any]:
+        """The options that are not at their default."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Options, name, value)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +76,15 @@ class Objective(Options):
             raise DesignError("an objective hides a share of the text", expected="between 0 and 1", got=f"{self.share}")
         if self.mean_span and self.mean_span < 1:
             raise DesignError("the mean span of an objective is at least 1 token", got=f"{self.mean_span}")
-        if self.next_sentence and self.kind != "masked":
-            raise DesignError("only the masked objective has next_sentence", got=f"objective {self.kind!r}")
+        for name in self.given():
+            if self.kind not in KINDS_WITH[name]:
+                kinds = " or ".join(KINDS_WITH[name])
+                raise DesignError(f"only the {kinds} objective has {name}", got=f"objective {self.kind!r}")
+        if self.next_sentence and self.separate_documents:
+            raise DesignError(
+                "separate_documents beside next_sentence changes nothing: a pair never crosses the end of a document",
+                cure="leave one of them out",
+            )
 
     @property
     def hides(self) -> bool:
@@ -100,18 +114,25 @@ class Objective(Options):
                 expected="classes 2, token_types 2",
                 got=f"classes {shape.classes}, token_types {shape.token_types}",
             )
-        _, hidden, spans = self.hidden(shape)
-        if self.hides and not 0 < spans <= hidden:
+        if self.hides:
+            self._check_hidden(shape)
+
+    def _check_hidden(self, shape: ModelShape) -> None:
+        text, _, spans = self.hidden(shape)
+        wanted = round(self.share * text)
+        if not 1 <= wanted < text or round(wanted / self.span) < 1:
             raise DesignError(
-                "the context is too short to hide a part of it",
-                expected="at least one hidden token in it",
-                got=f"context {shape.context}, share {self.share}, mean span {self.span:g}",
+                "the context cannot hide such a part of it",
+                expected="at least one whole span hidden, and at least one token shown",
+                got=f"{text} tokens of text in a context of {shape.context}, share {self.share:g}, mean span"
+                f" {self.span:g}",
+                cure="take a longer context, another share, or a shorter mean_span",
             )
         if self.kind == "span_corruption" and spans + 1 > shape.vocabulary:
             raise DesignError(
                 "more sentinels than the vocabulary holds",
                 expected=f"at most {shape.vocabulary - 1} spans",
-                got=f"{spans} spans in a text of {self.window(shape).length} tokens",
+                got=f"{spans} spans in a text of {text} tokens",
                 cure="raise mean_span, or shorten the context",
             )
         if self.kind == "span_corruption" and shape.family == "encoder_decoder":

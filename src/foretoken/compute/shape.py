@@ -22,6 +22,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "pooler": ("encoder",),
     "classes": ("encoder",),
     "shared_stacks": ("encoder_decoder",),
+    "experts": ("decoder", "prefix", "encoder", "encoder_decoder"),
 }
 """Fields that only some families have."""
 

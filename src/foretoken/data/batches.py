@@ -104,4 +104,5 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _read(tokens: NDArray[np.generic], number: NDArray[np.int64], window: Window) -> Text:
-    return tokens[number[:, None] * window.stride + np.arange(window.length)].astype(np.int64)
+    text: Text = tokens[number[:, None] * window.stride + np.arange(window.length)].astype(np.int64)
+    return text

@@ -8,11 +8,13 @@ from typing import Any
 
 from foretoken.designs.isoflop import extend, isoflop
 from foretoken.designs.ladder import ladder
+from foretoken.designs.memory import check_memory
 from foretoken.designs.recipe import Recipe, TokenSource
+from foretoken.designs.runs import runs, tuned
 from foretoken.designs.target import target
 from foretoken.runs.spec import RunSpec
 
-DESIGNS = {"isoflop": isoflop, "ladder": ladder}
+DESIGNS = {"isoflop": isoflop, "ladder": ladder, "runs": runs}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Design:
                 "tokens": run.tokens,
                 "flops": run.flops,
                 "seconds_estimated": seconds.get(run.key),
+                "bytes_estimated": run.memory.total,
             }
             for run in self.all_runs
         ]
@@ -94,4 +97,14 @@ def make_design(recipe: Recipe, target_threads: int) -> Design:
     return Design(runs, target(recipe, runs, target_threads))
 
 
-__all__ = ["DESIGNS", "Design", "Recipe", "TokenSource", "extend", "group_by_trunk", "make_design", "own_steps"]
+__all__ = [
+    "DESIGNS",
+    "Design",
+    "Recipe",
+    "TokenSource",
+    "check_memory",
+    "extend",
+    "group_by_trunk",
+    "make_design",
+    "own_steps",
+]

@@ -13,7 +13,7 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.data.specials import special_ids
 from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
-from foretoken.errors import DesignError
+from foretoken.errors import CorpusError, DesignError
 from foretoken.runs.spec import RouterLosses, RunSpec, SpikePolicy
 from foretoken.runs.study_file import Study
 from foretoken.units import format_flops
@@ -35,6 +35,8 @@ class TokenSource:
     """Special tokens that the tokenizer has."""
     closed: bool = False
     """Whether no others may be added."""
+    separator: int | None = None
+    """The token that ends a document, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class Recipe:
                 got=f"{tokens:.0f} tokens for a model of {params:.0f} parameters",
                 cure="raise the budget or lower training.batch_tokens",
             )
+        self._check_sequences(length, batch)
         return RunSpec(
             shape=shape,
             tokens=steps * batch,
@@ -90,6 +93,20 @@ class Recipe:
             group=group,
         )
 
+    def _check_sequences(self, length: int, batch: int) -> None:
+        if self.objective.next_sentence and batch < 2 * length:
+            raise DesignError(
+                "next_sentence takes every other second part from another sequence of the batch",
+                expected=f"training.batch_tokens of {2 * length} or more: two sequences",
+                got=f"{batch} tokens",
+            )
+        if self.study.training.eval_tokens < 2 * length:
+            raise DesignError(
+                "the loss of a single sequence has no standard error",
+                expected=f"training.eval_tokens of {2 * length} or more: two sequences",
+                got=f"{self.study.training.eval_tokens:.0f}",
+            )
+
     def with_warmups(self, specs: Sequence[RunSpec], known: Mapping[ModelShape, int] | None = None) -> list[RunSpec]:
         """Set each warm-up to the study's share of the shortest run of its shape, unless the shape's is `known`.
 
@@ -113,6 +130,12 @@ class Recipe:
         """
         nominal = shape_of_width(self.study.model, self.objective, self.source.vocabulary, 64)
         self.objective.check(nominal)
+        if self.objective.separate_documents and self.source.separator is None:
+            raise CorpusError(
+                "documents cannot be kept apart in this corpus: no token ends one",
+                got=f"tokenizer {self.source.tokenizer!r}, which has no separator",
+                cure="leave out objective.separate_documents, or take text and a tokenizer that has one",
+            )
         wanted = self.objective.specials(nominal)
         return special_ids(self.source.specials, self.source.vocabulary, self.source.closed, wanted)[1]
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
+from foretoken.errors import DesignError
 from foretoken.models.stack import Sizes, Stack
 
 
@@ -22,6 +23,20 @@ class Decoder(Stack):
         return self.embedding.weight if self.head is None else self.head.weight
 
     def forward(self, tokens_BT: Tensor, *, prefix: Tensor | None = None, documents: Tensor | None = None) -> Tensor:
-        """Logits of the next token at every position."""
-        assert prefix is None or self.shape.family == "prefix", "only the prefix family has a prefix"
+        """Logits of the next token at every position.
+
+        Raises DesignError for a prefix of a model of another family, and for one that is longer than its sequence.
+        """
+        if prefix is not None:
+            self._check_prefix(prefix, tokens_BT.shape[1])
         return functional.linear(self.features(tokens_BT, prefix=prefix, documents=documents), self.head_weight)
+
+    def _check_prefix(self, prefix: Tensor, length: int) -> None:
+        if self.shape.family != "prefix":
+            raise DesignError("only models of family 'prefix' have a prefix", got=f"family {self.shape.family!r}")
+        if not ((prefix >= 0) & (prefix <= length)).all():
+            raise DesignError(
+                "a prefix is longer than its sequence",
+                expected=f"0 to {length} tokens",
+                got=f"{int(prefix.min())} to {int(prefix.max())}",
+            )

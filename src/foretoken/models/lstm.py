@@ -21,7 +21,9 @@ class Lstm(nn.Module):
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(shape.width, shape.width, shape.layers, bias=shape.bias, dropout=dropout)
+        self.lstm = nn.LSTM(
+            shape.width, shape.width, shape.layers, bias=shape.bias, dropout=dropout * (shape.layers > 1)
+        )
         self.head = None if shape.tied else nn.Linear(shape.width, shape.vocabulary, bias=False)
 
     @property

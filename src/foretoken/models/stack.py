@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foretoken.compute.shape import ModelShape
+from foretoken.errors import DesignError
 from foretoken.models.attention import rotary_table
 from foretoken.models.experts import Experts
 from foretoken.models.layers import Block, Sight, make_norm
@@ -70,7 +71,10 @@ class Stack(nn.Module):
         `segments` [B, T]: kinds of segments; `prefix` [B]: positions that see each other both ways; `documents`
         [B, T]: numbers of documents that do not see each other; `real` [B, T]: False for padding; `source` [B, S, W]:
         an encoder's output, and `barred` [B, 1, 1, S], added to the scores of looks at it.
+
+        Raises DesignError for more tokens than there are positions.
         """
+        self._check_length(tokens_BT.shape[1])
         x_BTW = self.embedding(tokens_BT)
         if self.position is not None:
             x_BTW = x_BTW + self.position.weight[: tokens_BT.shape[1]]
@@ -87,6 +91,16 @@ class Stack(nn.Module):
             x_BTW = block(x_BTW, sight, source, barred)
         normed: Tensor = x_BTW if self.norm is None else self.norm(x_BTW)
         return normed
+
+    def _check_length(self, length: int) -> None:
+        counted = self.shape.positions in ("learned", "rotary")
+        if counted and length > self.sizes.context:
+            raise DesignError(
+                "a sequence is longer than the model's context",
+                expected=f"at most {self.sizes.context} tokens",
+                got=f"{length}",
+                cure="cut it, or build a model with a longer context",
+            )
 
     def _sight(self, length: int, allowed: Tensor | None, dtype: torch.dtype) -> Sight:
         causal = not self.sizes.both_ways

@@ -10,7 +10,7 @@ from foretoken.errors import DesignError
 from foretoken.laws.law import Array, Indices
 from foretoken.plans.beliefs import Belief
 
-OCTAVES = 8
+OCTAVES = 9
 """The smallest budget is this many factors of 2 below the largest."""
 WIDEST, STEP = 8.0, 2**0.5
 """Sizes are within a factor of 8 of the best of their budget, as in a wide IsoFLOP grid, and in half octaves."""
@@ -32,6 +32,11 @@ class Cells:
     learning_rates: Array
     place: Indices
     """Number of the size and length [m]."""
+
+    @property
+    def x(self) -> Array:
+        """ln N and ln D [m, 2]."""
+        return np.log(np.stack([self.params, self.tokens], axis=1))
 
     @property
     def cost(self) -> Array:

@@ -1,24 +1,37 @@
-"""What runs tell of a target: linearised Bayesian design of experiments (Chaloner and Verdinelli 1995).
+"""How far a fit of planned runs will err at a target: linearised Bayesian design of experiments
+(Chaloner and Verdinelli 1995), of the estimator that the fit uses.
 
-A run adds gradient x gradient / variance to the information on a law's parameters. What is left unknown at the target
-is what the design lowers. Shapes: s draws of the law, m cells (runs that could be trained), q questions, p parameters.
+For each law that may be true three errors are added: what the noise of the runs leaves open; where the fit's weak
+assumptions pull it, since they are not that law; and where a truth that bends away from the law drags it.
+Shapes: s laws, m cells (runs that could be trained), r runs, q questions, p parameters, b bends.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 
-from foretoken.laws.law import Array, Indices
+from foretoken.laws.law import Array
 
-GREED = (1.0, 0.1, 0.3, 3.0)
-"""What a run costs at least, in shares of an average run, when runs are compared by gain per cost."""
-ROUNDS = 400
-"""Times a few runs are taken out and others chosen for them."""
-TAKEN_OUT = 5
-BETTER = 1e-9
+
+@dataclass(frozen=True)
+class Told:
+    """What runs tell of a law: sums over them."""
+
+    information: Array
+    """Gradient x gradient / variance [s, p, p]."""
+    bend: Array
+    """Gradient x bend / variance [s, p, b]."""
+
+    @classmethod
+    def by(cls, gradient: Array, bend: Array, precision: Array) -> Told:
+        """Runs with these gradients [s, r, p], bends [r, b] and 1 / variance [r]."""
+        weighted = np.swapaxes(gradient * precision[:, None], 1, 2)
+        return cls(weighted @ gradient, weighted @ bend)
+
+    def __add__(self, other: Told) -> Told:
+        return Told(self.information + other.information, self.bend + other.bend)
 
 
 @dataclass(frozen=True)
@@ -27,106 +40,71 @@ class Information:
 
     gradient: Array
     """Of ln loss in the parameters, at each cell [s, m, p]."""
+    bend: Array
+    """What bends of one standard deviation add to ln loss at each cell [m, b]."""
     questions: Array
-    """What is asked of the parameters, scaled so that the sum of the variances is a loss [s, q, p]."""
-    known: Array
-    """Information before the first run [s, p, p]."""
+    """What is asked of the parameters, scaled so that the sum of the squared errors is a loss [s, q, p]."""
+    bent: Array
+    """The same, of the bends [s, q, b]."""
+    prior: Array
+    """1 / variance that the fit assumes of each parameter [p]."""
+    astray: Array
+    """The middle of what the fit assumes, less each law [s, p]."""
+    known: Told
+    """By the runs that there are."""
     run: Array
     """Standard deviation of one run of a cell about its mean [m]: more seeds lower it."""
     cell: Array
     """Standard deviation of a cell's mean about the law [m]: more seeds do not."""
 
-    def _precision(self, counts: Array) -> Array:
+    def precision(self, counts: Array) -> Array:
+        """1 / variance of the means of so many runs of each cell [m]; 0 without any."""
         variance = self.cell**2 + self.run**2 / np.maximum(counts, 1.0)
         return np.asarray((counts > 0) / variance)
 
-    def covariance(self, counts: Array) -> Array:
-        """Of the parameters, after so many runs of each cell [m]: [s, p, p]."""
-        here = counts > 0
-        slopes = self.gradient[:, here]
-        told = np.swapaxes(slopes * self._precision(counts)[here, None], 1, 2) @ slopes
-        return np.asarray(np.linalg.inv(self.known + told), dtype=np.float64)
-
     def loss(self, counts: Array) -> Array:
-        """Sum of the variances of the questions [s]."""
-        return self._variance(self.questions, self.covariance(counts))
+        """Sum of the squared errors of the questions, after so many runs of each cell [m]: [s]."""
+        return np.asarray(self.square(self.questions, self.bent, counts).sum(axis=-1))
 
-    def variance(self, question: Array, counts: Array) -> Array:
-        """Of one other question [s, p]: [s]."""
-        return self._variance(question[:, None], self.covariance(counts))
-
-    @staticmethod
-    def _variance(questions: Array, covariance: Array) -> Array:
-        return np.asarray(((questions @ covariance) * questions).sum(axis=(1, 2)))
+    def square(self, questions: Array, bent: Array, counts: Array) -> Array:
+        """Expected squared error of questions [s, q, p] and [s, q, b]: [s, q]."""
+        known, covariance = self._after(counts)
+        answer = questions @ covariance
+        noise = (questions * answer).sum(axis=-1) - (answer**2 * self.prior).sum(axis=-1)
+        pull = (answer @ (self.prior * self.astray)[..., None])[..., 0]
+        drag = bent - answer @ known.bend
+        return np.asarray(noise + pull**2 + (drag**2).sum(axis=-1))
 
     def loss_after(self, counts: Array) -> Array:
-        """The same, if one run more of a cell were trained: [s, m] (a rank-one update)."""
-        covariance = self.covariance(counts)
-        more = self._precision(counts + 1) - self._precision(counts)
-        own = ((self.gradient @ covariance) * self.gradient).sum(axis=-1)
-        asked = self.gradient @ covariance @ np.swapaxes(self.questions, 1, 2)
-        now = self._variance(self.questions, covariance)
-        return np.asarray(now[:, None] - more * (asked**2).sum(axis=-1) / (1 + more * own))
+        """`loss`, if one run more of a cell were trained: [s, m] (a rank-one update)."""
+        known, covariance = self._after(counts)
+        more = self.precision(counts + 1) - self.precision(counts)
+        pulled = (self.prior * self.astray)[..., None]
+        answer, turned = self.questions @ covariance, self.gradient @ covariance
+        across = np.swapaxes(answer, 1, 2)
+        asked, own = self.gradient @ across, _dot(turned, self.gradient)
+        step = asked * (more / (1 + more * own))[..., None]
+        weighted = turned * self.prior
+        before = (self.questions * answer).sum(axis=-1) - (answer**2 * self.prior).sum(axis=-1)
+        noise = before[:, None] - step * (asked - 2 * weighted @ across + step * _dot(weighted, turned)[..., None])
+        pull = (answer @ pulled)[:, None, :, 0] - step * (turned @ pulled)
+        drag = (self.bent - answer @ known.bend)[:, None] + step[..., None] * (turned @ known.bend)[:, :, None]
+        left = (asked - step * own[..., None]) * more[:, None]
+        drag -= left[..., None] * self.bend[:, None]
+        return np.asarray((noise + pull**2 + _dot(drag, drag)).sum(axis=-1))
+
+    def _after(self, counts: Array) -> tuple[Told, Array]:
+        """What is told after so many runs, and the covariance that it leaves [s, p, p]."""
+        here = counts > 0
+        known = self.known + Told.by(self.gradient[:, here], self.bend[here], self.precision(counts)[here])
+        return known, np.linalg.inv(known.information + np.diag(self.prior))
+
+
+def _dot(one: Array, other: Array) -> Array:
+    """[..., k] x [..., k] -> [...]."""
+    return np.asarray(np.einsum("...k,...k->...", one, other))
 
 
 def typical(losses: Array) -> Array:
-    """Geometric mean over draws: [s, ...] -> [...]. No single extreme law decides."""
+    """Geometric mean over laws: [s, ...] -> [...]. No single extreme law decides."""
     return np.asarray(np.exp(np.log(np.maximum(losses, 1e-300)).mean(axis=0)))
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a choice may use."""
-
-    cost: Array
-    """Of one seed of a cell [m]."""
-    runs: Array
-    """Trainings that one seed of a cell takes [m]."""
-    spend: float
-    most: int
-    """Trainings in all."""
-    seeds: int
-    """Of one place ..."""
-    place: Indices
-    """... which cells share that differ in their learning rates alone [m]."""
-
-    def allow(self, counts: Array) -> Array:
-        """Whether one seed more of a cell fits [m]."""
-        room = (self.spend - counts @ self.cost) * (1 + BETTER)
-        taken = np.bincount(self.place, counts)[self.place]
-        return np.asarray((taken < self.seeds) & (self.cost <= room) & (self.runs <= self.most - counts @ self.runs))
-
-
-def choose(information: Information, limits: Limits, seed: int, rounds: int = ROUNDS) -> Array:
-    """How many seeds of each cell are trained [m], with the least typical loss.
-
-    Greedy choice by gain per cost, then exchange: a few runs are taken out at random and the room is filled anew, as
-    long as that lowers the loss. Without `rounds` the first greedy choice is taken.
-    """
-    generator = np.random.default_rng(seed)
-
-    def judged(counts: Array) -> tuple[float, Array]:
-        return float(typical(information.loss(counts))), counts
-
-    nothing = np.zeros(len(limits.cost))
-    tried = GREED if rounds else GREED[:1]
-    least, best = min((judged(fill(information, limits, nothing, greed)) for greed in tried), key=itemgetter(0))
-    for _ in range(rounds if best.any() else 0):
-        runs = np.repeat(np.arange(len(best)), best.astype(int))
-        out = generator.choice(runs, min(len(runs), int(generator.integers(1, TAKEN_OUT + 1))), replace=False)
-        kept = best.copy()
-        np.subtract.at(kept, out, 1)
-        found, counts = judged(fill(information, limits, kept, 10 ** generator.uniform(-1, 1)))
-        if found < least * (1 - BETTER):
-            least, best = found, counts
-    return best
-
-
-def fill(information: Information, limits: Limits, counts: Array, greed: float) -> Array:
-    """Add runs, each with the largest fall of ln loss per cost, until trainings or money are used up."""
-    counts = counts.copy()
-    offset = greed * limits.spend / limits.most
-    while (allowed := limits.allow(counts)).any():
-        gain = np.log(typical(information.loss(counts)) / typical(information.loss_after(counts)))
-        counts[np.where(allowed, gain / (limits.cost + offset), -np.inf).argmax()] += 1
-    return counts

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from foretoken.errors import DesignError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.predict import FAR, predict
 from foretoken.laws.law import Array
 from foretoken.plans.beliefs import Belief, believe
 from foretoken.plans.cells import Cells, isoflop_cells, possible_cells
-from foretoken.plans.information import Information, Limits, choose, typical
+from foretoken.plans.exchange import ROUNDS, Limits, choose
+from foretoken.plans.information import Information, typical
+from foretoken.plans.landing import half_way
 from foretoken.plans.order import Order, require
-from foretoken.plans.questions import Asked, ask
+from foretoken.plans.questions import Asked, ask, bends
 
 LEVEL_90 = 1.6449
 LARGEST_SHARE = 1 / 3
 """Of the ladder's FLOPs, what one run may take unless told otherwise."""
 PATH = 1e-3 * 2.0 ** np.arange(-6, 8)
 """Ladders that are compared to find where to stop, in shares of the target."""
-PATH_ROUNDS = 0
 DOUBLINGS = 8
 """An IsoFLOP grid of the same precision is sought up to this many doublings of the cost."""
 
@@ -128,7 +131,7 @@ def next_run(
         known, law, flops, params, tokens, runs, seeds, largest, tuple(sizes), noise, learning_rate_error, goal, seed
     )
     require(order, spend, usd_per_flop)
-    path = [_ladder(order, share * order.target_flops, PATH_ROUNDS) for share in PATH]
+    path = _path(order)
     best = min(path, key=lambda one: one.cost + one.regret_flops)
     ladder = _ladder(order, spend or best.cost)
     return NextRun(
@@ -144,24 +147,48 @@ def next_run(
     )
 
 
-def _ladder(order: Order, spend: float, rounds: int | None = None) -> _Ladder:
-    """The best runs for this much."""
+def _path(order: Order) -> list[_Ladder]:
+    """Ladders of several sizes, without exchange; those that are too small for any run are left out."""
+    path = []
+    for share in PATH:
+        with suppress(DesignError):
+            path.append(_ladder(order, share * order.target_flops, 0))
+    return path or [_ladder(order, PATH[-1] * order.target_flops, 0)]
+
+
+def _ladder(order: Order, spend: float, rounds: int = ROUNDS) -> _Ladder:
+    """The best runs for this much: a first choice says where fits would land, and the choice is made anew."""
     largest = min(order.largest or LARGEST_SHARE * spend, spend, order.target_flops)
     belief = believe(order.known, order.law, largest, order.noise, order.seed)
-    asked = ask(belief, order.flops, order.params, order.tokens, order.goal)
     cells = possible_cells(belief, largest, order.sizes, tuned=order.learning_rate_error > 0)
+    first = _chosen(order, belief, cells, spend, 0)
+    return _chosen(order, _landed(first), cells, spend, rounds)
+
+
+def _chosen(order: Order, belief: Belief, cells: Cells, spend: float, rounds: int) -> _Ladder:
+    asked = ask(belief, order.flops, order.params, order.tokens, order.goal)
     information = _information(belief, asked, cells, order.learning_rate_error)
-    more = {} if rounds is None else {"rounds": rounds}
     limits = Limits(cells.cost, cells.learning_rates, spend, order.most, order.seeds, cells.place)
-    counts = choose(information, limits, order.seed, **more)
-    return _Ladder(belief, asked, cells, information, counts)
+    return _Ladder(belief, asked, cells, information, choose(information, limits, order.seed, rounds))
+
+
+def _landed(ladder: _Ladder) -> Belief:
+    """The belief, with its gradients nearer to where fits of these runs would land."""
+    here, belief = ladder.counts > 0, ladder.belief
+    x = np.concatenate([belief.known, ladder.cells.x[here]])
+    variance = np.append(belief.known_variance, 1 / ladder.information.precision(ladder.counts)[here])
+    return half_way(belief, ladder.asked, x, variance)
 
 
 def _information(belief: Belief, asked: Asked, cells: Cells, learning_rate_error: float) -> Information:
     untuned = np.where(cells.learning_rates > 1, 0.0, learning_rate_error)
     return Information(
-        gradient=asked.slopes(belief, np.log(np.stack([cells.params, cells.tokens], axis=1))),
+        gradient=belief.gradient(cells.x),
+        bend=bends(belief, np.log([asked.params, asked.tokens]), cells.x),
         questions=asked.questions,
+        bent=asked.bent,
+        prior=asked.prior,
+        astray=asked.astray,
         known=asked.known,
         run=belief.run_noise(cells.tokens),
         cell=np.hypot(belief.noise[2], untuned),
@@ -170,7 +197,7 @@ def _information(belief: Belief, asked: Asked, cells: Cells, learning_rate_error
 
 def _half_width(belief: Belief, asked: Asked, information: Information, counts: Array) -> float:
     """Of a new run at the target: what the law leaves open, and the run's own noise."""
-    law = float(typical(information.variance(asked.loss, counts)))
+    law = float(typical(information.square(*asked.loss, counts)[:, 0]))
     own = float(belief.run_noise(np.array(asked.tokens))) ** 2 + belief.noise[2] ** 2
     return LEVEL_90 * math.sqrt(law + own)
 

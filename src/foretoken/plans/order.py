@@ -10,6 +10,7 @@ from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits.result import Fit
 from foretoken.plans.questions import GOALS
 
+TUNED = "the learning rates of a rule cost nothing (--learning-rate-error 0.01 lets runs try three of them)"
 SURPRISE = "a loss that is not the forecast (half its square, in e-folds of compute)"
 LOST = {
     "both": f"a size that is not the best, and {SURPRISE}",
@@ -48,7 +49,7 @@ class Order:
         return [
             f"what is lost: {LOST[self.goal]}, in FLOP of the target; the typical (geometric mean) of the draws",
             "the law is linear in its parameters' logarithms near each draw",
-            f"a rule's learning rate costs {100 * rate:.2g} %" if rate else "the learning rates of a rule cost nothing",
+            f"a rule's learning rate costs {100 * rate:.2g} %" if rate else TUNED,
         ]
 
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from foretoken.laws.law import Array
 from foretoken.plans.beliefs import Belief
+from foretoken.plans.information import Told
 
 GOALS = ("both", "size", "loss")
 AROUND = 0.3
 """Distance, in ln, over which curvature and slope of the loss are taken."""
-LOOSER = 2.0
-"""Runs must speak against assumptions this many times weaker than those that the fit will make."""
 FLAT = 1e3
 """Spread of a parameter of which a fit assumes nothing."""
 LEAST_BEND, LEAST_SLOPE = 1e-5, 1e-3
@@ -21,21 +20,23 @@ LEAST_BEND, LEAST_SLOPE = 1e-5, 1e-3
 
 @dataclass(frozen=True)
 class Asked:
-    """The target and its questions. Parameters [p] are the law's and three of its misfit."""
+    """The target and its questions. Parameters [p] are the law's; bends [b] are those of `bends`."""
 
     params: float
     tokens: float
     flops: float
-    loss: Array
-    """Gradient of the target's ln loss [s, p]."""
+    loss: tuple[Array, Array]
+    """Gradient of the target's ln loss in the parameters [s, 1, p], and in the bends [s, 1, b]."""
     questions: Array
-    """Scaled so that the sum of their variances is the share of the target's FLOPs that is lost [s, q, p]."""
-    known: Array
-    """Information of assumptions and of the runs that there are [s, p, p]."""
-
-    def slopes(self, belief: Belief, x: Array) -> Array:
-        """Gradient at ln N and ln D, x [r, 2]: [s, r, p]."""
-        return _slopes(belief, np.log([self.params, self.tokens]), x)
+    """Scaled so that the sum of their squared errors is the share of the target's FLOPs that is lost [s, q, p]."""
+    bent: Array
+    """The same, of the bends [s, q, b]."""
+    prior: Array
+    """1 / variance that the fit assumes of each parameter [p]."""
+    astray: Array
+    """The middle of what the fit assumes, less each law [s, p]."""
+    known: Told
+    """By the runs that there are."""
 
 
 def ask(belief: Belief, flops: float | None, params: float | None, tokens: float | None, goal: str) -> Asked:
@@ -49,16 +50,35 @@ def ask(belief: Belief, flops: float | None, params: float | None, tokens: float
     target = np.log([params, tokens])
     size, loss, slope = _lost(belief, target)
     asked = {"size": size[:, None], "loss": loss[:, None] / (np.sqrt(2) * slope[:, None, None])}
-    chosen = [asked[name] for name in asked if goal in (name, "both")]
-    return Asked(params, tokens, flops, loss, np.concatenate(chosen, axis=1), _known(belief, target))
+    chosen = np.concatenate([asked[name] for name in asked if goal in (name, "both")], axis=1)
+    prior, astray = _assumed(belief)
+    p = len(prior)
+    known = Told.by(belief.gradient(belief.known), bends(belief, target, belief.known), 1 / belief.known_variance)
+    return Asked(
+        params, tokens, flops, (loss[:, None, :p], loss[:, None, p:]), chosen[..., :p], chosen[..., p:],
+        prior, astray, known,
+    )  # fmt: skip
+
+
+def bends(belief: Belief, target: Array, x: Array) -> Array:
+    """What a truth adds to ln loss that bends away from the law with the square of the distance to it: [r, b]."""
+    n, d = (x - target).T
+    return np.asarray(belief.misfit * np.stack([n**2, np.sqrt(2) * n * d, d**2], axis=-1))
 
 
 def _slopes(belief: Belief, target: Array, x: Array) -> Array:
-    """Of the law, and of a truth that bends away from it with the square of the distance from the target."""
-    law = belief.law.log_loss(belief.theta, x - belief.origin)[1]
-    n, d = (x - target).T
-    bend = belief.misfit * np.stack([n**2, np.sqrt(2) * n * d, d**2], axis=-1)
+    """Of the law and of the bends [s, r, p + b]."""
+    law, bend = belief.gradient(x), bends(belief, target, x)
     return np.concatenate([law, np.broadcast_to(bend, (len(law), *bend.shape))], axis=-1)
+
+
+def _assumed(belief: Belief) -> tuple[Array, Array]:
+    """What the fit will assume: 1 / variance [p], and its middle less each law [s, p]."""
+    at_origin = belief.law.log_loss(belief.theta, np.zeros((1, 2)))[0]
+    middle = np.stack([belief.law.prior(loss)[0] for loss in at_origin])
+    spread = belief.law.prior(np.zeros(1))[1]
+    said = np.isfinite(spread)
+    return np.where(said, spread, FLAT) ** -2.0, np.where(said, middle - belief.theta, 0.0)
 
 
 def _lost(belief: Belief, target: Array) -> tuple[Array, Array, Array]:
@@ -75,7 +95,7 @@ def _lost(belief: Belief, target: Array) -> tuple[Array, Array, Array]:
     def own(x: Array) -> tuple[Array, Array]:
         """Values of ln loss [s] and gradients [s, p] of each draw at its own point x [s, 2]."""
         draws = np.arange(len(x))
-        fitted = belief.law.log_loss(belief.theta, x - belief.origin)[0]
+        fitted = belief.law.log_loss(belief.near, x - belief.origin)[0]
         return fitted[draws, draws], _slopes(belief, target, x)[draws, draws]
 
     (here, _), (up, up_slope), (down, down_slope) = own(middle), own(middle + split), own(middle - split)
@@ -89,15 +109,7 @@ def _best(belief: Belief, flops: float) -> Array:
     """Best size of each draw [s]."""
     law = belief.law
     assert law.optimum is not None
-    drawn = [law.named(theta) for theta in law.shift(belief.theta, belief.origin)]
+    drawn = [law.named(theta) for theta in law.shift(belief.near, belief.origin)]
     return np.array([float(law.optimum(named, flops, belief.per_token)[0]) for named in drawn])
 
 
-def _known(belief: Belief, target: Array) -> Array:
-    """The fit's weak assumptions, loosened; bends of size 1; and the runs that there are [s, p, p]."""
-    spread = belief.law.prior(np.zeros(2))[1] * LOOSER
-    spread = np.append(np.where(np.isfinite(spread), spread, FLAT), np.ones(3))
-    slopes = _slopes(belief, target, belief.known)
-    variance = belief.run_noise(np.exp(belief.known[:, 1])) ** 2 + belief.noise[2] ** 2
-    told = np.swapaxes(slopes / variance[:, None], 1, 2) @ slopes
-    return np.asarray(np.diag(spread**-2.0) + told)

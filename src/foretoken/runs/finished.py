@@ -10,6 +10,7 @@ from typing import Any
 
 from foretoken.errors import RefusedError, StoreError
 from foretoken.runs.door import delete_file, read_sealed, sealed, write_file
+from foretoken.runs.kept import digest
 
 MARK = "finished.json"
 
@@ -56,11 +57,13 @@ def changed_files(folder: Path) -> list[Path]:
 
 
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
-    """Path and sha256 of each file that a finished study rests on."""
+    """Path and sha256 of each file, and folder of weights, that a finished study rests on."""
     names = ("design.json", "fit.json", "approach3.json", "report/index.html")
     paths = [folder / name for name in names if (folder / name).is_file()]
     for path in sorted([*paths, *folder.glob("runs/*/record.json"), *folder.glob("ledger/*.json")]):
         yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in sorted(path for path in folder.glob("runs/*/weights") if path.is_dir()):
+        yield path.relative_to(folder).as_posix(), digest(path)
 
 
 def _digest(inputs: Mapping[str, Any]) -> str:

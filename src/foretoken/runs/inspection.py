@@ -13,6 +13,7 @@ from pathlib import Path
 from foretoken.errors import StoreError
 from foretoken.runs import checkpoints, door
 from foretoken.runs.finished import changed_files
+from foretoken.runs.kept import are_committed, check_weights
 from foretoken.runs.store import FORMAT, KNOWN, TOLERATED, read_record
 
 FITS = ("fit.json", "approach3.json")
@@ -38,7 +39,7 @@ class Finding:
 def inspect(folder: Path, deep: bool = False) -> list[Finding]:
     """All that is wrong; `deep` also reads and hashes every checkpoint. Nothing is written."""
     paths = list(_walk(folder))
-    found = [*_foreign(folder, paths), *_unfinished(folder, paths), *_unreadable(folder)]
+    found = [*_foreign(folder, paths), *_unfinished(folder, paths), *_unreadable(folder), *_weights(folder)]
     known = {finding.path for finding in found}
     found += [finding for finding in _edited(folder) if finding.path not in known]
     return found + (list(_damaged_checkpoints(folder)) if deep else [])
@@ -128,6 +129,17 @@ def _damaged_checkpoints(folder: Path) -> Iterator[Finding]:
             yield Finding(place.path, _told(error), "set aside")
 
 
+def _weights(folder: Path) -> Iterator[Finding]:
+    """Kept weights that were never marked, or are not as marked: results, as records are, so they are always read."""
+    for path in sorted((folder / "runs").glob("*/weights")):
+        if not path.is_dir():
+            yield Finding(path, "not a folder", "set aside")
+        elif not are_committed(path):
+            yield Finding(path, "weights without their commit mark: they were being written or deleted", "delete")
+        else:
+            yield from _trial(path / door.COMMIT, lambda mark: check_weights(mark.parent), "set aside", path)
+
+
 def _unreadable(folder: Path) -> Iterator[Finding]:
     """Sealed and plain JSON that is damaged. What can be made again is set aside; what was frozen is refused."""
     for path in sorted((folder / "runs").glob("*/record.json")):
@@ -148,13 +160,14 @@ def _edited(folder: Path) -> Iterator[Finding]:
             yield Finding(path, "changed since the study ended", "remake")
 
 
-def _trial(path: Path, read: object, remedy: str) -> Iterator[Finding]:
+def _trial(path: Path, read: object, remedy: str, told: Path | None = None) -> Iterator[Finding]:
+    """Read a file; what is wrong is told of `told`, which is the file itself unless given."""
     assert callable(read)
     try:
         if path.is_file():
             read(path)
     except StoreError as error:
-        yield Finding(path, _told(error), remedy)
+        yield Finding(told or path, _told(error), remedy)
 
 
 def _told(error: StoreError) -> str:

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from foretoken.compute.flops import matmul
+from foretoken.compute.footprint import training_bytes
+from foretoken.compute.memory import Memory
 from foretoken.compute.objective import Objective, Options
 from foretoken.compute.parameters import ParameterCount, count_parameters
 from foretoken.compute.shape import ModelShape
@@ -165,6 +167,11 @@ class RunSpec:
     def flops(self) -> float:
         """Exact training FLOPs of this run, were it trained alone."""
         return matmul(self.shape, self.aim.predicted(self.shape)) * self.tokens
+
+    @property
+    def memory(self) -> Memory:
+        """What one step holds, in bytes, by part, counted as float32."""
+        return training_bytes(self.shape, self.aim, self.sequences, dropout=self.dropout > 0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the order of the fields; those of later versions only where they are not at their default,

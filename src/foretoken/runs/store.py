@@ -3,6 +3,7 @@
     runs/quickstart/
         design.json                        the planned runs
         runs/<key>/record.json             one per run; only a failed one is ever replaced
+        runs/<key>/weights/                the network, where launch.keep_weights asks for it, see kept.py
         runs/<key>/step-<n>-<attempt>/     checkpoints of a run's own cooldown
         trunks/<key>/step-<n>-<attempt>/   checkpoints of what several runs share, or of a run without a cooldown
         fit.json, approach3.json           the fits of the small runs
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from foretoken.errors import StoreError
 from foretoken.runs import door
+from foretoken.runs.kept import are_committed, keeps
 from foretoken.runs.lease import check_owner
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
@@ -33,11 +35,12 @@ FORMAT = 1
 """Of the folder's layout; a higher one was written by a newer version."""
 KEY = r"[0-9a-f]{16}"
 CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{door.CORRUPT})?"
+WEIGHTS = rf"weights(\{door.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{door.CORRUPT})?
     |attempts(/\d{{9}}\.json)? |log(/(workers|calibration|profile)\.txt)? |report(/index\.html)?
     |ledger(/[\w.+-]+\.json)?
-    |runs(/{KEY}(/(record(-\d+)?\.json(\{door.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?))?)?
+    |runs(/{KEY}(/(record(-\d+)?\.json(\{door.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?))?)?
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
 )
@@ -68,6 +71,17 @@ class Store:
     def branch_folder(self, key: str) -> Path:
         """Where the checkpoints of a run's own cooldown are."""
         return self.folder / "runs" / key
+
+    def weights_folder(self, key: str) -> Path:
+        """Where the kept weights of a run are."""
+        return self.folder / "runs" / key / "weights"
+
+    def lacks_weights(self, run: RunSpec, wanted: str) -> bool:
+        """Whether a run has finished without the weights that `launch.keep_weights` asks for."""
+        if not keeps(run, wanted) or are_committed(self.weights_folder(run.key)):
+            return False
+        record = self.record(run.key)
+        return record is not None and record.status == "finished"
 
     def put_record(self, record: RunRecord) -> bool:
         """Write a record, once and for all; only a failed or damaged one is replaced.

@@ -16,7 +16,7 @@ import difflib
 import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -55,6 +55,8 @@ Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
 LARGEST_FILE, MOST_DOTS = 2**18, 200
 """Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
 with the square of its parts."""
+MOST_RUNS = 10_000
+"""Runs of one list: no study trains more, and a slip of the hand is told at once."""
 MOST_MISTAKES = 40
 """Mistakes that are told at once; of a file of rubbish nobody reads more."""
 
@@ -146,6 +148,25 @@ class ModelSection(Section):
     router_z: float = Field(default=0.001, ge=0.0, le=100.0)
     """Weight of the router's z loss."""
 
+    @model_validator(mode="after")
+    def _every_choice_has_an_effect(self) -> ModelSection:
+        preset = PRESETS[self.preset]
+        family = preset.get("family", "decoder")
+        chosen = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+        if family == "lstm" and (idle := [name for name in chosen if name not in LSTM_CHOICES]):
+            raise ValueError(f"an LSTM has no {', '.join(idle)}; it takes {', '.join(LSTM_CHOICES)}")
+        if not (self.experts or preset.get("experts")) and (idle := [name for name in chosen if name in OF_EXPERTS]):
+            raise ValueError(f"{', '.join(idle)} without experts: give their number (`experts`) too")
+        if self.shared_stacks is not None and family != "encoder_decoder":
+            raise ValueError(f"shared_stacks is for models of two stacks, and {self.preset!r} has one")
+        return self
+
+
+LSTM_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
+OF_EXPERTS = (
+    "active_experts", "shared_experts", "expert_every", "expert_share", "expert_capacity", "router_balance", "router_z",
+)  # fmt: skip
+
 
 class RuleSection(Section):
     """A power law in the parameters: value x (params / at_params) ^ exponent."""
@@ -215,10 +236,27 @@ class ObjectiveSection(Section):
     """Whether documents that share a sequence do not see each other."""
 
 
+class PlannedRuns(Section):
+    """Runs of one size and length."""
+
+    params: Annotated[Count, Field(ge=1.0)]
+    tokens: Annotated[Count, Field(ge=1.0)]
+    seeds: int = Field(default=1, ge=1, le=100)
+    """How often it is trained: with the study's seed, and the ones after it."""
+    learning_rates: list[Ratio] = Field(default=[1.0], min_length=1, max_length=20)
+    """Multiples of the rule's learning rate; each is trained, and the best of them counts."""
+
+    @model_validator(mode="after")
+    def _rates_differ(self) -> PlannedRuns:
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError("two of `learning_rates` are equal: each is one run")
+        return self
+
+
 class DesignSection(Section):
     """The small runs."""
 
-    kind: Literal["isoflop", "ladder"] = "isoflop"
+    kind: Literal["isoflop", "ladder", "runs"] = "isoflop"
     budgets: list[Flops] = Field(default=[], max_length=100)
     """isoflop: FLOPs of each curve."""
     sizes_per_budget: int = Field(default=5, ge=4, le=100)
@@ -232,13 +270,24 @@ class DesignSection(Section):
     """ladder: sizes."""
     tokens_per_param: list[Ratio] = Field(default=[], max_length=100)
     """ladder: tokens per parameter of each run."""
+    runs: list[PlannedRuns] = Field(default=[], max_length=1000)
+    """runs: each size and length."""
 
     @model_validator(mode="after")
     def _kind_has_its_grid(self) -> DesignSection:
+        if (self.kind == "runs") != bool(self.runs):
+            raise ValueError(
+                "`runs` is needed by kind 'runs', and by no other: runs = [{ params = \"2M\", tokens = \"40M\" }]"
+            )
         if self.kind == "isoflop" and not self.budgets:
             raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
         if self.kind == "ladder" and not (self.params and self.tokens_per_param):
             raise ValueError("kind 'ladder' needs `params` and `tokens_per_param`")
+        places = [(one.params, one.tokens) for one in self.runs]
+        if len(set(places)) < len(places):
+            raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rates`")
+        if (count := sum(one.seeds * len(one.learning_rates) for one in self.runs)) > MOST_RUNS:
+            raise ValueError(f"`runs` asks for {count} runs; a study has {MOST_RUNS} at most")
         return self
 
 
@@ -262,6 +311,8 @@ class LaunchSection(Section):
     """Threads of a run that has nothing beside it; 0 means all cores."""
     lease_seconds: float = Field(default=120.0, ge=1.0, le=86_400.0)
     """Time without a sign of life after which another machine may take the study over."""
+    keep_weights: Literal["none", "target", "all"] = "target"
+    """The runs whose final weights are kept."""
 
 
 class ForecastSection(Section):
@@ -291,7 +342,7 @@ class Study(Section):
         try:
             objective = Objective(kind=self.training.objective, **self.objective.model_dump())
         except ForetokenError as error:
-            raise ValueError(f"{error.message}, got {error.got}") from error
+            raise ValueError(error.message + (f", got {error.got}" if error.got else "")) from error
         if family not in FAMILIES_OF[objective.kind]:
             known = " or ".join(repr(name) for name in objectives_of(family))
             raise ValueError(f"the {objective.kind} objective cannot train the {family} family; it takes {known}")
@@ -356,5 +407,6 @@ def _sentence(mistake: Any) -> str:
 def _keys_at(place: tuple[Any, ...]) -> list[str]:
     section: Any = Study
     for part in place:
-        section = section.model_fields[part].annotation
+        named = section if isinstance(part, int) else section.model_fields[part].annotation
+        section = get_args(named)[0] if get_origin(named) is list else named
     return list(section.model_fields)

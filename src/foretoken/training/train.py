@@ -17,11 +17,13 @@ from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
 from foretoken.runs.checkpoints import delete_all
 from foretoken.runs.door import guarded
+from foretoken.runs.kept import keeps
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
 from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
 from foretoken.training.evaluate import evaluate
+from foretoken.training.keep import keep_weights
 from foretoken.training.loop import Diverged, advance
 from foretoken.training.process import set_up
 from foretoken.training.state import TrainState, utc_now
@@ -50,6 +52,8 @@ class Workplace:
     checkpoint_seconds: float = 20.0
     attempt: int | None = None
     """The attempt at the study that this training belongs to; None outside of a study."""
+    keep_weights: str = "none"
+    """Whose final weights are kept: none, target, all."""
 
 
 def train(
@@ -60,9 +64,10 @@ def train(
 ) -> list[RunRecord]:
     """Train runs that share a trunk (or one run), shortest first, and write a record of each to the store.
 
-    A run that has a finished or diverged record is not trained again. Raises Stopped after saving the state when
-    `stop()` turns true, StoreError when the folder cannot be written (the checkpoint before stays), LeaseLostError when
-    the study has a newer owner. Any other exception inside a run is recorded as `failed`, with its traceback.
+    A run that has a finished or diverged record is not trained again, unless its weights are to be kept and are not
+    there. Raises Stopped after saving the state when `stop()` turns true, StoreError when the folder cannot be written
+    (the checkpoint before stays), LeaseLostError when the study has a newer owner. Any other exception inside a run is
+    recorded as `failed`, with its traceback.
     """
     store = Store(workplace.folder, workplace.attempt)
     set_up(specs[0].threads)
@@ -72,7 +77,8 @@ def train(
     with guarded(store.check_owner):
         for spec in specs:
             record = store.record(spec.key)
-            if record is None or record.status == "failed":
+            lacking = store.lacks_weights(spec, workplace.keep_weights)
+            if record is None or record.status == "failed" or lacking:
                 record = trunk.branch(spec)
                 agrees = store.put_record(record)
                 delete_all(store.branch_folder(spec.key))
@@ -179,6 +185,9 @@ class _Trunk:
         self._advance(spec, spec.steps, branch_folder)
         began = time.perf_counter()
         found = evaluate(self.state, spec, self.corpus)
+        seconds = self.state.seconds + time.perf_counter() - began
+        if keeps(spec, self.workplace.keep_weights):
+            keep_weights(self.store.weights_folder(spec.key), self.state.network, spec, self.corpus)
         tokens = (spec.steps - self.last_fork) * spec.batch_tokens
         speed = tokens / self.state.seconds
         return {
@@ -189,7 +198,7 @@ class _Trunk:
             "by_position": found.by_position,
             "label_loss": found.label_loss,
             "tokens_trained": tokens,
-            "seconds": self.state.seconds + time.perf_counter() - began,
+            "seconds": seconds,
             "tokens_per_second": speed,
             "mfu": self._mfu(spec, speed),
         }

@@ -1,0 +1,79 @@
+"""`foretoken finetune`: tune a model on labelled examples and score it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.sample import RunOption, SourceArgument
+from foretoken.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from foretoken.evals import Mean, Tuning
+
+
+def finetune(
+    source: SourceArgument,
+    task: Annotated[
+        list[Path], typer.Option("--task", help="Labelled examples, .jsonl or .csv; text-to-text takes several files.")
+    ],
+    kind: Annotated[str, typer.Option(help="single, pair, similarity, choice, labels or text-to-text.")] = "single",
+    seeds: Annotated[int, typer.Option(help="How many times, each with a head and an order of its own.")] = 5,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Also from random weights.")] = False,
+    metric: Annotated[str, typer.Option(help="accuracy, f1 or exact_match; that of the kind unless given.")] = "",
+    rates: Annotated[
+        list[float] | None, typer.Option("--learning-rate", help="Tried in turn; the best on validation is taken.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Rounds over the training examples, at most.")] = 40,
+    patience: Annotated[int, typer.Option(help="Epochs without a lower validation loss, then it ends.")] = 6,
+    batch: Annotated[int, typer.Option(help="Examples of a step.")] = 16,
+    classes: Annotated[str, typer.Option(metavar="A,B,...", help="All classes; those that occur unless given.")] = "",
+    cut: Annotated[int, typer.Option(min=0, help="Keep so many first tokens of each text; 0 for all.")] = 0,
+    cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as so many examples.")] = 65_536,
+    temperature: Annotated[float, typer.Option(help="Of several files: above 1 evens out their shares.")] = 1.0,
+    run: RunOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tune a model on labelled examples, several times, and score it on held-out ones; the model stays as it is.
+
+    Example: foretoken finetune my_model --task reviews.jsonl --kind single --seeds 2 --epochs 3
+    """
+    try:
+        from foretoken.evals import Options
+        from foretoken.evals import finetune as tune
+    except ModuleNotFoundError:
+        raise MissingExtraError("torch", "train", "fine-tuning") from None
+
+    options = Options(metric=metric, epochs=epochs, patience=patience, batch=batch)
+    if rates:
+        options = replace(options, learning_rates=tuple(rates))
+    found = tune(
+        source, task, kind, seeds=seeds, from_scratch=from_scratch, options=options,
+        classes=tuple(name for name in classes.split(",") if name), cut=cut, cap=cap, temperature=temperature, run=run,
+    )  # fmt: skip
+    if json:
+        print_json(found.to_json())
+    else:
+        _show(found)
+
+
+def _show(found: Tuning) -> None:
+    task = found.task
+    number = f"{len(task.train)} examples to learn from, {len(task.test)} to score on"
+    typer.echo(f"{task.name} ({task.kind}, {number}): {found.metric} over {len(found.tuned)} seeds")
+    typer.echo(f"  from these weights   {_told(found.score)}")
+    if found.scratch_score is not None and found.difference is not None:
+        typer.echo(f"  from random weights  {_told(found.scratch_score)}")
+        typer.echo(f"  difference           {_told(found.difference)}")
+    typer.echo(f"  one test set of this size leaves ± {max(one.test_se for one in found.tuned):.3f} in doubt")
+
+
+def _told(mean: Mean) -> str:
+    """Mean, standard error, interval."""
+    if mean.se is None:
+        return f"{mean.mean:.3f}"
+    return f"{mean.mean:.3f} ± {mean.se:.3f} (95 %: {mean.low:.3f} to {mean.high:.3f})"

@@ -1,0 +1,119 @@
+"""`foretoken models`: published models with their sizes, tokens, compute, hardware and prices, and printed scores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from foretoken.cli.options import JsonOption, print_json
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model or a printed table, by its id.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List published models and printed tables of scores, or show all of one; of a model also its parameters by group.
+
+    Example: foretoken models llama_65b
+    """
+    told = everything() if name is None else one(name)
+    if json:
+        print_json(told)
+    else:
+        typer.echo("\n".join(listing(told) if name is None else page(told)))
+
+
+def everything() -> dict[str, Any]:
+    """Every model and every printed table, in brief."""
+    from foretoken.compute.benchmarks import BENCHMARKS
+    from foretoken.compute.models import MODELS
+
+    return {
+        "models": [
+            {"id": model.id, "name": model.name, "date": model.date, "params": model.params, "tokens": model.tokens,
+             "flops": model.compute, "flops_source": model.compute_source, "status": model.status}
+            for model in MODELS.values()
+        ],
+        "benchmarks": [
+            {"id": table.id, "title": table.title, "rows": len(table.rows), "status": table.status}
+            for table in BENCHMARKS.values()
+        ],
+    }  # fmt: skip
+
+
+def one(name: str) -> dict[str, Any]:
+    """All that is known of a model, or a printed table score by score."""
+    from foretoken.compute.benchmarks import BENCHMARKS
+    from foretoken.compute.flops import ONE_STACK, matmul, six_n_active
+    from foretoken.compute.models import MODELS
+    from foretoken.compute.parameters import count_parameters
+
+    if name in BENCHMARKS:
+        table = BENCHMARKS[name]
+        brief = {"id": name, "title": table.title, "source": table.source, "status": table.status}
+        return brief | {"careful": list(table.careful), "scores": list(table.long())}
+    model = MODELS.find(name)
+    told: dict[str, Any] = {key: value for key, value in asdict(model).items() if key != "shape"}
+    told |= {"flops": model.compute, "flops_source": model.compute_source, "shape": None, "counted": None}
+    if model.shape is not None:
+        count = count_parameters(model.shape)
+        per_token = {"matmul": matmul(model.shape)}
+        per_token |= {"6nd_active": six_n_active(model.shape)} if model.shape.family in ONE_STACK else {}
+        told["shape"] = model.shape.to_json()
+        told["counted"] = asdict(count) | {"total": count.total, "non_embedding": count.non_embedding,
+                                           "active": count.active, "flops_per_token": per_token}  # fmt: skip
+    told["scores"] = [
+        score for table in BENCHMARKS.values() for score in ({"table": table.id, **row} for row in table.long())
+        if score["model"] == name
+    ]  # fmt: skip
+    return told
+
+
+def listing(told: dict[str, Any]) -> list[str]:
+    """Both lists as text."""
+    lines = [f"{'model':24} {'date':8} {'params':>8} {'tokens':>8} {'FLOP':>9}  status"]
+    for row in told["models"]:
+        params, tokens = _count(row["params"]), _count(row["tokens"])
+        flops = "-" if row["flops"] is None else f"{row['flops']:.2e}"
+        lines.append(f"{row['id']:24} {row['date']:8} {params:>8} {tokens:>8} {flops:>9}  {row['status']}")
+    lines += ["", "printed tables of scores"]
+    lines += [f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in told["benchmarks"]]
+    return lines
+
+
+def page(told: dict[str, Any]) -> list[str]:
+    """One entry as text; what is not known is left out."""
+    lines = [f"{key:20} {_plain(value)}" for key, value in told.items() if _is_plain(value)]
+    for part in ("shape", "counted"):
+        if told.get(part):
+            lines += ["", part, *(f"  {key:18} {_plain(value)}" for key, value in told[part].items() if value)]
+    for score in told.get("scores", []):
+        setting = f", {score['setting']}" if score["setting"] else ""
+        lines.append(f"  {score['name']:24} {score['task']}, {score['metric']}{setting}: {score['score']:g}")
+    return lines
+
+
+def _is_plain(value: object) -> bool:
+    return value not in (None, "", (), []) and not isinstance(value, dict) and not _is_scores(value)
+
+
+def _is_scores(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(number)}" for key, number in value.items())
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _count(value: float | None) -> str:
+    from foretoken.units import format_count
+
+    return "-" if value is None else format_count(value)

@@ -1,0 +1,155 @@
+"""Labelled examples of a task, as tokens, checked before anything is trained. No torch here.
+
+`single`        the class of one text
+`pair`          the class of two texts in their order: does the second follow from the first
+`similarity`    the class of two texts whose order says nothing
+`choice`        which of some texts belongs behind another
+`labels`        a class for each token of a text
+`text-to-text`  a text from a text
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from foretoken.errors import TaskError
+
+SINGLE, PAIR, SIMILARITY, CHOICE, LABELS, TEXT_TO_TEXT = KINDS = (
+    "single", "pair", "similarity", "choice", "labels", "text-to-text",
+)  # fmt: skip
+TEXTS = {SINGLE: 1, PAIR: 2, SIMILARITY: 2, LABELS: 1, TEXT_TO_TEXT: 2}
+"""Texts of an example; a choice has one more than there are choices."""
+NO_LABEL = -1
+"""In place of a class, at a token that has none (a word's tokens behind its first)."""
+SPLITS = ("train", "validation", "test")
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled example."""
+
+    texts: tuple[Tokens, ...]
+    """One text; two; a text and what may follow it; source and target."""
+    labels: tuple[int, ...] = ()
+    """The number of its class or of the right choice; of each token's class; nothing beside a target."""
+    task: str = ""
+    """In a mixture, the task that it is of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Examples to learn from, to stop by, and to be scored on.
+
+    Raises TaskError for a label outside the classes, a class without an example to learn from, an empty split, and
+    examples that are not of the kind.
+    """
+
+    name: str
+    kind: str
+    classes: tuple[str, ...] = ()
+    """Names of the classes; of a choice, of the places."""
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+    weights: tuple[float, ...] = ()
+    """How often each training example is drawn, beside the others; empty: each once an epoch."""
+    ceiling: float | None = None
+    """The score on fresh examples of one who knows how they came to be."""
+    ceiling_from: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise TaskError("no such kind of task", expected=", ".join(KINDS), got=repr(self.kind))
+        for split in SPLITS:
+            if not getattr(self, split):
+                raise TaskError(f"the task {self.name} has no {split} examples", cure="give more examples")
+        for place, example in self.examples():
+            self._check_texts(place, example)
+            self._check_labels(place, example)
+        self._check_classes()
+
+    def examples(self) -> Iterator[tuple[str, Example]]:
+        """All of them, with where they stand."""
+        for split in SPLITS:
+            for number, example in enumerate(getattr(self, split), 1):
+                yield f"{split} example {number} of {self.name}", example
+
+    def _check_texts(self, place: str, example: Example) -> None:
+        wanted = TEXTS.get(self.kind, 1 + len(self.classes))
+        if len(example.texts) != wanted:
+            raise TaskError(f"{place} has too many or too few texts", expected=str(wanted), got=str(len(example.texts)))
+        if not all(example.texts):
+            raise TaskError(f"{place} has an empty text", cure="leave it out")
+
+    def _check_labels(self, place: str, example: Example) -> None:
+        wanted = {LABELS: len(example.texts[0]), TEXT_TO_TEXT: 0}.get(self.kind, 1)
+        if len(example.labels) != wanted:
+            raise TaskError(
+                f"{place} has too many or too few labels", expected=str(wanted), got=str(len(example.labels))
+            )
+        lowest = NO_LABEL if self.kind == LABELS else 0
+        for label in example.labels:
+            if not lowest <= label < len(self.classes):
+                raise TaskError(
+                    f"{place} has a label outside the classes",
+                    expected=f"0 to {len(self.classes) - 1} ({', '.join(self.classes[:8])})",
+                    got=str(label),
+                )
+        if self.kind == LABELS and set(example.labels) == {NO_LABEL}:
+            raise TaskError(f"{place} has no label at all", cure="leave it out")
+
+    def _check_classes(self) -> None:
+        if self.kind == TEXT_TO_TEXT:
+            return
+        if len(self.classes) < 2:
+            raise TaskError("a task needs two classes at least", got=f"{', '.join(self.classes) or 'none'}")
+        found = Counter(label for example in self.train for label in example.labels)
+        empty = [name for number, name in enumerate(self.classes) if not found[number]]
+        if empty and self.kind != CHOICE:
+            raise TaskError(
+                "a class without an example to learn from",
+                expected=f"training examples of {', '.join(self.classes[:8])}",
+                got=f"none of {', '.join(empty[:8])}",
+                cure="give some, or leave the class out",
+            )
+
+
+def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.0) -> Task:
+    """One text-to-text task of several: each is drawn in proportion to its examples, counted up to a cap.
+
+    The proportions are taken to the power 1 / temperature: 1 keeps them, a large one draws all tasks alike (Raffel et
+    al. 2019, arXiv 1910.10683, section 3.5.2). A mark before the source tells the task.
+    Raises TaskError when there are not two tasks with names of their own, or one is not text-to-text.
+
+    >>> def task(name, examples):
+    ...     some = (Example(((1,), (2,))),)
+    ...     return Task(name=name, kind="text-to-text", train=some * examples, validation=some, test=some)
+    >>> mixed = mixture([task("copy", 1), task("sort", 9)], temperature=2)
+    >>> round(sum(mixed.weights[:1]), 3), round(sum(mixed.weights[1:]), 3)
+    (0.25, 0.75)
+    """
+    names = [task.name for task in tasks]
+    if len(set(names)) < max(2, len(names)) or not all(names):
+        raise TaskError("a mixture needs tasks with names of their own", expected="two or more", got=", ".join(names))
+    other = [task.kind for task in tasks if task.kind != TEXT_TO_TEXT]
+    if other or cap < 1 or temperature <= 0:
+        got = f"kind {other[0]}" if other else f"cap {cap}, temperature {temperature}"
+        raise TaskError(
+            "these tasks cannot be mixed", expected="text-to-text, cap of 1 or more, temperature above 0", got=got
+        )
+    rates = [min(len(task.train), cap) ** (1 / temperature) for task in tasks]
+    each = [rate / sum(rates) / len(task.train) for rate, task in zip(rates, tasks, strict=True)]
+    train, validation, test = (
+        tuple(Example(one.texts, (), task.name) for task in tasks for one in getattr(task, split)) for split in SPLITS
+    )
+    weights = tuple(weight for weight, task in zip(each, tasks, strict=True) for _ in task.train)
+    ceilings = [task.ceiling for task in tasks if task.ceiling is not None]
+    ceiling = sum(ceilings) / len(tasks) if len(ceilings) == len(tasks) else None
+    return Task(
+        name="+".join(names), kind=TEXT_TO_TEXT, train=train, validation=validation, test=test, weights=weights,
+        ceiling=ceiling,
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""Going on from a text: causal models and prefix models with what they have read, encoder-decoders with a target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foretoken.compute.objective import PAD
+from foretoken.errors import CorpusError, DesignError, ForetokenError
+from foretoken.generation.cache import Cache, start
+from foretoken.generation.choosing import Chance, Choice, barred
+from foretoken.generation.model import Model, checked
+from foretoken.generation.opening import Source, open_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One text that a model wrote."""
+
+    text: str
+    tokens: list[int]
+    logprobs: list[float]
+    """The model's log-probability of each token, in nats, before temperature, top-k and top-p."""
+    ended: bool
+    """Whether the model ended the text itself; the token that ends it is the last of `tokens`, and not in `text`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What a model wrote behind a prompt."""
+
+    model: str
+    prompt: str
+    prompt_tokens: list[int]
+    prompt_perplexity: float | None
+    """exp of the mean loss of the prompt's tokens behind the first, as far as they fit into the context."""
+    prompt_perplexity_reason: str | None
+    forgotten: int
+    """Tokens at the prompt's beginning that did not fit into the context."""
+    samples: list[Sample]
+    choice: Choice
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values = {**asdict(self), **asdict(self.choice)}
+        del values["choice"]
+        return values
+
+
+@torch.no_grad()
+def sample(
+    source: Source,
+    prompt: str = "",
+    *,
+    tokens: int = 100,
+    temperature: float = 0.8,
+    top_k: int = 40,
+    top_p: float = 0.95,
+    seed: int = 0,
+    samples: int = 1,
+    run: str | None = None,
+) -> Samples:
+    """Let a model go on from a prompt; an encoder-decoder reads it and writes its target.
+
+    `source` and `run` are those of `open_model`. At temperature 0 the most probable token is taken each time. When the
+    context of a causal model is full, it forgets the older half of what it has read; an LSTM has no limit; a model that
+    sees its prompt both ways, or writes into a second context, is refused what does not fit.
+    Raises DesignError for an encoder, CorpusError for a prompt that is too long, that is missing where nothing else can
+    begin a text, or that the tokenizer cannot take.
+    """
+    model, choice = open_model(source, run), Choice(temperature=temperature, top_k=top_k, top_p=top_p)
+    for name, number in (("tokens", tokens), ("samples", samples)):
+        if number < 1:
+            raise ForetokenError(f"{name} must be at least 1", got=str(number))
+    writer = Writer(model, model.encode(prompt), tokens, samples)
+    drawn, logprobs = writer.write(choice, Chance(seed, samples), tokens)
+    perplexity, reason = writer.perplexity()
+    return Samples(
+        model=model.name,
+        prompt=prompt,
+        prompt_tokens=writer.prompt,
+        prompt_perplexity=perplexity,
+        prompt_perplexity_reason=reason,
+        forgotten=writer.forgotten,
+        samples=[_sample(model, writer.behind, *row) for row in zip(drawn.tolist(), logprobs.tolist(), strict=True)],
+        choice=choice,
+        seed=seed,
+    )
+
+
+def _sample(model: Model, behind: list[int], tokens: list[int], logprobs: list[float]) -> Sample:
+    ended = model.separator in tokens
+    length = tokens.index(model.separator) + 1 if ended and model.separator is not None else len(tokens)
+    text = model.decode(tokens[: length - ended], behind)
+    return Sample(text=text, tokens=tokens[:length], logprobs=logprobs[:length], ended=ended)
+
+
+class Writer:
+    """Several texts behind one prompt, all of one length."""
+
+    def __init__(self, model: Model, prompt: list[int], tokens: int, samples: int) -> None:
+        self.model, self.prompt, self.samples = model, prompt, samples
+        self.forgotten = 0
+        shape = model.network.shape
+        if model.family == "encoder":
+            raise DesignError(
+                "an encoder does not write", got=model.name, cure="foretoken fill-mask, or a model of another family"
+            )
+        if model.family == "encoder_decoder":
+            self._two_stacks(tokens)
+        elif model.family == "prefix" and model.objective.kind != "causal":
+            self._begin([*model.before, *prompt], prefix=True)
+            model.check_room(len(self.read) + tokens - 1, shape.context, "the prompt with the tokens asked for")
+        else:
+            self._begin([*model.before, *prompt] or self._separator())
+        self.logits_BTV = self._read()
+
+    def _begin(self, read: list[int], prefix: bool = False) -> None:
+        if not read:
+            raise CorpusError("there is no prompt", cure="give one: nothing else begins a text of this model")
+        context = self.model.network.shape.context
+        if not prefix and self.model.family != "lstm":
+            self.forgotten = max(0, len(read) - context)
+        self.read, self.behind = read[self.forgotten :], self.prompt
+        self.prefix = len(self.read) if prefix else 0
+        self.cache: Cache = start(self.model.network, prefix=self.prefix)
+
+    def _separator(self) -> list[int]:
+        return [] if self.model.separator is None else [self.model.separator]
+
+    def _two_stacks(self, tokens: int) -> None:
+        model, shape = self.model, self.model.network.shape
+        source = [*model.before, *self.prompt, *model.after]
+        if not source:
+            raise CorpusError("there is no prompt", cure="give the text that the encoder reads")
+        if PAD not in model.specials:
+            raise CorpusError(f"the tokenizer has no {PAD}, which a target begins with", got=model.name)
+        model.check_room(len(source), shape.context, "the prompt")
+        model.check_room(tokens, shape.decoder_context or shape.context, "the text asked for")
+        self.read, self.behind, self.prefix = [model.specials[PAD]], [], 0
+        self.cache = start(model.network, source_BS=torch.tensor([source] * self.samples))
+
+    def _read(self) -> Tensor:
+        return checked(self.cache.read(torch.tensor([self.read] * self.samples)))
+
+    def write(self, choice: Choice, chance: Chance, tokens: int) -> tuple[Tensor, Tensor]:
+        """Tokens and their log-probabilities, [samples, tokens]."""
+        texts, logprobs = torch.tensor([self.read] * self.samples), []
+        logits_BV, begun = self.logits_BTV[:, -1], len(self.read)
+        for step in range(tokens):
+            chosen_B = chance.draw(choice.probabilities(barred(logits_BV, self.model.written)))
+            logprobs.append(logits_BV.log_softmax(-1).gather(1, chosen_B[:, None])[:, 0])
+            texts = torch.cat([texts, chosen_B[:, None]], dim=1)
+            done_B = (texts[:, begun:] == (-1 if self.model.separator is None else self.model.separator)).any(1)
+            if step + 1 == tokens or bool(done_B.all()):
+                break
+            logits_BV = self._next(texts)
+        return texts[:, begun:], torch.stack(logprobs, dim=1)
+
+    def _next(self, texts_BT: Tensor) -> Tensor:
+        """Logits behind the texts; a full context is left for a new one that has the newer half of it."""
+        shape, last = self.model.network.shape, texts_BT[:, -1:]
+        room = (shape.decoder_context or shape.context) if self.model.family == "encoder_decoder" else shape.context
+        if self.model.family != "lstm" and self.cache.length == room:
+            self.cache, last = start(self.model.network), texts_BT[:, -max(1, room // 2) :]
+        return checked(self.cache.read(last))[:, -1]
+
+    def perplexity(self) -> tuple[float | None, str | None]:
+        """Perplexity of the prompt, or why there is none."""
+        if self.prefix or self.model.family == "encoder_decoder":
+            return None, "the model reads its prompt and does not predict it"
+        if len(self.read) < 2:
+            return None, "a single token is not predicted"
+        losses = -self.logits_BTV[0, :-1].log_softmax(-1).gather(1, torch.tensor(self.read[1:])[:, None])
+        return math.exp(losses.mean().item()), None

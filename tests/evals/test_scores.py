@@ -1,0 +1,76 @@
+"""Metrics against their definitions, and their standard errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from foretoken.evals.scores import Predictions, accuracy, exact_match, f1, mean_over_seeds
+
+PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30)
+
+
+def predictions(pairs: list[tuple[int, int]], each: int = 1) -> Predictions:
+    given_, right = np.array(pairs).T
+    return Predictions(given_, right, np.arange(len(pairs)) // each)
+
+
+@given(PAIRS)
+def test_accuracy_has_the_binomial_error(pairs: list[tuple[int, int]]) -> None:
+    share = np.mean([a == b for a, b in pairs])
+    assert accuracy(predictions(pairs)) == pytest.approx((share, math.sqrt(share * (1 - share) / len(pairs))))
+
+
+@given(PAIRS)
+def test_f1_is_the_mean_over_classes(pairs: list[tuple[int, int]]) -> None:
+    each = []
+    for one in {label for pair in pairs for label in pair}:
+        hits = sum(a == b == one for a, b in pairs)
+        precision = hits / max(1, sum(a == one for a, _ in pairs))
+        recall = hits / max(1, sum(b == one for _, b in pairs))
+        each.append(2 * precision * recall / (precision + recall) if hits else 0.0)
+    score, error = f1(predictions(pairs))
+    assert score == pytest.approx(np.mean(each))
+    assert error >= 0
+
+
+def test_the_error_of_f1_is_that_of_repeated_samples() -> None:
+    random = np.random.default_rng(0)
+    scores, errors = [], []
+    for _ in range(300):
+        right = random.integers(2, size=200)
+        given_ = np.where(random.random(200) < 0.8, right, 1 - right)
+        score, error = f1(Predictions(given_, right, np.arange(200)))
+        scores.append(score)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.2)
+
+
+@given(PAIRS)
+def test_an_example_matches_when_all_of_it_does(pairs: list[tuple[int, int]]) -> None:
+    pairs = pairs[: len(pairs) // 2 * 2]
+    whole = [all(a == b for a, b in pairs[k : k + 2]) for k in range(0, len(pairs), 2)]
+    score, _ = exact_match(predictions(pairs, each=2))
+    assert score == pytest.approx(np.mean(whole))
+    assert score <= accuracy(predictions(pairs, each=2))[0]
+
+
+def test_the_error_of_labels_counts_examples_not_tokens() -> None:
+    alike = predictions([(0, 0)] * 10 + [(0, 1)] * 10, each=10)
+    assert accuracy(alike)[1] == pytest.approx(math.sqrt(0.25 / 2))
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_the_interval_over_seeds_is_student_s(values: list[float]) -> None:
+    found = mean_over_seeds(values)
+    assert found.se == pytest.approx(stats.sem(values))
+    if found.se > 1e-9:
+        assert (found.low, found.high) == pytest.approx(
+            stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        )
+    assert mean_over_seeds(values[:1]).se is None
