@@ -57,12 +57,17 @@ def _title(record: RunRecord) -> str:
 def _draw(axes: Axes, *, records: Sequence[RunRecord]) -> None:
     places = [row[1] for row in records[0].by_position]
     log_axis(axes, "x", 0.9, 1.5 * places[-1], short_count)
+    named: list[tuple[float, str, str]] = []
     for rank, record in enumerate(records):
         target = record.spec.group == TARGET
         x, y = [row[1] for row in record.by_position], [row[2] for row in record.by_position]
         colour, width = (ACCENT, 2.0) if target else (MUTED, 1.0 + 0.3 * rank)
         axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=3)
-        axes.annotate(f" {count(record.spec.parameters.total)}", (x[-1], y[-1]), color=colour, va="center")
+        named.append((y[-1], count(record.spec.parameters.total), colour))
+    gap, low = 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0]), -float("inf")
+    for place, name, colour in sorted(named):  # no two names closer than a line
+        low = max(place, low + gap)
+        axes.annotate(name, (places[-1], low), (6, 0), textcoords="offset points", color=colour, va="center")
     axes.set_xlabel("place in the sequence")
     axes.set_ylabel("loss (nats per token)")
 
