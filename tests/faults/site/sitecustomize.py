@@ -47,7 +47,7 @@ class Counter:
 
 def watch() -> None:
     """Put the counter into the training step, its cooldown, and the writing of checkpoints."""
-        from foretoken.runs import door
+    from foretoken.runs import door
     from foretoken.training import loop, train
 
     counter, place = Counter(), ["step"]
