@@ -45,8 +45,8 @@ def test_sample(home: Path) -> None:
     words = ("sample", home / "decoder", "--prompt", "bears", "--tokens", 7, "--samples", 2, "--seed", 3)
     found = told(*words)
     assert list(found) == [
-        "model", "prompt", "prompt_tokens", "prompt_perplexity", "prompt_perplexity_reason", "forgotten", "samples",
-        "seed", "temperature", "top_k", "top_p",
+        "model", "prompt", "continues", "prompt_tokens", "prompt_perplexity", "prompt_perplexity_reason", "forgotten",
+        "samples", "seed", "temperature", "top_k", "top_p",
     ]  # fmt: skip
     assert found["prompt_tokens"] == list(b"bears")
     for one in found["samples"]:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,12 @@ from foretoken.laws import COUPLED, PUBLISHED, find_law
 from foretoken.plans.beliefs import believe
 from foretoken.plans.cells import Cells
 from foretoken.plans.exchange import Limits, choose
-from foretoken.plans.information import Information, Told
+from foretoken.plans.information import Information, Told, typical
+from foretoken.plans.ladder_file import ladder_toml
 from foretoken.plans.landing import half_way
-from foretoken.plans.next_run import NextRun, next_run
+from foretoken.plans.next_run import NextRun, PlannedRun, next_run
 from foretoken.plans.questions import ask
+from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.table import RunTable
 
 Runs = tuple[np.ndarray, np.ndarray]
@@ -81,13 +85,12 @@ def test_a_ladder_for_half_the_price_forecasts_as_well_as_a_wide_grid(seed: int)
     assert max(ratio) < 1.1
 
 
-@pytest.mark.parametrize("name", ["besiroglu_2024", "coupled", "krajewski_2024_dense"])
+@pytest.mark.parametrize("name", ["besiroglu_2024", "krajewski_2024_dense"])
 def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> None:
     """Told the truth, the linear law foresees the error of the fit, most of which is the pull of its assumptions."""
     n, d = grid()
     belief, size = believe(None, "coupled", 1e20, None, 0), np.sqrt(TARGET / 6 / RATIO)
-    parameters = WEAK if name == "coupled" else {**PUBLISHED[name].parameters, "gamma": 1.0}
-    theta = COUPLED.shift(COUPLED.theta(parameters)[None], -belief.origin)
+    theta = COUPLED.shift(COUPLED.theta({**PUBLISHED[name].parameters, "gamma": 1.0})[None], -belief.origin)
     theta[:, :3] -= COUPLED.log_loss(theta, np.zeros((1, 2)))[0][0, 0]
     most = np.sqrt(1e20 / 6 / RATIO) * RATIO
     belief = replace(belief, theta=theta, near=theta, noise=(NOISE, 0.5, 0.0), most=most, misfit=0.0)
@@ -101,7 +104,7 @@ def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> No
         asked.known, belief.run_noise(d), nothing,
     )  # fmt: skip
     expected = math.sqrt(float(told.square(*asked.loss, nothing + 1)[0, 0]))
-    assert expected == pytest.approx(rms(name, grid(), tables=24), rel=0.3)
+    assert expected == pytest.approx(rms(name, grid(), tables=12), rel=0.3)
 
 
 def test_its_own_words_agree_that_a_grid_costs_more() -> None:
@@ -110,9 +113,9 @@ def test_its_own_words_agree_that_a_grid_costs_more() -> None:
     assert found.isoflop["same_precision_flops"] >= 2 * found.total_flops
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
-    st.floats(17.0, 25.0), st.floats(-4.0, -1.0), st.integers(8, 40), st.integers(1, 3),
+    st.floats(17.0, 25.0), st.floats(-4.0, -1.0), st.integers(8, 24), st.integers(1, 3),
     st.sampled_from(["both", "loss", "size"]), st.sampled_from([None, "besiroglu_2024"]), st.booleans(),
 )  # fmt: skip
 def test_limits_hold(
@@ -171,19 +174,20 @@ def test_the_target_may_be_a_run() -> None:
     assert found.target["flops"] == pytest.approx(6 * 7e9 * 140e9)
 
 
-def test_only_sizes_that_can_be_built() -> None:
+def test_only_sizes_that_can_be_built_and_what_they_cost() -> None:
     sizes = [2e7, 6e7, 2e8, 6e8]
-    assert {run.params for run in next_run(flops=TARGET, spend=1e20, sizes=sizes).runs} <= set(sizes)
+    found = next_run(flops=TARGET, spend=1e20, sizes=sizes, usd_per_flop=1e-18)
+    assert {run.params for run in found.runs} <= set(sizes)
+    assert found.total_usd == pytest.approx(found.total_flops * 1e-18)
 
 
 def test_learning_rates_are_tried_where_the_rule_is_bad() -> None:
-    assert any(run.learning_rates > 1 for run in next_run(flops=TARGET, spend=1e20, learning_rate_error=0.02).runs)
-    assert all(run.learning_rates == 1 for run in next_run(flops=TARGET, spend=1e20, learning_rate_error=1e-4).runs)
-
-
-def test_dollars() -> None:
-    found = next_run(flops=TARGET, spend=1e20, usd_per_flop=1e-18)
-    assert found.total_usd == pytest.approx(found.total_flops * 1e-18)
+    assert any(
+        run.learning_rates > 1 for run in next_run(flops=TARGET, spend=1e20, runs=20, learning_rate_error=0.02).runs
+    )
+    assert all(
+        run.learning_rates == 1 for run in next_run(flops=TARGET, spend=1e20, runs=20, learning_rate_error=1e-4).runs
+    )
 
 
 def information(s: int, m: int, q: int, p: int, seed: int) -> Information:
@@ -219,12 +223,13 @@ def test_the_expected_error_is_that_of_many_fits() -> None:
 
 
 def test_the_choice_is_the_best_of_all_where_all_can_be_tried() -> None:
-    one = replace(information(2, 5, 1, 3, 1), run=np.full(5, 0.3), cell=np.zeros(5))
+    one = information(2, 5, 1, 3, 1)
+    one = replace(one, bend=0 * one.bend, bent=0 * one.bent, astray=0 * one.astray, cell=np.zeros(5))
     limits = Limits(np.array([1.0, 2, 3, 4, 5]), np.ones(5), 7.0, 3, 1, np.arange(5))
     every = [np.array([int(bit) for bit in f"{number:05b}"], dtype=float) for number in range(32)]
     fitting = [counts for counts in every if counts @ limits.cost <= 7 and counts.sum() <= 3]
-    least = min(float(np.log(one.loss(counts)).mean()) for counts in fitting)
-    assert float(np.log(one.loss(choose(one, limits, 0))).mean()) == pytest.approx(least)
+    least = min(float(typical(one.loss(counts))) for counts in fitting)
+    assert float(typical(one.loss(choose(one, limits, 0)))) == pytest.approx(least)
 
 
 def test_questions_are_the_law_s_own_losses() -> None:
@@ -275,12 +280,48 @@ def test_ladders_that_cannot_be(order: dict[str, object]) -> None:
         next_run(**{"flops": 1e22, **order})  # type: ignore[arg-type]
 
 
-def test_the_verb_prints_runs_and_json() -> None:
+def test_the_verb_prints_runs_or_json_and_writes_a_study_file(tmp_path: Path) -> None:
     words = ["next", "--compute", "1e22", "--law", "besiroglu_2024", "--spend", "$500 of H100", "--runs", "12"]
-    page = CliRunner().invoke(app, words)
+    page = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "mine.toml")])
     values = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert set(values) >= {"runs", "total_flops", "expected", "isoflop", "stop", "checks", "assumed"}
     assert set(values["runs"][0]) == {"params", "tokens", "flops", "seeds", "learning_rates"}
     assert 400 < values["total_usd"] <= 500.5
-    assert "together" in page.output
-    assert "IsoFLOP" in page.output
+    assert all(word in page.output for word in ("together", "IsoFLOP", "stop at", "learning rates"))
+    study = load_study(tmp_path / "mine.toml")
+    assert study.name == "mine"
+    written = [(one.params, one.tokens) for one in study.design.runs]
+    assert written == pytest.approx(np.array([(run["params"], run["tokens"]) for run in values["runs"]]))
+    assert study.target.tokens_per_param == pytest.approx(
+        values["target"]["tokens"] / values["target"]["params"], rel=1e-3
+    )
+
+
+def test_the_study_file_follows_the_ladder() -> None:
+    runs = [PlannedRun(2e8, 1e9, 1.2e18, 2, 1), PlannedRun(5e7, 2e9, 6e17, 1, 3)]
+    ladder = replace(half(), runs=runs, total_flops=4.2e18)
+    study = Study.model_validate(tomllib.loads(ladder_toml(ladder, "mine", context=1024)))
+    assert [(one.seeds, one.learning_rates) for one in study.design.runs] == [(2, [1.0]), (1, [0.5, 1, 2])]
+    assert study.model.context == 1024
+    assert not study.target.train
+    rate, batch, big = study.training.learning_rate, study.training.batch_tokens, half().target["params"]
+    assert rate.at(big) < rate.at(5e7) < 20 * rate.at(big)
+    assert batch.at(5e7) < batch.at(big) < 100 * batch.at(5e7)
+
+
+def test_a_small_ladder_is_run_to_its_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From `next` to `design` to `run`, with a text of our own in the file."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    words = ["--compute", "3e11", "--spend", "6e9", "--formula", "chinchilla", "--runs", "10", "--context", "128"]
+    assert CliRunner().invoke(app, ["next", *words, "--sizes", "8k,16k,24k,32k,48k", "-o", "small.toml"]).exit_code == 0
+    text = Path("small.toml").read_text().replace('"python-stdlib"', '"zipf_markov"\nlanguage = { tokens = 400_000 }')
+    Path("small.toml").write_text(text.replace("[training]", "[training]\neval_tokens = 4096"))
+    planned = json.loads(CliRunner().invoke(app, ["design", "small.toml", "--json"]).output)
+    assert 6e9 / 3 < planned["total_flops"] < 6e9 * 3  # with the attention, which 6 N D leaves out
+    assert planned["target"]["flops"] / planned["total_flops"] > 10
+    page = CliRunner().invoke(app, ["run", "small.toml", "--json"])
+    status = json.loads(page.output)
+    assert page.exit_code == 0
+    assert status["counts"]["finished"] == len(planned["runs"])
+    assert status["forecast"]["low"] < status["forecast"]["loss"] < status["forecast"]["high"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foretoken.errors import StoreError
-from foretoken.runs import checkpoints, door
+from foretoken.runs import checkpoints, door, kept
 from foretoken.runs.inspection import REMEDIES, Finding, check_belongs, inspect, mend
 from foretoken.runs.record import RunRecord
 from foretoken.runs.store import FORMAT, KNOWN, Store
@@ -16,6 +16,7 @@ from .test_spec import SPEC
 
 RECORD = f"runs/{SPEC.key}/record.json"
 TRUNK = f"trunks/{SPEC.trajectory}"
+WEIGHTS = f"runs/{SPEC.key}/weights"
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     home = tmp_path / "study"
     Store(home).put_record(RunRecord(spec=SPEC, status="finished", loss=1.0))
     checkpoints.commit(home / TRUNK, 10, 1, {"state.json": b"{}", "tensors.safetensors": b"123"})
+    kept.commit_weights(home / WEIGHTS, lambda place: door.write_file(place / "model.safetensors", b"123"))
     for name in ("design.json", "finished.json"):
         door.write_file(home / name, door.sealed({"format": FORMAT, "study": {"name": "study"}, "files": {}}))
     for name in ("calibration.json", "fit.json", "approach3.json", "progress.json", "attempts/000000001.json"):
@@ -129,6 +131,19 @@ def test_a_damaged_checkpoint_is_found_by_its_hash(how: str, folder: Path) -> No
     (found,) = inspect(folder, deep=True)
     assert (found.path, found.remedy) == (state.parent, "set aside")
     assert "tensors.safetensors is damaged" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [("model.safetensors", b"122", "set aside"), ("commit.json", None, "delete"), ("commit.json", b"[", "set aside")],
+)
+def test_kept_weights_are_always_hashed(name: str, content: bytes | None, remedy: str, folder: Path) -> None:
+    path = folder / WEIGHTS / name
+    path.unlink() if content is None else path.write_bytes(content)
+    assert findings(folder, deep=False) == {WEIGHTS: remedy}
+    mend(inspect(folder))
+    assert findings(folder) == {}
+    assert (folder / f"{WEIGHTS}.corrupt").is_dir() == (remedy == "set aside")
 
 
 def test_a_fit_edited_after_the_end_is_made_anew(folder: Path) -> None:

@@ -47,7 +47,7 @@ def sample(
     for number, one in enumerate(found.samples, 1):
         if samples > 1:
             typer.echo(f"--- {number}")
-        typer.echo(readable(prompt + one.text))
+        typer.echo(readable(prompt + one.text if found.continues else one.text))
     if found.prompt_perplexity is not None:
         typer.echo(f"perplexity of the prompt: {found.prompt_perplexity:.4g}", err=True)
     if found.forgotten:

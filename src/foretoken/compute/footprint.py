@@ -20,7 +20,7 @@ ones, p the share of positions that predict:
     head            p (W + V + 2): its input, the probabilities, the targets; BERT's has a layer and a norm before
     relative        2 S of the buckets, once for all sequences and layers
 
-What the step needs for a moment only (masks, a gradient on its way back) and the process itself, some 300 MB with
+What the step needs for a moment only (masks, a gradient on its way back) and the process itself, some 500 MB with
 torch, are not in it; bfloat16 keeps about half of the activations and a second copy of the weights.
 """
 

@@ -107,4 +107,5 @@ __all__ = [
     "group_by_trunk",
     "make_design",
     "own_steps",
+    "tuned",
 ]

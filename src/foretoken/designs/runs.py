@@ -1,4 +1,4 @@
-"""Runs: each size and length as it was listed, with its seeds and learning rates; `foretoken next` writes such lists."""
+"""Runs: every size and length that is listed, with its seeds and learning rates; `foretoken next` writes such lists."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,14 +15,13 @@ from torch import Tensor
 
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, DesignError, ForetokenError
+from foretoken.generation.answers import Answer, Form, drawn, searched
 from foretoken.generation.cache import Cache, start
-from foretoken.generation.choosing import Chance, Choice, barred
+from foretoken.generation.choosing import Chance, Choice
 from foretoken.generation.model import Model, checked
 from foretoken.generation.opening import Source, open_model
 
 BLANK = re.compile(r"<[XYZ]>|<extra_id_\d{1,4}>")
-Answer = tuple[list[int], list[float]]
-"""Tokens, and the log-probability of each."""
 LONGEST = 32
 """Tokens of a blank unless asked otherwise."""
 
@@ -87,9 +85,9 @@ def infill(
     form = Form(model, sentinels[: len(names) + 1], _most(model, len(read), len(names), tokens))
     cache, first = _begin(model, read)
     if temperature:
-        answer, logprobs = _drawn(form, cache, first, choice, Chance(seed, 1))
+        answer, logprobs = drawn(form, cache, first, choice, Chance(seed, 1))
     else:
-        answer, logprobs = _searched(form, cache, first, beams)
+        answer, logprobs = searched(form, cache, first, beams)
     return _told(model, text, shortened, names, form.cut(answer, logprobs), sum(logprobs))
 
 
@@ -151,79 +149,6 @@ def _begin(model: Model, read: list[int]) -> tuple[Cache, Tensor]:
     else:
         cache = start(model.network, prefix=len(read))
     return cache, checked(cache.read(torch.tensor([read])))[:, -1]
-
-
-class Form:
-    """What may come next in an answer: sentinel, one to `most` tokens of text, sentinel, ..., last sentinel."""
-
-    def __init__(self, model: Model, sentinels: list[int], most: int) -> None:
-        self.sentinels, self.most = sentinels, most
-        self.ends = {sentinels[-1], model.separator} - {None}
-        self.text_V = model.nameless.clone()
-        if model.separator is not None:
-            self.text_V[model.separator] = False
-
-    def allowed(self, answer: list[int]) -> Tensor:
-        """[V] the tokens that may come behind an answer so far."""
-        seen = [place for place, token in enumerate(answer) if token in self.sentinels]
-        inside = len(answer) - seen[-1] - 1 if seen else self.most
-        allowed = self.text_V if inside < self.most else torch.zeros_like(self.text_V)
-        if not seen or inside:
-            allowed = allowed.clone()
-            allowed[self.sentinels[len(seen)]] = True
-            if seen and len(seen) == len(self.sentinels) - 1:
-                allowed[list(self.ends)] = True
-        return allowed
-
-    def ended(self, answer: list[int]) -> bool:
-        """Whether an answer is whole."""
-        return answer[-1] in self.ends
-
-    def cut(self, answer: list[int], logprobs: list[float]) -> list[Answer]:
-        """Tokens and log-probabilities of each blank."""
-        borders = [place for place, token in enumerate(answer) if token in self.sentinels or token in self.ends]
-        return [(answer[a + 1 : b], logprobs[a + 1 : b]) for a, b in pairwise(borders)]
-
-
-def _drawn(form: Form, cache: Cache, logits_1V: Tensor, choice: Choice, chance: Chance) -> Answer:
-    answer: list[int] = []
-    logprobs: list[float] = []
-    while not answer or not form.ended(answer):
-        if answer:
-            logits_1V = checked(cache.read(torch.tensor([answer[-1:]])))[:, -1]
-        token = int(chance.draw(choice.probabilities(barred(logits_1V, form.allowed(answer)))))
-        answer.append(token)
-        logprobs.append(float(logits_1V.log_softmax(-1)[0, token]))
-    return answer, logprobs
-
-
-def _searched(form: Form, cache: Cache, logits_BV: Tensor, beams: int) -> Answer:
-    """The most probable answer that a search with so many answers side by side finds."""
-    live: list[Answer] = [([], [])]
-    best: Answer | None = None
-    while live:
-        logprobs_BV = logits_BV.log_softmax(-1)
-        grown = []
-        for row, (answer, logprobs) in enumerate(live):
-            top = barred(logprobs_BV[row], form.allowed(answer)).topk(min(beams, logprobs_BV.shape[1]))
-            for value, token in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                if value > float("-inf"):
-                    grown.append((sum(logprobs) + value, row, [*answer, token], [*logprobs, value]))
-        grown.sort(key=lambda one: -one[0])
-        kept, live = [], []
-        for score, row, answer, logprobs in grown[:beams]:
-            if best is not None and score <= sum(best[1]):
-                break
-            if form.ended(answer):
-                best = answer, logprobs
-                break  # all that follow are less probable, and longer answers are less probable still
-            kept.append(row)
-            live.append((answer, logprobs))
-        if live:
-            cache.take(torch.tensor(kept))
-            logits_BV = checked(cache.read(torch.tensor([answer[-1:] for answer, _ in live])))[:, -1]
-    assert best is not None
-    return best
 
 
 def _told(

@@ -35,6 +35,8 @@ class Samples:
 
     model: str
     prompt: str
+    continues: bool
+    """Whether the texts stand behind the prompt; those of an encoder-decoder stand by themselves."""
     prompt_tokens: list[int]
     prompt_perplexity: float | None
     """exp of the mean loss of the prompt's tokens behind the first, as far as they fit into the context."""
@@ -83,6 +85,7 @@ def sample(
     return Samples(
         model=model.name,
         prompt=prompt,
+        continues=model.family != "encoder_decoder",
         prompt_tokens=writer.prompt,
         prompt_perplexity=perplexity,
         prompt_perplexity_reason=reason,

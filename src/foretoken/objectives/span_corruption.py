@@ -17,7 +17,9 @@ def span_corruption(maker: Maker, text_BL: Integers, chance: np.random.Generator
     """The target from the source; in one stack, the source is a prefix that is seen both ways."""
     text, hidden, spans = maker.objective.hidden(maker.shape)
     sentinels = np.array([number for name, number in maker.specials.items() if name.startswith("<extra_id_")])
-    source, target = corrupt_spans(text_BL, random_spans(len(text_BL), text, hidden, spans, chance), sentinels)
+    source, target = corrupt_spans(
+        text_BL, random_spans(len(text_BL), text, hidden, spans, chance, ends=True), sentinels
+    )
     if maker.shape.family == "encoder_decoder":
         return Examples(inputs={"tokens": source, "target": started(target, maker.specials[PAD])}, targets=target)
     both = np.concatenate([source, target], axis=1)

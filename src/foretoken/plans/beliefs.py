@@ -78,7 +78,7 @@ class Belief:
 
     def gradient(self, x: Array) -> Array:
         """Of ln loss in each law's parameters, at ln N and ln D, x [r, 2]: [s, r, p]."""
-        return self.law.log_loss(self.near, x - self.origin)[1]
+        return np.asarray(self.law.log_loss(self.near, x - self.origin)[1])
 
     def run_noise(self, tokens: Array) -> Array:
         """Standard deviation of ln loss of single runs of so many tokens."""
@@ -111,9 +111,7 @@ def believe(known: Fit | str | None, law: str, largest: float, noise: float | No
     )
     if known is not None:
         origin, shape = _published(known, largest)
-        said = (
-            f"{known} holds loosely: irreducible share within 30 %, slopes a factor 1.28, tokens per parameter 1.5"
-        )
+        said = f"{known} holds loosely: irreducible share within 30 %, slopes a factor 1.28, tokens per parameter 1.5"
     run = RUN_NOISE if noise is None else noise
     theta = _draws(formula, shape, seed)
     return Belief(
@@ -202,4 +200,4 @@ def _evenly(count: int, dimensions: int, seed: int) -> Array:
     for _ in range(64):
         root = (1 + root) ** (1 / (dimensions + 1))
     steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, dimensions + 1)
-    return np.clip((np.random.default_rng(seed).random(dimensions) + steps) % 1, 1e-6, 1 - 1e-6)
+    return np.asarray(np.clip((np.random.default_rng(seed).random(dimensions) + steps) % 1, 1e-6, 1 - 1e-6))

@@ -35,7 +35,7 @@ class Cells:
 
     @property
     def x(self) -> Array:
-        """ln N and ln D [m, 2]."""
+        """Logarithms of N and D [m, 2]."""
         return np.log(np.stack([self.params, self.tokens], axis=1))
 
     @property

@@ -88,16 +88,24 @@ class Information:
         before = (self.questions * answer).sum(axis=-1) - (answer**2 * self.prior).sum(axis=-1)
         noise = before[:, None] - step * (asked - 2 * weighted @ across + step * _dot(weighted, turned)[..., None])
         pull = (answer @ pulled)[:, None, :, 0] - step * (turned @ pulled)
-        drag = (self.bent - answer @ known.bend)[:, None] + step[..., None] * (turned @ known.bend)[:, :, None]
         left = (asked - step * own[..., None]) * more[:, None]
-        drag -= left[..., None] * self.bend[:, None]
-        return np.asarray((noise + pull**2 + _dot(drag, drag)).sum(axis=-1))
+        return np.asarray((noise + pull**2 + self._drag(known, answer, turned, step, left)).sum(axis=-1))
+
+    def _drag(self, known: Told, answer: Array, turned: Array, step: Array, left: Array) -> Array:
+        """Square over bends of: drag before + step x (turned . bend told) - left x (bend of the cell) [s, m, q]."""
+        before, told, own = self.bent - answer @ known.bend, turned @ known.bend, self.bend
+        mixed = told @ np.swapaxes(before, 1, 2), own @ np.swapaxes(before, 1, 2)
+        squares = (before**2).sum(axis=-1)[:, None] + step**2 * _dot(told, told)[..., None]
+        squares = squares + left**2 * (own**2).sum(axis=-1)[:, None]
+        return np.asarray(
+            squares + 2 * (step * mixed[0] - left * mixed[1] - step * left * _dot(told, own[None])[..., None])
+        )
 
     def _after(self, counts: Array) -> tuple[Told, Array]:
         """What is told after so many runs, and the covariance that it leaves [s, p, p]."""
         here = counts > 0
         known = self.known + Told.by(self.gradient[:, here], self.bend[here], self.precision(counts)[here])
-        return known, np.linalg.inv(known.information + np.diag(self.prior))
+        return known, np.asarray(np.linalg.inv(known.information + np.diag(self.prior)), dtype=np.float64)
 
 
 def _dot(one: Array, other: Array) -> Array:
@@ -106,5 +114,5 @@ def _dot(one: Array, other: Array) -> Array:
 
 
 def typical(losses: Array) -> Array:
-    """Geometric mean over laws: [s, ...] -> [...]. No single extreme law decides."""
-    return np.asarray(np.exp(np.log(np.maximum(losses, 1e-300)).mean(axis=0)))
+    """Square of the mean root over laws: [s, ...] -> [...]. Hard laws count, and no single extreme one decides."""
+    return np.asarray(np.sqrt(np.maximum(losses, 0.0)).mean(axis=0) ** 2)

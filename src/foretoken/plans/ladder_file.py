@@ -16,7 +16,7 @@ BYTES = 256
 SWEEP = 2.0
 """Factor between neighbouring learning rates of a run that tries several."""
 STEEPEST = 1.0
-"""Learning rate and batch never follow the size faster than this: a law that says so is asked too far outside its runs."""
+"""Most that learning rate and batch follow the size: a law that says more is asked too far outside its runs."""
 
 
 def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str:
@@ -53,6 +53,9 @@ runs = [
 compute_factor = {target["flops"] / max(run.flops for run in ladder.runs):.4g}
 tokens_per_param = {target["tokens"] / target["params"]:.4g}
 train = false                   # true: trained too, after its forecast is frozen
+
+[forecast]
+law = "{ladder.law}"
 """
 
 

@@ -55,6 +55,8 @@ class NextRun:
     runs: list[PlannedRun]
     total_flops: float
     total_usd: float | None
+    law: str
+    """What a fit of the runs is planned to be of."""
     target: dict[str, float]
     """`params`, `tokens`, `flops`."""
     expected: dict[str, Any]
@@ -138,6 +140,7 @@ def next_run(
         runs=_planned(ladder),
         total_flops=ladder.cost,
         total_usd=None if usd_per_flop is None else ladder.cost * usd_per_flop,
+        law=ladder.belief.law.name,
         target={"params": ladder.asked.params, "tokens": ladder.asked.tokens, "flops": ladder.asked.flops},
         expected=_expected(order.known, ladder),
         isoflop=_isoflop(ladder, order.learning_rate_error),
@@ -157,19 +160,25 @@ def _path(order: Order) -> list[_Ladder]:
 
 
 def _ladder(order: Order, spend: float, rounds: int = ROUNDS) -> _Ladder:
-    """The best runs for this much: a first choice says where fits would land, and the choice is made anew."""
+    """The best runs for this much: a first choice says where fits would land, and the choice is made anew from there.
+
+    Without `rounds` the first choice stands, seen from there.
+    """
     largest = min(order.largest or LARGEST_SHARE * spend, spend, order.target_flops)
     belief = believe(order.known, order.law, largest, order.noise, order.seed)
     cells = possible_cells(belief, largest, order.sizes, tuned=order.learning_rate_error > 0)
-    first = _chosen(order, belief, cells, spend, 0)
-    return _chosen(order, _landed(first), cells, spend, rounds)
-
-
-def _chosen(order: Order, belief: Belief, cells: Cells, spend: float, rounds: int) -> _Ladder:
-    asked = ask(belief, order.flops, order.params, order.tokens, order.goal)
-    information = _information(belief, asked, cells, order.learning_rate_error)
     limits = Limits(cells.cost, cells.learning_rates, spend, order.most, order.seeds, cells.place)
-    return _Ladder(belief, asked, cells, information, choose(information, limits, order.seed, rounds))
+    asked, information = _seen(order, belief, cells)
+    counts = choose(information, limits, order.seed, 0)
+    belief = _landed(_Ladder(belief, asked, cells, information, counts))
+    asked, information = _seen(order, belief, cells)
+    counts = choose(information, limits, order.seed, rounds) if rounds else counts
+    return _Ladder(belief, asked, cells, information, counts)
+
+
+def _seen(order: Order, belief: Belief, cells: Cells) -> tuple[Asked, Information]:
+    asked = ask(belief, order.flops, order.params, order.tokens, order.goal)
+    return asked, _information(belief, asked, cells, order.learning_rate_error)
 
 
 def _landed(ladder: _Ladder) -> Belief:

@@ -111,5 +111,3 @@ def _best(belief: Belief, flops: float) -> Array:
     assert law.optimum is not None
     drawn = [law.named(theta) for theta in law.shift(belief.near, belief.origin)]
     return np.array([float(law.optimum(named, flops, belief.per_token)[0]) for named in drawn])
-
-

@@ -277,7 +277,7 @@ class DesignSection(Section):
     def _kind_has_its_grid(self) -> DesignSection:
         if (self.kind == "runs") != bool(self.runs):
             raise ValueError(
-                "`runs` is needed by kind 'runs', and by no other: runs = [{ params = \"2M\", tokens = \"40M\" }]"
+                '`runs` is needed by kind \'runs\', and by no other: runs = [{ params = "2M", tokens = "40M" }]'
             )
         if self.kind == "isoflop" and not self.budgets:
             raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
