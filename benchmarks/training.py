@@ -31,8 +31,8 @@ from torch.nn import functional
 from foretoken.compute.flops import training_flops
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, batch, prepare
+from foretoken.runs.sections import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance
 from foretoken.training.process import float32_products, set_up

@@ -18,9 +18,10 @@ from foretoken.runs.changes import Change, changes, nearest_change
 from foretoken.runs.door import read_json, read_sealed
 from foretoken.runs.lease import is_owned
 from foretoken.runs.record import RunRecord
+from foretoken.runs.sections import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import FORMAT, Store
-from foretoken.runs.study_file import LaunchSection, Study
+from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable, table_from_records
 
 FIT_HAS_CHANGED = fits.Check(

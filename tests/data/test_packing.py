@@ -21,7 +21,7 @@ from foretoken.data import TokenizedCorpus, find, open_corpus, packing, prepare
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, StoreError
 from foretoken.runs import door
-from foretoken.runs.study_file import CorpusSection, LanguageSection
+from foretoken.runs.sections import CorpusSection, LanguageSection
 
 STORIES = [f"Story {n}: the {n % 13} bears met {n * n} foxes in wood {n % 7}.\n" for n in range(600)]
 LONG_AGO = 1_600_000_000
@@ -242,7 +242,7 @@ def test_processes_at_once_end_with_one_corpus(tmp_path: Path) -> None:
 PREPARE = """
 import pathlib, sys
 from foretoken.data import prepare
-from foretoken.runs.study_file import CorpusSection
+from foretoken.runs.sections import CorpusSection
 print(prepare(CorpusSection.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), seed=0).address)
 assert "torch" not in sys.modules
 """

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from foretoken.errors import StudyFileError
-from foretoken.runs.study_file import RuleSection, load_study
+from foretoken.runs.sections import RuleSection
+from foretoken.runs.study_file import load_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").rglob("*.toml"))
 

@@ -11,8 +11,8 @@ import torch
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.models import build
+from foretoken.runs.sections import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance, seed_dropout
 from foretoken.training.state import TrainState

@@ -10,8 +10,8 @@ import torch
 
 from foretoken.compute.shape import ModelShape
 from foretoken.data import prepare
+from foretoken.runs.sections import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import profile as module
 from foretoken.training.process import float32_products, medium_is_exact
 

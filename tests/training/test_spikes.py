@@ -13,8 +13,8 @@ from safetensors.torch import load, save
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.objectives.loss import losses
+from foretoken.runs.sections import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec, SpikePolicy
-from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import loop
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.loop import Diverged, advance

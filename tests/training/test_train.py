@@ -17,9 +17,9 @@ from foretoken.errors import LeaseLostError
 from foretoken.runs.checkpoints import places
 from foretoken.runs.door import write_json
 from foretoken.runs.record import RunRecord
+from foretoken.runs.sections import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.store import Store
-from foretoken.runs.study_file import CorpusSection, LanguageSection
 from foretoken.training import loop
 from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import evaluate

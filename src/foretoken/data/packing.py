@@ -33,7 +33,7 @@ from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, tok
 from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError, StoreError
 from foretoken.runs import door
-from foretoken.runs.study_file import CorpusSection
+from foretoken.runs.sections import CorpusSection
 
 LAYOUT = 2
 """Raised when the same sources and settings come to give other tokens."""

@@ -21,7 +21,8 @@ from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, 
 from foretoken.data.tokenizer_measures import describe_tokenizer
 from foretoken.errors import CorpusError, shown
 from foretoken.runs.door import read_sealed
-from foretoken.runs.study_file import CorpusSection, Study
+from foretoken.runs.sections import CorpusSection
+from foretoken.runs.study_file import Study
 
 KINDS = ("byte", *LEARNERS)
 

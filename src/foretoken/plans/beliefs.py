@@ -181,7 +181,7 @@ def _draws(law: Law, shape: _Shape, seed: int) -> Array:
         return np.array([NormalDist().inv_cdf(one) for one in next(even)])
 
     def near(middle: Array | float, spread: float, ends: tuple[float, float]) -> Array:
-        return np.clip(middle * np.exp(spread * normal()), *ends)
+        return np.asarray(np.clip(middle * np.exp(spread * normal()), *ends))
 
     low, high = np.clip(shape.floor, *FLOORS)
     floor = low + (high - low) * next(even)
@@ -191,7 +191,7 @@ def _draws(law: Law, shape: _Shape, seed: int) -> Array:
     size, data = beta / gamma * np.exp(-alpha / gamma * offset / 2), alpha / gamma * np.exp(beta / gamma * offset / 2)
     scale = (1 - floor) / (size + data) ** gamma
     columns = [floor, scale * size**gamma, scale * data**gamma, alpha, beta]
-    return np.log(np.stack([*columns, *([gamma] if law.name == "coupled" else [])], axis=1))
+    return np.asarray(np.log(np.stack([*columns, *([gamma] if law.name == "coupled" else [])], axis=1)))
 
 
 def _evenly(count: int, dimensions: int, seed: int) -> Array:

@@ -13,313 +13,32 @@ name = "quickstart"            the folder's name
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from foretoken.compute.objective import FAMILIES_OF, Objective, objectives_of
 from foretoken.compute.shape import PRESETS
 from foretoken.errors import ForetokenError, StudyFileError, legible, shown
-from foretoken.laws.published import PUBLISHED
-from foretoken.units import parse_count, parse_flops
+from foretoken.runs.sections import (
+    CorpusSection,
+    DesignSection,
+    ForecastSection,
+    LaunchSection,
+    ModelSection,
+    ObjectiveSection,
+    Section,
+    TargetSection,
+    TrainingSection,
+)
 
-
-def _quantity(parse: Any) -> Any:
-    def read(value: Any) -> float:
-        try:
-            return float(parse(value))
-        except ForetokenError as error:
-            raise ValueError(f"{error.message}, got {error.got}") from error
-
-    return BeforeValidator(read)
-
-
-def _known(names: Any, what: str) -> Any:
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and value not in names:
-            raise ValueError(f"unknown {what} {shown(value)}; known: {', '.join(sorted(names))}")
-        return value
-
-    return AfterValidator(check)
-
-
-Count = Annotated[float, _quantity(parse_count), Field(ge=1e-12, le=1e18)]
-Flops = Annotated[float, _quantity(parse_flops), Field(ge=1.0, le=1e32)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
-"""Limits that no study meets, so that a slip of the hand is told rather than computed for hours."""
 LARGEST_FILE, MOST_DOTS = 2**18, 200
 """Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
 with the square of its parts."""
-MOST_RUNS = 10_000
-"""Runs of one list: no study trains more, and a slip of the hand is told at once."""
 MOST_MISTAKES = 40
 """Mistakes that are told at once; of a file of rubbish nobody reads more."""
-
-
-class Section(BaseModel):
-    """One table of the study file: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LanguageSection(Section):
-    """A synthetic language (source `zipf_markov`)."""
-
-    symbols: int = Field(default=64, ge=2, le=4096)
-    order: int = Field(default=1, ge=1, le=4)
-    """Symbols of the past that the next one depends on."""
-    exponent: float = Field(default=1.0, gt=0.0, le=100.0)
-    """Zipf exponent of the next symbol's distribution."""
-    tokens: Annotated[Count, Field(le=1e12)] = 20e6
-    """Length of the text."""
-
-
-class CorpusSection(Section):
-    """What is read, and how it becomes tokens."""
-
-    source: Literal["python-stdlib", "text", "zipf_markov"] = "python-stdlib"
-    path: str | None = None
-    """File or folder, for source `text`: plain text, .jsonl, .jsonl.gz, .jsonl.zst, .parquet."""
-    column: str = "text"
-    """Column or key that holds the text in .jsonl and .parquet."""
-    tokenizer: Literal["byte", "bpe", "wordpiece", "unigram", "file"] = "byte"
-    vocabulary: int = Field(default=512, ge=257, le=1_000_000)
-    """Tokens of a tokenizer that is learned (bpe, wordpiece, unigram)."""
-    tokenizer_file: str | None = None
-    """A tokenizer.json of the package `tokenizers`, for tokenizer `file`."""
-    separator: str | None = None
-    """The token of such a file that ends a document, by its name; needed where it is in doubt."""
-    validation_share: float = Field(default=0.05, gt=0.0, lt=0.5)
-    """Share of documents that is held out, chosen by their hash."""
-    repeat: bool = False
-    """Whether runs may see tokens more than once."""
-    language: LanguageSection = LanguageSection()
-
-    @model_validator(mode="after")
-    def _text_has_a_path(self) -> CorpusSection:
-        if (self.source == "text") != (self.path is not None):
-            raise ValueError("`path` is needed by source 'text', and by no other source")
-        return self
-
-    @model_validator(mode="after")
-    def _file_has_a_name(self) -> CorpusSection:
-        if (self.tokenizer == "file") != (self.tokenizer_file is not None):
-            raise ValueError("`tokenizer_file` is needed by tokenizer 'file', and by no other tokenizer")
-        if self.separator is not None and self.tokenizer_file is None:
-            raise ValueError("`separator` is for tokenizer 'file'; every other tokenizer has its own")
-        return self
-
-
-class ModelSection(Section):
-    """Choices shared by all sizes of the ladder and the target."""
-
-    preset: Annotated[str, _known(PRESETS, "preset")] = "llama"
-    """The family and its usual choices."""
-    context: int = Field(default=128, ge=8, le=1_000_000)
-    width_per_layer: float = Field(default=16.0, ge=0.5, le=16_384.0)
-    """Width over depth; fixes the shape that a number of parameters gets."""
-    layers: int | None = Field(default=None, ge=1, le=1000)
-    """The same depth for all sizes (of each stack), instead of width_per_layer."""
-    norm: Literal["layer", "rms"] | None = None
-    positions: Literal["learned", "rotary", "relative", "none"] | None = None
-    activation: Literal["gelu", "gelu_exact", "relu", "swiglu", "geglu"] | None = None
-    tied: bool | None = None
-    bias: bool | None = None
-    queries_per_key: int = Field(default=1, ge=1, le=1024)
-    """Heads of queries that share one of keys and values, as far as the heads of a size allow."""
-    shared_stacks: bool | None = None
-    """encoder_decoder: whether the stacks share the weights of their blocks."""
-    experts: int | None = Field(default=None, ge=1, le=4096)
-    """Routed experts in place of a feed-forward."""
-    active_experts: int | None = Field(default=None, ge=1, le=4096)
-    shared_experts: int | None = Field(default=None, ge=0, le=64)
-    expert_every: int | None = Field(default=None, ge=1, le=1000)
-    expert_share: float = Field(default=1.0, gt=0.0, le=16.0)
-    """Hidden size of one expert over that of a dense feed-forward."""
-    expert_capacity: float | None = Field(default=None, ge=0.0, le=1000.0)
-    """Most tokens of an expert over its even share; those beyond pass by it. 0 drops none."""
-    router_balance: float = Field(default=0.01, ge=0.0, le=100.0)
-    """Weight of the balance loss of the experts' router."""
-    router_z: float = Field(default=0.001, ge=0.0, le=100.0)
-    """Weight of the router's z loss."""
-
-    @model_validator(mode="after")
-    def _every_choice_has_an_effect(self) -> ModelSection:
-        preset = PRESETS[self.preset]
-        family = preset.get("family", "decoder")
-        chosen = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
-        if family == "lstm" and (idle := [name for name in chosen if name not in LSTM_CHOICES]):
-            raise ValueError(f"an LSTM has no {', '.join(idle)}; it takes {', '.join(LSTM_CHOICES)}")
-        if not (self.experts or preset.get("experts")) and (idle := [name for name in chosen if name in OF_EXPERTS]):
-            raise ValueError(f"{', '.join(idle)} without experts: give their number (`experts`) too")
-        if self.shared_stacks is not None and family != "encoder_decoder":
-            raise ValueError(f"shared_stacks is for models of two stacks, and {self.preset!r} has one")
-        return self
-
-
-LSTM_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
-OF_EXPERTS = (
-    "active_experts", "shared_experts", "expert_every", "expert_share", "expert_capacity", "router_balance", "router_z",
-)  # fmt: skip
-
-
-class RuleSection(Section):
-    """A power law in the parameters: value x (params / at_params) ^ exponent."""
-
-    value: Count
-    at_params: Annotated[Count, Field(ge=1.0)] = 1e5
-    exponent: float = Field(default=0.0, ge=-3.0, le=3.0)
-
-    def at(self, params: float) -> float:
-        """The rule's value for a model of this many parameters."""
-        return self.value * math.pow(params / self.at_params, self.exponent)
-
-
-class SpikeSection(Section):
-    """What a run does about a loss or a gradient that leaves the usual."""
-
-    policy: Literal["stop", "skip", "roll_back"] = "stop"
-    sigmas: float = Field(default=6.0, ge=2.0, le=1000.0)
-    """Standard deviations above the mean of the window from which it is a spike."""
-    window: int = Field(default=128, ge=8, le=100_000)
-    """Steps that mean and deviation are taken over."""
-    rewind: int = Field(default=100, ge=1, le=1_000_000)
-    """roll_back: goes back at least this many steps."""
-    leave_out: int = Field(default=200, ge=1, le=1_000_000)
-    """roll_back: batches left out after going back."""
-    most: int = Field(default=10, ge=1, le=10_000)
-    """Spikes after which the run counts as diverged all the same."""
-
-
-class TrainingSection(Section):
-    """The recipe; its rules must have been tuned at two sizes at least."""
-
-    learning_rate: RuleSection = RuleSection(value=6e-3, exponent=-0.25)
-    batch_tokens: RuleSection = RuleSection(value=2048)
-    warmup_share: Share = 0.05
-    """Warm-up as a share of the shortest run of a trunk."""
-    schedule: Literal["wsd", "cosine"] = "wsd"
-    cooldown: float = Field(default=0.2, gt=0.0, le=1.0)
-    final_learning_rate: Share = 0.0
-    weight_decay: float = Field(default=0.1, ge=0.0, le=1e6)
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
-    beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
-    clip: Positive = 1.0
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    spikes: SpikeSection = SpikeSection()
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    objective: Literal["causal", "prefix", "masked", "span_corruption"] = "causal"
-    eval_tokens: Count = 131_072
-
-    @model_validator(mode="after")
-    def _room_for_both_ends(self) -> TrainingSection:
-        if self.schedule == "wsd" and self.warmup_share + self.cooldown > 1:
-            raise ValueError("warmup_share and cooldown together exceed the run")
-        return self
-
-
-class ObjectiveSection(Section):
-    """Choices of the objective."""
-
-    share: float = Field(default=0.15, gt=0.0, lt=1.0)
-    """masked, span_corruption: share of the text that is hidden."""
-    mean_span: float = Field(default=0.0, ge=0.0, le=1000.0)
-    """masked, span_corruption: mean tokens of what is hidden at once; 0 means 1 and 3."""
-    next_sentence: bool = False
-    """masked: whether the first state also tells if the second half of the text goes on from the first."""
-    separate_documents: bool = False
-    """Whether documents that share a sequence do not see each other."""
-
-
-class PlannedRuns(Section):
-    """Runs of one size and length."""
-
-    params: Annotated[Count, Field(ge=1.0)]
-    tokens: Annotated[Count, Field(ge=1.0)]
-    seeds: int = Field(default=1, ge=1, le=100)
-    """How often it is trained: with the study's seed, and the ones after it."""
-    learning_rates: list[Ratio] = Field(default=[1.0], min_length=1, max_length=20)
-    """Multiples of the rule's learning rate; each is trained, and the best of them counts."""
-
-    @model_validator(mode="after")
-    def _rates_differ(self) -> PlannedRuns:
-        if len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError("two of `learning_rates` are equal: each is one run")
-        return self
-
-
-class DesignSection(Section):
-    """The small runs."""
-
-    kind: Literal["isoflop", "ladder", "runs"] = "isoflop"
-    budgets: list[Flops] = Field(default=[], max_length=100)
-    """isoflop: FLOPs of each curve."""
-    sizes_per_budget: int = Field(default=5, ge=4, le=100)
-    size_ratio: float = Field(default=1.5, ge=1.01, le=100.0)
-    """isoflop: step between neighbouring sizes."""
-    center: Annotated[str, _known(PUBLISHED, "law")] | Ratio = 20.0
-    """isoflop: tokens per parameter at the middle of each curve, or the published law that gives it."""
-    recenter_rounds: int = Field(default=1, ge=0, le=4)
-    """How often sizes may be added on the side where a curve has its minimum at the edge."""
-    params: list[Count] = Field(default=[], max_length=100)
-    """ladder: sizes."""
-    tokens_per_param: list[Ratio] = Field(default=[], max_length=100)
-    """ladder: tokens per parameter of each run."""
-    runs: list[PlannedRuns] = Field(default=[], max_length=1000)
-    """runs: each size and length."""
-
-    @model_validator(mode="after")
-    def _kind_has_its_grid(self) -> DesignSection:
-        if (self.kind == "runs") != bool(self.runs):
-            raise ValueError(
-                '`runs` is needed by kind \'runs\', and by no other: runs = [{ params = "2M", tokens = "40M" }]'
-            )
-        if self.kind == "isoflop" and not self.budgets:
-            raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
-        if self.kind == "ladder" and not (self.params and self.tokens_per_param):
-            raise ValueError("kind 'ladder' needs `params` and `tokens_per_param`")
-        places = [(one.params, one.tokens) for one in self.runs]
-        if len(set(places)) < len(places):
-            raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rates`")
-        if (count := sum(one.seeds * len(one.learning_rates) for one in self.runs)) > MOST_RUNS:
-            raise ValueError(f"`runs` asks for {count} runs; a study has {MOST_RUNS} at most")
-        return self
-
-
-class TargetSection(Section):
-    """The big run whose loss is forecast."""
-
-    compute_factor: Ratio = 8.0
-    """FLOPs of the target over those of the largest small run."""
-    tokens_per_param: Ratio | None = None
-    """Shape of the target; by default the design's centre."""
-    train: bool = True
-    """Whether the target is trained (and the forecast scored)."""
-
-
-class LaunchSection(Section):
-    """Processes on this machine."""
-
-    workers: int = Field(default=0, ge=0, le=4096)
-    """Processes with one thread each; 0 means one per core."""
-    target_threads: int = Field(default=0, ge=0, le=4096)
-    """Threads of a run that has nothing beside it; 0 means all cores."""
-    lease_seconds: float = Field(default=120.0, ge=1.0, le=86_400.0)
-    """Time without a sign of life after which another machine may take the study over."""
-    keep_weights: Literal["none", "target", "all"] = "target"
-    """The runs whose final weights are kept."""
-
-
-class ForecastSection(Section):
-    """How the forecast is stated."""
-
-    law: Literal["coupled", "chinchilla"] = "coupled"
-    level: float = Field(default=0.9, gt=0.0, lt=1.0)
 
 
 class Study(Section):
