@@ -5,7 +5,7 @@ The flow, from left to right, and the packages that hold it:
     compute/     what a run costs, by arithmetic: shape, parameters, flops, hardware, energy
     laws/        formulas for losses, scores and choices, and published coefficients
     runs/        the waist: study_file, RunSpec -> RunRecord -> RunTable, and the store
-    designs/     budget -> RunSpecs: isoflop, ladder, target
+    designs/     budget -> RunSpecs: isoflop, ladder, runs, target
     data/        text -> batches: corpora, tokenizers, packing, languages of known entropy
     models/      ModelShape -> network
     objectives/  network, inputs, targets -> loss

@@ -21,7 +21,8 @@ ones, p the share of positions that predict:
     relative        2 S of the buckets, once for all sequences and layers
 
 What the step needs for a moment only (masks, a gradient on its way back) and the process itself, some 500 MB with
-torch, are not in it; bfloat16 keeps about half of the activations and a second copy of the weights.
+torch, are not in it; with bfloat16 most activations are half as
+large, and a copy of the weights comes on top.
 """
 
 from __future__ import annotations

@@ -114,5 +114,5 @@ def _dot(one: Array, other: Array) -> Array:
 
 
 def typical(losses: Array) -> Array:
-    """Square of the mean root over laws: [s, ...] -> [...]. Hard laws count, and no single extreme one decides."""
-    return np.asarray(np.sqrt(np.maximum(losses, 0.0)).mean(axis=0) ** 2)
+    """Geometric mean over laws: [s, ...] -> [...]. No single extreme law decides."""
+    return np.asarray(np.exp(np.log(np.maximum(losses, 1e-300)).mean(axis=0)))

@@ -27,9 +27,10 @@ def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str
     `context` is in tokens. Raises DesignError for a ladder without runs, or where no network has the target's size.
 
     >>> from foretoken.plans.next_run import next_run
-    >>> text = ladder_toml(next_run(flops=1e21, spend=2e19, runs=12))
-    >>> 'kind = "runs"' in text, text.count("tokens = ")
-    (True, 12)
+    >>> ladder = next_run(flops=1e21, spend=2e19, runs=12)
+    >>> text = ladder_toml(ladder)
+    >>> 'kind = "runs"' in text, text.count("{ params = ") == len(ladder.runs)
+    (True, True)
     """
     if not ladder.runs:
         raise DesignError("the ladder has no runs to write", cure="spend more")
