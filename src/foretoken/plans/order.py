@@ -47,7 +47,7 @@ class Order:
         """In words."""
         rate = self.learning_rate_error
         return [
-            f"what is lost: {LOST[self.goal]}, in FLOP of the target; the typical (geometric mean) of the laws that may be true",
+            f"what is lost: {LOST[self.goal]}, in FLOP of the target; the geometric mean of the laws that may be true",
             "the law is linear in its parameters' logarithms near each draw",
             f"a rule's learning rate costs {100 * rate:.2g} %" if rate else TUNED,
         ]
