@@ -13,7 +13,7 @@ from foretoken.cli.live import PlainView
 from foretoken.runs.record import RunRecord
 
 RUNNER = CliRunner()
-VERBS = [(command.callback.__name__,) for command in app.registered_commands if command.callback]
+VERBS = [(command.callback.__name__.replace("_", "-"),) for command in app.registered_commands if command.callback]
 VERBS += [
     (str(group.name), command.callback.__name__)
     for group in app.registered_groups
