@@ -79,34 +79,22 @@ def of_transformers(network: Any) -> nn.Module:
         return getattr(transformers, kind).from_pretrained(folder, **still)
 
 
-class Peer:
+class Peer(training.Plain):
     """The loop that a competent person writes, around a network of transformers or of torch."""
 
     def __init__(self, spec: RunSpec, corpus: TokenizedCorpus) -> None:
-        self.spec, self.corpus, self.step, self.losses = spec, corpus, 0, []
         ours = TrainState.start(spec).network
         lstm = spec.shape.family == "lstm"
-        self.network = plain_lstm(spec.shape, ours.state_dict()) if lstm else of_transformers(ours)
+        super().__init__(plain_lstm(spec.shape, ours.state_dict()) if lstm else of_transformers(ours), spec, corpus)
         self.maker, self.window = make_maker(spec, corpus), spec.aim.window(spec.shape)
-        matrices = [weight for weight in self.network.parameters() if weight.ndim >= 2]
-        vectors = [weight for weight in self.network.parameters() if weight.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
-        self.network.train()
 
-    def train(self, steps: int) -> None:
-        spec = self.spec
-        for _ in range(steps):
-            text = batch(self.corpus, seed=spec.seed, step=self.step, sequences=spec.sequences, window=self.window)
-            examples = make_examples(self.maker, text, chance(spec.seed, self.step))
-            logits = self.logits(examples)
-            loss = functional.cross_entropy(logits.flatten(0, 1), labels_of(examples, logits.shape))
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), spec.clip)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            self.losses.append(loss.item())
-            self.step += 1
+    def loss(self) -> Tensor:
+        """The loss of the step's examples."""
+        seed, sequences = self.spec.seed, self.spec.sequences
+        text = batch(self.corpus, seed=seed, step=self.step, sequences=sequences, window=self.window)
+        examples = make_examples(self.maker, text, chance(seed, self.step))
+        logits = self.logits(examples)
+        return functional.cross_entropy(logits.flatten(0, 1), labels_of(examples, logits.shape))
 
     def logits(self, examples: Examples) -> Tensor:
         inputs = {name: torch.from_numpy(values) for name, values in examples.inputs.items()}

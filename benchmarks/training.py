@@ -139,18 +139,22 @@ class Plain:
         self.optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
         self.network.train()
 
-    def train(self, steps: int) -> None:
+    def loss(self) -> Tensor:
+        """The loss of the step's batch."""
         spec = self.spec
         window = spec.aim.window(spec.shape)
+        text = torch.from_numpy(
+            batch(self.corpus, seed=spec.seed, step=self.step, sequences=spec.sequences, window=window)
+        )
+        inputs, targets = text[:, :-1], text[:, 1:]
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+            return functional.cross_entropy(self.forward(inputs).flatten(0, 1), targets.flatten())
+
+    def train(self, steps: int) -> None:
         for _ in range(steps):
-            text = torch.from_numpy(
-                batch(self.corpus, seed=spec.seed, step=self.step, sequences=spec.sequences, window=window)
-            )
-            inputs, targets = text[:, :-1], text[:, 1:]
-            with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-                loss = functional.cross_entropy(self.forward(inputs).flatten(0, 1), targets.flatten())
+            loss = self.loss()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), spec.clip)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self.losses.append(loss.item())

@@ -163,14 +163,11 @@ class Objective(Options):
             return text, *self._noise(text)
         if self.kind != "span_corruption":
             return self.window(shape).length, 0, 0
-        texts = range(2 * shape.context, 1, -1)
-        longest = next((text for text in texts if self._length(text, shape.family) <= shape.context), 2)
-        return longest, *self._noise(longest)
+        return self._corrupted(shape.context, shape.family)
 
     def target_length(self, context: int) -> int:
         """Tokens of a decoder's sequence: hidden ones, a sentinel before each span, and a last one."""
-        longest = ModelShape(layers=1, width=8, heads=1, context=context, vocabulary=8, family="encoder_decoder")
-        _, hidden, spans = self.hidden(longest)
+        _, hidden, spans = self._corrupted(context, "encoder_decoder")
         return hidden + spans + 1
 
     def specials(self, shape: ModelShape) -> tuple[str, ...]:
@@ -194,6 +191,12 @@ class Objective(Options):
         if self.kind == "prefix":  # a beginning of any length from 1 token to all but one is seen
             return 0.5 + 1 / shape.context
         return (hidden + spans + 1) / self._length(text, "prefix")
+
+    def _corrupted(self, context: int, family: str) -> tuple[int, int, int]:
+        """The longest text whose corrupted sequence fits the context: its tokens, hidden ones, and spans."""
+        texts = range(2 * context, 1, -1)
+        longest = next((text for text in texts if self._length(text, family) <= context), 2)
+        return longest, *self._noise(longest)
 
     def _noise(self, text: int) -> tuple[int, int]:
         hidden = min(max(1, round(self.share * text)), text - 1)

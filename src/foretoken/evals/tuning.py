@@ -24,6 +24,7 @@ from foretoken.evals.tasks import TEXT_TO_TEXT, Example, Task
 from foretoken.evals.tuned import Tuned, widened
 from foretoken.models import Network
 from foretoken.training.loop import seed_dropout
+from foretoken.training.optimizer import decay_groups
 from foretoken.training.process import float32_products
 
 EVAL_EXAMPLES = 256
@@ -123,7 +124,8 @@ def best_of(
 @float32_products()
 def learn(tuned: Tuned, task: Task, reader: Reader, options: Options, rate: float, seed: int) -> tuple[float, int]:
     """Tune in place; ends with the weights of the least validation loss. Gives that loss, and the epochs trained."""
-    optimizer, chance = _optimizer(tuned, options), np.random.default_rng([seed, 1])
+    optimizer = torch.optim.AdamW(decay_groups(tuned, options.weight_decay), fused=True)
+    chance = np.random.default_rng([seed, 1])
     each = math.ceil(len(task.train) / options.batch)
     best, kept, epoch, step = math.inf, None, 0, 0
     best_epoch = 0
@@ -143,7 +145,7 @@ def learn(tuned: Tuned, task: Task, reader: Reader, options: Options, rate: floa
         loss_now = predict(tuned, reader, task.validation)[1]
         if loss_now < best:
             best, best_epoch, kept = loss_now, epoch, copy.deepcopy(tuned.state_dict())
-        elif not epoch - best_epoch < options.patience:
+        elif epoch - best_epoch >= options.patience:
             break
     if kept is not None:
         tuned.load_state_dict(kept)
@@ -185,13 +187,6 @@ def _order(task: Task, chance: np.random.Generator) -> np.ndarray[tuple[int, ...
     """The rows of an epoch: each once, or of a mixture as many, drawn by their weights."""
     number = len(task.train)
     return chance.choice(number, number, p=task.weights) if task.weights else chance.permutation(number)
-
-
-def _optimizer(tuned: Tuned, options: Options) -> torch.optim.AdamW:
-    matrices = [weight for weight in tuned.parameters() if weight.ndim >= 2]
-    vectors = [weight for weight in tuned.parameters() if weight.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, fused=True)
 
 
 def _by_task(task: Task, found: Predictions) -> dict[str, float]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
@@ -85,8 +84,3 @@ def from_pretrained(folder: str | Path, *, dropout: float = 0.0, keep_dtype: boo
     True
     """
     return read_network(Path(folder), lambda shape: build(shape, seed=None, dropout=dropout), keep_dtype)
-
-
-def parameters(network: nn.Module) -> int:
-    """Trained parameters, shared ones once."""
-    return sum(weight.numel() for weight in network.parameters())

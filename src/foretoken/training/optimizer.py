@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,11 +11,16 @@ from foretoken.runs.spec import RunSpec
 
 
 def make_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.AdamW:
-    """Decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101); biases and norms do not decay."""
+    """Decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
+    groups = decay_groups(network, spec.weight_decay)
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
+
+
+def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups of an optimizer: matrices decay, biases and norms do not."""
     matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
     vectors = [weight for weight in network.parameters() if weight.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
