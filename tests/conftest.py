@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,14 @@ compute_factor = 3
 target_threads = 1
 """
 
+LONGEST = ("test_study.py", "test_docs.py", "test_next_run.py", "test_examples.py", "test_published_runs.py")
+"""Files that take long, begun first, so that no process works on one of them when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture
 def mini_file(tmp_path: Path) -> Path:
@@ -47,15 +56,38 @@ def mini_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a mini study that nothing disturbed, its corpus beside it; to be copied, not changed."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a mini study that nothing disturbed, its corpus beside it; to be copied, not changed.
+
+    Processes that test side by side train it once.
+    """
     from foretoken.runs.study_file import load_study
     from foretoken.study import run
 
-    home = tmp_path_factory.mktemp("undisturbed")
-    (home / "mini.toml").write_text(MINI)
-    run(load_study(home / "mini.toml"), home / "runs" / "mini")
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "undisturbed"
+    home.mkdir(exist_ok=True)
+    with open(home / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "runs").exists():
+            (home / "mini.toml").write_text(MINI)
+            run(load_study(home / "mini.toml"), home / "making" / "mini")
+            (home / "making").rename(home / "runs")
     return home / "runs" / "mini"
+
+
+def as_quickstart(undisturbed: Path, home: Path, name: str = "quickstart") -> None:
+    """Lay the mini study into a folder under another name, as if it had been run there."""
+    from foretoken.runs.study_file import load_study
+    from foretoken.study import run
+
+    (home / "studies").mkdir(exist_ok=True)
+    study = home / "studies" / f"{name}.toml"
+    study.write_text(MINI.replace('name = "mini"', f'name = "{name}"'))
+    shutil.copytree(undisturbed.parent, home / "runs")
+    (home / "runs" / "mini").rename(home / "runs" / name)
+    (home / "runs" / name / "design.json").unlink()  # the one place that holds a study's name
+    run(load_study(study), home / "runs" / name)
 
 
 @pytest.fixture

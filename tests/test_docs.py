@@ -14,10 +14,9 @@ import pytest
 from foretoken.cli import app
 from foretoken.laws import CHINCHILLA, PUBLISHED
 
-from .conftest import MINI
+from .conftest import as_quickstart
 from .fuzz.verbs import foretoken
 
-pytestmark = pytest.mark.xdist_group("docs")
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 VERBS_PAGE = ROOT / "docs" / "verbs.md"
@@ -47,11 +46,8 @@ def one_liners() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Path:
     """A folder with all that the documented commands name."""
-    from foretoken.runs.study_file import load_study
-    from foretoken.study import run
-
     home = tmp_path_factory.mktemp("docs")
     assert CHINCHILLA.optimum is not None
     flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
@@ -66,11 +62,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "my_texts" / "bears.txt").write_text("".join(f"{n} bears met {n * n} foxes.\n" for n in range(999)))
     labelled = (f'{{"text": "{n} bears met {n * n} foxes", "label": "{n % 2}"}}\n' for n in range(40))
     (home / "reviews.jsonl").write_text("".join(labelled))
-    (home / "studies").mkdir()
-    for name in ("quickstart", "mine"):
-        text = MINI.replace('name = "mini"', 'name = "quickstart"')
-        (home / "studies" / f"{name}.toml").write_text(text)
-    run(load_study(home / "studies" / "quickstart.toml"), home / "runs" / "quickstart")
+    as_quickstart(undisturbed, home)
+    shutil.copy(home / "studies" / "quickstart.toml", home / "studies" / "mine.toml")
     _weights(home)
     return home
 

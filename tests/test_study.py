@@ -144,53 +144,27 @@ def test_what_a_killed_worker_could_not_delete_is_deleted(copied: Path, mini_fil
     assert not list(copied.rglob("step-*"))
 
 
-def test_another_seed_is_another_study(mini_file: Path, undisturbed: Path) -> None:
-    again = load_study(mini_file, seed=1)
-    other = run(again, mini_file.parent / "runs" / "other")
-    assert other["counts"]["finished"] == other["counts"]["planned"]
-    assert Store(mini_file.parent / "runs" / "other").table().digest != Store(undisturbed).table().digest
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_disturbed_study_gives_the_same_table(how: signal.Signals, mini_file: Path, undisturbed: Path) -> None:
-    """Stop the driver again and again, at each new sign of progress, then let it finish: bit for bit the same."""
+def test_an_interrupted_study_gives_the_same_table(mini_file: Path, undisturbed: Path) -> None:
+    """Stop the driver at each new sign of progress, then let it finish: bit for bit the same (faults/ kills it)."""
     folder, kills = mini_file.parent / "runs" / "mini", 0
-    while kills < 3:
+    while kills < 2:
         command = [*FORETOKEN, "run", str(mini_file), "--folder", str(folder)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             for line in process.stderr:
                 if "loss" in line:
-                    process.send_signal(how)
+                    process.send_signal(signal.SIGINT)
                     kills += 1
                     break
             process.stderr.read()
         code = process.returncode
         if code == 0:
             break
-        assert code == (130 if how is signal.SIGINT else -signal.SIGKILL)
+        assert code == 130
     run(load_study(mini_file), folder)
     assert kills
     assert Store(folder).table().digest == Store(undisturbed).table().digest
     assert not list(folder.rglob("step-*"))
-
-
-def test_a_killed_worker_is_made_good(mini_file: Path, undisturbed: Path) -> None:
-    folder = mini_file.parent / "runs" / "mini"
-
-    class Killer(View):
-        killed = False
-
-        def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
-            if not self.killed:
-                workers = subprocess.check_output(["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], text=True)
-                lines = [line.split() for line in workers.splitlines() if "foretoken.launchers.worker" in line]
-                os.kill(int(lines[0][0]), signal.SIGKILL)
-                Killer.killed = True
-
-    run(load_study(mini_file), folder, Killer())
-    assert Killer.killed
-    assert Store(folder).table().digest == Store(undisturbed).table().digest
 
 
 def test_a_second_driver_is_refused(mini_file: Path) -> None:

@@ -26,7 +26,7 @@ from .drivers import contents
 from .shim import RefusingSystem
 from .sweep import Undisturbed
 
-pytestmark = [pytest.mark.usefixtures("in_process"), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.usefixtures("in_process")]
 
 CALLS = ("append", "write", "rename", "link", "make_folder", "unlink", "remove_folder")
 

@@ -23,7 +23,7 @@ from foretoken.upkeep import prune, surplus, verify
 from . import tiny
 from .tiny import tiny_study
 
-pytestmark = [pytest.mark.usefixtures("in_process"), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.usefixtures("in_process")]
 FILES = {"commit.json", "config.json", "foretoken.json", "model.safetensors"}
 
 

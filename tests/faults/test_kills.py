@@ -5,12 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-
 from .kills import Campaign
 from .sweep import Undisturbed
-
-pytestmark = pytest.mark.xdist_group("faults")
 
 
 def test_a_killed_study_goes_on_where_it_was(tmp_path: Path, expected: Undisturbed) -> None:

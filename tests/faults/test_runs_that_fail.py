@@ -25,7 +25,7 @@ from foretoken.upkeep import prune, verify
 from . import tiny
 from .sweep import Undisturbed
 
-pytestmark = [pytest.mark.usefixtures("in_process"), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.usefixtures("in_process")]
 UNLUCKY = 28
 """Width of the models whose runs fail."""
 

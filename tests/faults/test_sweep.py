@@ -11,7 +11,6 @@ from .sweep import Undisturbed, trial
 
 pytestmark = [
     pytest.mark.usefixtures("in_process"),
-    pytest.mark.xdist_group("faults"),
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
 STRIDE = 83
