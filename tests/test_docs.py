@@ -59,7 +59,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
     (home / "my_texts").mkdir()
-    (home / "my_texts" / "bears.txt").write_text("".join(f"{n} bears met {n * n} foxes.\n" for n in range(999)))
+    for part in range(0, 1000, 10):
+        lines = (f"{n} bears met {n * n} foxes.\n" for n in range(part, part + 10))
+        (home / "my_texts" / f"bears-{part}.txt").write_text("".join(lines))
     labelled = (f'{{"text": "{n} bears met {n * n} foxes", "label": "{n % 2}"}}\n' for n in range(40))
     (home / "reviews.jsonl").write_text("".join(labelled))
     as_quickstart(undisturbed, home)

@@ -12,7 +12,7 @@ The flow, from left to right, and the packages that hold it:
     training/    RunSpec -> RunRecord
     launchers/   map a function over jobs: processes on this machine
     generation/  trained network, text -> text: going on, filling masks and spans
-    evals/       network -> scores: labelled tasks, fine-tuning, metrics
+    evals/       network -> scores: loss on a text, labelled tasks, tuning, metrics
     fits/        RunTable + Law -> Fit
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe, and the ladder to run first
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
     from foretoken.errors import ForetokenError
-    from foretoken.evals import finetune
+    from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, IsoflopFit, approaches, conventions, diagnose, fit, isoflop
     from foretoken.folder import report, status
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
@@ -62,10 +62,12 @@ PUBLIC = {
     "BackTest": "foretoken.forecasts",
     "cite": "foretoken.laws",
     "compare": "foretoken.plans",
+    "continue_training": "foretoken.evals",
     "conventions": "foretoken.fits",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.preview",
     "diagnose": "foretoken.fits",
+    "evaluate": "foretoken.evals",
     "fill_mask": "foretoken.generation",
     "Fit": "foretoken.fits",
     "finetune": "foretoken.evals",
@@ -125,10 +127,12 @@ __all__ = [
     "backtest",
     "cite",
     "compare",
+    "continue_training",
     "conventions",
     "describe_tokenizer",
     "design",
     "diagnose",
+    "evaluate",
     "fill_mask",
     "finetune",
     "fit",

@@ -12,8 +12,10 @@ from foretoken.cli.approaches import approaches
 from foretoken.cli.backtest import backtest
 from foretoken.cli.cite import cite
 from foretoken.cli.compare import compare
+from foretoken.cli.continue_training import continue_training
 from foretoken.cli.design import design
 from foretoken.cli.diagnose import diagnose
+from foretoken.cli.evaluate import evaluate
 from foretoken.cli.fill_mask import fill_mask, infill
 from foretoken.cli.finetune import finetune
 from foretoken.cli.fit import fit
@@ -46,7 +48,8 @@ app = typer.Typer(
 
 VERBS = (
     run, design, status, verify, prune, profile, diagnose, fit, predict, plan, backtest, approaches, report, laws, cite,
-    compare, trends, models, next, sample, fill_mask, infill, finetune,
+    compare, trends, models, next, sample, fill_mask, infill, evaluate, finetune,
+    continue_training,
 )  # fmt: skip
 for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.sample import ChanceOption, RunOption, SourceArgument, TopKOption, TopPOption, readable
 
 
@@ -21,7 +21,8 @@ def fill_mask(
 
     Example: foretoken fill-mask my_encoder "7 bears met [MASK] foxes" --top 3
     """
-    from foretoken.generation import fill_mask as fill
+    with needing_torch("filling gaps"):
+        from foretoken.generation import fill_mask as fill
 
     found = fill(source, text, top=top, run=run)
     if json:
@@ -50,7 +51,8 @@ def infill(
 
     Example: foretoken infill my_t5 "7 bears <X> 49 <Y>." --beams 4
     """
-    from foretoken.generation import infill as fill
+    with needing_torch("filling gaps"):
+        from foretoken.generation import infill as fill
 
     found = fill(
         source, text, tokens=tokens, beams=beams, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, run=run

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.sample import RunOption, SourceArgument
-from foretoken.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from foretoken.evals import Mean, Tuning
@@ -42,11 +41,9 @@ def finetune(
 
     Example: foretoken finetune my_model --task reviews.jsonl --kind single --seeds 2 --epochs 3
     """
-    try:
+    with needing_torch("fine-tuning"):
         from foretoken.evals import Options
         from foretoken.evals import finetune as tune
-    except ModuleNotFoundError:
-        raise MissingExtraError("torch", "train", "fine-tuning") from None
 
     options = Options(metric=metric, epochs=epochs, patience=patience, batch=batch)
     if rates:

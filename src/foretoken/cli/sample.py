@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.errors import legible
 
 SourceArgument = Annotated[
@@ -35,7 +35,8 @@ def sample(
 
     Example: foretoken sample my_model --prompt "7 bears met" --tokens 20 --samples 2
     """
-    from foretoken.generation import sample as write
+    with needing_torch("writing with a model"):
+        from foretoken.generation import sample as write
 
     found = write(
         source, prompt, tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, samples=samples,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class Model:
     """What it was trained to predict; of somebody else's weights, what their family is trained to predict."""
     specials: Mapping[str, int]
     """Ids of special tokens, by the names of `Objective.specials`."""
+    folder: Path | None = None
+    """Where its weights are."""
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     """Tokens that stand around a text."""

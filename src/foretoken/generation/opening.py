@@ -113,6 +113,7 @@ def _ours(folder: Path, network: Network, facts: Facts) -> Model:
     return Model(
         name=f"run {facts.run}",
         network=network,
+        folder=folder,
         tokenizer=tokenizer,
         objective=facts.objective,
         specials=specials,
@@ -142,6 +143,7 @@ def _foreign(folder: Path, network: Network) -> Model:
     return Model(
         name=str(folder),
         network=network,
+        folder=folder,
         tokenizer=tokenizer,
         objective=Objective(kind=USUAL[family]),
         specials=specials,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foretoken.compute.objective import Objective
 from foretoken.data import TokenizedCorpus, validation_batches
-from foretoken.objectives import Examples, make_examples
+from foretoken.data.batches import Text
+from foretoken.models import Network
+from foretoken.objectives import Examples, Maker, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
 from foretoken.training.examples import VALIDATION, chance, make_maker
@@ -22,9 +26,9 @@ EVAL_BATCH_TOKENS = 2048
 """What one thread and two were fastest with at contexts 128 and 256; larger batches leave the cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a network gives on the validation set."""
+    """What a network gives on a fixed set of sequences."""
 
     loss: float
     """Mean over predictions, in nats."""
@@ -33,19 +37,39 @@ class Evaluation:
     by_position: list[list[float]]
     """causal: [first, last, loss] by place in the sequence, in doublings."""
     label_loss: float | None
+    sums: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    """By sequence: summed loss, in any unit, and the predictions that it is over."""
+
+    def change_from(self, before: Evaluation) -> tuple[float, float]:
+        """Loss minus that of another network on the same examples, and its standard error over sequences."""
+        return _mean(self.sums - before.sums, self.counts)
+
+
+def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
+    """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess."""
+    length, window = spec.shape.sequence_tokens, spec.aim.window(spec.shape)
+    texts = validation_batches(corpus, window, spec.eval_tokens // length, sequences_at_once(spec.aim, length))
+    found = measure(state.network, make_maker(spec, corpus), texts)
+    if not math.isfinite(found.loss) or found.loss > math.log(spec.shape.vocabulary) + 1.0:
+        raise Diverged(f"validation loss {found.loss} at the end")
+    return found
+
+
+def sequences_at_once(objective: Objective, length: int) -> int:
+    """Sequences of so many tokens that are evaluated together; what is hidden in them depends on it."""
+    return max(2 if objective.next_sentence else 1, EVAL_BATCH_TOKENS // length)
 
 
 @torch.no_grad()
 @float32_products()
-def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
-    """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess.
+def measure(network: Network, maker: Maker, texts: Iterable[Text]) -> Evaluation:
+    """Mean loss of the predictions on batches of text.
 
-    What is hidden from the network depends on the set alone, so it is the same for all runs.
+    What is hidden from the network depends on the batches alone, so it is the same for all networks.
     """
-    network, maker, length = state.network.eval(), make_maker(spec, corpus), spec.shape.sequence_tokens
+    network.eval()
     sums, counts, labels, by_place = [], [], [], []
-    sequences = max(2 if spec.aim.next_sentence else 1, EVAL_BATCH_TOKENS // length)
-    texts = validation_batches(corpus, spec.aim.window(spec.shape), spec.eval_tokens // length, sequences)
     for number, text in enumerate(texts):
         examples = make_examples(maker, text, chance(VALIDATION, number))
         each, label = losses(network, examples)
@@ -54,13 +78,19 @@ def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evalu
         counts.append(count)
         if label is not None:
             labels.append(label.item())
-        if spec.objective == "causal" and examples.places is None:
+        if maker.objective.kind == "causal" and examples.places is None:
             by_place.append(each.double().sum(0).numpy())
-    loss, error = _mean(np.concatenate(sums), np.concatenate(counts))
-    if not math.isfinite(loss) or loss > math.log(spec.shape.vocabulary) + 1.0:
-        raise Diverged(f"validation loss {loss} at the end")
-    places = np.sum(by_place, axis=0) / len(np.concatenate(sums)) if by_place else np.zeros(0)
-    return Evaluation(loss, error, _doublings(places), float(np.mean(labels)) if labels else None)
+    totals, predictions = np.concatenate(sums), np.concatenate(counts)
+    loss, error = _mean(totals, predictions)
+    places = np.sum(by_place, axis=0) / len(totals) if by_place else np.zeros(0)
+    return Evaluation(
+        loss=loss,
+        loss_se=error,
+        by_position=_doublings(places),
+        label_loss=float(np.mean(labels)) if labels else None,
+        sums=totals,
+        counts=predictions,
+    )
 
 
 def _by_sequence(each: NDArray[np.float64], examples: Examples, sequences: int) -> tuple[NDArray[np.float64], ...]:

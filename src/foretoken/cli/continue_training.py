@@ -1,0 +1,86 @@
+"""`foretoken continue-training`: train a model further on a text."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretoken.cli.evaluate import ColumnOption, ContextOption, ObjectiveOption, TextArgument, show_places
+from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.sample import RunOption, SourceArgument
+from foretoken.units import format_count, format_duration, parse_count
+
+INTERRUPTED = 130
+LINE_SECONDS = 5.0
+"""Time between two lines on progress."""
+
+
+def continue_training(
+    source: SourceArgument,
+    text: TextArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder for the model.")],
+    tokens: Annotated[str, typer.Option(help="Positions to train on: 2M, 1e9.")],
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; it warms up and decays to 0.")] = 1e-4,
+    batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Positions of a step.")] = 16_384,
+    validation_share: Annotated[
+        float, typer.Option("--validation-share", help="Share of the documents that is held out.")
+    ] = 0.05,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Read the text more than once where it is short.")] = False,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    threads: Annotated[int, typer.Option(help="0 for as many as torch takes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order of the text.")] = 0,
+    context: ContextOption = None,
+    objective: ObjectiveOption = "",
+    column: ColumnOption = "text",
+    run: RunOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a model further on a text, and write it into a new folder; stopped, the same command goes on.
+
+    Example: foretoken continue-training my_model my_texts/ -o further --tokens 4k --batch-tokens 256 --context 32
+    """
+    with needing_torch("training"):
+        from foretoken.evals import Choices
+        from foretoken.evals import continue_training as go_on
+    from foretoken.compute.objective import Objective
+
+    choices = Choices(
+        learning_rate=learning_rate, batch_tokens=batch_tokens, validation_share=validation_share, repeat=repeat,
+        precision=precision, threads=threads, seed=seed,
+    )  # fmt: skip
+    try:
+        found = go_on(
+            source, text, output, tokens=parse_count(tokens), choices=choices, context=context, column=column, run=run,
+            objective=Objective(kind=objective) if objective else None, report=_Teller(),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    told = found.to_json()
+    if json:
+        print_json(told)
+        return
+    typer.echo(f"{format_count(found.spec.tokens)} tokens in {format_duration(found.seconds)}, on held-out documents:")
+    typer.echo(f"  loss before  {found.before.loss:.4f} ± {found.before.loss_se:.4f}")
+    typer.echo(f"  loss after   {found.after.loss:.4f} ± {found.after.loss_se:.4f}")
+    typer.echo(f"  change       {told['change']:+.4f} ± {told['change_se']:.4f}")
+    show_places({"before": found.before.by_position, "after": found.after.by_position})
+    typer.echo(f"wrote {found.folder}")
+
+
+class _Teller:
+    """Says now and then, on standard error, how far the training is."""
+
+    def __init__(self) -> None:
+        self.last = self.began = time.monotonic()
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.last >= LINE_SECONDS and sys.stderr:
+            self.last = now
+            left = format_duration((now - self.began) / step * (steps - step))
+            typer.echo(f"step {step} of {steps}, loss {loss:.3f}, about {left} left", err=True)
