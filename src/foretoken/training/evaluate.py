@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -37,8 +37,8 @@ class Evaluation:
     by_position: list[list[float]]
     """causal: [first, last, loss] by place in the sequence, in doublings."""
     label_loss: float | None
-    sums: NDArray[np.float64]
-    counts: NDArray[np.float64]
+    sums: NDArray[np.float64] = field(compare=False)
+    counts: NDArray[np.float64] = field(compare=False)
     """By sequence: summed loss, in any unit, and the predictions that it is over."""
 
     def change_from(self, before: Evaluation) -> tuple[float, float]:

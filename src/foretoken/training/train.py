@@ -122,7 +122,7 @@ class _Trunk:
         return RunRecord(
             spec=spec,
             parent=spec.trunk,
-            unique_tokens=min(spec.sequences_trained * spec.aim.window(spec.shape).stride, self._distinct_tokens()),
+            unique_tokens=min(spec.sequences_trained, self._distinct_sequences()) * spec.shape.sequence_tokens,
             corpus_sha256=self.corpus.sources_sha256,
             kwh=kwh,
             kwh_source=source,
@@ -171,9 +171,8 @@ class _Trunk:
         self.last_fork = min(self.last_fork, self.state.step)
         self._advance(spec, fork, self.folder)
 
-    def _distinct_tokens(self) -> int:
-        window = self.first.aim.window(self.first.shape)
-        return windows(self.corpus.train_tokens, window) * window.stride
+    def _distinct_sequences(self) -> int:
+        return windows(self.corpus.train_tokens, self.first.aim.window(self.first.shape))
 
     def _finish(self, spec: RunSpec) -> dict[str, Any]:
         branch_folder = self.store.branch_folder(spec.key)
