@@ -82,6 +82,20 @@ def test_a_run_learns_and_is_recorded(tmp_path: Path, corpus: TokenizedCorpus) -
     assert not list((tmp_path / "trunks").rglob("step-*"))
 
 
+def test_tokens_seen_once_are_all_of_them_until_the_text_ends(
+    tmp_path: Path, corpus: TokenizedCorpus, short: TokenizedCorpus
+) -> None:
+    """Positions of special tokens count as the tokens of a run do."""
+    masked = replace(
+        SPEC, tokens=4 * 256, objective="masked", shape=replace(SPEC.shape, family="encoder", vocabulary=36)
+    )
+    for number, spec in enumerate((SPEC, masked)):
+        (record,) = train([spec], place(tmp_path / str(number), corpus))
+        assert record.unique_tokens == spec.tokens
+    (record,) = train([BYTES], place(tmp_path / "short", short))
+    assert record.unique_tokens == windows(short.train_tokens, BYTES.aim.window(BYTES.shape)) * 16 < BYTES.tokens
+
+
 @pytest.mark.parametrize("schedule", ["wsd", "cosine"])
 def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Path, short: TokenizedCorpus) -> None:
     """Past an epoch's edge, with dropout, in the cooldown: the weights, their moments and the record, bit for bit."""
