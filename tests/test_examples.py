@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import as_quickstart
+from .conftest import MINI
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,14 +21,15 @@ def test_examples_run(path: Path, tmp_path: Path) -> None:
     assert "forecast" in result.stdout or "140B" in result.stdout
 
 
-def test_the_readme_runs(tmp_path: Path, undisturbed: Path) -> None:
+def test_the_readme_runs(tmp_path: Path) -> None:
     """Its Python block, with a table of the columns that it names and a small study in the quickstart's place."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     rows = ["params,tokens,val_loss"]
     for n in (1e7, 3e7, 1e8, 3e8):
         rows += [f"{n},{d},{2 + 400 / n**0.35 + 2000 / d**0.37 + 1e-3 * ((7 * n + d) % 3)}" for d in (1e9, 4e9, 1.6e10)]
     (tmp_path / "runs.csv").write_text("\n".join(rows))
-    as_quickstart(undisturbed, tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "quickstart.toml").write_text(MINI)
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "'inside':" in result.stdout

@@ -11,7 +11,7 @@ from .sweep import Undisturbed
 
 def test_a_killed_study_goes_on_where_it_was(tmp_path: Path, expected: Undisturbed) -> None:
     campaign = Campaign(tmp_path, random.Random(0), expected.digest, workers=1)
-    plan = [("worker", "step"), ("driver", "checkpoint"), ("group", "cooldown"), ("driver", "anywhere")]
+    plan = [("worker", "step"), ("driver", "checkpoint"), ("group", "cooldown")]
     campaign.run(plan)
     assert campaign.kills == plan
     assert campaign.wrong == []

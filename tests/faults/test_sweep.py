@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.usefixtures("in_process"),
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
-STRIDE = 83
+STRIDE = 127
 
 
 @pytest.mark.parametrize("kind", KINDS)
