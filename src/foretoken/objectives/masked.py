@@ -63,7 +63,8 @@ def _hidden(maker: Maker, tokens: Integers, real: Mask, chance: np.random.Genera
 def _pairs(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> tuple[Integers, Integers, Integers]:
     """Tokens, segments and labels: half of the sequences go on, half get the second part of another sequence.
 
-    A pair never crosses the end of a document: of a text that does, its longest document is taken.
+    A pair never crosses the end of a document: of a text that does, its longest document is taken. The second part is as
+    long as the shorter of the two that it could be, so that lengths do not tell the label.
     """
     parts = [_longest_document(row, maker.separator) for row in text_BL]
     halves = [np.array_split(part, 2) for part in parts]
@@ -73,8 +74,9 @@ def _pairs(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> tupl
     tokens = np.full((len(text_BL), context), ids[PAD])
     segments = np.zeros_like(tokens)
     for row, (first, second) in enumerate(halves):
-        other = halves[(row + away) % len(halves)][1] if labels[row] else second
-        pair = np.concatenate([[ids[CLS]], first, [ids[SEP]], other, [ids[SEP]]])[:context]
+        other = halves[(row + away) % len(halves)][1]
+        shown = (other if labels[row] else second)[: min(len(other), len(second))]
+        pair = np.concatenate([[ids[CLS]], first, [ids[SEP]], shown, [ids[SEP]]])[:context]
         tokens[row, : len(pair)] = pair
         segments[row, len(first) + 2 : len(pair)] = 1
     return tokens, segments, labels.astype(np.int64)
