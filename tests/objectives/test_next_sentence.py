@@ -14,7 +14,13 @@ CONTEXT, BATCHES, SEQUENCES = 64, 40, 50
 def make_maker() -> Maker:
     objective = Objective(kind="masked", next_sentence=True)
     shape = ModelShape(
-        layers=1, width=16, heads=2, context=CONTEXT, vocabulary=1000, classes=2, **{**PRESETS["bert"], "pooler": True}
+        layers=1,
+        width=16,
+        heads=2,
+        context=CONTEXT,
+        vocabulary=1000,
+        classes=2,
+        **{**PRESETS["bert"], "pooler": True, "token_types": 2},
     )
     objective.check(shape)
     specials = {name: 996 + number for number, name in enumerate(objective.specials(shape))}
