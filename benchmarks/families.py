@@ -86,7 +86,7 @@ class Peer(training.Plain):
         ours = TrainState.start(spec).network
         lstm = spec.shape.family == "lstm"
         super().__init__(plain_lstm(spec.shape, ours.state_dict()) if lstm else of_transformers(ours), spec, corpus)
-        self.maker, self.window = make_maker(spec, corpus), spec.aim.window(spec.shape)
+        self.maker, self.window = make_maker(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
 
     def loss(self) -> Tensor:
         """The loss of the step's examples."""

@@ -16,6 +16,7 @@ from foretoken import fits
 from foretoken.errors import ForetokenError
 from foretoken.folder import gather
 from foretoken.reports.inputs import TARGET, StudyResults
+from foretoken.runs.record import RunRecord
 
 
 def ranged(value: float | None, interval: Sequence[float] | None) -> str:
@@ -54,6 +55,13 @@ def places(studies: list[StudyResults]) -> None:
         for record in study.records
         if record.spec.group == TARGET and record.by_position
     }
+    lengths = {len(record.by_position) for record in found.values()}
+    for length in sorted(lengths):
+        places_of({name: record for name, record in found.items() if len(record.by_position) == length})
+
+
+def places_of(found: dict[str, RunRecord]) -> None:
+    """A table of sequences of one length."""
     print("\nloss by place in the sequence, targets\n| places | " + " | ".join(found) + " |")
     for row in zip(*(record.by_position for record in found.values()), strict=True):
         print(f"| {row[0][0]:.0f}-{row[0][1]:.0f} | " + " | ".join(f"{each[2]:.4f}" for each in row) + " |")

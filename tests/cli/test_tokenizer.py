@@ -112,6 +112,24 @@ def test_a_study_shows_its_held_out_text() -> None:
     assert keys("show", f"runs/corpora/{corpus.address}/tokenizer.json")["name"] == corpus.tokenizer
 
 
+def test_a_folder_with_a_tokenizer_is_shown() -> None:
+    """A model's folder, and a tokenised corpus."""
+    from foretoken.data import prepare
+    from foretoken.runs.study_file import load_study
+
+    told("train", "bears", "--vocabulary", "300", "-o", "own.json")
+    Path("model").mkdir()
+    Path("own.json").rename("model/tokenizer.json")
+    Path("model/config.json").write_text('{"model_type": "gpt2"}')
+    found = keys("show", "model", "--text", "7 bears")
+    assert found == keys("show", "model/tokenizer.json", "--text", "7 bears")
+    assert found["vocabulary"] == 300
+    assert ft.load_tokenizer("model").vocabulary == 300
+    Path("own.toml").write_text(STUDY.format(kind="bpe", more=""))
+    corpus = prepare(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
+    assert keys("show", str(corpus.folder))["name"] == corpus.tokenizer
+
+
 def test_a_study_s_tokenizer_is_learned_from_its_training_split() -> None:
     from foretoken.data import prepare
     from foretoken.runs.study_file import load_study

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,34 @@ def test_the_learning_rate_is_chosen_by_validation() -> None:
     assert fine_tune(network("lstm"), task(SINGLE), options, seeds=[0]).tuned[0].learning_rate == 1e-2
 
 
+def test_a_learning_rate_that_diverges_never_wins() -> None:
+    rates = replace(QUICK, learning_rates=(1e30, 1e-2, 1e29))
+    found = fine_tune(network("decoder"), task(SINGLE), rates, seeds=[0]).tuned[0]
+    assert (found.learning_rate, math.isfinite(found.validation_loss)) == (1e-2, True)
+
+
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_nothing_is_scored_when_every_learning_rate_diverges(from_scratch: bool) -> None:
+    rates = replace(QUICK, learning_rates=(1e29, 1e30))
+    told = (
+        r"(?s)validation loss is not finite.*expected: .*got: none from learning rates 1e\+29, 1e\+30.*cure: try lower"
+    )
+    with pytest.raises(TaskError, match=told):
+        fine_tune(network("decoder"), task(SINGLE), rates, seeds=[0], from_scratch=from_scratch)
+
+
+@pytest.mark.parametrize(("tokens", "split"), [(range(VOCABULARY), "validation"), ([7], "test")])
+def test_a_network_of_no_numbers_is_not_scored(tokens: Sequence[int], split: str) -> None:
+    """Also where only a token of the test examples has no numbers."""
+    start = network("decoder", tied=False)
+    with torch.no_grad():
+        start.embedding.weight[list(tokens)] = float("nan")
+    odd = tuple(Example(((7, 7),), (number,)) for number in range(2))
+    known = tuple(Example(((number,),), (number,)) for number in range(2))
+    with pytest.raises(TaskError, match=f"{split} loss is not finite"):
+        fine_tune(start, task(SINGLE, train=known, validation=known, test=odd), QUICK, seeds=[0])
+
+
 @pytest.mark.parametrize("family", ["decoder", "prefix", "lstm"])
 def test_all_tokens_are_right_exactly_when_the_target_would_be_written(family: str) -> None:
     model, reader = tuned(family, TEXT_TO_TEXT)
@@ -101,13 +131,13 @@ def test_a_mixture_learns_what_its_marks_tell() -> None:
      ({"learning_rates": (float("nan"),)}, "above 0"), ({"dropout": 1.0}, "shares")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(choices: dict[str, Any], message: str) -> None:
-    with pytest.raises(TaskError, match=message):
+    with pytest.raises(TaskError, match=rf"{message}(?s:.*)expected: (?s:.*)got: (?s:.*)cure: "):
         Options(**choices)
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
 def test_seeds_are_one_or_more_and_each_once(seeds: list[int]) -> None:
-    with pytest.raises(TaskError, match="each once"):
+    with pytest.raises(TaskError, match=r"(?s)each once.*expected: .*got: .*cure: "):
         fine_tune(network("lstm"), task(SINGLE), QUICK, seeds=seeds)
 
 
@@ -158,3 +188,24 @@ def test_the_verb_tunes_a_folder_of_weights(model: Path, tmp_path: Path) -> None
 def test_the_verb_refuses_a_label_outside_the_classes(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ForetokenError, match="a label outside the classes"):
         foretoken("finetune", model, "--task", reviews(tmp_path), "--classes", "bad,splendid")
+
+
+def test_the_verb_tells_that_every_learning_rate_diverged(model: Path, tmp_path: Path) -> None:
+    words = ("finetune", model, "--task", reviews(tmp_path), "--kind", "single", "--learning-rate", "1e30")
+    for more in ((), ("--json",)):
+        with pytest.raises(ForetokenError, match=r"(?s)validation loss is not finite.*cure: try lower learning rates"):
+            foretoken(*words, "--seeds", "1", "--epochs", "1", *more)
+
+
+@pytest.mark.parametrize("files", [1, 2])
+@pytest.mark.parametrize(("option", "value"), [("--temperature", "nan"), ("--temperature", "0"), ("--cap", "-1")])
+def test_the_verb_refuses_a_mixture_that_cannot_be_of_any_number_of_files(
+    model: Path, tmp_path: Path, files: int, option: str, value: str
+) -> None:
+    paths = []
+    for name in ("one", "two")[:files]:
+        row = json.dumps({"source": "ab", "target": "b"}) + "\n"
+        (tmp_path / f"{name}.jsonl").write_text(row * 5)
+        paths += ["--task", tmp_path / f"{name}.jsonl"]
+    with pytest.raises(ForetokenError, match=rf"(?s)cannot be mixed so.*got: .*{value}"):
+        foretoken("finetune", model, *paths, "--kind", "text-to-text", option, value)

@@ -150,3 +150,20 @@ def test_what_cannot_be_mixed_is_refused() -> None:
         mixture([task(TEXT_TO_TEXT), task(TEXT_TO_TEXT)])
     with pytest.raises(TaskError, match="kind single"):
         mixture([task(TEXT_TO_TEXT), task(SINGLE, name="b")])
+
+
+@pytest.mark.parametrize(
+    ("cap", "temperature"), [(0, 1.0), (-1, 1.0), (1, 0.0), (1, -1.0), (1, float("nan")), (1, float("inf"))]
+)
+def test_a_cap_or_a_temperature_that_cannot_be_is_refused(cap: int, temperature: float) -> None:
+    told = rf"(?s)cannot be mixed so.*expected: .*got: cap {cap}, temperature {temperature}.*cure: "
+    with pytest.raises(TaskError, match=told):
+        mixture([task(TEXT_TO_TEXT), task(TEXT_TO_TEXT, name="b")], cap=cap, temperature=temperature)
+
+
+@pytest.mark.parametrize("temperature", [0.001, 1e-320])
+def test_the_largest_task_takes_all_at_a_low_temperature(temperature: float) -> None:
+    some = Example(((1,), (2,)))
+    mixed = mixture([task(TEXT_TO_TEXT), task(TEXT_TO_TEXT, name="b", train=(some,) * 50)], temperature=temperature)
+    assert sum(mixed.weights[:6]) == 0
+    assert sum(mixed.weights) == pytest.approx(1)

@@ -73,6 +73,28 @@ def test_log_probabilities_and_perplexity_are_those_of_the_network() -> None:
     assert found.prompt_perplexity == pytest.approx(math.exp(-each[:4].mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e4, 1e36])
+def test_a_perplexity_too_large_for_a_number_is_null(scale: float) -> None:
+    model = untrained("gpt2", "causal", tied=False)
+    with torch.no_grad():
+        model.network.head_weight.mul_(scale)
+    found = sample(model, "hello", tokens=2)
+    assert found.prompt_perplexity is None
+    assert found.prompt_perplexity_reason is not None
+    assert "too large for a number" in found.prompt_perplexity_reason
+
+
+@pytest.mark.parametrize("preset", ["mixtral", "t5"])
+def test_the_first_of_three_samples_is_the_only_one_with_a_capacity_too(preset: str) -> None:
+    kind = "causal" if preset == "mixtral" else "prefix"
+    model = untrained(preset, kind, experts=4, active_experts=2, expert_capacity=0.5)
+    alone, among = (sample(model, "abcd", tokens=12, samples=number, temperature=1.0, seed=2) for number in (1, 3))
+    assert among.samples[0].tokens == alone.samples[0].tokens
+    assert among.samples[0].logprobs == pytest.approx(alone.samples[0].logprobs, abs=1e-4)
+    if alone.prompt_perplexity is not None:
+        assert among.prompt_perplexity == pytest.approx(alone.prompt_perplexity, rel=1e-4)
+
+
 def test_the_same_seed_gives_the_same_texts_and_others_do_not() -> None:
     model = untrained("llama", "causal")
     drawn = {
@@ -135,8 +157,12 @@ def test_tokens_that_the_tokenizer_does_not_have_are_not_written() -> None:
 def test_what_cannot_be_is_refused(
     preset: str, kind: str, prompt: str, options: dict[str, int], error: type[Exception], told: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=told) as raised:
         sample(untrained(preset, kind), prompt, **options)
+    if told.endswith(("at least 1", "no prompt")) or preset == "encoder":
+        assert raised.value.expected
+        assert raised.value.got
+        assert raised.value.cure
 
 
 def test_a_network_of_no_numbers_is_told() -> None:

@@ -249,17 +249,33 @@ def test_initial_weights_follow_the_seed_and_the_rule() -> None:
     assert small.blocks[0].attention.out.weight.std().item() == pytest.approx(0.02 / 4, rel=0.01)
 
 
-def test_experts_balance_and_capacity() -> None:
+def test_experts_balance() -> None:
     network = build(shape("mixtral", experts=4, active_experts=1, width=32))
     tokens = torch.randint(TEXT, (4, 12))
     network(tokens)
     found = router_losses(network)
     assert found is not None
     assert 0.9 < found[0].item() < 2.0
-    tight: Any = build(shape("mixtral", experts=4, active_experts=1, width=32, expert_capacity=1.0))
-    tight.load_state_dict(network.state_dict())
-    assert not torch.allclose(network(tokens), tight(tokens))  # some tokens pass by their expert
     assert router_losses(build(shape())) is None
+
+
+@pytest.mark.parametrize("active", [1, 2])
+def test_a_capacity_drops_tokens_in_training_and_none_in_evaluation(active: int) -> None:
+    choices: dict[str, Any] = {"experts": 4, "active_experts": active, "width": 32}
+    network, tight = build(shape("mixtral", **choices)), build(shape("mixtral", **choices, expert_capacity=0.5))
+    tight.load_state_dict(network.state_dict())
+    (tokens,) = inputs(network.shape)
+    assert not torch.allclose(tight.train()(tokens), network.train()(tokens))  # some tokens pass by their expert
+    torch.testing.assert_close(tight.eval()(tokens), network.eval()(tokens))
+
+
+def test_logits_with_a_capacity_depend_on_the_batch_in_training_alone() -> None:
+    network = build(shape("mixtral", experts=4, active_experts=1, width=32, expert_capacity=0.5))
+    (tokens,) = inputs(network.shape)
+    for training in (True, False):
+        network.train(training)
+        alone, among = network(tokens[1:]), network(tokens)[1:]
+        assert torch.allclose(alone, among, rtol=1e-4, atol=1e-5) != training
 
 
 def test_what_is_not_built_is_refused() -> None:

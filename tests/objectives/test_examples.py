@@ -92,7 +92,29 @@ def test_masks_are_drawn_anew_at_each_visit() -> None:
     assert not np.array_equal(first, second)
 
 
-def test_spans_have_their_mean_length_and_masked_spans_are_contiguous() -> None:
+@pytest.mark.parametrize("preset", ["t5", "prefix"])
+def test_span_corruption_hides_15_percent_in_spans_of_3_unless_told_otherwise(preset: str) -> None:
+    """Raffel et al. 2019 (arXiv 1910.10683), sections 3.1.4 and 3.3.4; whole tokens and spans leave 2 %."""
+    maker = make_maker(preset, "span_corruption", context=512)
+    text = random_text(maker, 1e6)
+    target = make_examples(maker, text, np.random.default_rng(1)).targets.reshape(len(text), -1)
+    hidden, sentinels = (target < WORDS).sum(), (target >= WORDS).sum()
+    assert hidden / text.size == pytest.approx(0.15, rel=0.02)
+    assert hidden / (sentinels - len(text)) == pytest.approx(3, rel=0.02)  # the last sentinel of a row has no span
+
+
+@pytest.mark.parametrize(("options", "mean"), [({}, 1 / 0.85), ({"mean_span": 3.0}, 3.0), ({"mean_span": 4.0}, 4.0)])
+def test_masked_tokens_lie_in_spans_of_the_mean_length(options: dict[str, float], mean: float) -> None:
+    """Tokens that are hidden one by one lie together by chance: 1 / (1 - 0.15) of them at a time."""
+    maker = make_maker("bert", "masked", context=512, **options)
+    found = make_examples(maker, random_text(maker, 1e6), np.random.default_rng(1))
+    hidden = np.zeros(found.inputs["tokens"].size, dtype=bool)
+    hidden[places(found)] = True
+    runs = (hidden & ~np.pad(hidden, (1, 0))[:-1]).sum()  # [CLS] and [SEP] keep the sequences' runs apart
+    assert hidden.sum() / runs == pytest.approx(mean, rel=0.02)
+
+
+def test_random_spans_are_as_many_as_asked_for_and_reach_both_ends() -> None:
     hidden = random_spans(5000, 126, 19, 6, np.random.default_rng(0), ends=True)
     starts = hidden & ~np.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
     assert (hidden.sum(1) == 19).all()
@@ -221,13 +243,19 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
         ("t5", "span_corruption", {"mean_span": 60.0}, "cannot hide"),
         ("t5", "prefix", {"separate_documents": True}, "one stack"),
         ("bert", "masked", {"share": 1.5}, "between 0 and 1"),
+        ("bert", "masked", {"share": float("nan")}, "between 0 and 1"),
         ("bert", "masked", {"mean_span": 0.5}, "at least 1"),
+        ("bert", "masked", {"mean_span": float("nan")}, "at least 1"),
+        ("t5", "span_corruption", {"mean_span": float("inf")}, "at least 1"),
         ("t5", "diffusion", {}, "causal, prefix"),
     ],
 )
 def test_what_cannot_be_is_refused(preset: str, kind: str, options: dict[str, Any], told: str) -> None:
-    with pytest.raises(DesignError, match=told):
+    with pytest.raises(DesignError, match=told) as raised:
         make_maker(preset, kind, **options)
+    assert raised.value.expected
+    assert raised.value.got
+    assert raised.value.cure
 
 
 def test_more_sentinels_than_the_vocabulary_holds() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -46,16 +47,17 @@ def continue_training(
     with needing_torch("training"):
         from foretoken.evals import Choices
         from foretoken.evals import continue_training as go_on
-    from foretoken.compute.objective import Objective
-
+        from foretoken.training.process import keep_memory
+    keep_memory()
     choices = Choices(
         learning_rate=learning_rate, batch_tokens=batch_tokens, validation_share=validation_share, repeat=repeat,
         precision=precision, threads=threads, seed=seed,
     )  # fmt: skip
+    stopped = _stopped_by_signals()
     try:
         found = go_on(
             source, text, output, tokens=parse_count(tokens), choices=choices, context=context, column=column, run=run,
-            objective=Objective(kind=objective) if objective else None, report=_Teller(),
+            objective=objective or None, report=_Teller(), stop=stopped.is_set,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
@@ -72,15 +74,33 @@ def continue_training(
     typer.echo(f"wrote {found.folder}")
 
 
+def _stopped_by_signals() -> threading.Event:
+    """Set by Ctrl-C or a request to end, for the training to save before it stops; a second one ends it at once."""
+    stopped = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+        typer.echo("stopping after this step; again to stop at once", err=True)
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, ask)
+    return stopped
+
+
 class _Teller:
     """Says now and then, on standard error, how far the training is."""
 
     def __init__(self) -> None:
-        self.last = self.began = time.monotonic()
+        self.began = self.last = 0.0
+        self.first = 0
 
     def __call__(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
-        if now - self.last >= LINE_SECONDS and sys.stderr:
+        if not self.first:
+            self.began, self.last, self.first = now, now, step
+        elif now - self.last >= LINE_SECONDS:
             self.last = now
-            left = format_duration((now - self.began) / step * (steps - step))
+            left = format_duration((now - self.began) / (step - self.first) * (steps - step))
             typer.echo(f"step {step} of {steps}, loss {loss:.3f}, about {left} left", err=True)

@@ -41,15 +41,17 @@ def evaluate(
     """
     with needing_torch("evaluating a model"):
         from foretoken.evals import evaluate as judge
-    from foretoken.compute.objective import Objective
 
-    aim = Objective(kind=objective) if objective else None
+    aim = objective or None
     found = judge(source, text, tokens=tokens, context=context, objective=aim, column=column, run=run)
     if json:
         print_json(found.to_json())
         return
     low, high = found.perplexity_range
-    typer.echo(f"{found.sequences} sequences of {found.context}, objective {found.objective}")
+    ended = "no token" if found.separator is None else f"token {found.separator}"
+    typer.echo(
+        f"{found.sequences} sequences of {found.context}, objective {found.objective}, {ended} between documents"
+    )
     typer.echo(f"  loss            {found.loss:.4f} ± {found.loss_se:.4f} nats per prediction")
     typer.echo(f"  perplexity      {found.perplexity:.4g} (95 %: {low:.4g} to {high:.4g})")
     if found.bits_per_byte is not None:

@@ -59,7 +59,10 @@ def train(
 @tokenizer.command(epilog=SHOW)
 def show(
     source: Annotated[
-        Path, typer.Argument(metavar="TOKENIZER|STUDY", help="A tokenizer.json, a study file, or a study's folder.")
+        Path,
+        typer.Argument(
+            metavar="TOKENIZER|STUDY", help="A tokenizer.json or a folder with one, a study file, or a study's folder."
+        ),
     ],
     text: Annotated[str, typer.Option(help="Cut these words.")] = "",
     first: Annotated[int, typer.Option("--merges", min=0, help="Merges, scores and longest tokens to list.")] = 20,
@@ -87,11 +90,12 @@ def show(
 
 
 def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> TokenizedCorpus | None:
-    """The tokenised corpus of a study; None when it is a tokenizer's file that is given."""
+    """The tokenised corpus of a study; None when it is a tokenizer's file that is given, or a folder with one."""
     from foretoken.data import find, open_corpus
+    from foretoken.data.tokenizer_files import TOKENIZER
     from foretoken.folder import read_plan
 
-    if source.suffix != ".toml" and not source.is_dir():
+    if (source / TOKENIZER).is_file() or (source.suffix != ".toml" and not source.is_dir()):
         return None
     home = folder_of(source, seed, folder)
     if source.suffix == ".toml":
@@ -102,8 +106,12 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
         kept = home.parent / "corpora" / str(address)
         found = open_corpus(kept) if kept.is_dir() else None
     if found is None:
-        text = f"the corpus of {source} has not been tokenised, or its text has changed since"
-        raise CorpusError(text, cure=f"foretoken run {source}")
+        raise CorpusError(
+            f"the corpus of {source} has not been tokenised, or its text has changed since",
+            expected="a tokenizer.json, a folder with one, or a study that has been run",
+            got=str(source),
+            cure=f"foretoken run {source}" if source.suffix == ".toml" else "run its study, or give another folder",
+        )
     return found
 
 

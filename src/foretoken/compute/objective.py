@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -71,18 +72,37 @@ class Objective(Options):
 
     def __post_init__(self) -> None:
         if self.kind not in FAMILIES_OF:
-            raise DesignError("unknown objective", expected=", ".join(FAMILIES_OF), got=repr(self.kind))
+            raise DesignError(
+                "unknown objective", expected=", ".join(FAMILIES_OF), got=repr(self.kind), cure="name one of these"
+            )
         if not 0 < self.share < 1:
-            raise DesignError("an objective hides a share of the text", expected="between 0 and 1", got=f"{self.share}")
-        if self.mean_span and self.mean_span < 1:
-            raise DesignError("the mean span of an objective is at least 1 token", got=f"{self.mean_span}")
+            raise DesignError(
+                "an objective hides a share of the text",
+                expected="between 0 and 1",
+                got=f"{self.share}",
+                cure=f"leave share out for {Options.share:g}",
+            )
+        if self.mean_span and not 1 <= self.mean_span < math.inf:
+            raise DesignError(
+                "the mean span of an objective is at least 1 token",
+                expected="a finite number, 1 or more; or 0 for the objective's own",
+                got=f"{self.mean_span}",
+                cure="leave mean_span out",
+            )
         for name in self.given():
             if self.kind not in KINDS_WITH[name]:
                 kinds = " or ".join(KINDS_WITH[name])
-                raise DesignError(f"only the {kinds} objective has {name}", got=f"objective {self.kind!r}")
+                raise DesignError(
+                    f"only the {kinds} objective has {name}",
+                    expected=f"objective {kinds}",
+                    got=f"objective {self.kind!r}",
+                    cure=f"leave {name} out",
+                )
         if self.next_sentence and self.separate_documents:
             raise DesignError(
                 "separate_documents beside next_sentence changes nothing: a pair never crosses the end of a document",
+                expected="one of them",
+                got="both",
                 cure="leave one of them out",
             )
 
@@ -107,12 +127,18 @@ class Objective(Options):
                 cure=f"take an objective of {shape.family}: {', '.join(objectives_of(shape.family)) or 'none'}",
             )
         if self.separate_documents and shape.family == "encoder_decoder":
-            raise DesignError("documents are kept apart in models of one stack only", got=f"family {shape.family!r}")
+            raise DesignError(
+                "documents are kept apart in models of one stack only",
+                expected="a model of one stack",
+                got=f"family {shape.family!r}",
+                cure="leave separate_documents out",
+            )
         if self.next_sentence and (shape.classes != 2 or shape.token_types < 2):
             raise DesignError(
                 "next_sentence needs a head of two classes and two kinds of segments",
                 expected="classes 2, token_types 2",
                 got=f"classes {shape.classes}, token_types {shape.token_types}",
+                cure="set both, or leave next_sentence out",
             )
         if self.hides:
             self._check_hidden(shape)
@@ -142,6 +168,7 @@ class Objective(Options):
                     "the decoder's context is shorter than the spans it has to give",
                     expected=f"decoder_context {wanted}",
                     got=str(shape.decoder_context),
+                    cure=f"set decoder_context to {wanted}, or shorten the context",
                 )
 
     def window(self, shape: ModelShape) -> Window:

@@ -25,6 +25,8 @@ from foretoken.runs.sections import CorpusSection
 from foretoken.runs.study_file import Study
 
 KINDS = ("byte", *LEARNERS)
+TOKENIZER = "tokenizer.json"
+"""The tokenizer's file in the folder of a model or of a tokenised corpus."""
 
 
 def train_tokenizer(
@@ -62,12 +64,12 @@ def _texts(source: str | Path | Study, column: str) -> Iterator[bytes]:
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """A tokenizer from a file of the package `tokenizers`, or of a tokenised corpus (its folder, or tokenizer.json).
+    """A tokenizer from a file of the package `tokenizers` or of a tokenised corpus, or from a folder with one.
 
     It has a separator where one is known (`read_tokenizer` asks for it). Raises CorpusError when it cannot be read.
     """
     path = Path(path)
-    values = tokenizer_values(path / "tokenizer.json" if (path / MANIFEST).is_file() else path)
+    values = tokenizer_values(path / TOKENIZER if path.is_dir() else path)
     if "kind" in values and "model" not in values:
         return _of_a_corpus(values, path)
     tokenizer = closed_tokenizer(values, str(path))

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from foretoken._version import RECIPE
+from foretoken.compute.hardware import available_cores, available_memory
 from foretoken.compute.objective import Objective, Options
-from foretoken.data import check_tokens, validation_batches
-from foretoken.errors import CheckpointError, CorpusError, DesignError, StoreError, TaskError
-from foretoken.evals.text import TextCorpus, make_maker, read_corpus
+from foretoken.data import check_tokens
+from foretoken.designs import check_memory
+from foretoken.errors import CheckpointError, CorpusError, DesignError, TaskError
+from foretoken.evals.new_folder import check_apart, claimed, write_model
+from foretoken.evals.text import maker_of
+from foretoken.evals.text_corpus import TextCorpus, split_text
 from foretoken.generation import Model, open_model
 from foretoken.generation.opening import Source
-from foretoken.models import save_pretrained
-from foretoken.models.checkpoint_files import read_config
 from foretoken.objectives import Maker
 from foretoken.runs import door
-from foretoken.runs.kept import FACTS, commit_weights, digest
+from foretoken.runs.kept import digest
 from foretoken.runs.sections import TrainingSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import latest_checkpoint
-from foretoken.training.evaluate import Evaluation, measure, sequences_at_once
+from foretoken.training.evaluate import Evaluation, held_out
+from foretoken.training.examples import make_maker
 from foretoken.training.loop import advance
 from foretoken.training.optimizer import make_optimizer
-from foretoken.training.process import set_up
 from foretoken.training.spikes import Diverged
 from foretoken.training.state import TrainState, utc_now
 
-BESIDE = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", FACTS,
-)  # fmt: skip
-"""Files beside weights that go along into the new folder, as they are."""
 Report = Callable[[int, int, float], None]
+CHECKPOINT_SECONDS = 20.0
+WHOLE = ("batch_tokens", "threads", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,35 +48,53 @@ class Choices:
     """How a model is trained further. Raises DesignError for what cannot be."""
 
     learning_rate: float = 1e-4
-    """Peak; it warms up, stays, and decays to 0."""
+    """Peak; it warms up, stays, and decays to 0. At most 1000."""
     batch_tokens: int = 16_384
     """Positions of a step."""
     warmup_share: float = 0.02
     cooldown: float = 0.2
-    """Shares of the run over which the learning rate rises and falls."""
+    """Shares of the run over which the learning rate rises and falls; together at most 1."""
     weight_decay: float = 0.1
     validation_share: float = 0.05
-    """Share of the documents that is held out."""
+    """Share of the documents that is held out, below 0.5."""
     repeat: bool = False
     """Whether the text may be read more than once."""
     precision: str = "float32"
     """`float32` or `bfloat16` (autocast)."""
     threads: int = 0
-    """0: as many as torch takes. Part of what a stopped run is known by, because sums depend on it in the last bit."""
+    """0: as many as torch takes. A stopped run is known by it too, because sums depend on it in the last bit."""
     seed: int = 0
     """Of the order of the text, and of what is hidden in it."""
 
     def __post_init__(self) -> None:
-        whole = {"batch_tokens": 1, "threads": 0, "seed": 0}
-        wrong = [f"{name} {getattr(self, name)}" for name, least in whole.items() if getattr(self, name) < least]
-        shares = (self.warmup_share, self.cooldown, self.warmup_share + self.cooldown)
-        wrong += [] if all(0 <= share <= 1 for share in shares) else ["warmup_share and cooldown beyond the run"]
-        wrong += [] if 0 < self.learning_rate <= 1e3 else [f"learning_rate {self.learning_rate}"]
-        wrong += [] if 0 <= self.weight_decay <= 1e6 else [f"weight_decay {self.weight_decay}"]
-        wrong += [] if 0 < self.validation_share < 0.5 else [f"validation_share {self.validation_share}"]
-        wrong += [] if self.precision in ("float32", "bfloat16") else [f"precision {self.precision!r}"]
+        wrong = [name for name, allowed in self._rules().items() if not allowed]
         if wrong:
-            raise DesignError("training cannot go on so", got="; ".join(wrong), cure="see Choices in docs/weights.md")
+            raise DesignError(
+                "training cannot go on so",
+                expected="shares from 0 to 1 (validation_share above 0 and below 0.5), a learning rate above 0, whole"
+                f" batch_tokens and seed, at most {available_cores()} threads",
+                got=", ".join(f"{name} {getattr(self, name)!r}" for name in wrong),
+                cure="see the choices in docs/weights.md",
+            )
+
+    def _rules(self) -> dict[str, bool]:
+        """Each choice, and whether it can be."""
+        numbers = {field.name: type(getattr(self, field.name)) in (int, float) for field in fields(self)}
+        rules = {name: known for name, known in numbers.items() if name not in ("repeat", "precision")}
+        rules |= {name: type(getattr(self, name)) is int for name in WHOLE}
+        rules |= {"repeat": type(self.repeat) is bool, "precision": self.precision in ("float32", "bfloat16")}
+        if not all(rules.values()):
+            return rules
+        return {
+            "learning_rate": 0 < self.learning_rate <= 1e3,
+            "batch_tokens": 1 <= self.batch_tokens < 2**40,
+            "warmup_share": 0 <= self.warmup_share <= 1,
+            "cooldown": 0 <= self.cooldown <= 1 - self.warmup_share,
+            "weight_decay": 0 <= self.weight_decay <= 1e6,
+            "validation_share": 0 < self.validation_share < 0.5,
+            "threads": 0 <= self.threads <= available_cores(),
+            "seed": 0 <= self.seed < 2**32,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +105,7 @@ class Continued:
     spec: RunSpec
     before: Evaluation
     after: Evaluation
-    """On the documents that were held out."""
-    curve: list[list[float]]
-    """[positions, training loss]."""
+    """On what was held out."""
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -97,17 +115,11 @@ class Continued:
             name: {"loss": one.loss, "loss_se": one.loss_se, "by_position": one.by_position}
             for name, one in (("before", self.before), ("after", self.after))
         }
+        counts = {"tokens": self.spec.tokens, "steps": self.spec.steps, "seconds": self.seconds}
         return {
-            "folder": str(self.folder),
-            "tokens": self.spec.tokens,
-            "steps": self.spec.steps,
-            **told,
-            "change": change,
-            "change_se": error,
-            "curve": self.curve,
-            "seconds": self.seconds,
+            "folder": str(self.folder), **told, "change": change, "change_se": error, **counts,
             "spec": self.spec.to_json(),
-        }
+        }  # fmt: skip
 
 
 def continue_training(
@@ -117,47 +129,69 @@ def continue_training(
     *,
     tokens: float,
     choices: Choices | Mapping[str, Any] | None = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     context: int | None = None,
     column: str = "text",
     run: str | None = None,
-    checkpoint_seconds: float = 20.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     report: Report = lambda step, steps, loss: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Continued:
-    """Train a model further on a file or folder of text, and write it into a new folder, in the form that it came in.
+    """Train a model further on a file or folder of text, and write it into a new folder.
 
     `source`, `objective`, `context`, `column` and `run` are as `evaluate` takes them; `tokens` counts positions. The
-    model is not changed. The loss on held-out documents is taken before and after. A call that was stopped and is made
-    again goes on from its last checkpoint, and ends in the same bits. `report` gets step, steps and loss.
+    model is not changed. The loss on what is held out is taken before and after. A call that was stopped (when `stop()`
+    turned true, or by a death), made again, goes on from its last checkpoint, and ends in the same bits. `report` gets
+    step, steps and loss. The text is held in memory, as tokens.
     Raises what `evaluate` raises, DesignError for choices that cannot be, TaskError where the loss runs away,
-    StoreError where the folder holds a model already or cannot be written.
+    StoreError for a folder that is in use or cannot be written, KeyboardInterrupt when it was stopped.
     """
     choices = choices if isinstance(choices, Choices) else _choices(choices or {})
     model, home = open_model(source, run), Path(folder)
-    if (home / "config.json").is_file():
-        raise StoreError(f"{home} holds a model already", expected="a new folder", cure="give another folder")
-    if model.folder is None:
-        raise CheckpointError("a model that is not from a folder cannot be continued", cure="save it, and name that")
-    set_up(choices.threads or torch.get_num_threads())
-    corpus = read_corpus(model, text, column, choices.validation_share)
-    maker = make_maker(model, corpus, objective, context)
-    spec = _spec(maker, corpus, tokens, choices)
-    _check_text(corpus, spec)
-    work = home / "unfinished" / _name(spec, model.folder)
-    state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
-    before = _held_out(state, spec, corpus, maker)
+    place = model.folder
+    if place is None:
+        raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
+    check_apart(home, place, Path(text))
+    model = replace(model, network=copy.deepcopy(model.network)) if isinstance(source, Model) else model
+    with _threads(choices.threads):
+        corpus = split_text(model, text, column, choices.validation_share)
+        maker = maker_of(model, corpus, objective, context)
+        spec = _spec(maker, corpus, tokens, choices)
+        _check(corpus, spec)
+        name = hashlib.sha256(f"{spec.key} {digest(place)}".encode()).hexdigest()[:16]
+        with claimed(home, name) as work:
+            state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
+            on_step = _saving(work, spec, checkpoint_seconds, report, stop)
+            before, after = _train(state, spec, corpus, work, on_step)
+            write_model(model, maker, home, name)
+    return Continued(folder=home, spec=spec, before=before, after=after, seconds=state.seconds)
+
+
+def _train(
+    state: TrainState, spec: RunSpec, corpus: TextCorpus, work: Path, on_step: Callable[[TrainState], None]
+) -> tuple[Evaluation, Evaluation]:
+    """From the last checkpoint to the end: what is held out before and after. Raises TaskError."""
+    maker = make_maker(spec.aim, spec.shape, corpus)
+    wanted = max(2, spec.eval_tokens // spec.shape.sequence_tokens)
+    before = held_out(state.network, maker, corpus, wanted)
     saved, _ = latest_checkpoint(work, spec.steps)
     if saved is not None:
         state.restore(saved)
+    told = ""
     try:
-        advance(state, spec, corpus, spec.steps, _saving(work, spec, checkpoint_seconds, report))
+        advance(state, spec, corpus, spec.steps, on_step)
+        after = held_out(state.network, maker, corpus, wanted)
+        if not after.loss <= max(before.loss, math.log(spec.shape.vocabulary)) + 1.0:
+            told = f"loss {after.loss:.4g} at the end, {before.loss:.4g} before"
     except Diverged as error:
-        cure = "lower the learning rate"
-        raise TaskError("the training ran away, and nothing is kept", got=str(error), cure=cure) from error
-    after = _held_out(state, spec, corpus, maker)
-    commit_weights(home, lambda place: _write(model, place))
-    door.delete_folder(home / "unfinished")
-    return Continued(folder=home, spec=spec, before=before, after=after, curve=list(state.curve), seconds=state.seconds)
+        told = str(error)
+    if told:
+        door.delete_folder(work)
+        raise TaskError(
+            "the training ran away, and nothing is kept", expected="a loss that falls", got=told,
+            cure="lower the learning rate",
+        )  # fmt: skip
+    return before, after
 
 
 def _choices(given: Mapping[str, Any]) -> Choices:
@@ -167,13 +201,15 @@ def _choices(given: Mapping[str, Any]) -> Choices:
     return Choices(**given)
 
 
-def _check_text(corpus: TextCorpus, spec: RunSpec) -> None:
-    """Raise CorpusError, in this verb's words, for a text that is too short."""
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """So many threads, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
     try:
-        check_tokens(corpus, spec.sequences_read, spec.aim.window(spec.shape), spec.repeat)
-    except CorpusError as error:
-        cure = "give more text, fewer tokens, a larger validation_share where nothing is held out, or allow to repeat"
-        raise CorpusError(error.message, expected=error.expected, got=error.got, cure=cure) from None
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> RunSpec:
@@ -184,8 +220,9 @@ def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> 
     if not 2 * batch <= tokens < 1e15:
         raise DesignError(
             "training needs two steps at least",
-            expected=f"tokens of {2 * batch} or more, or a smaller batch",
+            expected=f"{2 * batch} tokens or more",
             got=f"{tokens:g} tokens",
+            cure="raise tokens, or lower batch_tokens",
         )
     return RunSpec(
         shape=maker.shape,
@@ -214,38 +251,34 @@ def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> 
     )
 
 
-def _name(spec: RunSpec, source: Path) -> str:
-    """What a stopped run is known by: its spec, and the weights that it began with."""
-    return hashlib.sha256(f"{spec.key} {digest(source)}".encode()).hexdigest()[:16]
+def _check(corpus: TextCorpus, spec: RunSpec) -> None:
+    """Raise, in this verb's words, CorpusError for a text that is too short and DesignError for too little memory."""
+    try:
+        check_memory([spec], 1, available_memory())
+    except DesignError as error:
+        cure = "lower batch_tokens or context"
+        raise DesignError(error.message, expected=error.expected, got=error.got, cure=cure) from None
+    try:
+        check_tokens(corpus, spec.sequences_read, spec.aim.window(spec.shape), spec.repeat)
+    except CorpusError as error:
+        cure = "give more text, or fewer tokens; a larger validation_share, or repeat (--repeat), may do as well"
+        raise CorpusError(error.message, expected=error.expected, got=error.got, cure=cure) from None
 
 
-def _held_out(state: TrainState, spec: RunSpec, corpus: TextCorpus, maker: Maker) -> Evaluation:
-    length = spec.shape.sequence_tokens
-    wanted, at_once = max(2, spec.eval_tokens // length), sequences_at_once(spec.aim, length)
-    return measure(state.network, maker, validation_batches(corpus, spec.aim.window(spec.shape), wanted, at_once))
-
-
-def _saving(work: Path, spec: RunSpec, seconds: float, report: Report) -> Callable[[TrainState], None]:
+def _saving(
+    work: Path, spec: RunSpec, seconds: float, report: Report, stop: Callable[[], bool]
+) -> Callable[[TrainState], None]:
     """What is done after each step."""
     saved = time.monotonic()
 
     def on_step(state: TrainState) -> None:
         nonlocal saved
-        loss = state.window[-1] if state.window else state.curve[-1][1]
-        report(state.step, spec.steps, loss)
-        if time.monotonic() - saved >= seconds and state.step < spec.steps:
+        report(state.step, spec.steps, state.window[-1] if state.window else state.curve[-1][1])
+        stopped = stop()
+        if state.step < spec.steps and (stopped or time.monotonic() - saved >= seconds):
             state.snapshot().write(work)
             saved = time.monotonic()
+        if stopped:
+            raise KeyboardInterrupt
 
     return on_step
-
-
-def _write(model: Model, place: Path) -> None:
-    """Weights, token ids, and what stands beside them."""
-    assert model.folder is not None
-    config = read_config(model.folder)
-    ids = {name: value for name, value in config.items() if name.endswith("_token_id") and type(value) is int}
-    save_pretrained(model.network, place, token_ids=ids)
-    for name in BESIDE:
-        if (model.folder / name).is_file():
-            door.write_file(place / name, (model.folder / name).read_bytes())

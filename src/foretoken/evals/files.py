@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foretoken.evals.result import Tuning
 from foretoken.evals.task_files import read_task
-from foretoken.evals.tasks import mixture
+from foretoken.evals.tasks import check_mixing, mixture
 from foretoken.evals.tuning import Options, fine_tune
 from foretoken.generation import open_model
 from foretoken.generation.opening import Source
@@ -32,8 +32,10 @@ def finetune(
     `source` is a study with kept weights (its target, or the `run` whose key begins so), or a folder of safetensors;
     `task` a file (task_files.read_task). Several files of text-to-text examples are one mixture (tasks.mixture, with
     `cap` and `temperature`). The model is not changed. Raises TaskError, before anything is trained, for examples that
-    cannot be used or that the model cannot do; what `open_model` raises.
+    cannot be used or that the model cannot do, and for a `cap` or `temperature` that cannot be; what `open_model` and
+    `fine_tune` raise.
     """
+    check_mixing(cap, temperature)
     paths = [task] if isinstance(task, str | Path) else list(task)
     model = open_model(source, run)
     read = [read_task(path, kind, model.tokenizer, classes=classes, cut=cut) for path in paths]

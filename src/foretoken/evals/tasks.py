@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,10 +64,17 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise TaskError("no such kind of task", expected=", ".join(KINDS), got=repr(self.kind))
+            raise TaskError(
+                "no such kind of task", expected=", ".join(KINDS), got=repr(self.kind), cure="name one of these"
+            )
         for split in SPLITS:
             if not getattr(self, split):
-                raise TaskError(f"the task {self.name} has no {split} examples", cure="give more examples")
+                raise TaskError(
+                    f"the task {self.name} has no {split} examples",
+                    expected=f"one {split} example or more",
+                    got="none",
+                    cure="give more examples",
+                )
         for place, example in self.examples():
             self._check_texts(place, example)
             self._check_labels(place, example)
@@ -81,15 +89,28 @@ class Task:
     def _check_texts(self, place: str, example: Example) -> None:
         wanted = TEXTS.get(self.kind, 1 + len(self.classes))
         if len(example.texts) != wanted:
-            raise TaskError(f"{place} has too many or too few texts", expected=str(wanted), got=str(len(example.texts)))
+            raise TaskError(
+                f"{place} has too many or too few texts",
+                expected=str(wanted),
+                got=str(len(example.texts)),
+                cure=f"mend it, or leave it out; each {self.kind} example has as many",
+            )
         if not all(example.texts):
-            raise TaskError(f"{place} has an empty text", cure="leave it out")
+            raise TaskError(
+                f"{place} has an empty text",
+                expected="one token or more in each text",
+                got="none in one of them",
+                cure="leave it out",
+            )
 
     def _check_labels(self, place: str, example: Example) -> None:
         wanted = {LABELS: len(example.texts[0]), TEXT_TO_TEXT: 0}.get(self.kind, 1)
         if len(example.labels) != wanted:
             raise TaskError(
-                f"{place} has too many or too few labels", expected=str(wanted), got=str(len(example.labels))
+                f"{place} has too many or too few labels",
+                expected=str(wanted),
+                got=str(len(example.labels)),
+                cure="mend it, or leave it out",
             )
         lowest = NO_LABEL if self.kind == LABELS else 0
         for label in example.labels:
@@ -98,15 +119,26 @@ class Task:
                     f"{place} has a label outside the classes",
                     expected=f"0 to {len(self.classes) - 1} ({', '.join(self.classes[:8])})",
                     got=str(label),
+                    cure="mend it, or name its class too",
                 )
         if self.kind == LABELS and set(example.labels) == {NO_LABEL}:
-            raise TaskError(f"{place} has no label at all", cure="leave it out")
+            raise TaskError(
+                f"{place} has no label at all",
+                expected="a label at one token or more",
+                got="none",
+                cure="leave it out",
+            )
 
     def _check_classes(self) -> None:
         if self.kind == TEXT_TO_TEXT:
             return
         if len(self.classes) < 2:
-            raise TaskError("a task needs two classes at least", got=f"{', '.join(self.classes) or 'none'}")
+            raise TaskError(
+                "a task needs two classes at least",
+                expected="two classes or more",
+                got=f"{', '.join(self.classes) or 'none'}",
+                cure="give examples of another class too",
+            )
         found = Counter(label for example in self.train for label in example.labels)
         empty = [name for number, name in enumerate(self.classes) if not found[number]]
         if empty and self.kind != CHOICE:
@@ -118,12 +150,24 @@ class Task:
             )
 
 
+def check_mixing(cap: int, temperature: float) -> None:
+    """Raise TaskError for a cap or a temperature that no mixture can have."""
+    if not cap >= 1 or not 0 < temperature < math.inf:
+        raise TaskError(
+            "tasks cannot be mixed so",
+            expected="a cap of 1 or more, a finite temperature above 0",
+            got=f"cap {cap}, temperature {temperature}",
+            cure="leave both out: a cap of 65536 and a temperature of 1",
+        )
+
+
 def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.0) -> Task:
     """One text-to-text task of several: each is drawn in proportion to its examples, counted up to a cap.
 
     The proportions are taken to the power 1 / temperature: 1 keeps them, a large one draws all tasks alike (Raffel et
     al. 2019, arXiv 1910.10683, section 3.5.2). A mark before the source tells the task.
-    Raises TaskError when there are not two tasks with names of their own, or one is not text-to-text.
+    Raises TaskError when there are not two tasks with names of their own, one is not text-to-text, or for what
+    `check_mixing` refuses.
 
     >>> def task(name, examples):
     ...     some = (Example(((1,), (2,))),)
@@ -134,14 +178,23 @@ def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.
     """
     names = [task.name for task in tasks]
     if len(set(names)) < max(2, len(names)) or not all(names):
-        raise TaskError("a mixture needs tasks with names of their own", expected="two or more", got=", ".join(names))
-    other = [task.kind for task in tasks if task.kind != TEXT_TO_TEXT]
-    if other or cap < 1 or temperature <= 0:
-        got = f"kind {other[0]}" if other else f"cap {cap}, temperature {temperature}"
         raise TaskError(
-            "these tasks cannot be mixed", expected="text-to-text, cap of 1 or more, temperature above 0", got=got
+            "a mixture needs tasks with names of their own",
+            expected="two names or more, each once",
+            got=", ".join(map(repr, names)) or "no tasks",
+            cure="rename the tasks (a file's task has the file's name)",
         )
-    rates = [min(len(task.train), cap) ** (1 / temperature) for task in tasks]
+    other = [task.kind for task in tasks if task.kind != TEXT_TO_TEXT]
+    if other:
+        raise TaskError(
+            "these tasks cannot be mixed",
+            expected=f"the kind {TEXT_TO_TEXT}",
+            got=f"kind {other[0]}",
+            cure="tune on one task at a time, or write them as text-to-text",
+        )
+    check_mixing(cap, temperature)
+    counts = [min(len(task.train), cap) for task in tasks]
+    rates = [(count / max(counts)) ** (1 / temperature) for count in counts]  # at most 1: no temperature overflows
     each = [rate / sum(rates) / len(task.train) for rate, task in zip(rates, tasks, strict=True)]
     train, validation, test = (
         tuple(Example(one.texts, (), task.name) for task in tasks for one in getattr(task, split)) for split in SPLITS

@@ -2,7 +2,7 @@
 
 AdamW, warm-up and linear decay (Devlin et al. 2018, appendix A.3). After each epoch the validation examples are scored;
 the weights with the least loss there are kept, and patience ends it. Learning rates are tried in turn, and the one with
-the least validation loss is taken, for a pretrained network and for random weights alike.
+the least validation loss is taken, for a pretrained network and for random weights alike; one that diverges never is.
 """
 
 from __future__ import annotations
@@ -54,17 +54,33 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.metric and self.metric not in METRICS:
-            raise TaskError("no such metric", expected=", ".join(METRICS), got=repr(self.metric))
+            raise TaskError(
+                "no such metric",
+                expected=", ".join(METRICS),
+                got=repr(self.metric),
+                cure="leave it out for that of the kind of task",
+            )
         for name in ("batch", "epochs", "patience"):
             if getattr(self, name) < 1:
-                raise TaskError(f"{name} must be 1 or more", got=str(getattr(self, name)))
+                raise TaskError(
+                    f"{name} must be 1 or more",
+                    expected="1 or more",
+                    got=str(getattr(self, name)),
+                    cure=f"leave it out for {getattr(Options, name)}",
+                )
         if not self.learning_rates or not all(0 < rate < math.inf for rate in self.learning_rates):
-            raise TaskError("learning rates must be above 0", got=str(self.learning_rates))
+            raise TaskError(
+                "learning rates must be above 0",
+                expected="one finite number above 0, or more",
+                got=str(self.learning_rates),
+                cure=f"leave them out for {', '.join(f'{rate:g}' for rate in Options.learning_rates)}",
+            )
         if not (0 <= self.warmup <= 1 and 0 <= self.dropout < 1):
             raise TaskError(
                 "warmup and dropout are shares",
                 expected="0 to 1, dropout below 1",
                 got=f"warmup {self.warmup}, dropout {self.dropout}",
+                cure=f"leave them out for {Options.warmup:g} and {Options.dropout:g}",
             )
 
 
@@ -83,11 +99,17 @@ def fine_tune(
     is tuned from random weights too, and the difference is taken seed by seed. `specials` are special tokens that the
     network knows, by name; marks that are lacking get new rows. Same seeds, same numbers.
 
-    Raises TaskError, before anything is trained, when the network cannot do the task (formats.make_reader).
+    Raises TaskError, before anything is trained, when the network cannot do the task (formats.make_reader); and when no
+    learning rate gives a finite loss.
     """
     options = options or Options()
     if not len(seeds) or len(set(seeds)) < len(seeds):
-        raise TaskError("give one seed or more, each once", got=str(list(seeds)))
+        raise TaskError(
+            "give one seed or more, each once",
+            expected="at least one seed, none twice",
+            got=str(list(seeds)),
+            cure="ask for one seed or more",
+        )
     tasks = [task(seed) if callable(task) else task for seed in seeds]
     readers = [make_reader(one, network.shape, specials or {}) for one in tasks]
     pairs = list(zip(seeds, tasks, readers, strict=True))
@@ -109,21 +131,29 @@ def fine_tune(
 def best_of(
     network: Network, task: Task, reader: Reader, vocabulary: int, options: Options, seed: int, fresh: bool
 ) -> tuple[Tuned, Outcome]:
-    """The tuned network with the least validation loss among the learning rates, and its scores."""
+    """The tuned network with the least validation loss among the learning rates, and its scores.
+
+    Raises TaskError when no learning rate gives a finite validation loss, or the best one's test loss is not finite.
+    """
     tried = []
     for rate in options.learning_rates:
         start = widened(network, vocabulary, seed, options.dropout, fresh=fresh)
         tuned = Tuned(start, task.kind, len(task.classes), seed, options.dropout)
         tried.append((*learn(tuned, task, reader, options, rate, seed), rate, tuned))
     loss, epochs, rate, tuned = min(tried, key=lambda one: one[0])
-    found = predict(tuned, reader, task.test)[0]
+    _check_finite(loss, "validation", options)
+    found, test_loss = predict(tuned, reader, task.test)
+    _check_finite(test_loss, "test", options)
     score, error = METRICS[options.metric or METRIC_OF[task.kind]](found)
     return tuned, Outcome(seed, score, error, loss, epochs, rate, _by_task(task, found))
 
 
 @float32_products()
 def learn(tuned: Tuned, task: Task, reader: Reader, options: Options, rate: float, seed: int) -> tuple[float, int]:
-    """Tune in place; ends with the weights of the least validation loss. Gives that loss, and the epochs trained."""
+    """Tune in place; ends with the weights of the least validation loss. Gives that loss, and the epochs trained.
+
+    The loss is infinite where no epoch had a finite one; the weights are of no use then.
+    """
     optimizer = torch.optim.AdamW(decay_groups(tuned, options.weight_decay), fused=True)
     chance = np.random.default_rng([seed, 1])
     each = math.ceil(len(task.train) / options.batch)
@@ -181,6 +211,17 @@ def rate_share(step: int, steps: int, warmup: float) -> float:
     """
     rise = round(warmup * steps)
     return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
+
+
+def _check_finite(loss: float, split: str, options: Options) -> None:
+    """Raise TaskError when a loss is no finite number, so that scores would mean nothing."""
+    if not math.isfinite(loss):
+        raise TaskError(
+            f"the tuned network's {split} loss is not finite, so it cannot be scored",
+            expected="a finite loss from one learning rate or more",
+            got=f"none from learning rates {', '.join(f'{rate:g}' for rate in options.learning_rates)}",
+            cure="try lower learning rates; where none helps, the model's weights are not finite: take another",
+        )
 
 
 def _order(task: Task, chance: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -53,6 +53,7 @@ def fill_mask(source: Source, text: str, *, top: int = 5, run: str | None = None
     the context, or a tokenizer without [MASK].
     """
     model = open_model(source, run)
+    model.check_head()
     mask = _mask(model)
     if top < 1:
         raise ForetokenError("top must be at least 1", got=str(top))

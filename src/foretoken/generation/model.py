@@ -40,6 +40,19 @@ class Model:
     after: tuple[int, ...] = ()
     """Tokens that stand around a text."""
 
+    headless: bool = False
+    """Whether the weights came without the layers that make an encoder's predictions."""
+
+    def check_head(self) -> None:
+        """Raise CheckpointError for an encoder that cannot predict hidden tokens."""
+        if self.headless:
+            raise CheckpointError(
+                "the weights are of a bare encoder, without the head that predicts hidden tokens",
+                expected="BertForMaskedLM or BertForPreTraining",
+                got=self.name,
+                cure="take weights with a head; `foretoken finetune` needs none",
+            )
+
     @property
     def family(self) -> str:
         """The network's family."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import SubwordTokenizer, refusing, the_package
 from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
-from foretoken.data.tokenizer_files import load_tokenizer
+from foretoken.data.tokenizer_files import TOKENIZER, load_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
 from foretoken.generation.model import Model
 from foretoken.models import Network, from_pretrained
+from foretoken.models.checkpoint_files import read_config
 from foretoken.runs.door import read_sealed
 from foretoken.runs.kept import Facts, are_committed, check_weights, read_facts
 from foretoken.runs.spec import RunSpec
@@ -23,7 +25,6 @@ from foretoken.runs.store import Store
 from foretoken.runs.study_file import Study, load_study
 
 Source = str | Path | Study | Model
-TOKENIZER = "tokenizer.json"
 USUAL = {
     "decoder": "causal",
     "lstm": "causal",
@@ -130,7 +131,8 @@ def _foreign(folder: Path, network: Network) -> Model:
             expected=f"{TOKENIZER} of the package `tokenizers`",
             cure=f"copy the model's {TOKENIZER} into the folder",
         )
-    tokenizer, family = load_tokenizer(folder / TOKENIZER), network.shape.family
+    tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family, read_config(folder)
+    _end_documents(tokenizer, config.get("eos_token_id"))
     _check_vocabulary(folder, network, tokenizer.vocabulary)
     sentinels = sorted(
         (name for name in tokenizer.specials if re.fullmatch(r"<extra_id_\d{1,4}>", name)),
@@ -147,9 +149,16 @@ def _foreign(folder: Path, network: Network) -> Model:
         tokenizer=tokenizer,
         objective=Objective(kind=USUAL[family]),
         specials=specials,
+        headless=config.get("model_type") == "bert" and network.shape.head != "masked",
         before=before,
         after=after,
     )
+
+
+def _end_documents(tokenizer: Tokenizer, end: Any) -> None:
+    """Where several tokens may end a document, take the one that the configuration names, if it names one."""
+    if isinstance(tokenizer, SubwordTokenizer) and tokenizer.separator is None and type(end) is int:
+        tokenizer.end_documents_with(tokenizer.names.get(end))
 
 
 def _check_vocabulary(folder: Path, network: Network, needed: int) -> None:

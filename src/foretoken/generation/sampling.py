@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from foretoken.generation.cache import Cache, start
 from foretoken.generation.choosing import Chance, Choice, barred
 from foretoken.generation.model import Model, checked
 from foretoken.generation.opening import Source, open_model
+
+LARGEST_LOSS = math.log(sys.float_info.max)
+"""The largest mean loss, in nats, whose perplexity is a finite number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,9 @@ def sample(
     model, choice = open_model(source, run), Choice(temperature=temperature, top_k=top_k, top_p=top_p)
     for name, number in (("tokens", tokens), ("samples", samples)):
         if number < 1:
-            raise ForetokenError(f"{name} must be at least 1", got=str(number))
+            raise ForetokenError(
+                f"{name} must be at least 1", expected="1 or more", got=str(number), cure=f"ask for more {name}"
+            )
     writer = Writer(model, model.encode(prompt), tokens, samples)
     drawn, logprobs = writer.write(choice, Chance(seed, samples), tokens)
     perplexity, reason = writer.perplexity()
@@ -112,7 +118,10 @@ class Writer:
         shape = model.network.shape
         if model.family == "encoder":
             raise DesignError(
-                "an encoder does not write", got=model.name, cure="foretoken fill-mask, or a model of another family"
+                "an encoder does not write",
+                expected="a model of another family",
+                got=f"the encoder {model.name}",
+                cure="foretoken fill-mask, or give another model",
             )
         if model.family == "encoder_decoder":
             self._two_stacks(tokens)
@@ -125,7 +134,12 @@ class Writer:
 
     def _begin(self, read: list[int], prefix: bool = False) -> None:
         if not read:
-            raise CorpusError("there is no prompt", cure="give one: nothing else begins a text of this model")
+            raise CorpusError(
+                "there is no prompt",
+                expected="one token or more",
+                got="none",
+                cure="give one: nothing else begins a text of this model",
+            )
         context = self.model.network.shape.context
         if not prefix and self.model.family != "lstm":
             self.forgotten = max(0, len(read) - context)
@@ -140,9 +154,19 @@ class Writer:
         model, shape = self.model, self.model.network.shape
         source = [*model.before, *self.prompt, *model.after]
         if not source:
-            raise CorpusError("there is no prompt", cure="give the text that the encoder reads")
+            raise CorpusError(
+                "there is no prompt",
+                expected="one token or more",
+                got="none",
+                cure="give the text that the encoder reads",
+            )
         if PAD not in model.specials:
-            raise CorpusError(f"the tokenizer has no {PAD}, which a target begins with", got=model.name)
+            raise CorpusError(
+                f"the tokenizer has no {PAD}, which a target begins with",
+                expected=f"a special token {PAD}",
+                got=f"{', '.join(model.specials) or 'no special tokens'} in {model.name}",
+                cure=f"give a model whose tokenizer has {PAD}",
+            )
         model.check_room(len(source), shape.context, "the prompt")
         model.check_room(tokens, shape.decoder_context or shape.context, "the text asked for")
         self.read, self.behind, self.prefix = [model.specials[PAD]], [], 0
@@ -180,4 +204,7 @@ class Writer:
         if len(self.read) < 2:
             return None, "a single token is not predicted"
         losses = -self.logits_BTV[0, :-1].log_softmax(-1).gather(1, torch.tensor(self.read[1:])[:, None])
-        return math.exp(losses.mean().item()), None
+        loss = losses.mean().item()
+        if loss > LARGEST_LOSS:
+            return None, f"it is too large for a number: exp of a mean loss of {loss:g} nats"
+        return math.exp(loss), None

@@ -56,7 +56,7 @@ def save_pretrained(
     folder: str | Path,
     *,
     tokenizer: str | Path | None = None,
-    token_ids: Mapping[str, int] | None = None,
+    token_ids: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write config.json and model.safetensors into a folder; the inverse of `from_pretrained`, bit for bit.
 

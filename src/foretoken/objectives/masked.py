@@ -63,8 +63,8 @@ def _hidden(maker: Maker, tokens: Integers, real: Mask, chance: np.random.Genera
 def _pairs(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> tuple[Integers, Integers, Integers]:
     """Tokens, segments and labels: half of the sequences go on, half get the second part of another sequence.
 
-    A pair never crosses the end of a document: of a text that does, its longest document is taken. The second part is as
-    long as the shorter of the two that it could be, so that lengths do not tell the label.
+    A pair never crosses the end of a document: of a text that does, its longest document is taken. The second part is
+    as long as the shorter of the two that it could be, so that lengths do not tell the label.
     """
     parts = [_longest_document(row, maker.separator) for row in text_BL]
     halves = [np.array_split(part, 2) for part in parts]

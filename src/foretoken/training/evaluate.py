@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foretoken.compute.objective import Objective
 from foretoken.data import TokenizedCorpus, validation_batches
 from foretoken.data.batches import Text
 from foretoken.models import Network
@@ -48,17 +47,18 @@ class Evaluation:
 
 def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
     """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess."""
-    length, window = spec.shape.sequence_tokens, spec.aim.window(spec.shape)
-    texts = validation_batches(corpus, window, spec.eval_tokens // length, sequences_at_once(spec.aim, length))
-    found = measure(state.network, make_maker(spec, corpus), texts)
+    wanted = spec.eval_tokens // spec.shape.sequence_tokens
+    found = held_out(state.network, make_maker(spec.aim, spec.shape, corpus), corpus, wanted)
     if not math.isfinite(found.loss) or found.loss > math.log(spec.shape.vocabulary) + 1.0:
         raise Diverged(f"validation loss {found.loss} at the end")
     return found
 
 
-def sequences_at_once(objective: Objective, length: int) -> int:
-    """Sequences of so many tokens that are evaluated together; what is hidden in them depends on it."""
-    return max(2 if objective.next_sentence else 1, EVAL_BATCH_TOKENS // length)
+def held_out(network: Network, maker: Maker, corpus: TokenizedCorpus, wanted: int) -> Evaluation:
+    """As `measure`, on so many sequences of the validation split, evenly spread over it."""
+    objective, shape = maker.objective, maker.shape
+    at_once = max(2 if objective.next_sentence else 1, EVAL_BATCH_TOKENS // shape.sequence_tokens)
+    return measure(network, maker, validation_batches(corpus, objective.window(shape), wanted, at_once))
 
 
 @torch.no_grad()

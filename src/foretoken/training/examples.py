@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from foretoken.compute.objective import Objective
+from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus
 from foretoken.data.specials import special_ids
 from foretoken.objectives import Maker
-from foretoken.runs.spec import RunSpec
 
 VALIDATION = 2**32 - 1
 """In place of a run's seed: what is hidden in the validation set is the same for all runs."""
 
 
-def make_maker(spec: RunSpec, corpus: TokenizedCorpus) -> Maker:
-    """What makes the run's examples. Raises CorpusError when the tokenizer lacks a special token."""
-    wanted = spec.aim.specials(spec.shape)
+def make_maker(objective: Objective, shape: ModelShape, corpus: TokenizedCorpus) -> Maker:
+    """What makes the examples. Raises CorpusError when the tokenizer lacks a special token."""
+    wanted = objective.specials(shape)
     specials, _ = special_ids(corpus.specials, corpus.vocabulary, corpus.closed, wanted)
     return Maker(
-        objective=spec.aim,
-        shape=spec.shape,
+        objective=objective,
+        shape=shape,
         text_vocabulary=corpus.vocabulary,
         specials=specials,
         separator=corpus.separator,

@@ -23,7 +23,7 @@ def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: Tokenize
         run=spec.key,
         objective=spec.aim,
         tokenizer=tokenizer.to_json(),
-        specials=make_maker(spec, corpus).specials,
+        specials=make_maker(spec.aim, spec.shape, corpus).specials,
     )
 
     names = {"pad_token_id": PAD, "decoder_start_token_id": PAD if spec.shape.target_layers else ""}

@@ -32,7 +32,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
 
     Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
     """
-    network, optimizer, maker = state.network.train(), state.optimizer, make_maker(spec, corpus)
+    network, optimizer, maker = state.network.train(), state.optimizer, make_maker(spec.aim, spec.shape, corpus)
     window = spec.aim.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()

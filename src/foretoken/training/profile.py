@@ -71,7 +71,7 @@ def phases(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> dict[st
 def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator[str]:
     """One step; gives the name of each phase when it is over."""
     network, optimizer = state.network.train(), state.optimizer
-    maker, window = make_maker(spec, corpus), spec.aim.window(spec.shape)
+    maker, window = make_maker(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
     text = batch(corpus, seed=spec.seed, step=state.step, sequences=spec.sequences, window=window)
     examples = make_examples(maker, text, chance(spec.seed, state.step))
     yield "data"

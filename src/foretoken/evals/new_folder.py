@@ -1,0 +1,101 @@
+"""The new folder of a model that is trained further: empty, or the same call's unfinished work; at the end the model.
+
+<folder>/unfinished/<name>/   checkpoints, under a name that stands for the run and for the weights it began with
+<folder>/unfinished/lock      held (flock) while a process trains
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from foretoken.errors import CheckpointError, StoreError
+from foretoken.generation import Model
+from foretoken.models import save_pretrained
+from foretoken.models.checkpoint_files import read_config
+from foretoken.objectives import Maker
+from foretoken.runs import door
+from foretoken.runs.kept import FACTS, read_facts
+
+UNFINISHED = "unfinished"
+LOCK = "lock"
+BESIDE = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", "chat_template.jinja",
+)  # fmt: skip
+"""Files beside weights that go along into the new folder, as they are."""
+
+
+def check_apart(home: Path, source: Path, text: Path) -> None:
+    """Raise StoreError for a new folder that is, holds, or lies in the model's or the text's."""
+    new = home.expanduser().resolve()
+    for what, path in (("model", source.resolve()), ("text", text.expanduser().resolve())):
+        if new == path or new in path.parents or path in new.parents:
+            raise StoreError(
+                f"the new folder and the {what}'s lie in each other",
+                expected="a folder apart",
+                got=f"{home} and {path}",
+            )
+
+
+@contextmanager
+def claimed(home: Path, name: str) -> Iterator[Path]:
+    """The folder for the checkpoints of this run, while no other process works there; gone when it is of no use.
+
+    Raises StoreError when the folder holds anything else, cannot be written, or is another process's.
+    """
+    work = home / UNFINISHED / name
+    if home.exists() and not home.is_dir():
+        raise StoreError(f"{home} is not a folder", expected="a new folder", got="a file", cure="give another folder")
+    there = {path.name for path in home.iterdir()} if home.is_dir() else set()
+    if there and not work.is_dir():
+        raise StoreError(
+            f"{home} is in use",
+            expected="a new or empty folder, or one in which this very training was stopped",
+            got=", ".join(sorted(there)[:5]),
+            cure="give another folder; what was stopped goes on with the same choices only",
+        )
+    with door.writing(home):
+        work.mkdir(parents=True, exist_ok=True)
+        lock = open(home / UNFINISHED / LOCK, "a")  # noqa: SIM115
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            cure = "wait for it, or give another folder"
+            raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure) from None
+        try:
+            yield work
+            door.delete_folder(work)
+        finally:
+            if not work.is_dir() or not any(work.iterdir()):
+                _leave(work)
+
+
+def _leave(work: Path) -> None:
+    """Take away the empty folder of a run, the lock, and the folders that are empty then."""
+    door.delete_folder(work)
+    door.delete_file(work.parent / LOCK)
+    with contextlib.suppress(OSError):
+        work.parent.rmdir()
+        work.parent.parent.rmdir()
+
+
+def write_model(model: Model, maker: Maker, home: Path, name: str) -> None:
+    """The tokenizer and what else stood beside the weights, then the weights; config.json comes last."""
+    source = model.folder
+    if source is None:
+        raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
+    for beside in BESIDE:
+        if (source / beside).is_file():
+            door.write_file(home / beside, (source / beside).read_bytes())
+    facts = read_facts(source)
+    if facts is not None:
+        facts = replace(facts, run=name, objective=maker.objective, specials=dict(model.specials))
+        door.write_json(home / FACTS, facts.to_json())
+    ids = {name: value for name, value in read_config(source).items() if name.endswith("_token_id")}
+    save_pretrained(model.network, home, token_ids={name: value for name, value in ids.items() if value is not None})
