@@ -23,7 +23,7 @@ from .tiny import TINY
 SITE = Path(__file__).parent / "site"
 PLACES = ("step", "checkpoint", "cooldown", "anywhere")
 VICTIMS = ("worker", "driver", "group")
-MOST_SECONDS = 90.0
+MOST_SECONDS = 300.0
 """Time after which something hangs."""
 GONE_SECONDS = 10.0
 """Time in which a worker must be gone after its driver."""

@@ -122,7 +122,7 @@ class ModelShape:
     rotary_base: float = 10_000.0
     """Base of the wavelengths of rotary positions (Llama 3: 500,000; Mixtral: 1,000,000)."""
     expert_capacity: float = 0.0
-    """Most tokens that an expert takes, over its even share; those beyond pass by it. 0 drops none."""
+    """In training, the most tokens that an expert takes, over its even share; those beyond pass by. 0 drops none."""
     shared_stacks: bool = False
     """Whether encoder and decoder share the weights of their blocks (not of the looks at the encoder)."""
 
