@@ -79,13 +79,17 @@ class Choices:
 
     def _rules(self) -> dict[str, bool]:
         """Each choice, and whether it can be."""
-        numbers = {field.name: type(getattr(self, field.name)) in (int, float) for field in fields(self)}
-        rules = {name: known for name, known in numbers.items() if name not in ("repeat", "precision")}
-        rules |= {name: type(getattr(self, name)) is int for name in WHOLE}
-        rules |= {"repeat": type(self.repeat) is bool, "precision": self.precision in ("float32", "bfloat16")}
-        if not all(rules.values()):
-            return rules
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kinds: dict[str, Any] = dict.fromkeys(values, (int, float)) | dict.fromkeys(WHOLE, int)
+        kinds |= {"repeat": bool, "precision": str}
+        typed = {
+            name: isinstance(value, kinds[name]) and isinstance(value, bool) == (name == "repeat")
+            for name, value in values.items()
+        }
+        if not all(typed.values()):
+            return typed
         return {
+            "precision": self.precision in ("float32", "bfloat16"),
             "learning_rate": 0 < self.learning_rate <= 1e3,
             "batch_tokens": 1 <= self.batch_tokens < 2**40,
             "warmup_share": 0 <= self.warmup_share <= 1,
