@@ -38,13 +38,13 @@ compute_factor = 3
 target_threads = 1
 """
 
-LONGEST = ("test_study.py", "test_docs.py", "test_next_run.py", "test_examples.py", "test_published_runs.py")
+LONGEST = ("tests/test_study.py", "tests/test_docs.py", "plans/test_next_run.py", "tests/test_examples.py")
 """Files that take long, begun first, so that no process works on one of them when the others have ended."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
 
 
 @pytest.fixture

@@ -21,12 +21,15 @@ from foretoken.data.tokenizer import SymbolTokenizer
 from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, DesignError, ForetokenError, StoreError
 from foretoken.evals import Choices, continue_training, evaluate
+from foretoken.evals.text_corpus import split_text, whole_text
 from foretoken.generation import fill_mask, open_model
 from foretoken.models import build, from_pretrained, save_pretrained
 from foretoken.runs import door
 from foretoken.runs.sections import CorpusSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.keep import keep_weights
+
+from ..fuzz.verbs import foretoken, strict_json
 
 SPECIALS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *(f"<extra_id_{number}>" for number in range(12))]
 QUICK = Choices(learning_rate=1e-2, batch_tokens=256, validation_share=0.3, threads=1)
@@ -101,7 +104,7 @@ def test_every_family_is_evaluated_as_it_is_trained(preset: str, texts: Path, tm
         ("llama", {"tokens": math.nan}, "1 or more"),
         ("llama", {"context": 16.0}, "whole number"),
         ("llama", {"objective": "nonsense"}, "unknown objective"),
-        ("llama", {"column": "x", "text": "nowhere"}, "missing"),
+        ("llama", {"text": "nowhere"}, "missing"),
         ("bert", {"objective": Objective()}, "family"),
         ("llama", {"run": "ab"}, "no study"),
     ],
@@ -155,6 +158,67 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_bits(texts: Path, tmp_p
     assert not (tmp_path / "stopped" / "unfinished").exists()
 
 
+def test_asked_to_stop_it_saves_first(texts: Path, tmp_path: Path) -> None:
+    """Without a checkpoint before; also at the last step."""
+    source, seen = save_model(tmp_path / "mine", "llama", texts), []
+    again = {"tokens": 4096, "choices": QUICK, "report": lambda step, *_: seen.append(step), "checkpoint_seconds": 1e9}
+    for at in (7, 16):
+        with pytest.raises(KeyboardInterrupt):
+            continue_training(source, texts, tmp_path / "more", **again, stop=lambda at=at: seen[-1] == at)  # type: ignore[arg-type]
+    found = continue_training(source, texts, tmp_path / "more", **again)  # type: ignore[arg-type]
+    assert seen == list(range(1, 17))
+    assert found.after.loss < found.before.loss
+    assert [path.name for path in (tmp_path / "more").iterdir() if path.is_dir()] == []
+
+
+def test_other_weights_do_not_go_on_from_a_checkpoint(texts: Path, tmp_path: Path) -> None:
+    """Not even where the model's folder is one of links, as those of a cache are."""
+    source, links = save_model(tmp_path / "mine", "llama", texts), tmp_path / "links"
+    links.mkdir()
+    for path in source.iterdir():
+        (links / path.name).symlink_to(path)
+    again = {"tokens": 4096, "choices": QUICK}
+    with pytest.raises(KeyboardInterrupt):
+        continue_training(links, texts, tmp_path / "more", **again, stop=lambda: True)  # type: ignore[arg-type]
+    network = from_pretrained(source)
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    save_pretrained(network, source)
+    with pytest.raises(StoreError, match="in use"):
+        continue_training(links, texts, tmp_path / "more", **again)  # type: ignore[arg-type]
+
+
+def test_bits_per_byte_are_of_what_was_read(texts: Path, tmp_path: Path) -> None:
+    source, one, both = save_model(tmp_path / "mine", "llama", texts), tmp_path / "one.txt", tmp_path / "both.txt"
+    one.write_text("".join(path.read_text() for path in sorted(texts.iterdir())[:5]))
+    both.write_text(one.read_text() + "\N{SNOWMAN}" * 3000)
+    found, cut = (evaluate(source, path, tokens=1000) for path in (one, both))
+    assert found.loss == cut.loss
+    assert found.bits_per_byte == pytest.approx(cut.bits_per_byte, rel=1e-3)
+
+
+def test_a_long_document_is_one_document(texts: Path, tmp_path: Path) -> None:
+    """It is read in parts, between which nothing stands; its end is held out."""
+    model = open_model(save_model(tmp_path / "mine", "llama", texts))
+    lines = [f"{n} bears met {n * n} foxes.\n" for n in range(60_000)]
+    (tmp_path / "book.txt").write_text("".join(lines))
+    whole = whole_text(model, tmp_path / "book.txt", "text", 10**9).tokens("validation")
+    assert (whole == model.separator).sum() == 1
+    split = split_text(model, tmp_path / "book.txt", "text", 0.25)
+    assert np.array_equal(np.concatenate([split.tokens("train"), split.tokens("validation")]), whole)
+    assert split.validation_tokens == pytest.approx(len(whole) / 4, abs=1)
+
+
+def test_the_verbs_print_what_the_functions_give(texts: Path, tmp_path: Path) -> None:
+    source = save_model(tmp_path / "mine", "llama", texts)
+    more = ["--tokens", "4k", "--batch-tokens", "256", "--validation-share", "0.3", "--threads", "1", "--json"]
+    found = strict_json(foretoken("continue-training", str(source), str(texts), "-o", str(tmp_path / "more"), *more))
+    assert found["after"]["loss"] == pytest.approx(found["before"]["loss"] + found["change"])
+    told = strict_json(foretoken("evaluate", str(tmp_path / "more"), str(texts), "--tokens", "2k", "--json"))
+    assert told == evaluate(tmp_path / "more", texts, tokens=2000).to_json()
+    assert foretoken("evaluate", str(source), str(texts)).startswith("7")
+
+
 def test_training_that_cannot_go_on_is_refused_and_leaves_nothing(texts: Path, tmp_path: Path) -> None:
     source, more = save_model(tmp_path / "mine", "llama", texts), tmp_path / "more"
     for wanted, words, given in (
@@ -163,7 +227,7 @@ def test_training_that_cannot_go_on_is_refused_and_leaves_nothing(texts: Path, t
         (tmp_path, "lie in each other", {}),
         (more, "two steps", {"tokens": 256}),
         (more, "two steps", {"tokens": math.nan}),
-        (more, "too small", {"tokens": 1e9}),
+        (more, "too short", {"tokens": 1e9}),
         (more, "ran away", {"choices": replace(QUICK, learning_rate=1e3)}),
         (more, "ran away", {"choices": replace(QUICK, learning_rate=1e2), "tokens": 768}),
         (more, "memory", {"choices": replace(QUICK, batch_tokens=2**38), "tokens": 2.0**40}),
@@ -196,7 +260,7 @@ def test_a_second_process_is_refused(texts: Path, tmp_path: Path) -> None:
     continue_training(source, texts, tmp_path / "more", tokens=1024, choices=QUICK, report=again)
 
 
-def test_a_death_at_any_write_of_the_result_loses_nothing(
+def test_a_fault_at_any_write_of_the_result_loses_nothing(
     texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = save_model(tmp_path / "mine", "llama", texts)
@@ -213,13 +277,13 @@ def test_a_death_at_any_write_of_the_result_loses_nothing(
         with monkeypatch.context() as dying:
             dying.setattr(door.system, "write", write)
             with pytest.raises(StoreError):
-                continue_training(source, texts, tmp_path / "more", tokens=1024, choices=QUICK, checkpoint_seconds=0)
+                continue_training(source, texts, tmp_path / "more", tokens=1024, choices=QUICK)
         assert not (tmp_path / "more" / "config.json").exists()
     seen: list[int] = []
     again = continue_training(
         source, texts, tmp_path / "more", tokens=1024, choices=QUICK, report=lambda step, *_: seen.append(step)
     )
-    assert seen == [4]
+    assert seen == []
     assert (again.folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
@@ -261,6 +325,11 @@ def test_of_one_small_text_the_end_is_held_out(texts: Path, tmp_path: Path) -> N
     one.write_text("".join(path.read_text() for path in sorted(texts.iterdir())[:8]))
     found = continue_training(source, one, tmp_path / "more", tokens=2048, choices=QUICK)
     assert len(found.before.counts) > 10
+    model = open_model(source)
+    split = split_text(model, one, "text", QUICK.validation_share)
+    tokens = [*split.tokens("train"), *split.tokens("validation")]
+    assert tokens == whole_text(model, one, "text", 10**9).tokens("validation").tolist()
+    assert model.decode([int(token) for token in tokens[-20:-1]]).endswith("foxes in wood 15.\n")
 
 
 def test_weights_of_no_use_and_bare_encoders_are_named(texts: Path, tmp_path: Path) -> None:

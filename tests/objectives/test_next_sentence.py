@@ -1,4 +1,4 @@
-"""Next-sentence prediction: labels are balanced, and can be told from the words alone."""
+"""Next-sentence prediction: labels are balanced, and lengths do not tell them."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -53,12 +55,12 @@ def continue_training(
         learning_rate=learning_rate, batch_tokens=batch_tokens, validation_share=validation_share, repeat=repeat,
         precision=precision, threads=threads, seed=seed,
     )  # fmt: skip
-    stopped = _stopped_by_signals()
     try:
-        found = go_on(
-            source, text, output, tokens=parse_count(tokens), choices=choices, context=context, column=column, run=run,
-            objective=objective or None, report=_Teller(), stop=stopped.is_set,
-        )  # fmt: skip
+        with _stopped_by_signals() as stopped:
+            found = go_on(
+                source, text, output, tokens=parse_count(tokens), choices=choices, context=context, column=column,
+                run=run, objective=objective or None, report=_Teller(), stop=stopped.is_set,
+            )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -66,15 +68,18 @@ def continue_training(
     if json:
         print_json(told)
         return
-    typer.echo(f"{format_count(found.spec.tokens)} tokens in {format_duration(found.seconds)}, on held-out documents:")
+    typer.echo(f"{format_count(found.spec.tokens)} tokens in {format_duration(found.seconds)}, on what was held out:")
     typer.echo(f"  loss before  {found.before.loss:.4f} ± {found.before.loss_se:.4f}")
     typer.echo(f"  loss after   {found.after.loss:.4f} ± {found.after.loss_se:.4f}")
     typer.echo(f"  change       {told['change']:+.4f} ± {told['change_se']:.4f}")
+    if found.after.label_loss is not None and found.before.label_loss is not None:
+        typer.echo(f"  loss of labels  {found.before.label_loss:.4f} before, {found.after.label_loss:.4f} after")
     show_places({"before": found.before.by_position, "after": found.after.by_position})
     typer.echo(f"wrote {found.folder}")
 
 
-def _stopped_by_signals() -> threading.Event:
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
     """Set by Ctrl-C or a request to end, for the training to save before it stops; a second one ends it at once."""
     stopped = threading.Event()
 
@@ -82,11 +87,14 @@ def _stopped_by_signals() -> threading.Event:
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
-        typer.echo("stopping after this step; again to stop at once", err=True)
+        _tell("stopping after this step; again to stop at once")
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, ask)
-    return stopped
+    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 class _Teller:
@@ -103,4 +111,10 @@ class _Teller:
         elif now - self.last >= LINE_SECONDS:
             self.last = now
             left = format_duration((now - self.began) / (step - self.first) * (steps - step))
-            typer.echo(f"step {step} of {steps}, loss {loss:.3f}, about {left} left", err=True)
+            _tell(f"step {step} of {steps}, loss {loss:.3f}, about {left} left")
+
+
+def _tell(text: str) -> None:
+    """A line on standard error; nobody may be there to read it."""
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True)

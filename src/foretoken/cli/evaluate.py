@@ -9,6 +9,7 @@ import typer
 
 from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.sample import RunOption, SourceArgument
+from foretoken.units import parse_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ ObjectiveOption = Annotated[
 def evaluate(
     source: SourceArgument,
     text: TextArgument,
-    tokens: Annotated[int, typer.Option(help="Tokens that are read at most: the first of the text.")] = 1_000_000,
+    tokens: Annotated[str, typer.Option(help="Tokens that are read at most: the first of the text.")] = "1M",
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",
@@ -43,7 +44,7 @@ def evaluate(
         from foretoken.evals import evaluate as judge
 
     aim = objective or None
-    found = judge(source, text, tokens=tokens, context=context, objective=aim, column=column, run=run)
+    found = judge(source, text, tokens=parse_count(tokens), context=context, objective=aim, column=column, run=run)
     if json:
         print_json(found.to_json())
         return

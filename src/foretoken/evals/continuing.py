@@ -27,7 +27,6 @@ from foretoken.generation import Model, open_model
 from foretoken.generation.opening import Source
 from foretoken.objectives import Maker
 from foretoken.runs import door
-from foretoken.runs.kept import digest
 from foretoken.runs.sections import TrainingSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import latest_checkpoint
@@ -71,8 +70,9 @@ class Choices:
         if wrong:
             raise DesignError(
                 "training cannot go on so",
-                expected="shares from 0 to 1 (validation_share above 0 and below 0.5), a learning rate above 0, whole"
-                f" batch_tokens and seed, at most {available_cores()} threads",
+                expected="shares from 0 to 1 (warmup_share and cooldown together at most 1, validation_share above 0"
+                f" and below 0.5), a learning rate above 0, whole batch_tokens and seed, at most {available_cores()}"
+                " threads",
                 got=", ".join(f"{name} {getattr(self, name)!r}" for name in wrong),
                 cure="see the choices in docs/weights.md",
             )
@@ -93,7 +93,7 @@ class Choices:
             "learning_rate": 0 < self.learning_rate <= 1e3,
             "batch_tokens": 1 <= self.batch_tokens < 2**40,
             "warmup_share": 0 <= self.warmup_share <= 1,
-            "cooldown": 0 <= self.cooldown <= 1 - self.warmup_share,
+            "cooldown": self.cooldown >= 0 and self.cooldown + self.warmup_share <= 1 + 1e-9,
             "weight_decay": 0 <= self.weight_decay <= 1e6,
             "validation_share": 0 < self.validation_share < 0.5,
             "threads": 0 <= self.threads <= available_cores(),
@@ -116,7 +116,7 @@ class Continued:
         """Plain values; `change` is the loss after less that before, with its standard error, sequence by sequence."""
         change, error = self.after.change_from(self.before)
         told = {
-            name: {"loss": one.loss, "loss_se": one.loss_se, "by_position": one.by_position}
+            name: {field: getattr(one, field) for field in ("loss", "loss_se", "by_position", "label_loss")}
             for name, one in (("before", self.before), ("after", self.after))
         }
         counts = {"tokens": self.spec.tokens, "steps": self.spec.steps, "seconds": self.seconds}
@@ -151,18 +151,17 @@ def continue_training(
     StoreError for a folder that is in use or cannot be written, KeyboardInterrupt when it was stopped.
     """
     choices = choices if isinstance(choices, Choices) else _choices(choices or {})
-    model, home = open_model(source, run), Path(folder)
-    place = model.folder
-    if place is None:
+    model, home = open_model(source, run), Path(folder).expanduser()
+    if model.folder is None:
         raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
-    check_apart(home, place, Path(text))
+    check_apart(home, model.folder, Path(text))
     model = replace(model, network=copy.deepcopy(model.network)) if isinstance(source, Model) else model
     with _threads(choices.threads):
         corpus = split_text(model, text, column, choices.validation_share)
         maker = maker_of(model, corpus, objective, context)
         spec = _spec(maker, corpus, tokens, choices)
         _check(corpus, spec)
-        name = hashlib.sha256(f"{spec.key} {digest(place)}".encode()).hexdigest()[:16]
+        name = hashlib.sha256(f"{spec.key} {_fingerprint(model)}".encode()).hexdigest()[:16]
         with claimed(home, name) as work:
             state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
             on_step = _saving(work, spec, checkpoint_seconds, report, stop)
@@ -178,6 +177,9 @@ def _train(
     maker = make_maker(spec.aim, spec.shape, corpus)
     wanted = max(2, spec.eval_tokens // spec.shape.sequence_tokens)
     before = held_out(state.network, maker, corpus, wanted)
+    if not math.isfinite(before.loss):
+        told, cure = "the model has no loss on this text", "its weights are of no use"
+        raise CheckpointError(told, expected="a number", got=f"{before.loss}", cure=cure)
     saved, _ = latest_checkpoint(work, spec.steps)
     if saved is not None:
         state.restore(saved)
@@ -203,6 +205,14 @@ def _choices(given: Mapping[str, Any]) -> Choices:
     if unknown := [name for name in given if name not in known]:
         raise DesignError("no such choice", expected=", ".join(known), got=", ".join(map(str, unknown)))
     return Choices(**given)
+
+
+def _fingerprint(model: Model) -> str:
+    """Of the weights and the tokenizer that a training begins with."""
+    found = hashlib.sha256(model.tokenizer.name.encode())
+    for name, weight in model.network.state_dict().items():
+        found.update(name.encode() + weight.contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 @contextmanager
@@ -265,8 +275,10 @@ def _check(corpus: TextCorpus, spec: RunSpec) -> None:
     try:
         check_tokens(corpus, spec.sequences_read, spec.aim.window(spec.shape), spec.repeat)
     except CorpusError as error:
-        cure = "give more text, or fewer tokens; a larger validation_share, or repeat (--repeat), may do as well"
-        raise CorpusError(error.message, expected=error.expected, got=error.got, cure=cure) from None
+        few = error.message.startswith("the validation split")
+        told = "too little of the text is held out" if few else "the text is too short"
+        cure = f"give more text, or {'a larger validation_share' if few else 'fewer tokens, or repeat (--repeat)'}"
+        raise CorpusError(told, expected=error.expected, got=error.got, cure=cure) from None
 
 
 def _saving(
@@ -279,7 +291,7 @@ def _saving(
         nonlocal saved
         report(state.step, spec.steps, state.window[-1] if state.window else state.curve[-1][1])
         stopped = stop()
-        if state.step < spec.steps and (stopped or time.monotonic() - saved >= seconds):
+        if stopped or state.step == spec.steps or time.monotonic() - saved >= seconds:
             state.snapshot().write(work)
             saved = time.monotonic()
         if stopped:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from foretoken.errors import CheckpointError, StoreError
 from foretoken.generation import Model
@@ -32,14 +34,18 @@ BESIDE = (
 
 def check_apart(home: Path, source: Path, text: Path) -> None:
     """Raise StoreError for a new folder that is, holds, or lies in the model's or the text's."""
-    new = home.expanduser().resolve()
-    for what, path in (("model", source.resolve()), ("text", text.expanduser().resolve())):
+    new = _resolved(home)
+    for what, path in (("model", _resolved(source)), ("text", _resolved(text))):
         if new == path or new in path.parents or path in new.parents:
-            raise StoreError(
-                f"the new folder and the {what}'s lie in each other",
-                expected="a folder apart",
-                got=f"{home} and {path}",
-            )
+            told = f"the new folder and the {what}'s lie in each other"
+            raise StoreError(told, expected="a folder apart", got=f"{home} and {path}")
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreError("this is no path", expected="a file or folder", got=f"{path}: {error}") from None
 
 
 @contextmanager
@@ -48,41 +54,60 @@ def claimed(home: Path, name: str) -> Iterator[Path]:
 
     Raises StoreError when the folder holds anything else, cannot be written, or is another process's.
     """
-    work = home / UNFINISHED / name
     if home.exists() and not home.is_dir():
         raise StoreError(f"{home} is not a folder", expected="a new folder", got="a file", cure="give another folder")
-    there = {path.name for path in home.iterdir()} if home.is_dir() else set()
-    if there and not work.is_dir():
-        raise StoreError(
-            f"{home} is in use",
-            expected="a new or empty folder, or one in which this very training was stopped",
-            got=", ".join(sorted(there)[:5]),
-            cure="give another folder; what was stopped goes on with the same choices only",
-        )
+    was_there, work = home.is_dir(), home / UNFINISHED / name
+    _check_free(home, name)
     with door.writing(home):
-        work.mkdir(parents=True, exist_ok=True)
+        (home / UNFINISHED).mkdir(parents=True, exist_ok=True)
         lock = open(home / UNFINISHED / LOCK, "a")  # noqa: SIM115
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            cure = "wait for it, or give another folder"
-            raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure) from None
+        _take(lock, home)
+        _check_free(home, name)
+        with door.writing(work):
+            work.mkdir(exist_ok=True)
         try:
             yield work
             door.delete_folder(work)
         finally:
             if not work.is_dir() or not any(work.iterdir()):
-                _leave(work)
+                _leave(work, keep=was_there)
 
 
-def _leave(work: Path) -> None:
-    """Take away the empty folder of a run, the lock, and the folders that are empty then."""
+def _check_free(home: Path, name: str) -> None:
+    """Raise StoreError when a folder holds what is not of this run."""
+    unfinished = home / UNFINISHED
+    there = {path.name for path in home.iterdir()} - {UNFINISHED} if home.is_dir() else set()
+    works = {path.name for path in unfinished.iterdir()} - {LOCK, name} if unfinished.is_dir() else set()
+    if works or (there and not (unfinished / name).is_dir()):
+        raise StoreError(
+            f"{home} is in use",
+            expected="a new or empty folder, or one in which this very training was stopped",
+            got=", ".join(sorted([*there, *(f"{UNFINISHED}/{work}" for work in works)])[:5]),
+            cure="give another folder; what was stopped goes on with the same choices only",
+        )
+
+
+def _take(lock: IO[str], home: Path) -> None:
+    """Lock the file, which must still be the folder's. Raises StoreError."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.fstat(lock.fileno()).st_ino == (home / UNFINISHED / LOCK).stat().st_ino
+    except OSError:
+        ours = False
+    if not ours:
+        cure = "wait for it, or give another folder"
+        raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure)
+
+
+def _leave(work: Path, keep: bool) -> None:
+    """Take away the empty folder of a run, the lock, and the folders that are empty then, but one that was there."""
     door.delete_folder(work)
     door.delete_file(work.parent / LOCK)
     with contextlib.suppress(OSError):
         work.parent.rmdir()
-        work.parent.parent.rmdir()
+        if not keep:
+            work.parent.parent.rmdir()
 
 
 def write_model(model: Model, maker: Maker, home: Path, name: str) -> None:

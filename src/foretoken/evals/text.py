@@ -34,7 +34,7 @@ class TextLoss:
     """Tokens of text that were read."""
     sequences: int
     separator: int | None
-    """The token between documents; None where the model's tokenizer has none, or several that may be it."""
+    """The token between documents; None where none is known."""
     loss: float
     """Mean over predictions, in nats."""
     loss_se: float
@@ -140,7 +140,9 @@ def maker_of(model: Model, corpus: TextCorpus, objective: Objective | str | None
             got=f"{context}",
             cure="give another context",
         )
-    aim = Objective(kind=objective) if isinstance(objective, str) else objective or model.objective
+    own = objective in (None, model.objective.kind)
+    aim = model.objective if own else Objective(kind=objective) if isinstance(objective, str) else objective
+    assert aim is not None
     shape = replace(shape, context=context or shape.context)
     aim.check(shape)
     return examples.make_maker(aim, shape, corpus)
