@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from .checkpoints import checkpoints, read_checkpoint
 from .corpora import CORPORA, read_corpus
 from .fit_files import WORDS, fit_files, read_fit, read_words
-from .model_inputs import TASKS, read_task_file, read_tokenizer_file, tokenizer_files
+from .model_inputs import read_task_file, read_tokenizer_file, task_files, tokenizer_files
 from .run_tables import TABLES, read_run_table
 from .study_files import STUDY_BYTES, read_study
 from .study_folders import read_folder, study_folders
@@ -41,5 +41,5 @@ KINDS = {
     "checkpoints": Kind(checkpoints(), read_checkpoint, 0.12),
     "corpora": Kind(CORPORA, read_corpus, 0.12),
     "tokenizer files": Kind(tokenizer_files(), read_tokenizer_file, 0.04),
-    "task files": Kind(TASKS, read_task_file, 0.04),
+    "task files": Kind(task_files(), read_task_file, 0.04),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -40,25 +42,43 @@ def read_tokenizer_file(content: bytes, folder: Path) -> None:
     strict_json(foretoken("tokenizer", "show", "tokenizer.json", "--text", "7 bears", "--json"))
 
 
-ROW = st.fixed_dictionaries(
-    {},
-    optional={
-        name: ODD | st.sampled_from(["7 bears", "a", "b", ["a", "b"], 0, "train", "validation", "test"])
-        for name in ("text", "first", "second", "label", "labels", "tokens", "choices", "source", "target", "split")
-    },
-)
-KIND = st.sampled_from(["single", "pair", "similarity", "choice", "labels", "text-to-text"])
-TASKS = st.tuples(
-    KIND, st.sampled_from(["jsonl", "csv"]), st.lists(ROW, max_size=8) | st.binary(max_size=200), st.integers(0, 3)
-)
+ROWS: dict[str, dict[str, Any]] = {
+    "single": {"text": "7 bears", "label": "a"},
+    "pair": {"text": "7 bears", "text_b": "8 foxes", "label": "b"},
+    "similarity": {"text": "7 bears", "text_b": "8 foxes", "label": "a"},
+    "choice": {"text": "7 bears", "choices": ["met", "ate"], "answer": 1},
+    "labels": {"text": "7 bears", "labels": ["N", "B"]},
+    "text-to-text": {"source": "7 bears", "target": "8 foxes"},
+}
+"""A sound example of each kind."""
 
 
-def read_task_file(drawn: tuple[str, str, Any, int], folder: Path) -> None:
+@st.composite
+def task_files(draw: Callable[[Any], Any]) -> tuple[str, str, bytes, int]:
+    """Ten examples of a kind with some of their values replaced, as JSON lines or as CSV, or bytes."""
+    kind, suffix = draw(st.sampled_from(list(ROWS))), draw(st.sampled_from(["jsonl", "csv"]))
+    rows = [{**ROWS[kind], "split": split} for split in ("train",) * 6 + ("validation", "test") * 2]
+    for _ in range(draw(st.integers(0, 3))):
+        row, name = draw(st.sampled_from(rows)), draw(st.sampled_from([*rows[0], "x"]))
+        row[name] = draw(ODD | st.sampled_from(["7 bears", "b", ["a", "b"], 0, [1, 2], "train", ""]))
+    if draw(st.integers(0, 9)) == 0:
+        return kind, suffix, draw(st.binary(max_size=200)), 0
+    if suffix == "jsonl":
+        text = "\n".join(map(json_text, rows))
+    else:
+        file = io.StringIO()
+        table = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        table.writeheader()
+        table.writerows({name: v if isinstance(v, str) else json_text(v) for name, v in row.items()} for row in rows)
+        text = file.getvalue()
+    return kind, suffix, text.encode("utf-8", "surrogatepass"), draw(st.integers(0, 3))
+
+
+def read_task_file(drawn: tuple[str, str, bytes, int], folder: Path) -> None:
     """Labelled examples, as `foretoken finetune` reads them."""
     from foretoken.data.tokenizer import ByteTokenizer
     from foretoken.evals.task_files import read_task
 
-    kind, suffix, rows, cut = drawn
-    content = rows if isinstance(rows, bytes) else "\n".join(map(json_text, rows)).encode("utf-8", "surrogatepass")
+    kind, suffix, content, cut = drawn
     (folder / f"task.{suffix}").write_bytes(content)
     read_task(folder / f"task.{suffix}", kind, ByteTokenizer(), cut=cut)

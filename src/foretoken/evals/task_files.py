@@ -185,7 +185,9 @@ class _Coder:
         """A word's first token has its label, the others have none."""
         text, labels = row.values["text"], [self._class(row, one) for one in _listed(row, "labels")]
         words = text.split() if isinstance(text, str) else text
-        if not isinstance(words, list) or len(words) != len(labels):
+        if not isinstance(words, list):
+            raise row.refuse("not a text", "a string, or a list of words", text)
+        if len(words) != len(labels):
             raise row.refuse("as many labels as words", f"{len(words)} labels", len(labels))
         parts = [
             self._tokens(row, [one] if isinstance(one, int) else f"{' ' * bool(number)}{one}")
