@@ -117,6 +117,13 @@ def test_what_cannot_be_evaluated_is_refused(
         evaluate(folder, **{"text": texts, **given})  # type: ignore[arg-type]
 
 
+def test_outputs_beyond_the_memory_are_refused(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_model(tmp_path / "mine", "llama", texts)
+    monkeypatch.setattr("foretoken.evals.text.available_memory", lambda: 1e6)
+    with pytest.raises(DesignError, match="memory"):
+        evaluate(folder, texts)
+
+
 def test_a_synthetic_language_has_no_text(texts: Path, tmp_path: Path) -> None:
     model = open_model(save_model(tmp_path / "mine", "llama", texts))
     with pytest.raises(CorpusError, match="synthetic"):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from foretoken.compute.hardware import available_memory
 from foretoken.compute.objective import Objective
 from foretoken.data import windows
 from foretoken.errors import CheckpointError, CorpusError, DesignError
@@ -15,7 +16,7 @@ from foretoken.generation import Model, open_model
 from foretoken.generation.opening import Source
 from foretoken.objectives import Maker
 from foretoken.training import examples
-from foretoken.training.evaluate import held_out
+from foretoken.training.evaluate import EVAL_BATCH_TOKENS, held_out
 
 MOST_TOKENS = 1_000_000
 """Tokens of a text that are read unless told."""
@@ -86,6 +87,7 @@ def evaluate(
     model = open_model(source, run)
     corpus = whole_text(model, text, column, int(tokens))
     maker = maker_of(model, corpus, objective, context)
+    _check_memory(maker)
     window = maker.objective.window(maker.shape)
     number = windows(corpus.validation_tokens, window)
     if number < 2:
@@ -119,6 +121,19 @@ def evaluate(
         by_position=found.by_position,
         label_loss=found.label_loss,
     )
+
+
+def _check_memory(maker: Maker) -> None:
+    """Raise DesignError when the logits of the shortest batch do not fit in this machine's memory."""
+    positions = max(EVAL_BATCH_TOKENS, maker.shape.sequence_tokens) * maker.objective.predicted(maker.shape)
+    needed, available = 4.0 * positions * maker.shape.vocabulary, available_memory()
+    if needed > available:
+        raise DesignError(
+            "the model's outputs on one sequence do not fit in this machine's memory",
+            expected=f"at most {available / 1e9:.3g} GB",
+            got=f"{needed / 1e9:.3g} GB",
+            cure="give a shorter context",
+        )
 
 
 def _bits_per_byte(loss: float, corpus: TextCorpus, kind: str) -> tuple[float | None, str | None]:
