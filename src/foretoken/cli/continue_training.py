@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foretoken.cli.evaluate import ColumnOption, ContextOption, ObjectiveOption, TextArgument, show_places
 from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.run import INTERRUPTED
 from foretoken.cli.sample import RunOption, SourceArgument
 from foretoken.units import format_count, format_duration, parse_count
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from foretoken.evals import Continued
+
 LINE_SECONDS = 5.0
 """Time between two lines on progress."""
 
@@ -64,14 +67,18 @@ def continue_training(
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    told = found.to_json()
     if json:
-        print_json(told)
-        return
+        print_json(found.to_json())
+    else:
+        _show(found)
+
+
+def _show(found: Continued) -> None:
+    change, error = found.after.change_from(found.before)
     typer.echo(f"{format_count(found.spec.tokens)} tokens in {format_duration(found.seconds)}, on what was held out:")
     typer.echo(f"  loss before  {found.before.loss:.4f} ± {found.before.loss_se:.4f}")
     typer.echo(f"  loss after   {found.after.loss:.4f} ± {found.after.loss_se:.4f}")
-    typer.echo(f"  change       {told['change']:+.4f} ± {told['change_se']:.4f}")
+    typer.echo(f"  change       {change:+.4f} ± {error:.4f}")
     if found.after.label_loss is not None and found.before.label_loss is not None:
         typer.echo(f"  loss of labels  {found.before.label_loss:.4f} before, {found.after.label_loss:.4f} after")
     show_places({"before": found.before.by_position, "after": found.after.by_position})

@@ -21,7 +21,7 @@ from foretoken.data import check_tokens
 from foretoken.designs import check_memory
 from foretoken.errors import CheckpointError, CorpusError, DesignError, TaskError
 from foretoken.evals.new_folder import check_apart, claimed, write_model
-from foretoken.evals.text import maker_of
+from foretoken.evals.text import judged, maker_of
 from foretoken.evals.text_corpus import TextCorpus, split_text
 from foretoken.generation import Model, open_model
 from foretoken.generation.opening import Source
@@ -31,7 +31,6 @@ from foretoken.runs.sections import TrainingSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import Evaluation, held_out
-from foretoken.training.examples import make_maker
 from foretoken.training.loop import advance
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.spikes import Diverged
@@ -152,9 +151,10 @@ def continue_training(
     """
     choices = choices if isinstance(choices, Choices) else _choices(choices or {})
     model, home = open_model(source, run), Path(folder).expanduser()
-    if model.folder is None:
+    place = model.folder
+    if place is None:
         raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
-    check_apart(home, model.folder, Path(text))
+    check_apart(home, place, Path(text))
     model = replace(model, network=copy.deepcopy(model.network)) if isinstance(source, Model) else model
     with _threads(choices.threads):
         corpus = split_text(model, text, column, choices.validation_share)
@@ -165,21 +165,22 @@ def continue_training(
         with claimed(home, name) as work:
             state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
             on_step = _saving(work, spec, checkpoint_seconds, report, stop)
-            before, after = _train(state, spec, corpus, work, on_step)
-            write_model(model, maker, home, name)
+            before, after = _train(state, spec, corpus, maker, work, on_step)
+            write_model(model, place, maker, home, name)
     return Continued(folder=home, spec=spec, before=before, after=after, seconds=state.seconds)
 
 
 def _train(
-    state: TrainState, spec: RunSpec, corpus: TextCorpus, work: Path, on_step: Callable[[TrainState], None]
+    state: TrainState,
+    spec: RunSpec,
+    corpus: TextCorpus,
+    maker: Maker,
+    work: Path,
+    on_step: Callable[[TrainState], None],
 ) -> tuple[Evaluation, Evaluation]:
     """From the last checkpoint to the end: what is held out before and after. Raises TaskError."""
-    maker = make_maker(spec.aim, spec.shape, corpus)
     wanted = max(2, spec.eval_tokens // spec.shape.sequence_tokens)
-    before = held_out(state.network, maker, corpus, wanted)
-    if not math.isfinite(before.loss):
-        told, cure = "the model has no loss on this text", "its weights are of no use"
-        raise CheckpointError(told, expected="a number", got=f"{before.loss}", cure=cure)
+    before = judged(state.network, maker, corpus, wanted)
     saved, _ = latest_checkpoint(work, spec.steps)
     if saved is not None:
         state.restore(saved)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from foretoken.errors import CheckpointError, StoreError
+from foretoken.errors import StoreError
 from foretoken.generation import Model
 from foretoken.models import save_pretrained
 from foretoken.models.checkpoint_files import read_config
@@ -110,11 +110,8 @@ def _leave(work: Path, keep: bool) -> None:
             work.parent.parent.rmdir()
 
 
-def write_model(model: Model, maker: Maker, home: Path, name: str) -> None:
-    """The tokenizer and what else stood beside the weights, then the weights; config.json comes last."""
-    source = model.folder
-    if source is None:
-        raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
+def write_model(model: Model, source: Path, maker: Maker, home: Path, name: str) -> None:
+    """The tokenizer and what else stood beside the weights in `source`, then the weights; config.json comes last."""
     for beside in BESIDE:
         if (source / beside).is_file():
             door.write_file(home / beside, (source / beside).read_bytes())
@@ -122,5 +119,7 @@ def write_model(model: Model, maker: Maker, home: Path, name: str) -> None:
     if facts is not None:
         facts = replace(facts, run=name, objective=maker.objective, specials=dict(model.specials))
         door.write_json(home / FACTS, facts.to_json())
-    ids = {name: value for name, value in read_config(source).items() if name.endswith("_token_id")}
-    save_pretrained(model.network, home, token_ids={name: value for name, value in ids.items() if value is not None})
+    config = read_config(source)
+    save_pretrained(
+        model.network, home, token_ids={name: config[name] for name in config if name.endswith("_token_id")}
+    )

@@ -14,9 +14,10 @@ from foretoken.errors import CheckpointError, CorpusError, DesignError
 from foretoken.evals.text_corpus import TextCorpus, whole_text
 from foretoken.generation import Model, open_model
 from foretoken.generation.opening import Source
+from foretoken.models import Network
 from foretoken.objectives import Maker
 from foretoken.training import examples
-from foretoken.training.evaluate import EVAL_BATCH_TOKENS, held_out
+from foretoken.training.evaluate import EVAL_BATCH_TOKENS, Evaluation, held_out
 
 MOST_TOKENS = 1_000_000
 """Tokens of a text that are read unless told."""
@@ -88,6 +89,37 @@ def evaluate(
     corpus = whole_text(model, text, column, int(tokens))
     maker = maker_of(model, corpus, objective, context)
     _check_memory(maker)
+    sequences = _sequences(maker, corpus)
+    found = judged(model.network, maker, corpus, sequences)
+    bits, reason = _bits_per_byte(found.loss, corpus, maker.objective.kind)
+    return TextLoss(
+        model=model.name,
+        text=str(text),
+        objective=maker.objective.kind,
+        context=maker.shape.context,
+        tokens=sequences * maker.objective.window(maker.shape).stride,
+        sequences=sequences,
+        separator=corpus.separator,
+        loss=found.loss,
+        loss_se=found.loss_se,
+        bits_per_byte=bits,
+        bits_per_byte_reason=reason,
+        by_position=found.by_position,
+        label_loss=found.label_loss,
+    )
+
+
+def judged(network: Network, maker: Maker, corpus: TextCorpus, sequences: int) -> Evaluation:
+    """What a network gives on so many sequences of what is held out. Raises CheckpointError when that is no number."""
+    found = held_out(network, maker, corpus, sequences)
+    if not math.isfinite(found.loss):
+        told, cure = "the model has no loss on this text", "its weights are of no use"
+        raise CheckpointError(told, expected="a number", got=f"{found.loss}", cure=cure)
+    return found
+
+
+def _sequences(maker: Maker, corpus: TextCorpus) -> int:
+    """Sequences that a text gives. Raises CorpusError when that is fewer than two."""
     window = maker.objective.window(maker.shape)
     number = windows(corpus.validation_tokens, window)
     if number < 2:
@@ -97,30 +129,7 @@ def evaluate(
             got=f"{corpus.validation_tokens} tokens",
             cure="give more text, or a shorter context",
         )
-    found = held_out(model.network, maker, corpus, number)
-    if not math.isfinite(found.loss):
-        raise CheckpointError(
-            "the model has no loss on this text",
-            expected="a number",
-            got=f"{found.loss}",
-            cure="its weights are of no use",
-        )
-    bits, reason = _bits_per_byte(found.loss, corpus, maker.objective.kind)
-    return TextLoss(
-        model=model.name,
-        text=str(text),
-        objective=maker.objective.kind,
-        context=maker.shape.context,
-        tokens=number * window.stride,
-        sequences=number,
-        separator=corpus.separator,
-        loss=found.loss,
-        loss_se=found.loss_se,
-        bits_per_byte=bits,
-        bits_per_byte_reason=reason,
-        by_position=found.by_position,
-        label_loss=found.label_loss,
-    )
+    return number
 
 
 def _check_memory(maker: Maker) -> None:
