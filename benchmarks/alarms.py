@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from coverage import KINDS, grid, ladder, truths
-from foretoken.fits import diagnose
+from foretoken.checks import diagnose
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.runs.table import RunTable
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from foretoken import fits
 from foretoken.errors import ForetokenError
-from foretoken.folder import gather
-from foretoken.reports.inputs import TARGET, StudyResults
+from foretoken.reports.study_results import TARGET, StudyResults
 from foretoken.runs.record import RunRecord
+from foretoken.study.results import gather
 
 
 def ranged(value: float | None, interval: Sequence[float] | None) -> str:

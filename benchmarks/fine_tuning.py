@@ -26,7 +26,7 @@ from foretoken.evals import Options, SwitchingLanguage, Task, Tuning, fine_tune,
 from foretoken.models import Network, build
 from foretoken.objectives import Maker, make_examples
 from foretoken.objectives.loss import losses
-from foretoken.training.process import float32_products, keep_memory
+from foretoken.training.torch_setup import float32_products, keep_memory
 
 FAMILIES = {
     "decoder": ("llama", "causal", ("single", "pair", "choice")),

@@ -19,13 +19,14 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from foretoken.fits import fit
+from foretoken.fits.bootstrap import bootstrap, shared_errors
 from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
-from foretoken.fits.losses import huber
+from foretoken.fits.objectives import huber
 from foretoken.fits.rows import Rows, clean_rows
-from foretoken.fits.uncertainty import bootstrap, shared_errors
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
-from foretoken.runs.table import RunTable, read_table
+from foretoken.runs.table import RunTable
+from foretoken.store.read import read_table
 
 
 def rival(rows: Rows, starts: int) -> tuple[float, float]:

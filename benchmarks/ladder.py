@@ -23,7 +23,7 @@ from foretoken.designs import Design
 from foretoken.launchers.local import Job, launch
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
-from foretoken.study import Line
+from foretoken.study.runner import Line
 from foretoken.units import format_flops
 
 
@@ -44,7 +44,11 @@ def seconds(line: Line, groups: list[list[RunSpec]], workers: int, threads: int)
             jobs.append(Job(group[0].key, {"specs": specs, "workplace": place}, flops))
         began = time.perf_counter()
         outcomes = launch(
-            "foretoken.training.jobs:train_job", jobs, workers=workers, threads=threads, log=Path(folder) / "log"
+            "foretoken.training.entry_points:train_job",
+            jobs,
+            workers=workers,
+            threads=threads,
+            log=Path(folder) / "log",
         )
         passed = time.perf_counter() - began
     failed = [outcome for outcome in outcomes if outcome.error or "finished" not in set(outcome.result.values())]

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foretoken.launchers.local import Job, launch
-from foretoken.runs.store import Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import Line
+from foretoken.store.store import Store
+from foretoken.study.runner import Line
 from foretoken.units import format_count, parse_count
 
 
@@ -46,7 +46,7 @@ def main() -> None:
                     )
         jobs = [Job(run.key, {"specs": [run.to_json()], "workplace": place}, run.flops) for run in cells.values()]
         log = Path(folder) / "log"
-        launch("foretoken.training.jobs:train_job", jobs, workers=line.cores, threads=1, log=log)
+        launch("foretoken.training.entry_points:train_job", jobs, workers=line.cores, threads=1, log=log)
         losses = {record.spec.key: record.loss for record in Store(line.folder).records()}
     for size in options.sizes:
         run = cells[size, options.batches[0], options.rates[0]]

@@ -26,8 +26,8 @@ import pandas as pd
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.rows import clean_rows
 from foretoken.forecasts.predict import predict
+from foretoken.ladders.next_run import next_run
 from foretoken.laws import PUBLISHED, find_law
-from foretoken.plans.next_run import next_run
 from foretoken.runs.table import RunTable
 
 NOISE, TARGET, RATIO, LEVEL, RESAMPLES = 0.004, 1e22, 20.0, 0.9, 2000

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import Line
+from foretoken.store.store import Store
+from foretoken.study.runner import Line
 from foretoken.training import train as training
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.state import TrainState

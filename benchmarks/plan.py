@@ -18,8 +18,8 @@ import pandas as pd
 
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.plans.allocate import allocate
-from foretoken.plans.source import fitted
+from foretoken.plans.loss_model import fitted
+from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 
 NOISE, SHARED = 0.004, 0.006

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares, minimize, minimize_scalar
 
+from foretoken.checks.waterfall import Step, draw_waterfall, isoflop_waterfall
 from foretoken.fits.profile import Profile, profile
 from foretoken.fits.solvers import huber
-from foretoken.fits.waterfall import Step, draw_waterfall, isoflop_waterfall
 from foretoken.laws import PUBLISHED, downstream, overtraining, repeated_data, routing
 from foretoken.reports import Waterfalls, save_page
 from foretoken.runs.table import RunTable

@@ -31,12 +31,12 @@ from torch.nn import functional
 from foretoken.compute.flops import training_flops
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, batch, prepare
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance
-from foretoken.training.process import float32_products, set_up
 from foretoken.training.state import TrainState
+from foretoken.training.torch_setup import float32_products, set_up
 
 SHAPES = [(64, 4, 128, 16, 1024), (128, 4, 128, 16, 1024), (256, 6, 256, 8, 2048), (512, 8, 256, 4, 4096)]
 """d_model, layers, context, sequences, vocabulary."""

@@ -38,7 +38,7 @@ compute_factor = 3
 target_threads = 1
 """
 
-LONGEST = ("tests/test_study.py", "tests/test_docs.py", "plans/test_next_run.py", "tests/test_examples.py")
+LONGEST = ("study/test_runner.py", "tests/test_docs.py", "ladders/test_next_run.py", "tests/test_examples.py")
 """Files that take long, begun first, so that no process works on one of them when the others have ended."""
 
 
@@ -62,7 +62,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     Processes that test side by side train it once.
     """
     from foretoken.runs.study_file import load_study
-    from foretoken.study import run
+    from foretoken.study.runner import run
 
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "undisturbed"
@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 def as_quickstart(undisturbed: Path, home: Path, name: str = "quickstart") -> None:
     """Lay the mini study into a folder under another name, as if it had been run there."""
     from foretoken.runs.study_file import load_study
-    from foretoken.study import run
+    from foretoken.study.runner import run
 
     (home / "studies").mkdir(exist_ok=True)
     study = home / "studies" / f"{name}.toml"

@@ -25,7 +25,7 @@ def test_import_contracts() -> None:
     [
         "import foretoken; foretoken.fit, foretoken.predict, foretoken.run, foretoken.read_table",
         "from foretoken.cli import app",
-        "import foretoken.study, foretoken.cli.live",
+        "import foretoken.study.runner, foretoken.cli.live",
     ],
 )
 def test_torch_is_not_imported(code: str) -> None:

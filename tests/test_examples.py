@@ -51,9 +51,9 @@ def test_every_link_of_the_docs_leads_somewhere() -> None:
 
 
 def test_every_key_of_the_study_file_is_documented() -> None:
-    from foretoken.runs import sections
+    from foretoken.runs import schema
 
     told = (ROOT / "docs" / "study_file.md").read_text() + (ROOT / "docs" / "corpora.md").read_text()
     for name in ("Corpus", "Language", "Model", "Spike", "Training", "Design", "Target", "Launch", "Forecast"):
-        for key in getattr(sections, f"{name}Section").model_fields:
+        for key in getattr(schema, f"{name}Section").model_fields:
             assert re.search(rf"\b{key}\b", told), f"{name}: {key}"

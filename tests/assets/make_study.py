@@ -13,12 +13,12 @@ from pathlib import Path
 
 from foretoken._version import __version__
 from foretoken.compute.hardware import processor_name
-from foretoken.folder import read_design
-from foretoken.progress import View
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import Store
 from foretoken.runs.study_file import load_study
-from foretoken.study import run
+from foretoken.store.store import Store
+from foretoken.study.progress import View
+from foretoken.study.results import read_design
+from foretoken.study.runner import run
 
 ASSETS = Path(__file__).parent
 STOP_AFTER = 3

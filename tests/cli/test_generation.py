@@ -11,8 +11,8 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import ForetokenError
 from foretoken.models import build, save_pretrained
-from foretoken.runs.door import write_json
-from foretoken.runs.kept import FACTS, Facts, commit_weights
+from foretoken.store.atomic import write_json
+from foretoken.store.weights import FACTS, Facts, commit_weights
 
 from ..fuzz.verbs import foretoken, strict_json
 

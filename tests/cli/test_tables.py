@@ -15,7 +15,7 @@ from foretoken.cli.options import open_table, parse_map
 from foretoken.errors import ForetokenError, TableError
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import Store
+from foretoken.store.store import Store
 
 from ..runs.test_spec import SPEC
 

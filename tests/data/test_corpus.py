@@ -20,7 +20,7 @@ from foretoken.data.corpus import (
 )
 from foretoken.data.formats import BLOCK_BYTES
 from foretoken.errors import CorpusError
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 
 
 def text_corpus(path: Path) -> CorpusSection:

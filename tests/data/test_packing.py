@@ -20,8 +20,8 @@ import pytest
 from foretoken.data import TokenizedCorpus, find, open_corpus, packing, prepare
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, StoreError
-from foretoken.runs import door
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.store import atomic
 
 STORIES = [f"Story {n}: the {n % 13} bears met {n * n} foxes in wood {n % 7}.\n" for n in range(600)]
 LONG_AGO = 1_600_000_000
@@ -199,7 +199,7 @@ def test_a_failed_write_leaves_nothing_that_looks_whole(
     section = write_stories(tmp_path / "text", STORIES)
     corpora = tmp_path / "corpora"
     with monkeypatch.context() as broken:
-        broken.setattr(door.system, call, _no_space)
+        broken.setattr(atomic.system, call, _no_space)
         with pytest.raises(StoreError, match="disk full"):
             prepare(section, corpora, seed=0)
     assert not [path for path in corpora.rglob("*") if path.name.endswith((".tmp", ".unfinished"))]
@@ -242,7 +242,7 @@ def test_processes_at_once_end_with_one_corpus(tmp_path: Path) -> None:
 PREPARE = """
 import pathlib, sys
 from foretoken.data import prepare
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 print(prepare(CorpusSection.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), seed=0).address)
 assert "torch" not in sys.modules
 """

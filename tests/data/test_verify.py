@@ -10,7 +10,7 @@ import pytest
 from foretoken.data import TokenizedCorpus, check_corpus, open_corpus, prepare
 from foretoken.data.verify import damaged_files
 from foretoken.errors import StoreError
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from foretoken.designs.center import center_params
 from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
 from foretoken.errors import DesignError
 from foretoken.laws import CHINCHILLA, LAWS, PUBLISHED
-from foretoken.runs.sections import ModelSection
+from foretoken.runs.schema import ModelSection
 from foretoken.runs.study_file import Study
 
 SOURCE = TokenSource(address="c0ffee", tokenizer="byte", eval_set="v", vocabulary=256, train_tokens=10**7)

@@ -6,8 +6,8 @@ from typing import Any
 
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.evals.formats import Reader, make_reader
+from foretoken.evals.head import Tuned, widened
 from foretoken.evals.tasks import CHOICE, LABELS, TEXT_TO_TEXT, TEXTS, Example, Task
-from foretoken.evals.tuned import Tuned, widened
 from foretoken.models import Network, build
 
 PRESET = {"decoder": "gpt2", "prefix": "prefix", "encoder": "bert", "encoder_decoder": "t5", "lstm": "lstm"}

@@ -16,9 +16,9 @@ import torch
 from foretoken.data.tokenizer import ByteTokenizer
 from foretoken.errors import ForetokenError, TaskError
 from foretoken.evals import Example, Options, Task, fine_tune, generated_task, mixture, switching_language
+from foretoken.evals.finetuning_loop import best_of, predict
 from foretoken.evals.formats import make_reader
 from foretoken.evals.tasks import CHOICE, LABELS, PAIR, SIMILARITY, SINGLE, TEXT_TO_TEXT
-from foretoken.evals.tuning import best_of, predict
 from foretoken.models import build
 from foretoken.models.pretrained import save_pretrained
 
@@ -142,7 +142,7 @@ def test_seeds_are_one_or_more_and_each_once(seeds: list[int]) -> None:
 
 
 def test_nothing_is_trained_when_one_seed_s_task_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foretoken.evals.tuning.best_of", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("foretoken.evals.finetuning_loop.best_of", lambda *_: pytest.fail("trained"))
     long = task(SINGLE, test=(Example(((1,) * 99,), (0,)),))
     with pytest.raises(TaskError, match="longer than the context"):
         fine_tune(network("decoder"), lambda seed: long if seed else task(SINGLE), QUICK, seeds=[0, 1])

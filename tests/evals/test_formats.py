@@ -8,8 +8,8 @@ import torch
 
 from foretoken.errors import TaskError
 from foretoken.evals.formats import make_reader
+from foretoken.evals.head import widened
 from foretoken.evals.tasks import CHOICE, LABELS, PAIR, SIMILARITY, SINGLE, TEXT_TO_TEXT, Example
-from foretoken.evals.tuned import widened
 
 from .small import ABILITIES, PRESET, VOCABULARY, example, network, task, tuned
 

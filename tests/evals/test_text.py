@@ -24,10 +24,10 @@ from foretoken.evals import Choices, continue_training, evaluate
 from foretoken.evals.text_corpus import split_text, whole_text
 from foretoken.generation import fill_mask, open_model
 from foretoken.models import build, from_pretrained, save_pretrained
-from foretoken.runs import door
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 from foretoken.runs.spec import RunSpec
-from foretoken.training.keep import keep_weights
+from foretoken.store import atomic
+from foretoken.training.export import keep_weights
 
 from ..fuzz.verbs import foretoken, strict_json
 
@@ -272,7 +272,7 @@ def test_a_fault_at_any_write_of_the_result_loses_nothing(
 ) -> None:
     source = save_model(tmp_path / "mine", "llama", texts)
     whole = continue_training(source, texts, tmp_path / "whole", tokens=1024, choices=QUICK).folder
-    writes = door.system.write
+    writes = atomic.system.write
     for death in range(1, 4):
         left = iter(range(1, death))
 
@@ -282,7 +282,7 @@ def test_a_fault_at_any_write_of_the_result_loses_nothing(
             writes(file, content)
 
         with monkeypatch.context() as dying:
-            dying.setattr(door.system, "write", write)
+            dying.setattr(atomic.system, "write", write)
             with pytest.raises(StoreError):
                 continue_training(source, texts, tmp_path / "more", tokens=1024, choices=QUICK)
         assert not (tmp_path / "more" / "config.json").exists()

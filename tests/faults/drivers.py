@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.errors import StoreError, StudyBusyError
-from foretoken.progress import View
-from foretoken.runs.lease import newest_attempt
-from foretoken.study import run
+from foretoken.store.lease import newest_attempt
+from foretoken.study.progress import View
+from foretoken.study.runner import run
 
 from .tiny import tiny_study
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foretoken.runs.store import Store
-from foretoken.upkeep import verify
+from foretoken.store.store import Store
+from foretoken.study.maintenance import verify
 
 from .drivers import changed, contents, expire
 from .tiny import TINY

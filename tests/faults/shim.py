@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from foretoken.runs.door import System
+from foretoken.store.atomic import System
 
 KILLED = 137
 """Exit status of a process that the shim ended."""

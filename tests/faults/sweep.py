@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.runs.door import TEMPORARY
-from foretoken.runs.store import Store
-from foretoken.upkeep import verify
+from foretoken.store.atomic import TEMPORARY
+from foretoken.store.store import Store
+from foretoken.study.maintenance import verify
 
 from . import tiny
 from .shim import KILLED, FaultySystem

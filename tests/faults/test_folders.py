@@ -12,14 +12,14 @@ from unittest.mock import patch
 import pytest
 
 from foretoken.errors import StoreError
-from foretoken.folder import gather, status
-from foretoken.progress import View
 from foretoken.reports import render
-from foretoken.runs import door
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import FORMAT, Store
-from foretoken.study import run
-from foretoken.upkeep import verify
+from foretoken.store import atomic
+from foretoken.store.store import FORMAT, Store
+from foretoken.study.maintenance import verify
+from foretoken.study.progress import View
+from foretoken.study.results import gather, status
+from foretoken.study.runner import run
 
 from . import tiny
 from .drivers import contents
@@ -59,11 +59,11 @@ def link_out(folder: Path) -> None:
 
 
 def newer_version(folder: Path) -> None:
-    door.write_file(folder / "design.json", door.sealed({"format": FORMAT + 1}))
+    atomic.write_file(folder / "design.json", atomic.sealed({"format": FORMAT + 1}))
 
 
 def another_study(folder: Path) -> None:
-    door.write_file(folder / "design.json", door.sealed({"format": FORMAT, "study": {"name": "another"}}))
+    atomic.write_file(folder / "design.json", atomic.sealed({"format": FORMAT, "study": {"name": "another"}}))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def half_done(home: Path) -> tuple[Store, Store]:
     """A finished study, and the folder of one that is planned the same and has no runs yet."""
     tiny.run(home / "done" / "tiny")
     done, folder = Store(home / "done" / "tiny"), home / "tiny"
-    door.write_file(folder / "design.json", (done.folder / "design.json").read_bytes())
+    atomic.write_file(folder / "design.json", (done.folder / "design.json").read_bytes())
     return done, Store(folder)
 
 

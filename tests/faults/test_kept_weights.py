@@ -9,16 +9,16 @@ import pytest
 
 from foretoken.data import open_corpus
 from foretoken.errors import StoreError
-from foretoken.folder import read_design, read_plan
 from foretoken.generation import open_model, sample
-from foretoken.runs.kept import check_weights
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store
 from foretoken.runs.study_file import Study
-from foretoken.study import Line, dry_run
+from foretoken.store.store import Store
+from foretoken.store.weights import check_weights
+from foretoken.study.maintenance import prune, surplus, verify
+from foretoken.study.results import read_design, read_plan
+from foretoken.study.runner import Line, dry_run
 from foretoken.training.evaluate import evaluate
 from foretoken.training.state import TrainState
-from foretoken.upkeep import prune, surplus, verify
 
 from . import tiny
 from .tiny import tiny_study

@@ -11,16 +11,16 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner, Result
 
-from foretoken import trainer
 from foretoken.cli import app
 from foretoken.launchers.local import Job, Outcome
-from foretoken.progress import View
-from foretoken.runs.checkpoints import places
 from foretoken.runs.record import RunRecord
-from foretoken.runs.store import Store
-from foretoken.study import run
+from foretoken.store.checkpoints import places
+from foretoken.store.store import Store
+from foretoken.study import trainer
+from foretoken.study.maintenance import prune, verify
+from foretoken.study.progress import View
+from foretoken.study.runner import run
 from foretoken.training import train
-from foretoken.upkeep import prune, verify
 
 from . import tiny
 from .sweep import Undisturbed

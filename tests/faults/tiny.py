@@ -16,18 +16,19 @@ from unittest.mock import patch
 
 import torch
 
-import foretoken.study
-from foretoken import fits, trainer
+import foretoken.study.runner
+from foretoken import fits, routes
 from foretoken.data import packing
 from foretoken.errors import ForetokenError
 from foretoken.launchers import calibration
 from foretoken.launchers.local import Job, Outcome
-from foretoken.reports import page
-from foretoken.runs import door
+from foretoken.reports import study_page
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
+from foretoken.store import atomic
+from foretoken.study import trainer
 from foretoken.training import train
-from foretoken.training.jobs import train_job
+from foretoken.training.entry_points import train_job
 
 TINY = """
 name = "tiny"
@@ -76,8 +77,8 @@ def in_process() -> Iterator[None]:
         patch.object(train, "time", TickingClock()),
         patch.object(packing, "documents", DOCUMENTS),
         patch.object(fits, "fit", FIT),
-        patch.object(fits, "isoflop", ISOFLOP),
-        patch.object(page, "render", lambda study: f"<!doctype html><title>{study.name}</title>"),
+        patch.object(routes, "isoflop", ISOFLOP),
+        patch.object(study_page, "render", lambda study: f"<!doctype html><title>{study.name}</title>"),
     ):
         yield
     torch.set_num_threads(threads)
@@ -98,7 +99,7 @@ def remembered(function: Callable[..., Any], key: Callable[..., Any], kept: Call
 
 DOCUMENTS = remembered(packing.documents, lambda corpus, seed=0: (corpus.model_dump_json(), seed), list)
 FIT = remembered(fits.fit, lambda table, law, **_: (table.digest, law))
-ISOFLOP = remembered(fits.isoflop, lambda table, **_: table.digest)
+ISOFLOP = remembered(routes.isoflop, lambda table, **_: table.digest)
 
 
 class TickingClock:
@@ -125,7 +126,7 @@ def launch(
     **_: Any,
 ) -> list[Outcome]:
     """As launchers.local.launch: one job after another, the longest first."""
-    assert function == "foretoken.training.jobs:train_job"
+    assert function == "foretoken.training.entry_points:train_job"
     outcomes = []
     for job in sorted(jobs, key=lambda job: -job.seconds):
         check()
@@ -143,7 +144,7 @@ def launch(
 
 def calibrate(function: str, jobs: Sequence[Job], **_: Any) -> list[Outcome]:
     """Every machine is as fast as any other."""
-    assert function == "foretoken.training.jobs:calibrate_job"
+    assert function == "foretoken.training.entry_points:calibrate_job"
     return [Outcome(job.name, result=_speed(job)) for job in jobs]
 
 
@@ -155,7 +156,7 @@ def _specs(job: Job) -> list[RunSpec]:
     return [RunSpec.from_json(values) for values in job.argument["specs"]]
 
 
-def run(folder: Path, system: door.System | None = None, study: Study | None = None) -> dict[str, Any]:
-    """Run the study in `folder`, through this door."""
-    with patch.object(door, "system", system or door.System()):
-        return foretoken.study.run(study or tiny_study(), folder)
+def run(folder: Path, system: atomic.System | None = None, study: Study | None = None) -> dict[str, Any]:
+    """Run the study in `folder`, through this atomic."""
+    with patch.object(atomic, "system", system or atomic.System()):
+        return foretoken.study.runner.run(study or tiny_study(), folder)

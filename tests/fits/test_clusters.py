@@ -8,8 +8,8 @@ import pytest
 
 from foretoken.fits.clusters import clusters, shared_error
 from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
+from foretoken.fits.residual_test import chance_of_pattern
 from foretoken.fits.rows import clean_rows
-from foretoken.fits.structure import chance_of_pattern
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
 

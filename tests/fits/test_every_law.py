@@ -10,12 +10,13 @@ import pytest
 
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits import fit
-from foretoken.fits.columns import needed
+from foretoken.fits.law_columns import needed
 from foretoken.fits.result import Fit
 from foretoken.forecasts import backtest, predict
 from foretoken.laws import LAWS, PUBLISHED
 from foretoken.laws.law import Law
-from foretoken.runs.table import RunTable, read_table
+from foretoken.runs.table import RunTable
+from foretoken.store.read import read_table
 
 RANGES = {
     "params": (1e7, 1e10), "tokens": (1e9, 1e12), "flops": (1e18, 1e22), "unique_tokens": (3e9, 3e11),

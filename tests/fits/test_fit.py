@@ -10,7 +10,8 @@ import pytest
 
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
-from foretoken.runs.table import RunTable, read_table
+from foretoken.runs.table import RunTable
+from foretoken.store.read import read_table
 
 Ladder = Callable[..., RunTable]
 

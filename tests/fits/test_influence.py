@@ -10,7 +10,8 @@ import pytest
 
 from foretoken.fits.fit import fit
 from foretoken.fits.influence import FEW, influence
-from foretoken.runs.table import RunTable, read_table
+from foretoken.runs.table import RunTable
+from foretoken.store.read import read_table
 
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
 EXPONENT = TRUTH["beta"] / (TRUTH["alpha"] + TRUTH["beta"])

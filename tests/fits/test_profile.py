@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from foretoken.checks.waterfall import Step, draw_waterfall, with_changes
 from foretoken.fits.profile import profile
-from foretoken.fits.waterfall import Step, draw_waterfall, with_changes
 
 VALUES = np.geomspace(0.1, 1000, 60)
 

@@ -12,10 +12,10 @@ from foretoken.compute.shape import ModelShape
 from foretoken.errors import StoreError
 from foretoken.fits import Fit, fit
 from foretoken.forecasts import ledger, predict
-from foretoken.runs.door import sealed
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable
+from foretoken.store.atomic import sealed
 
 Ladder = Callable[..., RunTable]
 

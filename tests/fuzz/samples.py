@@ -64,8 +64,8 @@ def fit_json() -> dict[str, Any]:
 @cache
 def study_files() -> dict[str, bytes]:
     """Every file of a finished study's folder, by its path in it; nothing was trained for it."""
-    from foretoken import study as line_of
-    from foretoken.runs.store import Store
+    from foretoken.store.store import Store
+    from foretoken.study import runner as line_of
 
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "mini"

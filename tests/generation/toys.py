@@ -17,7 +17,7 @@ from foretoken.generation import Model
 from foretoken.models import build
 from foretoken.objectives import Maker, make_examples
 from foretoken.objectives.loss import losses
-from foretoken.runs.sections import ModelSection
+from foretoken.runs.schema import ModelSection
 
 LETTERS = "abcdefghij"
 TRAINING = {"t5_v1_1": (250, 3e-3), "lstm": (200, 1e-2)}

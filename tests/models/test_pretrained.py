@@ -22,7 +22,7 @@ from torch import Tensor
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import CheckpointError, DesignError, ForetokenError, StoreError
 from foretoken.models import Network, build, checkpoint_files, from_pretrained, save_pretrained
-from foretoken.runs import door
+from foretoken.store import atomic
 
 SIZES: dict[str, Any] = {"layers": 2, "width": 16, "heads": 2, "context": 12, "vocabulary": 40}
 
@@ -228,11 +228,11 @@ def test_large_checkpoints_are_cut_into_files(tmp_path: Path, monkeypatch: pytes
 def test_a_checkpoint_that_was_not_finished_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_pretrained(build(THEIRS["gpt2"], seed=0), tmp_path)
 
-    class Full(door.System):
+    class Full(atomic.System):
         def write(self, file: Any, content: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(door, "system", Full())
+    monkeypatch.setattr(atomic, "system", Full())
     with pytest.raises(StoreError, match="cannot write"):
         save_pretrained(build(THEIRS["llama"], seed=0), tmp_path)
     monkeypatch.undo()

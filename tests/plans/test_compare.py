@@ -12,7 +12,7 @@ from foretoken.fits import fit
 from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.advice import advice, advisers
 from foretoken.plans.compare import compare
-from foretoken.plans.source import fitted
+from foretoken.plans.loss_model import fitted
 from foretoken.runs.table import RunTable
 
 GOPHER = 5.76e23

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA
-from foretoken.plans.allocate import allocate
 from foretoken.plans.lifetime import Demand, Price, lifetime, quality_of, smaller
 from foretoken.plans.limits import Limits
-from foretoken.plans.source import Source, fitted, published
+from foretoken.plans.loss_model import Source, fitted, published
+from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 
 BESIROGLU, ROUNDED = published("besiroglu_2024"), published("hoffmann_2022_rounded")

@@ -18,11 +18,11 @@ from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.plans.asking import Machines, plan_of
-from foretoken.plans.choice import Wish
-from foretoken.plans.fragments import fragments
+from foretoken.plans.constraints import Wish
+from foretoken.plans.export import fragments
 from foretoken.plans.machines import usual_count
 from foretoken.plans.recipe import recipe
+from foretoken.plans.request import Machines, plan_of
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 

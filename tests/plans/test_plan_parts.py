@@ -19,14 +19,14 @@ from foretoken.compute.proportions import LIKE, Proportions, shape_of
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.plans.asking import Machines, plan_of
 from foretoken.plans.experts import Experts
-from foretoken.plans.fragments import fragments
+from foretoken.plans.export import fragments
+from foretoken.plans.lifecycle_cost import uses
 from foretoken.plans.lifetime import Demand, Price, lifetime, lifetimes
+from foretoken.plans.loss_model import FEW, fitted, published
 from foretoken.plans.machines import holding_count
 from foretoken.plans.repetition import with_unique
-from foretoken.plans.source import FEW, fitted, published
-from foretoken.plans.whole_life import uses
+from foretoken.plans.request import Machines, plan_of
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 

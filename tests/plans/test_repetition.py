@@ -11,9 +11,9 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.laws.repeated_data import unique_params
-from foretoken.plans.allocate import allocate
+from foretoken.plans.loss_model import Source, fitted, published
 from foretoken.plans.repetition import next_epoch, repeated, suited_params, with_unique
-from foretoken.plans.source import Source, fitted, published
+from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 
 MUENNIGHOFF = published("muennighoff_2023")

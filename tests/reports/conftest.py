@@ -13,10 +13,10 @@ import pytest
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.fits.fit import fit
-from foretoken.fits.isoflop import isoflop
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
-from foretoken.reports.inputs import StudyResults
+from foretoken.reports.study_results import StudyResults
+from foretoken.routes.isoflop import isoflop
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study

@@ -15,7 +15,7 @@ import pytest
 from foretoken.forecasts.forecast import Forecast
 from foretoken.reports import render, write
 from foretoken.reports.document import _asset
-from foretoken.reports.making import making_section
+from foretoken.reports.provenance import making_section
 from foretoken.reports.verdict import verdict
 from foretoken.runs.table import RunTable, table_from_records
 

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.checks import diagnose
+from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import ForetokenError
-from foretoken.fits import approaches, diagnose, fit
+from foretoken.fits import fit
 from foretoken.fits.influence import influence
-from foretoken.fits.waterfall import Step, with_changes
 from foretoken.forecasts import backtest, ledger, predict, rival_forecasts
 from foretoken.forecasts.scores import band_along, during, score_loss
 from foretoken.laws import PUBLISHED
 from foretoken.reports import Waterfalls, page_of, save_page
-from foretoken.reports.colours import MOST_MARKS, colour_groups, coloured, thinned
 from foretoken.reports.law_figure import law_figure
+from foretoken.reports.palette import MOST_MARKS, colour_groups, coloured, thinned
+from foretoken.routes import approaches
 from foretoken.runs.table import RunTable
 
 from .reader import Reader

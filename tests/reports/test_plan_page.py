@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.compute.machine import machine
 from foretoken.fits import fit
-from foretoken.plans.allocate import best_losses
-from foretoken.plans.asking import Machines, planned
-from foretoken.plans.choice import Wish
+from foretoken.plans.constraints import Wish
 from foretoken.plans.lifetime import Demand
+from foretoken.plans.loss_model import Source, published
 from foretoken.plans.plan import plan
-from foretoken.plans.source import Source, published
+from foretoken.plans.request import Machines, planned
+from foretoken.plans.split import best_losses
 from foretoken.reports import page_of, save_page
 from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
 from foretoken.reports.plan_limits import allowed_sizes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from foretoken.fits import diagnose
+from foretoken.checks import diagnose
 from foretoken.reports import save_page, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretoken.reports import checks, drawing, elements, wording
+from foretoken.reports import checks, elements, numbers, svg
 from foretoken.reports.curve_figure import _thinned
-from foretoken.reports.drawing import apart, budget_styles, budgets_of, log_ticks, padded
 from foretoken.reports.elements import Html, element, join
 from foretoken.reports.forecast_figure import forecast_section
 from foretoken.reports.isoflop_figure import isoflop_section
-from foretoken.reports.law_check import law_section
+from foretoken.reports.law_section import law_section
 from foretoken.reports.path import path_to_target
+from foretoken.reports.svg import apart, budget_styles, budgets_of, log_ticks, padded
 
 
-@pytest.mark.parametrize("module", [checks, drawing, elements, wording])
+@pytest.mark.parametrize("module", [checks, svg, elements, numbers])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -41,13 +41,13 @@ def test_html_is_not_escaped_twice():
 
 @given(st.floats(min_value=1e-30, max_value=1e30))
 def test_power_keeps_three_digits(value):
-    mantissa, _, raised = wording.power(value).rpartition("10")
+    mantissa, _, raised = numbers.power(value).rpartition("10")
     exponent = int("".join("0123456789-"["⁰¹²³⁴⁵⁶⁷⁸⁹⁻".index(mark)] for mark in raised))
     assert float(mantissa.rstrip("·") or 1) * 10.0**exponent == pytest.approx(value, rel=0.006)
 
 
 @pytest.mark.parametrize(
-    "write", [wording.number, wording.significant, wording.power, wording.count, wording.percent, wording.factor]
+    "write", [numbers.number, numbers.significant, numbers.power, numbers.count, numbers.percent, numbers.factor]
 )
 def test_missing_is_a_dash(write):
     assert write(None) == write(math.nan) == "—"

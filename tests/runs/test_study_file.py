@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foretoken.errors import StudyFileError
-from foretoken.runs.sections import RuleSection
+from foretoken.runs.schema import RuleSection
 from foretoken.runs.study_file import load_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").rglob("*.toml"))

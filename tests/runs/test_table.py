@@ -11,7 +11,8 @@ import pytest
 
 from foretoken.errors import TableError
 from foretoken.runs.record import RunRecord
-from foretoken.runs.table import COLUMNS, RunTable, read_table, table_from_records
+from foretoken.runs.table import COLUMNS, RunTable, table_from_records
+from foretoken.store.read import read_table
 
 from .test_spec import SPEC
 

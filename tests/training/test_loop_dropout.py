@@ -11,7 +11,7 @@ import torch
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.models import build
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance, seed_dropout

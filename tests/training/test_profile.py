@@ -10,10 +10,10 @@ import torch
 
 from foretoken.compute.shape import ModelShape
 from foretoken.data import prepare
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training import profile as module
-from foretoken.training.process import float32_products, medium_is_exact
+from foretoken.training.torch_setup import float32_products, medium_is_exact
 
 SPEC = RunSpec(
     shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.objectives.loss import losses
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec, SpikePolicy
 from foretoken.training import loop
 from foretoken.training.checkpoint import Checkpoint

@@ -14,12 +14,12 @@ import torch
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare, windows
 from foretoken.errors import LeaseLostError
-from foretoken.runs.checkpoints import places
-from foretoken.runs.door import write_json
 from foretoken.runs.record import RunRecord
-from foretoken.runs.sections import CorpusSection, LanguageSection
+from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store
+from foretoken.store.atomic import write_json
+from foretoken.store.checkpoints import places
+from foretoken.store.store import Store
 from foretoken.training import loop
 from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import evaluate

@@ -23,7 +23,7 @@ from foretoken.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from foretoken.fits.approaches import Approaches
+    from foretoken.routes.approaches import Approaches
     from foretoken.runs.table import RunTable
 
 
@@ -42,7 +42,7 @@ def approaches(
 
     Example: foretoken approaches runs.csv --map loss=val_loss --json
     """
-    from foretoken.fits.approaches import approaches as compare
+    from foretoken.routes.approaches import approaches as compare
 
     runs = open_table(table, rename, where)
     found = compare(runs, curves=_curves(table), params=params, level=level)
@@ -57,8 +57,9 @@ def _curves(path: Path) -> RunTable | None:
     """The training curves that a folder's records keep, if any."""
     import pandas as pd
 
-    from foretoken.runs.importing import curve_rows, records_in
+    from foretoken.runs.exports import curve_rows
     from foretoken.runs.table import RunTable
+    from foretoken.store.read import records_in
 
     if not path.is_dir():
         return None

@@ -29,7 +29,7 @@ def compare(
     """
     from foretoken.compute.budget import parse_budget
     from foretoken.plans.compare import compare as compared
-    from foretoken.plans.source import fitted
+    from foretoken.plans.loss_model import fitted
 
     own = None
     if fit_file is not None:

@@ -52,7 +52,7 @@ def continue_training(
     with needing_torch("training"):
         from foretoken.evals import Choices
         from foretoken.evals import continue_training as go_on
-        from foretoken.training.process import keep_memory
+        from foretoken.training.torch_setup import keep_memory
     keep_memory()
     choices = Choices(
         learning_rate=learning_rate, batch_tokens=batch_tokens, validation_share=validation_share, repeat=repeat,

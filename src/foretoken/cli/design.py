@@ -15,7 +15,7 @@ def design(
 
     Example: foretoken design studies/quickstart.toml
     """
-    from foretoken.preview import design as preview
+    from foretoken.study.preview import design as preview
 
     result = preview(load(study, seed), folder)
     if json:

@@ -21,7 +21,7 @@ from foretoken.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from foretoken.fits.conventions import Conventions
+    from foretoken.checks.conventions import Conventions
 
 
 def diagnose(
@@ -38,7 +38,7 @@ def diagnose(
 
     Example: foretoken diagnose runs.csv --map loss=val_loss
     """
-    from foretoken.fits.doctor import diagnose as look
+    from foretoken.checks.diagnose import diagnose as look
 
     found = look(open_table(table, rename, where), params=params)
     write_page(html, found, source=table.name)
@@ -61,7 +61,7 @@ def _show(found: Conventions) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from foretoken.fits.waterfall import draw_waterfall
+    from foretoken.checks.waterfall import draw_waterfall
 
     if found.reason:
         typer.echo(f"no table of conventions: {found.reason}")

@@ -151,7 +151,7 @@ def from_table(path: Path, rename: str, where: str, started: str | None) -> tupl
 def read_entry(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
     """A frozen forecast and where it is; raises ForetokenError with the known ones."""
     from foretoken.forecasts import ledger as book
-    from foretoken.runs.door import read_sealed
+    from foretoken.store.atomic import read_sealed
 
     path = entry_path(folder, name)
     if not path.is_file():

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foretoken.progress import View
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
+from foretoken.study.progress import View
 from foretoken.units import format_count, format_duration
 
 LINE_SECONDS = 15.0

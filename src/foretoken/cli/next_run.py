@@ -10,7 +10,7 @@ import typer
 from foretoken.cli.options import JsonOption, print_assumed, print_checks, print_json
 
 if TYPE_CHECKING:
-    from foretoken.plans.next_run import NextRun
+    from foretoken.ladders.next_run import NextRun
 
 Flops = Annotated[str | None, typer.Option("--compute", help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
 Spend = Annotated[
@@ -54,7 +54,7 @@ def next(
     from foretoken.compute.budget import parse_budget
     from foretoken.errors import ForetokenError
     from foretoken.fits.result import Fit
-    from foretoken.plans.next_run import next_run
+    from foretoken.ladders.next_run import next_run
     from foretoken.units import parse_count
 
     if fit_file and published:
@@ -84,8 +84,8 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     """The ladder as a study file named like the file, if one was asked for."""
     if out is None:
         return
-    from foretoken.plans.ladder_file import ladder_toml
-    from foretoken.runs.door import write_file
+    from foretoken.ladders.study_toml import ladder_toml
+    from foretoken.store.atomic import write_file
 
     write_file(out, ladder_toml(ladder, out.stem, context).encode())
     typer.echo(f"wrote {out}; see `foretoken design {out}`, then `foretoken run {out}`", err=True)

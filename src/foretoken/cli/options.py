@@ -103,11 +103,11 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinch
     """
     from dataclasses import replace
 
-    from foretoken.fits.columns import needed
-    from foretoken.folder import ladder_table
+    from foretoken.fits.law_columns import needed
     from foretoken.laws import find_law
     from foretoken.runs.filters import keep_rows
-    from foretoken.runs.table import read_table
+    from foretoken.store.read import read_table
+    from foretoken.study.results import ladder_table
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:

@@ -72,7 +72,7 @@ def _answer(said: dict[str, Any]) -> None:
     """Plan by what was said, by the options' names, and print it."""
     from foretoken.cli.plan_text import show
     from foretoken.compute.proportions import Proportions
-    from foretoken.plans.asking import Machines, planned
+    from foretoken.plans.request import Machines, planned
 
     out, html, json = (said.pop(name) for name in ("out", "html", "json"))
     machines = Machines(**{name: said.pop(option) for option, name in MACHINES.items()})
@@ -95,8 +95,8 @@ def _write(found: Plan, folder: Path | None) -> None:
     """The study file and the config fragments, into a folder if one was named."""
     if folder is None:
         return
-    from foretoken.plans.fragments import fragments
-    from foretoken.runs.door import write_file
+    from foretoken.plans.export import fragments
+    from foretoken.store.atomic import write_file
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in fragments(found).items():

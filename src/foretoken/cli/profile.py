@@ -16,7 +16,7 @@ def profile(
 
     Example: foretoken profile studies/quickstart.toml
     """
-    from foretoken.preview import profile as profile_steps
+    from foretoken.study.preview import profile as profile_steps
 
     results = profile_steps(load(study, seed), folder)
     if json:

@@ -22,7 +22,7 @@ def prune(
 
     Example: foretoken prune studies/quickstart.toml --dry-run
     """
-    from foretoken.upkeep import prune as prune_study
+    from foretoken.study.maintenance import prune as prune_study
 
     home = started_folder(study, seed, folder)
     things = prune_study(home, old_runs=old_runs, weights=weights, dry_run=dry_run)

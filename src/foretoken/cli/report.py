@@ -14,7 +14,7 @@ def report(
 
     Example: foretoken report studies/quickstart.toml
     """
-    from foretoken.folder import report as write_report
+    from foretoken.study.results import report as write_report
 
     path = write_report(started_folder(study, seed, folder))
     if json:

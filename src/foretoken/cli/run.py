@@ -32,13 +32,13 @@ def run(
     from foretoken.cli.live import view_for_terminal
     from foretoken.cli.status import show
     from foretoken.errors import RefusedError
-    from foretoken.folder import status
-    from foretoken.study import run as run_study
-    from foretoken.study import study_folder
+    from foretoken.study.results import status
+    from foretoken.study.runner import run as run_study
+    from foretoken.study.runner import study_folder
 
     settings = load(study, seed)
     if dry_run:
-        from foretoken.study import dry_run as plan_study
+        from foretoken.study.runner import dry_run as plan_study
 
         plan = plan_study(settings, folder)
         print_json(plan) if json else _show_plan(plan)

@@ -16,7 +16,7 @@ def status(
 
     Example: foretoken status studies/quickstart.toml
     """
-    from foretoken.folder import status as study_status
+    from foretoken.study.results import status as study_status
 
     edited = None if study.is_dir() else load(study, seed)
     result = study_status(folder_of(study, seed, folder), edited)

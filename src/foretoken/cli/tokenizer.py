@@ -93,7 +93,7 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
     """The tokenised corpus of a study; None when it is a tokenizer's file that is given, or a folder with one."""
     from foretoken.data import find, open_corpus
     from foretoken.data.tokenizer_files import TOKENIZER
-    from foretoken.folder import read_plan
+    from foretoken.study.results import read_plan
 
     if (source / TOKENIZER).is_file() or (source.suffix != ".toml" and not source.is_dir()):
         return None

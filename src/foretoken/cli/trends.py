@@ -21,7 +21,7 @@ def trends(
     Example: foretoken trends --compute 1e27
     """
     from foretoken.compute.budget import parse_budget
-    from foretoken.plans.trends import outlook
+    from foretoken.plans.compute_trends import outlook
 
     budget = None if compute is None else parse_budget(compute)
     found = outlook(None if budget is None else budget.flops, law=law, level=level)

@@ -14,8 +14,8 @@ def verify(
 
     Example: foretoken verify studies/quickstart.toml
     """
-    from foretoken.runs.inspection import REMEDIES
-    from foretoken.upkeep import verify as verify_study
+    from foretoken.store.integrity import REMEDIES
+    from foretoken.study.maintenance import verify as verify_study
 
     home = started_folder(study, seed, folder)
     findings = verify_study(home)

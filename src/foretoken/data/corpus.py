@@ -19,7 +19,7 @@ from typing import Any
 from foretoken.data.formats import BLOCK_BYTES, read_texts, reading
 from foretoken.data.synthetic import language
 from foretoken.errors import CorpusError
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 
 FEW_DOCUMENTS = 50
 """A corpus of fewer is cut into parts."""

@@ -32,8 +32,8 @@ from foretoken.data.synthetic import language
 from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, token_dtype
 from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError, StoreError
-from foretoken.runs import door
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
+from foretoken.store import atomic
 
 LAYOUT = 2
 """Raised when the same sources and settings come to give other tokens."""
@@ -68,18 +68,18 @@ def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
             with _made_whole(folder / address) as unfinished:
                 counts = _tokenize(corpus, seed, unfinished)
                 manifest = counts | {"settings": settings, **_listed(sources)}
-                door.write_file(unfinished / MANIFEST, door.sealed(manifest))
+                atomic.write_file(unfinished / MANIFEST, atomic.sealed(manifest))
                 if stamp != _hash([_settings(corpus, seed), _stamp(source_files(corpus))]):
                     raise CorpusError("the corpus changed while it was being read", cure="run again")
         if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):
-            door.write_json(folder / "stamps" / f"{stamp}.json", {"address": address})
+            atomic.write_json(folder / "stamps" / f"{stamp}.json", {"address": address})
     return open_corpus(folder / address)
 
 
 def _address(known: Path) -> str | None:
     """The address that a stamp leads to; None when there is none that can be read."""
     try:
-        address = door.read_json(known)["address"]
+        address = atomic.read_json(known)["address"]
     except (StoreError, KeyError, TypeError):
         return None
     return address if isinstance(address, str) and ADDRESS.fullmatch(address) else None
@@ -135,8 +135,8 @@ def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
     synthetic = corpus.source == "zipf_markov"
     tokenizer = _tokenizer(corpus, seed)
     described = json.dumps(tokenizer.to_json()).encode()
-    door.write_file(folder / "tokenizer.json", described)
-    with door.new_file(folder / "train.bin") as train, door.new_file(folder / "validation.bin") as validation:
+    atomic.write_file(folder / "tokenizer.json", described)
+    with atomic.new_file(folder / "train.bin") as train, atomic.new_file(folder / "validation.bin") as validation:
         writers = {
             "train": _SplitWriter(train, tokenizer),
             "validation": _SplitWriter(validation, tokenizer, compare=tokenizer.closed),
@@ -202,7 +202,7 @@ class _SplitWriter:
                 self.lost += self.tokenizer.decode(tokens) != text
                 self.unknown += int(np.count_nonzero(tokens == self.tokenizer.unknown))
             content = np.concatenate([tokens.astype(self.dtype), end]).tobytes()
-            door.system.append(self.file, content)
+            atomic.system.append(self.file, content)
             self.sha256.update(content)
             self.tokens += len(tokens) + len(end)
         self.documents += len(self.waiting)
@@ -213,7 +213,7 @@ class _SplitWriter:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Wait until no other process makes a corpus here. The lock ends with the process, however it ends."""
-    with door.writing(folder):
+    with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / "lock", "a")  # noqa: SIM115
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -223,27 +223,27 @@ def _lock(folder: Path) -> Iterator[None]:
 
 def _clear(folder: Path) -> None:
     """Delete what dead processes left; whoever holds the lock writes alone."""
-    for left in [*folder.glob(".unfinished-*"), *folder.rglob(f".*{door.TEMPORARY}")]:
+    for left in [*folder.glob(".unfinished-*"), *folder.rglob(f".*{atomic.TEMPORARY}")]:
         if left.is_dir():
-            door.delete_folder(left)
+            atomic.delete_folder(left)
         else:
-            door.delete_file(left)
+            atomic.delete_file(left)
 
 
 @contextmanager
 def _made_whole(final: Path) -> Iterator[Path]:
     """A folder to write in, renamed to `final` at the end."""
     unfinished = final.with_name(f".unfinished-{final.name}")
-    with door.writing(unfinished):
-        door.system.make_folder(unfinished)
+    with atomic.writing(unfinished):
+        atomic.system.make_folder(unfinished)
     try:
         yield unfinished
-        with door.writing(final):
-            door.system.rename(unfinished, final)
-            door.system.flush_folder(final.parent)
+        with atomic.writing(final):
+            atomic.system.rename(unfinished, final)
+            atomic.system.flush_folder(final.parent)
     finally:
         with contextlib.suppress(StoreError):
-            door.delete_folder(unfinished)
+            atomic.delete_folder(unfinished)
 
 
 def _sha256(value: Any) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import CorpusError, MissingExtraError, legible, shown
-from foretoken.runs import door
+from foretoken.store import atomic
 
 END_OF_TEXT, PAD, UNK, CLS, SEP, MASK = "<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SEPARATORS = {"bpe": END_OF_TEXT, "wordpiece": SEP, "unigram": SEP}
@@ -94,7 +94,7 @@ class SubwordTokenizer:
 
         Raises StoreError when it cannot be written.
         """
-        door.write_json(Path(path), json.loads(self.definition))
+        atomic.write_json(Path(path), json.loads(self.definition))
 
 
 KNOWN_SEPARATORS = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", SEP)
@@ -120,8 +120,8 @@ def tokenizer_bytes(path: str | Path) -> bytes:
         if not path.is_file():  # a pipe or a device has no end
             cure = "name a tokenizer.json of the package `tokenizers`, as transformers keeps it beside a model"
             raise CorpusError("the tokenizer is missing", expected="a file", got=str(path), cure=cure)
-        if path.stat().st_size > door.LARGEST_JSON:
-            raise CorpusError(f"{path} is too large", expected=f"at most {door.LARGEST_JSON} bytes")
+        if path.stat().st_size > atomic.LARGEST_JSON:
+            raise CorpusError(f"{path} is too large", expected=f"at most {atomic.LARGEST_JSON} bytes")
         return path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:  # a name with a NUL; a home that is nobody's
         raise CorpusError(f"cannot read {path}", got=str(error), cure="give another file") from error

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import StoreError
-from foretoken.runs.door import read_sealed
+from foretoken.store.atomic import read_sealed
 
 MANIFEST = "manifest.json"
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from foretoken.data.learning import byte_definition
 from foretoken.data.subword import SubwordTokenizer, canonical
-from foretoken.runs.door import write_json
+from foretoken.store.atomic import write_json
 
 Tokens = NDArray[Any]
 

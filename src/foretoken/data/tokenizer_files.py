@@ -20,9 +20,9 @@ from foretoken.data.tokenized import MANIFEST, TokenizedCorpus
 from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, tokenizer_from_json
 from foretoken.data.tokenizer_measures import describe_tokenizer
 from foretoken.errors import CorpusError, shown
-from foretoken.runs.door import read_sealed
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 from foretoken.runs.study_file import Study
+from foretoken.store.atomic import read_sealed
 
 KINDS = ("byte", *LEARNERS)
 TOKENIZER = "tokenizer.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foretoken.data.tokenized import MANIFEST
 from foretoken.errors import StoreError
-from foretoken.runs.door import read_sealed
+from foretoken.store.atomic import read_sealed
 
 
 def damaged_files(folder: Path) -> Iterator[tuple[Path, str, str]]:

@@ -10,7 +10,7 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.designs.recipe import Recipe
 from foretoken.errors import DesignError
 from foretoken.runs.record import RunRecord
-from foretoken.runs.sections import PlannedRuns
+from foretoken.runs.schema import PlannedRuns
 from foretoken.runs.spec import RunSpec
 from foretoken.units import format_count, format_flops
 

@@ -10,7 +10,7 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
-from foretoken.runs.sections import ModelSection
+from foretoken.runs.schema import ModelSection
 
 SHARED = (
     "norm", "positions", "activation", "tied", "bias", "shared_stacks", "experts", "active_experts", "shared_experts",

@@ -13,7 +13,7 @@ from foretoken.data import windows
 from foretoken.errors import CheckpointError, CorpusError, DesignError
 from foretoken.evals.text_corpus import TextCorpus, whole_text
 from foretoken.generation import Model, open_model
-from foretoken.generation.opening import Source
+from foretoken.generation.load import Source
 from foretoken.models import Network
 from foretoken.objectives import Maker
 from foretoken.training import examples

@@ -18,7 +18,7 @@ from foretoken.data.tokenized import token_dtype
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError
 from foretoken.generation import Model
-from foretoken.runs.sections import CorpusSection
+from foretoken.runs.schema import CorpusSection
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from foretoken.fits.diagnose import design_checks, row_checks
+from foretoken.fits.fit_checks import design_checks, row_checks
 from foretoken.fits.result import Check
 from foretoken.fits.rows import by_budget, mixtures, refusals
 from foretoken.fits.seen import Seen, SeenCheck, listed, plural

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from foretoken.fits.losses import HUBER, OBJECTIVES, Objective, huber
 from foretoken.fits.noise import Noise, estimate_noise, spread
+from foretoken.fits.objectives import HUBER, OBJECTIVES, Objective, huber
 from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
 

@@ -9,20 +9,20 @@ import numpy as np
 
 from foretoken._version import __version__
 from foretoken.errors import ForetokenError
-from foretoken.fits.bins import binned
-from foretoken.fits.diagnose import fit_checks
+from foretoken.fits.aggregate import binned
+from foretoken.fits.bootstrap import bootstrap, shared_errors
 from foretoken.fits.doubts import with_doubts
 from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
+from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.likelihood import profiles
-from foretoken.fits.losses import find_objective
 from foretoken.fits.misfit import misfit_growth
 from foretoken.fits.noise import Noise
+from foretoken.fits.objectives import find_objective
+from foretoken.fits.residual_test import chance_of_pattern
 from foretoken.fits.result import Check, Fit, Residual
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.sensitivity import sensitivity
-from foretoken.fits.structure import chance_of_pattern
-from foretoken.fits.uncertainty import bootstrap, shared_errors
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import RunTable

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.fits.estimate import DELTA, Sample, spread
-from foretoken.fits.losses import OBJECTIVES
+from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.result import Fit, Residual
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws import find_law

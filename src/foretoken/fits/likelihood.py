@@ -9,7 +9,7 @@ import numpy as np
 
 from foretoken.errors import ForetokenError
 from foretoken.fits.estimate import Plain, Sample
-from foretoken.fits.losses import OBJECTIVES
+from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.profile import Profile, profile
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws.law import Array

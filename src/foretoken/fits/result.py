@@ -13,7 +13,7 @@ from typing import Any
 from foretoken.errors import StoreError, shown
 from foretoken.laws import LAWS
 from foretoken.laws.law import Law
-from foretoken.runs.door import read_json, write_json
+from foretoken.store.atomic import read_json, write_json
 
 PLAIN = {"extra": "forbid", "allow_inf_nan": False}
 """How pydantic reads what another program may have written."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.columns import for_law, read_beside
+from foretoken.fits.law_columns import for_law, read_beside
 from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import SIZES, RunTable
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.fits.estimate import Plain, Sample, estimate_plain
-from foretoken.fits.losses import OBJECTIVES
+from foretoken.fits.objectives import OBJECTIVES
 
 REFERENCE_FACTOR = 8.0
 """Forecasts are compared at this many times the compute of the run with the most, shared by all features."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from foretoken.fits.losses import HUBER, Objective, huber
+from foretoken.fits.objectives import HUBER, Objective, huber
 from foretoken.laws.law import Array, Indices, Law
 
 __all__ = ["TIGHT", "TOLERANCE", "Problem", "huber", "solve"]

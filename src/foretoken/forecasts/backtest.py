@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit_rows
-from foretoken.fits.losses import OBJECTIVES
+from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.seen import lenient

@@ -16,8 +16,8 @@ from foretoken._version import __version__
 from foretoken.errors import StoreError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import Forecast
-from foretoken.runs.door import create_file, read_sealed, sealed
 from foretoken.runs.record import RunRecord
+from foretoken.store.atomic import create_file, read_sealed, sealed
 
 FORMAT = 1
 OUTCOME = ".outcome.json"

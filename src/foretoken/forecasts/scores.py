@@ -14,7 +14,7 @@ from foretoken.forecasts import ledger
 from foretoken.forecasts.ledger import FORMAT
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
-from foretoken.runs.door import read_sealed
+from foretoken.store.atomic import read_sealed
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the target's tokens at which the band is frozen too."""

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, DesignError, ForetokenError
-from foretoken.generation.answers import Answer, Form, drawn, searched
 from foretoken.generation.cache import Cache, start
-from foretoken.generation.choosing import Chance, Choice
+from foretoken.generation.constrained import Answer, Form, drawn, searched
+from foretoken.generation.load import Source, open_model
 from foretoken.generation.model import Model, checked
-from foretoken.generation.opening import Source, open_model
+from foretoken.generation.sampler import Chance, Choice
 
 BLANK = re.compile(r"<[XYZ]>|<extra_id_\d{1,4}>")
 LONGEST = 32

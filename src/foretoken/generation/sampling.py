@@ -13,9 +13,9 @@ from torch import Tensor
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, DesignError, ForetokenError
 from foretoken.generation.cache import Cache, start
-from foretoken.generation.choosing import Chance, Choice, barred
+from foretoken.generation.load import Source, open_model
 from foretoken.generation.model import Model, checked
-from foretoken.generation.opening import Source, open_model
+from foretoken.generation.sampler import Chance, Choice, barred
 
 LARGEST_LOSS = math.log(sys.float_info.max)
 """The largest mean loss, in nats, whose perplexity is a finite number."""

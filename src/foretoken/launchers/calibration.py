@@ -10,9 +10,9 @@ from pathlib import Path
 from foretoken.compute.hardware import processor_name
 from foretoken.errors import StoreError
 from foretoken.launchers.local import Job, launch
-from foretoken.runs.door import read_json, write_json
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store
+from foretoken.store.atomic import read_json, write_json
+from foretoken.store.store import Store
 
 FORWARD_SHARE = 1 / 3
 """Time of a token that is only evaluated, over that of one that is trained on."""
@@ -36,7 +36,7 @@ class Calibration:
             return
         jobs = [Job(spec.key, {"specs": [spec.to_json()]}, spec.flops / spec.tokens) for spec in new]
         outcomes = launch(
-            "foretoken.training.jobs:calibrate_job", jobs, workers=workers, threads=new[0].threads, log=self.log
+            "foretoken.training.entry_points:calibrate_job", jobs, workers=workers, threads=new[0].threads, log=self.log
         )
         by_key = {spec.key: spec for spec in new}
         for outcome in outcomes:

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from foretoken.errors import CheckpointError, shown
-from foretoken.runs.door import delete_file, read_json, write_file, write_json
+from foretoken.store.atomic import delete_file, read_json, write_file, write_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 OURS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")

@@ -22,7 +22,7 @@ from foretoken.models.checkpoint_config import architecture, read_shape, shape_o
 from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config, write_checkpoint
 from foretoken.models.checkpoint_names import NAMES, SEGMENTS, Names
 from foretoken.models.stack import Stack
-from foretoken.runs.door import read_json, write_file
+from foretoken.store.atomic import read_json, write_file
 
 OWN = "foretoken"
 TOKENIZER = "tokenizer.json"

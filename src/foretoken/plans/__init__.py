@@ -1,20 +1,9 @@
-"""From a budget to a decision: what to train, what it costs, what else would lose, which small runs come first."""
+"""From a budget to a decision: what to train, what it costs, and what each other choice would lose."""
 
-from foretoken.plans.asking import Asked, Machines
-from foretoken.plans.asking import plan_of as plan
 from foretoken.plans.compare import Comparison, compare
-from foretoken.plans.next_run import NextRun, next_run
+from foretoken.plans.compute_trends import outlook as trends
 from foretoken.plans.plan import Plan
-from foretoken.plans.trends import outlook as trends
+from foretoken.plans.request import Asked, Machines
+from foretoken.plans.request import plan_of as plan
 
-__all__ = [
-    "Asked",
-    "Comparison",
-    "Machines",
-    "NextRun",
-    "Plan",
-    "compare",
-    "next_run",
-    "plan",
-    "trends",
-]
+__all__ = ["Asked", "Comparison", "Machines", "Plan", "compare", "plan", "trends"]

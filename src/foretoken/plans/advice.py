@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from foretoken.errors import ForetokenError
 from foretoken.laws import LAWS, PUBLISHED
-from foretoken.plans.allocate import allocate, require_positive
 from foretoken.plans.band import Band
-from foretoken.plans.source import published
+from foretoken.plans.loss_model import published
+from foretoken.plans.split import allocate, require_positive
 
 RULE_OF_THUMB = 20.0
 """Tokens per parameter that many quote after Hoffmann et al. 2022; no law gives it at every budget."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretoken.plans.allocate import best_split, require_positive
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.search import crossing
-from foretoken.plans.source import Source
+from foretoken.plans.loss_model import Source
+from foretoken.plans.scalar_search import crossing
+from foretoken.plans.split import best_split, require_positive
 
 TOLERANCE = 0.001
 """A thousandth of the loss: less than two runs with different seeds usually differ."""
@@ -37,7 +37,7 @@ def band(source: Source, flops: float, tolerance: float = TOLERANCE, limits: Lim
 
     Raises ForetokenError for a tolerance that is not above 0, or a law that gives no loss.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = band(published("besiroglu_2024"), 5.76e23)
     >>> [f"{params:.3g}" for params in found.params]
     ['4.63e+10', '1.13e+11']

@@ -11,8 +11,8 @@ from foretoken.compute.machine import Machine
 from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.compute.serving import serve
 from foretoken.errors import DesignError, ForetokenError
-from foretoken.plans.allocate import Allocation
 from foretoken.plans.recipe import Recipe, recipe
+from foretoken.plans.split import Allocation
 
 LARGE, SHARED = 2e10, 8
 """From this size on, each layer is shared by so many accelerators, where there are as many."""

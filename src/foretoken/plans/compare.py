@@ -7,9 +7,9 @@ from typing import Any
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.advice import NOT_ADVICE, advice, advisers
-from foretoken.plans.allocate import NO_DRAWS, Allocation, allocate
+from foretoken.plans.loss_model import Source
 from foretoken.plans.reasons import with_reasons
-from foretoken.plans.source import Source
+from foretoken.plans.split import NO_DRAWS, Allocation, allocate
 
 
 @dataclass(frozen=True)

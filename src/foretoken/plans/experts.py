@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from foretoken.errors import ForetokenError
-from foretoken.plans.allocate import allocate, require_positive
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.source import Source, published
+from foretoken.plans.loss_model import Source, published
+from foretoken.plans.split import allocate, require_positive
 
 LAW = "ludziejewski_2025"
 COUNTS = (1, 2, 4, 8, 16, 32)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.plans.allocate import require_positive
-from foretoken.plans.search import crossing
+from foretoken.plans.scalar_search import crossing
+from foretoken.plans.split import require_positive
 
 FARTHEST = 100.0
 """Years beyond the rows that a trend is followed."""

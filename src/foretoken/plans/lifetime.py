@@ -14,10 +14,10 @@ import numpy as np
 
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
-from foretoken.plans.allocate import best_split, budget_for, require_positive, tokens_for
-from foretoken.plans.fixed import best_tokens
+from foretoken.plans.given_size import best_tokens
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.source import Source
+from foretoken.plans.loss_model import Source
+from foretoken.plans.split import best_split, budget_for, require_positive, tokens_for
 
 SERVING = 2.0
 """FLOP per parameter and token of a forward pass; attention left out."""
@@ -101,7 +101,7 @@ def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, l
 
     Raises RefusedError where no compute reaches the loss.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = lifetime(published("besiroglu_2024"), 2.0, Demand(1e13))
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
     '2e+10 3.01e+12 0.36'
@@ -158,7 +158,7 @@ def _costs(source: Source, split: Array, load: float, price: Price) -> Array:
 def quality_of(source: Source, params: float) -> float:
     """The loss of a model of this size with the tokens that make it the best size of its budget.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> round(quality_of(published("besiroglu_2024"), 70e9), 3)
     1.976
     """
@@ -187,7 +187,7 @@ def smaller(source: Source, flops: float, share: float) -> Smaller:
 
     Raises RefusedError where no number of tokens brings so small a model there.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = smaller(published("hoffmann_2022_rounded"), 5.76e23, 0.5)
     >>> f"{found.tokens_factor:.2f} {found.overhead:.1%}"
     '2.42 20.8%'

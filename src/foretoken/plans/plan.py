@@ -12,21 +12,21 @@ from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
 from foretoken.fits.result import Check
 from foretoken.plans.advice import alternatives
-from foretoken.plans.allocate import Allocation
 from foretoken.plans.band import TOLERANCE, Band, band
 from foretoken.plans.building import build, served
-from foretoken.plans.choice import Wish, chosen
-from foretoken.plans.doubts import as_source, checks_of, sources_of
+from foretoken.plans.constraints import Wish, chosen
 from foretoken.plans.experts import Experts, Mixtures, compared
-from foretoken.plans.fixed import Choice, other_halves
+from foretoken.plans.given_size import Choice, other_halves
+from foretoken.plans.lifecycle_cost import BATCH, WholeLife, whole_life
 from foretoken.plans.lifetime import Demand, Life
 from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.loss_model import Source
+from foretoken.plans.provenance import as_source, checks_of, sources_of
 from foretoken.plans.reasons import with_reasons
 from foretoken.plans.recipe import Recipe
 from foretoken.plans.regret import Regret, regrets
 from foretoken.plans.repetition import Repeated, repeated
-from foretoken.plans.source import Source
-from foretoken.plans.whole_life import BATCH, WholeLife, whole_life
+from foretoken.plans.split import Allocation
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
@@ -138,7 +138,7 @@ def plan(
     meets.
 
     >>> from foretoken.compute.machine import machine
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = plan(published("besiroglu_2024"), Wish(flops=5.76e23), machine("H100"), count=512)
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.band.params[0]:.3g} {found.cost['days']:.0f}"
     '7.22e+10 1.33e+12 4.63e+10 33'

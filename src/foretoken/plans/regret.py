@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.plans.allocate import EXACT, best_losses, budgets_for, tokens_for
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.source import Source
+from foretoken.plans.loss_model import Source
+from foretoken.plans.split import EXACT, best_losses, budgets_for, tokens_for
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def regret(source: Source, name: str, params: float, tokens: float, limits: Limi
 
     The best split keeps to `limits`; an alternative outside them can do better, and then has a negative regret.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = regret(published("besiroglu_2024"), "8B", 8e9, 5.76e23 / 6 / 8e9)
     >>> f"{found.regret_loss:.3f} {found.regret_flops:.3g}"
     '0.050 4.55e+23'

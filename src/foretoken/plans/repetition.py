@@ -14,10 +14,10 @@ import numpy as np
 from foretoken.errors import RefusedError
 from foretoken.laws import PUBLISHED
 from foretoken.laws.repeated_data import worth
-from foretoken.plans.allocate import best_losses, best_split, require_positive
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.search import crossing
-from foretoken.plans.source import Repetition, Source
+from foretoken.plans.loss_model import Repetition, Source
+from foretoken.plans.scalar_search import crossing
+from foretoken.plans.split import best_losses, best_split, require_positive
 
 BORROWED = "muennighoff_2023"
 LITTLE_HELD = (15.0, 95.0)
@@ -32,7 +32,7 @@ def with_unique(source: Source, unique: float, *, epochs_decay: float | None = N
     Muennighoff et al. 2023 unless given, which `assumed` says. Raises ForetokenError for a number that is not above 0,
     RefusedError for a fit whose runs do not identify R_D.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> scarce = with_unique(published("besiroglu_2024"), 1e11)
     >>> bool(scarce.loss(1e10, 4e11) > published("besiroglu_2024").loss(1e10, 4e11))
     True
@@ -98,7 +98,7 @@ class Repeated:
 def repeated(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Repeated:
     """The best size and number of epochs at `flops` FLOP for a source made by `with_unique`.
 
-    >>> from foretoken.plans.source import published
+    >>> from foretoken.plans.loss_model import published
     >>> found = repeated(with_unique(published("muennighoff_2023"), 1e11), 1e23)
     >>> f"{found.params:.3g} {found.epochs:.1f} {found.better}"
     '2.31e+10 7.2 compute'

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foretoken.errors import RefusedError
-from foretoken.fits.approaches import Approaches, bias_text
-from foretoken.fits.isoflop import isoflop
 from foretoken.fits.result import IsoflopFit
 from foretoken.reports.checks import as_sentence, checks_list
-from foretoken.reports.colours import MOST_COLOURS
-from foretoken.reports.drawing import Budget, budget_styles
 from foretoken.reports.elements import Html, element, section, table
-from foretoken.reports.inputs import StudyResults
 from foretoken.reports.isoflop_figure import isoflop_section
-from foretoken.reports.lead import Page, assumed_section, lead
+from foretoken.reports.numbers import number, percent
+from foretoken.reports.palette import MOST_COLOURS
 from foretoken.reports.route_figures import exponent_figure, known_routes, path_figure
-from foretoken.reports.wording import number, percent
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.summary import Page, assumed_section, lead
+from foretoken.reports.svg import Budget, budget_styles
+from foretoken.routes.approaches import Approaches, bias_text
+from foretoken.routes.isoflop import isoflop
 from foretoken.runs.table import RunTable
 
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from foretoken.forecasts.backtest import BackTest
+from foretoken.forecasts.coverage import Step, error_of, steps_of
 from foretoken.laws import find_law
-from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, padded, short_power
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.steps import Step, error_of, steps_of
-from foretoken.reports.wording import count, factor, number, percent, power
+from foretoken.reports.numbers import count, factor, number, percent, power
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, padded, short_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

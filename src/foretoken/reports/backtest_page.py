@@ -8,8 +8,8 @@ from foretoken.forecasts.backtest import BackTest
 from foretoken.reports.backtest_figures import distance_figure, held_out_figure, origin_figure
 from foretoken.reports.checks import checks_list
 from foretoken.reports.elements import section
-from foretoken.reports.lead import Page, assumed_section, lead
-from foretoken.reports.wording import percent, significant
+from foretoken.reports.numbers import percent, significant
+from foretoken.reports.summary import Page, assumed_section, lead
 
 
 def backtest_page(found: BackTest, source: str = "") -> Page:

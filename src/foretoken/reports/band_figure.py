@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foretoken.reports.drawing import ACCENT, BAND, INK, drawing, log_axis, padded, short_count
 from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.wording import count, number, percent
+from foretoken.reports.numbers import count, number, percent
+from foretoken.reports.svg import ACCENT, BAND, INK, drawing, log_axis, padded, short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.reports.drawing import ACCENT, INK, MUTED, Budget, drawing, log_axis, padded, short_count
 from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.inputs import TARGET, StudyResults
-from foretoken.reports.wording import count, number, power
+from foretoken.reports.numbers import count, number, power
+from foretoken.reports.study_results import TARGET, StudyResults
+from foretoken.reports.svg import ACCENT, INK, MUTED, Budget, drawing, log_axis, padded, short_count
 from foretoken.runs.record import RunRecord
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foretoken.fits.conventions import Conventions
-from foretoken.fits.doctor import Diagnosis
+from foretoken.checks.conventions import Conventions
+from foretoken.checks.diagnose import Diagnosis
 from foretoken.reports.checks import SEVERITIES, as_sentence
 from foretoken.reports.elements import Html, element, figure, join, section, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.lead import Page, assumed_section, lead
+from foretoken.reports.numbers import count, interval, number, significant
+from foretoken.reports.summary import Page, assumed_section, lead
 from foretoken.reports.waterfall_figure import waterfall_figure
-from foretoken.reports.wording import count, interval, number, significant
 
 
 def diagnosis_page(found: Diagnosis, source: str = "") -> Page:

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from foretoken.fits.influence import Influence, influence
 from foretoken.fits.result import Fit
-from foretoken.reports.colours import coloured
-from foretoken.reports.drawing import budget_styles
 from foretoken.reports.elements import Html, element, join, section
 from foretoken.reports.influence_figure import influence_figure, influence_sentence
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.law_check import law_section
 from foretoken.reports.law_figure import law_figure
-from foretoken.reports.lead import Page, lead
+from foretoken.reports.law_section import law_section
+from foretoken.reports.numbers import count, number, power, significant
 from foretoken.reports.objective_figure import objective_figure
+from foretoken.reports.palette import coloured
 from foretoken.reports.parameter_figure import parameter_figure
 from foretoken.reports.profile_figure import profile_figure
 from foretoken.reports.residual_figure import residual_title
-from foretoken.reports.wording import count, number, power, significant
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.summary import Page, lead
+from foretoken.reports.svg import budget_styles
 from foretoken.runs.table import RunTable
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foretoken.reports.drawing import (
+from foretoken.reports.elements import Html, figure, section, table
+from foretoken.reports.numbers import factor, number, percent, power
+from foretoken.reports.path import Path, path_to_target
+from foretoken.reports.rivals import RIVAL_NAMES
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.svg import (
     ACCENT,
     BAND,
     BAND_DEEP,
@@ -20,11 +25,6 @@ from foretoken.reports.drawing import (
     padded,
     short_power,
 )
-from foretoken.reports.elements import Html, figure, section, table
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.path import Path, path_to_target
-from foretoken.reports.rivals import RIVAL_NAMES
-from foretoken.reports.wording import factor, number, percent, power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foretoken.reports.drawing import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, drawing, log_axis
 from foretoken.reports.elements import Html
-from foretoken.reports.wording import significant
+from foretoken.reports.numbers import significant
+from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, drawing, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.fits.result import IsoflopBudget, IsoflopFit
-from foretoken.reports.drawing import (
+from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.numbers import interval, percent, significant
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.svg import (
     ACCENT,
     INK,
     PAPER,
@@ -19,9 +22,6 @@ from foretoken.reports.drawing import (
     short_count,
     short_power,
 )
-from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.wording import interval, percent, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.fits.influence import ORDERS, Influence
-from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, drawing
 from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.wording import count, number, percent
+from foretoken.reports.numbers import count, number, percent
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

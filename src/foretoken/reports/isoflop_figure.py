@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from foretoken.fits.result import IsoflopBudget, IsoflopFit
 from foretoken.reports.checks import checks_list
-from foretoken.reports.drawing import (
+from foretoken.reports.elements import Html, element, figure, section, table
+from foretoken.reports.growth_figure import growth_figure
+from foretoken.reports.numbers import count, number, percent, power, significant
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.svg import (
     INK,
     PAPER,
     Budget,
@@ -17,10 +21,6 @@ from foretoken.reports.drawing import (
     padded,
     short_count,
 )
-from foretoken.reports.elements import Html, element, figure, section, table
-from foretoken.reports.growth_figure import growth_figure
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.wording import count, number, percent, power, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

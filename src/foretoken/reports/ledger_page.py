@@ -10,8 +10,8 @@ from foretoken.forecasts.scores import summary
 from foretoken.reports.band_figure import band_figure
 from foretoken.reports.elements import Html, element, figure, section, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.lead import Page, lead
-from foretoken.reports.wording import count, factor, number, percent
+from foretoken.reports.numbers import count, factor, number, percent
+from foretoken.reports.summary import Page, lead
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from foretoken.fits.result import Fit
 from foretoken.laws import find_law
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.wording import number, percent, significant
+from foretoken.reports.numbers import number, percent, significant
 
 
 def objective_figure(fit: Fit) -> Html | None:

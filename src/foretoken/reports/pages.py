@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.checks.diagnose import Diagnosis
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits.approaches import Approaches
-from foretoken.fits.doctor import Diagnosis
 from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
 from foretoken.forecasts.forecast import Forecast
@@ -19,13 +18,14 @@ from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.diagnosis_page import diagnosis_page
 from foretoken.reports.document import document
 from foretoken.reports.fit_page import fit_page
-from foretoken.reports.lead import Page
 from foretoken.reports.ledger_page import ledger_page
 from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
+from foretoken.reports.summary import Page
 from foretoken.reports.waterfall_page import Waterfalls, waterfall_page
-from foretoken.runs.door import write_file
+from foretoken.routes.approaches import Approaches
+from foretoken.store.atomic import write_file
 
 PAGES: dict[type, Callable[..., Page]] = {
     Fit: fit_page,

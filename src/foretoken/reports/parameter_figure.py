@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Fit
-from foretoken.reports.drawing import ACCENT, INK, PAPER, drawing, log_axis
 from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.wording import interval, percent, significant
+from foretoken.reports.numbers import interval, percent, significant
+from foretoken.reports.svg import ACCENT, INK, PAPER, drawing, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
-from foretoken.reports.inputs import StudyResults
+from foretoken.reports.study_results import StudyResults
 
 POINTS = 40
 INNER_LEVEL = 0.5

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.reports.drawing import (
+from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.numbers import MISSING, count, number, percent, power
+from foretoken.reports.plan_curves import Frontier, Isoflop
+from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words
+from foretoken.reports.svg import (
     ACCENT,
     BAND,
     INK,
@@ -23,10 +27,6 @@ from foretoken.reports.drawing import (
     short_count,
     short_power,
 )
-from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.plan_curves import Frontier, Isoflop
-from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words
-from foretoken.reports.wording import MISSING, count, number, percent, power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

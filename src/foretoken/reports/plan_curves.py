@@ -9,10 +9,10 @@ import numpy as np
 
 from foretoken.errors import ForetokenError
 from foretoken.laws.law import Array
-from foretoken.plans.allocate import best_losses, best_split, budgets_for, tokens_for
 from foretoken.plans.lifetime import SERVING
+from foretoken.plans.loss_model import Source
 from foretoken.plans.plan import Plan
-from foretoken.plans.source import Source
+from foretoken.plans.split import best_losses, best_split, budgets_for, tokens_for
 from foretoken.reports.plan_limits import limited, limits_of, single_pass
 
 POINTS = 56

@@ -11,10 +11,10 @@ import numpy as np
 from foretoken.laws.law import Array
 from foretoken.plans.lifetime import SERVING
 from foretoken.plans.plan import Plan
-from foretoken.reports.drawing import ACCENT, INK, MUTED, PAPER, apart, drawing, log_axis, short_count
 from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.numbers import MISSING, count, number, percent, power
 from foretoken.reports.plan_curves import LifeCurves
-from foretoken.reports.wording import MISSING, count, number, percent, power
+from foretoken.reports.svg import ACCENT, INK, MUTED, PAPER, apart, drawing, log_axis, short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

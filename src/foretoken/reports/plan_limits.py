@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from foretoken.plans.limits import Limits
 from foretoken.plans.plan import Plan
-from foretoken.reports.drawing import INK, MUTED, PAPER, SHADE
-from foretoken.reports.wording import count
+from foretoken.reports.numbers import count
+from foretoken.reports.svg import INK, MUTED, PAPER, SHADE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from foretoken.compute.layout import Layout
 from foretoken.plans.plan import Plan
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.wording import MISSING, number, percent, significant
+from foretoken.reports.numbers import MISSING, number, percent, significant
 
 GB = 1e9
 MEMORY = (("weights", "weights"), ("gradients", "gradients"), ("optimizer", "optimizer state"),

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 
 from foretoken.errors import ForetokenError
+from foretoken.plans.loss_model import Source
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.plans.source import Source
 from foretoken.reports.checks import as_sentence, checks_list
-from foretoken.reports.drawing import budget_styles, short_count
 from foretoken.reports.elements import Html, element, join, section
 from foretoken.reports.elements import figure as with_numbers
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.lead import Page, assumed_section, lead
+from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_life_figure import life_figure, served_tokens
@@ -33,7 +32,8 @@ from foretoken.reports.plan_tables import (
     span,
     usd,
 )
-from foretoken.reports.wording import count, factor, number, percent, power, significant
+from foretoken.reports.summary import Page, assumed_section, lead
+from foretoken.reports.svg import budget_styles, short_count
 
 REACHED = {"params": "size", "flops": "compute"}
 

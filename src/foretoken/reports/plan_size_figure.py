@@ -11,11 +11,11 @@ import numpy as np
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.reports.drawing import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
 from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
 from foretoken.reports.plan_limits import draw_limits, limits_words
-from foretoken.reports.wording import count, factor, number, percent, power
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

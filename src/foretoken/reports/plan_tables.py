@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from foretoken.plans.experts import Mixtures
-from foretoken.plans.fixed import Choice
+from foretoken.plans.given_size import Choice
 from foretoken.plans.lifetime import Life
 from foretoken.plans.plan import Alternative, Plan
 from foretoken.plans.recipe import Recipe
 from foretoken.plans.repetition import Repeated
 from foretoken.reports.checks import as_sentence
 from foretoken.reports.elements import Html, element, join, table
-from foretoken.reports.wording import MISSING, count, number, percent, power, significant
+from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.units import format_usd
 
 NAMES = {"mfu": "MFU", "pue": "PUE", "usd_per_hour": "price", "kg_co2e_per_kwh": "CO2e", "watts": "power"}

@@ -10,14 +10,14 @@ from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws import find_law
 from foretoken.reports.checks import checks_list
-from foretoken.reports.colours import coloured, thinned
-from foretoken.reports.drawing import budget_styles
 from foretoken.reports.elements import Html, section
 from foretoken.reports.fit_page import as_study
 from foretoken.reports.forecast_figure import forecast_section
-from foretoken.reports.law_check import law_section
-from foretoken.reports.lead import Page, lead
-from foretoken.reports.wording import count, factor, number, percent, power
+from foretoken.reports.law_section import law_section
+from foretoken.reports.numbers import count, factor, number, percent, power
+from foretoken.reports.palette import coloured, thinned
+from foretoken.reports.summary import Page, lead
+from foretoken.reports.svg import budget_styles
 from foretoken.runs.table import RunTable
 
 

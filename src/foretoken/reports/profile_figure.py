@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from foretoken.fits.result import Fit
-from foretoken.reports.drawing import ACCENT, BAND, INK, PAPER, drawing, log_axis
 from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.numbers import percent, significant
 from foretoken.reports.parameter_figure import significant_tick
-from foretoken.reports.wording import percent, significant
+from foretoken.reports.svg import ACCENT, BAND, INK, PAPER, drawing, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 from foretoken.laws import find_law
 from foretoken.laws.published import Published
-from foretoken.reports.drawing import (
+from foretoken.reports.elements import Html, element, figure, section, table
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.numbers import count, number, power, significant
+from foretoken.reports.summary import Page, lead
+from foretoken.reports.svg import (
     ACCENT,
     INK,
     MUTED,
@@ -21,10 +25,6 @@ from foretoken.reports.drawing import (
     short_count,
     short_power,
 )
-from foretoken.reports.elements import Html, element, figure, section, table
-from foretoken.reports.forest import Line, forest
-from foretoken.reports.lead import Page, lead
-from foretoken.reports.wording import count, number, power, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Fit
 from foretoken.laws import find_law
-from foretoken.reports.colours import draw_marks, drawn_words, mark_noun, thinned
-from foretoken.reports.drawing import INK, MUTED, Budget, drawing, log_axis, padded, short_count, short_power
 from foretoken.reports.elements import Html, figure, table
-from foretoken.reports.wording import count, number, percent, power
+from foretoken.reports.numbers import count, number, percent, power
+from foretoken.reports.palette import draw_marks, drawn_words, mark_noun, thinned
+from foretoken.reports.svg import INK, MUTED, Budget, drawing, log_axis, padded, short_count, short_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

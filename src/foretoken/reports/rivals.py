@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from foretoken.reports.elements import Html, element, section, table
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.wording import number, percent
+from foretoken.reports.numbers import number, percent
+from foretoken.reports.study_results import StudyResults
 
 RIVAL_NAMES = {
     "largest_run": "largest small run",

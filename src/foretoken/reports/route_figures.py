@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.fits.approaches import Approaches, is_biased
-from foretoken.fits.path import Route
-from foretoken.reports.drawing import ACCENT, INK, PAPER, apart, drawing, log_axis, padded, short_count, short_power
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.wording import count, factor, interval, number, percent, power, significant
+from foretoken.reports.numbers import count, factor, interval, number, percent, power, significant
+from foretoken.reports.svg import ACCENT, INK, PAPER, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.routes.approaches import Approaches, is_biased
+from foretoken.routes.route import Route
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

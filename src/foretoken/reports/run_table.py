@@ -7,10 +7,10 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from foretoken.reports.drawing import Budget
 from foretoken.reports.elements import Html, element, join
-from foretoken.reports.inputs import TARGET, StudyResults
-from foretoken.reports.wording import count, missing, number, power, significant
+from foretoken.reports.numbers import count, missing, number, power, significant
+from foretoken.reports.study_results import TARGET, StudyResults
+from foretoken.reports.svg import Budget
 from foretoken.runs.record import RunRecord
 from foretoken.units import format_duration
 

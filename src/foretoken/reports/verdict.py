@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any
 
 from foretoken.reports.elements import Html, element, join
-from foretoken.reports.inputs import StudyResults
-from foretoken.reports.wording import MISSING, count, factor, number, percent, power
+from foretoken.reports.numbers import MISSING, count, factor, number, percent, power
+from foretoken.reports.study_results import StudyResults
 from foretoken.units import format_duration
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foretoken.fits.waterfall import Step
+from foretoken.checks.waterfall import Step
 from foretoken.reports.elements import Html, figure, table
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.wording import interval, number
+from foretoken.reports.numbers import interval, number
 
 
 def waterfall_figure(

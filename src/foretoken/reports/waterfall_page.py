@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from foretoken.fits.waterfall import Step
+from foretoken.checks.waterfall import Step
 from foretoken.reports.elements import section
-from foretoken.reports.lead import Page, lead
+from foretoken.reports.numbers import number
+from foretoken.reports.summary import Page, lead
 from foretoken.reports.waterfall_figure import waterfall_figure
-from foretoken.reports.wording import number
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The waist: study file, RunSpec -> RunRecord -> RunTable, and the store. No torch."""
+"""The waist: study file, RunSpec -> RunRecord -> RunTable. No torch."""

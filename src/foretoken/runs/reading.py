@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretoken.errors import TableError
-from foretoken.runs.importing import read_json_rows
+from foretoken.runs.exports import read_json_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError, model_validator
 from foretoken.compute.objective import FAMILIES_OF, Objective, objectives_of
 from foretoken.compute.shape import PRESETS
 from foretoken.errors import ForetokenError, StudyFileError, legible, shown
-from foretoken.runs.sections import (
+from foretoken.runs.schema import (
     CorpusSection,
     DesignSection,
     ForecastSection,

@@ -15,7 +15,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.training.examples import chance
 from foretoken.training.loop import with_others
 from foretoken.training.optimizer import make_optimizer
-from foretoken.training.process import float32_products, set_up
+from foretoken.training.torch_setup import float32_products, set_up
 
 TIMED_STEPS = 4
 PEAK_SIZE = 1024

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from foretoken.runs import checkpoints
+from foretoken.store import checkpoints
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from foretoken.objectives import Examples, Maker, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
 from foretoken.training.examples import VALIDATION, chance, make_maker
-from foretoken.training.process import float32_products
 from foretoken.training.spikes import Diverged
 from foretoken.training.state import TrainState
+from foretoken.training.torch_setup import float32_products
 
 EVAL_BATCH_TOKENS = 2048
 """What one thread and two were fastest with at contexts 128 and 256; larger batches leave the cache."""

@@ -16,10 +16,10 @@ from foretoken.objectives import make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
 from foretoken.training.examples import chance, make_maker
-from foretoken.training.process import float32_products
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.spikes import Diverged, answer, keep_anchor, spike
 from foretoken.training.state import TrainState
+from foretoken.training.torch_setup import float32_products
 
 __all__ = ["Diverged", "OnStep", "advance"]
 

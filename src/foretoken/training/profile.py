@@ -18,8 +18,8 @@ from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import matmul_peak
 from foretoken.training.examples import chance, make_maker
 from foretoken.training.loop import advance, with_others
-from foretoken.training.process import float32_products, set_up
 from foretoken.training.state import TrainState
+from foretoken.training.torch_setup import float32_products, set_up
 
 WARM_UP, SECONDS, OPERATIONS = 3, 2.0, 8
 """Steps before the clock runs; time given to each kind of measurement; operations told."""

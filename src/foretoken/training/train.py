@@ -15,18 +15,18 @@ from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
 from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
-from foretoken.runs.checkpoints import delete_all
-from foretoken.runs.door import guarded
-from foretoken.runs.kept import keeps
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
-from foretoken.runs.store import Store
+from foretoken.store.atomic import guarded
+from foretoken.store.checkpoints import delete_all
+from foretoken.store.store import Store
+from foretoken.store.weights import keeps
 from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
 from foretoken.training.evaluate import evaluate
-from foretoken.training.keep import keep_weights
+from foretoken.training.export import keep_weights
 from foretoken.training.loop import Diverged, advance
-from foretoken.training.process import set_up
 from foretoken.training.state import TrainState, utc_now
+from foretoken.training.torch_setup import set_up
 
 Report = Callable[[dict[str, Any]], None]
 TELL_SECONDS = 0.5

@@ -47,7 +47,7 @@ class Counter:
 
 def watch() -> None:
     """Put the counter into the training step, its cooldown, and the writing of checkpoints."""
-    from foretoken.runs import door
+    from foretoken.store import atomic
     from foretoken.training import loop, train
 
     counter, place = Counter(), ["step"]
@@ -64,7 +64,7 @@ def watch() -> None:
         counter.come(place[0])
         return found
 
-    class Watched(door.System):
+    class Watched(atomic.System):
         def write(self, file: Any, content: bytes) -> None:
             if "/step-" in file.name:
                 file.write(content[: len(content) // 2])
@@ -75,7 +75,7 @@ def watch() -> None:
 
     train.advance = watched_advance
     loop.losses = watched_losses
-    door.system = Watched()
+    atomic.system = Watched()
 
 
 if "foretoken.launchers.worker" in sys.orig_argv:

@@ -1,0 +1,76 @@
+"""The doctor, on IsoFLOP curves: minima at an edge or absent, grids off their centre, parabolas that mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.fits.result import Check
+from foretoken.fits.seen import listed
+from foretoken.laws.law import Array
+from foretoken.routes.approaches import bias_text, is_biased, isoflop_bias
+from foretoken.routes.isoflop import REFUSALS
+
+OFF_CENTRE = 0.4
+"""Mean distance of the minima from the middle of their sizes, in units of half the sizes' range ..."""
+DRIFT = 0.5
+"""... and its change from the least to the most compute; four fifths of that in nearly all bootstrap draws, too."""
+BY_CHANCE, SURELY = 0.02, 0.8
+FEW_EDGES = 0.25
+"""Share of the budgets up to which a minimum at an edge is noted only: noise alone puts one of them there."""
+
+
+def absent_minima(seen: Examined) -> Iterator[Check]:
+    """Budgets without an interior minimum, by kind: at an edge, or no bend upwards."""
+    for status, (evidence, cure) in REFUSALS.items():
+        budgets = [curve for curve in seen.curves if curve.status == status]
+        accidental = status == "too_few" and len(budgets) > len(seen.curves) / 2  # no IsoFLOP design at all
+        if budgets and not accidental:
+            names = listed(curve.rows.group[curve.here[0]] or f"{curve.flops:.3g} FLOP" for curve in budgets)
+            told = f"{len(budgets)} of {len(seen.curves)} budgets ({names}): {evidence}"
+            few = status in ("edge_small", "edge_large") and len(budgets) <= FEW_EDGES * len(seen.curves)
+            yield Check(f"isoflop_{status}", "note" if few or status == "too_few" else "doubt", told, cure)
+
+
+def off_centre_grid(seen: Examined) -> Iterator[Check]:
+    """Minima that lie to one side of their sizes: the parabola's N* is shifted."""
+    offset = _offsets(seen)[1][:, 0]
+    if len(offset) > 1 and abs(offset.mean()) > OFF_CENTRE:
+        side = "smaller" if offset.mean() < 0 else "larger"
+        evidence = f"minima lie {abs(offset.mean()):.2f} of half the range from the middle size, on the {side} side"
+        yield Check("off_centre_grid", "doubt", evidence, f"add {side} models to each budget")
+
+
+def drifting_grid(seen: Examined) -> Iterator[Check]:
+    """Minima that wander through their sizes with compute: the parabola's exponent is biased."""
+    compute, offset = _offsets(seen)
+    if len(offset) < 3 or np.ptp(compute) == 0:
+        return
+    moved = np.polyfit(compute, offset, 1)[0] * np.ptp(compute)
+    least = float(np.quantile(moved[1:] * np.sign(moved[0]), BY_CHANCE))
+    if abs(moved[0]) > DRIFT and least > SURELY * DRIFT:
+        evidence = f"minima move by {moved[0]:+.2f} of half the range from the least to the most compute"
+        yield Check("drifting_grid", "doubt", evidence, "centre each budget's sizes on the running fit's N*")
+
+
+def parabola_bias(seen: Examined) -> Iterator[Check]:
+    """What parabolas would make of noise-free runs of the fitted surface."""
+    if seen.fit is None or sum(curve.status == "interior" for curve in seen.curves) < 2:
+        return
+    bias = isoflop_bias(seen.rows, "parabola", seen.fit)
+    if bias and is_biased(bias):
+        cure = "use the law, or an interpolated minimum; narrow the sizes and centre them"
+        yield Check("isoflop_bias", "doubt", f"parabolas: {bias_text(bias)}", cure)
+
+
+def _offsets(seen: Examined) -> tuple[Array, Array]:
+    """Ln C [c]; where the minimum lies, from -1 (smallest size) to 1 (largest): as it is, then draws [c, 1 + b]."""
+    curves = [curve for curve in seen.curves if curve.status == "interior"]
+    minima = [(curve, np.array([curve.at, *curve.draws])) for curve in curves]
+    places = [2 * (at - curve.size[0]) / np.ptp(curve.size) - 1 for curve, at in minima]
+    return np.log([curve.flops for curve in curves]), np.array(places) if places else np.empty((0, 1))
+
+
+CHECKS: list[CheckOf] = [absent_minima, off_centre_grid, drifting_grid, parabola_bias]

@@ -1,0 +1,178 @@
+"""The doctor, on a law fitted to the table: its own doubts, outliers, and what a few runs do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.fits.estimate import Sample, spread
+from foretoken.fits.outliers import outlying_runs, residuals_of
+from foretoken.fits.result import Check, Fit
+from foretoken.fits.rows import by_budget
+from foretoken.fits.solvers import solve
+from foretoken.laws import find_law
+from foretoken.laws.law import Array, Indices
+
+AHEAD = 8.0
+"""What a run does to the law is measured on the forecast at this many times the largest compute."""
+CARRIES, LEAST_SHIFT = 4.0, 0.003
+"""One run carries a fit whose forecast it moves by 0.3 % or more, and 4 times as far as any other run does."""
+MOST_LEFT_OUT = 200
+MANY = 5000
+"""Runs of which none alone carries a fit."""
+ILL_CONDITIONED = 1e4
+SMALL_SHARE, LEAST_MOVE = 0.25, 0.02
+STARTS, CHANCES = 6, 100
+NOISE_RATIO = 4.0
+
+
+def doubts_of_the_fit(seen: Examined) -> Iterator[Check]:
+    """What the fit itself says: exponents at a bound, starts that disagree, a trend of the residuals, and so on."""
+    if seen.fit:
+        yield from seen.fit.checks
+
+
+def ill_conditioned(seen: Examined) -> Iterator[Check]:
+    """Parameters that trade off freely."""
+    if seen.fit and seen.fit.conditioning > ILL_CONDITIONED:
+        evidence = f"condition number {seen.fit.conditioning:.2g} of the fit's gradient"
+        yield Check("ill_conditioned", "note", evidence, "do not read single parameters; vary N and D more")
+
+
+def outliers(seen: Examined) -> Iterator[Check]:
+    """Runs that finished far from the law."""
+    if seen.fit:
+        yield from outlying_runs(seen.fit)
+
+
+def influential_run(seen: Examined) -> Iterator[Check]:
+    """Leave-one-out: one run that carries the fit."""
+    if seen.fit is None or len(seen.fit.residuals) > MANY:
+        return
+    order, shift = leave_one_out(seen.fit)
+    first, second = np.sort(abs(shift))[::-1][:2]
+    if first > LEAST_SHIFT and first > CARRIES * second:
+        worst = int(abs(shift).argmax())
+        run = seen.fit.residuals[order[worst]]
+        evidence = (
+            f"without run {run.run} (N {run.params:.3g}, D {run.tokens:.3g}) the forecast at {AHEAD:g} times the"
+            f" compute moves by {100 * np.expm1(shift[worst]):+.2f} %; no other run moves it by more than"
+            f" {100 * second:.2f} %"
+        )
+        cure = "repeat that run with another seed, or add runs near it"
+        yield Check("influential_run", "doubt", evidence, cure)
+
+
+def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
+    """The runs of least compute do not follow the same law as the others: without them the exponent of N* moves."""
+    if seen.fit is None or len(seen.rows) < 16:
+        return
+    flops = np.array([run.flops for run in seen.fit.residuals])
+    keep = flops > np.quantile(flops, SMALL_SHARE)
+    if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
+        return
+    whole, part = _exponents(seen.fit, np.stack([np.ones_like(keep), keep]))
+    if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(seen.fit, keep)):
+        evidence = (
+            f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}; noise alone"
+            f" moves it by {chance:.3f} at most in {CHANCES} tables drawn from the law"
+        )
+        cure = "fit the larger runs alone: a law starts somewhere"
+        yield Check("smallest_runs_matter", "doubt", evidence, cure)
+
+
+def noise_changes(seen: Examined) -> Iterator[Check]:
+    """Residuals much wider at one end of compute than at the other."""
+    if seen.fit is None or len(seen.rows) < 18:
+        return
+    residual = abs(residuals_of(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
+    third = len(residual) // 3
+    low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
+    if max(low, high) > NOISE_RATIO * min(low, high):
+        evidence = f"spread of the residuals {100 * low:.2f} % at the least and {100 * high:.2f} % at the most compute"
+        yield Check("noise_changes", "note", evidence, "intervals take one noise for all: the wider end counts")
+
+
+def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
+    """Numbers of the runs that were left out, one at a time, and what each does to the log of the forecast."""
+    residual = abs(residuals_of(fit))
+    order = np.argsort(-residual, kind="stable")[:MOST_LEFT_OUT]
+    keep = np.ones((len(order), len(residual)), dtype=bool)
+    keep[np.arange(len(order)), order] = False
+    return order, _forecasts(fit, keep)
+
+
+def _sample(fit: Fit) -> Sample:
+    """The law and the runs that the fit used."""
+    law = find_law(fit.law)
+    columns = {name: np.array([getattr(run, name) for run in fit.residuals]) for name in law.features}
+    features = np.log(np.stack([columns[name] for name in law.features], axis=1))
+    return Sample.of(law, features, np.array([run.loss for run in fit.residuals]))
+
+
+def _forecasts(fit: Fit, keep: Array) -> Array:
+    """Change of the log forecast when only `keep` [b, r] stays: [b]."""
+    law, sample = find_law(fit.law), _sample(fit)
+    start = law.shift(law.theta(fit.forecast_parameters), -sample.origin)
+    problem = sample.pooled_problem(sample.y[None], np.ones((1, len(sample.y))), fit.noise["run"])
+    whole = solve(problem, start[None], 1e-9)[0]
+    problem = sample.pooled_problem(sample.y[None], keep.astype(np.float64), fit.noise["run"])
+    theta = solve(problem, np.repeat(whole, len(keep), axis=0), 1e-9)[0]
+    return _at_target(fit, law.shift(theta, sample.origin)) - _at_target(fit, law.shift(whole, sample.origin))
+
+
+def _exponents(fit: Fit, keep: Array) -> Array:
+    """Exponent of N* of the plain estimate when only `keep` [b, r] stays: [b]."""
+    law, sample = find_law(fit.law), _sample(fit)
+    start = law.shift(law.theta(fit.estimates), -sample.origin)
+    starts = np.concatenate([start[None], law.starts(sample.x, sample.y)[:STARTS]])
+    found = []
+    for rows in keep.astype(np.float64):
+        theta, value = solve(sample.plain_problem(sample.y[None], rows[None]), starts, 1e-9)
+        best = law.named(theta[value.argmin()])
+        found.append(best["beta"] / (best["alpha"] + best["beta"]))
+    return np.array(found)
+
+
+def _move_by_chance(fit: Fit, keep: Array) -> float:
+    """How far leaving out all but `keep` [r] moves the exponent at most in tables that are drawn from the fitted law.
+
+    With the noise of the runs that stay, and what the runs of a budget share.
+    """
+    law, sample = find_law(fit.law), _sample(fit)
+    theta = law.shift(law.theta(fit.estimates), -sample.origin)
+    residual, generator = sample.residual(theta), np.random.default_rng(0)
+    noise = spread(residual[keep], len(theta)) * generator.standard_normal((CHANCES, len(residual)))
+    budgets = by_budget([run.group for run in fit.residuals], np.array([run.flops for run in fit.residuals]))
+    for here in budgets if fit.noise.get("shared") else []:
+        noise[:, here] += fit.noise["shared"] * generator.standard_normal((CHANCES, 1))
+    found = []
+    for rows in (np.ones_like(keep), keep):
+        weight = np.repeat(rows[None].astype(np.float64), CHANCES, axis=0)
+        ends, _ = solve(
+            sample.plain_problem(sample.y - residual + noise, weight), np.repeat(theta[None], CHANCES, 0), 1e-9
+        )
+        alpha, beta = (law.values(ends)[:, law.parameters.index(name)] for name in ("alpha", "beta"))
+        found.append(beta / (alpha + beta))
+    return float(abs(found[1] - found[0]).max())
+
+
+def _at_target(fit: Fit, theta: Array) -> Array:
+    """Log forecasts at AHEAD times the compute of the run with the most, shared by N and D: [b]."""
+    law = find_law(fit.law)
+    largest = max(fit.residuals, key=lambda run: run.flops)
+    step = {"flops": AHEAD, "params": np.sqrt(AHEAD), "tokens": np.sqrt(AHEAD)}
+    x = np.log([[getattr(largest, name) * step[name] for name in law.features]])
+    return np.asarray(law.log_loss(theta, x)[0][:, 0])
+
+
+CHECKS: list[CheckOf] = [
+    doubts_of_the_fit,
+    ill_conditioned,
+    outliers,
+    influential_run,
+    smallest_runs_matter,
+    noise_changes,
+]

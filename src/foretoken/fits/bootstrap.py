@@ -1,0 +1,165 @@
+"""What a fit does not know: draws of its parameters, from the resampling that leaves them widest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.fits.clusters import clusters, shared_error
+from foretoken.fits.estimate import Plain, Sample
+from foretoken.fits.objectives import OBJECTIVES
+from foretoken.fits.rows import Rows
+from foretoken.fits.solvers import solve
+from foretoken.laws.law import Array, Indices
+
+__all__ = ["Bootstrap", "bootstrap", "shared_errors"]
+
+WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
+"""Sizes of the multipliers of a wild bootstrap (Webb 2023), each with both signs."""
+REFERENCE_FACTOR = 8.0
+"""The kinds of resampling are compared by the spread of a forecast at this many times the largest compute ..."""
+COMPARED = 100
+"""... over this many draws."""
+MOST_LEVERAGE = 0.7
+"""A residual is widened by 1 / (1 - this) at most."""
+RESAMPLED = 40
+"""Plain fits draw rows (or clusters) anew where there are at least this many of them."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Draws of the forecast's parameters and of the plain ones, theta [draws, p], and which resampling gave them."""
+
+    pooled: Array
+    plain: Array
+    text: str
+
+
+def shared_errors(sample: Sample, rows: Rows, pooled: Array, sigma: Array) -> dict[str, tuple[Indices, float]]:
+    """What ties runs together: cluster number of each run, and the standard deviation of the error they share."""
+    return {kind: (cluster, shared_error(sample, pooled, sigma, cluster)) for kind, cluster in clusters(rows).items()}
+
+
+def bootstrap(
+    sample: Sample,
+    shared: dict[str, tuple[Indices, float]],
+    pooled: Array,
+    plain: Plain,
+    sigma: Array,
+    draws: int,
+    seed: int,
+) -> Bootstrap:
+    """Wild bootstraps over runs, trajectories and budgets, and hierarchical ones; the widest forecast decides.
+
+    Wild: residuals of one cluster keep their pattern and take one random multiplier, so what runs of one trajectory
+    share is not mistaken for independent evidence. Hierarchical: runs on their own, and a new shared error for each
+    cluster. Each draw also takes the prior's centre from the prior.
+    """
+    few = min(draws, COMPARED)
+    spreads = {
+        kind: _drawn(sample, noise, pooled, sigma, few, seed)[1] for kind, noise in _noises(sigma, shared).items()
+    }
+    widest = max(spreads, key=lambda kind: spreads[kind])
+    chosen = _noises(sigma, shared)[widest]
+    theta, _ = _drawn(sample, chosen, pooled, sigma, draws, seed)
+    widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
+    text = (
+        f"wild bootstrap over {widest}, the widest of: {widths} (half of the 90 % spread of the law"
+        f" at {REFERENCE_FACTOR:g} times the largest compute)"
+    )
+    return Bootstrap(theta, _plain_draws(sample, chosen, plain, draws, seed), text)
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """What varies between draws: whose residuals take one multiplier, and what the runs of a cluster share anew."""
+
+    unit: Indices
+    cluster: Indices
+    shared: float
+
+    def resampled(
+        self, sample: Sample, theta: Array, draws: int, generator: np.random.Generator, sigma: Array, assumed: Array
+    ) -> Array:
+        """Fitted values plus multiplied residuals, each widened by what the fit took up of it: y [draws, r].
+
+        A residual over 1 - leverage is what its run would have without itself in the fit (HC3, MacKinnon and White
+        1985). The size of the noise is itself uncertain where runs are few.
+        """
+        residual = sample.residual(theta)
+        freedom = max(3, len(residual) - len(theta))
+        own = residual if self.shared == 0 else _within(residual, self.cluster)
+        widened = own / (1 - _leverage(sample, theta, sigma, assumed))
+        size = np.minimum(np.sqrt(freedom / generator.chisquare(freedom, (draws, 1))), 3.0)
+        noise = size * _multipliers(generator, draws, self.unit)
+        return np.asarray(sample.y - residual + noise * widened + self.common(draws, generator))
+
+    def common(self, draws: int, generator: np.random.Generator) -> Array:
+        """New shared errors [draws, r]; their size is itself uncertain where clusters are few."""
+        count = int(self.cluster.max()) + 1
+        freedom = max(2, count - 2)
+        size = self.shared * np.minimum(np.sqrt(freedom / generator.chisquare(freedom, (draws, 1))), 3.0)
+        return np.asarray((size * generator.standard_normal((draws, count)))[:, self.cluster])
+
+
+def _noises(sigma: Array, shared: dict[str, tuple[Indices, float]]) -> dict[str, _Noise]:
+    runs = np.arange(len(sigma))
+    noises = {"runs": _Noise(runs, runs, 0.0)}
+    for kind, (cluster, size) in shared.items():
+        noises[kind] = _Noise(cluster, cluster, 0.0)
+        if size > 0:
+            noises[f"runs within {kind}"] = _Noise(runs, cluster, size)
+    return noises
+
+
+def _drawn(sample: Sample, noise: _Noise, pooled: Array, sigma: Array, draws: int, seed: int) -> tuple[Array, float]:
+    """Draws of the forecast's parameters, and how far they spread a forecast (5 to 95 %, on log loss)."""
+    generator = np.random.default_rng(seed)
+    centre, scale = sample.law.prior(sample.y)
+    mean = centre + np.where(np.isfinite(scale), scale, 0.0) * generator.standard_normal((draws, len(centre)))
+    y = noise.resampled(sample, pooled, draws, generator, sigma, scale**-2.0)
+    problem = sample.pooled_problem(y, np.ones((1, len(sigma))), sigma, mean)
+    theta = solve(problem, np.repeat(pooled[None], draws, axis=0), 1e-5, steps=60)[0]
+    target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
+    ends = sample.law.log_loss(theta, target[None])[0][:, 0]
+    return theta, float(np.subtract(*np.quantile(ends, [0.95, 0.05])))
+
+
+def _plain_draws(sample: Sample, noise: _Noise, plain: Plain, draws: int, seed: int) -> Array:
+    """Draws of the plain parameters: rows drawn anew where there are enough of them."""
+    generator = np.random.default_rng(seed)
+    unit = noise.unit
+    units = int(unit.max()) + 1
+    if units >= RESAMPLED:
+        weight = generator.multinomial(units, np.full(units, 1 / units), draws)[:, unit].astype(np.float64)
+        y = sample.y + noise.common(draws, generator)
+    else:
+        weight, y = (
+            np.ones((1, len(unit))),
+            noise.resampled(sample, plain.theta, draws, generator, np.ones(len(unit)), np.zeros(len(plain.theta))),
+        )
+    problem = sample.plain_problem(y, weight, OBJECTIVES[plain.objective], plain.scale)
+    return solve(problem, np.repeat(plain.theta[None], draws, axis=0), 1e-4, steps=60)[0]
+
+
+def _within(residual: Array, cluster: Indices) -> Array:
+    """Residuals [r] less the mean of their cluster, at their full size: what a run does not share."""
+    count = np.bincount(cluster)[cluster]
+    mean = np.bincount(cluster, residual)[cluster] / count
+    return np.asarray(np.where(count > 1, (residual - mean) * np.sqrt(count / np.maximum(count - 1, 1)), residual))
+
+
+def _leverage(sample: Sample, theta: Array, sigma: Array, assumed: Array) -> Array:
+    """The share of each run's error that the fit takes up [r]; `assumed` is the precision of the prior [p]."""
+    gradient = sample.law.log_loss(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
+    curvature = gradient.T @ gradient
+    curvature += np.diag(assumed + 1e-9 * np.diag(curvature).max())
+    found = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)
+    return np.asarray(np.minimum(found, MOST_LEVERAGE))
+
+
+def _multipliers(generator: np.random.Generator, draws: int, cluster: Indices) -> Array:
+    size = (draws, int(cluster.max()) + 1)
+    sign = generator.choice([-1.0, 1.0], size)
+    return np.asarray((sign * generator.choice(WEBB, size))[:, cluster])

@@ -1,0 +1,191 @@
+"""Opening a model: the kept weights of a study's run, or a folder of safetensors. Never pickle.
+
+A source is a study file, a study's folder, or a folder with config.json, model.safetensors and tokenizer.json.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
+from foretoken.data.specials import special_ids
+from foretoken.data.subword import SubwordTokenizer, refusing, the_package
+from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
+from foretoken.data.tokenizer_files import TOKENIZER, load_tokenizer
+from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
+from foretoken.generation.model import Model
+from foretoken.models import Network, from_pretrained
+from foretoken.models.checkpoint_files import read_config
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study, load_study
+from foretoken.store.atomic import read_sealed
+from foretoken.store.store import Store
+from foretoken.store.weights import Facts, are_committed, check_weights, read_facts
+
+Source = str | Path | Study | Model
+USUAL = {
+    "decoder": "causal",
+    "lstm": "causal",
+    "prefix": "prefix",
+    "encoder": "masked",
+    "encoder_decoder": "span_corruption",
+}
+"""Family -> what a model is taken to be trained for when nothing tells it."""
+KEEP = 'set keep_weights = "target" or "all" under [launch] and run the study again: it trains what lacks them'
+
+
+def open_model(source: Source, run: str | None = None) -> Model:
+    """The model of a study (its target, or the `run` whose key begins so), or of a folder of weights.
+
+    Raises StoreError when a study has kept no weights or they are damaged, CheckpointError for weights that no network
+    here has, CorpusError for a tokenizer that is missing or not the network's.
+    """
+    if isinstance(source, Model):
+        return source
+    folder = _folder(source)
+    if (folder / "design.json").is_file():
+        folder = _weights_of(folder, run)
+    elif run is not None:
+        raise StoreError(f"{folder} is no study that was run, so it has no runs", got=f"run {run!r}")
+    elif isinstance(source, Study) or Path(source).suffix == ".toml":
+        raise StoreError(f"no study has been started in {folder}", cure=f"foretoken run {shown(str(source))}")
+    if are_committed(folder):
+        check_weights(folder)
+    facts = read_facts(folder)
+    network = from_pretrained(folder).eval()
+    return _foreign(folder, network) if facts is None else _ours(folder, network, facts)
+
+
+def _folder(source: str | Path | Study) -> Path:
+    if isinstance(source, Study):
+        return Path("runs") / source.name
+    path = Path(source).expanduser()
+    return Path("runs") / load_study(path).name if path.suffix == ".toml" else path
+
+
+def _weights_of(home: Path, run: str | None) -> Path:
+    """The kept weights of one run of a study."""
+    store = Store(home)
+    key = _target(home) if run is None else _key(home, run)
+    weights, record = store.weights_folder(key), store.record(key)
+    if are_committed(weights):
+        return weights
+    if record is not None and record.status == "finished":
+        raise StoreError(f"the run {key} has kept no weights", expected=f"the folder {weights}", cure=KEEP)
+    raise StoreError(
+        f"{'the target' if run is None else 'this run'} of the study in {home} has not been trained",
+        expected="a finished run",
+        got=f"{key}: {'no record' if record is None else record.status}",
+        cure="foretoken run, or name another run: --run KEY",
+    )
+
+
+def _target(home: Path) -> str:
+    try:
+        return RunSpec.from_json(read_sealed(home / "design.json")["target"]).key
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{home / 'design.json'} is no design", got=repr(error), cure="run the study again") from error
+
+
+def _key(home: Path, beginning: str) -> str:
+    """The run whose key begins so."""
+    known = sorted(path.name for path in (home / "runs").glob("*") if path.is_dir())
+    found = [key for key in known if key.startswith(beginning)] if re.fullmatch("[0-9a-f]+", beginning) else []
+    if len(found) != 1:
+        kept = [key for key in found or known if are_committed(home / "runs" / key / "weights")]
+        raise StoreError(
+            f"{'several runs have keys that begin' if found else 'no run has a key that begins'} so",
+            expected=f"with kept weights there are {', '.join(kept) or 'none'}",
+            got=shown(beginning),
+        )
+    return found[0]
+
+
+def _ours(folder: Path, network: Network, facts: Facts) -> Model:
+    """What was trained here: the facts tell how a text is framed."""
+    try:
+        tokenizer = tokenizer_from_json(facts.tokenizer)
+    except (KeyError, TypeError, ForetokenError) as error:
+        raise StoreError(f"the tokenizer of {folder} cannot be read", got=repr(error), cure="restore it") from error
+    specials, masked = facts.specials, facts.objective.kind == "masked"
+    _check_vocabulary(folder, network, max([tokenizer.vocabulary - 1, *specials.values()]) + 1)
+    return Model(
+        name=f"run {facts.run}",
+        network=network,
+        folder=folder,
+        tokenizer=tokenizer,
+        objective=facts.objective,
+        specials=specials,
+        before=(specials[CLS],) if masked and CLS in specials else (),
+        after=(specials[SEP],) if masked and SEP in specials else (),
+    )
+
+
+def _foreign(folder: Path, network: Network) -> Model:
+    """Somebody else's weights: the tokenizer's file tells its special tokens, and what stands around a text."""
+    if not (folder / TOKENIZER).is_file():
+        raise CorpusError(
+            f"the weights in {folder} have no tokenizer beside them",
+            expected=f"{TOKENIZER} of the package `tokenizers`",
+            cure=f"copy the model's {TOKENIZER} into the folder",
+        )
+    tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family, read_config(folder)
+    _end_documents(tokenizer, config.get("eos_token_id"))
+    _check_vocabulary(folder, network, tokenizer.vocabulary)
+    sentinels = sorted(
+        (name for name in tokenizer.specials if re.fullmatch(r"<extra_id_\d{1,4}>", name)),
+        key=lambda name: int(name[10:-1]),
+    )
+    specials = _found(tokenizer, [PAD, CLS, SEP, MASK, *sentinels])
+    before, after = _frame(tokenizer)
+    if family == "encoder" and not (before or after) and {CLS, SEP} <= set(specials):
+        before, after = (specials[CLS],), (specials[SEP],)
+    return Model(
+        name=str(folder),
+        network=network,
+        folder=folder,
+        tokenizer=tokenizer,
+        objective=Objective(kind=USUAL[family]),
+        specials=specials,
+        headless=config.get("model_type") == "bert" and network.shape.head != "masked",
+        before=before,
+        after=after,
+    )
+
+
+def _end_documents(tokenizer: Tokenizer, end: Any) -> None:
+    """Where several tokens may end a document, take the one that the configuration names, if it names one."""
+    if isinstance(tokenizer, SubwordTokenizer) and tokenizer.separator is None and type(end) is int:
+        tokenizer.end_documents_with(tokenizer.names.get(end))
+
+
+def _check_vocabulary(folder: Path, network: Network, needed: int) -> None:
+    if needed > network.shape.vocabulary:
+        raise CheckpointError(
+            f"the tokenizer in {folder} is not the network's",
+            expected=f"at most {network.shape.vocabulary} tokens",
+            got=f"{needed} tokens",
+        )
+
+
+def _found(tokenizer: Tokenizer, names: list[str]) -> dict[str, int]:
+    """Those of the special tokens that the tokenizer has, under any of their spellings."""
+    known = tokenizer.vocabulary
+    ids = {name: special_ids(tokenizer.specials, known, False, [name])[0][name] for name in names}
+    return {name: number for name, number in ids.items() if number < known}
+
+
+def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The special tokens that the file's post-processor puts before and after a text."""
+    if not isinstance(tokenizer, SubwordTokenizer):
+        return (), ()
+    with refusing("the tokenizer cannot be used"):
+        plain = the_package().Tokenizer.from_str(tokenizer.definition)
+        inside = plain.encode("a", add_special_tokens=False).ids
+        whole = plain.encode("a", add_special_tokens=True).ids
+    for start in range(len(whole) - len(inside) + 1):
+        if inside and whole[start : start + len(inside)] == inside:
+            return tuple(whole[:start]), tuple(whole[start + len(inside) :])
+    return (), ()

@@ -1,0 +1,153 @@
+"""Is the law right? The fit card: residuals, parameters, starts, rows left out, checks in words, held-out check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+from foretoken.fits.result import Fit
+from foretoken.laws import LAWS
+from foretoken.reports.checks import as_sentence, checks_list
+from foretoken.reports.elements import Html, details, element, section, table
+from foretoken.reports.numbers import count, factor, interval, number, percent, significant
+from foretoken.reports.residual_figure import residual_figure
+from foretoken.reports.study_results import StudyResults
+from foretoken.reports.svg import Budget
+
+MOST_HELD_OUT = 8
+"""More rows than these open on demand."""
+STRONG = 0.9
+"""Correlations from here on are said in words."""
+
+
+def law_section(study: StudyResults, budgets: dict[str, Budget]) -> Html:
+    """The section; without a fit it says why there is none."""
+    fit = study.fit
+    if fit is None:
+        why = study.refusal or "There is no fit yet: it is made when the small runs are finished."
+        return section("law", "Is the law right?", element("p", why, class_="doubt" if study.refusal else None))
+    return section(
+        "law",
+        "Is the law right?",
+        element("p", _introduction(fit)),
+        residual_figure(fit, budgets),
+        element("h3", "Parameters"),
+        _parameters(fit, study),
+        element("p", _correlations(fit)),
+        *_approach3(study),
+        element("h3", "How it was fitted"),
+        element("ul", *(element("li", line) for line in _procedure(fit))),
+        _held_out(fit),
+        element("h3", "Checks"),
+        checks_list(fit.checks),
+    )
+
+
+def _introduction(fit: Fit) -> Html:
+    law = LAWS.get(fit.law)
+    words = element("code", law.formula if law else fit.law)
+    source = f" {law.citation}." if law else ""
+    return element(
+        "span", "The law is ", words, f", fitted to {fit.rows.get('used', len(fit.residuals))} runs.{source}"
+    )
+
+
+def _parameters(fit: Fit, study: StudyResults) -> Html:
+    rows = []
+    for name, value in fit.parameters.items():
+        bounds = fit.intervals.get(name)
+        why = fit.reasons.get(name, "")
+        rows.append([name, significant(value, 4), interval(bounds), as_sentence(why) if why else _meaning(name, study)])
+    return table(["", "estimate", f"{percent(fit.level, 0)} interval", ""], rows, class_="numbers words-4")
+
+
+def _approach3(study: StudyResults) -> list[Html]:
+    """The parameters of Chinchilla's own form, where the forecast is by another law."""
+    other = study.approach3
+    if other is None or study.fit is None or other.law == study.fit.law:
+        return []
+    words = (
+        f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
+        f"{significant(other.objective['huber_sum'])} against {significant(study.fit.objective['huber_sum'])}."
+    )
+    return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, study)]
+
+
+def _meaning(name: str, study: StudyResults) -> str:
+    known = study.entropy_rate
+    meanings = {
+        "E": "irreducible loss (nats per token)"
+        + (f"; the source's entropy rate is {number(known, 4)}" if known else ""),
+        "alpha": "how fast the loss falls with parameters",
+        "beta": "how fast the loss falls with tokens",
+        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's plain sum",
+    }
+    return meanings.get(name, "")
+
+
+def _correlations(fit: Fit) -> str:
+    """Which parameters the runs cannot tell apart."""
+    if len(fit.draws) < 3:
+        return ""
+    import numpy as np
+
+    names = list(fit.estimates)
+    with np.errstate(invalid="ignore"):
+        matrix = np.nan_to_num(np.corrcoef(np.log(np.abs(np.array(fit.draws)) + 1e-300).T))
+    pairs = [(names[i], names[j], matrix[i, j]) for i, j in combinations(range(len(names)), 2)]
+    strong = [f"{a} and {b} ({number(r, 2)})" for a, b, r in pairs if abs(r) >= STRONG]
+    if not strong:
+        return (
+            f"No two parameters are strongly tied: every correlation of the {len(fit.draws)} draws is below {STRONG}."
+        )
+    return f"Tied in the {len(fit.draws)} draws, so one is known only with the other: {', '.join(strong)}."
+
+
+def _procedure(fit: Fit) -> list[str]:
+    lines = [
+        f"Status: {fit.status.replace('_', ' ')}. {fit.starts.get('agree', 0)} of {fit.starts.get('tried', 0)} starts "
+        f"agree; condition number {significant(fit.conditioning)}.",
+        f"Objective: Huber on log loss, delta {significant(fit.objective.get('delta'))}; sum at the optimum "
+        f"{significant(fit.objective.get('huber_sum'))}.",
+        f"Rows: {fit.rows.get('used', len(fit.residuals))} used, {_dropped(fit.rows.get('dropped') or [])}.",
+        f"N is the column {fit.params_column}.",
+    ]
+    if fit.bootstrap:
+        lines.append(f"Draws: {len(fit.draws)}, {as_sentence(fit.bootstrap, capital=False)}")
+    ranges = {name: bounds for name, bounds in fit.ranges.items() if name in ("params", "tokens")}
+    lines += [
+        f"Fitted from {count(low)} to {count(high)} {name.replace('params', 'parameters')}."
+        for name, (low, high) in ranges.items()
+    ]
+    return lines + [f"Assumed: {as_sentence(assumption, capital=False)}" for assumption in fit.assumed]
+
+
+def _dropped(dropped: list[Mapping[str, Any]]) -> str:
+    if not dropped:
+        return "none left out"
+    return "left out: " + "; ".join(f"{row.get('count')} ({row.get('reason')})" for row in dropped)
+
+
+def _held_out(fit: Fit) -> Html | None:
+    """What the fit learned about its own form by leaving out the budgets of most compute."""
+    if not fit.held_out:
+        return None
+    rows = [
+        [
+            factor(math.exp(row["distance"])),
+            percent(math.expm1(row["error"]), 2, signed=True),
+            percent(row["explained"], 2),
+        ]
+        for row in sorted(fit.held_out, key=lambda row: row["distance"])
+    ]
+    words = (
+        "Budgets left out, and what the law fitted to the cheaper ones said of them. Beyond what its parameters' doubt "
+        f"explains, it strays {percent(fit.noise.get('growth'), 2)} per e-fold of compute; "
+        "every interval beyond the data widens by that."
+    )
+    headers = ["compute beyond the data", "mean error", "explained by the parameters' doubt"]
+    told = table(headers, rows, class_="numbers")
+    shown = told if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", told)
+    return element("div", element("h3", "Held-out budgets"), element("p", words), shown)

@@ -1,0 +1,217 @@
+"""Figures as inline SVG that take their colours from the page, so that dark mode and print reach every curve.
+
+matplotlib draws with placeholder colours; on the way out each becomes a CSS variable of page.css (`var(--ink)`) or, for
+a compute budget, of the block that `budget_styles` writes (`var(--budget-3)`). Equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foretoken.reports.elements import Html, element
+from foretoken.reports.numbers import power
+from foretoken.reports.study_results import StudyResults
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROLES = ("ink", "muted", "rule", "shade", "band", "band-deep", "accent", "paper")
+INK, MUTED, RULE, SHADE, BAND, BAND_DEEP, ACCENT, PAPER = (f"#0101{i:02x}" for i in range(len(ROLES)))
+LIGHT_RANGE, DARK_RANGE = (0.0, 0.72), (0.32, 1.0)
+"""Parts of viridis that stand out on light and on dark paper."""
+
+TICK_PIXELS = 42
+"""Room for one label of a log axis; where there is less, every second or third tick has one."""
+
+RC: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 12,
+    "text.parse_math": False,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 12,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "text.color": INK,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One colour: the runs of a group, by their compute."""
+
+    group: str
+    flops: float
+    colour: str
+    """Placeholder that becomes `var(--budget-...)`."""
+
+    @property
+    def label(self) -> str:
+        """Its compute, as curves and tables name it."""
+        return power(self.flops)
+
+
+def budgets_of(study: StudyResults) -> dict[str, Budget]:
+    """The ladder's groups in order of compute, with the colour that each has in every figure."""
+    ladder = study.ladder
+    if not len(ladder) or "group" not in ladder or "flops" not in ladder:
+        return {}
+    medians = ladder.groupby("group")["flops"].median().dropna().sort_values()
+    return {
+        str(group): Budget(str(group), float(flops), f"#0102{i:02x}")
+        for i, (group, flops) in enumerate(medians.items())
+    }
+
+
+def budget_styles(budgets: dict[str, Budget]) -> str:
+    """CSS variables of the budgets: viridis on a log norm of compute, for light and for dark paper."""
+    if not budgets:
+        return ""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    logs = [math.log(budget.flops) for budget in budgets.values()]
+    width = max(logs) - min(logs)
+    places = [(log - min(logs)) / width if width else 0.0 for log in logs]
+
+    def block(low: float, high: float) -> str:
+        tints = [to_hex(colormaps["viridis"](low + (high - low) * place)) for place in places]
+        return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints))
+
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(*DARK_RANGE)}}}}}"
+    return f":root{{{block(*LIGHT_RANGE)}}}{dark}"
+
+
+def drawing(
+    name: str, size: tuple[int, int], draw: Callable[[Axes], None], *, title: str, described: str, class_: str = ""
+) -> Html:
+    """One panel as an SVG of `size` CSS pixels, with its title and description for those who do not see it."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = {**RC, "svg.hashsalt": name}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(file.getvalue(), name, size, element("title", title) + element("desc", described), class_)
+
+
+def _inline(svg: str, name: str, size: tuple[int, int], texts: str, class_: str) -> Html:
+    """What matplotlib wrote, without what a page does not need, and with variables for placeholders."""
+    body = svg[svg.index("</style>") : svg.rindex("</svg>")].partition("</defs>")[2]
+    body = re.sub(r' id="[\w.]+_\d+"| transform="rotate\(-0 [^"]*"', "", body)
+    body = body.replace(" font-family: 'DejaVu Sans';", "")
+    body = re.sub(r"#0101([0-9a-f]{2})", lambda hit: f"var(--{ROLES[int(hit[1], 16)]})", body)
+    body = re.sub(r"#0102([0-9a-f]{2})", lambda hit: f"var(--budget-{int(hit[1], 16)})", body)
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    body = re.sub(r"<g([^>]*)>\n((?:<use [^>]*/>\n)+)</g>", _with_one_style, body)
+    opened = f'<svg viewBox="0 0 {size[0]} {size[1]}" width="{size[0]}" height="{size[1]}" role="img"'
+    labels = f' aria-labelledby="{name}-title"' + (f' class="{class_}"' if class_ else "")
+    texts = texts.replace("<title>", f'<title id="{name}-title">')
+    return Html(f"{opened}{labels}>{texts}{body}</svg>")
+
+
+def _with_one_style(marks: re.Match[str]) -> str:
+    """Marks that all look the same say so once, on the group around them."""
+    styles = set(re.findall(r' style="([^"]*)"', marks[2]))
+    if len(styles) != 1 or "style=" in marks[1]:
+        return marks[0]
+    return f'<g{marks[1]} style="{styles.pop()}">\n' + re.sub(r' style="[^"]*"', "", marks[2]) + "</g>"
+
+
+def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
+    """Ticks with and without a label on a log axis: decades, and 2 and 5 (labelled on a short axis).
+
+    >>> log_ticks(1e10, 1e14)[0]
+    [10000000000.0, 100000000000.0, 1000000000000.0, 10000000000000.0, 100000000000000.0]
+    """
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    inside = [(m, m * 10.0**k) for k in exponents for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+    decades = [value for m, value in inside if m == 1]
+    others = [value for m, value in inside if m != 1]
+    short = math.log10(high / low) < 1.6
+    return (sorted(decades + others), []) if short else (decades, others)
+
+
+def log_axis(axes: Axes, which: str, low: float, high: float, write: Callable[[float], str]) -> None:
+    """Make the axis `x` or `y` logarithmic between two bounds, its ticks written by `write`."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    labelled, bare = log_ticks(low, high)
+    if which == "x":
+        width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+        every = max(1, math.ceil(len(labelled) * TICK_PIXELS / width))
+        bare, labelled = bare + [tick for tick in labelled if tick not in labelled[::every]], labelled[::every]
+    axis.set_major_locator(FixedLocator(labelled))
+    axis.set_minor_locator(FixedLocator(bare))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def short_power(value: float) -> str:
+    """A tick of a compute axis: 10¹⁸, 2·10¹⁸."""
+    return power(value, 0)
+
+
+def short_count(value: float) -> str:
+    """A tick of a count axis: 100k, 1M.
+
+    >>> short_count(2e5), short_count(1.5e6), short_count(50)
+    ('200k', '1.5M', '50')
+    """
+    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= unit:
+            return f"{value / unit:g}{suffix}"
+    return f"{value:g}"
+
+
+def padded(values: Sequence[float], share: float = 0.08) -> tuple[float, float]:
+    """Bounds of a log axis with some air on both sides."""
+    low, high = min(values), max(values)
+    air = max((high / low) ** share, 1.15)
+    return low / air, high * air
+
+
+def apart(places: list[float], gap: float) -> list[float]:
+    """Places of labels moved as little as needed to be `gap` apart, in the order given.
+
+    >>> apart([1.0, 1.0, 5.0], 1.0)
+    [0.5, 1.5, 5.0]
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    clusters: list[tuple[float, list[int]]] = []
+    for i in order:
+        middle, members = places[i], [i]
+        while clusters and middle - clusters[-1][0] < gap * (len(members) + len(clusters[-1][1])) / 2:
+            other, before = clusters.pop()
+            total = len(before) + len(members)
+            middle = (other * len(before) + middle * len(members)) / total
+            members = before + members
+        clusters.append((middle, members))
+    moved = list(places)
+    for middle, members in clusters:
+        for rank, i in enumerate(members):
+            moved[i] = middle + gap * (rank - (len(members) - 1) / 2)
+    return moved

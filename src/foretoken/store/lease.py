@@ -1,0 +1,237 @@
+"""Who runs a study: a lease that is renewed by touching a file, and numbered, so that a late owner can be told apart.
+
+    attempts/000000007.json     the newest has the study, until its `ended_at` is set or it is not renewed any more
+
+The owner of attempt 7 is whoever created that name; of many who try, the file system lets one. It touches its file now
+and then. Whether an owner is gone is decided by the clock of the file server (the age of the file beside one touched
+now), never by a process id; on the same machine the kernel says at once that an owner has died, for it held a lock on
+its file. An owner that was frozen and taken over finds a newer attempt, and stops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
+from foretoken.store import atomic
+
+RENEWALS = 6
+"""How often a lease is renewed in the time after which it expires."""
+SETTLE_TRIES = 20
+NAME = re.compile(r"(\d{9})\.json")
+
+
+class Lease:
+    """The right to write in a study's folder; a context manager."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder, self.seconds = folder / "attempts", seconds
+        self.attempt = 0
+        self.values: dict[str, Any] = {}
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Lease:
+        for left in reversed(range(SETTLE_TRIES)):
+            try:
+                self._contend()
+                break
+            except StoreError as error:
+                if not left or not _was_deleted(error):
+                    raise
+        threading.Thread(target=self._renew, daemon=True).start()
+        try:
+            for old in self.folder.glob("*.json"):
+                if (name := NAME.fullmatch(old.name)) and int(name[1]) < self.attempt:
+                    atomic.delete_file(old)
+        except StoreError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the study back: in place, for a file that is torn by a death on the way is no sign of life either."""
+        self._ended.set()
+        with self._file as file, contextlib.suppress(OSError):
+            if newest_attempt(self.folder) == self.attempt:
+                file.truncate(0)
+                atomic.system.write(file, json.dumps({**self.values, "ended_at": _now()}, indent=1).encode())
+
+    @property
+    def path(self) -> Path:
+        """The file of this attempt."""
+        return _path(self.folder, self.attempt)
+
+    def check(self) -> None:
+        """Raise LeaseLostError when another process has taken the study over."""
+        check_owner(self.folder.parent, self.attempt)
+
+    def _contend(self) -> None:
+        """Become the newest attempt, or raise StudyBusyError."""
+        self._probe()
+        while not self.attempt:
+            newest = newest_attempt(self.folder)
+            if newest:
+                self._must_be_over(newest)
+            self._take(newest + 1)
+
+    def _take(self, attempt: int) -> None:
+        """Create an attempt, locked from the first moment on; if another was faster nothing happens."""
+        values = {"attempt": attempt, "host": _host(), "pid": os.getpid(), "since": _now(), "ended_at": None}
+        draft = self.folder / f".{attempt}-{secrets.token_hex(4)}{atomic.TEMPORARY}"
+        atomic.write_json(draft, values)
+        with atomic.writing(draft):
+            file = open(draft, "r+b", buffering=0)  # noqa: SIM115
+        with contextlib.suppress(OSError):  # a file system without locks: the lease alone decides
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            with atomic.writing(draft):
+                atomic.system.link(draft, _path(self.folder, attempt))
+            atomic.delete_file(draft)
+        except StoreError as error:
+            file.close()  # whatever was linked by now is seen as left by a dead owner
+            with contextlib.suppress(StoreError):
+                atomic.delete_file(draft)
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+            return
+        if newest_attempt(self.folder) == attempt:
+            self.attempt, self.values, self._file = attempt, values, file
+        else:  # it was taken from a listing that is long past
+            file.close()
+
+    def _must_be_over(self, attempt: int) -> None:
+        """Raise StudyBusyError while the owner of an attempt lives."""
+        path = _path(self.folder, attempt)
+        values = _read(path)
+        if values is None or values["ended_at"] or _has_died(path, values) or self._age(path) > self.seconds:
+            return
+        raise StudyBusyError(
+            f"the study in {self.folder.parent} is being run by another process",
+            got=f"pid {values['pid']} on {values['host'].partition(' ')[0]} since {values['since']}",
+            cure="wait for it, or stop it with Ctrl-C",
+        )
+
+    def _age(self, path: Path) -> float:
+        """Seconds since the owner renewed its lease, by the file server's clock."""
+        clock = self.folder / f".clock-{secrets.token_hex(4)}{atomic.TEMPORARY}"
+        with atomic.writing(clock):
+            clock.touch()
+            try:
+                return clock.stat().st_mtime - path.stat().st_mtime
+            finally:
+                clock.unlink(missing_ok=True)
+
+    def _probe(self) -> None:
+        """Find out before anything is started whether the folder can keep what it is told."""
+        first, second = (self.folder / f".probe-{secrets.token_hex(4)}{atomic.TEMPORARY}" for _ in range(2))
+        try:
+            atomic.write_file(first, b"1")
+            with atomic.writing(second):
+                atomic.system.link(first, second)
+                atomic.system.rename(first, second)
+        except StoreError as error:
+            raise StoreError(
+                f"the folder {self.folder.parent} cannot hold a study",
+                expected="a file system that can be written, with atomic rename and hard links",
+                got=error.got or error.message,
+                cure="give rights, free space, or give another --folder",
+            ) from error
+        finally:
+            for path in (first, second):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(self.seconds / RENEWALS):
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
+
+
+def newest_attempt(folder: Path) -> int:
+    """The number of the newest attempt in a folder of attempts; 0 when there is none."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    return max((int(found[1]) for name in names if (found := NAME.fullmatch(name))), default=0)
+
+
+def check_owner(study: Path, attempt: int) -> None:
+    """Raise LeaseLostError when a newer attempt than this has the study."""
+    newest = newest_attempt(study / "attempts")
+    if newest != attempt:
+        values = _read(_path(study / "attempts", newest)) or {"pid": "?", "host": "?"}
+        raise LeaseLostError(
+            f"the study in {study} was taken over by another process while this one stood still",
+            got=f"pid {values['pid']} on {values['host'].partition(' ')[0]}",
+            cure="nothing: what this one did is kept or repeated by the other",
+        )
+
+
+def is_owned(study: Path, seconds: float) -> bool:
+    """Whether a process runs the study now; nothing is written to find out."""
+    attempt = newest_attempt(study / "attempts")
+    values = _read(path := _path(study / "attempts", attempt)) if attempt else None
+    if values is None or values["ended_at"] or _has_died(path, values):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime <= seconds
+    except FileNotFoundError:  # a newer attempt has just taken its place
+        return is_owned(study, seconds)
+
+
+def _was_deleted(error: BaseException | None) -> bool:
+    """Whether one of our temporary files went away: another owner was faster, and has mended the folder."""
+    return error is not None and (isinstance(error, FileNotFoundError) or _was_deleted(error.__cause__))
+
+
+def _path(folder: Path, attempt: int) -> Path:
+    return folder / f"{attempt:09d}.json"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What an attempt's file says; None when it is gone by now or damaged, so that nobody can own by it."""
+    try:
+        values = atomic.read_json(path)
+        return values if {"host", "pid", "since", "ended_at"} <= set(values) else None
+    except (StoreError, TypeError):
+        return None
+
+
+def _has_died(path: Path, values: dict[str, Any]) -> bool:
+    """Whether the owner ran on this machine and the kernel has let go of its lock."""
+    if values["host"] != _host():
+        return False
+    for _ in range(SETTLE_TRIES):
+        with contextlib.suppress(FileNotFoundError), open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _host() -> str:
+    """The machine, since it was started."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""
+    return f"{socket.gethostname()} {boot}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

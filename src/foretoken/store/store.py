@@ -1,0 +1,139 @@
+"""The study's folder: one small immutable file per result, written through the one door.
+
+    runs/quickstart/
+        design.json                        the planned runs
+        runs/<key>/record.json             one per run; only a failed one is ever replaced
+        runs/<key>/weights/                the network, where launch.keep_weights asks for it, see kept.py
+        runs/<key>/step-<n>-<attempt>/     checkpoints of a run's own cooldown
+        trunks/<key>/step-<n>-<attempt>/   checkpoints of what several runs share, or of a run without a cooldown
+        fit.json, approach3.json           the fits of the small runs
+        ledger/<name>.json                 forecasts, frozen; <name>.outcome.json what happened
+        report/index.html
+        calibration.json                   what this machine can do
+        finished.json                      written last: the sha256 of all that a finished study rests on
+        attempts/<n>.json                  who runs the study, see lease.py
+        progress.json, log/                which runs are under way; the output of the workers
+
+The run table is a fold over the records; nothing shared is ever appended to. Nobody writes but the newest attempt, and
+a late one does no harm: a record is created once and for all, and checkpoints carry the attempt in their name.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from foretoken.errors import StoreError
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.table import RunTable, table_from_records
+from foretoken.store import atomic
+from foretoken.store.lease import check_owner
+from foretoken.store.weights import are_committed, keeps
+
+FORMAT = 1
+"""Of the folder's layout; a higher one was written by a newer version."""
+KEY = r"[0-9a-f]{16}"
+CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
+WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
+KNOWN = re.compile(
+    rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{atomic.CORRUPT})?
+    |attempts(/\d{{9}}\.json)? |log(/(workers|calibration|profile)\.txt)? |report(/index\.html)?
+    |ledger(/[\w.+-]+\.json)?
+    |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?))?)?
+    |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
+    re.VERBOSE,
+)
+"""Every path that a study's folder may hold."""
+TOLERATED = re.compile(r"\.DS_Store|\.nfs\w+|Thumbs\.db|desktop\.ini")
+"""What file managers and file servers leave in any folder."""
+
+
+class Store:
+    """A study's folder. With `attempt` it writes as the owner of that attempt, and only while it is the newest."""
+
+    def __init__(self, folder: str | Path, attempt: int | None = None) -> None:
+        self.folder, self.attempt = Path(folder), attempt
+
+    def check_owner(self) -> None:
+        """Raise LeaseLostError when a newer attempt has the study."""
+        if self.attempt is not None:
+            check_owner(self.folder, self.attempt)
+
+    def record_path(self, key: str) -> Path:
+        """Where the record of a run is."""
+        return self.folder / "runs" / key / "record.json"
+
+    def trunk_folder(self, key: str) -> Path:
+        """Where the checkpoints of a trunk (or of a run without one) are."""
+        return self.folder / "trunks" / key
+
+    def branch_folder(self, key: str) -> Path:
+        """Where the checkpoints of a run's own cooldown are."""
+        return self.folder / "runs" / key
+
+    def weights_folder(self, key: str) -> Path:
+        """Where the kept weights of a run are."""
+        return self.folder / "runs" / key / "weights"
+
+    def lacks_weights(self, run: RunSpec, wanted: str) -> bool:
+        """Whether a run has finished without the weights that `launch.keep_weights` asks for."""
+        if not keeps(run, wanted) or are_committed(self.weights_folder(run.key)):
+            return False
+        record = self.record(run.key)
+        return record is not None and record.status == "finished"
+
+    def put_record(self, record: RunRecord) -> bool:
+        """Write a record, once and for all; only a failed or damaged one is replaced.
+
+        Whoever comes late changes nothing: True when the record that is there says the same. When it does not, the
+        late one is kept beside it (`record-<attempt>.json`) and False tells that training is not deterministic.
+        """
+        self.check_owner()
+        path, content = self.record_path(record.spec.key), atomic.sealed({"format": FORMAT, **record.to_json()})
+        if atomic.create_file(path, content):
+            return True
+        there = self.record(record.spec.key)
+        if there is None or there.status == "failed":
+            atomic.write_file(path, content)
+        elif record.status != "failed" and not record.agrees(there):
+            atomic.write_file(path.with_name(f"record-{self.attempt or 0}.json"), content)
+            return False
+        return True
+
+    def record(self, key: str) -> RunRecord | None:
+        """The record of a run, or None when it has none that is whole."""
+        try:
+            return read_record(self.record_path(key))
+        except StoreError:
+            return None
+
+    def has_begun(self, run: RunSpec) -> bool:
+        """Whether anything of a run has been trained: it has a record that is not a failure, or a checkpoint."""
+        record = self.record(run.key)
+        folders = (self.trunk_folder(run.trajectory), self.branch_folder(run.key))
+        return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
+
+    def records(self) -> list[RunRecord]:
+        """All records that are whole, ordered by key."""
+        keys = sorted(path.parent.name for path in (self.folder / "runs").glob("*/record.json"))
+        return [record for key in keys if (record := self.record(key))]
+
+    def table(self) -> RunTable:
+        """The run table of all records."""
+        return table_from_records(self.records(), str(self.folder))
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a record; StoreError when it is missing, damaged, another run's, or of a newer version."""
+    values = atomic.read_sealed(path)
+    try:
+        made_by = values.pop("format")
+        if made_by != FORMAT:
+            raise StoreError(f"{path} was written by another version", expected=f"format {FORMAT}", got=str(made_by))
+        record = RunRecord.from_json(values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} is no record of this version", got=repr(error)) from error
+    if record.spec.key != path.parent.name:
+        raise StoreError(f"{path} is the record of another run", expected=path.parent.name, got=record.spec.key)
+    return record

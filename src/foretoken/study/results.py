@@ -1,0 +1,240 @@
+"""A study's folder, read: how the study stands, its table, its forecast, and what its report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from foretoken import fits, reports, routes
+from foretoken._version import __version__
+from foretoken.compute.hardware import processor_name
+from foretoken.designs import Design, tuned
+from foretoken.errors import ForetokenError, RefusedError, StoreError
+from foretoken.forecasts import ledger
+from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import LaunchSection
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.runs.table import RunTable, table_from_records
+from foretoken.store.atomic import read_json, read_sealed
+from foretoken.store.diff import Change, changes, nearest_change
+from foretoken.store.lease import is_owned
+from foretoken.store.store import FORMAT, Store
+from foretoken.study.progress import PROGRESS
+
+FIT_HAS_CHANGED = fits.Check(
+    "fit_has_changed",
+    "doubt",
+    "the small runs or the law have changed since the forecast was frozen; the fit shown is the new one",
+    "a new forecast needs a new target: change its size, or the study's seed",
+)
+
+
+LEASE_SECONDS = LaunchSection().lease_seconds
+
+
+def status(folder: str | Path, study: Study | None = None) -> dict[str, Any]:
+    """How a study stands, from its files alone: the keys of `foretoken status --json`.
+
+    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run.
+    """
+    folder = Path(folder)
+    store, plan = Store(folder), read_plan(folder)
+    design, settings = _design(folder, plan), plan.get("study", {})
+    runs = [] if design is None else design.all_runs if settings["target"]["train"] else design.runs
+    records = {run.key: record for run in runs if (record := store.record(run.key))}
+    lease = settings.get("launch", {}).get("lease_seconds", LEASE_SECONDS)
+    entry, outcome = current_forecast(folder, design)
+    told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
+    scored = ("loss", "error", "inside", "started_at", "finished_at")
+    return {
+        "study": folder.name,
+        "folder": str(folder),
+        "counts": {
+            "planned": len(runs),
+            "running": _running(folder / PROGRESS) if is_owned(folder, lease) else 0,
+            **_ended(records.values()),
+        },
+        "forecast": {name: entry[name] for name in told} if entry else None,
+        "outcome": {name: outcome[name] for name in (*scored, "rivals")} if outcome else None,
+        "new": new_runs(store, runs, records),
+        "edited": changes(settings, study.model_dump()) if study and settings else {},
+    }
+
+
+def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
+    """The runs without a record, and `because`: the fields that tell each from the most similar run that has one.
+
+    `because` is None where the folder holds no run of other settings.
+    """
+    waiting = [run for run in runs if run.key not in records]
+    planned = {run.key for run in runs}
+    others = [record.spec for record in store.records() if record.spec.key not in planned] if waiting else []
+    return [{"id": run.key, "group": run.group, "because": because(run, others)} for run in waiting]
+
+
+def because(run: RunSpec, others: list[RunSpec]) -> Change | None:
+    """What tells a run from the most similar of others; None where there is none."""
+    same_shape = [other for other in others if other.shape == run.shape]
+    return nearest_change(run, same_shape or others)
+
+
+def _ended(records: Iterable[RunRecord]) -> dict[str, int]:
+    statuses = [record.status for record in records]
+    return {name: statuses.count(name) for name in ("finished", "diverged", "failed")}
+
+
+def _running(progress: Path) -> int:
+    try:
+        return len(read_json(progress))
+    except StoreError:  # it comes and goes with the runs
+        return 0
+
+
+def read_design(folder: Path) -> Design | None:
+    """The design that a study's folder keeps; None before there is one. Raises StoreError when it is damaged."""
+    return _design(folder, read_plan(folder))
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What design.json says; empty before there is one. Raises StoreError when it is damaged."""
+    path = folder / "design.json"
+    if not path.is_file():
+        return {}
+    plan = read_sealed(path)
+    if plan.get("format") != FORMAT:
+        got = f"format {plan.get('format')}"
+        raise StoreError(f"{path} was written by another version", expected=f"format {FORMAT}", got=got)
+    return plan
+
+
+def settings_of(folder: Path, plan: dict[str, Any]) -> Study:
+    """The study file's settings as design.json keeps them. Raises StoreError when they are none of this version."""
+    try:
+        return Study.model_validate(plan["study"])
+    except (KeyError, ValueError) as error:
+        cure = "run the study again: it will be made anew"
+        raise StoreError(f"{folder / 'design.json'} is no design", got=str(error), cure=cure) from error
+
+
+def _design(folder: Path, plan: dict[str, Any]) -> Design | None:
+    try:
+        return Design.from_json(plan) if plan else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        cure = "run the study again: it will be made anew"
+        raise StoreError(f"{folder / 'design.json'} is no design", got=repr(error), cure=cure) from error
+
+
+def ladder_table(folder: str | Path) -> RunTable:
+    """The run table of a study's small runs, as its design stands now. Raises StoreError without a design."""
+    design = read_design(Path(folder))
+    if design is None:
+        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
+    return table_of(Store(folder), design.runs)
+
+
+def table_of(store: Store, runs: list[RunSpec]) -> RunTable:
+    """The run table of planned runs, as far as they have records."""
+    return table_from_records(tuned(records_of(store, runs)), str(store.folder))
+
+
+def records_of(store: Store, runs: list[RunSpec]) -> list[RunRecord]:
+    """Records of planned runs, under the labels that the design gives them now."""
+    return [replace(record, spec=run) for run in runs if (record := store.record(run.key))]
+
+
+def ledger_path(folder: Path, design: Design, fit: fits.Fit) -> Path:
+    """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
+    return folder / "ledger" / f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
+
+
+def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The newest forecast of the design's target, and its outcome."""
+    if design is None:
+        return None, None
+    entries = ledger.read(folder / "ledger")
+    mine = [e for name, e in entries.items() if name.startswith(f"target-{design.target.key}-")]
+    newest = max(mine, key=lambda e: e["forecast"]["frozen_at"], default=None)
+    return (newest["forecast"], newest["outcome"]) if newest else (None, None)
+
+
+def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
+    """All that the report of a study shows, read from its folder."""
+    store, plan, design = Store(folder), read_plan(folder), read_design(folder)
+    if design is None:
+        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
+    study = settings_of(folder, plan)
+    records = records_of(store, design.all_runs)
+    ladder = {run.key for run in design.runs}
+    small = table_from_records(tuned([record for record in records if record.spec.key in ladder]), str(folder))
+    entry, outcome = current_forecast(folder, design)
+    fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
+    if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
+        entry = {**entry, "checks": [*entry["checks"], asdict(FIT_HAS_CHANGED)]}
+    try:
+        isoflop = routes.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
+    except RefusedError:
+        isoflop = None
+    return reports.StudyResults(
+        name=study.name,
+        study=study.model_dump(),
+        table=table_from_records(records, str(folder)),
+        records=records,
+        fit=fit,
+        approach3=approach3,
+        isoflop=isoflop,
+        forecast=entry,
+        outcome=outcome,
+        refusal=str(refusal) if refusal else None,
+        design=design_totals(design),
+        corpus=plan.get("corpus", {}),
+        counts={**status(folder)["counts"], **_ended(records)},
+        cost=_cost(records),
+        entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
+        commands=[*filter(None, [plan.get("command")]), f"foretoken report {folder}"],
+        version=__version__,
+    )
+
+
+def report(folder: str | Path) -> Path:
+    """Write a study's report/index.html anew from its files, and say where. Raises StoreError without a study."""
+    return reports.write(gather(Path(folder)), Path(folder))
+
+
+def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
+    """A kept fit, if it is of this table."""
+    fit = load_fit(path)
+    return fit if fit and fit.data_sha256 == table.digest else None
+
+
+def load_fit(path: Path) -> fits.Fit | None:
+    """A kept fit; None when there is none, or it is damaged: it can be made again."""
+    try:
+        return fits.Fit.load(path) if path.is_file() else None
+    except StoreError:
+        return None
+
+
+def design_totals(design: Design) -> dict[str, Any]:
+    """What a design costs, and what it aims at."""
+    target = design.target
+    return {
+        "runs": [run.key for run in design.runs],
+        "total_flops": design.total_flops,
+        "separate_flops": design.separate_flops,
+        "compute_factor": design.compute_factor,
+        "share_of_target": design.total_flops / target.flops,
+        "target": {"params_total": target.parameters.total, "tokens": target.tokens, "flops": target.flops},
+    }
+
+
+def _cost(records: list[RunRecord]) -> dict[str, Any]:
+    sources = {record.kwh_source for record in records if record.kwh_source}
+    return {
+        "seconds": sum(record.seconds for record in records),
+        "kwh": sum(record.kwh or 0.0 for record in records),
+        "kwh_source": ", ".join(sorted(sources)),
+        "machine": processor_name(),
+    }

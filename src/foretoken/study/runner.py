@@ -1,0 +1,340 @@
+"""The whole line, from one study file: design, train, fit, forecast, train the target, score, report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from foretoken import fits, forecasts, reports, routes
+from foretoken._version import RECIPE, __version__
+from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16
+from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
+from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
+from foretoken.forecasts import ledger
+from foretoken.forecasts.scores import band_along
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.runs.table import RunTable
+from foretoken.store.atomic import delete_file, guarded, read_sealed, sealed, write_file
+from foretoken.store.finished import is_finished, mark_finished, unmark
+from foretoken.store.integrity import REMEDIES, check_belongs, inspect, mend
+from foretoken.store.lease import Lease
+from foretoken.store.store import FORMAT, Store
+from foretoken.study.maintenance import actions
+from foretoken.study.progress import PROGRESS, View
+from foretoken.study.results import (
+    current_forecast,
+    design_totals,
+    gather,
+    ledger_path,
+    load_fit,
+    read_plan,
+    status,
+    table_of,
+)
+from foretoken.study.trainer import Trainer
+
+CONVENTIONS = {
+    "N": "all trained parameters (params_total)",
+    "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
+    "loss": "nats per predicted token on the validation set",
+}
+
+
+def study_folder(study: Study, root: str | Path = "runs") -> Path:
+    """Where a study keeps everything: `runs/<name>`."""
+    return Path(root) / study.name
+
+
+def run(study: Study, folder: str | Path | None = None, view: View | None = None, command: str = "") -> dict[str, Any]:
+    """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
+
+    `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and
+    DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
+    """
+    line = Line(study, folder, view, command)
+    try:
+        if not line.is_finished():
+            with line.owned():
+                line.run()
+    finally:
+        line.view.close()
+    return status(line.folder)
+
+
+def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
+    """What `run` would do with each run, and what it would mend first; nothing is written.
+
+    A corpus that has not been tokenised yet is tokenised in a temporary folder.
+    """
+    line = Line(study, folder)
+    check_belongs(line.folder, study.name)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        if line.known_corpus is None:
+            line.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
+        design = line.planned()
+    return {
+        "runs": actions(line.store, line.to_train(design), study.launch.keep_weights),
+        "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(line.folder)],
+    }
+
+
+class Line:
+    """A study and its folder: each method is one stage, and finds again what was already done."""
+
+    def __init__(
+        self, study: Study, folder: str | Path | None = None, view: View | None = None, command: str = ""
+    ) -> None:
+        self.command = command
+        self.study, self.folder = study, Path(folder or study_folder(study))
+        self.store, self.view = Store(self.folder), view or View()
+        self.lease: Lease | None = None
+        self.cores = available_cores()
+        self.workers = study.launch.workers or self.cores
+        self.target_threads = study.launch.target_threads or self.cores
+        self.corpora = self.folder.parent / "corpora"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the study's folder, mended. Raises StoreError before anything is written when it cannot be used."""
+        check_belongs(self.folder, self.study.name)
+        with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
+            self.lease, self.store = lease, Store(self.folder, lease.attempt)
+            findings = inspect(self.folder)
+            mend(findings)
+            for finding in findings:
+                self.view.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
+            delete_file(self.folder / PROGRESS)  # of a driver that was killed
+            yield
+
+    def is_finished(self) -> bool:
+        """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
+        return self.known_corpus is not None and is_finished(self.folder, self._inputs())
+
+    def _inputs(self) -> dict[str, Any]:
+        """All that the study's files depend on, beside themselves."""
+        recipe = self.recipe
+        source = [recipe.source.address, recipe.torch_version, recipe.bfloat16, RECIPE, __version__]
+        return {"study": self.study.model_dump(), "source": source, "target_threads": self.target_threads}
+
+    def phase(self, text: str) -> None:
+        """Begin a part of the line, if the study is still ours."""
+        self._check_lease()
+        self.view.phase(text)
+
+    def run(self) -> None:
+        """The line."""
+        unmark(self.folder)
+        design = self.design()
+        self.trainer.train(design.runs)
+        try:
+            design = self.recenter(design)
+            fit = self.fit(design)
+            entry = self.freeze(design, fit)
+        except RefusedError as refusal:
+            self.report(design, refusal)
+            self._mark_finished(refusal)
+            raise
+        if self.study.target.train:
+            self.trainer.train([design.target])
+            self.score(design, entry)
+        self.report(design)
+        self._mark_finished()
+
+    def _mark_finished(self, refusal: RefusedError | None = None) -> None:
+        if not status(self.folder)["counts"]["failed"]:
+            mend([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
+            mark_finished(self.folder, self._inputs(), refusal)
+
+    @cached_property
+    def known_corpus(self) -> TokenizedCorpus | None:
+        """The tokenised corpus, if it has been made."""
+        return find(self.study.corpus, self.corpora, self.study.seed)
+
+    @cached_property
+    def corpus(self) -> TokenizedCorpus:
+        """The tokenised corpus, shared by the studies beside this one."""
+        if self.known_corpus is not None:
+            return self.known_corpus
+        self.phase("reading the corpus")
+        return prepare(self.study.corpus, self.corpora, self.study.seed)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The study's rules, with what they need to know of corpus and machine."""
+        corpus = self.corpus
+        source = TokenSource(
+            address=corpus.address,
+            tokenizer=corpus.tokenizer,
+            eval_set=corpus.eval_set,
+            vocabulary=corpus.vocabulary,
+            train_tokens=corpus.train_tokens,
+            specials=corpus.specials,
+            closed=corpus.closed,
+            separator=corpus.separator,
+        )
+        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """What trains the runs."""
+        keep = self.study.launch.keep_weights
+        return Trainer(self.store, self.corpus, self.view, self.workers, self._check_lease, keep)
+
+    def _check_lease(self) -> None:
+        if self.lease:
+            self.lease.check()
+
+    def design(self) -> Design:
+        """Plan the runs, and keep the plan in design.json. Raises DesignError, and CorpusError for too little text."""
+        design = make_design(self.recipe, self.target_threads)
+        self._check_size(design)
+        return self._keep(design)
+
+    def planned(self) -> Design:
+        """The design, with the sizes that re-centring has added so far; nothing is written."""
+        design, kept = make_design(self.recipe, self.target_threads), {}
+        with suppress(StoreError):
+            kept = read_plan(self.folder)
+        self._check_size(design)
+        added = Design.from_json(kept).runs if kept.get("study") == self.study.model_dump() else []
+        if not {run.key for run in design.runs} <= {run.key for run in added}:
+            added = []  # of another corpus or version
+        return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
+
+    def _check_size(self, design: Design) -> None:
+        longest = max(self.to_train(design), key=lambda run: run.sequences_read)
+        window = longest.aim.window(longest.shape)
+        check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
+        check_memory(self.to_train(design), self.workers, available_memory())
+
+    def to_train(self, design: Design) -> list[RunSpec]:
+        """The runs that the study trains."""
+        return design.all_runs if self.study.target.train else design.runs
+
+    def recenter(self, design: Design) -> Design:
+        """Add sizes where a budget has its minimum at the edge, train them, and look again."""
+        if self.study.design.kind != "isoflop":
+            return design
+        for _ in range(self.study.design.recenter_rounds):
+            edges = self._edges(design)
+            new = extend(self.recipe, design.runs, edges) if edges else []
+            if not new:
+                break
+            self.phase(f"re-centring {', '.join(edges)}")
+            design = self._keep(Design([*design.runs, *new], design.target))
+            self.trainer.train(design.runs)
+        return design
+
+    def _edges(self, design: Design) -> dict[str, str]:
+        """Budgets whose best size is the smallest or the largest tried; none where there is nothing to judge by."""
+        try:
+            budgets = self.isoflop(design).budgets
+        except RefusedError:
+            return {}
+        return {b.group: b.status for b in budgets if b.status in ("edge_small", "edge_large")}
+
+    def table(self, design: Design) -> RunTable:
+        """The run table of the small runs."""
+        return table_of(self.store, design.runs)
+
+    def fit(self, design: Design) -> fits.Fit:
+        """Fit the forecast's law to the small runs and keep it in fit.json. Raises RefusedError."""
+        self.phase("fitting")
+        return self._fitted(design, self.study.forecast.law, "fit.json")
+
+    def approach3(self, design: Design) -> fits.Fit:
+        """Chinchilla's own form, beside the law that forecasts; kept in approach3.json."""
+        return self._fitted(design, "chinchilla", "approach3.json")
+
+    def _fitted(self, design: Design, law: str, name: str) -> fits.Fit:
+        """The fit in the folder when it is of these runs by this version, else a new one."""
+        table, path, level = self.table(design), self.folder / name, self.study.forecast.level
+        kept = load_fit(path)
+        if kept and (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
+            return kept
+        fit = fits.fit(table, law, level=level, seed=self.study.seed)
+        fit.save(path)
+        return fit
+
+    def isoflop(self, design: Design) -> fits.IsoflopFit:
+        """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
+        return routes.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
+
+    def freeze(self, design: Design, fit: fits.Fit) -> dict[str, Any]:
+        """Forecast the target and write the forecast down, once, before the target is trained.
+
+        When the target has begun, what was frozen before stands, whatever the small runs say by now. Raises
+        RefusedError when nothing was.
+        """
+        path = ledger_path(self.folder, design, fit)
+        if path.is_file():
+            return read_sealed(path)
+        if self.store.has_begun(design.target):
+            standing, _ = current_forecast(self.folder, design)
+            if standing is None:
+                evidence = "the target was trained before any forecast of it was frozen"
+                raise RefusedError(
+                    "target_already_trained", evidence, "give the target another size, or the study a seed"
+                )
+            return standing
+        target, level = design.target, self.study.forecast.level
+        size, length = float(target.parameters.total), float(target.tokens)
+        forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level)
+        rivals = forecasts.rival_forecasts(fit, flops=target.flops)
+        rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
+        band = band_along(fit, size, length, level, target.flops)
+        plan = {**target.to_json(), "band": band}
+        conventions = {**CONVENTIONS, "objective": target.objective}
+        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=conventions)
+
+    def score(self, design: Design, entry: dict[str, Any]) -> None:
+        """Hold the forecast against the trained target, once."""
+        path = self.folder / "ledger" / entry["name"]
+        record = self.store.record(design.target.key)
+        if record is not None and record.status == "finished" and not path.with_suffix(ledger.OUTCOME).exists():
+            ledger.keep_outcome(path, ledger.score(entry, record))
+
+    def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
+        """Write report/index.html."""
+        self.phase("writing the report")
+        return reports.write(gather(self.folder, refusal), self.folder)
+
+    def design_summary(self, design: Design) -> dict[str, Any]:
+        """The keys of `foretoken design --json`."""
+        self.phase("measuring this machine")
+        seconds = self.trainer.estimate(design.runs)
+        if self.study.target.train:
+            seconds |= self.trainer.estimate([design.target])
+        *runs, target = design.rows(seconds)
+        return {**design_totals(design), "runs": runs, "target": target}
+
+    def _keep(self, design: Design) -> Design:
+        """Write design.json, unless it holds these runs already (and those that re-centring added)."""
+        plan = {
+            "format": FORMAT,
+            "study": self.study.model_dump(),
+            "corpus": {"source": self.study.corpus.source, **self.corpus.summary()},
+            **design.to_json(),
+        }
+        path = self.folder / "design.json"
+        kept = read_sealed(path) if path.is_file() else {}
+        plan["command"] = self.command or kept.get("command", "")
+        settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target", "command"))
+        if not (settled and all(run in kept["runs"] for run in plan["runs"])):
+            write_file(path, sealed(plan))
+        return design
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingExtraError("torch", "train", "training") from None

@@ -1,0 +1,129 @@
+"""Training a study's runs on this machine: what waits, in which process, how long it takes, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+
+from foretoken._version import __version__
+from foretoken.data import TokenizedCorpus, check_corpus
+from foretoken.designs import group_by_trunk, own_steps
+from foretoken.errors import StoreError
+from foretoken.launchers.calibration import Calibration
+from foretoken.launchers.local import Job, Outcome, launch
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.store.checkpoints import delete_all
+from foretoken.store.store import Store
+from foretoken.study.progress import Progress, View
+
+
+class Trainer:
+    """Trains runs into a study's folder. `check` is called now and then, and may raise to stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        corpus: TokenizedCorpus,
+        view: View,
+        workers: int,
+        check: Callable[[], None],
+        keep_weights: str = "none",
+    ) -> None:
+        self.store, self.corpus, self.view, self.workers, self.check = store, corpus, view, workers, check
+        self.keep_weights = keep_weights
+        self.calibration = Calibration(store)
+        self.tried: set[str] = set()
+        """Keys of the runs that this process has tried: what failed here is left to the next process."""
+
+    def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
+        """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
+        trunks = group_by_trunk(runs)
+        self.calibration.measure(runs, self._workers(trunks))
+        return {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
+
+    def train(self, runs: list[RunSpec]) -> None:
+        """Train the runs that have no record yet, or a failed one, or lack the weights that are to be kept.
+
+        One process per trunk, the longest first.
+
+        Raises StoreError for tokens that have changed, and for a failure that is not a run's own, as a full disk.
+        """
+        runs = [run for run in runs if not (run.key in self.tried and self._waits(run))]
+        waiting = [run for run in runs if self._waits(run)]
+        self.tried |= {run.key for run in waiting}
+        self._clear_checkpoints(runs, waiting)
+        if not waiting:
+            return
+        corpus = self._intact_corpus
+        trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
+        seconds = self.estimate([run for trunk in trunks for run in trunk])
+        self.view.phase("training" if runs[0].group != "target" else "training the target")
+        self.view.training(waiting, seconds)
+        progress = Progress(self.store, self.view)
+        outcomes = launch(
+            "foretoken.training.entry_points:train_job",
+            [self._job(corpus, trunk, seconds, self._workers(trunks)) for trunk in trunks],
+            workers=self._workers(trunks),
+            threads=runs[0].threads,
+            log=self.store.folder / "log" / "workers.txt",
+            on_event=progress.event,
+            check=self.check,
+        )
+        progress.clear()
+        self._keep_failures(outcomes, {trunk[0].trajectory: trunk for trunk in trunks})
+
+    def _waits(self, run: RunSpec) -> bool:
+        record = self.store.record(run.key)
+        lacking = self.store.lacks_weights(run, self.keep_weights)
+        return record is None or record.status == "failed" or lacking
+
+    def _workers(self, trunks: list[list[RunSpec]]) -> int:
+        """Processes side by side: one per core, unless a run has several threads for itself."""
+        return min(self.workers, len(trunks)) if trunks[0][0].threads == 1 else 1
+
+    @cached_property
+    def _intact_corpus(self) -> TokenizedCorpus:
+        """The corpus, hashed once before anything is trained on it. Raises StoreError."""
+        check_corpus(self.corpus.folder)
+        return self.corpus
+
+    def _job(self, corpus: TokenizedCorpus, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
+        workplace = {
+            "folder": str(self.store.folder),
+            "corpus": str(corpus.folder),
+            "peak_flops": self.calibration.peak(trunk[0]),
+            "busy_threads": workers * trunk[0].threads,
+            "attempt": self.store.attempt,
+            "keep_weights": self.keep_weights,
+        }
+        argument = {"specs": [run.to_json() for run in trunk], "workplace": workplace}
+        return Job(trunk[0].trajectory, argument, sum(seconds[run.key] for run in trunk))
+
+    def _clear_checkpoints(self, runs: list[RunSpec], waiting: list[RunSpec]) -> None:
+        """Delete those of what has its record: whoever wrote that may have died before it came to it."""
+        keys, trunks = ({run.key for run in waiting}, {run.trajectory for run in waiting})
+        for run in runs:
+            if run.key not in keys:
+                delete_all(self.store.branch_folder(run.key))
+            if run.trajectory not in trunks:
+                delete_all(self.store.trunk_folder(run.trajectory))
+
+    def _keep_failures(self, outcomes: list[Outcome], trunks: dict[str, list[RunSpec]]) -> None:
+        fatal = None
+        for outcome in outcomes:
+            if outcome.error:
+                fatal = outcome.error if outcome.fatal else fatal
+                with suppress(StoreError):
+                    self._record_failure(trunks[outcome.name], outcome.error)
+        if fatal:
+            raise StoreError(fatal)
+
+    def _record_failure(self, runs: list[RunSpec], error: str) -> None:
+        for run in runs:
+            there = self.store.record(run.key)
+            if there is None or there.status == "failed":
+                record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
+                self.store.put_record(record)
+                self.view.ended(record)
