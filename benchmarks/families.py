@@ -28,7 +28,7 @@ from foretoken.data import TokenizedCorpus, batch
 from foretoken.models.pretrained import save_pretrained
 from foretoken.objectives import Examples, make_examples
 from foretoken.runs.spec import RouterLosses, RunSpec
-from foretoken.training.examples import chance, make_maker
+from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.state import TrainState
 
 FAMILIES = {
@@ -86,13 +86,13 @@ class Peer(training.Plain):
         ours = TrainState.start(spec).network
         lstm = spec.shape.family == "lstm"
         super().__init__(plain_lstm(spec.shape, ours.state_dict()) if lstm else of_transformers(ours), spec, corpus)
-        self.maker, self.window = make_maker(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
+        self.builder, self.window = example_builder(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
 
     def loss(self) -> Tensor:
         """The loss of the step's examples."""
         seed, sequences = self.spec.seed, self.spec.sequences
         text = batch(self.corpus, seed=seed, step=self.step, sequences=sequences, window=self.window)
-        examples = make_examples(self.maker, text, chance(seed, self.step))
+        examples = make_examples(self.builder, text, batch_rng(seed, self.step))
         logits = self.logits(examples)
         return functional.cross_entropy(logits.flatten(0, 1), labels_of(examples, logits.shape))
 
@@ -117,10 +117,10 @@ class Peer(training.Plain):
 
 def labels_of(examples: Examples, shape: torch.Size) -> Tensor:
     """Targets at the positions that predict, -100 elsewhere."""
-    if examples.places is None:
+    if examples.positions is None:
         return torch.from_numpy(examples.targets).flatten()
     labels = torch.full((shape[0] * shape[1],), -100)
-    labels[torch.from_numpy(examples.places)] = torch.from_numpy(examples.targets)
+    labels[torch.from_numpy(examples.positions)] = torch.from_numpy(examples.targets)
     return labels
 
 

@@ -24,7 +24,7 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.evals import Options, SwitchingLanguage, Task, Tuning, fine_tune, generated_task, switching_language
 from foretoken.models import Network, build
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.training.torch_setup import float32_products, keep_memory
 
@@ -41,26 +41,26 @@ EXAMPLES = {"single": 64, "pair": 512, "choice": 256, "labels": 64, "text-to-tex
 TRIED = Options(learning_rates=(3e-4, 1e-3, 3e-3))
 
 
-def start(preset: str, objective: Objective, language: SwitchingLanguage, seed: int) -> tuple[Network, Maker]:
+def start(preset: str, objective: Objective, language: SwitchingLanguage, seed: int) -> tuple[Network, ExampleBuilder]:
     """A network of random weights, and what makes its examples; one number is kept free for hidden tokens."""
     text = language.symbols + 1
     shape = ModelShape(**{**SIZES, "vocabulary": text, **PRESETS[preset]})  # type: ignore[arg-type]
     specials = {name: text + number for number, name in enumerate(objective.specials(shape))}
     shape = replace(shape, vocabulary=text + len(specials))
     objective.check(shape)
-    maker = Maker(objective=objective, shape=shape, text_vocabulary=language.symbols, specials=specials)
-    return build(shape, seed), maker
+    builder = ExampleBuilder(objective=objective, shape=shape, text_vocabulary=language.symbols, specials=specials)
+    return build(shape, seed), builder
 
 
 @float32_products()
-def pretrain(network: Network, maker: Maker, language: SwitchingLanguage, steps: int, seed: int) -> float:
+def pretrain(network: Network, builder: ExampleBuilder, language: SwitchingLanguage, steps: int, seed: int) -> float:
     """Pretrain in place; gives the mean loss of the last tenth of the steps."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=0.01, fused=True)
     chance, seen = np.random.default_rng([seed, 2]), []
-    window = maker.objective.window(maker.shape).length
+    window = builder.objective.window(builder.shape).length
     for step in range(steps):
         text, _ = language.sample(SEQUENCES, window, chance)
-        loss = losses(network, make_examples(maker, text, chance))[0].mean()
+        loss = losses(network, make_examples(builder, text, chance))[0].mean()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimizer.param_groups:
@@ -104,8 +104,8 @@ def main() -> None:
         if not wanted:
             continue
         began = time.process_time()
-        network, maker = start(preset, Objective(kind=kind), language, options.seeds[0])
-        loss = pretrain(network, maker, language, options.steps, options.seeds[0])
+        network, builder = start(preset, Objective(kind=kind), language, options.seeds[0])
+        loss = pretrain(network, builder, language, options.steps, options.seeds[0])
         print(
             f"# {family}: {options.steps} steps in {time.process_time() - began:.0f} s of one core, loss {loss:.3f}",
             flush=True,
@@ -113,7 +113,7 @@ def main() -> None:
         for name in wanted:
             began = time.process_time()
             make = partial(drawn, name, language)
-            found = fine_tune(network, make, TRIED, specials=maker.specials, seeds=options.seeds, from_scratch=True)
+            found = fine_tune(network, make, TRIED, specials=builder.specials, seeds=options.seeds, from_scratch=True)
             print(told(found, family), f"  [{time.process_time() - began:.0f} s]", flush=True)
             rows.append({"family": family, "pretraining_loss": loss, **found.to_json()})
     if options.out is not None:

@@ -19,7 +19,7 @@ from foretoken.compute.footprint import training_bytes
 from foretoken.compute.objective import FAMILIES_OF, Objective
 from foretoken.compute.shape import NORMS, PRESETS, ModelShape
 from foretoken.models import attention, build, grouped, router_losses
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
@@ -44,7 +44,7 @@ WEIGHTS = {"layers": 3, "width": 128, "context": 16, "vocabulary": 500}, 2
 """Shapes, and sequences of a step, in which activations and weights dominate."""
 
 
-def make_maker(preset: str, objective: Objective, **choices: Any) -> Maker:
+def example_builder(preset: str, objective: Objective, **choices: Any) -> ExampleBuilder:
     heads = {"heads": 1 if preset == "lstm" else 4}
     shape = ModelShape(**{**PRESETS[preset], **heads, **choices})
     if shape.family == "encoder_decoder":
@@ -56,7 +56,7 @@ def make_maker(preset: str, objective: Objective, **choices: Any) -> Maker:
     names = objective.specials(shape)
     text = shape.vocabulary - len(names)
     specials = {name: text + number for number, name in enumerate(names)}
-    return Maker(objective=objective, shape=shape, text_vocabulary=text, specials=specials, separator=0)
+    return ExampleBuilder(objective=objective, shape=shape, text_vocabulary=text, specials=specials, separator=0)
 
 
 class Kept:
@@ -66,11 +66,11 @@ class Kept:
         self.tensor = tensor
 
 
-def measured(maker: Maker, sequences: int, dropout: bool) -> tuple[int, int]:
+def measured(builder: ExampleBuilder, sequences: int, dropout: bool) -> tuple[int, int]:
     """Bytes that the graph of a step keeps, and bytes of weights, gradients and optimizer state after it."""
     torch.manual_seed(0)
-    network = build(maker.shape, 0, 0.1 if dropout else 0.0).train()
-    text = np.random.default_rng(0).integers(1, maker.text_vocabulary, (sequences, length(maker)))
+    network = build(builder.shape, 0, 0.1 if dropout else 0.0).train()
+    text = np.random.default_rng(0).integers(1, builder.text_vocabulary, (sequences, length(builder)))
     saved: weakref.WeakSet[Kept] = weakref.WeakSet()
 
     def pack(tensor: Tensor) -> Kept:
@@ -79,7 +79,7 @@ def measured(maker: Maker, sequences: int, dropout: bool) -> tuple[int, int]:
         return kept
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
-        each, labels = losses(network, make_examples(maker, text, np.random.default_rng(1)))
+        each, labels = losses(network, make_examples(builder, text, np.random.default_rng(1)))
         loss = each.mean() + sum(part for part in [labels, *(router_losses(network) or [])] if part is not None)
     own = [*(kept.tensor for kept in saved), *kept_by_functions(loss.grad_fn)]
     weights = list(network.parameters())
@@ -92,8 +92,8 @@ def measured(maker: Maker, sequences: int, dropout: bool) -> tuple[int, int]:
     return sum(size for _, size in activations), sum(storages([*weights, *gradients, *state]).values())
 
 
-def length(maker: Maker) -> int:
-    return maker.objective.window(maker.shape).length
+def length(builder: ExampleBuilder) -> int:
+    return builder.objective.window(builder.shape).length
 
 
 def kept_by_functions(root: Any) -> Iterator[Tensor]:
@@ -127,9 +127,9 @@ def test_the_closed_form_is_what_torch_holds(
     preset: str, kind: str, options: dict[str, Any], dropout: bool, sizes: tuple[dict[str, int], int]
 ) -> None:
     choices, sequences = sizes
-    maker = make_maker(preset, Objective(kind=kind, **options), **choices)
-    saved, state = measured(maker, sequences, dropout)
-    told = training_bytes(maker.shape, maker.objective, sequences, dropout=dropout)
+    builder = example_builder(preset, Objective(kind=kind, **options), **choices)
+    saved, state = measured(builder, sequences, dropout)
+    told = training_bytes(builder.shape, builder.objective, sequences, dropout=dropout)
     assert (saved > state) == (sizes is ACTIVATIONS)
     assert told.total == pytest.approx(saved + state, rel=0.05)
     if preset != "mixtral" or sizes is ACTIVATIONS:  # experts of few rows: what fills up their groups is left to chance
@@ -167,9 +167,9 @@ def test_any_choice_of_layers(case: Any, choices: dict[str, Any], sequences: int
         sequences = 6  # or what fills up the groups of so few rows, which is chance, would be much of it
         experts = {"experts": 4, "active_experts": 2, "shared_experts": 1, "expert_every": 2}
     sizes = {"layers": 2, "width": 48, "vocabulary": 200}
-    maker = make_maker(preset, Objective(kind=kind, **options), **{**sizes, **choices, **experts})
-    saved, _ = measured(maker, sequences, dropout)
-    told = training_bytes(maker.shape, maker.objective, sequences, dropout=dropout)
+    builder = example_builder(preset, Objective(kind=kind, **options), **{**sizes, **choices, **experts})
+    saved, _ = measured(builder, sequences, dropout)
+    told = training_bytes(builder.shape, builder.objective, sequences, dropout=dropout)
     assert told.activations == pytest.approx(saved, rel=0.05)
 
 
@@ -188,9 +188,9 @@ def test_contexts_too_long_for_their_probabilities(preset: str, kind: str, choic
     options = {name: choices[name] for name in choices if name == "separate_documents"}
     chosen = {name: value for name, value in choices.items() if name not in options}
     objective = Objective(kind=kind, **options)
-    maker = make_maker(preset, objective, layers=1, width=32, context=520, vocabulary=200, **chosen)
-    saved, _ = measured(maker, 2, dropout=False)
-    assert training_bytes(maker.shape, objective, 2).activations == pytest.approx(saved, rel=0.05)
+    builder = example_builder(preset, objective, layers=1, width=32, context=520, vocabulary=200, **chosen)
+    saved, _ = measured(builder, 2, dropout=False)
+    assert training_bytes(builder.shape, objective, 2).activations == pytest.approx(saved, rel=0.05)
 
 
 def test_constants_are_those_of_the_networks() -> None:

@@ -15,7 +15,7 @@ from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.designs.shapes import shape_of_width
 from foretoken.generation import Model
 from foretoken.models import build
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.schema import ModelSection
 
@@ -43,11 +43,11 @@ def toy(preset: str, kind: str) -> Model:
     shape, specials = shape_for(preset, objective)
     network, chance = build(shape), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate)
-    maker = Maker(objective=objective, shape=shape, text_vocabulary=256, specials=specials, separator=0)
+    builder = ExampleBuilder(objective=objective, shape=shape, text_vocabulary=256, specials=specials, separator=0)
     for step in range(steps):
         starts = chance.integers(0, len(LETTERS), 16)[:, None]
         text = (starts + np.arange(objective.window(shape).length)) % len(LETTERS) + ord("a")
-        each, _ = losses(network.train(), make_examples(maker, text, chance))
+        each, _ = losses(network.train(), make_examples(builder, text, chance))
         each.mean().backward()
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, 2 * (1 - step / steps))

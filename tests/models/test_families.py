@@ -20,7 +20,7 @@ from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import NORMS, PRESETS, ModelShape
 from foretoken.errors import DesignError
 from foretoken.models import build, router_losses
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 
 WIDE = 48
@@ -179,7 +179,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def example_maker(preset: str, objective: Objective, **choices: Any) -> Maker:
+def example_maker(preset: str, objective: Objective, **choices: Any) -> ExampleBuilder:
     wanted = shape(preset, **choices)
     if wanted.family == "encoder_decoder":
         length = objective.target_length(wanted.context) if objective.kind == "span_corruption" else wanted.context
@@ -188,7 +188,7 @@ def example_maker(preset: str, objective: Objective, **choices: Any) -> Maker:
         wanted = replace(wanted, classes=2, pooler=True, token_types=2)
     objective.check(wanted)
     specials = {name: TEXT + number for number, name in enumerate(objective.specials(wanted))}
-    return Maker(objective=objective, shape=wanted, text_vocabulary=TEXT, specials=specials, separator=0)
+    return ExampleBuilder(objective=objective, shape=wanted, text_vocabulary=TEXT, specials=specials, separator=0)
 
 
 def test_every_pair_of_family_and_objective_is_tried() -> None:
@@ -205,14 +205,14 @@ def test_flops_agree_with_the_counter_of_torch(preset: str, kind: str) -> None:
     The counter does not know torch's LSTM: what it leaves out is 8 products of width x width per layer, three times.
     """
     objective = Objective(kind=kind)
-    maker = example_maker(
+    builder = example_maker(
         preset, objective, width=64, context=32, layers=3, **({"heads": 4} if preset != "lstm" else {})
     )
-    wanted, sequences = maker.shape, 64
+    wanted, sequences = builder.shape, 64
     text = np.random.default_rng(0).integers(1, TEXT, (sequences, objective.window(wanted).length))
     network = build(wanted)
     with FlopCounterMode(display=False) as counter:
-        losses(network, make_examples(maker, text, np.random.default_rng(1)))[0].mean().backward()  # type: ignore[no-untyped-call]
+        losses(network, make_examples(builder, text, np.random.default_rng(1)))[0].mean().backward()  # type: ignore[no-untyped-call]
     expected = matmul(wanted, objective.predicted(wanted)) * sequences * wanted.sequence_tokens
     left_out = 3 * 2 * 8 * 64**2 * 3 * sequences * 32 if preset == "lstm" else 0
     assert counter.get_total_flops() + left_out == pytest.approx(expected, rel=0.02)
@@ -220,21 +220,21 @@ def test_flops_agree_with_the_counter_of_torch(preset: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("preset", "kind"), CASES)
 def test_a_fresh_network_knows_nothing(preset: str, kind: str) -> None:
-    maker = example_maker(preset, Objective(kind=kind), width=64)
-    text = np.random.default_rng(0).integers(1, TEXT, (16, maker.objective.window(maker.shape).length))
-    each, _ = losses(build(maker.shape), make_examples(maker, text, np.random.default_rng(1)))
+    builder = example_maker(preset, Objective(kind=kind), width=64)
+    text = np.random.default_rng(0).integers(1, TEXT, (16, builder.objective.window(builder.shape).length))
+    each, _ = losses(build(builder.shape), make_examples(builder, text, np.random.default_rng(1)))
     assert each.mean().item() == pytest.approx(math.log(WIDE), abs=0.5)
 
 
 @pytest.mark.parametrize(("preset", "kind"), CASES)
 def test_bfloat16_gives_nearly_the_same_gradient(preset: str, kind: str) -> None:
-    maker = example_maker(preset, Objective(kind=kind), width=64)
-    text = np.random.default_rng(0).integers(1, TEXT, (8, maker.objective.window(maker.shape).length))
-    network, found = build(maker.shape), []
+    builder = example_maker(preset, Objective(kind=kind), width=64)
+    text = np.random.default_rng(0).integers(1, TEXT, (8, builder.objective.window(builder.shape).length))
+    network, found = build(builder.shape), []
     for enabled in (False, True):
         network.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            loss = losses(network, make_examples(maker, text, np.random.default_rng(1)))[0].mean()
+            loss = losses(network, make_examples(builder, text, np.random.default_rng(1)))[0].mean()
         loss.backward()  # type: ignore[no-untyped-call]
         found.append(torch.cat([weight.grad.flatten() for weight in network.parameters() if weight.grad is not None]))
     assert (found[0] - found[1]).norm() < 0.1 * found[0].norm()

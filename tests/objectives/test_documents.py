@@ -14,7 +14,7 @@ from torch import Tensor
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.models import build
-from foretoken.objectives import Examples, Integers, Maker, make_examples
+from foretoken.objectives import ExampleBuilder, Examples, Integers, make_examples
 from foretoken.objectives.loss import losses
 
 WORDS, SEQUENCES, CONTEXT = 30, 3, 16
@@ -25,26 +25,26 @@ CASES = [
 ]  # fmt: skip
 
 
-def make_maker(preset: str, kind: str) -> Maker:
+def example_builder(preset: str, kind: str) -> ExampleBuilder:
     objective = Objective(kind=kind, separate_documents=True)
     plain = {"layers": 2, "width": 16, "heads": 2, "context": CONTEXT, "vocabulary": 40}
     shape = ModelShape(**{**plain, **PRESETS[preset]})
     objective.check(shape)
     specials = {name: WORDS + number for number, name in enumerate(objective.specials(shape))}
-    return Maker(objective=objective, shape=shape, text_vocabulary=WORDS, specials=specials, separator=0)
+    return ExampleBuilder(objective=objective, shape=shape, text_vocabulary=WORDS, specials=specials, separator=0)
 
 
 def documents_of(found: Examples) -> tuple[Integers, Integers]:
     """The document of each position of all sequences, and of each prediction."""
     rows = np.arange(SEQUENCES)[:, None] * 100 + found.inputs["documents"]
-    places = np.arange(rows.size) if found.places is None else found.places
-    return rows, rows.reshape(-1)[places]
+    positions = np.arange(rows.size) if found.positions is None else found.positions
+    return rows, rows.reshape(-1)[positions]
 
 
-def random_text(maker: Maker, seed: int, ends: float) -> Integers:
+def random_text(builder: ExampleBuilder, seed: int, ends: float) -> Integers:
     """Text of which such a share are ends of documents."""
-    size, chance = (SEQUENCES, maker.objective.window(maker.shape).length), np.random.default_rng(seed)
-    return np.where(chance.random(size) < ends, 0, chance.integers(1, WORDS, size))
+    size, rng = (SEQUENCES, builder.objective.window(builder.shape).length), np.random.default_rng(seed)
+    return np.where(rng.random(size) < ends, 0, rng.integers(1, WORDS, size))
 
 
 SEEDS, ENDS = st.integers(0, 2**20), st.sampled_from([0.05, 0.2, 0.5])
@@ -54,10 +54,10 @@ SEEDS, ENDS = st.integers(0, 2**20), st.sampled_from([0.05, 0.2, 0.5])
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, ends=ENDS)
 def test_no_gradient_crosses_a_border(preset: str, kind: str, seed: int, ends: float) -> None:
-    maker = make_maker(preset, kind)
-    found = make_examples(maker, random_text(maker, seed, ends), np.random.default_rng(seed))
+    builder = example_builder(preset, kind)
+    found = make_examples(builder, random_text(builder, seed, ends), np.random.default_rng(seed))
     positions, predictions = documents_of(found)
-    network: Any = build(maker.shape, seed)
+    network: Any = build(builder.shape, seed)
     embedded: list[Tensor] = []
     network.embedding.register_forward_hook(lambda module, given, out: embedded.append(out))
     each = losses(network, found)[0].flatten()
@@ -75,13 +75,13 @@ def test_no_gradient_crosses_a_border(preset: str, kind: str, seed: int, ends: f
 @given(seed=SEEDS, ends=ENDS)
 def test_other_tokens_in_another_document_change_nothing(preset: str, kind: str, seed: int, ends: float) -> None:
     """Of the first document of each sequence the losses stay, its targets included, whatever the others say."""
-    maker = make_maker(preset, kind)
-    text = random_text(maker, seed, ends)
+    builder = example_builder(preset, kind)
+    text = random_text(builder, seed, ends)
     first = np.cumsum(text == 0, axis=1) - (text == 0) == 0
     mixed = np.where(first | (text == 0), text, text % (WORDS - 1) + 1)
-    before, after = (make_examples(maker, part, np.random.default_rng(seed)) for part in (text, mixed))
+    before, after = (make_examples(builder, part, np.random.default_rng(seed)) for part in (text, mixed))
     _, predictions = documents_of(before)
-    kept, network = torch.from_numpy(predictions % 100 == 0), build(maker.shape, seed)
+    kept, network = torch.from_numpy(predictions % 100 == 0), build(builder.shape, seed)
     with torch.no_grad():
         whole, changed = (losses(network, found)[0].flatten() for found in (before, after))
     torch.testing.assert_close(changed[kept], whole[kept])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
-from foretoken.objectives import Examples, Maker, make_examples
+from foretoken.objectives import ExampleBuilder, Examples, make_examples
 from foretoken.objectives.masked import corrupted
 from foretoken.objectives.span_corruption import corrupt_spans
 from foretoken.objectives.spans import random_spans
@@ -22,7 +22,7 @@ WORDS = 1000
 """Words of the random text; separators are 0."""
 
 
-def make_maker(preset: str, kind: str, context: int = 128, **options: Any) -> Maker:
+def example_builder(preset: str, kind: str, context: int = 128, **options: Any) -> ExampleBuilder:
     objective = Objective(kind=kind, **options)
     shape = ModelShape(
         **{"layers": 1, "width": 8, "heads": 1, "context": context, "vocabulary": WORDS, **PRESETS[preset]}
@@ -36,17 +36,17 @@ def make_maker(preset: str, kind: str, context: int = 128, **options: Any) -> Ma
     shape = replace(shape, vocabulary=WORDS + len(names))
     objective.check(shape)
     specials = {name: WORDS + number for number, name in enumerate(names)}
-    return Maker(objective=objective, shape=shape, text_vocabulary=WORDS, specials=specials, separator=0)
+    return ExampleBuilder(objective=objective, shape=shape, text_vocabulary=WORDS, specials=specials, separator=0)
 
 
-def random_text(maker: Maker, tokens: float, seed: int = 0) -> Any:
-    length = maker.objective.window(maker.shape).length
+def random_text(builder: ExampleBuilder, tokens: float, seed: int = 0) -> Any:
+    length = builder.objective.window(builder.shape).length
     return np.random.default_rng(seed).integers(1, WORDS, (int(tokens) // length, length))
 
 
-def places(found: Examples) -> Any:
-    assert found.places is not None
-    return found.places
+def positions(found: Examples) -> Any:
+    assert found.positions is not None
+    return found.positions
 
 
 def within(found: float, expected: float, trials: float) -> bool:
@@ -56,48 +56,48 @@ def within(found: float, expected: float, trials: float) -> bool:
 
 @pytest.mark.parametrize("mean_span", [1.0, 3.0])
 def test_masking_hides_15_percent_and_shows_80_10_10(mean_span: float) -> None:
-    maker = make_maker("bert", "masked", mean_span=mean_span)
-    text = random_text(maker, 1e6)
-    found = make_examples(maker, text, np.random.default_rng(1))
-    shown = found.inputs["tokens"].reshape(-1)[places(found)]
+    builder = example_builder("bert", "masked", mean_span=mean_span)
+    text = random_text(builder, 1e6)
+    found = make_examples(builder, text, np.random.default_rng(1))
+    shown = found.inputs["tokens"].reshape(-1)[positions(found)]
     assert len(found.targets) == pytest.approx(0.15 * text.size, rel=0.001)
-    masks, same = shown == maker.specials[MASK], shown == found.targets
+    masks, same = shown == builder.specials[MASK], shown == found.targets
     other = ~masks & ~same
     assert within(masks.mean(), 0.8, len(shown))
     assert within(same.mean(), 0.1 + 0.1 / WORDS, len(shown))
     assert within(other.mean(), 0.1 - 0.1 / WORDS, len(shown))
     assert shown[other].max() < WORDS
     untouched = np.ones(found.inputs["tokens"].size, dtype=bool)
-    untouched[places(found)] = False
+    untouched[positions(found)] = False
     whole = found.inputs["tokens"].copy().reshape(-1)
-    whole[places(found)] = found.targets
+    whole[positions(found)] = found.targets
     framed = whole.reshape(found.inputs["tokens"].shape)
     np.testing.assert_array_equal(framed[:, 1:-1], text)
-    assert (framed[:, 0] == maker.specials[CLS]).all()
-    assert (framed[:, -1] == maker.specials[SEP]).all()
+    assert (framed[:, 0] == builder.specials[CLS]).all()
+    assert (framed[:, -1] == builder.specials[SEP]).all()
 
 
 def test_every_place_is_hidden_as_often() -> None:
-    maker = make_maker("bert", "masked")
-    found = make_examples(maker, random_text(maker, 1e6), np.random.default_rng(1))
+    builder = example_builder("bert", "masked")
+    found = make_examples(builder, random_text(builder, 1e6), np.random.default_rng(1))
     sequences = len(found.inputs["tokens"])
-    often = np.bincount(places(found) % 128, minlength=128)[1:-1] / sequences
+    often = np.bincount(positions(found) % 128, minlength=128)[1:-1] / sequences
     assert all(within(share, 0.15, sequences) for share in often)
 
 
 def test_masks_are_drawn_anew_at_each_visit() -> None:
-    maker = make_maker("bert", "masked")
-    text = random_text(maker, 1e4)
-    first, second = (places(make_examples(maker, text, np.random.default_rng(seed))) for seed in (1, 2))
+    builder = example_builder("bert", "masked")
+    text = random_text(builder, 1e4)
+    first, second = (positions(make_examples(builder, text, np.random.default_rng(seed))) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("preset", ["t5", "prefix"])
 def test_span_corruption_hides_15_percent_in_spans_of_3_unless_told_otherwise(preset: str) -> None:
     """Raffel et al. 2019 (arXiv 1910.10683), sections 3.1.4 and 3.3.4; whole tokens and spans leave 2 %."""
-    maker = make_maker(preset, "span_corruption", context=512)
-    text = random_text(maker, 1e6)
-    target = make_examples(maker, text, np.random.default_rng(1)).targets.reshape(len(text), -1)
+    builder = example_builder(preset, "span_corruption", context=512)
+    text = random_text(builder, 1e6)
+    target = make_examples(builder, text, np.random.default_rng(1)).targets.reshape(len(text), -1)
     hidden, sentinels = (target < WORDS).sum(), (target >= WORDS).sum()
     assert hidden / text.size == pytest.approx(0.15, rel=0.02)
     assert hidden / (sentinels - len(text)) == pytest.approx(3, rel=0.02)  # the last sentinel of a row has no span
@@ -106,10 +106,10 @@ def test_span_corruption_hides_15_percent_in_spans_of_3_unless_told_otherwise(pr
 @pytest.mark.parametrize(("options", "mean"), [({}, 1 / 0.85), ({"mean_span": 3.0}, 3.0), ({"mean_span": 4.0}, 4.0)])
 def test_masked_tokens_lie_in_spans_of_the_mean_length(options: dict[str, float], mean: float) -> None:
     """Tokens that are hidden one by one lie together by chance: 1 / (1 - 0.15) of them at a time."""
-    maker = make_maker("bert", "masked", context=512, **options)
-    found = make_examples(maker, random_text(maker, 1e6), np.random.default_rng(1))
+    builder = example_builder("bert", "masked", context=512, **options)
+    found = make_examples(builder, random_text(builder, 1e6), np.random.default_rng(1))
     hidden = np.zeros(found.inputs["tokens"].size, dtype=bool)
-    hidden[places(found)] = True
+    hidden[positions(found)] = True
     runs = (hidden & ~np.pad(hidden, (1, 0))[:-1]).sum()  # [CLS] and [SEP] keep the sequences' runs apart
     assert hidden.sum() / runs == pytest.approx(mean, rel=0.02)
 
@@ -124,35 +124,35 @@ def test_random_spans_are_as_many_as_asked_for_and_reach_both_ends() -> None:
 
 
 def test_next_sentences_are_balanced_and_what_they_say() -> None:
-    maker = make_maker("bert", "masked", next_sentence=True)
-    length = maker.objective.window(maker.shape).length
+    builder = example_builder("bert", "masked", next_sentence=True)
+    length = builder.objective.window(builder.shape).length
     rows = np.arange(64)[:, None] * length + np.arange(length) + 1  # each text counts on, none is like another
-    maker = replace(maker, text_vocabulary=64 * length + 1, separator=None)
-    maker = replace(maker, specials={name: 10**6 + number for number, name in enumerate(maker.specials)})
-    found = make_examples(maker, rows, np.random.default_rng(0))
+    builder = replace(builder, text_vocabulary=64 * length + 1, separator=None)
+    builder = replace(builder, specials={name: 10**6 + number for number, name in enumerate(builder.specials)})
+    found = make_examples(builder, rows, np.random.default_rng(0))
     tokens = found.inputs["tokens"].copy()
-    tokens.reshape(-1)[places(found)] = found.targets
+    tokens.reshape(-1)[positions(found)] = found.targets
     assert found.labels is not None
     assert found.labels.sum() == 32
     for row, segments, label in zip(tokens, found.inputs["segments"], found.labels, strict=True):
         first, second = row[1 : segments.argmax() - 1], row[segments == 1][:-1]
-        assert row[segments.argmax() - 1] == maker.specials[SEP] == row[-1]
+        assert row[segments.argmax() - 1] == builder.specials[SEP] == row[-1]
         assert (np.diff(first) == 1).all()
         assert (np.diff(second) == 1).all()
         assert (second[0] == first[-1] + 1) == (label == 0)
 
 
 def test_a_pair_does_not_cross_the_end_of_a_document() -> None:
-    maker = make_maker("bert", "masked", next_sentence=True)
-    text = random_text(maker, 1e4)
+    builder = example_builder("bert", "masked", next_sentence=True)
+    text = random_text(builder, 1e4)
     text[:, 40] = 0
-    found = make_examples(maker, text, np.random.default_rng(0))
+    found = make_examples(builder, text, np.random.default_rng(0))
     tokens = found.inputs["tokens"].copy()
-    tokens.reshape(-1)[places(found)] = found.targets
+    tokens.reshape(-1)[positions(found)] = found.targets
     assert not (tokens == 0).any()
-    assert (tokens == maker.specials[PAD]).any()
-    np.testing.assert_array_equal(found.inputs["real"], tokens != maker.specials[PAD])
-    assert not np.isin(found.targets, list(maker.specials.values())).any()
+    assert (tokens == builder.specials[PAD]).any()
+    np.testing.assert_array_equal(found.inputs["real"], tokens != builder.specials[PAD])
+    assert not np.isin(found.targets, list(builder.specials.values())).any()
 
 
 def test_the_lectures_example_of_span_corruption() -> None:
@@ -177,9 +177,9 @@ def test_the_lectures_example_of_span_corruption() -> None:
 def test_source_and_target_give_the_text_back(
     preset: str, context: int, share: float, mean_span: float, seed: int
 ) -> None:
-    maker = make_maker(preset, "span_corruption", context, share=share, mean_span=mean_span)
-    text = random_text(maker, 3 * maker.objective.window(maker.shape).length, seed)
-    found = make_examples(maker, text, np.random.default_rng(seed))
+    builder = example_builder(preset, "span_corruption", context, share=share, mean_span=mean_span)
+    text = random_text(builder, 3 * builder.objective.window(builder.shape).length, seed)
+    found = make_examples(builder, text, np.random.default_rng(seed))
     targets = found.targets.reshape(3, -1)
     if preset == "prefix":
         prefix = found.inputs["prefix"][0]
@@ -188,8 +188,8 @@ def test_source_and_target_give_the_text_back(
     else:
         sources = found.inputs["tokens"]
         assert sources.shape[1] <= context
-        assert targets.shape[1] == maker.shape.decoder_context
-        assert (found.inputs["target"][:, 0] == maker.specials[PAD]).all()
+        assert targets.shape[1] == builder.shape.decoder_context
+        assert (found.inputs["target"][:, 0] == builder.specials[PAD]).all()
         np.testing.assert_array_equal(found.inputs["target"][:, 1:], targets[:, :-1])
     for row, source, target in zip(text, sources, targets, strict=True):
         spans = np.split(target, np.flatnonzero(target >= WORDS))[1:]
@@ -200,21 +200,21 @@ def test_source_and_target_give_the_text_back(
 
 
 def test_a_prefix_has_any_length_and_predictions_start_at_its_end() -> None:
-    maker = make_maker("prefix", "prefix", context=8)
-    found = make_examples(maker, random_text(maker, 9e4), np.random.default_rng(0))
+    builder = example_builder("prefix", "prefix", context=8)
+    found = make_examples(builder, random_text(builder, 9e4), np.random.default_rng(0))
     prefix = found.inputs["prefix"]
     assert set(prefix.tolist()) == set(range(1, 8))
     counts = np.bincount(found.sequence_of)
     np.testing.assert_array_equal(counts, 8 - prefix + 1)
     assert len(found.targets) / found.inputs["tokens"].size == pytest.approx(
-        maker.objective.predicted(maker.shape), abs=0.01
+        builder.objective.predicted(builder.shape), abs=0.01
     )
 
 
 def test_no_document_is_predicted_from_another() -> None:
-    maker = make_maker("gpt2", "causal", context=8, separate_documents=True)
+    builder = example_builder("gpt2", "causal", context=8, separate_documents=True)
     text = np.array([[5, 6, 0, 7, 8, 9, 0, 0, 4]])
-    found = make_examples(maker, text, np.random.default_rng(0))
+    found = make_examples(builder, text, np.random.default_rng(0))
     assert found.inputs["documents"].tolist() == [[0, 0, 0, 1, 1, 1, 1, 2]]
     assert found.targets.tolist() == [6, 0, 8, 9, 0]
 
@@ -252,7 +252,7 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
 )
 def test_what_cannot_be_is_refused(preset: str, kind: str, options: dict[str, Any], told: str) -> None:
     with pytest.raises(DesignError, match=told) as raised:
-        make_maker(preset, kind, **options)
+        example_builder(preset, kind, **options)
     assert raised.value.expected
     assert raised.value.got
     assert raised.value.cure

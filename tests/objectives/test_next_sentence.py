@@ -6,12 +6,12 @@ import numpy as np
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 
 CONTEXT, BATCHES, SEQUENCES = 64, 40, 50
 
 
-def make_maker() -> Maker:
+def example_builder() -> ExampleBuilder:
     objective = Objective(kind="masked", next_sentence=True)
     shape = ModelShape(
         layers=1,
@@ -24,20 +24,20 @@ def make_maker() -> Maker:
     )
     objective.check(shape)
     specials = {name: 996 + number for number, name in enumerate(objective.specials(shape))}
-    return Maker(objective=objective, shape=shape, text_vocabulary=996, specials=specials, separator=0)
+    return ExampleBuilder(objective=objective, shape=shape, text_vocabulary=996, specials=specials, separator=0)
 
 
 def test_lengths_do_not_tell_the_label_and_both_are_as_frequent() -> None:
     """Documents of 2 to 60 tokens: the lengths of a pair are spread alike whether it goes on or not."""
-    maker, chance = make_maker(), np.random.default_rng(0)
-    length = maker.objective.window(maker.shape).length
+    builder, rng = example_builder(), np.random.default_rng(0)
+    length = builder.objective.window(builder.shape).length
     lengths, labels = [], []
     for _ in range(BATCHES):
-        text = chance.integers(1, 996, (SEQUENCES, length))
+        text = rng.integers(1, 996, (SEQUENCES, length))
         for row in text:
-            ends = np.cumsum(chance.integers(2, 60, 40))
+            ends = np.cumsum(rng.integers(2, 60, 40))
             row[ends[ends < length]] = 0
-        found = make_examples(maker, text, chance)
+        found = make_examples(builder, text, rng)
         assert found.labels is not None
         segments = found.inputs["segments"]
         real = found.inputs.get("real", np.ones_like(segments, dtype=bool))

@@ -21,11 +21,11 @@ from foretoken.data import check_tokens
 from foretoken.designs import check_memory
 from foretoken.errors import CheckpointError, CorpusError, DesignError, TaskError
 from foretoken.evals.output import check_apart, claimed, write_model
-from foretoken.evals.text import judged, maker_of
+from foretoken.evals.text import builder_for, judged
 from foretoken.evals.text_corpus import TextCorpus, split_text
 from foretoken.generation import Model, open_model
 from foretoken.generation.load import Source
-from foretoken.objectives import Maker
+from foretoken.objectives import ExampleBuilder
 from foretoken.runs.schema import TrainingSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic
@@ -158,15 +158,15 @@ def continue_training(
     model = replace(model, network=copy.deepcopy(model.network)) if isinstance(source, Model) else model
     with _threads(choices.threads):
         corpus = split_text(model, text, column, choices.validation_share)
-        maker = maker_of(model, corpus, objective, context)
-        spec = _spec(maker, corpus, tokens, choices)
+        builder = builder_for(model, corpus, objective, context)
+        spec = _spec(builder, corpus, tokens, choices)
         _check(corpus, spec)
         name = hashlib.sha256(f"{spec.key} {_fingerprint(model)}".encode()).hexdigest()[:16]
         with claimed(home, name) as work:
             state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
             on_step = _saving(work, spec, checkpoint_seconds, report, stop)
-            before, after = _train(state, spec, corpus, maker, work, on_step)
-            write_model(model, place, maker, home, name)
+            before, after = _train(state, spec, corpus, builder, work, on_step)
+            write_model(model, place, builder, home, name)
     return Continued(folder=home, spec=spec, before=before, after=after, seconds=state.seconds)
 
 
@@ -174,20 +174,20 @@ def _train(
     state: TrainState,
     spec: RunSpec,
     corpus: TextCorpus,
-    maker: Maker,
+    builder: ExampleBuilder,
     work: Path,
     on_step: Callable[[TrainState], None],
 ) -> tuple[Evaluation, Evaluation]:
     """From the last checkpoint to the end: what is held out before and after. Raises TaskError."""
     wanted = max(2, spec.eval_tokens // spec.shape.sequence_tokens)
-    before = judged(state.network, maker, corpus, wanted)
+    before = judged(state.network, builder, corpus, wanted)
     saved, _ = latest_checkpoint(work, spec.steps)
     if saved is not None:
         state.restore(saved)
     told = ""
     try:
         advance(state, spec, corpus, spec.steps, on_step)
-        after = held_out(state.network, maker, corpus, wanted)
+        after = held_out(state.network, builder, corpus, wanted)
         if not after.loss <= max(before.loss, math.log(spec.shape.vocabulary)) + 1.0:
             told = f"loss {after.loss:.4g} at the end, {before.loss:.4g} before"
     except Diverged as error:
@@ -227,10 +227,10 @@ def _threads(wanted: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> RunSpec:
+def _spec(builder: ExampleBuilder, corpus: TextCorpus, tokens: float, choices: Choices) -> RunSpec:
     """The run. Raises DesignError when its tokens do not make two steps."""
-    length, usual = maker.shape.sequence_tokens, TrainingSection()
-    least = 2 if maker.objective.next_sentence else 1
+    length, usual = builder.shape.sequence_tokens, TrainingSection()
+    least = 2 if builder.objective.next_sentence else 1
     batch = max(least, round(choices.batch_tokens / length)) * length
     if not 2 * batch <= tokens < 1e15:
         raise DesignError(
@@ -240,7 +240,7 @@ def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> 
             cure="raise tokens, or lower batch_tokens",
         )
     return RunSpec(
-        shape=maker.shape,
+        shape=builder.shape,
         tokens=round(tokens / batch) * batch,
         batch_tokens=batch,
         learning_rate=choices.learning_rate,
@@ -255,8 +255,8 @@ def _spec(maker: Maker, corpus: TextCorpus, tokens: float, choices: Choices) -> 
         precision=choices.precision,
         threads=torch.get_num_threads(),
         seed=choices.seed,
-        objective=maker.objective.kind,
-        options=Options(**maker.objective.given()),
+        objective=builder.objective.kind,
+        options=Options(**builder.objective.given()),
         corpus=corpus.address,
         tokenizer=corpus.tokenizer,
         eval_set=corpus.eval_set,

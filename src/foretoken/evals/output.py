@@ -19,7 +19,7 @@ from foretoken.errors import StoreError
 from foretoken.generation import Model
 from foretoken.models import save_pretrained
 from foretoken.models.checkpoint_files import read_config
-from foretoken.objectives import Maker
+from foretoken.objectives import ExampleBuilder
 from foretoken.store import atomic
 from foretoken.store.weights import FACTS, read_facts
 
@@ -110,14 +110,14 @@ def _leave(work: Path, keep: bool) -> None:
             work.parent.parent.rmdir()
 
 
-def write_model(model: Model, source: Path, maker: Maker, home: Path, name: str) -> None:
+def write_model(model: Model, source: Path, builder: ExampleBuilder, home: Path, name: str) -> None:
     """The tokenizer and what else stood beside the weights in `source`, then the weights; config.json comes last."""
     for beside in BESIDE:
         if (source / beside).is_file():
             atomic.write_file(home / beside, (source / beside).read_bytes())
     facts = read_facts(source)
     if facts is not None:
-        facts = replace(facts, run=name, objective=maker.objective, specials=dict(model.specials))
+        facts = replace(facts, run=name, objective=builder.objective, specials=dict(model.specials))
         atomic.write_json(home / FACTS, facts.to_json())
     config = read_config(source)
     save_pretrained(

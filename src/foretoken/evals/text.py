@@ -15,7 +15,7 @@ from foretoken.evals.text_corpus import TextCorpus, whole_text
 from foretoken.generation import Model, open_model
 from foretoken.generation.load import Source
 from foretoken.models import Network
-from foretoken.objectives import Maker
+from foretoken.objectives import ExampleBuilder
 from foretoken.training import examples
 from foretoken.training.evaluate import EVAL_BATCH_TOKENS, Evaluation, held_out
 
@@ -87,17 +87,17 @@ def evaluate(
         raise DesignError("no text can be read so", expected="tokens of 1 or more", got=f"{tokens:g}")
     model = open_model(source, run)
     corpus = whole_text(model, text, column, int(tokens))
-    maker = maker_of(model, corpus, objective, context)
-    _check_memory(maker)
-    sequences = _sequences(maker, corpus)
-    found = judged(model.network, maker, corpus, sequences)
-    bits, reason = _bits_per_byte(found.loss, corpus, maker.objective.kind)
+    builder = builder_for(model, corpus, objective, context)
+    _check_memory(builder)
+    sequences = _sequences(builder, corpus)
+    found = judged(model.network, builder, corpus, sequences)
+    bits, reason = _bits_per_byte(found.loss, corpus, builder.objective.kind)
     return TextLoss(
         model=model.name,
         text=str(text),
-        objective=maker.objective.kind,
-        context=maker.shape.context,
-        tokens=sequences * maker.objective.window(maker.shape).stride,
+        objective=builder.objective.kind,
+        context=builder.shape.context,
+        tokens=sequences * builder.objective.window(builder.shape).stride,
         sequences=sequences,
         separator=corpus.separator,
         loss=found.loss,
@@ -109,18 +109,18 @@ def evaluate(
     )
 
 
-def judged(network: Network, maker: Maker, corpus: TextCorpus, sequences: int) -> Evaluation:
+def judged(network: Network, builder: ExampleBuilder, corpus: TextCorpus, sequences: int) -> Evaluation:
     """What a network gives on so many sequences of what is held out. Raises CheckpointError when that is no number."""
-    found = held_out(network, maker, corpus, sequences)
+    found = held_out(network, builder, corpus, sequences)
     if not math.isfinite(found.loss):
         told, cure = "the model has no loss on this text", "its weights are of no use"
         raise CheckpointError(told, expected="a number", got=f"{found.loss}", cure=cure)
     return found
 
 
-def _sequences(maker: Maker, corpus: TextCorpus) -> int:
+def _sequences(builder: ExampleBuilder, corpus: TextCorpus) -> int:
     """Sequences that a text gives. Raises CorpusError when that is fewer than two."""
-    window = maker.objective.window(maker.shape)
+    window = builder.objective.window(builder.shape)
     number = windows(corpus.validation_tokens, window)
     if number < 2:
         raise CorpusError(
@@ -132,10 +132,10 @@ def _sequences(maker: Maker, corpus: TextCorpus) -> int:
     return number
 
 
-def _check_memory(maker: Maker) -> None:
+def _check_memory(builder: ExampleBuilder) -> None:
     """Raise DesignError when the logits of the shortest batch do not fit in this machine's memory."""
-    positions = max(EVAL_BATCH_TOKENS, maker.shape.sequence_tokens) * maker.objective.predicted(maker.shape)
-    needed, available = 4.0 * positions * maker.shape.vocabulary, available_memory()
+    positions = max(EVAL_BATCH_TOKENS, builder.shape.sequence_tokens) * builder.objective.predicted(builder.shape)
+    needed, available = 4.0 * positions * builder.shape.vocabulary, available_memory()
     if needed > available:
         raise DesignError(
             "the model's outputs on one sequence do not fit in this machine's memory",
@@ -153,7 +153,9 @@ def _bits_per_byte(loss: float, corpus: TextCorpus, kind: str) -> tuple[float | 
     return loss / math.log(2) / corpus.bytes_per_token, None
 
 
-def maker_of(model: Model, corpus: TextCorpus, objective: Objective | str | None, context: int | None) -> Maker:
+def builder_for(
+    model: Model, corpus: TextCorpus, objective: Objective | str | None, context: int | None
+) -> ExampleBuilder:
     """What makes the examples of a model on a text. Raises DesignError, CorpusError, CheckpointError."""
     model.check_head()
     shape = model.network.shape
@@ -169,4 +171,4 @@ def maker_of(model: Model, corpus: TextCorpus, objective: Objective | str | None
     assert aim is not None
     shape = replace(shape, context=context or shape.context)
     aim.check(shape)
-    return examples.make_maker(aim, shape, corpus)
+    return examples.example_builder(aim, shape, corpus)

@@ -5,37 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.compute.objective import PAD
-from foretoken.objectives.examples import Examples, Integers, Maker
+from foretoken.objectives.examples import ExampleBuilder, Examples, Integers
 
 
-def causal(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+def causal(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> Examples:
     """Each token from those before it. A document's first token is not predicted where documents are kept apart."""
     tokens, targets = text_BL[:, :-1], text_BL[:, 1:]
-    documents = maker.documents(tokens)
+    documents = builder.documents(tokens)
     if not documents:
         return Examples(inputs={"tokens": tokens}, targets=targets)
-    places = np.flatnonzero(tokens != maker.separator)
-    return Examples(inputs={"tokens": tokens, **documents}, targets=targets.reshape(-1)[places], places=places)
+    positions = np.flatnonzero(tokens != builder.separator)
+    return Examples(inputs={"tokens": tokens, **documents}, targets=targets.reshape(-1)[positions], positions=positions)
 
 
-def prefix(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+def prefix(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> Examples:
     """The rest from the beginning: any length of it in one stack, all of the encoder's context in two."""
-    if maker.shape.family == "encoder_decoder":
-        return _two_stacks(maker, text_BL)
+    if builder.shape.family == "encoder_decoder":
+        return _two_stacks(builder, text_BL)
     tokens, targets = text_BL[:, :-1], text_BL[:, 1:]
-    documents, length = maker.documents(tokens), tokens.shape[1]
-    prefix_B = chance.integers(1, length, len(tokens))
+    documents, length = builder.documents(tokens), tokens.shape[1]
+    prefix_B = rng.integers(1, length, len(tokens))
     predicts = np.arange(length) >= prefix_B[:, None] - 1
     if documents:
-        predicts &= tokens != maker.separator
-    places = np.flatnonzero(predicts)
+        predicts &= tokens != builder.separator
+    positions = np.flatnonzero(predicts)
     inputs = {"tokens": tokens, "prefix": prefix_B, **documents}
-    return Examples(inputs=inputs, targets=targets.reshape(-1)[places], places=places)
+    return Examples(inputs=inputs, targets=targets.reshape(-1)[positions], positions=positions)
 
 
-def _two_stacks(maker: Maker, text_BL: Integers) -> Examples:
-    source, rest = text_BL[:, : maker.shape.context], text_BL[:, maker.shape.context :]
-    return Examples(inputs={"tokens": source, "target": started(rest, maker.specials[PAD])}, targets=rest)
+def _two_stacks(builder: ExampleBuilder, text_BL: Integers) -> Examples:
+    source, rest = text_BL[:, : builder.shape.context], text_BL[:, builder.shape.context :]
+    return Examples(inputs={"tokens": source, "target": started(rest, builder.specials[PAD])}, targets=rest)
 
 
 def started(target_BT: Integers, start: int) -> Integers:

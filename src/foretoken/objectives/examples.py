@@ -25,7 +25,7 @@ class Examples:
     """Arguments of `network.features`; `tokens` is the first."""
     targets: Integers
     """What is predicted: [B, T] for every position, else [N]."""
-    places: Integers | None = None
+    positions: Integers | None = None
     """[N] the positions that predict, flat in [B, T]; None for all."""
     labels: Integers | None = None
     """[B] whether the second segment goes on from the first (0) or is from elsewhere (1), as BERT has it."""
@@ -33,19 +33,19 @@ class Examples:
     @property
     def sequence_of(self) -> Integers:
         """[N] the sequence of each prediction."""
-        if self.places is None:
+        if self.positions is None:
             return np.repeat(np.arange(len(self.targets)), self.targets.shape[1])
-        return self.places // self.positions
+        return self.positions // self.length
 
     @property
-    def positions(self) -> int:
+    def length(self) -> int:
         """T of what the head may read: of the target, where there are two stacks."""
         return int(self.inputs.get("target", self.inputs["tokens"]).shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maker:
-    """All that the examples of a run depend on beside text and chance."""
+class ExampleBuilder:
+    """All that the examples of a run depend on beside text and rng."""
 
     objective: Objective
     shape: ModelShape

@@ -13,21 +13,21 @@ from foretoken.objectives.examples import Examples
 
 def losses(network: Network, examples: Examples) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy of each prediction in nats, [B, T] or [N] as the targets are; and the mean loss of the labels."""
-    return judged(network, read(network, examples), examples)
+    return loss_from_features(network, forward(network, examples), examples)
 
 
-def read(network: Network, examples: Examples) -> Tensor:
+def forward(network: Network, examples: Examples) -> Tensor:
     """What the network makes of each position, [B, T, W]."""
     inputs = {name: torch.from_numpy(values) for name, values in examples.inputs.items()}
     features_BTW: Tensor = network.features(inputs.pop("tokens"), **inputs)
     return features_BTW
 
 
-def judged(network: Network, features_BTW: Tensor, examples: Examples) -> tuple[Tensor, Tensor | None]:
-    """As `losses`, from what `read` gives."""
+def loss_from_features(network: Network, features_BTW: Tensor, examples: Examples) -> tuple[Tensor, Tensor | None]:
+    """As `losses`, from what `forward` gives."""
     rows_NW, bias = features_BTW.flatten(0, 1), None
-    if examples.places is not None:
-        rows_NW = rows_NW[torch.from_numpy(examples.places)]
+    if examples.positions is not None:
+        rows_NW = rows_NW[torch.from_numpy(examples.positions)]
     if isinstance(network, Encoder):
         rows_NW, bias = network.transformed(rows_NW), network.head_bias
     targets = torch.from_numpy(examples.targets)

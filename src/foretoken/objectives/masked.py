@@ -10,67 +10,67 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.compute.objective import CLS, MASK, PAD, SEP
-from foretoken.objectives.examples import Examples, Integers, Maker
+from foretoken.objectives.examples import ExampleBuilder, Examples, Integers
 from foretoken.objectives.spans import Mask, numbers, random_spans, random_tokens
 
 SHOWN_AS_MASK, SHOWN_AS_RANDOM = 0.8, 0.1
 
 
-def masked(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+def masked(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> Examples:
     """The masked objective."""
-    if maker.objective.next_sentence:
-        tokens, segments, labels = _pairs(maker, text_BL, chance)
+    if builder.objective.next_sentence:
+        tokens, segments, labels = _pairs(builder, text_BL, rng)
         inputs = {"tokens": tokens, "segments": segments}
     else:
-        tokens, labels = _framed(text_BL, maker), None
-        inputs = {"tokens": tokens, **maker.documents(tokens)}
-    real = tokens != maker.specials[PAD]
+        tokens, labels = _framed(text_BL, builder), None
+        inputs = {"tokens": tokens, **builder.documents(tokens)}
+    real = tokens != builder.specials[PAD]
     if not real.all():
         inputs["real"] = real
-    hidden = _hidden(maker, tokens, real, chance)
-    inputs["tokens"] = corrupted(tokens, hidden, maker.specials[MASK], maker.text_vocabulary, chance)
-    places = np.flatnonzero(hidden)
-    return Examples(inputs=inputs, targets=tokens.reshape(-1)[places], places=places, labels=labels)
+    hidden = _hidden(builder, tokens, real, rng)
+    inputs["tokens"] = corrupted(tokens, hidden, builder.specials[MASK], builder.text_vocabulary, rng)
+    positions = np.flatnonzero(hidden)
+    return Examples(inputs=inputs, targets=tokens.reshape(-1)[positions], positions=positions, labels=labels)
 
 
-def corrupted(tokens: Integers, hidden: Mask, mask: int, vocabulary: int, chance: np.random.Generator) -> Integers:
+def corrupted(tokens: Integers, hidden: Mask, mask: int, vocabulary: int, rng: np.random.Generator) -> Integers:
     """What is shown: of the hidden tokens 80 % as [MASK], 10 % as any token, 10 % as they are."""
-    fate = chance.random(tokens.shape)
+    fate = rng.random(tokens.shape)
     shown = np.where(hidden & (fate < SHOWN_AS_MASK), mask, tokens)
     random = hidden & (fate >= SHOWN_AS_MASK) & (fate < SHOWN_AS_MASK + SHOWN_AS_RANDOM)
-    return np.where(random, chance.integers(0, vocabulary, tokens.shape), shown)
+    return np.where(random, rng.integers(0, vocabulary, tokens.shape), shown)
 
 
-def _framed(text_BL: Integers, maker: Maker) -> Integers:
-    ids, column = maker.specials, np.ones((len(text_BL), 1), np.int64)
+def _framed(text_BL: Integers, builder: ExampleBuilder) -> Integers:
+    ids, column = builder.specials, np.ones((len(text_BL), 1), np.int64)
     return np.concatenate([ids[CLS] * column, text_BL, ids[SEP] * column], axis=1)
 
 
-def _hidden(maker: Maker, tokens: Integers, real: Mask, chance: np.random.Generator) -> Mask:
-    ids, objective = maker.specials, maker.objective
+def _hidden(builder: ExampleBuilder, tokens: Integers, real: Mask, rng: np.random.Generator) -> Mask:
+    ids, objective = builder.specials, builder.objective
     text = real & (tokens != ids[CLS]) & (tokens != ids[SEP])
     if objective.span <= 1:
-        return random_tokens(text, objective.share, chance)
+        return random_tokens(text, objective.share, rng)
     hidden = np.zeros(tokens.shape, dtype=bool)
     for row in range(len(tokens)):  # segments may differ in length
-        places = np.flatnonzero(text[row])
-        number = int(numbers(np.array([len(places)]), objective.share, chance)[0])
-        spans = max(1, min(round(number / objective.span), len(places) - number))
-        hidden[row, places] = random_spans(1, len(places), number, spans, chance, ends=True)[0]
+        positions = np.flatnonzero(text[row])
+        number = int(numbers(np.array([len(positions)]), objective.share, rng)[0])
+        spans = max(1, min(round(number / objective.span), len(positions) - number))
+        hidden[row, positions] = random_spans(1, len(positions), number, spans, rng, ends=True)[0]
     return hidden
 
 
-def _pairs(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> tuple[Integers, Integers, Integers]:
+def _pairs(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> tuple[Integers, Integers, Integers]:
     """Tokens, segments and labels: half of the sequences go on, half get the second part of another sequence.
 
     A pair never crosses the end of a document: of a text that does, its longest document is taken. The second part is
     as long as the shorter of the two that it could be, so that lengths do not tell the label.
     """
-    parts = [_longest_document(row, maker.separator) for row in text_BL]
+    parts = [_longest_document(row, builder.separator) for row in text_BL]
     halves = [np.array_split(part, 2) for part in parts]
-    labels = chance.permutation(np.arange(len(text_BL)) % 2) if len(text_BL) > 1 else np.zeros(1, np.int64)
-    away = int(chance.integers(1, max(2, len(text_BL))))
-    ids, context = maker.specials, maker.shape.context
+    labels = rng.permutation(np.arange(len(text_BL)) % 2) if len(text_BL) > 1 else np.zeros(1, np.int64)
+    away = int(rng.integers(1, max(2, len(text_BL))))
+    ids, context = builder.specials, builder.shape.context
     tokens = np.full((len(text_BL), context), ids[PAD])
     segments = np.zeros_like(tokens)
     for row, (first, second) in enumerate(halves):

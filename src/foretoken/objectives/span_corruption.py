@@ -9,25 +9,25 @@ import numpy as np
 
 from foretoken.compute.objective import PAD
 from foretoken.objectives.causal import started
-from foretoken.objectives.examples import Examples, Integers, Maker
+from foretoken.objectives.examples import ExampleBuilder, Examples, Integers
 from foretoken.objectives.spans import Mask, random_spans
 
 
-def span_corruption(maker: Maker, text_BL: Integers, chance: np.random.Generator) -> Examples:
+def span_corruption(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> Examples:
     """The target from the source; in one stack, the source is a prefix that is seen both ways."""
-    text, hidden, spans = maker.objective.hidden(maker.shape)
-    sentinels = np.array([number for name, number in maker.specials.items() if name.startswith("<extra_id_")])
-    source, target = corrupt_spans(
-        text_BL, random_spans(len(text_BL), text, hidden, spans, chance, ends=True), sentinels
-    )
-    if maker.shape.family == "encoder_decoder":
-        return Examples(inputs={"tokens": source, "target": started(target, maker.specials[PAD])}, targets=target)
+    text, hidden, spans = builder.objective.hidden(builder.shape)
+    sentinels = np.array([number for name, number in builder.specials.items() if name.startswith("<extra_id_")])
+    source, target = corrupt_spans(text_BL, random_spans(len(text_BL), text, hidden, spans, rng, ends=True), sentinels)
+    if builder.shape.family == "encoder_decoder":
+        return Examples(inputs={"tokens": source, "target": started(target, builder.specials[PAD])}, targets=target)
     both = np.concatenate([source, target], axis=1)
     length = both.shape[1] - 1
-    places = np.flatnonzero(np.tile(np.arange(length) >= source.shape[1] - 1, (len(both), 1)))
+    positions = np.flatnonzero(np.tile(np.arange(length) >= source.shape[1] - 1, (len(both), 1)))
     prefix = np.full(len(both), source.shape[1])
     return Examples(
-        inputs={"tokens": both[:, :-1], "prefix": prefix}, targets=both[:, 1:].reshape(-1)[places], places=places
+        inputs={"tokens": both[:, :-1], "prefix": prefix},
+        targets=both[:, 1:].reshape(-1)[positions],
+        positions=positions,
     )
 
 

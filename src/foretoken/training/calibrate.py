@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from foretoken.models import build
-from foretoken.objectives import Maker, make_examples
+from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import chance
+from foretoken.training.examples import batch_rng
 from foretoken.training.loop import with_others
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.torch_setup import float32_products, set_up
@@ -45,14 +45,14 @@ def calibrate(
 def seconds_per_token(spec: RunSpec) -> float:
     """Median time of a training step over its tokens, after one step that warms up."""
     network = build(spec.shape, spec.seed, spec.dropout)
-    optimizer, maker = make_optimizer(network, spec), _maker(spec)
+    optimizer, builder = make_optimizer(network, spec), _builder(spec)
     size = (spec.sequences, spec.aim.window(spec.shape).length)
-    text = chance(0, 0).integers(1, maker.text_vocabulary, size)
+    text = batch_rng(0, 0).integers(1, builder.text_vocabulary, size)
     times = []
     for _ in range(1 + TIMED_STEPS):
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-            each, labels = losses(network, make_examples(maker, text, chance(0, 0)))
+            each, labels = losses(network, make_examples(builder, text, batch_rng(0, 0)))
             loss = with_others(each.mean(), labels, network, spec)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
@@ -62,12 +62,14 @@ def seconds_per_token(spec: RunSpec) -> float:
     return sorted(times[1:])[TIMED_STEPS // 2] / spec.batch_tokens
 
 
-def _maker(spec: RunSpec) -> Maker:
+def _builder(spec: RunSpec) -> ExampleBuilder:
     """Examples of random text; the special tokens are taken to be the last of the vocabulary."""
     wanted = spec.aim.specials(spec.shape)
     specials = {name: spec.shape.vocabulary - 1 - number for number, name in enumerate(wanted)}
     text_vocabulary = max(2, spec.shape.vocabulary - len(wanted))
-    return Maker(objective=spec.aim, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0)
+    return ExampleBuilder(
+        objective=spec.aim, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0
+    )
 
 
 @float32_products()

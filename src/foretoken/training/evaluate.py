@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from foretoken.data import TokenizedCorpus, validation_batches
 from foretoken.data.batches import Text
 from foretoken.models import Network
-from foretoken.objectives import Examples, Maker, make_examples
+from foretoken.objectives import ExampleBuilder, Examples, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import VALIDATION, chance, make_maker
+from foretoken.training.examples import VALIDATION, batch_rng, example_builder
 from foretoken.training.spikes import Diverged
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products
@@ -48,22 +48,22 @@ class Evaluation:
 def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
     """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess."""
     wanted = spec.eval_tokens // spec.shape.sequence_tokens
-    found = held_out(state.network, make_maker(spec.aim, spec.shape, corpus), corpus, wanted)
+    found = held_out(state.network, example_builder(spec.aim, spec.shape, corpus), corpus, wanted)
     if not math.isfinite(found.loss) or found.loss > math.log(spec.shape.vocabulary) + 1.0:
         raise Diverged(f"validation loss {found.loss} at the end")
     return found
 
 
-def held_out(network: Network, maker: Maker, corpus: TokenizedCorpus, wanted: int) -> Evaluation:
+def held_out(network: Network, builder: ExampleBuilder, corpus: TokenizedCorpus, wanted: int) -> Evaluation:
     """As `measure`, on so many sequences of the validation split, evenly spread over it."""
-    objective, shape = maker.objective, maker.shape
+    objective, shape = builder.objective, builder.shape
     at_once = max(2 if objective.next_sentence else 1, EVAL_BATCH_TOKENS // shape.sequence_tokens)
-    return measure(network, maker, validation_batches(corpus, objective.window(shape), wanted, at_once))
+    return measure(network, builder, validation_batches(corpus, objective.window(shape), wanted, at_once))
 
 
 @torch.no_grad()
 @float32_products()
-def measure(network: Network, maker: Maker, texts: Iterable[Text]) -> Evaluation:
+def measure(network: Network, builder: ExampleBuilder, texts: Iterable[Text]) -> Evaluation:
     """Mean loss of the predictions on batches of text.
 
     What is hidden from the network depends on the batches alone, so it is the same for all networks.
@@ -71,14 +71,14 @@ def measure(network: Network, maker: Maker, texts: Iterable[Text]) -> Evaluation
     network.eval()
     sums, counts, labels, by_place = [], [], [], []
     for number, text in enumerate(texts):
-        examples = make_examples(maker, text, chance(VALIDATION, number))
+        examples = make_examples(builder, text, batch_rng(VALIDATION, number))
         each, label = losses(network, examples)
         total, count = _by_sequence(each.double().numpy(), examples, len(text))
         sums.append(total)
         counts.append(count)
         if label is not None:
             labels.append(label.item())
-        if maker.objective.kind == "causal" and examples.places is None:
+        if builder.objective.kind == "causal" and examples.positions is None:
             by_place.append(each.double().sum(0).numpy())
     totals, predictions = np.concatenate(sums), np.concatenate(counts)
     loss, error = _mean(totals, predictions)
@@ -95,7 +95,7 @@ def measure(network: Network, maker: Maker, texts: Iterable[Text]) -> Evaluation
 
 def _by_sequence(each: NDArray[np.float64], examples: Examples, sequences: int) -> tuple[NDArray[np.float64], ...]:
     """Sum of losses and number of predictions of each sequence."""
-    if examples.places is None:
+    if examples.positions is None:
         means: NDArray[np.float64] = torch.from_numpy(each).mean(dim=1).numpy()
         return means, np.ones(sequences)
     row = examples.sequence_of

@@ -13,7 +13,7 @@ from foretoken.models import Network, save_pretrained
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import write_json
 from foretoken.store.weights import FACTS, Facts, commit_weights
-from foretoken.training.examples import make_maker
+from foretoken.training.examples import example_builder
 
 
 def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> None:
@@ -23,7 +23,7 @@ def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: Tokenize
         run=spec.key,
         objective=spec.aim,
         tokenizer=tokenizer.to_json(),
-        specials=make_maker(spec.aim, spec.shape, corpus).specials,
+        specials=example_builder(spec.aim, spec.shape, corpus).specials,
     )
 
     names = {"pad_token_id": PAD, "decoder_start_token_id": PAD if spec.shape.target_layers else ""}

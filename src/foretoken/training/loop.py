@@ -15,7 +15,7 @@ from foretoken.models import Network, router_losses
 from foretoken.objectives import make_examples
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import chance, make_maker
+from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.spikes import Diverged, answer, keep_anchor, spike
 from foretoken.training.state import TrainState
@@ -32,14 +32,14 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
 
     Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
     """
-    network, optimizer, maker = state.network.train(), state.optimizer, make_maker(spec.aim, spec.shape, corpus)
+    network, optimizer, builder = state.network.train(), state.optimizer, example_builder(spec.aim, spec.shape, corpus)
     window = spec.aim.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
         keep_anchor(state, spec.spikes)
         place = state.step + state.left_out
         text = batch(corpus, seed=spec.seed, step=place, sequences=spec.sequences, window=window)
-        examples = make_examples(maker, text, chance(spec.seed, place))
+        examples = make_examples(builder, text, batch_rng(spec.seed, place))
         if spec.dropout:
             seed_dropout(spec.seed, place)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):

@@ -13,10 +13,10 @@ from torch.profiler import ProfilerActivity
 
 from foretoken.data import TokenizedCorpus, batch, open_corpus
 from foretoken.objectives import make_examples
-from foretoken.objectives.loss import judged, read
+from foretoken.objectives.loss import forward, loss_from_features
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import matmul_peak
-from foretoken.training.examples import chance, make_maker
+from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.loop import advance, with_others
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products, set_up
@@ -71,14 +71,14 @@ def phases(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> dict[st
 def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator[str]:
     """One step; gives the name of each phase when it is over."""
     network, optimizer = state.network.train(), state.optimizer
-    maker, window = make_maker(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
+    builder, window = example_builder(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
     text = batch(corpus, seed=spec.seed, step=state.step, sequences=spec.sequences, window=window)
-    examples = make_examples(maker, text, chance(spec.seed, state.step))
+    examples = make_examples(builder, text, batch_rng(spec.seed, state.step))
     yield "data"
     with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-        features = read(network, examples)
+        features = forward(network, examples)
         yield "forward"
-        each, labels = judged(network, features, examples)
+        each, labels = loss_from_features(network, features, examples)
         loss = with_others(each.mean(), labels, network, spec)
         yield "loss"
     loss.backward()  # type: ignore[no-untyped-call]
