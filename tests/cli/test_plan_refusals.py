@@ -31,11 +31,10 @@ REFUSED = {
     "a budget too small": (("--compute", "1e8", *LAW), "smallest sensible"),
     "text too short for the size": (("--params", "70B", "--tokens", "1M", *LAW), "smallest sensible"),
     "a budget below the sizes allowed": (("--compute", "1e8", "--sizes", "7B", *LAW), "smallest"),
-    "a deadline far below the budget": (
-        (*BUDGET, "--count", "64", "--deadline", "10 days"), "missed by a factor 45.7"
-    ),
+    "a deadline far below the budget": ((*BUDGET, "--count", "64", "--deadline", "10 days"), "missed by a factor 45.7"),
     "a deadline below a fixed run": (
-        ("--params", "70B", "--tokens", "1.4T", "--count", "64", "--deadline", "10 days", *LAW), "a factor 26.9"
+        ("--params", "70B", "--tokens", "1.4T", "--count", "64", "--deadline", "10 days", *LAW),
+        "a factor 26.9",
     ),
     "a deadline below a wanted loss": (("--loss", "2", "--count", "64", "--deadline", "10 days", *LAW), "missed by"),
     "a deadline that the layout misses": (
@@ -45,7 +44,8 @@ REFUSED = {
     "a model that fits no machine": (("--params", "10T", *SMALL, *LAW), "times that"),
     "a budget whose best model fits no machine": (("--compute", "1e28", *SMALL, *LAW), "fits no layout on 8 RTX 4090"),
     "tokens above the distinct ones": (
-        ("--tokens", "300B", "--unique", "100B", "--max-epochs", "1", *LAW), "at most 1e+11"
+        ("--tokens", "300B", "--unique", "100B", "--max-epochs", "1", *LAW),
+        "at most 1e+11",
     ),
     "epochs of unknown text": ((*BUDGET, "--max-epochs", "1"), "--unique"),
     "less than one epoch": ((*BUDGET, "--unique", "1T", "--max-epochs", "0.5"), "at least 1"),
@@ -65,7 +65,8 @@ REFUSED = {
     "a server that answers nobody": ((*BUDGET, "--serve", "1T", "--serve-batch", "0"), "at least 1"),
     "experts for a law that reads none": ((*BUDGET, "--experts", "8"), "ludziejewski_2025"),
     "more active experts than there are": (
-        ("--compute", "1e21", "--law", "ludziejewski_2025", "--experts", "2", "--active", "4"), "1 to 2"
+        ("--compute", "1e21", "--law", "ludziejewski_2025", "--experts", "2", "--active", "4"),
+        "1 to 2",
     ),
     "active experts alone": ((*BUDGET, "--active", "2"), "--experts"),
     "a family without proportions": ((*BUDGET, "--family", "lstm"), "lstm"),
@@ -73,7 +74,7 @@ REFUSED = {
     "no law": (("--compute", "1e24"), "--law"),
     "an unknown law": (("--compute", "1e24", "--law", "besiroglu"), "besiroglu_2024"),
     "no wish": (LAW, "starts from"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

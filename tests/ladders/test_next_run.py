@@ -100,9 +100,16 @@ def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> No
     asked = ask(belief, None, size, RATIO * size, "loss")
     nothing = np.zeros(len(n))
     told = Information(
-        belief.gradient(cells.x), np.zeros((len(n), 3)), asked.questions, asked.bent, asked.prior, asked.astray,
-        asked.known, belief.run_noise(d), nothing,
-    )  # fmt: skip
+        belief.gradient(cells.x),
+        np.zeros((len(n), 3)),
+        asked.questions,
+        asked.bent,
+        asked.prior,
+        asked.astray,
+        asked.known,
+        belief.run_noise(d),
+        nothing,
+    )
     expected = math.sqrt(float(told.square(*asked.loss, nothing + 1)[0, 0]))
     assert expected == pytest.approx(rms(name, grid(), tables=12), rel=0.3)
 
@@ -115,17 +122,28 @@ def test_its_own_words_agree_that_a_grid_costs_more() -> None:
 
 @settings(max_examples=4, deadline=None)
 @given(
-    st.floats(17.0, 25.0), st.floats(-4.0, -1.0), st.integers(8, 24), st.integers(1, 3),
-    st.sampled_from(["both", "loss", "size"]), st.sampled_from([None, "besiroglu_2024"]), st.booleans(),
-)  # fmt: skip
+    st.floats(17.0, 25.0),
+    st.floats(-4.0, -1.0),
+    st.integers(8, 24),
+    st.integers(1, 3),
+    st.sampled_from(["both", "loss", "size"]),
+    st.sampled_from([None, "besiroglu_2024"]),
+    st.booleans(),
+)
 def test_limits_hold(
     compute: float, share: float, runs: int, seeds: int, goal: str, known: str | None, tuned: bool
 ) -> None:
     spend = 10 ** (compute + share)
     found = next_run(
-        known, flops=10**compute, spend=spend, runs=runs, seeds=seeds, goal=goal,
-        learning_rate_error=0.01 if tuned else 0.0, law="chinchilla",
-    )  # fmt: skip
+        known,
+        flops=10**compute,
+        spend=spend,
+        runs=runs,
+        seeds=seeds,
+        goal=goal,
+        learning_rate_error=0.01 if tuned else 0.0,
+        law="chinchilla",
+    )
     assert sum(run.flops * run.seeds * run.learning_rates for run in found.runs) == pytest.approx(found.total_flops)
     assert found.total_flops <= spend * 1.001
     assert sum(run.seeds * run.learning_rates for run in found.runs) <= runs
@@ -196,9 +214,16 @@ def information(s: int, m: int, q: int, p: int, seed: int) -> Information:
     normal, uniform = generator.standard_normal, generator.uniform
     known = Told(np.broadcast_to(np.eye(p), (s, p, p)), normal((s, p, 2)))
     return Information(
-        normal((s, m, p)), normal((m, 2)), normal((s, q, p)), normal((s, q, 2)), uniform(0.1, 1, p), normal((s, p)),
-        known, uniform(0.1, 1, m), uniform(0.1, 1, m),
-    )  # fmt: skip
+        normal((s, m, p)),
+        normal((m, 2)),
+        normal((s, q, p)),
+        normal((s, q, 2)),
+        uniform(0.1, 1, p),
+        normal((s, p)),
+        known,
+        uniform(0.1, 1, m),
+        uniform(0.1, 1, m),
+    )
 
 
 def test_the_rank_one_update_is_the_loss_with_one_run_more() -> None:

@@ -72,14 +72,14 @@ def test_the_smallest_model_in_the_band_loses_what_is_tolerated() -> None:
 
 
 def test_alternatives_have_names_and_spend_the_budget() -> None:
-    found = alternatives(GOPHER, band=band(BESIROGLU, GOPHER), favourite=7e9)
-    assert {"favourite", "20 tokens per parameter", "smallest in the band", "llama3_2024"} <= set(found)
+    found = alternatives(GOPHER, band=band(BESIROGLU, GOPHER), reference_size=7e9)
+    assert {"reference size", "20 tokens per parameter", "smallest in the band", "llama3_2024"} <= set(found)
     assert set(advisers()) - set(found) == {"krajewski_2024"}
     for params, tokens in found.values():
         assert 6 * params * tokens == pytest.approx(GOPHER)
     told = {one.name: one for one in regrets(BESIROGLU, found)}
     assert told["besiroglu_2024"].regret_loss == pytest.approx(0, abs=1e-12)
-    assert told["favourite"].regret_loss > told["20 tokens per parameter"].regret_loss > 0
+    assert told["reference size"].regret_loss > told["20 tokens per parameter"].regret_loss > 0
     assert regrets(BESIROGLU, {}) == []
     with pytest.raises(ForetokenError, match="odd"):
         regrets(BESIROGLU, {"odd": (0.0, 1e9)})

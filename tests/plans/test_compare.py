@@ -72,10 +72,13 @@ def test_deepseeks_halves_agree(flops: float) -> None:
 
 @pytest.mark.parametrize(
     ("name", "at", "rate"),
-    [("deepseek_2024_learning_rate", {"flops": 1e20}, 9.86e-4), ("deepseek_2024_batch", {"flops": 1e20}, 1.02e6),
-     ("steplaw_2025_learning_rate", {"params": 1e9, "tokens": 1e11}, 1.63e-3),
-     ("steplaw_2025_batch", {"tokens": 1e11}, 1.11e6)],
-)  # fmt: skip
+    [
+        ("deepseek_2024_learning_rate", {"flops": 1e20}, 9.86e-4),
+        ("deepseek_2024_batch", {"flops": 1e20}, 1.02e6),
+        ("steplaw_2025_learning_rate", {"params": 1e9, "tokens": 1e11}, 1.63e-3),
+        ("steplaw_2025_batch", {"tokens": 1e11}, 1.11e6),
+    ],
+)
 def test_learning_rates_and_batches_of_deepseek_and_step_law(name: str, at: dict[str, float], rate: float) -> None:
     entry = PUBLISHED[name]
     assert float(LAWS[entry.law].evaluate(entry.parameters, **at)) == pytest.approx(rate, rel=0.005)

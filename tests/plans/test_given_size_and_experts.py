@@ -79,7 +79,7 @@ def test_limits_on_mixtures_and_bad_numbers() -> None:
     with pytest.raises(ForetokenError, match="experts must be 1"):
         mixtures(1e22, counts=(0,))
     with pytest.raises(ForetokenError, match="says nothing of experts"):
-        mixtures(1e22, source=BESIROGLU)
+        mixtures(1e22, loss_model=BESIROGLU)
 
 
 def test_finer_experts_are_better_by_their_law() -> None:

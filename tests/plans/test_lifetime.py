@@ -11,13 +11,16 @@ from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA
 from foretoken.plans.lifetime import Demand, Price, lifetime, quality_of, smaller
 from foretoken.plans.limits import Limits
-from foretoken.plans.loss_model import Source, fitted, published
+from foretoken.plans.loss_model import LossModel, fitted, published
 from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 
 BESIROGLU, ROUNDED = published("besiroglu_2024"), published("hoffmann_2022_rounded")
-SARDANA = Source("as Sardana et al. used them", CHINCHILLA, CHINCHILLA.theta(
-    {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.336, "beta": 0.283})[None])  # fmt: skip
+SARDANA = LossModel(
+    "as Sardana et al. used them",
+    CHINCHILLA,
+    CHINCHILLA.theta({"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.336, "beta": 0.283})[None],
+)
 
 
 @pytest.mark.parametrize(

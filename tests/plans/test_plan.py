@@ -18,7 +18,7 @@ from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.plans.constraints import Wish
+from foretoken.plans.constraints import Given
 from foretoken.plans.export import fragments
 from foretoken.plans.machines import usual_count
 from foretoken.plans.recipe import recipe
@@ -80,10 +80,16 @@ def test_a_law_of_splits_tells_no_loss_and_nothing_that_rests_on_it() -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"compute": "1e22"}, {"loss": 2.2}, {"params": "7B"}, {"tokens": "300B"}, {"compute": "1e22", "params": "3B"},
-        {"compute": "1e22", "tokens": "1T"}, {"params": "7B", "tokens": "1T"}, {"params": "7B", "loss": 2.1},
+        {"compute": "1e22"},
+        {"loss": 2.2},
+        {"params": "7B"},
+        {"tokens": "300B"},
+        {"compute": "1e22", "params": "3B"},
+        {"compute": "1e22", "tokens": "1T"},
+        {"params": "7B", "tokens": "1T"},
+        {"params": "7B", "loss": 2.1},
     ],
-)  # fmt: skip
+)
 def test_what_is_given_is_kept_and_the_rest_agrees(wish: dict[str, object], own) -> None:
     for source in ({"law": LAW}, {"fit": own}):
         found = plan_of(**wish, **source)
@@ -102,8 +108,8 @@ def test_a_loss_and_its_cheapest_budget_lead_to_each_other() -> None:
 
 
 def test_regrets_are_priced_like_the_plan() -> None:
-    found = plan_of("512 H100 for 30 days", law=LAW, favourite="7B")
-    (mine,) = (one for one in found.alternatives if one.name == "favourite")
+    found = plan_of("512 H100 for 30 days", law=LAW, reference_size="7B")
+    (mine,) = (one for one in found.alternatives if one.name == "reference size")
     share = mine.regret_flops / found.flops
     assert 0 < share < 1
     assert mine.regret_usd == pytest.approx(share * found.cost["usd"])
@@ -175,16 +181,21 @@ def test_what_is_said_twice_must_agree() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "starts from"), ({"compute": "5 H100"}, "without a time"), ({"compute": "7 H1OO for 3 days"}, "H100"),
-        ({"compute": "1e9"}, "smallest sensible"), ({"compute": "-1e24"}, "above 0"),
+        ({}, "starts from"),
+        ({"compute": "5 H100"}, "without a time"),
+        ({"compute": "7 H1OO for 3 days"}, "H100"),
+        ({"compute": "1e9"}, "smallest sensible"),
+        ({"compute": "-1e24"}, "above 0"),
         ({"compute": "1e24", "machines": Machines(mfu=1.5)}, "mfu"),
         ({"compute": "1e24", "machines": Machines(accelerator="H100", usd_per_hour=-2.0)}, "usd_per_hour"),
         ({"compute": "1e24", "params": "7B", "tokens": "1T"}, "one of them, or two"),
-        ({"loss": 1.5}, "1.8172"), ({"loss": 2.0, "tokens": "1T"}, "do not make a plan"),
+        ({"loss": 1.5}, "1.8172"),
+        ({"loss": 2.0, "tokens": "1T"}, "do not make a plan"),
         ({"compute": "1e24", "max_params": "1", "sizes": ["7B"]}, "no size"),
-        ({"compute": "1e24", "tolerance": 0.0}, "tolerance"), ({"params": "7B", "loss": 1.9}, "no number of tokens"),
+        ({"compute": "1e24", "tolerance": 0.0}, "tolerance"),
+        ({"params": "7B", "loss": 1.9}, "no number of tokens"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_planned_is_refused_in_words(asked: dict[str, object], message: str) -> None:
     with pytest.raises(ForetokenError, match=message):
         plan_of(**asked, law=LAW)
@@ -270,4 +281,4 @@ def test_the_usual_number_of_accelerators_takes_at_most_a_month() -> None:
 
 
 def test_a_wish_knows_what_it_fixes() -> None:
-    assert Wish(flops=1e20, params=1e9).fixed == "params"
+    assert Given(flops=1e20, params=1e9).fixed == "params"

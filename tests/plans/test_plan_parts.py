@@ -58,14 +58,17 @@ def silent(value: Any, place: str = "") -> Iterator[str]:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"compute": "1e22", "law": LAW}, {"compute": "1e22", "law": "hoffmann_2022_approach2", "serve": "1T"},
-        {"params": "7B", "law": LAW, "unique": "1e12"}, {"compute": "1e21", "law": MIXED, "experts": 8, "serve": "1T"},
+        {"compute": "1e22", "law": LAW},
+        {"compute": "1e22", "law": "hoffmann_2022_approach2", "serve": "1T"},
+        {"params": "7B", "law": LAW, "unique": "1e12"},
+        {"compute": "1e21", "law": MIXED, "experts": 8, "serve": "1T"},
         {"compute": "$2M of TPU v3 chip", "law": LAW, "serve": "1T", "unique": "1e11"},
         {"compute": "1e14", "fit": "own"},
-        {"params": "1B", "tokens": "20B", "fit": "own", "write": "1e12"}, {"loss": 2.2, "fit": "own", "unique": "1e12"},
+        {"params": "1B", "tokens": "20B", "fit": "own", "write": "1e12"},
+        {"loss": 2.2, "fit": "own", "unique": "1e12"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_beside_every_null_stands_its_reason(asked: dict[str, Any], own) -> None:
     asked = asked | ({"fit": own} if "fit" in asked else {})
     told = plan_of(**asked).to_json()
@@ -214,8 +217,8 @@ def test_files_of_a_mixture(tmp_path: Path) -> None:
 
 def test_thinned_draws_keep_the_best_and_their_order(own) -> None:
     source = fitted(own)
-    assert source.thinned(FEW) is source
-    few = source.thinned(10)
+    assert source.subsample(FEW) is source
+    few = source.subsample(10)
     assert np.array_equal(few.theta, source.theta[[0, *range(1, 51, 5)]])
-    scarce = with_unique(source, 1e11).thinned(10)
-    assert len(scarce.repetition.suited) == len(scarce.theta) == 11
+    scarce = with_unique(source, 1e11).subsample(10)
+    assert len(scarce.repetition.base_params) == len(scarce.theta) == 11

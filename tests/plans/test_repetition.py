@@ -11,15 +11,18 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.laws.repeated_data import unique_params
-from foretoken.plans.loss_model import Source, fitted, published
-from foretoken.plans.repetition import next_epoch, repeated, suited_params, with_unique
+from foretoken.plans.loss_model import LossModel, fitted, published
+from foretoken.plans.repetition import next_epoch, params_for_unique, repeated, with_unique
 from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 
 MUENNIGHOFF = published("muennighoff_2023")
 P = MUENNIGHOFF.parameters
-BASE = Source("base", CHINCHILLA, CHINCHILLA.theta(
-    {"E": P["E"], "A": P["A"], "B": P["B"], "alpha": P["alpha"], "beta": P["alpha"]})[None])  # fmt: skip
+BASE = LossModel(
+    "base",
+    CHINCHILLA,
+    CHINCHILLA.theta({"E": P["E"], "A": P["A"], "B": P["B"], "alpha": P["alpha"], "beta": P["alpha"]})[None],
+)
 
 
 @pytest.mark.parametrize(("epochs", "share"), [(4, 0.931), (16, 0.661)])
@@ -40,9 +43,9 @@ def test_lent_decay_on_the_base_law_is_the_law_itself(size: float, epochs: float
     assert float(lent.loss(10**size, 10**length)) == pytest.approx(float(own.loss(10**size, 10**length)), rel=1e-9)
 
 
-def test_suited_params_are_those_of_the_paper() -> None:
+def test_params_for_unique_are_those_of_the_paper() -> None:
     expected = unique_params(1e11, A=P["A"], B=P["B"], alpha=P["alpha"])
-    assert suited_params(BASE, 1e11) == pytest.approx(float(expected), rel=1e-6)
+    assert params_for_unique(BASE, 1e11) == pytest.approx(float(expected), rel=1e-6)
     best = allocate(BASE, 6 * 1e11 * float(expected))
     assert best.tokens == pytest.approx(1e11)
 

@@ -19,7 +19,7 @@ from foretoken.runs.table import RunTable
 Ladder = Callable[..., RunTable]
 BESIROGLU = published("besiroglu_2024")
 budgets = st.floats(17, 27).map(lambda power: 10.0**power)
-LOSS_LAWS = [name for name in PUBLISHED if published(name).gives_loss]
+LOSS_LAWS = [name for name in PUBLISHED if published(name).predicts_loss]
 
 
 @pytest.mark.parametrize("name", LOSS_LAWS)
@@ -211,9 +211,16 @@ def test_published_laws_have_no_draws_and_say_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"max_params": 0.0}, {"min_params": -1.0}, {"max_tokens": math.nan}, {"sizes": (1e9, -1.0)},
-            {"min_params": 1e10, "max_params": 1e9}, {"sizes": (1e12,), "max_params": 1e9}]
-)  # fmt: skip
+    "bad",
+    [
+        {"max_params": 0.0},
+        {"min_params": -1.0},
+        {"max_tokens": math.nan},
+        {"sizes": (1e9, -1.0)},
+        {"min_params": 1e10, "max_params": 1e9},
+        {"sizes": (1e12,), "max_params": 1e9},
+    ],
+)
 def test_limits_that_no_model_meets(bad: dict[str, float]) -> None:
     with pytest.raises(ForetokenError):
         Limits(**bad)  # type: ignore[arg-type]

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.compute.machine import machine
 from foretoken.fits import fit
-from foretoken.plans.constraints import Wish
+from foretoken.plans.constraints import Given
 from foretoken.plans.lifetime import Demand
-from foretoken.plans.loss_model import Source, published
+from foretoken.plans.loss_model import LossModel, published
 from foretoken.plans.plan import plan
 from foretoken.plans.request import Machines, planned
 from foretoken.plans.split import best_losses
@@ -32,14 +32,14 @@ from .test_report_in_browser import ANY_PAGE, CHROMIUM, look
 
 LAW, SPLIT_ONLY = "besiroglu_2024", "hoffmann_2022_approach1"
 WISHES = {
-    "budget": ("512 H100 for 30 days", {"law": LAW, "favourite": "7B"}),
+    "budget": ("512 H100 for 30 days", {"law": LAW, "reference_size": "7B"}),
     "whole life": ("5.76e23", {"law": LAW, "serve": "1e13", "unique": "5e11"}),
     "split only": ("5.76e23", {"law": SPLIT_ONLY}),
     "size given": ("1e23", {"law": LAW, "params": "7B"}),
     "sizes": ("1e23", {"law": LAW, "sizes": ["7B", "13B", "70B"]}),
     "capped": ("1e23", {"law": LAW, "max_params": "8B"}),
     "no price": ("1e23", {"law": LAW, "machines": Machines(accelerator="TPU v4")}),
-    "fit": ("1e21", {"fit": "fitted", "favourite": "1B"}),
+    "fit": ("1e21", {"fit": "fitted", "reference_size": "1B"}),
     "few tokens": ("1e23", {"law": LAW, "unique": "3e11", "max_epochs": 1, "sizes": ["7B", "34B", "70B"]}),
     "experts": (
         "1e21",
@@ -194,8 +194,8 @@ def test_page_without_the_source_still_tells_the_choices(plans):
 
 def small_plan(flops: float) -> tuple:
     """A plan by a published law on H100s, with its source."""
-    source: Source = published(LAW)
-    found = plan(source, Wish(flops=flops), machine("H100"), count=8, demand=Demand(1e12))
+    source: LossModel = published(LAW)
+    found = plan(source, Given(flops=flops), machine("H100"), count=8, demand=Demand(1e12))
     return found, source
 
 

@@ -32,15 +32,23 @@ def everything() -> dict[str, Any]:
 
     return {
         "models": [
-            {"id": model.id, "name": model.name, "date": model.date, "params": model.params, "tokens": model.tokens,
-             "flops": model.compute, "flops_source": model.compute_source, "status": model.status}
+            {
+                "id": model.id,
+                "name": model.name,
+                "date": model.date,
+                "params": model.params,
+                "tokens": model.tokens,
+                "flops": model.compute,
+                "flops_source": model.compute_source,
+                "status": model.status,
+            }
             for model in MODELS.values()
         ],
         "benchmarks": [
             {"id": table.id, "title": table.title, "rows": len(table.rows), "status": table.status}
             for table in BENCHMARKS.values()
         ],
-    }  # fmt: skip
+    }
 
 
 def one(name: str) -> dict[str, Any]:
@@ -62,12 +70,18 @@ def one(name: str) -> dict[str, Any]:
         per_token = {"matmul": matmul(model.shape)}
         per_token |= {"6nd_active": six_n_active(model.shape)} if model.shape.family in ONE_STACK else {}
         told["shape"] = model.shape.to_json()
-        told["counted"] = asdict(count) | {"total": count.total, "non_embedding": count.non_embedding,
-                                           "active": count.active, "flops_per_token": per_token}  # fmt: skip
+        told["counted"] = asdict(count) | {
+            "total": count.total,
+            "non_embedding": count.non_embedding,
+            "active": count.active,
+            "flops_per_token": per_token,
+        }
     told["scores"] = [
-        score for table in BENCHMARKS.values() for score in ({"table": table.id, **row} for row in table.long())
+        score
+        for table in BENCHMARKS.values()
+        for score in ({"table": table.id, **row} for row in table.long())
         if score["model"] == name
-    ]  # fmt: skip
+    ]
     return told
 
 

@@ -70,9 +70,15 @@ def next(
         params=parse_count(params, "params") if params else None,
         tokens=parse_count(tokens, "tokens") if tokens else None,
         sizes=[parse_count(size.strip(), "sizes") for size in sizes.split(",") if size.strip()],
-        runs=runs, seeds=seeds, usd_per_flop=usd_per_flop, noise=noise, learning_rate_error=learning_rate_error,
-        goal=goal, law=formula, seed=seed,
-    )  # fmt: skip
+        runs=runs,
+        seeds=seeds,
+        usd_per_flop=usd_per_flop,
+        noise=noise,
+        learning_rate_error=learning_rate_error,
+        goal=goal,
+        law=formula,
+        seed=seed,
+    )
     used = [*(target.assumed if target else ()), *(money.assumed if money else ())]
     said = [f"{one.name} {one.value:.4g} {one.unit} ({one.source})" for one in dict.fromkeys(used)]
     ladder = replace(ladder, assumed=[*ladder.assumed, *said])

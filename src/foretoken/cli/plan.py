@@ -46,7 +46,7 @@ def plan(
     write: Annotated[str | None, typer.Option(help="Tokens that it will write.")] = None,
     serve_batch: Annotated[int, typer.Option(help="Requests that are answered at once.")] = 32,
     serve_accelerator: Annotated[str | None, typer.Option(help="What it serves on, if something else.")] = None,
-    favourite: Annotated[str | None, typer.Option(help="A size whose regret is wanted.")] = None,
+    reference_size: Annotated[str | None, typer.Option(help="A size whose regret is shown.")] = None,
     max_params: Annotated[str | None, typer.Option(help="The largest size allowed, by memory or latency.")] = None,
     max_total: Annotated[str | None, typer.Option(help="The most parameters in all, idle experts too.")] = None,
     latency: Annotated[str | None, typer.Option(help="A token is answered within this: '20 ms'.")] = None,

@@ -64,8 +64,11 @@ def _show_life(found: Plan) -> None:
     life = found.whole_life
     if life is None:
         return
-    for one, reason, unit in ((life.flop, None, "FLOP"), (life.usd, life.usd_reason, "USD"),
-                              (life.kwh, life.kwh_reason, "kWh")):  # fmt: skip
+    for one, reason, unit in (
+        (life.flop, None, "FLOP"),
+        (life.usd, life.usd_reason, "USD"),
+        (life.kwh, life.kwh_reason, "kWh"),
+    ):
         typer.echo(f"cheapest over its life at that loss, in {unit}: {reason if one is None else _life_words(one)}")
     for row in life.smaller:
         if "reason" in row:
@@ -126,11 +129,17 @@ def _show_choices(found: Plan) -> None:
     if found.choices is None:
         return
     rows = [
-        (format_count(one.params), format_count(one.tokens), f"{one.flops:.3g}", f"{one.loss:.3f}",
-         f"{one.regret_loss:+.4f}", "" if one.regret_flops is None else f"{one.regret_flops:.2g}",
-         f"{one.gain_of_doubling:.4f}")
+        (
+            format_count(one.params),
+            format_count(one.tokens),
+            f"{one.flops:.3g}",
+            f"{one.loss:.3f}",
+            f"{one.regret_loss:+.4f}",
+            "" if one.regret_flops is None else f"{one.regret_flops:.2g}",
+            f"{one.gain_of_doubling:.4f}",
+        )
         for one in found.choices
-    ]  # fmt: skip
+    ]
     names = ("tokens", "FLOP", "loss", "loses", "FLOP lost", "gain of twice")
     _table("for how long, or how large?", "N", names, rows)
 
@@ -146,10 +155,16 @@ def _show_experts(found: Plan) -> None:
     room = f"in the memory of the best dense model, {format_count(mixed.max_total)} parameters"
     for title, kind in (("at equal compute", mixed.equal_compute), (room, mixed.equal_memory)):
         rows = [
-            (f"{one.experts:g}", format_count(one.active_params), format_count(one.total_params),
-             format_count(one.tokens), f"{one.loss:.3f}", f"{one.gain:+.4f}")
+            (
+                f"{one.experts:g}",
+                format_count(one.active_params),
+                format_count(one.total_params),
+                format_count(one.tokens),
+                f"{one.loss:.3f}",
+                f"{one.gain:+.4f}",
+            )
             for one in kind
-        ]  # fmt: skip
+        ]
         _table(title, "experts, 1 active", ("active", "total", "tokens", "loss", "gains"), rows)
     typer.echo(f"the law's runs: {mixed.validity}")
 

@@ -55,9 +55,16 @@ def ask(belief: Belief, flops: float | None, params: float | None, tokens: float
     p = len(prior)
     known = Told.by(belief.gradient(belief.known), bends(belief, target, belief.known), 1 / belief.known_variance)
     return Asked(
-        params, tokens, flops, (loss[:, None, :p], loss[:, None, p:]), chosen[..., :p], chosen[..., p:],
-        prior, astray, known,
-    )  # fmt: skip
+        params,
+        tokens,
+        flops,
+        (loss[:, None, :p], loss[:, None, p:]),
+        chosen[..., :p],
+        chosen[..., p:],
+        prior,
+        astray,
+        known,
+    )
 
 
 def bends(belief: Belief, target: Array, x: Array) -> Array:

@@ -76,22 +76,22 @@ def alternatives(
     flops_per_param_token: float = 6.0,
     *,
     band: Band | None = None,
-    favourite: float | None = None,
+    reference_size: float | None = None,
     laws: bool = True,
 ) -> dict[str, tuple[float, float]]:
     """Named splits of the same budget, {name: (params, tokens)}, whose regret is worth knowing.
 
-    The user's favourite size, 20 tokens per parameter, the smallest and the largest size of the band, and each
+    The reference size, 20 tokens per parameter, the smallest and the largest size of the band, and each
     published law's advice: its size, as it stands (papers count N differently), with the tokens that the budget leaves.
     Laws that count all parameters of a mixture of experts are left out: their sizes are no sizes of a dense model.
 
-    >>> found = alternatives(1.2e22, favourite=7e9, laws=False)
+    >>> found = alternatives(1.2e22, reference_size=7e9, laws=False)
     >>> {name: f"{params:.3g} {tokens:.3g}" for name, (params, tokens) in found.items()}
-    {'favourite': '7e+09 2.86e+11', '20 tokens per parameter': '1e+10 2e+11'}
+    {'reference size': '7e+09 2.86e+11', '20 tokens per parameter': '1e+10 2e+11'}
     """
     require_positive("compute", flops)
     product = flops / flops_per_param_token
-    sizes = {} if favourite is None else {"favourite": favourite}
+    sizes = {} if reference_size is None else {"reference size": reference_size}
     sizes["20 tokens per parameter"] = math.sqrt(product / RULE_OF_THUMB)
     if band is not None:
         sizes["smallest in the band"], sizes["largest in the band"] = band.params

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import best_split, require_positive
 
@@ -32,7 +32,7 @@ class Band:
     """The admissible sizes inside, where only some are."""
 
 
-def band(source: Source, flops: float, tolerance: float = TOLERANCE, limits: Limits = NO_LIMITS) -> Band:
+def band(loss_model: LossModel, flops: float, tolerance: float = TOLERANCE, limits: Limits = NO_LIMITS) -> Band:
     """The band at `flops` FLOP, by the best parameters; its edges are exact, or a limit.
 
     Raises ForetokenError for a tolerance that is not above 0, or a law that gives no loss.
@@ -43,14 +43,14 @@ def band(source: Source, flops: float, tolerance: float = TOLERANCE, limits: Lim
     ['4.63e+10', '1.13e+11']
     """
     require_positive("tolerance", tolerance)
-    world, budget = source.world(0), np.array([flops])
-    per_token = world.flops_per_param_token
-    params, tokens = best_split(world, budget, limits)
-    most = float(world.loss(params, tokens)[0]) * (1 + tolerance)
+    model, budget = loss_model.point_estimate, np.array([flops])
+    per_token = model.flops_per_param_token
+    params, tokens = best_split(model, budget, limits)
+    most = float(model.loss(params, tokens)[0]) * (1 + tolerance)
 
     def excess(log_params: float) -> float:
         size = np.exp([log_params])
-        return float(world.loss(size, limits.tokens(size, budget, per_token, 0.0))[0]) / most - 1
+        return float(model.loss(size, limits.tokens(size, budget, per_token, 0.0))[0]) / most - 1
 
     low, high = (float(end[0]) for end in limits.ends(budget, per_token, 0.0))
     best = math.log(float(params[0]))
@@ -59,8 +59,10 @@ def band(source: Source, flops: float, tolerance: float = TOLERANCE, limits: Lim
         edges = [sizes[0], sizes[-1]]
     else:
         sizes = []
-        edges = [math.exp(_edge(crossing(excess, min(low, best), best), low)),
-                 math.exp(_edge(crossing(excess, best, max(high, best)), high))]  # fmt: skip
+        edges = [
+            math.exp(_edge(crossing(excess, min(low, best), best), low)),
+            math.exp(_edge(crossing(excess, best, max(high, best)), high)),
+        ]
     lengths = limits.tokens(np.array(edges), budget, per_token, 0.0)
     return Band(tolerance, edges, [float(lengths[1]), float(lengths[0])], most, sizes)
 

@@ -33,12 +33,14 @@ class Built:
     layout_reason: str | None = None
 
 
-def build(found: Allocation, machine: Machine, count: float | None, like: Proportions, firm: bool = False) -> Built:
+def build(
+    found: Allocation, machine: Machine, count: float | None, like: Proportions, count_is_fixed: bool = False
+) -> Built:
     """The recipe of a split and the layout that carries it over `count` accelerators.
 
     The depth is a multiple of the pipeline's stages, heads and feed-forward of the tensor-parallel group, the batch of
-    the sequences that are handled at once. Raises DesignError where the model fits no layout and `firm` says that
-    nobody may take more machines.
+    the sequences that are handled at once. Raises DesignError where the model fits no layout and `count_is_fixed`
+    forbids more machines.
     """
     if found.params >= LARGE and count and count >= SHARED:
         like = replace(like, tensor_parallel=SHARED)
@@ -56,7 +58,7 @@ def build(found: Allocation, machine: Machine, count: float | None, like: Propor
         whole = made(like, layout.split.data * layout.micro_batch)
         layout = lay_out(whole.shape, machine, layout.split, layout.micro_batch, whole.batch_tokens.value)
     except ForetokenError as error:
-        if firm and error.code == FITS_NONE:
+        if count_is_fixed and error.code == FITS_NONE:
             raise
         return Built(recipe=first, layout_reason=" ".join(str(error).split()))
     return Built(recipe=whole, layout=layout)

@@ -7,7 +7,7 @@ from typing import Any
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.advice import NOT_ADVICE, advice, advisers
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.reasons import with_reasons
 from foretoken.plans.split import NO_DRAWS, Allocation, allocate
 
@@ -66,7 +66,7 @@ ASSUMED = (
 )
 
 
-def compare(flops: float, own: Source | None = None) -> Comparison:
+def compare(flops: float, own: LossModel | None = None) -> Comparison:
     """What every published law that splits compute advises for `flops` FLOP; `own` (a user's fit) comes first.
 
     Raises ForetokenError for compute that is not above 0.
@@ -81,28 +81,57 @@ def compare(flops: float, own: Source | None = None) -> Comparison:
     names = ("params", "tokens", "tokens_per_param")
     values = {name: [getattr(row, name) for row in rows] for name in names}
     return Comparison(
-        flops=float(flops), laws=rows, spread={name: [min(found), max(found)] for name, found in values.items()},
-        left_out=[{"id": name, "reason": reason} for name, reason in NOT_ADVICE.items()], assumed=list(ASSUMED),
-    )  # fmt: skip
+        flops=float(flops),
+        laws=rows,
+        spread={name: [min(found), max(found)] for name, found in values.items()},
+        left_out=[{"id": name, "reason": reason} for name, reason in NOT_ADVICE.items()],
+        assumed=list(ASSUMED),
+    )
 
 
 def _published(name: str, flops: float) -> Row:
     told, entry = advice(name, flops), PUBLISHED[name]
     return Row(
-        id=name, params=told.params, tokens=told.tokens, tokens_per_param=told.tokens / told.params, loss=told.loss,
-        loss_reason=told.loss_reason, intervals=dict.fromkeys(("params", "tokens", "loss")), interval_reason=NO_DRAWS,
-        extrapolation=told.extrapolation, range=entry.range, counting=entry.counting, compute=entry.compute,
-        loss_unit=entry.loss, corpus=entry.corpus, status=entry.status, source=entry.source,
-        careful=list(entry.careful), assumed=told.assumed[1:],
-    )  # fmt: skip
+        id=name,
+        params=told.params,
+        tokens=told.tokens,
+        tokens_per_param=told.tokens / told.params,
+        loss=told.loss,
+        loss_reason=told.loss_reason,
+        intervals=dict.fromkeys(("params", "tokens", "loss")),
+        interval_reason=NO_DRAWS,
+        extrapolation=told.extrapolation,
+        range=entry.range,
+        counting=entry.counting,
+        compute=entry.compute,
+        loss_unit=entry.loss,
+        corpus=entry.corpus,
+        status=entry.status,
+        source=entry.source,
+        careful=list(entry.careful),
+        assumed=told.assumed[1:],
+    )
 
 
 def _own(found: Allocation) -> Row:
     intervals = {name: found.intervals[name] for name in ("params", "tokens", "loss")}
     return Row(
-        id="fit", params=found.params, tokens=found.tokens, tokens_per_param=found.tokens / found.params,
-        loss=found.loss, loss_reason=found.loss_reason, intervals=intervals,
-        interval_reason=found.interval_reason, extrapolation=found.extrapolation,
-        range="your runs", counting="as in your table", compute="as in your table", loss_unit="nats per token",
-        corpus="yours", status="fitted", source="your fit", careful=[], assumed=found.assumed,
-    )  # fmt: skip
+        id="fit",
+        params=found.params,
+        tokens=found.tokens,
+        tokens_per_param=found.tokens / found.params,
+        loss=found.loss,
+        loss_reason=found.loss_reason,
+        intervals=intervals,
+        interval_reason=found.interval_reason,
+        extrapolation=found.extrapolation,
+        range="your runs",
+        counting="as in your table",
+        compute="as in your table",
+        loss_unit="nats per token",
+        corpus="yours",
+        status="fitted",
+        source="your fit",
+        careful=[],
+        assumed=found.assumed,
+    )

@@ -1,6 +1,6 @@
 """Trends: growth of training compute, of training sets and of accelerators, and when text or a budget runs out.
 
-The rows are those of the registries, chosen by hand: an interval says how well they hold a line, not what the world
+The rows are those of the registries, chosen by hand: an interval says how well they hold a line, not what the model
 will do.
 """
 
@@ -53,8 +53,11 @@ def _tokens() -> list[Point]:
 def _peaks() -> list[Point]:
     """Dense 16-bit peaks of data-centre accelerators with a known date."""
     rows = (one for one in read_accelerators().values() if one.kind in ("gpu", "tpu") and one.announced)
-    return [Point(one.id, year_of(one.announced), one.peak(), one.source) for one in rows
-            if "announced" not in one.secondary]  # fmt: skip
+    return [
+        Point(one.id, year_of(one.announced), one.peak(), one.source)
+        for one in rows
+        if "announced" not in one.secondary
+    ]
 
 
 def largest_of_month(points: list[Point]) -> list[Point]:
@@ -100,14 +103,18 @@ def outlook(flops: float | None = None, *, law: str = LAW, level: float = 0.9) -
     for name, stock in STOCK.items():
         needs = _compute_for(law, stock)
         text[name] = {
-            "stock": stock, "tokens": trends["tokens"].reaches(stock), "flops_needed": needs,
+            "stock": stock,
+            "tokens": trends["tokens"].reaches(stock),
+            "flops_needed": needs,
             "compute": trends["largest_compute"].reaches(needs),
-        }  # fmt: skip
+        }
     told = {
-        "level": level, "trends": {name: asdict(trend) for name, trend in trends.items()}, "text": text,
+        "level": level,
+        "trends": {name: asdict(trend) for name, trend in trends.items()},
+        "text": text,
         "budget": None if flops is None else _budget(trends, flops),
         "assumed": [*ASSUMED, f"tokens that a budget needs: the best split of {law}"],
-    }  # fmt: skip
+    }
     return with_reasons(told)
 
 
@@ -130,7 +137,8 @@ def _budget(trends: dict[str, Trend], flops: float) -> dict[str, Any]:
     mfu = known.typical_use(best).value
     count = flops / (best.peak() * mfu * DAYS * 86_400)
     return {
-        "flops": flops, "notable": trends["compute"].reaches(flops),
+        "flops": flops,
+        "notable": trends["compute"].reaches(flops),
         "largest": trends["largest_compute"].reaches(flops),
         "accelerators": {"id": best.id, "name": best.name, "count": count, "days": DAYS, "mfu": mfu},
-    }  # fmt: skip
+    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from foretoken.errors import ForetokenError
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Source, published
+from foretoken.plans.loss_model import LossModel, published
 from foretoken.plans.split import allocate, require_positive
 
 LAW = "ludziejewski_2025"
@@ -36,9 +36,10 @@ class Experts:
     def __post_init__(self) -> None:
         if not 1 <= self.active <= self.experts:
             raise ForetokenError(
-                "a token passes some of the experts", expected=f"1 to {self.experts} active experts of {self.experts}",
+                "a token passes some of the experts",
+                expected=f"1 to {self.experts} active experts of {self.experts}",
                 got=f"{self.active} of {self.experts}",
-            )  # fmt: skip
+            )
 
     @property
     def expansion(self) -> float:
@@ -50,28 +51,34 @@ class Experts:
         """All parameters over those that a token uses."""
         return total_params(1.0, self.expansion)
 
-    def read_by(self, source: Source) -> Source:
+    def read_by(self, loss_model: LossModel) -> LossModel:
         """The same source at so many experts. Raises ForetokenError for a law that does not read them."""
-        if "experts" not in source.law.features:
+        if "experts" not in loss_model.law.features:
             raise ForetokenError(
-                f"{source.name} says nothing of experts: its law {source.law.name!r} reads"
-                f" {', '.join(source.law.features)}",
+                f"{loss_model.name} says nothing of experts: its law {loss_model.law.name!r} reads"
+                f" {', '.join(loss_model.law.features)}",
                 expected=f"a law that reads experts: {LAW}, or a fit of joint_experts to your own runs",
                 got=f"{self.experts} experts",
                 cure=f"--law {LAW}, or leave --experts out",
             )
-        said = [f"N is what a token uses; all parameters are {self.total_per_active:.3g} times that (experts replace "
-                "2/3 of a layer)"]  # fmt: skip
+        said = [
+            f"N is what a token uses; all parameters are {self.total_per_active:.3g} times that (experts replace "
+            "2/3 of a layer)"
+        ]
         if self.active > 1:
             said.append(
                 f"{self.active} of {self.experts} experts are read as 1 of {self.expansion:g} that are {self.active}"
                 " times as wide: the law's runs had one active expert; finer ones did a little better (Krajewski et"
                 " al. 2024)"
             )
-        kept = (one for one in source.assumed if not one.startswith("experts = "))
-        others = {**source.others, "experts": self.expansion}
-        ranges = {"experts": (COUNTS[0], COUNTS[-1]), **source.ranges} if source.name == LAW else source.ranges
-        return replace(source, others=others, ranges=ranges, assumed=(*kept, f"experts = {self.expansion:g}", *said))
+        kept = (one for one in loss_model.assumed if not one.startswith("experts = "))
+        others = {**loss_model.other_features, "experts": self.expansion}
+        ranges = (
+            {"experts": (COUNTS[0], COUNTS[-1]), **loss_model.ranges} if loss_model.name == LAW else loss_model.ranges
+        )
+        return replace(
+            loss_model, other_features=others, ranges=ranges, assumed=(*kept, f"experts = {self.expansion:g}", *said)
+        )
 
 
 @dataclass(frozen=True)
@@ -121,13 +128,13 @@ def mixtures(
     max_total: float | None = None,
     counts: tuple[float, ...] = COUNTS,
     share: float = FEED_FORWARD_SHARE,
-    source: Source | None = None,
+    loss_model: LossModel | None = None,
     limits: Limits = NO_LIMITS,
 ) -> list[Mixture]:
     """The best split of `flops` FLOP for each number of experts: at equal compute, and within `max_total` parameters.
 
-    `max_total` is the memory that all may fill, `limits` bound the active parameters and the tokens; `source` is one
-    that reads experts (default: `LAW`). Raises ForetokenError for a number of experts below 1, and for a source that
+    `max_total` is the memory that all may fill, `limits` bound the active parameters and the tokens; `loss_model`
+    reads experts (default: `LAW`). Raises ForetokenError for a number of experts below 1, and for a source that
     does not read them.
 
     >>> [f"{found.experts}: {found.active_params:.2g} {found.loss:.3f}" for found in mixtures(1e21, counts=(1, 8))]
@@ -141,33 +148,44 @@ def mixtures(
         raise ForetokenError("the number of experts must be 1 or more", got=repr(counts))
     if max_total is not None:
         require_positive("max_total", max_total)
-    best = Experts(1).read_by(source or published(LAW)).world(0)
+    best = Experts(1).read_by(loss_model or published(LAW)).point_estimate
     dense, *found = (_mixture(best, flops, count, share, max_total, limits) for count in (1, *counts))
     return [replace(one, gain=dense.loss - one.loss) for one in found]
 
 
 def _mixture(
-    source: Source, flops: float, experts: float, share: float, max_total: float | None, limits: Limits
+    loss_model: LossModel, flops: float, experts: float, share: float, max_total: float | None, limits: Limits
 ) -> Mixture:
     if max_total is not None:
         room = max_total / total_params(1.0, experts, share)
         limits = replace(limits, max_params=min(limits.max_params, room))
-    best = allocate(replace(source, others={**source.others, "experts": float(experts)}), flops, limits)
+    best = allocate(
+        replace(loss_model, other_features={**loss_model.other_features, "experts": float(experts)}), flops, limits
+    )
     assert best.loss is not None
     return Mixture(experts, best.params, total_params(best.params, experts, share), best.tokens, best.loss, 0.0)
 
 
-def compared(source: Source, asked: Experts, flops: float, params: float, loss: float, limits: Limits) -> Mixtures:
+def compared(
+    loss_model: LossModel, asked: Experts, flops: float, params: float, loss: float, limits: Limits
+) -> Mixtures:
     """What was asked beside other numbers of experts; `params` and `loss` are those of the plan."""
     counts = tuple(sorted({*map(float, COUNTS), asked.expansion}))
-    by_compute = mixtures(flops, counts=counts, source=source, limits=replace(limits, sizes=()))
+    by_compute = mixtures(flops, counts=counts, loss_model=loss_model, limits=replace(limits, sizes=()))
     dense = by_compute[0]
-    by_memory = mixtures(flops, counts=counts, source=source, max_total=dense.total_params)
+    by_memory = mixtures(flops, counts=counts, loss_model=loss_model, max_total=dense.total_params)
     ends = ", ".join(f"{value:g}" for value in COUNTS)
     return Mixtures(
-        experts=asked.experts, active=asked.active, active_params=params,
-        total_params=params * asked.total_per_active, loss_gain=dense.loss - loss,
-        equal_compute=by_compute, equal_memory=by_memory, max_total=dense.total_params,
+        experts=asked.experts,
+        active=asked.active,
+        active_params=params,
+        total_params=params * asked.total_per_active,
+        loss_gain=dense.loss - loss,
+        equal_compute=by_compute,
+        equal_memory=by_memory,
+        max_total=dense.total_params,
         validity=f"Ludziejewski et al. 2025: {ends} experts, one of them active, up to 2.7B active and 5B total"
-        " parameters" if source.name == LAW else "your own runs",
-    )  # fmt: skip
+        " parameters"
+        if loss_model.name == LAW
+        else "your own runs",
+    )

@@ -126,9 +126,10 @@ def transformers_config(shape: ModelShape) -> str:
     }
     if shape.experts:
         values |= {
-            "intermediate_size": shape.expert_width, "num_local_experts": shape.experts,
+            "intermediate_size": shape.expert_width,
+            "num_local_experts": shape.experts,
             "num_experts_per_tok": shape.active_experts,
-        }  # fmt: skip
+        }
     return json.dumps(values, indent=2) + "\n"
 
 

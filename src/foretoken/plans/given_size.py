@@ -10,7 +10,7 @@ import numpy as np
 from foretoken.errors import RefusedError
 from foretoken.laws.law import Array
 from foretoken.plans.limits import NO_LIMITS
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import EXACT, best_losses, best_split, budgets_for, require_positive, search_split
 
@@ -50,7 +50,7 @@ class Fixed:
     """Other lengths, or sizes, from fewer to more."""
 
 
-def train_for_how_long(source: Source, params: float) -> Fixed:
+def train_for_how_long(loss_model: LossModel, params: float) -> Fixed:
     """A given size: the tokens for which it is the best size of a budget, and what more of them give.
 
     No law says where to stop: a smaller loss always follows from more tokens. What it says is what they cost.
@@ -61,11 +61,11 @@ def train_for_how_long(source: Source, params: float) -> Fixed:
     '1.44e+11 0.018'
     """
     require_positive("params", params)
-    tokens = source.each(lambda world: best_tokens(world, params))
-    return _fixed(source, np.full(len(tokens), params), tokens, "tokens")
+    tokens = loss_model.over_draws(lambda model: best_tokens(model, params))
+    return _fixed(loss_model, np.full(len(tokens), params), tokens, "tokens")
 
 
-def how_large(source: Source, tokens: float) -> Fixed:
+def how_large(loss_model: LossModel, tokens: float) -> Fixed:
     """A given number of tokens: the size for which it is the best length, and what larger ones give.
 
     >>> from foretoken.plans.loss_model import published
@@ -73,42 +73,44 @@ def how_large(source: Source, tokens: float) -> Fixed:
     '7.63e+10'
     """
     require_positive("tokens", tokens)
-    params = source.each(lambda world: _partner(world, tokens, 1))
-    return _fixed(source, params, np.full(len(params), tokens), "params")
+    params = loss_model.over_draws(lambda model: _partner(model, tokens, 1))
+    return _fixed(loss_model, params, np.full(len(params), tokens), "params")
 
 
-def best_tokens(world: Source, params: float) -> float:
+def best_tokens(model: LossModel, params: float) -> float:
     """Tokens for which `params` is the best size of a budget. Raises RefusedError where it is for none."""
-    return _partner(world, params, 0)
+    return _partner(model, params, 0)
 
 
-def _partner(world: Source, given: float, half: int) -> float:
+def _partner(model: LossModel, given: float, half: int) -> float:
     """The other half of the split that has `given` params (half 0) or tokens (half 1)."""
-    k = world.flops_per_param_token
+    k = model.flops_per_param_token
 
     def excess(log_other: float) -> float:
         budget = np.array([k * given * math.exp(log_other)])
-        return math.log(float(search_split(world, budget, NO_LIMITS, 0.0)[half][0]) / given)
+        return math.log(float(search_split(model, budget, NO_LIMITS, 0.0)[half][0]) / given)
 
     for span in (12.0, 24.0, 36.0):
         found = crossing(excess, math.log(given) - span, math.log(given) + span)
         if found is not None:
-            best_split(world, np.array([k * given * math.exp(found)]))  # refused where it is an end of the search
+            best_split(model, np.array([k * given * math.exp(found)]))  # refused where it is an end of the search
             return math.exp(found)
-    evidence = f"by {world.name} no budget has its best split at {given:.4g} {('parameters', 'tokens')[half]}"
+    evidence = f"by {model.name} no budget has its best split at {given:.4g} {('parameters', 'tokens')[half]}"
     raise RefusedError("no_interior_minimum", evidence, "give another size or number of tokens")
 
 
-def _fixed(source: Source, params: Array, tokens: Array, open_half: str) -> Fixed:
-    k = source.flops_per_param_token
-    intervals = {open_half: source.interval(tokens if open_half == "tokens" else params),
-                 "flops": source.interval(k * params * tokens)}  # fmt: skip
+def _fixed(loss_model: LossModel, params: Array, tokens: Array, open_half: str) -> Fixed:
+    k = loss_model.flops_per_param_token
+    intervals = {
+        open_half: loss_model.interval(tokens if open_half == "tokens" else params),
+        "flops": loss_model.interval(k * params * tokens),
+    }
     size, length = float(params[0]), float(tokens[0])
-    choices = other_halves(source, size, length, open_half)
+    choices = other_halves(loss_model, size, length, open_half)
     return Fixed(size, length, k * size * length, intervals, choices)
 
 
-def other_halves(source: Source, params: float, tokens: float, open_half: str) -> list[Choice]:
+def other_halves(loss_model: LossModel, params: float, tokens: float, open_half: str) -> list[Choice]:
     """Other tokens (`open_half` "tokens") or params for the given half, a quarter to 64 times those at hand.
 
     >>> from foretoken.plans.loss_model import published
@@ -118,15 +120,22 @@ def other_halves(source: Source, params: float, tokens: float, open_half: str) -
     """
     sizes, lengths = (np.full(len(MULTIPLES), value) for value in (params, tokens))
     (lengths if open_half == "tokens" else sizes)[:] *= MULTIPLES
-    world, flops = source.world(0), source.flops_per_param_token * sizes * lengths
-    losses = source.losses(sizes, lengths)
-    doubled = world.loss(sizes, 2 * lengths) if open_half == "tokens" else world.loss(2 * sizes, lengths)
-    lost = losses[0] - best_losses(world, flops)
-    saved = flops - budgets_for(world, losses[0], near=flops)
+    model, flops = loss_model.point_estimate, loss_model.flops_per_param_token * sizes * lengths
+    losses = loss_model.losses(sizes, lengths)
+    doubled = model.loss(sizes, 2 * lengths) if open_half == "tokens" else model.loss(2 * sizes, lengths)
+    lost = losses[0] - best_losses(model, flops)
+    saved = flops - budgets_for(model, losses[0], near=flops)
     lost[np.abs(lost) < EXACT * losses[0]], saved[np.abs(saved) < EXACT * flops] = 0.0, 0.0
     return [
-        Choice(float(sizes[j]), float(lengths[j]), float(flops[j]), float(losses[0, j]),
-               source.interval(losses[:, j]), float(lost[j]),
-               float(saved[j]) if math.isfinite(saved[j]) else None, float(losses[0, j] - doubled[j]))
+        Choice(
+            float(sizes[j]),
+            float(lengths[j]),
+            float(flops[j]),
+            float(losses[0, j]),
+            loss_model.interval(losses[:, j]),
+            float(lost[j]),
+            float(saved[j]) if math.isfinite(saved[j]) else None,
+            float(losses[0, j] - doubled[j]),
+        )
         for j in range(len(sizes))
-    ]  # fmt: skip
+    ]

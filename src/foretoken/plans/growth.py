@@ -100,11 +100,19 @@ def fit_trend(name: str, unit: str, points: list[Point], level: float = 0.9) -> 
     student = float(stdtrit(len(points) - 2, (1 + level) / 2))
     half = student * spread / math.sqrt(squares)
     return Trend(
-        name=name, unit=unit, points=points, growth=10**slope,
+        name=name,
+        unit=unit,
+        points=points,
+        growth=10**slope,
         growth_interval=[10 ** (slope - half), 10 ** (slope + half)],
-        doubling_months=12 * math.log10(2) / slope if slope else math.inf, level=level, center=center, middle=middle,
-        slope=slope, spread=spread, student=student,
-    )  # fmt: skip
+        doubling_months=12 * math.log10(2) / slope if slope else math.inf,
+        level=level,
+        center=center,
+        middle=middle,
+        slope=slope,
+        spread=spread,
+        student=student,
+    )
 
 
 def records(points: list[Point]) -> list[Point]:

@@ -12,7 +12,7 @@ from foretoken.compute.price import Cost
 from foretoken.errors import ForetokenError
 from foretoken.plans.lifetime import FLOP, Demand, Life, Price, lifetimes, smaller
 from foretoken.plans.limits import Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import Allocation, best_split
 
 BATCH = 32
@@ -36,7 +36,7 @@ class WholeLife:
 
 
 def whole_life(
-    source: Source,
+    loss_model: LossModel,
     found: Allocation,
     demand: Demand,
     limits: Limits,
@@ -52,12 +52,16 @@ def whole_life(
     assert found.loss is not None
     use = uses(serving, batch)
     prices, reasons = _prices(training, serving, use)
-    lives = {life.unit: life for life in lifetimes(source, found.loss, demand, prices, limits)}
+    lives = {life.unit: life for life in lifetimes(loss_model, found.loss, demand, prices, limits)}
     return WholeLife(
-        flop=lives["FLOP"], usd=lives.get("USD"), usd_reason=reasons.get("USD"), kwh=lives.get("kWh"),
-        kwh_reason=reasons.get("kWh"), smaller=[_smaller(source, found.flops, share, priced) for share in SHARES],
+        flop=lives["FLOP"],
+        usd=lives.get("USD"),
+        usd_reason=reasons.get("USD"),
+        kwh=lives.get("kWh"),
+        kwh_reason=reasons.get("kWh"),
+        smaller=[_smaller(loss_model, found.flops, share, priced) for share in SHARES],
         assumed=tuple(use.values()),
-    )  # fmt: skip
+    )
 
 
 def uses(machine: Machine, batch: int = BATCH) -> dict[str, Assumption]:
@@ -105,16 +109,23 @@ def _prices(training: Machine, serving: Machine, use: dict[str, Assumption]) -> 
     return found, reasons
 
 
-def _smaller(source: Source, flops: float, share: float, priced: Cost) -> dict[str, Any]:
+def _smaller(loss_model: LossModel, flops: float, share: float, priced: Cost) -> dict[str, Any]:
     try:
-        told = smaller(source.world(0), flops, share)
-        params, tokens = (float(half[0]) for half in best_split(source.world(0), np.array([flops])))
+        told = smaller(loss_model.point_estimate, flops, share)
+        params, tokens = (float(half[0]) for half in best_split(loss_model.point_estimate, np.array([flops])))
     except ForetokenError as error:
         return {"params_factor": share, "reason": error.message}
-    extra = {name: None if value is None else told.overhead * value
-             for name, value in (("usd", priced.usd), ("kwh", priced.kwh))}  # fmt: skip
+    extra = {
+        name: None if value is None else told.overhead * value
+        for name, value in (("usd", priced.usd), ("kwh", priced.kwh))
+    }
     return {
-        "params_factor": share, "params": share * params, "tokens_factor": told.tokens_factor,
-        "tokens": told.tokens_factor * tokens, "overhead": told.overhead, "flops": told.overhead * flops, **extra,
+        "params_factor": share,
+        "params": share * params,
+        "tokens_factor": told.tokens_factor,
+        "tokens": told.tokens_factor * tokens,
+        "overhead": told.overhead,
+        "flops": told.overhead * flops,
+        **extra,
         "pays_after": told.pays_after,
-    }  # fmt: skip
+    }

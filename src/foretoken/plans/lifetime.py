@@ -16,7 +16,7 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
 from foretoken.plans.given_size import best_tokens
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import best_split, budget_for, require_positive, tokens_for
 
 SERVING = 2.0
@@ -96,7 +96,9 @@ class Life:
     intervals: dict[str, list[float] | None]
 
 
-def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, limits: Limits = NO_LIMITS) -> Life:
+def lifetime(
+    loss_model: LossModel, loss: float, demand: Demand, price: Price = FLOP, limits: Limits = NO_LIMITS
+) -> Life:
     """The size and length that reach `loss` and cost least over training and serving.
 
     Raises RefusedError where no compute reaches the loss.
@@ -106,56 +108,67 @@ def lifetime(source: Source, loss: float, demand: Demand, price: Price = FLOP, l
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
     '2e+10 3.01e+12 0.36'
     """
-    return lifetimes(source, loss, demand, [price], limits)[0]
+    return lifetimes(loss_model, loss, demand, [price], limits)[0]
 
 
 def lifetimes(
-    source: Source, loss: float, demand: Demand, prices: Sequence[Price], limits: Limits = NO_LIMITS
+    loss_model: LossModel, loss: float, demand: Demand, prices: Sequence[Price], limits: Limits = NO_LIMITS
 ) -> list[Life]:
     """As `lifetime`, for each of several prices; what they share is searched once."""
     require_positive("loss", loss)
-    source = source.thinned()
+    loss_model = loss_model.subsample()
     loads = [float(f"{price.serving(demand):.12g}") for price in prices]
-    splits = {load: _cheapest(source, loss, load, limits) for load in {0.0, *loads}}
+    splits = {load: _cheapest(loss_model, loss, load, limits) for load in {0.0, *loads}}
     return [
-        _life(source, loss, splits[load], splits[0.0], load, price) for load, price in zip(loads, prices, strict=True)
+        _life(loss_model, loss, splits[load], splits[0.0], load, price)
+        for load, price in zip(loads, prices, strict=True)
     ]
 
 
-def _cheapest(source: Source, loss: float, load: float, limits: Limits) -> Array:
+def _cheapest(loss_model: LossModel, loss: float, load: float, limits: Limits) -> Array:
     """Params and tokens [w, 2] that reach the loss and cost least, with `load` FLOP of serving per parameter."""
-    near = budget_for(source.world(0), loss, limits, load)
+    near = budget_for(loss_model.point_estimate, loss, limits, load)
 
-    def one(world: Source) -> list[float]:
-        budget = np.array([budget_for(world, loss, limits, load, near)])
-        return [float(half[0]) for half in best_split(world, budget, limits, load)]
+    def one(model: LossModel) -> list[float]:
+        budget = np.array([budget_for(model, loss, limits, load, near)])
+        return [float(half[0]) for half in best_split(model, budget, limits, load)]
 
-    return source.each(one)
+    return loss_model.over_draws(one)
 
 
-def _life(source: Source, loss: float, split: Array, plain: Array, load: float, price: Price) -> Life:
-    costs, usual = (_costs(source, one, load, price) for one in (split, plain))
+def _life(loss_model: LossModel, loss: float, split: Array, plain: Array, load: float, price: Price) -> Life:
+    costs, usual = (_costs(loss_model, one, load, price) for one in (split, plain))
     names = ("training", "serving", "total")
     saved = 1 - costs[:, 2] / usual[:, 2]
     return Life(
-        params=float(split[0, 0]), tokens=float(split[0, 1]), loss=loss,
-        **dict(zip(names, map(float, costs[0]), strict=True)), unit=price.unit,
-        cheapest_to_train={"params": float(plain[0, 0]), "tokens": float(plain[0, 1]),
-                           **dict(zip(names, map(float, usual[0]), strict=True))},
+        params=float(split[0, 0]),
+        tokens=float(split[0, 1]),
+        loss=loss,
+        **dict(zip(names, map(float, costs[0]), strict=True)),
+        unit=price.unit,
+        cheapest_to_train={
+            "params": float(plain[0, 0]),
+            "tokens": float(plain[0, 1]),
+            **dict(zip(names, map(float, usual[0]), strict=True)),
+        },
         saved=float(saved[0]),
-        intervals={"params": source.interval(split[:, 0]), "tokens": source.interval(split[:, 1]),
-                   "total": source.interval(costs[:, 2]), "saved": source.interval(saved)},
-    )  # fmt: skip
+        intervals={
+            "params": loss_model.interval(split[:, 0]),
+            "tokens": loss_model.interval(split[:, 1]),
+            "total": loss_model.interval(costs[:, 2]),
+            "saved": loss_model.interval(saved),
+        },
+    )
 
 
-def _costs(source: Source, split: Array, load: float, price: Price) -> Array:
+def _costs(loss_model: LossModel, split: Array, load: float, price: Price) -> Array:
     """Training, serving and their sum [w, 3] of params and tokens [w, 2]."""
-    training = price.training * source.flops_per_param_token * split[:, 0] * split[:, 1]
+    training = price.training * loss_model.flops_per_param_token * split[:, 0] * split[:, 1]
     serving = price.training * load * split[:, 0]
     return np.column_stack([training, serving, training + serving])
 
 
-def quality_of(source: Source, params: float) -> float:
+def quality_of(loss_model: LossModel, params: float) -> float:
     """The loss of a model of this size with the tokens that make it the best size of its budget.
 
     >>> from foretoken.plans.loss_model import published
@@ -163,8 +176,8 @@ def quality_of(source: Source, params: float) -> float:
     1.976
     """
     require_positive("params", params)
-    world = source.world(0)
-    return float(world.loss(params, best_tokens(world, params)))
+    model = loss_model.point_estimate
+    return float(model.loss(params, best_tokens(model, params)))
 
 
 @dataclass(frozen=True)
@@ -182,7 +195,7 @@ class Smaller:
     intervals: dict[str, list[float] | None]
 
 
-def smaller(source: Source, flops: float, share: float) -> Smaller:
+def smaller(loss_model: LossModel, flops: float, share: float) -> Smaller:
     """What `share` times the best size at `flops` FLOP costs in training for the same loss (de Vries 2023).
 
     Raises RefusedError where no number of tokens brings so small a model there.
@@ -195,18 +208,18 @@ def smaller(source: Source, flops: float, share: float) -> Smaller:
     require_positive("compute", flops)
     require_positive("share", share)
 
-    def one(world: Source) -> list[float]:
-        params, tokens = (float(half[0]) for half in best_split(world, np.array([flops])))
-        needed = tokens_for(world, share * params, float(world.loss(params, tokens)))
+    def one(model: LossModel) -> list[float]:
+        params, tokens = (float(half[0]) for half in best_split(model, np.array([flops])))
+        needed = tokens_for(model, share * params, float(model.loss(params, tokens)))
         if not math.isfinite(needed):
-            evidence = f"{share:g} times the best size never reaches its loss, by {world.name}"
+            evidence = f"{share:g} times the best size never reaches its loss, by {model.name}"
             raise RefusedError("loss_out_of_reach", evidence, "take a larger share")
         saved = SERVING * params * (1 - share)
         extra = flops * (share * needed / tokens - 1)
         return [needed / tokens, share * needed / tokens - 1, extra / saved if share < 1 else math.nan]
 
-    found = source.each(one)
+    found = loss_model.over_draws(one)
     tokens_factor, overhead, pays_after = map(float, found[0])
     names = ("tokens_factor", "overhead", "pays_after")
-    intervals = {name: source.interval(found[:, k]) for k, name in enumerate(names)}
+    intervals = {name: loss_model.interval(found[:, k]) for k, name in enumerate(names)}
     return Smaller(share, tokens_factor, overhead, pays_after if share < 1 else None, intervals)

@@ -34,9 +34,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, values in (
-            ("min_params", (self.min_params,)), ("max_params", (self.max_params,)),
-            ("max_tokens", (self.max_tokens,)), ("sizes", self.sizes),
-        ):  # fmt: skip
+            ("min_params", (self.min_params,)),
+            ("max_params", (self.max_params,)),
+            ("max_tokens", (self.max_tokens,)),
+            ("sizes", self.sizes),
+        ):
             if not all(value > 0 and (math.isfinite(value) or name == "max_tokens") for value in values):
                 raise ForetokenError(f"{name} must be above 0 and finite", got=", ".join(map(repr, values)))
         if self.min_params > self.max_params or (self.sizes and not self.admissible):
@@ -80,9 +82,11 @@ def usable_flops(
             raise ForetokenError(f"{name} must be above 0", got=repr(value))
     if not 0 <= ladder_flops < flops:
         raise ForetokenError(
-            "the ladder must cost less than the whole budget", expected=f"0 to {flops:.4g} FLOP",
-            got=f"{ladder_flops:.4g} FLOP", cure="make the ladder smaller or the budget larger",
-        )  # fmt: skip
+            "the ladder must cost less than the whole budget",
+            expected=f"0 to {flops:.4g} FLOP",
+            got=f"{ladder_flops:.4g} FLOP",
+            cure="make the ladder smaller or the budget larger",
+        )
     left, said = flops - ladder_flops, []
     if ladder_flops:
         said.append(f"the ladder takes {ladder_flops:.4g} of {flops:.4g} FLOP ({ladder_flops / flops:.2%})")
@@ -90,9 +94,10 @@ def usable_flops(
     if reach < LEAST_LEFT * left:
         raise ForetokenError(
             f"the deadline is missed by a factor {left / reach:.3g}",
-            expected=f"at most {hours:.4g} h", got=f"{hours * left / reach:.4g} h for {left:.4g} FLOP",
+            expected=f"at most {hours:.4g} h",
+            got=f"{hours * left / reach:.4g} h for {left:.4g} FLOP",
             cure=f"take {left / reach:.3g} times as many accelerators, or plan with the {reach:.3g} FLOP of that time",
-        )  # fmt: skip
+        )
     if reach < left:
         speed = f"{hours:g} h at {flops_per_second:.4g} FLOP/s"
         said.append(f"the deadline: {speed} give {reach:.4g} FLOP, below the budget by a factor {left / reach:.3g}")

@@ -77,8 +77,9 @@ class Machines:
         Raises ForetokenError where the text names another machine, or another number of them.
         """
         name = self.accelerator or (USUAL_MACHINE if needs_machine(text) else None)
-        found = parse_budget(text, accelerator=name, count=self.number, known=self.known, params=max(1.0, params),
-                             **self.values)  # fmt: skip
+        found = parse_budget(
+            text, accelerator=name, count=self.number, known=self.known, params=max(1.0, params), **self.values
+        )
         self._require_one(found)
         return found
 
@@ -93,9 +94,11 @@ class Machines:
             )
         if budget.count and self.number and budget.count != self.number:
             raise ForetokenError(
-                "the budget names its own number of machines", expected=f"{budget.count:g}", got=f"{self.number:g}",
+                "the budget names its own number of machines",
+                expected=f"{budget.count:g}",
+                got=f"{self.number:g}",
                 cure="name it in one place",
-            )  # fmt: skip
+            )
 
     def servable(self, latency: str | None, serve_on: int | None, total_per_param: float = 1.0) -> float:
         """The largest size that answers a token within a latency, on so many accelerators; infinite if neither is said.

@@ -14,13 +14,13 @@ from foretoken.fits.result import Check
 from foretoken.plans.advice import alternatives
 from foretoken.plans.band import TOLERANCE, Band, band
 from foretoken.plans.building import build, served
-from foretoken.plans.constraints import Wish, chosen
+from foretoken.plans.constraints import Given, solve_split
 from foretoken.plans.experts import Experts, Mixtures, compared
 from foretoken.plans.given_size import Choice, other_halves
 from foretoken.plans.lifecycle_cost import BATCH, WholeLife, whole_life
 from foretoken.plans.lifetime import Demand, Life
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import as_source, checks_of, sources_of
 from foretoken.plans.reasons import with_reasons
 from foretoken.plans.recipe import Recipe
@@ -116,87 +116,103 @@ class Plan:
 
 
 def plan(
-    source: Source,
-    wish: Wish,
+    loss_model: LossModel,
+    given: Given,
     machine: Machine,
     *,
     count: float | None = None,
     tolerance: float = TOLERANCE,
-    favourite: float | None = None,
+    reference_size: float | None = None,
     demand: Demand | None = None,
     proportions: Proportions | None = None,
-    firm: bool = False,
+    count_is_fixed: bool = False,
     serving: Machine | None = None,
     serving_batch: int = BATCH,
     experts: Experts | None = None,
 ) -> Plan:
-    """The plan that `wish` asks for, by the losses of `source` and the costs of `machine`.
+    """The plan that `wish` asks for, by the losses of `loss_model` and the costs of `machine`.
 
-    `count` accelerators work side by side (days follow from it), no more if `firm`; `favourite` is a size whose regret
-    is wanted; `demand` are the tokens that the model will serve, `serving_batch` requests at once, on `serving` if that
-    is another machine; `experts` are those at which `source` is read. Raises ForetokenError for wishes that nothing
-    meets.
+    `count` accelerators work side by side (days follow from it), no more if `count_is_fixed`; the regret of
+    `reference_size` is shown; `demand` are the tokens that the model will serve, `serving_batch` requests at once, on
+    `serving` if that is another machine; `experts` are those at which `loss_model` is read. Raises ForetokenError for
+    what nothing meets.
 
     >>> from foretoken.compute.machine import machine
     >>> from foretoken.plans.loss_model import published
-    >>> found = plan(published("besiroglu_2024"), Wish(flops=5.76e23), machine("H100"), count=512)
+    >>> found = plan(published("besiroglu_2024"), Given(flops=5.76e23), machine("H100"), count=512)
     >>> f"{found.params:.3g} {found.tokens:.3g} {found.band.params[0]:.3g} {found.cost['days']:.0f}"
     '7.22e+10 1.33e+12 4.63e+10 33'
     """
-    found, serving = chosen(source, wish), serving or machine
+    found, serving = solve_split(loss_model, given), serving or machine
     _require_sensible(found)
-    near, why = _band(source, found, tolerance, wish)
+    near, why = _band(loss_model, found, tolerance, given)
     priced = _priced(machine, found.flops, count)
-    built = build(found, machine, count, proportions or Proportions(), firm)
+    built = build(found, machine, count, proportions or Proportions(), count_is_fixed)
     told = Plan(
-        params=found.params, tokens=found.tokens, flops=found.flops, loss=found.loss, loss_reason=found.loss_reason,
+        params=found.params,
+        tokens=found.tokens,
+        flops=found.flops,
+        loss=found.loss,
+        loss_reason=found.loss_reason,
         interval={name: found.intervals[name] for name in ("params", "tokens", "flops", "loss")},
-        interval_reason=found.interval_reason, level=found.level,
-        band=near, band_reason=why, alternatives=_alternatives(source, found, near, wish, favourite, priced),
-        recipe=built.recipe, recipe_reason=built.recipe_reason, layout=built.layout, layout_reason=built.layout_reason,
+        interval_reason=found.interval_reason,
+        level=found.level,
+        band=near,
+        band_reason=why,
+        alternatives=_alternatives(loss_model, found, near, given, reference_size, priced),
+        recipe=built.recipe,
+        recipe_reason=built.recipe_reason,
+        layout=built.layout,
+        layout_reason=built.layout_reason,
         serving=None if built.recipe is None else served(built.recipe, serving),
-        cost=_cost_json(priced, machine, count), extrapolation=found.extrapolation,
-        sources=sources_of(source, machine, serving), checks=checks_of(source, found), assumed=list(found.assumed),
-        budget=wish.text, binding=found.binding, limits=_limits(source, wish.limits), epochs=found.epochs,
-    )  # fmt: skip
-    told = _with_choices(_with_repetition(told, source, wish), source, wish)
+        cost=_cost_json(priced, machine, count),
+        extrapolation=found.extrapolation,
+        sources=sources_of(loss_model, machine, serving),
+        checks=checks_of(loss_model, found),
+        assumed=list(found.assumed),
+        budget=given.text,
+        binding=found.binding,
+        limits=_limits(loss_model, given.limits),
+        epochs=found.epochs,
+    )
+    told = _with_choices(_with_repetition(told, loss_model, given), loss_model, given)
     if demand is not None:
         told = replace(told, whole_life_reason=found.loss_reason)
         if found.loss is not None:
-            life = whole_life(source, found, demand, wish.limits, machine, serving, priced, serving_batch)
+            life = whole_life(loss_model, found, demand, given.limits, machine, serving, priced, serving_batch)
             told = replace(told, whole_life=life, sources=[*told.sources, *map(as_source, life.assumed)])
-    return told if experts is None else _with_experts(told, source, wish, experts)
+    return told if experts is None else _with_experts(told, loss_model, given, experts)
 
 
-def _with_experts(told: Plan, source: Source, wish: Wish, experts: Experts) -> Plan:
+def _with_experts(told: Plan, loss_model: LossModel, given: Given, experts: Experts) -> Plan:
     """The plan with what other numbers of experts would give."""
     mixed = None
     if told.loss is not None:
-        mixed = compared(source, experts, told.flops, told.params, told.loss, wish.limits)
+        mixed = compared(loss_model, experts, told.flops, told.params, told.loss, given.limits)
     return replace(told, experts=mixed, experts_reason=told.loss_reason)
 
 
-def _with_choices(told: Plan, source: Source, wish: Wish) -> Plan:
+def _with_choices(told: Plan, loss_model: LossModel, given: Given) -> Plan:
     """The plan with other lengths for a given size, or sizes for a given length."""
-    if wish.given not in (("params",), ("tokens",)):
+    if given.names not in (("params",), ("tokens",)):
         return told
-    open_half = "tokens" if wish.given == ("params",) else "params"
-    rows = other_halves(source, told.params, told.tokens, open_half)
+    open_half = "tokens" if given.names == ("params",) else "params"
+    rows = other_halves(loss_model, told.params, told.tokens, open_half)
     return replace(told, choices=rows, choices_reason=None)
 
 
-def _with_repetition(told: Plan, source: Source, wish: Wish) -> Plan:
+def _with_repetition(told: Plan, loss_model: LossModel, given: Given) -> Plan:
     """The plan with what the epochs are worth, where distinct tokens are few and their number is not given."""
-    if source.repetition is None:
+    if loss_model.repetition is None:
         return told
-    if wish.fixed:
-        return replace(told, repetition_reason=f"{wish.fixed} was given, so the epochs are too")
-    return replace(told, repetition=repeated(source, told.flops, wish.limits), repetition_reason=None)
+    if given.fixed:
+        return replace(told, repetition_reason=f"{given.fixed} was given, so the epochs are too")
+    return replace(told, repetition=repeated(loss_model, told.flops, given.limits), repetition_reason=None)
 
 
-def _limits(source: Source, limits: Limits) -> dict[str, Any]:
+def _limits(loss_model: LossModel, limits: Limits) -> dict[str, Any]:
     told = {name: value for name, value in asdict(limits).items() if value != getattr(NO_LIMITS, name)}
-    return told if source.repetition is None else told | {"unique_tokens": source.repetition.unique}
+    return told if loss_model.repetition is None else told | {"unique_tokens": loss_model.repetition.unique}
 
 
 def _require_sensible(found: Allocation) -> None:
@@ -209,32 +225,32 @@ def _require_sensible(found: Allocation) -> None:
         )
 
 
-def _band(source: Source, found: Allocation, tolerance: float, wish: Wish) -> tuple[Band | None, str | None]:
+def _band(loss_model: LossModel, found: Allocation, tolerance: float, given: Given) -> tuple[Band | None, str | None]:
     if found.loss is None:
         return None, found.loss_reason
-    if wish.fixed:
-        return None, f"{wish.fixed} was given, so there is nothing to choose"
-    return band(source, found.flops, tolerance, wish.limits), None
+    if given.fixed:
+        return None, f"{given.fixed} was given, so there is nothing to choose"
+    return band(loss_model, found.flops, tolerance, given.limits), None
 
 
 def _alternatives(
-    source: Source,
+    loss_model: LossModel,
     found: Allocation,
     near: Band | None,
-    wish: Wish,
-    favourite: float | None,
+    given: Given,
+    reference_size: float | None,
     priced: Cost,
 ) -> list[Alternative]:
-    """The user's favourite, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given."""
-    named = alternatives(found.flops, source.flops_per_param_token, band=near, favourite=favourite)
-    if wish.fixed:
+    """The reference size, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given."""
+    named = alternatives(found.flops, loss_model.flops_per_param_token, band=near, reference_size=reference_size)
+    if given.fixed:
         named = {"this plan": (found.params, found.tokens), **named}
     else:
-        named.pop(source.name, None)
+        named.pop(loss_model.name, None)
     if found.loss is None:
-        reason = f"{source.name} gives no loss"
+        reason = f"{loss_model.name} gives no loss"
         return [Alternative(name, *split, *(None,) * 7, reason) for name, split in named.items()]
-    return [_told(one, found.flops, priced) for one in regrets(source, named, wish.limits)]
+    return [_told(one, found.flops, priced) for one in regrets(loss_model, named, given.limits)]
 
 
 def _told(one: Regret, flops: float, priced: Cost) -> Alternative:
@@ -246,8 +262,19 @@ def _told(one: Regret, flops: float, priced: Cost) -> Alternative:
     if reason is None and (usd is None or hours is None):
         reason = priced.usd_reason or "days need a number of accelerators"
     days = None if hours is None else hours / 24
-    return Alternative(one.name, one.params, one.tokens, one.loss, one.regret_loss, one.regret_loss_interval,
-                       one.regret_flops, one.regret_flops_interval, usd, days, reason)  # fmt: skip
+    return Alternative(
+        one.name,
+        one.params,
+        one.tokens,
+        one.loss,
+        one.regret_loss,
+        one.regret_loss_interval,
+        one.regret_flops,
+        one.regret_flops_interval,
+        usd,
+        days,
+        reason,
+    )
 
 
 def _priced(machine: Machine, flops: float, count: float | None) -> Cost:
@@ -256,8 +283,13 @@ def _priced(machine: Machine, flops: float, count: float | None) -> Cost:
 
 def _cost_json(priced: Cost, machine: Machine, count: float | None) -> dict[str, Any]:
     """What the run costs, with the machine (`memory`: bytes); `hours` of the whole run, None without their number."""
-    told = {"accelerator": machine.accelerator.name, "memory": machine.accelerator.memory, "count": count,
-            "mfu": machine.value("mfu"), **priced.to_json()}  # fmt: skip
+    told = {
+        "accelerator": machine.accelerator.name,
+        "memory": machine.accelerator.memory,
+        "count": count,
+        "mfu": machine.value("mfu"),
+        **priced.to_json(),
+    }
     hours = priced.hours
     return told | {
         "days": None if hours is None else hours / 24,

@@ -9,7 +9,7 @@ from foretoken.compute.layout import ASSUMED as LAID_OUT
 from foretoken.compute.machine import Assumption, Machine
 from foretoken.fits.result import Check
 from foretoken.laws import PUBLISHED
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import NO_DRAWS, Allocation
 
 FAR = 10.0
@@ -18,13 +18,13 @@ MANY = 4.0
 """Epochs from which on a plan is marked."""
 
 
-def sources_of(source: Source, machine: Machine, serving: Machine) -> list[dict[str, Any]]:
+def sources_of(loss_model: LossModel, machine: Machine, serving: Machine) -> list[dict[str, Any]]:
     """Where every number comes from: the law, then the machines."""
-    entry = PUBLISHED.get(source.name)
+    entry = PUBLISHED.get(loss_model.name)
     law = {
-        "what": f"loss and best split: {source.name}",
-        "value": source.parameters,
-        "unit": source.law.formula,
+        "what": f"loss and best split: {loss_model.name}",
+        "value": loss_model.parameters,
+        "unit": loss_model.law.formula,
         "source": entry.source if entry else "your fit",
         "status": entry.status if entry else "fitted",
         "counting": entry.counting if entry else "as in your table",
@@ -40,21 +40,21 @@ def as_source(item: Assumption) -> dict[str, Any]:
     return {"what": item.name, **{name: value for name, value in asdict(item).items() if value is not None}}
 
 
-def checks_of(source: Source, found: Allocation) -> list[Check]:
+def checks_of(loss_model: LossModel, found: Allocation) -> list[Check]:
     """Named doubts about a split."""
     checks = []
     far = max(found.extrapolation, key=lambda name: found.extrapolation[name], default=None)
     if far is not None and found.extrapolation[far] > FAR:
-        evidence = f"{found.extrapolation[far]:.3g} times beyond the runs behind {source.name} in {far}"
+        evidence = f"{found.extrapolation[far]:.3g} times beyond the runs behind {loss_model.name} in {far}"
         checks.append(Check("far_extrapolation", "doubt", evidence, "train a ladder nearer to this size first"))
     if not found.extrapolation:
-        evidence = f"the range of the runs behind {source.name} is not recorded"
+        evidence = f"the range of the runs behind {loss_model.name} is not recorded"
         checks.append(Check("unknown_range", "note", evidence, "see foretoken laws show for what is known"))
     if found.interval_reason is not None:
         evidence = f"no interval: {NO_DRAWS}"
         checks.append(Check("no_interval", "doubt", evidence, "fit your own runs: foretoken fit TABLE -o fit.json"))
-    if source.name in PUBLISHED:
-        evidence = f"{source.name} was fitted to another text, tokenizer and recipe than yours"
+    if loss_model.name in PUBLISHED:
+        evidence = f"{loss_model.name} was fitted to another text, tokenizer and recipe than yours"
         checks.append(Check("borrowed_law", "doubt", evidence, "fit your own runs; its split moves less than its loss"))
     if found.epochs > MANY:
         evidence = f"each distinct token is seen {found.epochs:.3g} times"

@@ -9,7 +9,7 @@ import numpy as np
 
 from foretoken.errors import ForetokenError
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import EXACT, best_losses, budgets_for, tokens_for
 
 
@@ -33,7 +33,7 @@ class Regret:
     """Compute that its size needs beyond its own, trained longer, to reach that least loss; None if it never does."""
 
 
-def regret(source: Source, name: str, params: float, tokens: float, limits: Limits = NO_LIMITS) -> Regret:
+def regret(loss_model: LossModel, name: str, params: float, tokens: float, limits: Limits = NO_LIMITS) -> Regret:
     """The regret of training `params` parameters on `tokens` tokens, against the best split of the same compute.
 
     The best split keeps to `limits`; an alternative outside them can do better, and then has a negative regret.
@@ -43,11 +43,13 @@ def regret(source: Source, name: str, params: float, tokens: float, limits: Limi
     >>> f"{found.regret_loss:.3f} {found.regret_flops:.3g}"
     '0.050 4.55e+23'
     """
-    (found,) = regrets(source, {name: (params, tokens)}, limits)
+    (found,) = regrets(loss_model, {name: (params, tokens)}, limits)
     return found
 
 
-def regrets(source: Source, alternatives: dict[str, tuple[float, float]], limits: Limits = NO_LIMITS) -> list[Regret]:
+def regrets(
+    loss_model: LossModel, alternatives: dict[str, tuple[float, float]], limits: Limits = NO_LIMITS
+) -> list[Regret]:
     """The regret of each alternative, {name: (params, tokens)}, with intervals from the source's draws.
 
     Raises ForetokenError for a size or length that is no positive number.
@@ -59,31 +61,37 @@ def regrets(source: Source, alternatives: dict[str, tuple[float, float]], limits
     if not alternatives:
         return []
     params, tokens = np.array(list(alternatives.values()), dtype=np.float64).T
-    flops = source.flops_per_param_token * params * tokens
-    losses = source.losses(params, tokens)
-    best = source.each(lambda world: best_losses(world, flops, limits))
-    first = budgets_for(source.world(0), losses[0], limits, near=flops)
+    flops = loss_model.flops_per_param_token * params * tokens
+    losses = loss_model.losses(params, tokens)
+    best = loss_model.over_draws(lambda model: best_losses(model, flops, limits))
+    first = budgets_for(loss_model.point_estimate, losses[0], limits, near=flops)
     near = np.where(np.isfinite(first), first, flops)
-    few = source.thinned()
-    rows = zip(few.worlds(), few.losses(params, tokens), strict=True)
-    saved = flops - np.array([budgets_for(world, row, limits, near=near) for world, row in rows])
+    few = loss_model.subsample()
+    rows = zip(few.draws(), few.losses(params, tokens), strict=True)
+    saved = flops - np.array([budgets_for(model, row, limits, near=near) for model, row in rows])
     saved[~np.isfinite(saved)] = np.nan
     saved[np.abs(saved) < EXACT * flops] = 0.0
     return [
         Regret(
-            name, float(params[k]), float(tokens[k]), float(flops[k]), float(losses[0, k]),
-            float(losses[0, k] - best[0, k]), source.interval(losses[:, k] - best[:, k]),
-            _known(saved[0, k]), source.interval(saved[:, k]),
-            _more(source.world(0), params[k], tokens[k], float(best[0, k])),
+            name,
+            float(params[k]),
+            float(tokens[k]),
+            float(flops[k]),
+            float(losses[0, k]),
+            float(losses[0, k] - best[0, k]),
+            loss_model.interval(losses[:, k] - best[:, k]),
+            _known(saved[0, k]),
+            loss_model.interval(saved[:, k]),
+            _more(loss_model.point_estimate, params[k], tokens[k], float(best[0, k])),
         )
         for k, name in enumerate(alternatives)
-    ]  # fmt: skip
+    ]
 
 
 def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _more(world: Source, params: float, tokens: float, loss: float) -> float | None:
-    needed = tokens_for(world, params, loss)
-    return float(world.flops_per_param_token * params * (needed - tokens)) if math.isfinite(needed) else None
+def _more(model: LossModel, params: float, tokens: float, loss: float) -> float | None:
+    needed = tokens_for(model, params, loss)
+    return float(model.flops_per_param_token * params * (needed - tokens)) if math.isfinite(needed) else None

@@ -15,7 +15,7 @@ from foretoken.errors import RefusedError
 from foretoken.laws import PUBLISHED
 from foretoken.laws.repeated_data import worth
 from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import Repetition, Source
+from foretoken.plans.loss_model import LossModel, Repetition
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import best_losses, best_split, require_positive
 
@@ -24,8 +24,9 @@ LITTLE_HELD = (15.0, 95.0)
 """R_D that its own runs hold almost equally well, by the profile of its fit."""
 
 
-def with_unique(source: Source, unique: float, *, epochs_decay: float | None = None,
-                params_decay: float | None = None) -> Source:  # fmt: skip
+def with_unique(
+    loss_model: LossModel, unique: float, *, epochs_decay: float | None = None, params_decay: float | None = None
+) -> LossModel:
     """The same source where only `unique` tokens are distinct.
 
     A law that reads unique tokens uses its own decay constants; to another they are lent, R_D and R_N of
@@ -38,30 +39,34 @@ def with_unique(source: Source, unique: float, *, epochs_decay: float | None = N
     True
     """
     require_positive("unique tokens", unique)
-    if "unique_tokens" in source.law.features:
-        if "R_D" in source.unidentified:
+    if "unique_tokens" in loss_model.law.features:
+        if "R_D" in loss_model.unidentified:
             cure = "add runs of many epochs, or plan with a law of fresh data and a stated R_D"
-            raise RefusedError("not_identified", f"R_D: {source.unidentified['R_D']}", cure)
-        own = source.parameters
+            raise RefusedError("not_identified", f"R_D: {loss_model.unidentified['R_D']}", cure)
+        own = loss_model.parameters
         said = f"epochs decay by its own R_D {own['R_D']:.4g}, R_N {own['R_N']:.4g}"
-        return replace(source, repetition=Repetition(unique, own["R_D"], own["R_N"]), assumed=(*source.assumed, said))
+        return replace(
+            loss_model, repetition=Repetition(unique, own["R_D"], own["R_N"]), assumed=(*loss_model.assumed, said)
+        )
     lent = PUBLISHED[BORROWED].parameters
     decay = lent["R_D"] if epochs_decay is None else epochs_decay
     excess = lent["R_N"] if params_decay is None else params_decay
     require_positive("R_D", decay)
     require_positive("R_N", excess)
     where = f"of {BORROWED}" if epochs_decay is None else "as given"
-    said = f"R_D {decay:.4g} and R_N {excess:.4g} {where}: {source.name} says nothing of repeated tokens"
-    suited = tuple(suited_params(world, unique) for world in source.worlds())
-    return replace(source, repetition=Repetition(unique, decay, excess, suited), assumed=(*source.assumed, said))
+    said = f"R_D {decay:.4g} and R_N {excess:.4g} {where}: {loss_model.name} says nothing of repeated tokens"
+    suited = tuple(params_for_unique(model, unique) for model in loss_model.draws())
+    return replace(
+        loss_model, repetition=Repetition(unique, decay, excess, suited), assumed=(*loss_model.assumed, said)
+    )
 
 
-def suited_params(world: Source, unique: float) -> float:
+def params_for_unique(model: LossModel, unique: float) -> float:
     """The size whose best number of tokens is `unique`, all fresh: what Muennighoff et al. call U_N."""
-    k = world.flops_per_param_token
+    k = model.flops_per_param_token
 
     def excess(log_flops: float) -> float:
-        return math.log(float(best_split(world, np.exp([log_flops]))[1][0]) / unique)
+        return math.log(float(best_split(model, np.exp([log_flops]))[1][0]) / unique)
 
     low = math.log(k * unique) + math.log(1e3)
     found = crossing(excess, low, low + math.log(1e14))
@@ -95,7 +100,7 @@ class Repeated:
     assumed: list[str]
 
 
-def repeated(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Repeated:
+def repeated(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) -> Repeated:
     """The best size and number of epochs at `flops` FLOP for a source made by `with_unique`.
 
     >>> from foretoken.plans.loss_model import published
@@ -103,72 +108,83 @@ def repeated(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Repeat
     >>> f"{found.params:.3g} {found.epochs:.1f} {found.better}"
     '2.31e+10 7.2 compute'
     """
-    assert source.repetition is not None
-    told = source.repetition
-    splits = source.each(lambda world: np.concatenate(best_split(world, np.array([flops]), limits)))
+    assert loss_model.repetition is not None
+    told = loss_model.repetition
+    splits = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
     params, tokens = map(float, splits[0])
-    losses = source.losses(params, tokens)
+    losses = loss_model.losses(params, tokens)
     unique = min(told.unique, tokens)
-    more, richer = _doubled(source, flops, limits)
+    more, richer = _doubled(loss_model, flops, limits)
     return Repeated(
-        params=params, tokens=tokens, epochs=tokens / unique, loss=float(losses[0]),
+        params=params,
+        tokens=tokens,
+        epochs=tokens / unique,
+        loss=float(losses[0]),
         effective_tokens=float(worth(tokens, unique, told.epochs_decay)),
-        loss_if_fresh=float(best_losses(replace(source.world(0), repetition=None), np.array([flops]), limits)[0]),
-        next_epoch=next_epoch(source, params, tokens), doubled={"compute": more, "data": richer},
-        better="compute" if more < richer else "data", turning_flops=_turning(source, flops, limits),
-        epochs_if={} if "unique_tokens" in source.law.features else _epochs_if(source, flops, limits),
-        intervals={"params": source.interval(splits[:, 0]), "tokens": source.interval(splits[:, 1]),
-                   "epochs": source.interval(np.maximum(1.0, splits[:, 1] / told.unique)),
-                   "loss": source.interval(losses)},
-        assumed=list(source.assumed),
-    )  # fmt: skip
+        loss_if_fresh=float(
+            best_losses(replace(loss_model.point_estimate, repetition=None), np.array([flops]), limits)[0]
+        ),
+        next_epoch=next_epoch(loss_model, params, tokens),
+        doubled={"compute": more, "data": richer},
+        better="compute" if more < richer else "data",
+        turning_flops=_turning(loss_model, flops, limits),
+        epochs_if={} if "unique_tokens" in loss_model.law.features else _epochs_if(loss_model, flops, limits),
+        intervals={
+            "params": loss_model.interval(splits[:, 0]),
+            "tokens": loss_model.interval(splits[:, 1]),
+            "epochs": loss_model.interval(np.maximum(1.0, splits[:, 1] / told.unique)),
+            "loss": loss_model.interval(losses),
+        },
+        assumed=list(loss_model.assumed),
+    )
 
 
-def next_epoch(source: Source, params: float, tokens: float) -> dict[str, float]:
+def next_epoch(loss_model: LossModel, params: float, tokens: float) -> dict[str, float]:
     """What one more pass over the distinct tokens gives a run of `params` parameters on `tokens` tokens."""
-    assert source.repetition is not None
-    told = source.repetition
+    assert loss_model.repetition is not None
+    told = loss_model.repetition
     unique = min(told.unique, tokens)
     more = tokens + told.unique
     gained = worth(more, told.unique, told.epochs_decay) - worth(tokens, unique, told.epochs_decay)
-    before, after = source.world(0).loss(params, np.array([tokens, more]))
-    flops = source.flops_per_param_token * params * told.unique
+    before, after = loss_model.point_estimate.loss(params, np.array([tokens, more]))
+    flops = loss_model.flops_per_param_token * params * told.unique
     return {"share": float(gained / told.unique), "loss": float(before - after), "flops": flops}
 
 
-def _doubled(source: Source, flops: float, limits: Limits) -> tuple[float, float]:
+def _doubled(loss_model: LossModel, flops: float, limits: Limits) -> tuple[float, float]:
     """Least loss with twice the compute, and with twice the distinct tokens."""
-    world = source.world(0)
-    assert world.repetition is not None
-    richer = _other(world, unique=2 * world.repetition.unique)
-    more = best_losses(world, np.array([2 * flops]), limits)
+    model = loss_model.point_estimate
+    assert model.repetition is not None
+    richer = _other(model, unique=2 * model.repetition.unique)
+    more = best_losses(model, np.array([2 * flops]), limits)
     return float(more[0]), float(best_losses(richer, np.array([flops]), limits)[0])
 
 
-def _turning(source: Source, flops: float, limits: Limits) -> float | None:
+def _turning(loss_model: LossModel, flops: float, limits: Limits) -> float | None:
     def gain(log_flops: float) -> float:
-        more, richer = _doubled(source, math.exp(log_flops), limits)
+        more, richer = _doubled(loss_model, math.exp(log_flops), limits)
         return more - richer
 
     found = crossing(gain, math.log(flops / 1e6), math.log(flops * 1e6))
     return None if found is None else math.exp(found)
 
 
-def _epochs_if(source: Source, flops: float, limits: Limits) -> dict[str, float]:
-    world, found = source.world(0), {}
+def _epochs_if(loss_model: LossModel, flops: float, limits: Limits) -> dict[str, float]:
+    model, found = loss_model.point_estimate, {}
     for decay in LITTLE_HELD:
-        _, tokens = best_split(_other(world, epochs_decay=decay), np.array([flops]), limits)
-        assert world.repetition is not None
-        found[f"{decay:g}"] = max(1.0, float(tokens[0]) / world.repetition.unique)
+        _, tokens = best_split(_other(model, epochs_decay=decay), np.array([flops]), limits)
+        assert model.repetition is not None
+        found[f"{decay:g}"] = max(1.0, float(tokens[0]) / model.repetition.unique)
     return found
 
 
-def _other(world: Source, unique: float | None = None, epochs_decay: float | None = None) -> Source:
-    """The same world with other distinct tokens or another R_D."""
-    told = world.repetition
+def _other(model: LossModel, unique: float | None = None, epochs_decay: float | None = None) -> LossModel:
+    """The same model with other distinct tokens or another R_D."""
+    told = model.repetition
     assert told is not None
-    fresh = replace(world, repetition=None)
-    if "unique_tokens" in world.law.features:
-        return replace(world, repetition=replace(told, unique=unique or told.unique))
-    return with_unique(fresh, unique or told.unique, epochs_decay=epochs_decay or told.epochs_decay,
-                       params_decay=told.params_decay)  # fmt: skip
+    fresh = replace(model, repetition=None)
+    if "unique_tokens" in model.law.features:
+        return replace(model, repetition=replace(told, unique=unique or told.unique))
+    return with_unique(
+        fresh, unique or told.unique, epochs_decay=epochs_decay or told.epochs_decay, params_decay=told.params_decay
+    )

@@ -14,12 +14,12 @@ from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
 from foretoken.fits.result import Check, Fit
 from foretoken.plans.band import TOLERANCE
-from foretoken.plans.constraints import Wish, chosen
+from foretoken.plans.constraints import Given, solve_split
 from foretoken.plans.experts import Experts
 from foretoken.plans.lifecycle_cost import BATCH
 from foretoken.plans.lifetime import Demand
 from foretoken.plans.limits import SIZES, Limits, usable_flops
-from foretoken.plans.loss_model import Source, fitted, published
+from foretoken.plans.loss_model import LossModel, fitted, published
 from foretoken.plans.machines import (
     USUAL_MACHINE,
     Count,
@@ -65,7 +65,7 @@ class Asked:
     experts: int | None = None
     active: int = 1
     """Experts of a mixture, and how many of them a token passes; params is then what a token uses."""
-    favourite: Count = None
+    reference_size: Count = None
     """A size whose regret is wanted."""
     max_params: Count = None
     max_total: Count = None
@@ -91,14 +91,15 @@ class Asked:
         return None if self.experts is None else Experts(self.experts, self.active)
 
     @property
-    def source(self) -> Source:
+    def loss_model(self) -> LossModel:
         """Where losses come from, with experts and few distinct tokens where those were said."""
         found = _source(self.law, self.fit, self.level, self.estimator)
         if self.law is not None and self.shaped.family != "decoder":
             raise ForetokenError(
-                "the published laws are of decoders", got=f"family {self.shaped.family}",
+                "the published laws are of decoders",
+                got=f"family {self.shaped.family}",
                 cure="fit runs of your own family: foretoken fit TABLE -o fit.json, then --fit fit.json",
-            )  # fmt: skip
+            )
         if self.mixture is not None:
             found = self.mixture.read_by(found)
         return found if self.unique is None else with_unique(found, parse_count(self.unique, "unique tokens"))
@@ -138,9 +139,9 @@ class Asked:
         return self.max_epochs * parse_count(self.unique, "unique tokens")
 
     @property
-    def wish(self) -> Wish:
+    def given(self) -> Given:
         """What is given, in numbers; a budget in machines or money by the MFU of a large model."""
-        return Wish(
+        return Given(
             flops=None if self.compute is None else self.machines.budget(self.compute, 1e9).flops,
             loss=self.loss,
             params=None if self.params is None else parse_count(self.params, "params"),
@@ -161,7 +162,7 @@ class Asked:
 def plan_of(compute: str | float | None = None, **asked: object) -> Plan:
     """The plan for a budget, or for a loss, a size or a number of tokens; `asked` are fields of `Asked`.
 
-    Raises ForetokenError where a text is no quantity or nothing meets the wish.
+    Raises ForetokenError where a text is no quantity or nothing meets the given.
 
     >>> found = plan_of("5.76e23", law="besiroglu_2024")
     >>> round(found.tokens / found.params, 1)
@@ -170,7 +171,7 @@ def plan_of(compute: str | float | None = None, **asked: object) -> Plan:
     return planned(compute, **asked)[0]
 
 
-def planned(compute: str | float | None = None, **asked: object) -> tuple[Plan, Source]:
+def planned(compute: str | float | None = None, **asked: object) -> tuple[Plan, LossModel]:
     """As `plan_of`, with the source of its losses, which the page of a plan draws.
 
     >>> found, losses = planned("5.76e23", law="besiroglu_2024")
@@ -178,21 +179,30 @@ def planned(compute: str | float | None = None, **asked: object) -> tuple[Plan, 
     True
     """
     told = Asked(compute=compute, **asked)  # type: ignore[arg-type]
-    source = told.source
-    wish, budget = _at_its_own_mfu(source, told.wish, told)
-    wish, used, count, said = _within(source, wish, budget, told)
-    firm = told.machines.count is not None or bool(budget and budget.count)
+    loss_model = told.loss_model
+    given, budget = _at_its_own_mfu(loss_model, told.given, told)
+    given, used, count, said = _within(loss_model, given, budget, told)
+    count_is_fixed = told.machines.count is not None or bool(budget and budget.count)
     found = plan(
-        source, wish, used, count=count, tolerance=told.tolerance, proportions=told.shaped, firm=firm,
-        favourite=None if told.favourite is None else parse_count(told.favourite, "favourite"),
-        demand=told.demand, serving=told.machines.serving(used), serving_batch=told.serve_batch, experts=told.mixture,
-    )  # fmt: skip
+        loss_model,
+        given,
+        used,
+        count=count,
+        tolerance=told.tolerance,
+        proportions=told.shaped,
+        count_is_fixed=count_is_fixed,
+        reference_size=None if told.reference_size is None else parse_count(told.reference_size, "reference_size"),
+        demand=told.demand,
+        serving=told.machines.serving(used),
+        serving_batch=told.serve_batch,
+        experts=told.mixture,
+    )
     late = [text for text in said if text.startswith("the deadline")]
     found = replace(found, assumed=[*found.assumed, *said], binding=[*found.binding, *late])
-    return _in_time(found, told), source
+    return _in_time(found, told), loss_model
 
 
-def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimator: str) -> Source:
+def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimator: str) -> LossModel:
     if (law is None) == (fit is None):
         raise ForetokenError(
             "a plan takes its losses from a published law or from your fit",
@@ -207,21 +217,23 @@ def _source(law: str | None, fit: Fit | str | Path | None, level: float, estimat
     return fitted(fit if isinstance(fit, Fit) else Fit.load(str(fit)), estimator=estimator, level=level)
 
 
-def _at_its_own_mfu(source: Source, wish: Wish, told: Asked) -> tuple[Wish, Budget | None]:
+def _at_its_own_mfu(loss_model: LossModel, given: Given, told: Asked) -> tuple[Given, Budget | None]:
     """A budget in machines or money, at the MFU that is typical of the size it buys."""
     if told.compute is None:
-        return wish, None
+        return given, None
     for _ in range(3):
-        budget = told.machines.budget(told.compute, chosen(source.world(0), wish).params)
-        if math.isclose(budget.flops, wish.flops or 0.0, rel_tol=1e-9):
+        budget = told.machines.budget(told.compute, solve_split(loss_model.point_estimate, given).params)
+        if math.isclose(budget.flops, given.flops or 0.0, rel_tol=1e-9):
             break
-        wish = replace(wish, flops=budget.flops)
-    return wish, budget
+        given = replace(given, flops=budget.flops)
+    return given, budget
 
 
-def _within(source: Source, wish: Wish, budget: Budget | None, told: Asked) -> tuple[Wish, Machine, float, list[str]]:
+def _within(
+    loss_model: LossModel, given: Given, budget: Budget | None, told: Asked
+) -> tuple[Given, Machine, float, list[str]]:
     """What is left of the budget after the ladder and before the deadline, the machine, how many, and what was said."""
-    size = chosen(source.world(0), wish)
+    size = solve_split(loss_model.point_estimate, given)
     named = told.machines.accelerator
     if named is None and budget and budget.machine and not needs_machine(budget.text):
         named = budget.machine.accelerator.id
@@ -238,15 +250,15 @@ def _within(source: Source, wish: Wish, budget: Budget | None, told: Asked) -> t
         said.append(f"{count:g} accelerators side by side, so that they hold the model and take at most 30 days")
     hours = math.inf if told.deadline is None else parse_hours(told.deadline, "the deadline")
     spent = 0.0 if told.ladder is None else parse_flops(told.ladder, "the ladder")
-    if wish.flops is None:
+    if given.flops is None:
         if spent:
             raise ForetokenError("a ladder is paid out of a budget", got="no budget", cure="give --compute too")
         require_in_time(size.flops, count * used.flops_per_hour, hours)
     elif spent or told.deadline:
         speed = count * used.flops_per_hour / 3600
-        left, binding = usable_flops(wish.flops, ladder_flops=spent, hours=hours, flops_per_second=speed)
-        wish, said = replace(wish, flops=left), [*said, *binding]
-    return wish, used, count, said
+        left, binding = usable_flops(given.flops, ladder_flops=spent, hours=hours, flops_per_second=speed)
+        given, said = replace(given, flops=left), [*said, *binding]
+    return given, used, count, said
 
 
 def _in_time(found: Plan, told: Asked) -> Plan:
@@ -262,9 +274,10 @@ def _in_time(found: Plan, told: Asked) -> Plan:
     if told.compute is None:
         raise ForetokenError(
             f"no layout meets the deadline: it is missed by a factor {needed / hours:.3g}",
-            expected=f"at most {hours:.4g} h", got=f"{needed:.4g} h with the fastest, by arithmetic",
+            expected=f"at most {hours:.4g} h",
+            got=f"{needed:.4g} h with the fastest, by arithmetic",
             cure="take more accelerators or a smaller run, or give the --mfu that you measured",
-        )  # fmt: skip
+        )
     evidence = f"the fastest layout takes {needed:.4g} h by arithmetic, {needed / hours:.3g} times the deadline"
     cure = f"plan with --mfu {found.layout.mfu:.2f}, or with the one that you measured"
     return replace(found, checks=[*found.checks, Check("slow_layout", "doubt", evidence, cure)])

@@ -14,7 +14,7 @@ import numpy as np
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
 from foretoken.plans.limits import NO_LIMITS, SIZES, Limits
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.scalar_search import crossing, least
 
 NO_DRAWS = "the source gives no draws of its parameters"
@@ -48,7 +48,7 @@ class Allocation:
     assumed: list[str]
 
 
-def allocate(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Allocation:
+def allocate(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) -> Allocation:
     """The split of `flops` FLOP of training with the least loss.
 
     Raises ForetokenError for a law that does not split compute, RefusedError where the best size has no inside.
@@ -61,13 +61,13 @@ def allocate(source: Source, flops: float, limits: Limits = NO_LIMITS) -> Alloca
     ['max_params']
     """
     require_positive("compute", flops)
-    if not source.gives_loss:
-        return _split_only(source, flops, limits)
-    both = source.each(lambda world: np.concatenate(best_split(world, np.array([flops]), limits)))
-    return _told(source, np.column_stack([both, np.full(len(both), float(flops))]), limits)
+    if not loss_model.predicts_loss:
+        return _split_only(loss_model, flops, limits)
+    both = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
+    return _told(loss_model, np.column_stack([both, np.full(len(both), float(flops))]), limits)
 
 
-def cheapest(source: Source, loss: float, limits: Limits = NO_LIMITS) -> Allocation:
+def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> Allocation:
     """The least training compute that reaches a loss, in nats per token, and its split.
 
     Raises RefusedError where no compute reaches it.
@@ -77,23 +77,25 @@ def cheapest(source: Source, loss: float, limits: Limits = NO_LIMITS) -> Allocat
     '2.47e+23'
     """
     require_positive("loss", loss)
-    _require_loss(source)
+    _require_loss(loss_model)
 
-    def one(world: Source) -> list[float]:
-        budget = budget_for(world, loss, limits)
-        params, tokens = best_split(world, np.array([budget]), limits)
+    def one(model: LossModel) -> list[float]:
+        budget = budget_for(model, loss, limits)
+        params, tokens = best_split(model, np.array([budget]), limits)
         return [float(params[0]), float(tokens[0]), budget]
 
-    return _told(source, source.each(one), limits)
+    return _told(loss_model, loss_model.over_draws(one), limits)
 
 
-def best_split(world: Source, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0) -> tuple[Array, Array]:
-    """Params and tokens of least loss at each budget [r], by the best parameters of `world`.
+def best_split(
+    model: LossModel, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0
+) -> tuple[Array, Array]:
+    """Params and tokens of least loss at each budget [r], by the best parameters of `model`.
 
     Raises RefusedError where the loss is still falling at the end of the search.
     """
-    _require_loss(world)
-    params, tokens = search_split(world, budgets, limits, serving)
+    _require_loss(model)
+    params, tokens = search_split(model, budgets, limits, serving)
     if (tokens < 1).any() or (params < 0.999 * limits.min_params).any():
         raise ForetokenError(
             "the budget does not train the smallest size that is allowed",
@@ -101,21 +103,21 @@ def best_split(world: Source, budgets: Array, limits: Limits = NO_LIMITS, servin
             " parameters or more",
         )
     if not limits.sizes:
-        _require_inside(world, np.log(params), budgets, limits, serving)
+        _require_inside(model, np.log(params), budgets, limits, serving)
     return params, tokens
 
 
-def search_split(world: Source, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
+def search_split(model: LossModel, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
     """The same wherever it is, an end of the search included; in closed form where there is one."""
-    per_token = world.flops_per_param_token
-    if world.law.optimum and not (world.others or world.repetition or serving) and limits == NO_LIMITS:
-        params, tokens = world.law.optimum(world.parameters, budgets, per_token)
+    per_token = model.flops_per_param_token
+    if model.law.optimum and not (model.other_features or model.repetition or serving) and limits == NO_LIMITS:
+        params, tokens = model.law.optimum(model.parameters, budgets, per_token)
         return np.asarray(params, np.float64), np.asarray(tokens, np.float64)
     column = budgets[:, None]
 
     def losses(log_params: Array) -> Array:
         params = np.exp(log_params)
-        return world.loss(params, limits.tokens(params, column, per_token, serving))
+        return model.loss(params, limits.tokens(params, column, per_token, serving))
 
     if limits.sizes:
         sizes = np.array(limits.admissible)
@@ -127,24 +129,24 @@ def search_split(world: Source, budgets: Array, limits: Limits, serving: float) 
     return params, limits.tokens(params, budgets, per_token, serving)
 
 
-def best_losses(world: Source, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0) -> Array:
-    """Least loss at each budget [r], by the best parameters of `world`."""
-    return np.asarray(world.loss(*search_split(world, budgets, limits, serving)))
+def best_losses(model: LossModel, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0) -> Array:
+    """Least loss at each budget [r], by the best parameters of `model`."""
+    return np.asarray(model.loss(*search_split(model, budgets, limits, serving)))
 
 
 def budgets_for(
-    world: Source, losses: Array, limits: Limits = NO_LIMITS, serving: float = 0.0, near: Array | float = NEAR
+    model: LossModel, losses: Array, limits: Limits = NO_LIMITS, serving: float = 0.0, near: Array | float = NEAR
 ) -> Array:
     """The budgets [r] whose least losses are `losses` [r]: training, and serving where that is counted.
 
     Newton's method on logarithms from `near`, halving where it leaves the bracket; infinite where no budget up to
     1e60 FLOP reaches the loss.
     """
-    _require_loss(world)
+    _require_loss(model)
     wanted, place = np.log(losses), np.log(np.broadcast_to(near, losses.shape)).astype(np.float64)
     low, high = np.zeros_like(place), np.full_like(place, MOST)
     for _ in range(ROUNDS):
-        here, slope = _falling(world, np.exp(place), limits, serving)
+        here, slope = _falling(model, np.exp(place), limits, serving)
         with np.errstate(all="ignore"):
             step = (wanted - here) / slope
         short = ~(here <= wanted)
@@ -157,37 +159,37 @@ def budgets_for(
     return np.where(np.abs(here - wanted) < 1e-9, np.exp(place), np.inf)
 
 
-def _falling(world: Source, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
+def _falling(model: LossModel, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
     """Logarithm of the least loss at each budget [r], and its slope in ln of the budget.
 
     At the best split it does not matter, to first order, what is bought with more: tokens here, or parameters where
     there are no more tokens.
     """
-    params, tokens = search_split(world, budgets, limits, serving)
-    more = limits.tokens(params, budgets * math.exp(SLOPE_STEP), world.flops_per_param_token, serving)
+    params, tokens = search_split(model, budgets, limits, serving)
+    more = limits.tokens(params, budgets * math.exp(SLOPE_STEP), model.flops_per_param_token, serving)
     larger = np.where(more > tokens, params, params * math.exp(SLOPE_STEP))
     with np.errstate(all="ignore"):
-        here, ahead = np.log(world.loss(np.stack([params, larger]), np.stack([tokens, more])))
+        here, ahead = np.log(model.loss(np.stack([params, larger]), np.stack([tokens, more])))
         return here, (ahead - here) / SLOPE_STEP
 
 
 def budget_for(
-    world: Source, loss: float, limits: Limits = NO_LIMITS, serving: float = 0.0, near: float = NEAR
+    model: LossModel, loss: float, limits: Limits = NO_LIMITS, serving: float = 0.0, near: float = NEAR
 ) -> float:
     """As `budgets_for`, for one loss. Raises RefusedError where no budget reaches it."""
-    (found,) = budgets_for(world, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
+    (found,) = budgets_for(model, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
     if not math.isfinite(found):
-        ultimate = float(best_losses(world, np.exp([MOST]), limits, serving)[0])
-        evidence = f"{world.name} reaches {ultimate:.4f} nats per token at best within these limits, not {loss:g}"
+        ultimate = float(best_losses(model, np.exp([MOST]), limits, serving)[0])
+        evidence = f"{model.name} reaches {ultimate:.4f} nats per token at best within these limits, not {loss:g}"
         raise RefusedError("loss_out_of_reach", evidence, "ask for a higher loss, or loosen the limits")
     return float(found)
 
 
-def tokens_for(world: Source, params: float, loss: float) -> float:
+def tokens_for(model: LossModel, params: float, loss: float) -> float:
     """Tokens that bring `params` parameters to a loss; infinite where no number of tokens does."""
 
     def excess(log_tokens: float) -> float:
-        return math.log(float(world.loss(params, math.exp(log_tokens))) / loss)
+        return math.log(float(model.loss(params, math.exp(log_tokens))) / loss)
 
     found = crossing(excess, 0.0, MOST)
     return math.inf if found is None else math.exp(found)
@@ -199,58 +201,76 @@ def require_positive(name: str, value: float) -> None:
         raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
 
 
-def _require_loss(source: Source) -> None:
-    if not source.gives_loss:
+def _require_loss(loss_model: LossModel) -> None:
+    if not loss_model.predicts_loss:
         raise ForetokenError(
-            f"the law {source.law.name!r} does not tell a loss from size and tokens",
+            f"the law {loss_model.law.name!r} does not tell a loss from size and tokens",
             expected="a law that reads params and tokens, for example besiroglu_2024",
-            got=", ".join(source.law.features), cure="foretoken compare shows the splits that such laws give",
-        )  # fmt: skip
+            got=", ".join(loss_model.law.features),
+            cure="foretoken compare shows the splits that such laws give",
+        )
 
 
-def _require_inside(world: Source, log_params: Array, budgets: Array, limits: Limits, serving: float) -> None:
+def _require_inside(model: LossModel, log_params: Array, budgets: Array, limits: Limits, serving: float) -> None:
     """Refuse a best size at an end that only the search set: a hundred parameters, or a single token."""
-    low, high = limits.ends(budgets, world.flops_per_param_token, serving)
+    low, high = limits.ends(budgets, model.flops_per_param_token, serving)
     at_low = (log_params - low < 1e-3) & (np.exp(low) < SIZES[0] * 1.001) & (limits.min_params == SIZES[0])
     searched = (np.exp(high) < limits.max_params * 0.999) | (limits.max_params == SIZES[1])
     lost = at_low | ((high - log_params < 1e-3) & searched)
     if lost.any():
-        evidence = f"the loss of {world.name} at {float(budgets[lost][0]):.4g} FLOP falls to the edge of the search"
+        evidence = f"the loss of {model.name} at {float(budgets[lost][0]):.4g} FLOP falls to the edge of the search"
         raise RefusedError("no_interior_minimum", evidence, "give another budget, or a law that falls in both N and D")
 
 
-def _split_only(source: Source, flops: float, limits: Limits) -> Allocation:
-    if source.law.optimum is None or limits != NO_LIMITS or source.repetition:
-        _require_loss(source)
-    assert source.law.optimum is not None
-    params, tokens = map(float, source.law.optimum(source.parameters, flops, source.flops_per_param_token))
+def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocation:
+    if loss_model.law.optimum is None or limits != NO_LIMITS or loss_model.repetition:
+        _require_loss(loss_model)
+    assert loss_model.law.optimum is not None
+    params, tokens = map(float, loss_model.law.optimum(loss_model.parameters, flops, loss_model.flops_per_param_token))
     return Allocation(
-        flops=float(flops), params=params, tokens=tokens, epochs=1.0, loss=None,
-        loss_reason=f"{source.name} tells how to split compute, not what loss it gives",
-        intervals=dict.fromkeys(("params", "tokens", "flops", "loss")), level=source.level, interval_reason=NO_DRAWS,
-        extrapolation=source.beyond(params, tokens, flops), binding=[], assumed=list(source.assumed),
-    )  # fmt: skip
+        flops=float(flops),
+        params=params,
+        tokens=tokens,
+        epochs=1.0,
+        loss=None,
+        loss_reason=f"{loss_model.name} tells how to split compute, not what loss it gives",
+        intervals=dict.fromkeys(("params", "tokens", "flops", "loss")),
+        level=loss_model.level,
+        interval_reason=NO_DRAWS,
+        extrapolation=loss_model.extrapolation(params, tokens, flops),
+        binding=[],
+        assumed=list(loss_model.assumed),
+    )
 
 
-def _told(source: Source, found: Array, limits: Limits) -> Allocation:
-    """The Allocation of params, tokens and budget in every world: found [w, 3]."""
+def _told(loss_model: LossModel, found: Array, limits: Limits) -> Allocation:
+    """The Allocation of params, tokens and budget in every model: found [w, 3]."""
     params, tokens, flops = map(float, found[0])
-    spent = source.flops_per_param_token * params * tokens
-    losses = source.losses(params, tokens)
-    unique = source.repetition.unique if source.repetition else tokens
+    spent = loss_model.flops_per_param_token * params * tokens
+    losses = loss_model.losses(params, tokens)
+    unique = loss_model.repetition.unique if loss_model.repetition else tokens
     names = ("params", "tokens", "flops")
-    intervals = {name: source.interval(found[:, k]) for k, name in enumerate(names)}
+    intervals = {name: loss_model.interval(found[:, k]) for k, name in enumerate(names)}
     return Allocation(
-        flops=min(spent, flops) if limits.max_tokens < math.inf else flops, params=params, tokens=tokens,
-        epochs=max(1.0, tokens / unique), loss=float(losses[0]), loss_reason=None,
-        intervals=intervals | {"loss": source.interval(losses)}, level=source.level,
-        interval_reason=None if len(source.theta) > 1 else NO_DRAWS,
-        extrapolation=source.beyond(params, tokens, spent), binding=_binding(params, tokens, limits),
-        assumed=list(source.assumed),
-    )  # fmt: skip
+        flops=min(spent, flops) if limits.max_tokens < math.inf else flops,
+        params=params,
+        tokens=tokens,
+        epochs=max(1.0, tokens / unique),
+        loss=float(losses[0]),
+        loss_reason=None,
+        intervals=intervals | {"loss": loss_model.interval(losses)},
+        level=loss_model.level,
+        interval_reason=None if len(loss_model.theta) > 1 else NO_DRAWS,
+        extrapolation=loss_model.extrapolation(params, tokens, spent),
+        binding=_binding(params, tokens, limits),
+        assumed=list(loss_model.assumed),
+    )
 
 
 def _binding(params: float, tokens: float, limits: Limits) -> list[str]:
-    at = {"min_params": params / limits.min_params, "max_params": limits.max_params / params,
-          "max_tokens": limits.max_tokens / tokens}  # fmt: skip
+    at = {
+        "min_params": params / limits.min_params,
+        "max_params": limits.max_params / params,
+        "max_tokens": limits.max_tokens / tokens,
+    }
     return [name for name, room in at.items() if room < 1 + 1e-9] + (["sizes"] if limits.sizes else [])

@@ -143,7 +143,7 @@ def _worst(plan: Plan) -> list[Alternative]:
     """The choices worth a mark: the user's own, the rule of thumb, the published law that loses most."""
     known = [one for one in plan.alternatives if one.loss is not None and one.regret_flops is not None]
     laws = [one for one in known if one.name in PUBLISHED]
-    named = [one for one in known if one.name in ("favourite", "20 tokens per parameter")]
+    named = [one for one in known if one.name in ("reference size", "20 tokens per parameter")]
     worst = [max(laws, key=lambda one: one.loss or 0.0)] if laws else []
     return [one for one in named + worst if (one.regret_loss or 0.0) > SEEN]
 

@@ -10,7 +10,7 @@ import numpy as np
 from foretoken.errors import ForetokenError
 from foretoken.laws.law import Array
 from foretoken.plans.lifetime import SERVING
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.plan import Plan
 from foretoken.plans.split import best_losses, best_split, budgets_for, tokens_for
 from foretoken.reports.plan_limits import limited, limits_of, single_pass
@@ -94,7 +94,7 @@ def shown_sizes(plan: Plan) -> list[float]:
     return [size for size in sizes if plan.params / REACH <= size <= plan.params * REACH]
 
 
-def size_curve(plan: Plan, source: Source) -> SizeCurve:
+def size_curve(plan: Plan, source: LossModel) -> SizeCurve:
     """Loss over size at the plan's compute, with the draws of the source."""
     sizes = shown_sizes(plan)
     params = np.geomspace(min(*sizes, plan.params / 4) / 1.3, max(*sizes, plan.params * 4) * 1.3, POINTS)
@@ -107,44 +107,44 @@ def size_curve(plan: Plan, source: Source) -> SizeCurve:
     return SizeCurve(params, tokens, every[0], moved, best)
 
 
-def _best(source: Source, plan: Plan) -> tuple[float, float]:
+def _best(source: LossModel, plan: Plan) -> tuple[float, float]:
     try:
-        params, tokens = best_split(source.world(0), np.array([plan.flops]))
+        params, tokens = best_split(source.point_estimate, np.array([plan.flops]))
     except ForetokenError:
         return plan.params, float(source.loss(plan.params, plan.tokens))
     return float(params[0]), float(source.loss(params, tokens)[0])
 
 
-def isoflops(plan: Plan, source: Source) -> list[Isoflop]:
+def isoflops(plan: Plan, source: LossModel) -> list[Isoflop]:
     """One curve for each budget of FAMILY; a budget at which the law has no inner minimum is left out."""
-    world, most = source.world(0), source.ranges.get("flops", (0.0, math.inf))[1]
+    model, most = source.point_estimate, source.ranges.get("flops", (0.0, math.inf))[1]
     found = []
     for share in FAMILY:
         flops = share * plan.flops
         try:
-            size, length = (float(half[0]) for half in best_split(world, np.array([flops])))
+            size, length = (float(half[0]) for half in best_split(model, np.array([flops])))
         except ForetokenError:
             continue
         params = size * np.geomspace(1 / ARM, ARM, POINTS)
-        losses = world.loss(params, flops / world.flops_per_param_token / params)
-        least = (size, length, float(world.loss(size, length)))
+        losses = model.loss(params, flops / model.flops_per_param_token / params)
+        least = (size, length, float(model.loss(size, length)))
         once = single_pass(plan, flops)
-        seen_once = None if once is None else float(world.loss(once, flops / world.flops_per_param_token / once))
-        found.append(Isoflop(flops, params, losses, least, _allowed(plan, world, flops), seen_once, flops > most))
+        seen_once = None if once is None else float(model.loss(once, flops / model.flops_per_param_token / once))
+        found.append(Isoflop(flops, params, losses, least, _allowed(plan, model, flops), seen_once, flops > most))
     return found
 
 
-def _allowed(plan: Plan, world: Source, flops: float) -> tuple[float, float] | None:
+def _allowed(plan: Plan, model: LossModel, flops: float) -> tuple[float, float] | None:
     if not limited(plan):
         return None
     try:
-        params, tokens = (float(half[0]) for half in best_split(world, np.array([flops]), limits_of(plan)))
+        params, tokens = (float(half[0]) for half in best_split(model, np.array([flops]), limits_of(plan)))
     except ForetokenError:
         return None
-    return params, float(world.loss(params, tokens))
+    return params, float(model.loss(params, tokens))
 
 
-def frontier(plan: Plan, source: Source) -> Frontier:
+def frontier(plan: Plan, source: LossModel) -> Frontier:
     """Least loss over compute about the plan's, without the plan's limits and within them.
 
     Raises ForetokenError where the law has no inner minimum there.
@@ -152,41 +152,41 @@ def frontier(plan: Plan, source: Source) -> Frontier:
     flops, known = plan.flops * np.geomspace(FAMILY[0], FAMILY[-1], 31), source.ranges.get("flops", (None, None))[1]
     if known is not None and flops[0] < known < flops[-1]:
         flops = np.sort(np.append(flops, known))
-    params, tokens = best_split(source.world(0), flops)
+    params, tokens = best_split(source.point_estimate, flops)
     every = source.losses(params, tokens)
     ends = [source.interval(every[:, place]) for place in range(len(flops))]
     both = np.array(ends, dtype=np.float64).T if all(end is not None for end in ends) else (None, None)
-    within = best_losses(source.world(0), flops, limits_of(plan)) if limited(plan) else None
+    within = best_losses(source.point_estimate, flops, limits_of(plan)) if limited(plan) else None
     return Frontier(flops, every[0], both[0], both[1], within, known)
 
 
-def loss_at(plan: Plan, source: Source, share: float) -> float:
+def loss_at(plan: Plan, source: LossModel, share: float) -> float:
     """Least loss at a share of the plan's compute."""
-    return float(best_losses(source.world(0), np.array([share * plan.flops]))[0])
+    return float(best_losses(source.point_estimate, np.array([share * plan.flops]))[0])
 
 
-def life_curves(plan: Plan, source: Source, served: float | None = None) -> LifeCurves:
+def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> LifeCurves:
     """Whole-life compute of the plan's size, the cheapest size at each demand, and the smallest in the band.
 
     All are trained to the plan's loss; `served` tokens lie inside the demands looked at.
     """
     assert plan.loss is not None
-    world, middle = source.world(0), served or 10 * plan.tokens
+    model, middle = source.point_estimate, served or 10 * plan.tokens
     demand = np.geomspace(min(0.1 * plan.tokens, middle / 100), max(100 * plan.tokens, middle * 30), 19)
     chosen = plan.flops + SERVING * plan.params * demand
     each = zip(demand, chosen, strict=True)
     wanted = np.array([plan.loss])
-    optimal = np.array([budgets_for(world, wanted, serving=SERVING * float(one), near=near)[0] for one, near in each])
+    optimal = np.array([budgets_for(model, wanted, serving=SERVING * float(one), near=near)[0] for one, near in each])
     optimal[~np.isfinite(optimal)] = np.nan
-    small, size, pays = _smallest(plan, world, demand)
+    small, size, pays = _smallest(plan, model, demand)
     return LifeCurves(demand, chosen, optimal, small, size, pays)
 
 
-def _smallest(plan: Plan, world: Source, demand: Array) -> tuple[Array | None, float | None, float | None]:
+def _smallest(plan: Plan, model: LossModel, demand: Array) -> tuple[Array | None, float | None, float | None]:
     if plan.band is None or plan.loss is None or plan.band.params[0] >= plan.params:
         return None, None, None
     size = plan.band.params[0]
-    training = world.flops_per_param_token * size * tokens_for(world, size, plan.loss)
+    training = model.flops_per_param_token * size * tokens_for(model, size, plan.loss)
     if not math.isfinite(training):
         return None, None, None
     pays = max(0.0, (training - plan.flops) / (SERVING * (plan.params - size)))

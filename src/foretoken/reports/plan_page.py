@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from foretoken.errors import ForetokenError
-from foretoken.plans.loss_model import Source
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.plan import Alternative, Plan
 from foretoken.reports.checks import as_sentence, checks_list
 from foretoken.reports.elements import Html, element, join, section
@@ -38,7 +38,7 @@ from foretoken.reports.svg import budget_styles, short_count
 REACHED = {"params": "size", "flops": "compute"}
 
 
-def plan_page(plan: Plan, source: str = "", losses: Source | None = None) -> Page:
+def plan_page(plan: Plan, source: str = "", losses: LossModel | None = None) -> Page:
     """A plan; with `losses`, the source that made it, the curves too. `source` is a name for the title."""
     sentence, styles = _sentence(plan), ""
     parts: list[Html | None] = [lead(sentence, _facts(plan), plan.checks)]
@@ -140,7 +140,7 @@ def _sizes_alone(plan: Plan) -> Html:
     return section("alternatives", "What others would train", said, drawn)
 
 
-def _money(plan: Plan, losses: Source) -> Html:
+def _money(plan: Plan, losses: LossModel) -> Html:
     try:
         near = (loss_at(plan, losses, 0.5), loss_at(plan, losses, 1.0), loss_at(plan, losses, 2.0))
         return frontier_figure(plan, frontier(plan, losses), near)
@@ -148,7 +148,7 @@ def _money(plan: Plan, losses: Source) -> Html:
         return element("p", f"No frontier of cost against loss: {as_sentence(error.message, capital=False)}")
 
 
-def _life(plan: Plan, losses: Source | None) -> Html | None:
+def _life(plan: Plan, losses: LossModel | None) -> Html | None:
     if losses is None or plan.loss is None:
         return None
     try:
