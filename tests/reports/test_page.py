@@ -14,9 +14,9 @@ import pytest
 
 from foretoken.forecasts.forecast import Forecast
 from foretoken.reports import render, write
-from foretoken.reports.document import _asset
+from foretoken.reports.html import _asset
 from foretoken.reports.provenance import making_section
-from foretoken.reports.verdict import verdict
+from foretoken.reports.study_page import verdict
 from foretoken.runs.table import RunTable, table_from_records
 
 from .reader import Reader

@@ -18,7 +18,7 @@ from foretoken.forecasts import backtest, ledger, predict, rival_forecasts
 from foretoken.forecasts.scores import band_along, during, score_loss
 from foretoken.laws import PUBLISHED
 from foretoken.reports import Waterfalls, page_of, save_page
-from foretoken.reports.law_figure import law_figure
+from foretoken.reports.law_figures import law_figure
 from foretoken.reports.palette import MOST_MARKS, colour_groups, coloured, thinned
 from foretoken.routes import approaches
 from foretoken.runs.table import RunTable

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from foretoken.forecasts.backtest import BackTest
-from foretoken.reports.backtest_figures import distance_figure, held_out_figure, origin_figure
-from foretoken.reports.checks import checks_list
-from foretoken.reports.elements import section
-from foretoken.reports.numbers import percent, significant
+from foretoken.forecasts.coverage import Step, error_of, steps_of
+from foretoken.laws import find_law
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.html import Html, checks_list, figure, section, table
+from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.summary import Page, assumed_section, lead
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, padded, short_power
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def backtest_page(found: BackTest, source: str = "") -> Page:
@@ -42,3 +49,189 @@ def _facts(found: BackTest) -> Iterator[tuple[str, str, str]]:
     yield "Interval score", significant(found.interval_score), "less is better"
     yield "Runs", f"{'up to ' * (len(found.origins) > 1)}{found.n_train} seen", f"{found.n_test} forecast"
     yield "Estimator", found.estimator, f"law: {found.law}"
+
+
+MOST_RUNS = 300
+Row = dict[str, float]
+
+
+def held_out_figure(found: BackTest) -> Html:
+    """Every held-out run at its compute: the interval that was forecast for it, and what it reached."""
+    rows = _chosen(found.rows)
+    law = find_law(found.law)
+    inside = sum(_inside(row) for row in found.rows)
+    title = (
+        f"{inside} of {found.n_test} held-out runs fell inside the {percent(found.level, 0)} interval forecast for them"
+    )
+    shown = f"Drawn: {len(rows)} of {found.n_test} runs, evenly over compute. " if len(rows) < found.n_test else ""
+    caption = (
+        f"{shown}Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
+        "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
+    )
+    panels = _wide_and_narrow(
+        "held-out", partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})"), title, caption
+    )
+    heads = ["N", "D", "C (FLOP)", "forecast", "low", "high", "reached", "error"]
+    data = [
+        [
+            count(row["params"]),
+            count(row["tokens"]),
+            power(row["flops"]),
+            *(number(row[name], 4) for name in ("forecast", "low", "high", "loss")),
+            percent(error_of(row, law.target == "log"), 2, signed=True),
+        ]
+        for row in rows
+    ]
+    return figure("held-out", title, panels, caption, table(heads, data, class_="numbers"))
+
+
+def distance_figure(found: BackTest) -> Html:
+    """Signed error, and coverage, against how far each run lies beyond those that were seen."""
+    rows = _chosen(found.rows)
+    relative = find_law(found.law).target == "log"
+    steps = steps_of(found.rows, relative)
+    title = _distance_title(steps)
+    caption = (
+        f"Left: forecast less outcome{', as a share of the outcome,' if relative else ''} against how many times the "
+        "run lies beyond the ones that were seen (the largest factor in parameters, tokens or compute); the line joins "
+        "the mean of each step. Right: share of the runs inside their interval, with its own 90 % interval; dotted: "
+        f"the {percent(found.level, 0)} that was promised."
+    )
+    views: dict[str, Callable[[Axes], None]] = {
+        "error": partial(_draw_errors, rows=rows, steps=steps, relative=relative),
+        "coverage": partial(_draw_coverage, steps=steps, level=found.level),
+    }
+    panels = [
+        drawing(f"{name}-by-distance", (430, 300), draw, title=title, described=caption) for name, draw in views.items()
+    ]
+    heads = ["beyond the runs seen", "runs", "mean error", "mean absolute error", "inside", "inside, 90 % interval"]
+    data = [
+        [
+            f"{factor(step.low)} to {factor(step.high)}",
+            str(step.runs),
+            percent(step.bias, 2, signed=True),
+            percent(step.error, 2),
+            percent(step.coverage, 0),
+            f"{percent(step.ends[0], 0)} to {percent(step.ends[1], 0)}",
+        ]
+        for step in steps
+    ]
+    return figure("distance", title, panels, caption, table(heads, data, class_="numbers"), columns=2)
+
+
+def origin_figure(found: BackTest) -> Html | None:
+    """The mean error of each rolling origin; None with one origin."""
+    if len(found.origins) < 2:
+        return None
+    worst = max(found.origins, key=lambda origin: origin["test_error"])
+    title = f"The largest mean error is {percent(worst['test_error'], 2)}, up to the {_quantile(worst)} of compute"
+    caption = (
+        "Mean absolute error of each fit: it sees the runs up to a quantile of compute, and forecasts those up to "
+        "the next."
+    )
+    lines = [
+        Line(
+            f"up to the {_quantile(origin)}",
+            100 * origin["test_error"],
+            start=0.0,
+            said=f"{percent(origin['test_error'], 2)}, bias {percent(origin['bias'], 2, signed=True)}, "
+            f"{percent(origin['coverage'], 0)} inside ({origin['n_train']} runs seen, {origin['n_test']} forecast)",
+        )
+        for origin in found.origins
+    ]
+    panels = forest("origins", lines, "mean absolute error (%)", title=title, described=caption)
+    heads = ["seen up to the quantile", "runs seen", "forecast", "mean error", "bias", "inside"]
+    data = [
+        [
+            _quantile(origin),
+            str(origin["n_train"]),
+            str(origin["n_test"]),
+            percent(origin["test_error"], 2),
+            percent(origin["bias"], 2, signed=True),
+            percent(origin["coverage"], 0),
+        ]
+        for origin in found.origins
+    ]
+    return figure("origins", title, panels, caption, table(heads, data, class_="numbers"))
+
+
+def _quantile(origin: dict[str, Any]) -> str:
+    return f"{percent(origin['train_fraction'], 0)} quantile"
+
+
+def _distance_title(steps: Sequence[Step]) -> str:
+    near, far = steps[0], steps[-1]
+    if near is far:
+        return f"The mean error is {percent(near.error, 2)} at up to {factor(near.high)} beyond the runs seen"
+    return (
+        f"The mean error is {percent(near.error, 2)} up to {factor(near.high)} beyond the runs seen, "
+        f"and {percent(far.error, 2)} at {factor(far.low)} to {factor(far.high)}"
+    )
+
+
+def _chosen(rows: Sequence[Row]) -> list[Row]:
+    """At most MOST_RUNS of the rows, evenly over compute."""
+    order = sorted(rows, key=lambda row: row["flops"])
+    if len(order) <= MOST_RUNS:
+        return order
+    return [order[round(k * (len(order) - 1) / (MOST_RUNS - 1))] for k in range(MOST_RUNS)]
+
+
+def _inside(row: Row) -> bool:
+    return row["low"] <= row["loss"] <= row["high"]
+
+
+def _wide_and_narrow(key: str, draw: partial[None], title: str, caption: str) -> list[Html]:
+    return [
+        drawing(f"{key}-{kind}", size, draw, title=title, described=caption, class_=kind)
+        for kind, size in (("wide", (760, 380)), ("narrow", (380, 340)))
+    ]
+
+
+def _draw_runs(axes: Axes, *, rows: Sequence[Row], label: str) -> None:
+    log_axis(axes, "x", *padded([row["flops"] for row in rows]), short_power)
+    axes.vlines(
+        [row["flops"] for row in rows],
+        [row["low"] for row in rows],
+        [row["high"] for row in rows],
+        color=RULE,
+        linewidth=2.5,
+        zorder=1,
+    )
+    for kept, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
+        shown = [row for row in rows if _inside(row) == kept]
+        axes.plot([row["flops"] for row in shown], [row["loss"] for row in shown], "o", color=colour,
+                  markerfacecolor=fill, markersize=4.5, markeredgewidth=1.2, zorder=3)  # fmt: skip
+    axes.set_xlabel("training compute (FLOP)")
+    axes.set_ylabel(label)
+
+
+def _draw_errors(axes: Axes, *, rows: Sequence[Row], steps: Sequence[Step], relative: bool) -> None:
+    places = [max(1.0, row["distance"]) for row in rows]
+    low, high = padded([*places, 2.0], 0.05)
+    log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
+    axes.axhline(0, color=MUTED, linewidth=1)
+    errors = [100 * error_of(row, relative) for row in rows]
+    for kept, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
+        shown = [i for i, row in enumerate(rows) if _inside(row) == kept]
+        axes.plot([places[i] for i in shown], [errors[i] for i in shown], "o", color=colour, markerfacecolor=fill,
+                  markersize=4, markeredgewidth=1, zorder=2)  # fmt: skip
+    axes.plot([step.middle for step in steps], [100 * step.bias for step in steps], "o-", color=INK,
+              markeredgecolor=PAPER, markersize=7, linewidth=1.6, zorder=4)  # fmt: skip
+    axes.set_xlabel("times beyond the runs seen")
+    axes.set_ylabel("error of the forecast (%)")
+
+
+def _draw_coverage(axes: Axes, *, steps: Sequence[Step], level: float) -> None:
+    low, high = padded([steps[0].low, steps[-1].high], 0.05)
+    log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
+    axes.axhline(100 * level, color=MUTED, linestyle=":", linewidth=1.4)
+    axes.annotate(f"promised: {percent(level, 0)}", (1, 100 * level), (-2, 4), xycoords=("axes fraction", "data"),
+                  textcoords="offset points", ha="right", color=MUTED, fontsize=11)  # fmt: skip
+    for step in steps:
+        axes.plot([step.middle] * 2, [100 * end for end in step.ends], color=BAND, linewidth=6, zorder=1)
+        axes.plot(step.middle, 100 * step.coverage, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=3)
+        axes.annotate(str(step.runs), (step.middle, 2), ha="center", color=MUTED, fontsize=10)
+    axes.set_ylim(0, 106)
+    axes.set_xlabel("times beyond the runs seen (runs below)")
+    axes.set_ylabel("inside their interval (%)")

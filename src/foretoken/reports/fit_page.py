@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from foretoken.fits.influence import Influence, influence
+from foretoken.fits.influence import ORDERS, Influence, influence
 from foretoken.fits.result import Fit
-from foretoken.reports.elements import Html, element, join, section
-from foretoken.reports.influence_figure import influence_figure, influence_sentence
-from foretoken.reports.law_figure import law_figure
-from foretoken.reports.law_section import law_section
-from foretoken.reports.numbers import count, number, power, significant
-from foretoken.reports.objective_figure import objective_figure
+from foretoken.laws import find_law
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.html import Html, element, figure, join, section, table
+from foretoken.reports.law_figures import law_figure, residual_title
+from foretoken.reports.law_section import law_section, parameter_figure, significant_tick
+from foretoken.reports.numbers import count, number, percent, power, significant
 from foretoken.reports.palette import coloured
-from foretoken.reports.parameter_figure import parameter_figure
-from foretoken.reports.profile_figure import profile_figure
-from foretoken.reports.residual_figure import residual_title
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.summary import Page, lead
-from foretoken.reports.svg import budget_styles
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, budget_styles, drawing, log_axis
 from foretoken.runs.table import RunTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def fit_page(fit: Fit, source: str = "") -> Page:
@@ -94,3 +96,165 @@ def _own_words(moved: Influence) -> Html | None:
         return None
     words = f"Without these {moved.few} runs the exponent lies outside the interval that all runs give: they carry it."
     return join([element("p", words, class_="doubt")])
+
+
+INFLUENCE_STYLES = {"highest_loss": (ACCENT, "o", "-"), "lowering": (INK, "v", "--"), "raising": (MUTED, "^", "--")}
+
+
+def influence_sentence(found: Influence) -> str:
+    """By how much the few runs of highest loss move the exponent."""
+    after = found.after("highest_loss", found.few)
+    runs = f"The {found.few} runs of highest loss move" if found.few > 1 else "The run of highest loss moves"
+    return f"{runs} the exponent of N* from {number(after, 3)} to {number(found.exponent, 3)}"
+
+
+def influence_figure(found: Influence) -> Html:
+    """The exponent against the number of runs left out, for three orders."""
+    title = influence_sentence(found)
+    caption = (
+        "Exponent a of N* ~ C^a, fitted again without 1, 2, ... runs: "
+        + "; ".join(f"{words} ({_mark_words(name)})" for name, words in ORDERS.items())
+        + f". Shaded: the {percent(found.level, 0)} interval with all runs. A mark outside it means that the answer "
+        "rests on those few runs: look at each of them before you trust it."
+    )
+    panels = [
+        drawing(
+            f"influence-{kind}",
+            size,
+            partial(_draw_influence, found=found),
+            title=title,
+            described=caption,
+            class_=kind,
+        )
+        for kind, size in (("wide", (760, 300)), ("narrow", (380, 300)))
+    ]
+    rows = [
+        [
+            _mark_words(name),
+            str(place + 1),
+            run.run[:24],
+            count(run.params),
+            count(run.tokens),
+            number(run.loss, 4),
+            number(a, 4),
+        ]
+        for name in ORDERS
+        for place, (run, a) in enumerate(zip(found.left_out[name], found.exponents[name], strict=True))
+    ]
+    heads = ["order", "left out", "run", "N", "D", "loss", "exponent without these"]
+    return figure("influence", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _mark_words(order: str) -> str:
+    return {"highest_loss": "circles", "lowering": "triangles down", "raising": "triangles up"}[order]
+
+
+def _draw_influence(axes: Axes, *, found: Influence) -> None:
+    if found.interval:
+        axes.axhspan(*found.interval, color=BAND, linewidth=0, zorder=0)
+    axes.axhline(found.exponent, color=MUTED, linewidth=1, zorder=1)
+    for name, values in found.exponents.items():
+        colour, marker, style = INFLUENCE_STYLES[name]
+        places = range(len(values) + 1)
+        axes.plot(places, [found.exponent, *values], marker, color=colour, linestyle=style, linewidth=1.3, markersize=6)
+    axes.set_xticks(range(len(found.exponents["highest_loss"]) + 1))
+    axes.set_xlabel("runs left out")
+    axes.set_ylabel("exponent a of N* ~ C^a")
+
+
+PROFILE_TOP = 3.0
+"""The figure reaches this many times the rise at the interval's ends."""
+
+
+def profile_figure(fit: Fit) -> Html | None:
+    """One panel per profile; None for a fit without any."""
+    if not fit.profiles:
+        return None
+    caption = (
+        "The parameter is held at each value and all others are fitted again. Height: by how much the objective then "
+        f"lies above its least. Shaded: the values inside the {percent(fit.level, 0)} profile interval; shade that "
+        "reaches an end of the axis means that the runs set no bound there. Filled: the plain estimate."
+    )
+    title = "; ".join(_profile_finding(name, told) for name, told in fit.profiles.items())
+    panels = [
+        drawing(
+            f"profile-{place}",
+            (430, 260),
+            partial(_draw_profile, name=name, told=told, estimate=fit.estimates.get(name)),
+            title=_profile_finding(name, told),
+            described=caption,
+        )
+        for place, (name, told) in enumerate(fit.profiles.items())
+    ]
+    rows = [
+        [name, significant(value, 4), percent(rise, 3)]
+        for name, told in fit.profiles.items()
+        for value, rise in zip(told["values"], told["rise"], strict=True)
+    ]
+    data = table(["parameter", "held at", "objective above its least"], rows, class_="numbers")
+    return figure("profiles", title, panels, caption, data, columns=2)
+
+
+def _profile_finding(name: str, told: Mapping[str, Any]) -> str:
+    low, high = (significant(end) for end in told["interval"])
+    if told["identified"]:
+        return f"The runs say what {name} is: {low} to {high}"
+    return f"The runs do not say what {name} is: anything from {low} to {high} fits"
+
+
+def _draw_profile(axes: Axes, *, name: str, told: Mapping[str, Any], estimate: float | None) -> None:
+    import numpy as np
+
+    values, rise = np.array(told["values"]), 100 * np.array(told["rise"])
+    low, high = told["interval"]
+    limit = max(float(np.interp([low, high], values, rise).max()), 0.1)
+    near = rise <= PROFILE_TOP * limit
+    air = (high / low) ** 0.15 if low > 0 else 1.0
+    left, right = min(values[near].min(), low / air), max(values[near].max(), high * air)
+    if left > 0 and right > 4 * left:
+        log_axis(axes, "x", left, right, significant_tick)
+    else:
+        axes.set_xlim(left - 0.02 * (right - left), right + 0.02 * (right - left))
+        axes.locator_params(axis="x", nbins=5)
+    axes.axvspan(low, high, color=BAND, linewidth=0, zorder=0)
+    axes.plot(values, rise, color=INK, linewidth=1.6, zorder=2)
+    if estimate is not None:
+        axes.plot(estimate, 0, "o", color=ACCENT, markersize=8, markeredgecolor=PAPER, clip_on=False, zorder=4)
+    axes.set_ylim(0, PROFILE_TOP * limit)
+    axes.set_xlabel(name)
+    axes.set_ylabel("objective above its least (%)")
+
+
+def objective_figure(fit: Fit) -> Html | None:
+    """The loss at 8 times the largest compute by each objective; None for a fit without the comparison."""
+    if not fit.sensitivity:
+        return None
+    law = find_law(fit.law)
+    told = {entry["objective"]: entry["loss"] for entry in fit.sensitivity}
+    chosen = told.get("pooled", next(iter(told.values())))
+    apart = max(abs(value / chosen - 1) for value in told.values()) if chosen else 0.0
+    title = f"Another objective moves the forecast at 8 times the compute by at most {percent(apart, 2)}"
+    caption = (
+        "The law fitted to the same runs by each objective, at 8 times the compute of the largest run. Coloured: the "
+        "one that forecasts use. What moves by more than the interval of a forecast is a doubt about the runs."
+    )
+    lines = [
+        Line(_objective_name(name), value, said=number(value, 4), strong=name == "pooled")
+        for name, value in told.items()
+    ]
+    panels = forest("objectives", lines, f"{law.column} ({law.unit})", title=title, described=caption)
+    names = list(law.parameters)
+    rows = [
+        [
+            _objective_name(entry["objective"]),
+            number(entry["loss"], 4),
+            *(significant(entry["parameters"][key], 4) for key in names),
+        ]
+        for entry in fit.sensitivity
+    ]
+    data = table(["objective", "at 8 × compute", *names], rows, class_="numbers")
+    return figure("objectives", title, panels, caption, data)
+
+
+def _objective_name(objective: str) -> str:
+    return {"pooled": "pooled: what forecasts use"}.get(objective, objective.replace("_", " "))

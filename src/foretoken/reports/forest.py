@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foretoken.reports.elements import Html
+from foretoken.reports.html import Html
 from foretoken.reports.numbers import significant
 from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, drawing, log_axis
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foretoken.fits.result import Fit
 from foretoken.laws import LAWS
-from foretoken.reports.checks import as_sentence, checks_list
-from foretoken.reports.elements import Html, details, element, section, table
+from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table
+from foretoken.reports.law_figures import residual_figure
 from foretoken.reports.numbers import count, factor, interval, number, percent, significant
-from foretoken.reports.residual_figure import residual_figure
 from foretoken.reports.study_results import StudyResults
-from foretoken.reports.svg import Budget
+from foretoken.reports.svg import ACCENT, INK, PAPER, Budget, drawing, log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_HELD_OUT = 8
 """More rows than these open on demand."""
@@ -151,3 +154,76 @@ def _held_out(fit: Fit) -> Html | None:
     told = table(headers, rows, class_="numbers")
     shown = told if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", told)
     return element("div", element("h3", "Held-out budgets"), element("p", words), shown)
+
+
+WIDE = 4.0
+"""Intervals wider than this factor are drawn on a log axis."""
+Estimate = tuple[float, list[float] | None]
+
+
+def parameter_figure(fit: Fit) -> Html:
+    """One panel per parameter, plain above, pooled below."""
+    found = _both_estimates(fit)
+    apart = [name for name, (plain, pooled) in found.items() if _outside(plain, pooled)]
+    names = ", ".join(apart)
+    title = f"Forecasts use other values of {names} than the plain fit" if apart else "Both estimates agree"
+    caption = (
+        f"Above, in ink: the plain estimate ({fit.objective.get('name', 'huber')}). Below, coloured: the estimate that "
+        f"forecasts use, each run by its noise and with weak prior knowledge. Bars: {percent(fit.level, 0)} intervals."
+    )
+    panels = [
+        drawing(
+            f"parameter-{place}",
+            (290, 140),
+            partial(_draw_parameter, name=name, plain=pair[0], pooled=pair[1]),
+            title=f"{name}, plain and pooled",
+            described=caption,
+        )
+        for place, (name, pair) in enumerate(found.items())
+    ]
+    rows = [
+        [name, significant(plain[0], 4), interval(plain[1]), significant(pooled[0], 4), interval(pooled[1])]
+        for name, (plain, pooled) in found.items()
+    ]
+    heads = ["parameter", "plain", "interval", "used by forecasts", "interval"]
+    return figure("parameters", title, panels, caption, table(heads, rows, class_="numbers"), columns=3)
+
+
+def _both_estimates(fit: Fit) -> dict[str, tuple[Estimate, Estimate]]:
+    """By parameter: the plain estimate and the pooled one, each with its interval."""
+    import numpy as np
+
+    ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
+    bands = np.quantile(np.array(fit.draws), ends, axis=0).T.tolist() if fit.draws else []
+    pooled = dict(zip(fit.forecast_parameters, bands, strict=False))
+    return {
+        name: ((fit.estimates[name], fit.intervals.get(name)), (fit.forecast_parameters[name], pooled.get(name)))
+        for name in fit.forecast_parameters
+    }
+
+
+def _outside(plain: Estimate, pooled: Estimate) -> bool:
+    return bool(plain[1] and not plain[1][0] <= pooled[0] <= plain[1][1])
+
+
+def _draw_parameter(axes: Axes, *, name: str, plain: Estimate, pooled: Estimate) -> None:
+    values = [value for estimate in (plain, pooled) for value in (estimate[0], *(estimate[1] or []))]
+    low, high = min(values), max(values)
+    if low > 0 and high > WIDE * low:
+        log_axis(axes, "x", low / (high / low) ** 0.06, high * (high / low) ** 0.06, significant_tick)
+    for height, (value, band), colour in ((1, plain, INK), (0, pooled, ACCENT)):
+        if band:
+            axes.plot(band, [height, height], color=colour, linewidth=2.2, zorder=2)
+        axes.plot(value, height, "o", color=colour, markersize=7.5, markeredgecolor=PAPER, zorder=3)
+    axes.set_ylim(-0.7, 1.7)
+    axes.set_yticks([0, 1], ["forecasts", "plain"])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_title(name)
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", nbins=4)
+
+
+def significant_tick(value: float) -> str:
+    """A tick of a parameter's axis: 0.2, 500, 2·10⁵."""
+    return f"{value:g}" if 1e-3 <= value < 1e5 else significant(value, 1)

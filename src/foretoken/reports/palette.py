@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Fit, Residual
-from foretoken.reports.elements import Html, element
+from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
 from foretoken.reports.svg import Budget, short_count
 

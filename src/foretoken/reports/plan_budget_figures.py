@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power
 from foretoken.reports.plan_curves import Frontier, Isoflop
 from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words

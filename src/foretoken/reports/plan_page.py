@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from foretoken.errors import ForetokenError
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.reports.checks import as_sentence, checks_list
-from foretoken.reports.elements import Html, element, join, section
-from foretoken.reports.elements import figure as with_numbers
 from foretoken.reports.forest import Line, forest
+from foretoken.reports.html import Html, as_sentence, checks_list, element, join, section
+from foretoken.reports.html import figure as with_numbers
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
+from foretoken.reports.plan_cost_figures import cut_table, life_figure, machine_figures, served_tokens
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
-from foretoken.reports.plan_life_figure import life_figure, served_tokens
 from foretoken.reports.plan_limits import limited
-from foretoken.reports.plan_machine_figures import cut_table, machine_figures
 from foretoken.reports.plan_size_figure import size_figure, tolerance_words
 from foretoken.reports.plan_tables import (
     alternatives_table,

@@ -11,7 +11,7 @@ import numpy as np
 
 from foretoken.laws import PUBLISHED
 from foretoken.plans.plan import Alternative, Plan
-from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
 from foretoken.reports.plan_limits import draw_limits, limits_words

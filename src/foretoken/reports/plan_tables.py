@@ -11,8 +11,7 @@ from foretoken.plans.lifetime import Life
 from foretoken.plans.plan import Alternative, Plan
 from foretoken.plans.recipe import Recipe
 from foretoken.plans.repetition import Repeated
-from foretoken.reports.checks import as_sentence
-from foretoken.reports.elements import Html, element, join, table
+from foretoken.reports.html import Html, as_sentence, element, join, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.units import format_usd
 

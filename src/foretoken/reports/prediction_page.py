@@ -9,10 +9,9 @@ from dataclasses import asdict, replace
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws import find_law
-from foretoken.reports.checks import checks_list
-from foretoken.reports.elements import Html, section
 from foretoken.reports.fit_page import as_study
 from foretoken.reports.forecast_figure import forecast_section
+from foretoken.reports.html import Html, checks_list, section
 from foretoken.reports.law_section import law_section
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.palette import coloured, thinned

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from foretoken.laws import find_law
 from foretoken.laws.published import Published
-from foretoken.reports.elements import Html, element, figure, section, table
 from foretoken.reports.forest import Line, forest
+from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.numbers import count, number, power, significant
 from foretoken.reports.summary import Page, lead
 from foretoken.reports.svg import (

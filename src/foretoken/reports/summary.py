@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from foretoken.fits.result import Check
-from foretoken.reports.checks import as_sentence
-from foretoken.reports.elements import Html, element, section
+from foretoken.reports.html import Html, as_sentence, element, section
 
 
 @dataclass(frozen=True, kw_only=True)

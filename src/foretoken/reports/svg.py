@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foretoken.reports.elements import Html, element
+from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
 from foretoken.reports.study_results import StudyResults
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from foretoken.checks.waterfall import Step
-from foretoken.reports.elements import section
+from foretoken.reports.diagnosis_page import waterfall_figure
+from foretoken.reports.html import section
 from foretoken.reports.numbers import number
 from foretoken.reports.summary import Page, lead
-from foretoken.reports.waterfall_figure import waterfall_figure
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Figure: training curves, one panel per size, with the cooldown branches joined to their trunk."""
+"""Figures of the runs: training curves by size, and loss by position in the sequence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.reports.elements import Html, figure, table
+from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, number, power
 from foretoken.reports.study_results import TARGET, StudyResults
 from foretoken.reports.svg import ACCENT, INK, MUTED, Budget, drawing, log_axis, padded, short_count
@@ -28,7 +28,7 @@ def curves_figure(study: StudyResults, budgets: dict[str, Budget]) -> Html | Non
     if not sizes:
         return None
     shown = [record for records in sizes.values() for record in records]
-    bounds = _bounds(shown)
+    bounds = _curve_bounds(shown)
     caption = (
         "Training loss (nats per token) against tokens seen, the same axes in every panel, the first steps left out. "
         "Grey: the trunk at constant learning rate. "
@@ -39,13 +39,13 @@ def curves_figure(study: StudyResults, budgets: dict[str, Budget]) -> Html | Non
         drawing(
             f"curves-{rank}",
             (215, 180),
-            partial(_draw, records=records, budgets=budgets, bounds=bounds, name=name),
+            partial(_draw_curves, records=records, budgets=budgets, bounds=bounds, name=name),
             title=f"Training curves of {name}",
             described=caption,
         )
         for rank, (name, records) in enumerate(sizes.items())
     ]
-    return figure("curves", _title(shown), panels, caption, _data(shown), columns=4)
+    return figure("curves", _curves_title(shown), panels, caption, _curves_data(shown), columns=4)
 
 
 def _by_size(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -58,7 +58,7 @@ def _by_size(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     return {names[key]: sorted(found[key], key=lambda record: record.spec.tokens) for key in sorted(found)}
 
 
-def _title(records: Sequence[RunRecord]) -> str:
+def _curves_title(records: Sequence[RunRecord]) -> str:
     trunks = {record.parent or record.spec.key for record in records}
     shared = (
         f"{len(records)} runs grew on {len(trunks)} trunks" if len(trunks) < len(records) else f"{len(records)} runs"
@@ -67,7 +67,7 @@ def _title(records: Sequence[RunRecord]) -> str:
     return f"{shared}; {lost or 'none'} diverged"
 
 
-def _bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _curve_bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Shared axes of tokens and loss; the steep start of a run, before EARLY of its tokens, may leave them."""
     points = [(record, p) for record in records for p in record.curve]
     late = [(record, p) for record, p in points if p[0] >= EARLY * record.spec.tokens] or points
@@ -77,7 +77,7 @@ def _bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tuple[fl
     return padded([p[0] for _, p in late], 0.03), (low - 0.08 * (high - low), high + 0.04 * (high - low))
 
 
-def _draw(
+def _draw_curves(
     axes: Axes,
     *,
     records: Sequence[RunRecord],
@@ -123,7 +123,7 @@ def _thinned(points: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
     return [points[place] for place in places]
 
 
-def _data(records: Sequence[RunRecord]) -> Html:
+def _curves_data(records: Sequence[RunRecord]) -> Html:
     rows = [
         [
             record.spec.key[:8],
@@ -137,4 +137,76 @@ def _data(records: Sequence[RunRecord]) -> Html:
         for record in records
     ]
     headers = ["run", "N", "D", "C (FLOP)", "trunk", "last training loss", "validation loss"]
+    return table(headers, rows, class_="numbers")
+
+
+MOST_SIZES = 5
+"""Runs that are drawn: the largest of the ladder, spread over sizes, and the target."""
+POSITIONS_CAPTION = (
+    "Validation loss (nats per token) by the place of the token in its sequence, in doublings of the place; a point "
+    "stands at the last place of its range. The more a curve still falls at its end, the more the model makes of "
+    "distant text. Grey: runs of the ladder, the longest of some sizes; coloured: the target."
+)
+
+
+def positions_figure(study: StudyResults) -> Html | None:
+    """One line per run; None where losses are not known by place (objectives other than next-token prediction)."""
+    shown = _longest_runs(study.records)
+    if not shown:
+        return None
+    drawn = drawing(
+        "positions",
+        (640, 300),
+        partial(_draw_positions, records=shown),
+        title=_positions_title(shown[-1]),
+        described=POSITIONS_CAPTION,
+    )
+    return figure("positions", _positions_title(shown[-1]), [drawn], POSITIONS_CAPTION, _positions_data(shown))
+
+
+def _longest_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The longest run of each size, at most MOST, the largest last."""
+    longest: dict[tuple[bool, int], RunRecord] = {}
+    for record in records:
+        key = (record.spec.group == TARGET, record.spec.parameters.total)
+        if record.by_position and (key not in longest or record.spec.tokens > longest[key].spec.tokens):
+            longest[key] = record
+    ordered = [longest[key] for key in sorted(longest)]
+    step = max(1, -(-len(ordered) // MOST_SIZES))
+    return ordered[::-1][::step][::-1]
+
+
+def _positions_title(record: RunRecord) -> str:
+    first, last = record.by_position[0], record.by_position[-1]
+    half = record.by_position[-2] if len(record.by_position) > 1 else first
+    return (
+        f"From place {half[0]:.0f}–{half[1]:.0f} to {last[0]:.0f}–{last[1]:.0f} the largest run gains "
+        f"{number(half[2] - last[2], 3)} of {number(first[2] - last[2], 2)} nats"
+    )
+
+
+def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
+    places = [row[1] for row in records[0].by_position]
+    log_axis(axes, "x", 0.9, 1.5 * places[-1], short_count)
+    named: list[tuple[float, str, str]] = []
+    for rank, record in enumerate(records):
+        target = record.spec.group == TARGET
+        x, y = [row[1] for row in record.by_position], [row[2] for row in record.by_position]
+        colour, width = (ACCENT, 2.0) if target else (MUTED, 1.0 + 0.3 * rank)
+        axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=3)
+        named.append((y[-1], count(record.spec.parameters.total), colour))
+    gap, low = 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0]), -float("inf")
+    for place, name, colour in sorted(named):  # no two names closer than a line
+        low = max(place, low + gap)
+        axes.annotate(name, (places[-1], low), (6, 0), textcoords="offset points", color=colour, va="center")
+    axes.set_xlabel("place in the sequence")
+    axes.set_ylabel("loss (nats per token)")
+
+
+def _positions_data(records: Sequence[RunRecord]) -> Html:
+    headers = ["places", *(f"{count(record.spec.parameters.total)} parameters" for record in records)]
+    rows = [
+        [f"{row[0]:.0f}–{row[1]:.0f}", *(number(record.by_position[place][2], 4) for record in records)]
+        for place, row in enumerate(records[0].by_position)
+    ]
     return table(headers, rows, class_="numbers")

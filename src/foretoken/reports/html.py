@@ -1,0 +1,158 @@
+"""Pieces of HTML as values, checks in words, and the document: one file that needs nothing else.
+
+Text is escaped unless it is already `Html`, so no name from a user can become markup. Style and script stand inside the
+file, and its policy lets nothing in from outside.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from foretoken.fits.result import Check
+
+VOID = ("meta", "link", "br")
+
+
+class Html(str):
+    """Markup that is safe to put into a page."""
+
+
+def element(tag: str, /, *children: object, **attributes: object) -> Html:
+    """One element; `class_` is written `class`, other underscores become hyphens, None leaves an attribute out.
+
+    >>> print(element("p", "a < b", class_="note"))
+    <p class="note">a &lt; b</p>
+    """
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
+    opened = "".join(f' {key}="{escape(str(value))}"' for key, value in named.items())
+    if tag in VOID:
+        return Html(f"<{tag}{opened}>")
+    return Html(f"<{tag}{opened}>{join(children)}</{tag}>")
+
+
+def join(children: Iterable[object], between: str = "") -> Html:
+    """Children one after another, each escaped unless it is Html; None is nothing."""
+    return Html(between.join(c if isinstance(c, Html) else escape(str(c)) for c in children if c is not None))
+
+
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], **attributes: object) -> Html:
+    """A table that scrolls inside its box when it is wider than the page."""
+    head = element("tr", *(element("th", header, scope="col") for header in headers))
+    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    whole = element("table", element("thead", head), element("tbody", *body), **attributes)
+    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label="table")
+
+
+def details(summary: object, *children: object) -> Html:
+    """A part that opens on demand, without a script."""
+    return element("details", element("summary", summary), *children)
+
+
+def figure(key: str, title: str, panels: Sequence[Html], caption: object, data: Html, *, columns: int = 1) -> Html:
+    """A figure: the title states the finding, the caption says what is drawn, the data table opens below.
+
+    `columns` is how many panels stand side by side on a wide screen.
+    """
+    return element(
+        "figure",
+        element("h3", title),
+        element("div", *panels, class_=f"panels across-{columns}"),
+        element("figcaption", caption),
+        details("The numbers of this figure", data),
+        id=key,
+    )
+
+
+def section(key: str, title: str, *children: object) -> Html:
+    """A section with its heading."""
+    return element("section", element("h2", title), *children, id=key)
+
+
+def document(
+    title: str, kicker: str, description: str, parts: Sequence[Html | None], *, rebuild: str, styles: str = ""
+) -> str:
+    """The page as text: a heading, the parts, and at its foot the command that `rebuild`s it; equal input, equal text.
+
+    `description` is one sentence for search and previews; `styles` is CSS beside the page's own.
+    """
+    heading = element("header", element("p", kicker, class_="kicker"), element("h1", title))
+    script = element("script", Html(_asset("page.js")))
+    body = element("body", heading, element("main", *parts), _footer(rebuild), script)
+    head = _head(f"{title}: {kicker}", description, styles)
+    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _head(title: str, description: str, styles: str) -> Html:
+    """Title, style, and a policy that lets nothing in from outside and only our script run."""
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_script_hash()}'"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=f"{policy}; base-uri 'none'; form-action 'none'"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="generator", content="foretoken"),
+        element("meta", name="description", content=description),
+        element("title", title),
+        element("link", rel="icon", href="data:,"),
+        element("style", Html(_asset("page.css") + styles)),
+    )
+
+
+def _footer(rebuild: str) -> Html:
+    made = "Made by foretoken. This file needs no network."
+    again = ["Rebuild it with ", element("code", rebuild), "."] if rebuild else []
+    return element("footer", element("p", made, " ", *again))
+
+
+def _script_hash() -> str:
+    """The script's hash as the policy names it."""
+    digest = hashlib.sha256(_asset("page.js").encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("foretoken.reports").joinpath(name).read_text(encoding="utf-8")
+
+
+SEVERITIES = {"note": "Note", "doubt": "Doubt", "refused": "Refused"}
+
+
+def checks_list(checks: list[Check]) -> Html:
+    """Each check as severity, evidence, cure and code."""
+    if not checks:
+        return element("p", "No check raised a doubt.")
+    return element("ul", *(_check_item(check) for check in checks), class_="checks")
+
+
+def _check_item(check: Check) -> Html:
+    severity = element("strong", SEVERITIES.get(check.severity, check.severity))
+    cure = element("em", f"Cure: {as_sentence(check.cure, capital=False)}")
+    return element(
+        "li",
+        severity,
+        ". ",
+        as_sentence(check.evidence),
+        " ",
+        cure,
+        " ",
+        element("code", check.code),
+        class_=check.severity,
+    )
+
+
+def as_sentence(words: str, *, capital: bool = True) -> str:
+    """Words with a capital at their start and a full stop at their end; an id keeps its small letter.
+
+    >>> as_sentence("8 runs"), as_sentence("add runs", capital=False), as_sentence("kaplan_2020 is read")
+    ('8 runs.', 'add runs.', 'kaplan_2020 is read.')
+    """
+    named = "_" in words.partition(" ")[0]
+    begun = words[:1].upper() + words[1:] if capital and not named else words
+    return begun if begun.endswith((".", "!", "?")) else begun + "."
