@@ -2,7 +2,7 @@
 
 usage: python benchmarks/fine_tuning.py [--seeds 0 1 2 3 4] [--tasks single pair choice labels text-to-text]
 
-A decoder, an encoder and an encoder-decoder are pretrained once each on one switching language (evals/switching.py),
+A decoder, an encoder and an encoder-decoder are pretrained once each on one switching language (switching_language.py),
 each by its own objective, then tuned on few labelled examples. Each seed draws examples (learned from, stopped by and
 scored on), head and order; both arms choose among the same learning rates by validation loss. The intervals are over
 these seeds; pretraining is not repeated.
@@ -22,11 +22,13 @@ import torch
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.evals import Options, SwitchingLanguage, Task, Tuning, fine_tune, generated_task, switching_language
+from foretoken.evals import FinetuneResult, Task, TuningOptions, tune
 from foretoken.models import Network, build
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 from foretoken.training.torch_setup import float32_products, keep_memory
+from generated_tasks import generated_task
+from switching_language import SwitchingLanguage, switching_language
 
 FAMILIES = {
     "decoder": ("llama", "causal", ("single", "pair", "choice")),
@@ -38,7 +40,7 @@ SIZES = {"layers": 2, "width": 64, "heads": 4, "context": 40}
 SEQUENCES, PEAK, WARMUP = 64, 3e-3, 100
 EXAMPLES = {"single": 64, "pair": 512, "choice": 256, "labels": 64, "text-to-text": 64}
 """Labelled examples to learn from: more where one example tells less of the rule."""
-TRIED = Options(learning_rates=(3e-4, 1e-3, 3e-3))
+TRIED = TuningOptions(learning_rates=(3e-4, 1e-3, 3e-3))
 
 
 def start(preset: str, objective: Objective, language: SwitchingLanguage, seed: int) -> tuple[Network, ExampleBuilder]:
@@ -56,11 +58,11 @@ def start(preset: str, objective: Objective, language: SwitchingLanguage, seed: 
 def pretrain(network: Network, builder: ExampleBuilder, language: SwitchingLanguage, steps: int, seed: int) -> float:
     """Pretrain in place; gives the mean loss of the last tenth of the steps."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=0.01, fused=True)
-    chance, seen = np.random.default_rng([seed, 2]), []
+    rng, seen = np.random.default_rng([seed, 2]), []
     window = builder.objective.window(builder.shape).length
     for step in range(steps):
-        text, _ = language.sample(SEQUENCES, window, chance)
-        loss = losses(network, make_examples(builder, text, chance))[0].mean()
+        text, _ = language.sample(SEQUENCES, window, rng)
+        loss = losses(network, make_examples(builder, text, rng))[0].mean()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimizer.param_groups:
@@ -76,7 +78,7 @@ def drawn(name: str, language: SwitchingLanguage, seed: int) -> Task:
     return generated_task(name, language, train=EXAMPLES[name], seed=seed)
 
 
-def told(found: Tuning, family: str) -> str:
+def line(found: FinetuneResult, family: str) -> str:
     """One line of the table."""
     score, scratch, gain = found.score, found.scratch_score, found.difference
     assert scratch is not None
@@ -113,8 +115,8 @@ def main() -> None:
         for name in wanted:
             began = time.process_time()
             make = partial(drawn, name, language)
-            found = fine_tune(network, make, TRIED, specials=builder.specials, seeds=options.seeds, from_scratch=True)
-            print(told(found, family), f"  [{time.process_time() - began:.0f} s]", flush=True)
+            found = tune(network, make, TRIED, specials=builder.specials, seeds=options.seeds, from_scratch=True)
+            print(line(found, family), f"  [{time.process_time() - began:.0f} s]", flush=True)
             rows.append({"family": family, "pretraining_loss": loss, **found.to_json()})
     if options.out is not None:
         options.out.write_text(json.dumps(rows, indent=1))

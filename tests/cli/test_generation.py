@@ -88,7 +88,7 @@ def test_infill(home: Path) -> None:
     ("words", "error"),
     [
         (("sample", "encoder", "--prompt", "a"), "an encoder does not write"),
-        (("sample", "decoder", "--prompt", "a", "--temperature", "-1"), "temperature cannot be so"),
+        (("sample", "decoder", "--prompt", "a", "--temperature", "-1"), "invalid value of temperature"),
         (("sample", "decoder", "--run", "abc"), "so it has no runs"),
         (("sample", "nothing", "--prompt", "a"), "no checkpoint in nothing"),
         (("sample", "nothing.toml", "--prompt", "a"), "no study file at nothing.toml"),

@@ -156,7 +156,7 @@ def test_what_cannot_be_mixed_is_refused() -> None:
     ("cap", "temperature"), [(0, 1.0), (-1, 1.0), (1, 0.0), (1, -1.0), (1, float("nan")), (1, float("inf"))]
 )
 def test_a_cap_or_a_temperature_that_cannot_be_is_refused(cap: int, temperature: float) -> None:
-    told = rf"(?s)cannot be mixed so.*expected: .*got: cap {cap}, temperature {temperature}.*cure: "
+    told = rf"(?s)invalid mixture settings.*expected: .*got: cap {cap}, temperature {temperature}.*cure: "
     with pytest.raises(TaskError, match=told):
         mixture([task(TEXT_TO_TEXT), task(TEXT_TO_TEXT, name="b")], cap=cap, temperature=temperature)
 

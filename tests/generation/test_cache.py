@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from foretoken.generation.cache import start
+from foretoken.generation.cache import start_cache
 
 from .toys import untrained
 
@@ -36,11 +36,11 @@ def test_a_cache_gives_what_recomputing_gives(preset: str, kind: str, choices: d
     network = untrained(preset, kind, **choices).network
     source, text, prefix = tokens(2, 9), tokens(2, 8), 3 if preset == "prefix" else 0
     if network.shape.family == "encoder_decoder":
-        whole, cache = network(source, text), start(network, source_BS=source)
+        whole, cache = network(source, text), start_cache(network, source_BS=source)
     elif prefix:
-        whole, cache = network(text, prefix=torch.tensor([prefix, prefix])), start(network, prefix=prefix)
+        whole, cache = network(text, prefix=torch.tensor([prefix, prefix])), start_cache(network, prefix=prefix)
     else:
-        whole, cache = network(text), start(network)
+        whole, cache = network(text), start_cache(network)
     parts = [cache.read(part) for part in text.split([4, 1, 2, 1], dim=1)]
     assert cache.length == 8
     assert whole.std() > 0.1
@@ -52,10 +52,10 @@ def test_a_cache_gives_what_recomputing_gives(preset: str, kind: str, choices: d
 def test_rows_that_are_taken_go_on_as_if_they_had_been_read(preset: str, kind: str) -> None:
     network = untrained(preset, kind).network
     source = tokens(3, 9) if preset == "t5" else None
-    cache, text, rows = start(network, source_BS=source), tokens(3, 6), torch.tensor([2, 0, 2, 1])
+    cache, text, rows = start_cache(network, source_BS=source), tokens(3, 6), torch.tensor([2, 0, 2, 1])
     cache.read(text[:, :5])
-    cache.take(rows)
-    taken = start(network, source_BS=None if source is None else source[rows])
+    cache.select(rows)
+    taken = start_cache(network, source_BS=None if source is None else source[rows])
     expected = taken.read(text[rows])[:, -1:]
     torch.testing.assert_close(cache.read(text[rows, 5:]), expected, rtol=1e-4, atol=1e-4)
 
@@ -65,6 +65,6 @@ def test_rows_that_are_taken_go_on_as_if_they_had_been_read(preset: str, kind: s
 @torch.no_grad()
 def test_it_does_not_matter_how_the_text_is_cut(cuts: list[int]) -> None:
     network = untrained("llama", "causal").network
-    text, cache = tokens(1, sum(cuts)), start(network)
+    text, cache = tokens(1, sum(cuts)), start_cache(network)
     parts = torch.cat([cache.read(part) for part in text.split(cuts, dim=1)], dim=1)
     torch.testing.assert_close(parts, network(text), rtol=1e-4, atol=1e-4)

@@ -43,13 +43,13 @@ def test_probabilities_are_the_network_s_without_special_tokens(preset: str) -> 
 
 def test_a_mask_takes_the_blank_before_it_where_tokens_hold_theirs() -> None:
     model = untrained("encoder", "masked")
-    assert model.without_blanks("The [MASK] sat", [MASK]) == "The [MASK] sat"
+    assert model.strip_spaces_before("The [MASK] sat", [MASK]) == "The [MASK] sat"
     words = train_tokenizer(text="the cat sat on the mat " * 50, kind="bpe", vocabulary=268)
     worded = replace(model, tokenizer=words)
-    assert worded.without_blanks("The [MASK] sat", [MASK]) == "The[MASK] sat"
-    text = worded.without_blanks("the [MASK] sat", [MASK])
+    assert worded.strip_spaces_before("The [MASK] sat", [MASK]) == "The[MASK] sat"
+    text = worded.strip_spaces_before("the [MASK] sat", [MASK])
     assert text == "the[MASK] sat"
-    assert worded.encode_around(text, {MASK: 4}) == [*worded.encode("the"), 4, *worded.encode(" sat")]
+    assert worded.encode_with_specials(text, {MASK: 4}) == [*worded.encode("the"), 4, *worded.encode(" sat")]
 
 
 def test_what_fills_no_masks_is_told() -> None:
@@ -145,8 +145,8 @@ def test_every_blank_gets_text_and_no_more_than_asked() -> None:
         (("prefix", "span_corruption"), "a" * 30 + "<X>", {}, CorpusError, "answer would be longer"),
         (("t5", "span_corruption"), "a<X>", {"tokens": 50}, CorpusError, "answer would be longer"),
         (("t5", "span_corruption"), "a<X>", {"tokens": 0}, ForetokenError, "tokens must be at least 1"),
-        (("t5", "span_corruption"), "a<X>", {"beams": 0}, ForetokenError, "beams cannot be so"),
-        (("t5", "span_corruption"), "a<X>", {"beams": 2, "temperature": 1.0}, ForetokenError, "beams cannot be so"),
+        (("t5", "span_corruption"), "a<X>", {"beams": 0}, ForetokenError, "invalid value of beams"),
+        (("t5", "span_corruption"), "a<X>", {"beams": 2, "temperature": 1.0}, ForetokenError, "invalid value of beams"),
     ],
 )
 def test_what_cannot_be_filled_is_refused(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
-from foretoken.generation.sampler import Chance, Choice
+from foretoken.generation.sampler import RandomStreams, SamplingOptions
 
 LOGITS = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30)
 
@@ -19,7 +19,11 @@ LOGITS = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30)
 def test_what_is_drawn_from_is_the_smallest_set_that_was_asked(
     logits: list[float], temperature: float, top_k: int, top_p: float
 ) -> None:
-    found = Choice(temperature=temperature, top_k=top_k, top_p=top_p).probabilities(torch.tensor([logits]))[0].double()
+    found = (
+        SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
+        .probabilities(torch.tensor([logits]))[0]
+        .double()
+    )
     assert found.sum().item() == pytest.approx(1.0, abs=1e-5)
     kept = int((found > 0).sum())
     assert 1 <= kept <= (top_k or len(logits))
@@ -32,12 +36,14 @@ def test_what_is_drawn_from_is_the_smallest_set_that_was_asked(
 
 
 def test_at_temperature_0_the_likeliest_is_certain() -> None:
-    found = Choice(temperature=0, top_k=3, top_p=0.5).probabilities(torch.tensor([[1.0, 3.0, 2.0], [5.0, 0.0, 1.0]]))
+    found = SamplingOptions(temperature=0, top_k=3, top_p=0.5).probabilities(
+        torch.tensor([[1.0, 3.0, 2.0], [5.0, 0.0, 1.0]])
+    )
     assert found.tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
 def test_tokens_come_as_often_as_their_probabilities_say() -> None:
-    shares, chance = torch.tensor([[0.5, 0.0, 0.3, 0.2]]), Chance(0, 1)
+    shares, chance = torch.tensor([[0.5, 0.0, 0.3, 0.2]]), RandomStreams(0, 1)
     drawn = np.bincount([int(chance.draw(shares)) for _ in range(4000)], minlength=4) / 4000
     assert drawn[1] == 0
     assert np.abs(drawn - shares[0].numpy()).max() < 4 * np.sqrt(0.25 / 4000)
@@ -45,17 +51,17 @@ def test_tokens_come_as_often_as_their_probabilities_say() -> None:
 
 def test_the_first_of_many_samples_is_the_only_one() -> None:
     shares = torch.full((1, 1000), 1e-3)
-    one, many = Chance(5, 1), Chance(5, 3)
+    one, many = RandomStreams(5, 1), RandomStreams(5, 3)
     for _ in range(5):
         drawn = many.draw(shares.repeat(3, 1)).tolist()
         assert drawn[:1] == one.draw(shares).tolist()
         assert len(set(drawn)) == 3
-    assert Chance(6, 1).draw(shares).tolist() != Chance(5, 1).draw(shares).tolist()
+    assert RandomStreams(6, 1).draw(shares).tolist() != RandomStreams(5, 1).draw(shares).tolist()
 
 
 @pytest.mark.parametrize(
     "values", [{"temperature": -1.0}, {"temperature": float("nan")}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.1}]
 )
 def test_values_that_cannot_be(values: dict[str, float]) -> None:
-    with pytest.raises(ForetokenError, match=f"(?s){next(iter(values))} cannot be so.*expected"):
-        Choice(**values)
+    with pytest.raises(ForetokenError, match=f"(?s)invalid value of {next(iter(values))}.*expected"):
+        SamplingOptions(**values)

@@ -151,7 +151,7 @@ def test_tokens_that_the_tokenizer_does_not_have_are_not_written() -> None:
         ("llama", "causal", "a", {"tokens": 0}, ForetokenError, "tokens must be at least 1"),
         ("llama", "causal", "a", {"samples": 0}, ForetokenError, "samples must be at least 1"),
         ("llama", "causal", "a", {"seed": -1}, ForetokenError, "seed must not be negative"),
-        ("llama", "causal", "a", {"top_p": 2.0}, ForetokenError, "top_p cannot be so"),
+        ("llama", "causal", "a", {"top_p": 2.0}, ForetokenError, "invalid value of top_p"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -169,5 +169,5 @@ def test_a_network_of_no_numbers_is_told() -> None:
     model = untrained("gpt2", "causal")
     with torch.no_grad():
         model.network.embedding.weight[0] = float("nan")
-    with pytest.raises(CheckpointError, match="no finite numbers"):
+    with pytest.raises(CheckpointError, match="not finite"):
         sample(model, "abc")

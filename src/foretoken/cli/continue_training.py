@@ -8,21 +8,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from foretoken.cli.evaluate import ColumnOption, ContextOption, ObjectiveOption, TextArgument, show_places
+from foretoken.cli.evaluate import ColumnOption, ContextOption, ObjectiveOption, TextArgument, show_positions
 from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.run import INTERRUPTED
 from foretoken.cli.sample import RunOption, SourceArgument
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:
-    from foretoken.evals import Continued
+    from foretoken.evals import ContinuedTraining
 
 LINE_SECONDS = 5.0
-"""Time between two lines on progress."""
+"""Time between two progress lines."""
 
 
 def continue_training(
@@ -45,83 +45,94 @@ def continue_training(
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train a model further on a text, and write it into a new folder; stopped, the same command goes on.
+    """Train a model further on a text, and write it into a new folder; rerun the same command to resume.
 
     Example: foretoken continue-training my_model my_texts/ -o further --tokens 4k --batch-tokens 256 --context 32
     """
     with needing_torch("training"):
-        from foretoken.evals import Choices
-        from foretoken.evals import continue_training as go_on
+        from foretoken import evals
         from foretoken.training.torch_setup import keep_memory
     keep_memory()
-    choices = Choices(
-        learning_rate=learning_rate, batch_tokens=batch_tokens, validation_share=validation_share, repeat=repeat,
-        precision=precision, threads=threads, seed=seed,
-    )  # fmt: skip
     try:
         with _stopped_by_signals() as stopped:
-            found = go_on(
-                source, text, output, tokens=parse_count(tokens), choices=choices, context=context, column=column,
-                run=run, objective=objective or None, report=_Teller(), stop=stopped.is_set,
-            )  # fmt: skip
+            result = evals.continue_training(
+                source,
+                text,
+                output,
+                tokens=parse_count(tokens),
+                learning_rate=learning_rate,
+                batch_tokens=batch_tokens,
+                validation_share=validation_share,
+                repeat=repeat,
+                precision=cast("evals.Precision", precision),
+                threads=threads,
+                seed=seed,
+                context=context,
+                column=column,
+                run=run,
+                objective=objective or None,
+                report=_ProgressLines(),
+                should_stop=stopped.is_set,
+            )
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
+        typer.echo("stopped; rerun the same command to resume from the last checkpoint", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     else:
-        _show(found)
+        _show(result)
 
 
-def _show(found: Continued) -> None:
-    change, error = found.after.change_from(found.before)
-    typer.echo(f"{format_count(found.spec.tokens)} tokens in {format_duration(found.seconds)}, on what was held out:")
-    typer.echo(f"  loss before  {found.before.loss:.4f} ± {found.before.loss_se:.4f}")
-    typer.echo(f"  loss after   {found.after.loss:.4f} ± {found.after.loss_se:.4f}")
+def _show(result: ContinuedTraining) -> None:
+    before, after = result.before, result.after
+    change, error = after.change_from(before)
+    typer.echo(f"{format_count(result.spec.tokens)} tokens in {format_duration(result.seconds)}, on held-out text:")
+    typer.echo(f"  loss before  {before.loss:.4f} ± {before.loss_se:.4f}")
+    typer.echo(f"  loss after   {after.loss:.4f} ± {after.loss_se:.4f}")
     typer.echo(f"  change       {change:+.4f} ± {error:.4f}")
-    if found.after.label_loss is not None and found.before.label_loss is not None:
-        typer.echo(f"  loss of labels  {found.before.label_loss:.4f} before, {found.after.label_loss:.4f} after")
-    show_places({"before": found.before.by_position, "after": found.after.by_position})
-    typer.echo(f"wrote {found.folder}")
+    if after.label_loss is not None and before.label_loss is not None:
+        typer.echo(f"  loss of labels  {before.label_loss:.4f} before, {after.label_loss:.4f} after")
+    show_positions({"before": before.by_position, "after": after.by_position})
+    typer.echo(f"wrote {result.folder}")
 
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or a request to end, for the training to save before it stops; a second one ends it at once."""
+    """An event that Ctrl-C or a request to end sets, so that the training saves before it stops; a second ends it."""
     stopped = threading.Event()
 
-    def ask(*_: object) -> None:
+    def request_stop(*_: object) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
-        _tell("stopping after this step; again to stop at once")
+        _print_progress("stopping after this step; again to stop at once")
 
-    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {name: signal.signal(name, request_stop) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
     finally:
-        for name, handler in before.items():
+        for name, handler in handlers.items():
             signal.signal(name, handler)
 
 
-class _Teller:
-    """Says now and then, on standard error, how far the training is."""
+class _ProgressLines:
+    """Prints a line on standard error every few seconds: step, loss, and the time that is left."""
 
     def __init__(self) -> None:
-        self.began = self.last = 0.0
-        self.first = 0
+        self.began = self.printed_at = 0.0
+        self.first_step = 0
 
     def __call__(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
-        if not self.first:
-            self.began, self.last, self.first = now, now, step
-        elif now - self.last >= LINE_SECONDS:
-            self.last = now
-            left = format_duration((now - self.began) / (step - self.first) * (steps - step))
-            _tell(f"step {step} of {steps}, loss {loss:.3f}, about {left} left")
+        if not self.first_step:
+            self.began, self.printed_at, self.first_step = now, now, step
+        elif now - self.printed_at >= LINE_SECONDS:
+            self.printed_at = now
+            left = format_duration((now - self.began) / (step - self.first_step) * (steps - step))
+            _print_progress(f"step {step} of {steps}, loss {loss:.3f}, about {left} left")
 
 
-def _tell(text: str) -> None:
-    """A line on standard error; nobody may be there to read it."""
+def _print_progress(text: str) -> None:
+    """A line on standard error, which may be closed."""
     with contextlib.suppress(OSError):
         typer.echo(text, err=True)

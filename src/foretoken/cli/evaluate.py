@@ -14,6 +14,8 @@ from foretoken.units import parse_count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foretoken.evals import TextLoss
+
 TextArgument = Annotated[
     Path, typer.Argument(metavar="TEXT", help="A file or folder: plain text, .jsonl (.gz, .zst), .parquet.")
 ]
@@ -36,38 +38,50 @@ def evaluate(
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say how well a model predicts a text: loss, perplexity, bits per byte, and loss by place in the sequence.
+    """Measure how well a model predicts a text: loss, perplexity, bits per byte, and loss by position.
 
     Example: foretoken evaluate my_model my_texts/ --context 32
     """
     with needing_torch("evaluating a model"):
-        from foretoken.evals import evaluate as judge
+        from foretoken import evals
 
-    aim = objective or None
-    found = judge(source, text, tokens=parse_count(tokens), context=context, objective=aim, column=column, run=run)
-    if json:
-        print_json(found.to_json())
-        return
-    low, high = found.perplexity_range
-    ended = "no token" if found.separator is None else f"token {found.separator}"
-    typer.echo(
-        f"{found.sequences} sequences of {found.context}, objective {found.objective}, {ended} between documents"
+    text_loss = evals.evaluate(
+        source,
+        text,
+        tokens=parse_count(tokens),
+        context=context,
+        objective=objective or None,
+        column=column,
+        run=run,
     )
-    typer.echo(f"  loss            {found.loss:.4f} ± {found.loss_se:.4f} nats per prediction")
-    typer.echo(f"  perplexity      {found.perplexity:.4g} (95 %: {low:.4g} to {high:.4g})")
-    if found.bits_per_byte is not None:
-        typer.echo(f"  bits per byte   {found.bits_per_byte:.4f}")
-    if found.label_loss is not None:
-        typer.echo(f"  loss of labels  {found.label_loss:.4f}")
-    show_places({"loss": found.by_position})
+    if json:
+        print_json(text_loss.to_json())
+    else:
+        _show(text_loss)
 
 
-def show_places(columns: dict[str, Sequence[Sequence[float]]]) -> None:
-    """A table of losses by place in the sequence; nothing where there are none."""
+def _show(text_loss: TextLoss) -> None:
+    low, high = text_loss.perplexity_range
+    separator = "no token" if text_loss.separator is None else f"token {text_loss.separator}"
+    typer.echo(
+        f"{text_loss.sequences} sequences of {text_loss.context}, objective {text_loss.objective},"
+        f" {separator} between documents"
+    )
+    typer.echo(f"  loss            {text_loss.loss:.4f} ± {text_loss.loss_se:.4f} nats per prediction")
+    typer.echo(f"  perplexity      {text_loss.perplexity:.4g} (95 %: {low:.4g} to {high:.4g})")
+    if text_loss.bits_per_byte is not None:
+        typer.echo(f"  bits per byte   {text_loss.bits_per_byte:.4f}")
+    if text_loss.label_loss is not None:
+        typer.echo(f"  loss of labels  {text_loss.label_loss:.4f}")
+    show_positions({"loss": text_loss.by_position})
+
+
+def show_positions(columns: dict[str, Sequence[Sequence[float]]]) -> None:
+    """A table of losses by position in the sequence; nothing where there are none."""
     if not all(columns.values()):
         return
-    typer.echo(f"  {'place':>14s}" + "".join(f"  {name:>8s}" for name in columns))
+    typer.echo(f"  {'position':>14s}" + "".join(f"  {name:>8s}" for name in columns))
     for rows in zip(*columns.values(), strict=True):
         first, last, _ = rows[0]
-        place = f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
-        typer.echo(f"  {place:>14s}" + "".join(f"  {row[2]:8.4f}" for row in rows))
+        positions = f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
+        typer.echo(f"  {positions:>14s}" + "".join(f"  {row[2]:8.4f}" for row in rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.sample import RunOption, SourceArgument
 
 if TYPE_CHECKING:
-    from foretoken.evals import Mean, Tuning
+    from foretoken.evals import FinetuneResult, SeedMean
 
 
 def finetune(
@@ -21,18 +20,18 @@ def finetune(
         list[Path], typer.Option("--task", help="Labelled examples, .jsonl or .csv; text-to-text takes several files.")
     ],
     kind: Annotated[str, typer.Option(help="single, pair, similarity, choice, labels or text-to-text.")] = "single",
-    seeds: Annotated[int, typer.Option(help="How many times, each with a head and an order of its own.")] = 5,
+    seeds: Annotated[int, typer.Option(help="How many times, each with its own head and order of examples.")] = 5,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Also from random weights.")] = False,
     metric: Annotated[str, typer.Option(help="accuracy, f1 or exact_match; that of the kind unless given.")] = "",
-    rates: Annotated[
+    learning_rate: Annotated[
         list[float] | None, typer.Option("--learning-rate", help="Tried in turn; the best on validation is taken.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Rounds over the training examples, at most.")] = 40,
-    patience: Annotated[int, typer.Option(help="Epochs without a lower validation loss, then it ends.")] = 6,
+    patience: Annotated[int, typer.Option(help="Stop after this many epochs without a lower validation loss.")] = 6,
     batch: Annotated[int, typer.Option(help="Examples of a step.")] = 16,
     classes: Annotated[str, typer.Option(metavar="A,B,...", help="All classes; those that occur unless given.")] = "",
-    cut: Annotated[int, typer.Option(min=0, help="Keep so many first tokens of each text; 0 for all.")] = 0,
-    cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as so many examples.")] = 65_536,
+    cut: Annotated[int, typer.Option(min=0, help="Keep this many first tokens of each text; 0 for all.")] = 0,
+    cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as this many examples.")] = 65_536,
     temperature: Annotated[float, typer.Option(help="Of several files: above 1 evens out their shares.")] = 1.0,
     run: RunOption = None,
     json: JsonOption = False,
@@ -42,34 +41,44 @@ def finetune(
     Example: foretoken finetune my_model --task reviews.jsonl --kind single --seeds 2 --epochs 3
     """
     with needing_torch("fine-tuning"):
-        from foretoken.evals import Options
-        from foretoken.evals import finetune as tune
+        from foretoken import evals
 
-    options = Options(metric=metric, epochs=epochs, patience=patience, batch=batch)
-    if rates:
-        options = replace(options, learning_rates=tuple(rates))
-    found = tune(
-        source, task, kind, seeds=seeds, from_scratch=from_scratch, options=options,
-        classes=tuple(name for name in classes.split(",") if name), cut=cut, cap=cap, temperature=temperature, run=run,
-    )  # fmt: skip
+    result = evals.finetune(
+        source,
+        task,
+        kind,
+        seeds=seeds,
+        from_scratch=from_scratch,
+        metric=metric,
+        learning_rates=tuple(learning_rate or evals.TuningOptions.learning_rates),
+        epochs=epochs,
+        patience=patience,
+        batch=batch,
+        classes=tuple(name for name in classes.split(",") if name),
+        cut=cut,
+        cap=cap,
+        temperature=temperature,
+        run=run,
+    )
     if json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     else:
-        _show(found)
+        _show(result)
 
 
-def _show(found: Tuning) -> None:
-    task = found.task
-    number = f"{len(task.train)} examples to learn from, {len(task.test)} to score on"
-    typer.echo(f"{task.name} ({task.kind}, {number}): {found.metric} over {len(found.tuned)} seeds")
-    typer.echo(f"  from these weights   {_told(found.score)}")
-    if found.scratch_score is not None and found.difference is not None:
-        typer.echo(f"  from random weights  {_told(found.scratch_score)}")
-        typer.echo(f"  difference           {_told(found.difference)}")
-    typer.echo(f"  one test set of this size leaves ± {max(one.test_se for one in found.tuned):.3f} in doubt")
+def _show(result: FinetuneResult) -> None:
+    task = result.task
+    sizes = f"{len(task.train)} examples to learn from, {len(task.test)} to score on"
+    typer.echo(f"{task.name} ({task.kind}, {sizes}): {result.metric} over {len(result.tuned)} seeds")
+    typer.echo(f"  from these weights   {_mean_text(result.score)}")
+    if result.scratch_score is not None and result.difference is not None:
+        typer.echo(f"  from random weights  {_mean_text(result.scratch_score)}")
+        typer.echo(f"  difference           {_mean_text(result.difference)}")
+    largest = max(seed.test_se for seed in result.tuned)
+    typer.echo(f"  a test set of this size leaves an uncertainty of ± {largest:.3f}")
 
 
-def _told(mean: Mean) -> str:
+def _mean_text(mean: SeedMean) -> str:
     """Mean, standard error, interval."""
     if mean.se is None:
         return f"{mean.mean:.3f}"

@@ -1,4 +1,4 @@
-"""`foretoken sample`: let a trained model go on from a text."""
+"""`foretoken sample`: let a trained model continue a text."""
 
 from __future__ import annotations
 
@@ -14,47 +14,54 @@ SourceArgument = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="A study file, a study's folder, or a folder of safetensors weights.")
 ]
 RunOption = Annotated[str | None, typer.Option("--run", metavar="KEY", help="A study's run, not its target.")]
-TopKOption = Annotated[int, typer.Option("--top-k", help="Draw from so many tokens; 0 for all.")]
-TopPOption = Annotated[float, typer.Option("--top-p", help="Draw from the most probable tokens with this share.")]
-ChanceOption = Annotated[int, typer.Option("--seed", help="Of the drawing.")]
+TopKOption = Annotated[int, typer.Option("--top-k", help="Sample from this many tokens; 0 for all.")]
+TopPOption = Annotated[float, typer.Option("--top-p", help="Sample from the most probable tokens with this share.")]
+SamplingSeedOption = Annotated[int, typer.Option("--seed", help="Of the sampling.")]
 
 
 def sample(
     source: SourceArgument,
-    prompt: Annotated[str, typer.Option(help="The text to go on from; an encoder-decoder's source.")] = "",
+    prompt: Annotated[str, typer.Option(help="The text to continue; an encoder-decoder's source.")] = "",
     tokens: Annotated[int, typer.Option(help="Tokens to write at most.")] = 100,
     temperature: Annotated[float, typer.Option(help="Below 1 is safer, 0 always takes the likeliest.")] = 0.8,
     top_k: TopKOption = 40,
     top_p: TopPOption = 0.95,
-    seed: ChanceOption = 0,
+    seed: SamplingSeedOption = 0,
     samples: Annotated[int, typer.Option(help="How many texts to write.")] = 1,
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let a trained model go on from a text: a decoder, a prefix model, an LSTM, or an encoder-decoder.
+    """Let a trained model continue a text: a decoder, a prefix model, an LSTM, or an encoder-decoder.
 
     Example: foretoken sample my_model --prompt "7 bears met" --tokens 20 --samples 2
     """
     with needing_torch("writing with a model"):
-        from foretoken.generation import sample as write
+        from foretoken import generation
 
-    found = write(
-        source, prompt, tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, samples=samples,
+    result = generation.sample(
+        source,
+        prompt,
+        tokens=tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        samples=samples,
         run=run,
-    )  # fmt: skip
+    )
     if json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
-    for number, one in enumerate(found.samples, 1):
+    for number, text in enumerate((sample.text for sample in result.samples), 1):
         if samples > 1:
             typer.echo(f"--- {number}")
-        typer.echo(readable(prompt + one.text if found.continues else one.text))
-    if found.prompt_perplexity is not None:
-        typer.echo(f"perplexity of the prompt: {found.prompt_perplexity:.4g}", err=True)
-    if found.forgotten:
-        typer.echo(f"the first {found.forgotten} tokens of the prompt did not fit into the context", err=True)
+        typer.echo(readable(prompt + text if result.continues else text))
+    if result.prompt_perplexity is not None:
+        typer.echo(f"perplexity of the prompt: {result.prompt_perplexity:.4g}", err=True)
+    if result.forgotten:
+        typer.echo(f"the first {result.forgotten} tokens of the prompt did not fit into the context", err=True)
 
 
 def readable(text: str) -> str:
-    """All of a text, and nothing in it that steers a terminal."""
+    """All of a text, with control characters escaped."""
     return legible(text, most=len(text))

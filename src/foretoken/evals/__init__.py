@@ -1,31 +1,29 @@
-"""Network -> scores: loss on a text, labelled tasks, tuning, metrics with their doubts, tasks of known ceilings."""
+"""Network -> scores: loss on a text, fine-tuning on labelled tasks, continued training, metrics and their errors."""
 
-from foretoken.evals.continue_training import Choices, Continued, continue_training
-from foretoken.evals.finetune import finetune
-from foretoken.evals.finetuning_loop import Options, fine_tune
-from foretoken.evals.generated import generated_task
-from foretoken.evals.result import Outcome, Tuning
-from foretoken.evals.scores import Mean
-from foretoken.evals.switching import SwitchingLanguage, switching_language
+from foretoken.evals.continue_training import ContinuedTraining, ContinueRequest, continue_training
+from foretoken.evals.evaluate import TextLoss, evaluate
+from foretoken.evals.finetune import FinetuneRequest, FinetuneResult, SeedResult, finetune, tune
+from foretoken.evals.metrics import METRICS, SeedMean
+from foretoken.evals.options import ContinueOptions, Precision, TuningOptions
 from foretoken.evals.tasks import Example, Task, mixture
-from foretoken.evals.text import TextLoss, evaluate
 
 __all__ = [
-    "Choices",
-    "Continued",
+    "METRICS",
+    "ContinueOptions",
+    "ContinueRequest",
+    "ContinuedTraining",
     "Example",
-    "Mean",
-    "Options",
-    "Outcome",
-    "SwitchingLanguage",
+    "FinetuneRequest",
+    "FinetuneResult",
+    "Precision",
+    "SeedMean",
+    "SeedResult",
     "Task",
     "TextLoss",
-    "Tuning",
+    "TuningOptions",
     "continue_training",
     "evaluate",
-    "fine_tune",
     "finetune",
-    "generated_task",
     "mixture",
-    "switching_language",
+    "tune",
 ]

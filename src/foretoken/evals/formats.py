@@ -1,12 +1,12 @@
-"""How each family reads the texts of an example: which marks stand around them, and which states tell the answer.
+"""How each family reads the texts of an example: the delimiters around them, and the states that give the answer.
 
 decoder, prefix, lstm   [START] a [DELIM] b [EXTRACT]   the last state (Radford et al. 2018)
 encoder                 [CLS] a [SEP] b [SEP]           the first (Devlin et al. 2018)
 encoder_decoder         a [SEP] b [SEP]                 the decoder's first
 
-Texts without an order are read in both; of choices each is read behind the text that they belong to; for labels the
+Texts without an order are read in both orders; each choice is read after the text that it belongs to; for labels the
 states of the tokens themselves are taken (the encoder's, where there are two stacks). Text-to-text: one stack reads
-source and target as a pair and predicts the target, two stacks read one each; the last mark ends a target.
+source and target as a pair and predicts the target, two stacks read one each; the last delimiter ends a target.
 
 Shapes: B examples, R sequences that are read for them, T positions, N predictions.
 """
@@ -14,7 +14,7 @@ Shapes: B examples, R sequences that are read for them, T positions, N predictio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -35,31 +35,39 @@ from foretoken.evals.tasks import (
     TEXT_TO_TEXT,
     Example,
     Task,
+    TaskKind,
     Tokens,
 )
 
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The marks of a family, and whether the first or the last state tells the answer."""
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """The delimiters of a family, and which state gives the answer."""
 
-    first: str
+    first: str = ""
     between: str
     last: str
-    reads: str
+    answer_is_last: bool = False
+    """Whether the last state gives the answer, and not the first."""
+    writes: bool = True
+    """Whether the family can write a target."""
+    takes_prefix: bool = False
+    """Whether the network is told how much of a sequence is seen in both directions."""
+    two_stacks: bool = False
+    """Whether a decoder attends to an encoder."""
 
 
-GPT = Frame("[START]", "[DELIM]", "[EXTRACT]", "last")
-FRAMES = {
+GPT = Template(first="[START]", between="[DELIM]", last="[EXTRACT]", answer_is_last=True)
+TEMPLATES = {
     "decoder": GPT,
-    "prefix": GPT,
+    "prefix": replace(GPT, takes_prefix=True),
     "lstm": GPT,
-    "encoder": Frame(CLS, SEP, SEP, "first"),
-    "encoder_decoder": Frame("", SEP, SEP, "first"),
+    "encoder": Template(first=CLS, between=SEP, last=SEP, writes=False),
+    "encoder_decoder": Template(between=SEP, last=SEP, two_stacks=True),
 }
-READ: dict[str, Callable[[tuple[Tokens, ...]], list[tuple[Tokens, ...]]]] = {
+SEQUENCES: dict[TaskKind, Callable[[tuple[Tokens, ...]], list[tuple[Tokens, ...]]]] = {
     SINGLE: lambda texts: [texts],
     PAIR: lambda texts: [texts],
     SIMILARITY: lambda texts: [texts, texts[::-1]],
@@ -76,170 +84,183 @@ class Batch:
 
     inputs: dict[str, NDArray[Any]]
     """Arguments of `network.features`; `tokens` is the first."""
-    places: Integers
+    positions: Integers
     """The states that are taken, flat in [R, T]."""
     targets: Integers
     """[N] classes, or tokens of targets."""
-    owner: Integers
+    example_index: Integers
     """[N] the example of each."""
 
 
 @dataclass(frozen=True)
-class Reader:
+class InputFormat:
     """Makes batches of a task for a network of some shape."""
 
-    kind: str
+    kind: TaskKind
     shape: ModelShape
-    marks: dict[str, int]
-    """Numbers of the marks."""
+    delimiters: dict[str, int]
+    """Ids of the delimiters, by their names."""
 
     @property
-    def frame(self) -> Frame:
-        """The marks of the family."""
-        return FRAMES[self.shape.family]
+    def template(self) -> Template:
+        """The family's template."""
+        return TEMPLATES[self.shape.family]
 
     @property
-    def two_stacks(self) -> bool:
-        """Whether a decoder looks at an encoder."""
-        return self.shape.family == "encoder_decoder"
+    def splits_source_and_target(self) -> bool:
+        """Whether each example is a source for the encoder and a target for the decoder."""
+        return self.template.two_stacks and self.kind == TEXT_TO_TEXT
 
-    def framed(self, texts: Sequence[Tokens], task: str = "") -> tuple[list[int], int]:
-        """The sequence, and where its last text begins. The name of a task stands before all."""
-        head = [*([f"[{task}]"] if task else []), *([self.frame.first] if self.frame.first else [])]
-        tokens, begins = [self.marks[name] for name in head], 0
+    def sequence(self, texts: Sequence[Tokens], task: str = "") -> tuple[list[int], int]:
+        """The delimited texts, and the position where the last one begins. The name of a task stands before all."""
+        head = [*([f"[{task}]"] if task else []), *([self.template.first] if self.template.first else [])]
+        tokens, last_begins = [self.delimiters[name] for name in head], 0
         for number, text in enumerate(texts):
-            tokens += [self.marks[self.frame.between]] if number else []
-            begins = len(tokens)
+            tokens += [self.delimiters[self.template.between]] if number else []
+            last_begins = len(tokens)
             tokens += text
-        return [*tokens, self.marks[self.frame.last]], begins
+        return [*tokens, self.delimiters[self.template.last]], last_begins
 
     def batch(self, examples: Sequence[Example]) -> Batch:
         """The examples, padded to the longest."""
         if self.kind == TEXT_TO_TEXT:
-            return self._two_stacks(examples) if self.two_stacks else self._one_stack(examples)
+            return self._source_and_target(examples) if self.template.two_stacks else self._one_stack(examples)
         return self._classified(examples)
 
     def _classified(self, examples: Sequence[Example]) -> Batch:
-        read = [self.framed(texts, one.task) for one in examples for texts in READ[self.kind](one.texts)]
-        rows = [tokens for tokens, _ in read]
-        inputs, owner = self._inputs(rows, [begins for _, begins in read]), np.arange(len(examples))
+        sequences = [
+            self.sequence(texts, example.task) for example in examples for texts in SEQUENCES[self.kind](example.texts)
+        ]
+        rows, begins = [tokens for tokens, _ in sequences], [begin for _, begin in sequences]
+        inputs, example_index = self._inputs(rows, begins), np.arange(len(examples))
         if self.kind == LABELS:
-            places, owner = _labelled(examples, [begins for _, begins in read], inputs["tokens"].shape[1])
+            positions, example_index = _labelled(examples, begins, inputs["tokens"].shape[1])
         else:
-            if self.two_stacks:
-                inputs["target"] = np.full((len(rows), 1), self.marks[PAD])
-            wide = inputs.get("target", inputs["tokens"]).shape[1]
-            last = [len(row) - 1 if self.frame.reads == "last" else 0 for row in rows]
-            places = np.arange(len(rows)) * wide + last
-        targets = [label for one in examples for label in one.labels if label != NO_LABEL]
-        return Batch(inputs=inputs, places=places, targets=np.array(targets, np.int64), owner=owner)
+            if self.template.two_stacks:
+                inputs["target"] = np.full((len(rows), 1), self.delimiters[PAD])
+            length = inputs.get("target", inputs["tokens"]).shape[1]
+            answer = [len(row) - 1 if self.template.answer_is_last else 0 for row in rows]
+            positions = np.arange(len(rows)) * length + answer
+        targets = [label for example in examples for label in example.labels if label != NO_LABEL]
+        return Batch(
+            inputs=inputs, positions=positions, targets=np.array(targets, np.int64), example_index=example_index
+        )
 
     def _inputs(self, rows: list[list[int]], begins: list[int]) -> dict[str, NDArray[Any]]:
-        """Tokens, and what the family wants beside them."""
+        """Tokens, and the other arguments that the family takes."""
         tokens, lengths = padded(rows), np.array([len(row) for row in rows])
-        places = np.arange(tokens.shape[1])
+        position = np.arange(tokens.shape[1])
         inputs: dict[str, NDArray[Any]] = {"tokens": tokens}
         if self.shape.both_ways:
-            inputs["real"] = places < lengths[:, None]
-        if self.shape.family == "prefix":
+            inputs["real"] = position < lengths[:, None]
+        if self.template.takes_prefix:
             inputs["prefix"] = lengths
         if self.shape.token_types > 1 and self.kind in (PAIR, SIMILARITY, CHOICE):
-            inputs["segments"] = ((places >= np.array(begins)[:, None]) & inputs["real"]).astype(np.int64)
+            inputs["segments"] = ((position >= np.array(begins)[:, None]) & inputs["real"]).astype(np.int64)
         return inputs
 
     def _one_stack(self, examples: Sequence[Example]) -> Batch:
-        """Source and target are one sequence; what stands behind the mark between them is predicted."""
-        read = [self.framed(one.texts, one.task) for one in examples]
-        tokens, begins = padded([row[:-1] for row, _ in read]), np.array([begin for _, begin in read])
+        """Source and target are one sequence; all that follows the delimiter between them is predicted."""
+        sequences = [self.sequence(example.texts, example.task) for example in examples]
+        tokens, begins = padded([row[:-1] for row, _ in sequences]), np.array([begin for _, begin in sequences])
         inputs: dict[str, NDArray[Any]] = {"tokens": tokens}
-        if self.shape.family == "prefix":
+        if self.template.takes_prefix:
             inputs["prefix"] = begins
-        spans = [np.arange(begin - 1, len(row) - 1) for row, begin in read]
-        places = np.concatenate([span + number * tokens.shape[1] for number, span in enumerate(spans)])
-        return _predicted(inputs, places, [row[begin:] for row, begin in read])
+        # The state at position t predicts token t + 1: the target's first token is read off the delimiter before it.
+        spans = [np.arange(begin - 1, len(row) - 1) for row, begin in sequences]
+        positions = np.concatenate([span + number * tokens.shape[1] for number, span in enumerate(spans)])
+        return _target_batch(inputs, positions, [row[begin:] for row, begin in sequences])
 
-    def _two_stacks(self, examples: Sequence[Example]) -> Batch:
-        """The encoder reads the source; the decoder starts with a pad, as T5's does, and gives the target."""
-        inputs = self._inputs([self.framed(one.texts[:1], one.task)[0] for one in examples], [])
-        targets = [[*one.texts[1], self.marks[self.frame.last]] for one in examples]
-        inputs["target"] = padded([[self.marks[PAD], *target[:-1]] for target in targets])
-        wide = inputs["target"].shape[1]
-        places = np.concatenate([np.arange(len(row)) + number * wide for number, row in enumerate(targets)])
-        return _predicted(inputs, places, targets)
-
-
-def _predicted(inputs: dict[str, NDArray[Any]], places: Integers, targets: list[list[int]]) -> Batch:
-    owner = np.repeat(np.arange(len(targets)), [len(row) for row in targets])
-    return Batch(inputs=inputs, places=places, targets=np.array(list(chain(*targets)), np.int64), owner=owner)
+    def _source_and_target(self, examples: Sequence[Example]) -> Batch:
+        """The encoder reads the source; the decoder starts with a pad, as T5's does, and predicts the target."""
+        inputs = self._inputs([self.sequence(example.texts[:1], example.task)[0] for example in examples], [])
+        targets = [[*example.texts[1], self.delimiters[self.template.last]] for example in examples]
+        inputs["target"] = padded([[self.delimiters[PAD], *target[:-1]] for target in targets])
+        length = inputs["target"].shape[1]
+        positions = np.concatenate([np.arange(len(row)) + number * length for number, row in enumerate(targets)])
+        return _target_batch(inputs, positions, targets)
 
 
-def _labelled(examples: Sequence[Example], begins: list[int], wide: int) -> tuple[Integers, Integers]:
-    """Places and owners of the tokens that have a label."""
-    found = [np.flatnonzero(np.array(one.labels) != NO_LABEL) for one in examples]
-    places = [some + begin + number * wide for number, (some, begin) in enumerate(zip(found, begins, strict=True))]
-    return np.concatenate(places), np.repeat(np.arange(len(examples)), [len(some) for some in found])
+def _target_batch(inputs: dict[str, NDArray[Any]], positions: Integers, targets: list[list[int]]) -> Batch:
+    return Batch(
+        inputs=inputs,
+        positions=positions,
+        targets=np.array(list(chain(*targets)), np.int64),
+        example_index=np.repeat(np.arange(len(targets)), [len(row) for row in targets]),
+    )
+
+
+def _labelled(examples: Sequence[Example], begins: list[int], length: int) -> tuple[Integers, Integers]:
+    """Positions and examples of the tokens that have a label, in sequences padded to `length`."""
+    labelled = [np.flatnonzero(np.array(example.labels) != NO_LABEL) for example in examples]
+    positions = [
+        within + begin + number * length for number, (within, begin) in enumerate(zip(labelled, begins, strict=True))
+    ]
+    return np.concatenate(positions), np.repeat(np.arange(len(examples)), [len(within) for within in labelled])
 
 
 def padded(rows: list[list[int]]) -> Integers:
-    """Rows of one length; what is filled up is seen by nobody, so any number does.
+    """Rows of one length. No prediction depends on the padding, so any token does: 0.
 
     >>> padded([[1, 2], [3]]).tolist()
     [[1, 2], [3, 0]]
     """
-    filled = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    tokens = np.zeros((len(rows), max(map(len, rows))), np.int64)
     for number, row in enumerate(rows):
-        filled[number, : len(row)] = row
-    return filled
+        tokens[number, : len(row)] = row
+    return tokens
 
 
-def make_reader(task: Task, shape: ModelShape, specials: Mapping[str, int]) -> tuple[Reader, int]:
-    """The reader, and the vocabulary with the marks that were lacking, numbered behind the network's tokens.
+def input_format(task: Task, shape: ModelShape, specials: Mapping[str, int]) -> tuple[InputFormat, int]:
+    """The format of a task's batches, and the vocabulary with the delimiters that the network lacked.
 
-    `specials` are special tokens that the network knows, by name. Raises TaskError for a kind that the family cannot
-    do, tokens beyond the vocabulary, and sequences longer than the context.
+    `specials` are special tokens that the network knows, by name; new ones are numbered after the network's tokens.
+    Raises TaskError for a kind that the family cannot do, tokens beyond the vocabulary, and sequences longer than the
+    context.
     """
-    frame = FRAMES[shape.family]
-    if task.kind == TEXT_TO_TEXT and shape.family == "encoder":
+    template = TEMPLATES[shape.family]
+    if task.kind == TEXT_TO_TEXT and not template.writes:
+        writers = [family for family, other in TEMPLATES.items() if other.writes]
         raise TaskError(
             "an encoder gives no text",
-            expected="a decoder, prefix, lstm or encoder_decoder for text-to-text",
-            got="family 'encoder'",
+            expected=f"a {', '.join(writers[:-1])} or {writers[-1]} for text-to-text",
+            got=f"family {shape.family!r}",
             cure="take a model of another family, or a task with classes",
         )
-    named = [f"[{name}]" for name in sorted({one.task for _, one in task.examples() if one.task})]
-    start = [PAD] if shape.family == "encoder_decoder" else []
-    wanted = dict.fromkeys([*start, frame.first, frame.between, frame.last, *named])
-    marks, vocabulary = special_ids(specials, shape.vocabulary, False, [name for name in wanted if name])
-    reader = Reader(task.kind, shape, marks)
-    _check(task, reader)
-    return reader, vocabulary
+    tasks = [f"[{name}]" for name in sorted({example.task for _, example in task.examples() if example.task})]
+    start = [PAD] if template.two_stacks else []
+    names = dict.fromkeys([*start, template.first, template.between, template.last, *tasks])
+    delimiters, vocabulary = special_ids(specials, shape.vocabulary, False, [name for name in names if name])
+    inputs = InputFormat(task.kind, shape, delimiters)
+    _check(task, inputs)
+    return inputs, vocabulary
 
 
-def _check(task: Task, reader: Reader) -> None:
-    shape = reader.shape
-    for place, example in task.examples():
+def _check(task: Task, inputs: InputFormat) -> None:
+    shape = inputs.shape
+    for where, example in task.examples():
         if not all(0 <= token < shape.vocabulary for text in example.texts for token in text):
             raise TaskError(
-                f"{place} has a token that the network does not know",
+                f"{where} has a token that the network does not know",
                 expected=f"0 to {shape.vocabulary - 1}",
                 got=str(max(max(text) for text in example.texts)),
                 cure="give the texts in the tokens of the network's own tokenizer",
             )
-        given, limit = _longest(example, reader)
-        if given > limit:
+        length, limit = _longest(example, inputs)
+        if length > limit:
             raise TaskError(
-                f"{place} is longer than the context",
-                expected=f"up to {limit} tokens, marks included",
-                got=str(given),
+                f"{where} is longer than the context",
+                expected=f"up to {limit} tokens, delimiters included",
+                got=str(length),
                 cure="shorten the texts (--cut keeps the first tokens of each), or take a model of a longer context",
             )
 
 
-def _longest(example: Example, reader: Reader) -> tuple[int, int]:
-    """Tokens of the longest sequence, and what the stack that reads it can hold; the target's if that is too long."""
-    shape, apart = reader.shape, reader.two_stacks and reader.kind == TEXT_TO_TEXT
-    target, holds = len(example.texts[-1]) + 1, shape.decoder_context or shape.context
-    if apart and target > holds:
-        return target, holds
-    read = [example.texts[:1]] if apart else READ[reader.kind](example.texts)
-    return max(len(reader.framed(texts, example.task)[0]) for texts in read), shape.context
+def _longest(example: Example, inputs: InputFormat) -> tuple[int, int]:
+    """Tokens of the longest sequence, and the context of the stack that reads it; the target's if that is too long."""
+    shape = inputs.shape
+    target, decoder_context = len(example.texts[-1]) + 1, shape.decoder_context or shape.context
+    if inputs.splits_source_and_target and target > decoder_context:
+        return target, decoder_context
+    sequences = [example.texts[:1]] if inputs.splits_source_and_target else SEQUENCES[inputs.kind](example.texts)
+    return max(len(inputs.sequence(texts, example.task)[0]) for texts in sequences), shape.context

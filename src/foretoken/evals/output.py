@@ -1,6 +1,6 @@
 """The new folder of a model that is trained further: empty, or the same call's unfinished work; at the end the model.
 
-<folder>/unfinished/<name>/   checkpoints, under a name that stands for the run and for the weights it began with
+<folder>/unfinished/<name>/   checkpoints, under a name that identifies the run and the weights it began with
 <folder>/unfinished/lock      held (flock) while a process trains
 """
 
@@ -15,54 +15,67 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
 from foretoken.generation import Model
 from foretoken.models import save_pretrained
 from foretoken.models.checkpoint_files import read_config
-from foretoken.objectives import ExampleBuilder
 from foretoken.store import atomic
 from foretoken.store.weights import FACTS, read_facts
 
 UNFINISHED = "unfinished"
 LOCK = "lock"
-BESIDE = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", "chat_template.jinja",
-)  # fmt: skip
-"""Files beside weights that go along into the new folder, as they are."""
+COMPANION_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "generation_config.json",
+    "chat_template.jinja",
+)
+"""Files beside weights that are copied into the new folder, as they are."""
 
 
 def check_apart(home: Path, source: Path, text: Path) -> None:
     """Raise StoreError for a new folder that is, holds, or lies in the model's or the text's."""
     new = _resolved(home)
-    for what, path in (("model", _resolved(source)), ("text", _resolved(text))):
+    for name, path in (("model", _resolved(source)), ("text", _resolved(text))):
         if new == path or new in path.parents or path in new.parents:
-            told = f"the new folder and the {what}'s lie in each other"
-            raise StoreError(told, expected="a folder apart", got=f"{home} and {path}")
+            raise StoreError(
+                f"the new folder and that of the {name} overlap",
+                expected="a separate folder",
+                got=f"{home} and {path}",
+            )
 
 
 def _resolved(path: Path) -> Path:
     try:
         return path.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise StoreError("this is no path", expected="a file or folder", got=f"{path}: {error}") from None
+        raise StoreError("this is not a path", expected="a file or folder", got=f"{path}: {error}") from None
 
 
 @contextmanager
-def claimed(home: Path, name: str) -> Iterator[Path]:
-    """The folder for the checkpoints of this run, while no other process works there; gone when it is of no use.
+def claim_folder(home: Path, name: str) -> Iterator[Path]:
+    """The folder for the checkpoints of this run, while no other process works there; deleted when nothing is in it.
 
     Raises StoreError when the folder holds anything else, cannot be written, or is another process's.
     """
     if home.exists() and not home.is_dir():
         raise StoreError(f"{home} is not a folder", expected="a new folder", got="a file", cure="give another folder")
-    was_there, work = home.is_dir(), home / UNFINISHED / name
+    existed, work = home.is_dir(), home / UNFINISHED / name
+    # Before anything is written, and again under the lock: another process may have begun in between.
     _check_free(home, name)
     with atomic.writing(home):
         (home / UNFINISHED).mkdir(parents=True, exist_ok=True)
         lock = open(home / UNFINISHED / LOCK, "a")  # noqa: SIM115
     with lock:
-        _take(lock, home)
+        _take_lock(lock, home)
         _check_free(home, name)
         with atomic.writing(work):
             work.mkdir(exist_ok=True)
@@ -71,27 +84,28 @@ def claimed(home: Path, name: str) -> Iterator[Path]:
             atomic.delete_folder(work)
         finally:
             if not work.is_dir() or not any(work.iterdir()):
-                _leave(work, keep=was_there)
+                _clean_up(work, keep=existed)
 
 
 def _check_free(home: Path, name: str) -> None:
     """Raise StoreError when a folder holds what is not of this run."""
     unfinished = home / UNFINISHED
-    there = {path.name for path in home.iterdir()} - {UNFINISHED} if home.is_dir() else set()
-    works = {path.name for path in unfinished.iterdir()} - {LOCK, name} if unfinished.is_dir() else set()
-    if works or (there and not (unfinished / name).is_dir()):
+    others = {path.name for path in home.iterdir()} - {UNFINISHED} if home.is_dir() else set()
+    other_runs = {path.name for path in unfinished.iterdir()} - {LOCK, name} if unfinished.is_dir() else set()
+    if other_runs or (others and not (unfinished / name).is_dir()):
         raise StoreError(
             f"{home} is in use",
             expected="a new or empty folder, or one in which this very training was stopped",
-            got=", ".join(sorted([*there, *(f"{UNFINISHED}/{work}" for work in works)])[:5]),
-            cure="give another folder; what was stopped goes on with the same choices only",
+            got=", ".join(sorted([*others, *(f"{UNFINISHED}/{run}" for run in other_runs)])[:5]),
+            cure="give another folder; a stopped training resumes with the same options only",
         )
 
 
-def _take(lock: IO[str], home: Path) -> None:
+def _take_lock(lock: IO[str], home: Path) -> None:
     """Lock the file, which must still be the folder's. Raises StoreError."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A process that ended may have deleted the file after we opened it: then another may lock a new one.
         ours = os.fstat(lock.fileno()).st_ino == (home / UNFINISHED / LOCK).stat().st_ino
     except OSError:
         ours = False
@@ -100,8 +114,8 @@ def _take(lock: IO[str], home: Path) -> None:
         raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure)
 
 
-def _leave(work: Path, keep: bool) -> None:
-    """Take away the empty folder of a run, the lock, and the folders that are empty then, but one that was there."""
+def _clean_up(work: Path, keep: bool) -> None:
+    """Delete the empty folder of a run, the lock, and the folders that are empty then; with `keep` not the user's."""
     atomic.delete_folder(work)
     atomic.delete_file(work.parent / LOCK)
     with contextlib.suppress(OSError):
@@ -110,16 +124,15 @@ def _leave(work: Path, keep: bool) -> None:
             work.parent.parent.rmdir()
 
 
-def write_model(model: Model, source: Path, builder: ExampleBuilder, home: Path, name: str) -> None:
-    """The tokenizer and what else stood beside the weights in `source`, then the weights; config.json comes last."""
-    for beside in BESIDE:
-        if (source / beside).is_file():
-            atomic.write_file(home / beside, (source / beside).read_bytes())
+def write_model(model: Model, source: Path, objective: Objective, home: Path, name: str) -> None:
+    """The tokenizer and other companions of the weights in `source`, then the weights; config.json comes last."""
+    for companion in COMPANION_FILES:
+        if (source / companion).is_file():
+            atomic.write_file(home / companion, (source / companion).read_bytes())
     facts = read_facts(source)
     if facts is not None:
-        facts = replace(facts, run=name, objective=builder.objective, specials=dict(model.specials))
+        facts = replace(facts, run=name, objective=objective, specials=dict(model.specials))
         atomic.write_json(home / FACTS, facts.to_json())
     config = read_config(source)
-    save_pretrained(
-        model.network, home, token_ids={name: config[name] for name in config if name.endswith("_token_id")}
-    )
+    token_ids = {field: config[field] for field in config if field.endswith("_token_id")}
+    save_pretrained(model.network, home, token_ids=token_ids)

@@ -1,7 +1,7 @@
 """Labelled examples from files: JSON lines (.jsonl) or .csv, with the columns that their kind needs.
 
 A text is a string, or a list of token numbers; for `labels` also a list of words. In a .csv file a list is written as
-JSON. A column `split` (train, validation, test) tells what an example is for; without it, of the examples in a fixed
+JSON. A column `split` (train, validation, test) says what an example is for; without it, of the examples in a fixed
 random order three in five are learned from, one in five is to stop by and one in five is to be scored on.
 """
 
@@ -20,7 +20,6 @@ from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import TaskError, shown
 from foretoken.evals.tasks import (
     CHOICE,
-    KINDS,
     LABELS,
     NO_LABEL,
     PAIR,
@@ -29,11 +28,14 @@ from foretoken.evals.tasks import (
     SPLITS,
     TEXT_TO_TEXT,
     Example,
+    Split,
     Task,
+    TaskKind,
     Tokens,
+    check_kind,
 )
 
-COLUMNS = {
+COLUMNS: dict[TaskKind, tuple[str, ...]] = {
     SINGLE: ("text", "label"),
     PAIR: ("text", "text_b", "label"),
     SIMILARITY: ("text", "text_b", "label"),
@@ -41,9 +43,10 @@ COLUMNS = {
     LABELS: ("text", "labels"),
     TEXT_TO_TEXT: ("source", "target"),
 }
-"""What a row has, by kind; the last one is the answer."""
-SHARES = (0.6, 0.8)
-LARGEST = 2**28
+"""Columns of a row, by kind; the last one is the answer."""
+SPLIT_ENDS = (0.6, 0.8)
+"""Where training and validation end, as shares of the examples."""
+LARGEST_FILE = 2**28
 """Bytes of a file."""
 
 
@@ -51,86 +54,87 @@ LARGEST = 2**28
 class Row:
     """One example as it stands in a file."""
 
-    place: str
-    values: dict[str, Any]
+    where: str
+    """The file, and its line or row."""
+    json_values: dict[str, Any]
 
-    def refuse(self, message: str, expected: str, got: Any) -> TaskError:
-        """What is wrong with it."""
-        return TaskError(f"{self.place}: {message}", expected=expected, got=shown(got))
+    def refuse(self, message: str, expected: str, got: object) -> TaskError:
+        """The error that names this row."""
+        return TaskError(f"{self.where}: {message}", expected=expected, got=shown(got))
 
 
 def read_task(path: str | Path, kind: str, tokenizer: Tokenizer, *, classes: Sequence[str] = (), cut: int = 0) -> Task:
     """The task in a file, in the tokens of a tokenizer; it has the file's name.
 
     `classes` are those of the training examples unless given; of each text the first `cut` tokens are kept, 0 for all.
-    Raises TaskError with the place of what cannot be read or used, as a label outside the classes.
+    Raises TaskError with the place of what cannot be read or used, such as a label outside the classes.
     """
-    path = Path(path)
-    if kind not in KINDS:
-        raise TaskError("no such kind of task", expected=", ".join(KINDS), got=shown(kind))
-    rows = list(_rows(path))
+    path, known_kind = Path(path), check_kind(kind)
+    rows = list(_json_rows(path))
     for row in rows:
-        lacking = [name for name in COLUMNS[kind] if row.values.get(name) in (None, "", [])]
-        if lacking:
-            raise row.refuse(f"a {kind} example needs {lacking[0]}", ", ".join(COLUMNS[kind]), list(row.values))
-    splits = _split(rows, path)
-    names = tuple(classes) or _classes(kind, splits["train"] or rows)
-    coder = _Coder(kind, tokenizer, names, cut)
-    train, validation, test = (tuple(coder.example(row) for row in splits[split]) for split in SPLITS)
-    return Task(name=path.stem, kind=kind, classes=names, train=train, validation=validation, test=test)
+        missing = [name for name in COLUMNS[known_kind] if row.json_values.get(name) in (None, "", [])]
+        if missing:
+            columns = ", ".join(COLUMNS[known_kind])
+            raise row.refuse(f"a {kind} example needs {missing[0]}", columns, list(row.json_values))
+    splits = _split(rows)
+    names = tuple(classes) or _classes(known_kind, splits["train"] or rows)
+    encoder = _RowEncoder(known_kind, tokenizer, names, cut)
+    train, validation, test = (tuple(encoder.example(row) for row in splits[split]) for split in SPLITS)
+    return Task(name=path.stem, kind=known_kind, classes=names, train=train, validation=validation, test=test)
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path) -> Iterator[Row]:
     try:
-        if path.stat().st_size > LARGEST:
-            raise TaskError(f"{path} is too large", expected=f"up to {LARGEST} bytes", cure="give fewer examples")
+        if path.stat().st_size > LARGEST_FILE:
+            raise TaskError(f"{path} is too large", expected=f"up to {LARGEST_FILE} bytes", cure="give fewer examples")
         with open(path, encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
-                for number, values in enumerate(csv.DictReader(file), 2):
+                for number, values in enumerate(csv.DictReader(file), 2):  # row 1 holds the names of the columns
                     yield Row(f"{path} row {number}", {str(name): value for name, value in values.items()})
             else:
                 for number, line in enumerate(file, 1):
                     if line.strip():
-                        yield Row(f"{path} line {number}", _parsed(path, number, line))
+                        yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TaskError(f"cannot read {path}", expected="JSON lines or .csv in UTF-8", got=str(error)) from error
 
 
-def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+def _json_object(where: str, line: str) -> dict[str, Any]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise TaskError(f"{path} line {number} is no JSON object", expected='{"text": "...", ...}', got=line[:80])
+        raise TaskError(f"{where} is not a JSON object", expected='{"text": "...", ...}', got=line[:80])
     return values
 
 
-def _split(rows: list[Row], path: Path) -> dict[str, list[Row]]:
-    if not any("split" in row.values for row in rows):
+def _split(rows: list[Row]) -> dict[Split, list[Row]]:
+    if not any("split" in row.json_values for row in rows):
+        # The seed is fixed: the same file gives the same test examples to every model and every seed of tuning.
         order = np.random.default_rng(0).permutation(len(rows)).tolist()
-        first, second = (round(share * len(rows)) for share in SHARES)
+        first, second = (round(share * len(rows)) for share in SPLIT_ENDS)
         parts = order[:first], order[first:second], order[second:]
         return {split: [rows[number] for number in part] for split, part in zip(SPLITS, parts, strict=True)}
     for row in rows:
-        if row.values.get("split") not in SPLITS:
-            raise row.refuse("no such split", ", ".join(SPLITS), row.values.get("split"))
-    return {split: [row for row in rows if row.values["split"] == split] for split in SPLITS}
+        if row.json_values.get("split") not in SPLITS:
+            raise row.refuse("no such split", ", ".join(SPLITS), row.json_values.get("split"))
+    return {split: [row for row in rows if row.json_values["split"] == split] for split in SPLITS}
 
 
-def _classes(kind: str, rows: list[Row]) -> tuple[str, ...]:
+def _classes(kind: TaskKind, rows: list[Row]) -> tuple[str, ...]:
     if kind == TEXT_TO_TEXT:
         return ()
     if kind == CHOICE:
-        return tuple(str(number) for number in range(len(_listed(rows[0], "choices")) if rows else 0))
+        return tuple(str(number) for number in range(len(_list(rows[0], "choices")) if rows else 0))
     if kind == LABELS:
-        return tuple(sorted({str(label) for row in rows for label in _listed(row, "labels")}))
-    return tuple(sorted({str(row.values["label"]) for row in rows}))
+        return tuple(sorted({str(label) for row in rows for label in _list(row, "labels")}))
+    return tuple(sorted({str(row.json_values["label"]) for row in rows}))
 
 
-def _listed(row: Row, column: str) -> list[Any]:
+def _list(row: Row, column: str) -> list[Any]:
     """A list; of labels also words between blanks, and in a .csv file its JSON."""
-    value = row.values[column]
+    value = row.json_values[column]
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -139,40 +143,41 @@ def _listed(row: Row, column: str) -> list[Any]:
     elif isinstance(value, str) and column == "labels":
         value = value.split()
     if not isinstance(value, list):
-        raise row.refuse(f"{column} is no list", "a list", value)
+        raise row.refuse(f"{column} is not a list", "a list", value)
     return value
 
 
 @dataclass(frozen=True)
-class _Coder:
+class _RowEncoder:
     """Turns rows into examples."""
 
-    kind: str
+    kind: TaskKind
     tokenizer: Tokenizer
     classes: tuple[str, ...]
     cut: int
 
     def example(self, row: Row) -> Example:
+        values = row.json_values
         if self.kind == LABELS:
-            return self._tagged(row)
+            return self._labelled_words(row)
         if self.kind == CHOICE:
-            choices = _listed(row, "choices")
+            choices = _list(row, "choices")
             if len(choices) != len(self.classes):
-                raise row.refuse("all examples must have as many choices", str(len(self.classes)), len(choices))
-            answer = self._class(row, row.values["answer"])
-            return Example(tuple(self._tokens(row, text) for text in [row.values["text"], *choices]), (answer,))
+                raise row.refuse("all examples must have equally many choices", str(len(self.classes)), len(choices))
+            answer = self._class(row, values["answer"])
+            return Example(tuple(self._tokens(row, text) for text in [values["text"], *choices]), (answer,))
         if self.kind == TEXT_TO_TEXT:
-            return Example(tuple(self._tokens(row, row.values[name]) for name in COLUMNS[self.kind]))
-        texts = tuple(self._tokens(row, row.values[name]) for name in COLUMNS[self.kind][:-1])
-        return Example(texts, (self._class(row, row.values["label"]),))
+            return Example(tuple(self._tokens(row, values[name]) for name in COLUMNS[self.kind]))
+        texts = tuple(self._tokens(row, values[name]) for name in COLUMNS[self.kind][:-1])
+        return Example(texts, (self._class(row, values["label"]),))
 
-    def _class(self, row: Row, label: Any) -> int:
+    def _class(self, row: Row, label: object) -> int:
         if str(label) not in self.classes:
             raise row.refuse("a label outside the classes", ", ".join(self.classes[:8]), label)
         return self.classes.index(str(label))
 
-    def _tokens(self, row: Row, text: Any) -> Tokens:
-        if isinstance(text, list) and all(type(one) is int for one in text):
+    def _tokens(self, row: Row, text: object) -> Tokens:
+        if isinstance(text, list) and all(type(token) is int for token in text):
             tokens = tuple(text)
         elif isinstance(text, str) and not isinstance(self.tokenizer, SymbolTokenizer):
             tokens = tuple(self.tokenizer.encode([text.encode("utf-8", "replace")])[0].tolist())
@@ -181,19 +186,23 @@ class _Coder:
             raise row.refuse("not a text", f"{'' if symbols else 'a string, or '}a list of token numbers", text)
         return tokens[: self.cut] if self.cut else tokens
 
-    def _tagged(self, row: Row) -> Example:
+    def _labelled_words(self, row: Row) -> Example:
         """A word's first token has its label, the others have none."""
-        text, labels = row.values["text"], [self._class(row, one) for one in _listed(row, "labels")]
+        text, labels = row.json_values["text"], [self._class(row, label) for label in _list(row, "labels")]
         words = text.split() if isinstance(text, str) else text
         if not isinstance(words, list):
             raise row.refuse("not a text", "a string, or a list of words", text)
         if len(words) != len(labels):
-            raise row.refuse("as many labels as words", f"{len(words)} labels", len(labels))
-        parts = [
-            self._tokens(row, [one] if isinstance(one, int) else f"{' ' * bool(number)}{one}")
-            for number, one in enumerate(words)
+            raise row.refuse("there must be one label per word", f"{len(words)} labels", len(labels))
+        # Every word but the first is encoded with the blank before it: learned tokens hold that blank.
+        tokens_of = [
+            self._tokens(row, [word] if isinstance(word, int) else f"{' ' * bool(number)}{word}")
+            for number, word in enumerate(words)
         ]
-        tokens = tuple(token for part in parts for token in part)
-        told = [[label, *[NO_LABEL] * (len(part) - 1)][: len(part)] for label, part in zip(labels, parts, strict=True)]
-        tags = tuple(tag for some in told for tag in some)
+        tokens = tuple(token for part in tokens_of for token in part)
+        tags = tuple(
+            label if first == 0 else NO_LABEL
+            for label, part in zip(labels, tokens_of, strict=True)
+            for first in range(len(part))
+        )
         return Example((tokens[: self.cut or None],), tags[: self.cut or None])

@@ -2,8 +2,8 @@
 
 `single`        the class of one text
 `pair`          the class of two texts in their order: does the second follow from the first
-`similarity`    the class of two texts whose order says nothing
-`choice`        which of some texts belongs behind another
+`similarity`    the class of two texts whose order does not matter
+`choice`        which of several texts follows another
 `labels`        a class for each token of a text
 `text-to-text`  a text from a text
 """
@@ -14,19 +14,31 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
-from foretoken.errors import TaskError
+from foretoken.arguments import nearest
+from foretoken.errors import TaskError, shown
 
-SINGLE, PAIR, SIMILARITY, CHOICE, LABELS, TEXT_TO_TEXT = KINDS = (
-    "single", "pair", "similarity", "choice", "labels", "text-to-text",
-)  # fmt: skip
-TEXTS = {SINGLE: 1, PAIR: 2, SIMILARITY: 2, LABELS: 1, TEXT_TO_TEXT: 2}
+TaskKind = Literal["single", "pair", "similarity", "choice", "labels", "text-to-text"]
+Split = Literal["train", "validation", "test"]
+KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
+SPLITS: tuple[Split, ...] = get_args(Split)
+SINGLE, PAIR, SIMILARITY, CHOICE, LABELS, TEXT_TO_TEXT = KINDS
+TEXTS: dict[TaskKind, int] = {SINGLE: 1, PAIR: 2, SIMILARITY: 2, LABELS: 1, TEXT_TO_TEXT: 2}
 """Texts of an example; a choice has one more than there are choices."""
 NO_LABEL = -1
-"""In place of a class, at a token that has none (a word's tokens behind its first)."""
-SPLITS = ("train", "validation", "test")
+"""In place of a class, at a token that has none (a word's tokens after its first)."""
 
 Tokens = tuple[int, ...]
+
+
+def check_kind(kind: str) -> TaskKind:
+    """The kind, if it is one of `KINDS`. Raises TaskError with the nearest one."""
+    if kind not in KINDS:
+        near = nearest(str(kind), KINDS)
+        cure = f"did you mean {near[0]!r}?" if near else "name one of these"
+        raise TaskError("no such kind of task", expected=", ".join(KINDS), got=shown(kind), cure=cure)
+    return cast(TaskKind, kind)
 
 
 @dataclass(frozen=True)
@@ -50,80 +62,81 @@ class Task:
     """
 
     name: str
-    kind: str
+    kind: TaskKind
     classes: tuple[str, ...] = ()
-    """Names of the classes; of a choice, of the places."""
+    """Names of the classes; of a choice, of the positions."""
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
     weights: tuple[float, ...] = ()
     """How often each training example is drawn, beside the others; empty: each once an epoch."""
     ceiling: float | None = None
-    """The score on fresh examples of one who knows how they came to be."""
+    """The best possible score on fresh examples, where it is known."""
     ceiling_from: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise TaskError(
-                "no such kind of task", expected=", ".join(KINDS), got=repr(self.kind), cure="name one of these"
-            )
+        check_kind(self.kind)
         for split in SPLITS:
-            if not getattr(self, split):
+            if not self.split(split):
                 raise TaskError(
                     f"the task {self.name} has no {split} examples",
                     expected=f"one {split} example or more",
                     got="none",
                     cure="give more examples",
                 )
-        for place, example in self.examples():
-            self._check_texts(place, example)
-            self._check_labels(place, example)
+        for where, example in self.examples():
+            self._check_texts(where, example)
+            self._check_labels(where, example)
         self._check_classes()
 
+    def split(self, name: Split) -> tuple[Example, ...]:
+        """The examples of a split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
     def examples(self) -> Iterator[tuple[str, Example]]:
-        """All of them, with where they stand."""
+        """All examples, each with a description of where it stands."""
         for split in SPLITS:
-            for number, example in enumerate(getattr(self, split), 1):
+            for number, example in enumerate(self.split(split), 1):
                 yield f"{split} example {number} of {self.name}", example
 
-    def _check_texts(self, place: str, example: Example) -> None:
-        wanted = TEXTS.get(self.kind, 1 + len(self.classes))
-        if len(example.texts) != wanted:
+    def _check_texts(self, where: str, example: Example) -> None:
+        expected = TEXTS.get(self.kind, 1 + len(self.classes))
+        if len(example.texts) != expected:
             raise TaskError(
-                f"{place} has too many or too few texts",
-                expected=str(wanted),
+                f"{where} has too many or too few texts",
+                expected=str(expected),
                 got=str(len(example.texts)),
-                cure=f"mend it, or leave it out; each {self.kind} example has as many",
+                cure=f"correct it, or leave it out; each {self.kind} example has as many",
             )
         if not all(example.texts):
             raise TaskError(
-                f"{place} has an empty text",
+                f"{where} has an empty text",
                 expected="one token or more in each text",
                 got="none in one of them",
                 cure="leave it out",
             )
 
-    def _check_labels(self, place: str, example: Example) -> None:
-        wanted = {LABELS: len(example.texts[0]), TEXT_TO_TEXT: 0}.get(self.kind, 1)
-        if len(example.labels) != wanted:
+    def _check_labels(self, where: str, example: Example) -> None:
+        expected = {LABELS: len(example.texts[0]), TEXT_TO_TEXT: 0}.get(self.kind, 1)
+        if len(example.labels) != expected:
             raise TaskError(
-                f"{place} has too many or too few labels",
-                expected=str(wanted),
+                f"{where} has too many or too few labels",
+                expected=str(expected),
                 got=str(len(example.labels)),
-                cure="mend it, or leave it out",
+                cure="correct it, or leave it out",
             )
         lowest = NO_LABEL if self.kind == LABELS else 0
         for label in example.labels:
             if not lowest <= label < len(self.classes):
                 raise TaskError(
-                    f"{place} has a label outside the classes",
+                    f"{where} has a label outside the classes",
                     expected=f"0 to {len(self.classes) - 1} ({', '.join(self.classes[:8])})",
                     got=str(label),
-                    cure="mend it, or name its class too",
+                    cure="correct it, or name its class too",
                 )
         if self.kind == LABELS and set(example.labels) == {NO_LABEL}:
             raise TaskError(
-                f"{place} has no label at all",
+                f"{where} has no label at all",
                 expected="a label at one token or more",
                 got="none",
                 cure="leave it out",
@@ -134,13 +147,13 @@ class Task:
             return
         if len(self.classes) < 2:
             raise TaskError(
-                "a task needs two classes at least",
+                "a task needs at least two classes",
                 expected="two classes or more",
                 got=f"{', '.join(self.classes) or 'none'}",
                 cure="give examples of another class too",
             )
-        found = Counter(label for example in self.train for label in example.labels)
-        empty = [name for number, name in enumerate(self.classes) if not found[number]]
+        counts = Counter(label for example in self.train for label in example.labels)
+        empty = [name for number, name in enumerate(self.classes) if not counts[number]]
         if empty and self.kind != CHOICE:
             raise TaskError(
                 "a class without an example to learn from",
@@ -154,7 +167,7 @@ def check_mixing(cap: int, temperature: float) -> None:
     """Raise TaskError for a cap or a temperature that no mixture can have."""
     if not cap >= 1 or not 0 < temperature < math.inf:
         raise TaskError(
-            "tasks cannot be mixed so",
+            "invalid mixture settings",
             expected="a cap of 1 or more, a finite temperature above 0",
             got=f"cap {cap}, temperature {temperature}",
             cure="leave both out: a cap of 65536 and a temperature of 1",
@@ -164,9 +177,9 @@ def check_mixing(cap: int, temperature: float) -> None:
 def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.0) -> Task:
     """One text-to-text task of several: each is drawn in proportion to its examples, counted up to a cap.
 
-    The proportions are taken to the power 1 / temperature: 1 keeps them, a large one draws all tasks alike (Raffel et
-    al. 2019, arXiv 1910.10683, section 3.5.2). A mark before the source tells the task.
-    Raises TaskError when there are not two tasks with names of their own, one is not text-to-text, or for what
+    The proportions are taken to the power 1 / temperature: 1 keeps them, a large one draws all tasks equally (Raffel et
+    al. 2019, arXiv 1910.10683, section 3.5.2). A token before the source names the task.
+    Raises TaskError when there are not two tasks with names of their own, one is not text-to-text, or for settings that
     `check_mixing` refuses.
 
     >>> def task(name, examples):
@@ -176,6 +189,29 @@ def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.
     >>> round(sum(mixed.weights[:1]), 3), round(sum(mixed.weights[1:]), 3)
     (0.25, 0.75)
     """
+    _check_mixable(tasks)
+    check_mixing(cap, temperature)
+    counts = [min(len(task.train), cap) for task in tasks]
+    # Relative to the largest count each rate is at most 1, so no low temperature overflows.
+    rates = [(count / max(counts)) ** (1 / temperature) for count in counts]
+    per_example = [rate / sum(rates) / len(task.train) for rate, task in zip(rates, tasks, strict=True)]
+    train, validation, test = (
+        tuple(Example(example.texts, (), task.name) for task in tasks for example in task.split(split))
+        for split in SPLITS
+    )
+    ceilings = [task.ceiling for task in tasks if task.ceiling is not None]
+    return Task(
+        name="+".join(task.name for task in tasks),
+        kind=TEXT_TO_TEXT,
+        train=train,
+        validation=validation,
+        test=test,
+        weights=tuple(weight for weight, task in zip(per_example, tasks, strict=True) for _ in task.train),
+        ceiling=sum(ceilings) / len(tasks) if len(ceilings) == len(tasks) else None,
+    )
+
+
+def _check_mixable(tasks: Sequence[Task]) -> None:
     names = [task.name for task in tasks]
     if len(set(names)) < max(2, len(names)) or not all(names):
         raise TaskError(
@@ -192,17 +228,3 @@ def mixture(tasks: Sequence[Task], *, cap: int = 65_536, temperature: float = 1.
             got=f"kind {other[0]}",
             cure="tune on one task at a time, or write them as text-to-text",
         )
-    check_mixing(cap, temperature)
-    counts = [min(len(task.train), cap) for task in tasks]
-    rates = [(count / max(counts)) ** (1 / temperature) for count in counts]  # at most 1: no temperature overflows
-    each = [rate / sum(rates) / len(task.train) for rate, task in zip(rates, tasks, strict=True)]
-    train, validation, test = (
-        tuple(Example(one.texts, (), task.name) for task in tasks for one in getattr(task, split)) for split in SPLITS
-    )
-    weights = tuple(weight for weight, task in zip(each, tasks, strict=True) for _ in task.train)
-    ceilings = [task.ceiling for task in tasks if task.ceiling is not None]
-    ceiling = sum(ceilings) / len(tasks) if len(ceilings) == len(tasks) else None
-    return Task(
-        name="+".join(names), kind=TEXT_TO_TEXT, train=train, validation=validation, test=test, weights=weights,
-        ceiling=ceiling,
-    )  # fmt: skip

@@ -1,9 +1,19 @@
-"""A trained network, text -> text: going on from a prompt, filling masks, filling spans."""
+"""A trained network, text -> text: continuing a prompt, filling masks, filling spans."""
 
-from foretoken.generation.fill_mask import fill_mask
-from foretoken.generation.infilling import infill
-from foretoken.generation.load import open_model
+from foretoken.generation.fill_mask import MaskedText, fill_mask
+from foretoken.generation.infill import InfilledText, infill
+from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model
-from foretoken.generation.sampling import sample
+from foretoken.generation.sampling import Samples, sample
 
-__all__ = ["Model", "fill_mask", "infill", "open_model", "sample"]
+__all__ = [
+    "InfilledText",
+    "MaskedText",
+    "Model",
+    "ModelSource",
+    "Samples",
+    "fill_mask",
+    "infill",
+    "open_model",
+    "sample",
+]

@@ -32,7 +32,7 @@ class Cache(Protocol):
     def read(self, tokens_BT: Tensor) -> Tensor:
         """Logits of the token behind each of these, [B, T, V]."""
 
-    def take(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Go on with these of the sequences, in this order; one may come several times."""
 
 
@@ -62,7 +62,7 @@ class StackCache:
         self.length += new
         return self._logits(x_BTW if stack.norm is None else stack.norm(x_BTW))
 
-    def take(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Go on with these of the sequences."""
         self.past = [pair and (pair[0][rows], pair[1][rows]) for pair in self.past]
         if self.source is not None:
@@ -130,12 +130,12 @@ class LstmCache:
         self.length += tokens_BT.shape[1]
         return functional.linear(x_TBW.transpose(0, 1), self.network.head_weight)
 
-    def take(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Go on with these of the sequences."""
         self.state = self.state and (self.state[0][:, rows], self.state[1][:, rows])
 
 
-def start(network: Network, *, prefix: int = 0, source_BS: Tensor | None = None) -> Cache:
+def start_cache(network: Network, *, prefix: int = 0, source_BS: Tensor | None = None) -> Cache:
     """A network before its first token; an encoder-decoder has read its source."""
     if isinstance(network, Lstm):
         return LstmCache(network)

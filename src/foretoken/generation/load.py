@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
+from foretoken.arguments import named_arguments
 from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import SubwordTokenizer, refusing, the_package
 from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
 from foretoken.data.tokenizer_files import TOKENIZER, load_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
-from foretoken.generation.model import Model
+from foretoken.generation.model import SENTINEL, Model, sentinel_number
 from foretoken.models import Network, from_pretrained
 from foretoken.models.checkpoint_files import read_config
 from foretoken.runs.spec import RunSpec
@@ -24,19 +24,22 @@ from foretoken.store.atomic import read_sealed
 from foretoken.store.store import Store
 from foretoken.store.weights import Facts, are_committed, check_weights, read_facts
 
-Source = str | Path | Study | Model
-USUAL = {
+ModelSource = str | Path | Study | Model
+DEFAULT_OBJECTIVE = {
     "decoder": "causal",
     "lstm": "causal",
     "prefix": "prefix",
     "encoder": "masked",
     "encoder_decoder": "span_corruption",
 }
-"""Family -> what a model is taken to be trained for when nothing tells it."""
-KEEP = 'set keep_weights = "target" or "all" under [launch] and run the study again: it trains what lacks them'
+"""Family -> the objective that a model is taken to be trained for when nothing says it."""
+KEEP_WEIGHTS = (
+    'set keep_weights = "target" or "all" under [launch] and run the study again: it trains the runs that lack them'
+)
 
 
-def open_model(source: Source, run: str | None = None) -> Model:
+@named_arguments
+def open_model(source: ModelSource, run: str | None = None) -> Model:
     """The model of a study (its target, or the `run` whose key begins so), or of a folder of weights.
 
     Raises StoreError when a study has kept no weights or they are damaged, CheckpointError for weights that no network
@@ -55,7 +58,7 @@ def open_model(source: Source, run: str | None = None) -> Model:
         check_weights(folder)
     facts = read_facts(folder)
     network = from_pretrained(folder).eval()
-    return _foreign(folder, network) if facts is None else _ours(folder, network, facts)
+    return _foreign_model(folder, network) if facts is None else _own_model(folder, network, facts)
 
 
 def _folder(source: str | Path | Study) -> Path:
@@ -68,12 +71,12 @@ def _folder(source: str | Path | Study) -> Path:
 def _weights_of(home: Path, run: str | None) -> Path:
     """The kept weights of one run of a study."""
     store = Store(home)
-    key = _target(home) if run is None else _key(home, run)
+    key = _target_key(home) if run is None else _key_beginning(home, run)
     weights, record = store.weights_folder(key), store.record(key)
     if are_committed(weights):
         return weights
     if record is not None and record.status == "finished":
-        raise StoreError(f"the run {key} has kept no weights", expected=f"the folder {weights}", cure=KEEP)
+        raise StoreError(f"the run {key} has kept no weights", expected=f"the folder {weights}", cure=KEEP_WEIGHTS)
     raise StoreError(
         f"{'the target' if run is None else 'this run'} of the study in {home} has not been trained",
         expected="a finished run",
@@ -82,29 +85,29 @@ def _weights_of(home: Path, run: str | None) -> Path:
     )
 
 
-def _target(home: Path) -> str:
+def _target_key(home: Path) -> str:
     try:
         return RunSpec.from_json(read_sealed(home / "design.json")["target"]).key
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{home / 'design.json'} is no design", got=repr(error), cure="run the study again") from error
 
 
-def _key(home: Path, beginning: str) -> str:
-    """The run whose key begins so."""
+def _key_beginning(home: Path, beginning: str) -> str:
+    """The key of the one run whose key begins so."""
     known = sorted(path.name for path in (home / "runs").glob("*") if path.is_dir())
-    found = [key for key in known if key.startswith(beginning)] if re.fullmatch("[0-9a-f]+", beginning) else []
-    if len(found) != 1:
-        kept = [key for key in found or known if are_committed(home / "runs" / key / "weights")]
+    matches = [key for key in known if key.startswith(beginning)] if re.fullmatch("[0-9a-f]+", beginning) else []
+    if len(matches) != 1:
+        with_weights = [key for key in matches or known if are_committed(home / "runs" / key / "weights")]
         raise StoreError(
-            f"{'several runs have keys that begin' if found else 'no run has a key that begins'} so",
-            expected=f"with kept weights there are {', '.join(kept) or 'none'}",
+            f"{'several runs have keys' if matches else 'no run has a key'} with this beginning",
+            expected=f"one of those with kept weights: {', '.join(with_weights) or 'there are none'}",
             got=shown(beginning),
         )
-    return found[0]
+    return matches[0]
 
 
-def _ours(folder: Path, network: Network, facts: Facts) -> Model:
-    """What was trained here: the facts tell how a text is framed."""
+def _own_model(folder: Path, network: Network, facts: Facts) -> Model:
+    """A model that was trained here: the facts beside its weights say how a text is framed."""
     try:
         tokenizer = tokenizer_from_json(facts.tokenizer)
     except (KeyError, TypeError, ForetokenError) as error:
@@ -123,8 +126,8 @@ def _ours(folder: Path, network: Network, facts: Facts) -> Model:
     )
 
 
-def _foreign(folder: Path, network: Network) -> Model:
-    """Somebody else's weights: the tokenizer's file tells its special tokens, and what stands around a text."""
+def _foreign_model(folder: Path, network: Network) -> Model:
+    """Somebody else's weights: the tokenizer's file says its special tokens, and which stand around a text."""
     if not (folder / TOKENIZER).is_file():
         raise CorpusError(
             f"the weights in {folder} have no tokenizer beside them",
@@ -132,14 +135,11 @@ def _foreign(folder: Path, network: Network) -> Model:
             cure=f"copy the model's {TOKENIZER} into the folder",
         )
     tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family, read_config(folder)
-    _end_documents(tokenizer, config.get("eos_token_id"))
+    _set_separator(tokenizer, config.get("eos_token_id"))
     _check_vocabulary(folder, network, tokenizer.vocabulary)
-    sentinels = sorted(
-        (name for name in tokenizer.specials if re.fullmatch(r"<extra_id_\d{1,4}>", name)),
-        key=lambda name: int(name[10:-1]),
-    )
-    specials = _found(tokenizer, [PAD, CLS, SEP, MASK, *sentinels])
-    before, after = _frame(tokenizer)
+    sentinels = sorted((name for name in tokenizer.specials if SENTINEL.fullmatch(name)), key=sentinel_number)
+    specials = _known_specials(tokenizer, [PAD, CLS, SEP, MASK, *sentinels])
+    before, after = _surrounding_tokens(tokenizer)
     if family == "encoder" and not (before or after) and {CLS, SEP} <= set(specials):
         before, after = (specials[CLS],), (specials[SEP],)
     return Model(
@@ -147,7 +147,7 @@ def _foreign(folder: Path, network: Network) -> Model:
         network=network,
         folder=folder,
         tokenizer=tokenizer,
-        objective=Objective(kind=USUAL[family]),
+        objective=Objective(kind=DEFAULT_OBJECTIVE[family]),
         specials=specials,
         headless=config.get("model_type") == "bert" and network.shape.head != "masked",
         before=before,
@@ -155,10 +155,10 @@ def _foreign(folder: Path, network: Network) -> Model:
     )
 
 
-def _end_documents(tokenizer: Tokenizer, end: Any) -> None:
+def _set_separator(tokenizer: Tokenizer, eos_token_id: object) -> None:
     """Where several tokens may end a document, take the one that the configuration names, if it names one."""
-    if isinstance(tokenizer, SubwordTokenizer) and tokenizer.separator is None and type(end) is int:
-        tokenizer.end_documents_with(tokenizer.names.get(end))
+    if isinstance(tokenizer, SubwordTokenizer) and tokenizer.separator is None and type(eos_token_id) is int:
+        tokenizer.end_documents_with(tokenizer.names.get(eos_token_id))
 
 
 def _check_vocabulary(folder: Path, network: Network, needed: int) -> None:
@@ -170,22 +170,23 @@ def _check_vocabulary(folder: Path, network: Network, needed: int) -> None:
         )
 
 
-def _found(tokenizer: Tokenizer, names: list[str]) -> dict[str, int]:
+def _known_specials(tokenizer: Tokenizer, names: list[str]) -> dict[str, int]:
     """Those of the special tokens that the tokenizer has, under any of their spellings."""
-    known = tokenizer.vocabulary
-    ids = {name: special_ids(tokenizer.specials, known, False, [name])[0][name] for name in names}
-    return {name: number for name, number in ids.items() if number < known}
+    vocabulary = tokenizer.vocabulary
+    ids = {name: special_ids(tokenizer.specials, vocabulary, False, [name])[0][name] for name in names}
+    # What the tokenizer lacks would be numbered from its vocabulary up.
+    return {name: token for name, token in ids.items() if token < vocabulary}
 
 
-def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _surrounding_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The special tokens that the file's post-processor puts before and after a text."""
     if not isinstance(tokenizer, SubwordTokenizer):
         return (), ()
     with refusing("the tokenizer cannot be used"):
-        plain = the_package().Tokenizer.from_str(tokenizer.definition)
-        inside = plain.encode("a", add_special_tokens=False).ids
-        whole = plain.encode("a", add_special_tokens=True).ids
-    for start in range(len(whole) - len(inside) + 1):
-        if inside and whole[start : start + len(inside)] == inside:
-            return tuple(whole[:start]), tuple(whole[start + len(inside) :])
+        package_tokenizer = the_package().Tokenizer.from_str(tokenizer.definition)
+        text = package_tokenizer.encode("a", add_special_tokens=False).ids
+        framed = package_tokenizer.encode("a", add_special_tokens=True).ids
+    for start in range(len(framed) - len(text) + 1):
+        if text and framed[start : start + len(text)] == text:
+            return tuple(framed[:start]), tuple(framed[start + len(text) :])
     return (), ()

@@ -1,4 +1,4 @@
-"""A trained network with all that it takes to read and write text with it."""
+"""A trained network with everything needed to read and write text: tokenizer, objective, special tokens."""
 
 from __future__ import annotations
 
@@ -18,8 +18,23 @@ from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import CheckpointError, CorpusError
 from foretoken.models import Network
 
-LEADING_BLANKS = ("Ġ", "▁")
-"""How tokenizers write the blank before a word when it is part of the word's token."""
+LEADING_SPACES = ("Ġ", "▁")
+"""How tokenizers write the space before a word when it is part of the word's token."""
+
+
+SENTINEL = re.compile(r"<extra_id_(\d{1,4})>")
+"""T5's names of the tokens that stand for hidden spans."""
+
+
+def sentinel_number(name: str) -> int:
+    """The number in a sentinel's name.
+
+    >>> sentinel_number("<extra_id_12>")
+    12
+    """
+    match = SENTINEL.fullmatch(name)
+    assert match is not None
+    return int(match[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +42,7 @@ class Model:
     """A network that reads and writes text."""
 
     name: str
-    """Where it came from, for people: a run's key or a folder."""
+    """Where it came from, for messages: a run's key or a folder."""
     network: Network
     tokenizer: Tokenizer
     objective: Objective
@@ -64,26 +79,32 @@ class Model:
         return self.tokenizer.separator
 
     @cached_property
-    def takes_blanks(self) -> bool:
-        """Whether a token may hold the blank before its word; a hidden token then hides that blank too."""
+    def tokens_hold_spaces(self) -> bool:
+        """Whether a token may hold the space before its word; a hidden token then hides that space too."""
         if not isinstance(self.tokenizer, SubwordTokenizer):
             return False
-        return any(name[0] in LEADING_BLANKS for name in self.tokenizer.ids if len(name) > 1)
+        return any(name[0] in LEADING_SPACES for name in self.tokenizer.ids if len(name) > 1)
 
     @cached_property
-    def written(self) -> Tensor:
+    def writable(self) -> Tensor:
         """[V] whether a token can be written: a network may have more rows than there are tokens."""
-        known = torch.zeros(self.network.shape.vocabulary, dtype=torch.bool)
-        known[: self.tokenizer.vocabulary] = True
-        return known
+        writable_V = torch.zeros(self.network.shape.vocabulary, dtype=torch.bool)
+        writable_V[: self.tokenizer.vocabulary] = True
+        return writable_V
 
     @cached_property
-    def nameless(self) -> Tensor:
+    def text_tokens(self) -> Tensor:
         """[V] whether a token is text, and neither special nor unknown to the tokenizer."""
-        text = self.written.clone()
+        text_V = self.writable.clone()
         ids = [*self.specials.values(), *self.tokenizer.specials.values()]
-        text[[number for number in ids if number < len(text)]] = False
-        return text
+        text_V[[token for token in ids if token < len(text_V)]] = False
+        return text_V
+
+    @property
+    def sentinels(self) -> list[int]:
+        """The tokens that stand for hidden spans, in order; none without span corruption."""
+        names = sorted((name for name in self.specials if SENTINEL.fullmatch(name)), key=sentinel_number)
+        return [self.specials[name] for name in names]
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text. Raises CorpusError for what the tokenizer cannot take."""
@@ -97,70 +118,74 @@ class Model:
         if not all(re.fullmatch(r"\d{1,9}", word) and int(word) < self.tokenizer.vocabulary for word in words):
             raise CorpusError(
                 "this model was trained on a synthetic language, which has symbols and no text",
-                expected=f"numbers below {self.tokenizer.vocabulary}, with blanks between",
+                expected=f"numbers below {self.tokenizer.vocabulary}, separated by spaces",
                 got=repr(text[:100]),
                 cure="give numbers, or a model that was trained on text",
             )
         return [int(word) for word in words]
 
-    def encode_around(self, text: str, marks: Mapping[str, int]) -> list[int]:
+    def encode_with_specials(self, text: str, specials: Mapping[str, int]) -> list[int]:
         """The tokens of a text in which names stand for special tokens.
 
-        The blank before such a name belongs to what it stands for, where tokens hold their blanks.
+        `specials` gives the token of each name.
         """
-        names = "|".join(map(re.escape, sorted(marks, key=len, reverse=True)))
+        # The longest name first, so that no name is taken for the beginning of another.
+        names = "|".join(map(re.escape, sorted(specials, key=len, reverse=True)))
         tokens: list[int] = []
         for part in re.split(f"({names})", text):
-            if part in marks:
-                tokens.append(marks[part])
+            if part in specials:
+                tokens.append(specials[part])
             else:
                 tokens += self.encode(part)
         return tokens
 
-    def without_blanks(self, text: str, names: Sequence[str]) -> str:
-        """The text, without the blank before each of the names where tokens hold their blanks."""
-        if not self.takes_blanks:
+    def strip_spaces_before(self, text: str, names: Sequence[str]) -> str:
+        """The text without the space before each of the names, if tokens hold the space before their word."""
+        if not self.tokens_hold_spaces:
             return text
         return re.sub(rf" ({'|'.join(map(re.escape, names))})", r"\1", text)
 
-    def decode(self, tokens: Sequence[int], behind: Sequence[int] = ()) -> str:
-        """The text of tokens, as it stands behind others; special tokens by their names, broken characters as �."""
-        ours = np.array([*behind, *tokens], np.int64)
-        before, whole = self._text(ours[: len(behind)]), self._text(ours)
-        return whole[len(before) :] if whole.startswith(before) else self._text(ours[len(behind) :])
+    def decode(self, tokens: Sequence[int], context: Sequence[int] = ()) -> str:
+        """The text of tokens that follow a context; special tokens by their names, broken characters as �."""
+        joined = np.array([*context, *tokens], np.int64)
+        before, whole = self._text(joined[: len(context)]), self._text(joined)
+        # A character whose bytes are split between context and tokens changes the text before it.
+        return whole[len(before) :] if whole.startswith(before) else self._text(joined[len(context) :])
 
     def _text(self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
-        """Runs of text between tokens that the tokenizer does not have."""
-        names = {number: name for name, number in self.specials.items() if number >= self.tokenizer.vocabulary}
-        cuts = [place for place, token in enumerate(tokens) if int(token) >= self.tokenizer.vocabulary]
-        told, start = [], 0
-        for place in [*cuts, len(tokens)]:
-            if place > start:
-                told.append(self._plain(tokens[start:place]))
-            if place < len(tokens):
-                told.append(names.get(int(tokens[place]), f"<{tokens[place]}>"))
-            start = place + 1
-        return "".join(told)
+        """Runs of text between tokens that the tokenizer does not have, which are written by their names."""
+        names = {token: name for name, token in self.specials.items() if token >= self.tokenizer.vocabulary}
+        foreign = [position for position, token in enumerate(tokens) if int(token) >= self.tokenizer.vocabulary]
+        parts, start = [], 0
+        for end in [*foreign, len(tokens)]:
+            if end > start:
+                parts.append(self._known_text(tokens[start:end]))
+            if end < len(tokens):
+                parts.append(names.get(int(tokens[end]), f"<{tokens[end]}>"))
+            start = end + 1
+        return "".join(parts)
 
-    def _plain(self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+    def _known_text(self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
         if isinstance(self.tokenizer, SymbolTokenizer):
             return "".join(f" {token}" for token in tokens)
         return self.tokenizer.decode(tokens).decode(errors="replace")
 
-    def check_room(self, tokens: int, room: int, what: str) -> None:
-        """Raise CorpusError when so many tokens do not fit."""
-        if tokens > room:
+    def check_fits(self, tokens: int, context: int, what: str) -> None:
+        """Raise CorpusError when this many tokens do not fit."""
+        if tokens > context:
             raise CorpusError(
                 f"{what} is longer than the model's context",
-                expected=f"at most {room} tokens",
+                expected=f"at most {context} tokens",
                 got=f"{tokens} tokens",
                 cure="shorten it",
             )
 
 
-def checked(logits: Tensor) -> Tensor:
-    """The logits in float32. Raises CheckpointError when they are no numbers."""
+def finite_logits(logits: Tensor) -> Tensor:
+    """The logits in float32. Raises CheckpointError when they are not finite."""
     logits = logits.float()
     if not bool(torch.isfinite(logits).all()):
-        raise CheckpointError("the network's outputs are no finite numbers", cure="its weights are of no use")
+        raise CheckpointError(
+            "the network's outputs are not finite", cure="take another model: its weights are damaged"
+        )
     return logits

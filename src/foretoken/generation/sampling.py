@@ -1,4 +1,4 @@
-"""Going on from a text: causal models and prefix models with what they have read, encoder-decoders with a target."""
+"""Continuing a text: causal and prefix models with what they have read, encoder-decoders with a target."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foretoken.arguments import named_arguments
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, DesignError, ForetokenError
-from foretoken.generation.cache import Cache, start
-from foretoken.generation.load import Source, open_model
-from foretoken.generation.model import Model, checked
-from foretoken.generation.sampler import Chance, Choice, barred
+from foretoken.generation.cache import Cache, start_cache
+from foretoken.generation.load import ModelSource, open_model
+from foretoken.generation.model import Model, finite_logits
+from foretoken.generation.sampler import RandomStreams, SamplingOptions, mask_logits
 
 LARGEST_LOSS = math.log(sys.float_info.max)
 """The largest mean loss, in nats, whose perplexity is a finite number."""
@@ -35,32 +36,33 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What a model wrote behind a prompt."""
+    """The texts that a model wrote after a prompt."""
 
     model: str
     prompt: str
     continues: bool
-    """Whether the texts stand behind the prompt; those of an encoder-decoder stand by themselves."""
+    """Whether the texts continue the prompt; those of an encoder-decoder stand by themselves."""
     prompt_tokens: list[int]
     prompt_perplexity: float | None
-    """exp of the mean loss of the prompt's tokens behind the first, as far as they fit into the context."""
+    """exp of the mean loss of the prompt's tokens after the first, as far as they fit into the context."""
     prompt_perplexity_reason: str | None
     forgotten: int
     """Tokens at the prompt's beginning that did not fit into the context."""
     samples: list[Sample]
-    choice: Choice
+    options: SamplingOptions
     seed: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        values = {**asdict(self), **asdict(self.choice)}
-        del values["choice"]
+        values = {**asdict(self), **asdict(self.options)}
+        del values["options"]
         return values
 
 
+@named_arguments
 @torch.no_grad()
 def sample(
-    source: Source,
+    source: ModelSource,
     prompt: str = "",
     *,
     tokens: int = 100,
@@ -71,50 +73,64 @@ def sample(
     samples: int = 1,
     run: str | None = None,
 ) -> Samples:
-    """Let a model go on from a prompt; an encoder-decoder reads it and writes its target.
+    """Continue a prompt with a model; an encoder-decoder reads it and writes its target.
 
-    `source` and `run` are those of `open_model`. At temperature 0 the most probable token is taken each time. When the
-    context of a causal model is full, it forgets the older half of what it has read; an LSTM has no limit; a model that
-    sees its prompt both ways, or writes into a second context, is refused what does not fit.
+    When the context of a causal model is full, it forgets the older half of what it has read; an LSTM has no limit; a
+    model that sees its prompt in both directions, or writes into a second context, is refused what does not fit.
+
+    Args:
+        source: a study with kept weights, or a folder of safetensors.
+        prompt: the text to continue.
+        tokens: tokens to write at most.
+        temperature: the logits are divided by it; at 0 the most probable token is taken each time.
+        top_k: sample from this many tokens; 0 for all.
+        top_p: sample from the most probable tokens with this share.
+        seed: of the sampling.
+        samples: how many texts to write.
+        run: of a study, the run whose key begins so, in place of its target.
+
     Raises DesignError for an encoder, CorpusError for a prompt that is too long, that is missing where nothing else can
     begin a text, or that the tokenizer cannot take.
+
     """
-    model, choice = open_model(source, run), Choice(temperature=temperature, top_k=top_k, top_p=top_p)
+    model, options = open_model(source, run), SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
     for name, number in (("tokens", tokens), ("samples", samples)):
         if number < 1:
             raise ForetokenError(
                 f"{name} must be at least 1", expected="1 or more", got=str(number), cure=f"ask for more {name}"
             )
     writer = Writer(model, model.encode(prompt), tokens, samples)
-    drawn, logprobs = writer.write(choice, Chance(seed, samples), tokens)
+    token_rows, logprob_rows = writer.write(options, RandomStreams(seed, samples), tokens)
     perplexity, reason = writer.perplexity()
+    rows = zip(token_rows.tolist(), logprob_rows.tolist(), strict=True)
     return Samples(
         model=model.name,
         prompt=prompt,
-        continues=model.family != "encoder_decoder",
+        continues=writer.continues,
         prompt_tokens=writer.prompt,
         prompt_perplexity=perplexity,
         prompt_perplexity_reason=reason,
         forgotten=writer.forgotten,
-        samples=[_sample(model, writer.behind, *row) for row in zip(drawn.tolist(), logprobs.tolist(), strict=True)],
-        choice=choice,
+        samples=[_sample(model, writer.context, *row) for row in rows],
+        options=options,
         seed=seed,
     )
 
 
-def _sample(model: Model, behind: list[int], tokens: list[int], logprobs: list[float]) -> Sample:
+def _sample(model: Model, context: list[int], tokens: list[int], logprobs: list[float]) -> Sample:
     ended = model.separator in tokens
     length = tokens.index(model.separator) + 1 if ended and model.separator is not None else len(tokens)
-    text = model.decode(tokens[: length - ended], behind)
+    text = model.decode(tokens[: length - ended], context)
     return Sample(text=text, tokens=tokens[:length], logprobs=logprobs[:length], ended=ended)
 
 
 class Writer:
-    """Several texts behind one prompt, all of one length."""
+    """Several texts after one prompt, all of one length."""
 
     def __init__(self, model: Model, prompt: list[int], tokens: int, samples: int) -> None:
         self.model, self.prompt, self.samples = model, prompt, samples
         self.forgotten = 0
+        self.continues = model.family != "encoder_decoder"
         shape = model.network.shape
         if model.family == "encoder":
             raise DesignError(
@@ -123,11 +139,11 @@ class Writer:
                 got=f"the encoder {model.name}",
                 cure="foretoken fill-mask, or give another model",
             )
-        if model.family == "encoder_decoder":
-            self._two_stacks(tokens)
+        if not self.continues:
+            self._begin_target(tokens)
         elif model.family == "prefix" and model.objective.kind != "causal":
             self._begin([*model.before, *prompt], prefix=True)
-            model.check_room(len(self.read) + tokens - 1, shape.context, "the prompt with the tokens asked for")
+            model.check_fits(len(self.read) + tokens - 1, shape.context, "the prompt with the tokens asked for")
         else:
             self._begin([*model.before, *prompt] or self._separator())
         self.logits_BTV = self._read()
@@ -140,17 +156,16 @@ class Writer:
                 got="none",
                 cure="give one: nothing else begins a text of this model",
             )
-        context = self.model.network.shape.context
         if not prefix and self.model.family != "lstm":
-            self.forgotten = max(0, len(read) - context)
-        self.read, self.behind = read[self.forgotten :], self.prompt
+            self.forgotten = max(0, len(read) - self.model.network.shape.context)
+        self.read, self.context = read[self.forgotten :], self.prompt
         self.prefix = len(self.read) if prefix else 0
-        self.cache: Cache = start(self.model.network, prefix=self.prefix)
+        self.cache: Cache = start_cache(self.model.network, prefix=self.prefix)
 
     def _separator(self) -> list[int]:
         return [] if self.model.separator is None else [self.model.separator]
 
-    def _two_stacks(self, tokens: int) -> None:
+    def _begin_target(self, tokens: int) -> None:
         model, shape = self.model, self.model.network.shape
         source = [*model.before, *self.prompt, *model.after]
         if not source:
@@ -167,39 +182,41 @@ class Writer:
                 got=f"{', '.join(model.specials) or 'no special tokens'} in {model.name}",
                 cure=f"give a model whose tokenizer has {PAD}",
             )
-        model.check_room(len(source), shape.context, "the prompt")
-        model.check_room(tokens, shape.decoder_context or shape.context, "the text asked for")
-        self.read, self.behind, self.prefix = [model.specials[PAD]], [], 0
-        self.cache = start(model.network, source_BS=torch.tensor([source] * self.samples))
+        model.check_fits(len(source), shape.context, "the prompt")
+        model.check_fits(tokens, shape.decoder_context or shape.context, "the text asked for")
+        self.read, self.context, self.prefix = [model.specials[PAD]], [], 0
+        self.cache = start_cache(model.network, source_BS=torch.tensor([source] * self.samples))
 
     def _read(self) -> Tensor:
-        return checked(self.cache.read(torch.tensor([self.read] * self.samples)))
+        return finite_logits(self.cache.read(torch.tensor([self.read] * self.samples)))
 
-    def write(self, choice: Choice, chance: Chance, tokens: int) -> tuple[Tensor, Tensor]:
+    def write(self, options: SamplingOptions, streams: RandomStreams, tokens: int) -> tuple[Tensor, Tensor]:
         """Tokens and their log-probabilities, [samples, tokens]."""
-        texts, logprobs = torch.tensor([self.read] * self.samples), []
+        texts_BT, logprobs = torch.tensor([self.read] * self.samples), []
         logits_BV, begun = self.logits_BTV[:, -1], len(self.read)
+        end = -1 if self.model.separator is None else self.model.separator  # no token is -1
         for step in range(tokens):
-            chosen_B = chance.draw(choice.probabilities(barred(logits_BV, self.model.written)))
-            logprobs.append(logits_BV.log_softmax(-1).gather(1, chosen_B[:, None])[:, 0])
-            texts = torch.cat([texts, chosen_B[:, None]], dim=1)
-            done_B = (texts[:, begun:] == (-1 if self.model.separator is None else self.model.separator)).any(1)
-            if step + 1 == tokens or bool(done_B.all()):
+            token_B = streams.draw(options.probabilities(mask_logits(logits_BV, self.model.writable)))
+            logprobs.append(logits_BV.log_softmax(-1).gather(1, token_B[:, None])[:, 0])
+            texts_BT = torch.cat([texts_BT, token_B[:, None]], dim=1)
+            ended_B = (texts_BT[:, begun:] == end).any(1)
+            if step + 1 == tokens or bool(ended_B.all()):
                 break
-            logits_BV = self._next(texts)
-        return texts[:, begun:], torch.stack(logprobs, dim=1)
+            logits_BV = self._next(texts_BT)
+        return texts_BT[:, begun:], torch.stack(logprobs, dim=1)
 
     def _next(self, texts_BT: Tensor) -> Tensor:
-        """Logits behind the texts; a full context is left for a new one that has the newer half of it."""
+        """Logits after the texts. A full context is replaced by a new one that holds the newer half of it."""
         shape, last = self.model.network.shape, texts_BT[:, -1:]
-        room = (shape.decoder_context or shape.context) if self.model.family == "encoder_decoder" else shape.context
-        if self.model.family != "lstm" and self.cache.length == room:
-            self.cache, last = start(self.model.network), texts_BT[:, -max(1, room // 2) :]
-        return checked(self.cache.read(last))[:, -1]
+        context = shape.context if self.continues else shape.decoder_context or shape.context
+        if self.model.family != "lstm" and self.cache.length == context:
+            # Half, so that a text of many contexts is read twice on average and not once per token.
+            self.cache, last = start_cache(self.model.network), texts_BT[:, -max(1, context // 2) :]
+        return finite_logits(self.cache.read(last))[:, -1]
 
     def perplexity(self) -> tuple[float | None, str | None]:
         """Perplexity of the prompt, or why there is none."""
-        if self.prefix or self.model.family == "encoder_decoder":
+        if self.prefix or not self.continues:
             return None, "the model reads its prompt and does not predict it"
         if len(self.read) < 2:
             return None, "a single token is not predicted"

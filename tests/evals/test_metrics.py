@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from foretoken.evals.scores import Predictions, accuracy, exact_match, f1, mean_over_seeds
+from foretoken.evals.metrics import Predictions, accuracy, exact_match, f1, mean_over_seeds
 
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30)
 

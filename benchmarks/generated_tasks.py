@@ -13,9 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from foretoken.errors import TaskError
-from foretoken.evals.switching import Floats, Integers, SwitchingLanguage
-from foretoken.evals.tasks import CHOICE, KINDS, LABELS, PAIR, SIMILARITY, SINGLE, TEXT_TO_TEXT, Example, Task
+from foretoken.evals.tasks import (
+    CHOICE,
+    LABELS,
+    PAIR,
+    SIMILARITY,
+    SINGLE,
+    TEXT_TO_TEXT,
+    Example,
+    Task,
+    TaskKind,
+    check_kind,
+)
+from switching_language import Floats, Integers, SwitchingLanguage
 
 TEXT, SHORT, CHOICES, NOISE = 16, 10, 4, 0.1
 """Tokens of a text and of each of two; choices; share of labels that are replaced."""
@@ -38,19 +48,18 @@ def generated_task(
     Text-to-text examples hide two tokens, written as the number behind the last symbol. Raises TaskError for an unknown
     kind.
 
-    >>> from foretoken.evals.switching import switching_language
+    >>> from switching_language import switching_language
     >>> task = generated_task("single", switching_language(symbols=8), train=32, validation=8, test=8)
     >>> task.classes, len(task.train), 0.25 < task.ceiling <= 0.9
     (('0', '1', '2', '3'), 32, True)
     """
-    if kind not in MAKERS:
-        raise TaskError("no such kind of task", expected=", ".join(KINDS), got=repr(kind))
-    maker, names, how = MAKERS[kind]
-    drawn = maker(language, train + validation + test, np.random.default_rng([seed, 0])).examples
-    ceiling = maker(language, CEILING_EXAMPLES, np.random.default_rng(0)).best.mean()
+    known_kind = check_kind(kind)
+    draw, names, how = GENERATORS[known_kind]
+    drawn = draw(language, train + validation + test, np.random.default_rng([seed, 0])).examples
+    ceiling = draw(language, CEILING_EXAMPLES, np.random.default_rng(0)).best.mean()
     return Task(
         name=kind,
-        kind=kind,
+        kind=known_kind,
         classes=names(language),
         train=tuple(drawn[:train]),
         validation=tuple(drawn[train : train + validation]),
@@ -60,36 +69,36 @@ def generated_task(
     )
 
 
-def _single(language: SwitchingLanguage, number: int, chance: np.random.Generator) -> Drawn:
-    text, spoken = replace(language, stay=1.0).sample(number, TEXT, chance)
+def _single(language: SwitchingLanguage, number: int, rng: np.random.Generator) -> Drawn:
+    text, spoken = replace(language, stay=1.0).sample(number, TEXT, rng)
     known = _languages_of(language, text)
-    return _noisy([(row,) for row in _rows(text)], spoken[:, 0], known, chance)
+    return _noisy([(row,) for row in _rows(text)], spoken[:, 0], known, rng)
 
 
-def _pair(language: SwitchingLanguage, number: int, chance: np.random.Generator) -> Drawn:
+def _pair(language: SwitchingLanguage, number: int, rng: np.random.Generator) -> Drawn:
     """Two texts of one language (class 1), or of two."""
     alone = replace(language, stay=1.0)
-    texts, spoken = alone.sample(4 * number, SHORT, chance)
-    same = chance.integers(2, size=number)
+    texts, spoken = alone.sample(4 * number, SHORT, rng)
+    same = rng.integers(2, size=number)
     first, others = np.arange(number), np.arange(number, 4 * number)
-    second = np.array([_mate(others, spoken[:, 0], spoken[one, 0], same[one], chance) for one in first])
+    second = np.array([_mate(others, spoken[:, 0], spoken[one, 0], same[one], rng) for one in first])
     one, two = _languages_of(language, texts[first]), _languages_of(language, texts[second])
     agree = (one * two).sum(1) / language.languages
     differ = (1 - (one * two).sum(1)) / (language.languages * (language.languages - 1))
     known = np.stack([differ, agree], axis=1) / (agree + differ)[:, None]
-    return _noisy(list(zip(_rows(texts[first]), _rows(texts[second]), strict=True)), same, known, chance)
+    return _noisy(list(zip(_rows(texts[first]), _rows(texts[second]), strict=True)), same, known, rng)
 
 
-def _mate(others: Integers, spoken: Integers, mine: int, same: int, chance: np.random.Generator) -> int:
-    return int(chance.choice(others[(spoken[others] == mine) == bool(same)]))
+def _mate(others: Integers, spoken: Integers, mine: int, same: int, rng: np.random.Generator) -> int:
+    return int(rng.choice(others[(spoken[others] == mine) == bool(same)]))
 
 
-def _choice(language: SwitchingLanguage, number: int, chance: np.random.Generator) -> Drawn:
+def _choice(language: SwitchingLanguage, number: int, rng: np.random.Generator) -> Drawn:
     """A text, and what goes on from it among texts that begin anew."""
     alone = replace(language, stay=1.0)
-    whole, _ = alone.sample(number, 2 * SHORT, chance)
-    answer = chance.integers(CHOICES, size=number)
-    choices = alone.sample(number * CHOICES, SHORT, chance)[0].reshape(number, CHOICES, SHORT)
+    whole, _ = alone.sample(number, 2 * SHORT, rng)
+    answer = rng.integers(CHOICES, size=number)
+    choices = alone.sample(number * CHOICES, SHORT, rng)[0].reshape(number, CHOICES, SHORT)
     choices[np.arange(number), answer] = whole[:, SHORT:]
     stem = whole[:, :SHORT]
     gain = np.stack(
@@ -105,16 +114,16 @@ def _choice(language: SwitchingLanguage, number: int, chance: np.random.Generato
     return Drawn(examples, known.max(1) / known.sum(1))
 
 
-def _labels(language: SwitchingLanguage, number: int, chance: np.random.Generator) -> Drawn:
-    text, spoken = language.sample(number, 2 * TEXT, chance)
+def _labels(language: SwitchingLanguage, number: int, rng: np.random.Generator) -> Drawn:
+    text, spoken = language.sample(number, 2 * TEXT, rng)
     examples = [Example((row,), tags) for row, tags in zip(_rows(text), _rows(spoken), strict=True)]
     return Drawn(examples, language.posterior(text).max(2).mean(1))
 
 
-def _text_to_text(language: SwitchingLanguage, number: int, chance: np.random.Generator) -> Drawn:
+def _text_to_text(language: SwitchingLanguage, number: int, rng: np.random.Generator) -> Drawn:
     """Two neighbours are hidden; the target tells them."""
-    text, _ = replace(language, stay=1.0).sample(number, TEXT, chance)
-    place, best, examples = chance.integers(1, TEXT - 2, size=number), np.empty(number), []
+    text, _ = replace(language, stay=1.0).sample(number, TEXT, rng)
+    place, best, examples = rng.integers(1, TEXT - 2, size=number), np.empty(number), []
     for first in range(1, TEXT - 2):
         rows = np.flatnonzero(place == first)
         best[rows] = replace(language, stay=1.0).two_hidden(text[rows], first).max((1, 2))
@@ -130,12 +139,13 @@ def _languages_of(language: SwitchingLanguage, text_BT: Integers) -> Floats:
     return states
 
 
-def _noisy(texts: Sequence[Any], label: Integers, known: Floats, chance: np.random.Generator) -> Drawn:
+def _noisy(texts: Sequence[Any], label: Integers, known: Floats, rng: np.random.Generator) -> Drawn:
     classes = known.shape[1]
-    other = chance.integers(1, classes, size=len(label)) * (chance.random(len(label)) < NOISE)
-    told = (label + other) % classes
-    after = (1 - NOISE) * known + NOISE / (classes - 1) * (1 - known)
-    return Drawn([Example(one, (int(name),)) for one, name in zip(texts, told, strict=True)], after.max(1))
+    other = rng.integers(1, classes, size=len(label)) * (rng.random(len(label)) < NOISE)
+    noisy = (label + other) % classes
+    # A right class stays with probability 1 - NOISE; each other one becomes it with NOISE / (classes - 1).
+    posterior = (1 - NOISE) * known + NOISE / (classes - 1) * (1 - known)
+    return Drawn([Example(text, (int(name),)) for text, name in zip(texts, noisy, strict=True)], posterior.max(1))
 
 
 def _rows(tokens: Integers) -> list[tuple[int, ...]]:
@@ -146,9 +156,9 @@ def _by_language(language: SwitchingLanguage) -> tuple[str, ...]:
     return tuple(str(number) for number in range(language.languages))
 
 
-Maker = Callable[[SwitchingLanguage, int, np.random.Generator], Drawn]
+Draw = Callable[[SwitchingLanguage, int, np.random.Generator], Drawn]
 Names = Callable[[SwitchingLanguage], tuple[str, ...]]
-MAKERS: dict[str, tuple[Maker, Names, str]] = {
+GENERATORS: dict[TaskKind, tuple[Draw, Names, str]] = {
     SINGLE: (_single, _by_language, "which language a text is of; a tenth of the labels is wrong"),
     PAIR: (_pair, lambda _: ("two", "one"), "whether two texts are of one language; a tenth of the labels is wrong"),
     SIMILARITY: (_pair, lambda _: ("two", "one"), "as pair"),
@@ -156,4 +166,4 @@ MAKERS: dict[str, tuple[Maker, Names, str]] = {
     LABELS: (_labels, _by_language, "the language of each token, from the whole text"),
     TEXT_TO_TEXT: (_text_to_text, lambda _: (), "two hidden tokens from those around them"),
 }
-"""How each kind is drawn, its classes, and in words what there is to be known."""
+"""How each kind is drawn, its classes, and what there is to be known, in words."""

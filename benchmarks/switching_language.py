@@ -1,4 +1,4 @@
-"""Texts whose hidden language now and then changes, and what one who knows the languages can tell of them.
+"""Texts whose hidden language changes now and then, and what can be inferred about them when the languages are known.
 
 Each language has, for each symbol, its own order of the symbols that may follow; the rank of what does follow is drawn
 from one Zipf distribution. So single symbols tell nothing of the language, pairs of neighbours do.
@@ -42,17 +42,17 @@ class SwitchingLanguage:
         other = (1 - self.stay) / (self.languages - 1)
         return np.where(np.eye(self.languages, dtype=bool), self.stay, other)
 
-    def sample(self, texts: int, length: int, chance: np.random.Generator) -> tuple[Integers, Integers]:
+    def sample(self, texts: int, length: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
         """Symbols [B, T] and the language of each, [B, T]."""
         cumulative = np.cumsum(self.follows, axis=2)
         languages, symbols = np.empty((2, texts, length), np.int64)
-        languages[:, 0] = chance.integers(self.languages, size=texts)
-        symbols[:, 0] = chance.integers(self.symbols, size=texts)
+        languages[:, 0] = rng.integers(self.languages, size=texts)
+        symbols[:, 0] = rng.integers(self.symbols, size=texts)
         for now in range(1, length):
-            step = chance.integers(1, self.languages, size=texts) * (chance.random(texts) >= self.stay)
+            step = rng.integers(1, self.languages, size=texts) * (rng.random(texts) >= self.stay)
             languages[:, now] = (languages[:, now - 1] + step) % self.languages
             rows = cumulative[languages[:, now], symbols[:, now - 1]]
-            symbols[:, now] = np.minimum((rows < chance.random((texts, 1))).sum(1), self.symbols - 1)
+            symbols[:, now] = np.minimum((rows < rng.random((texts, 1))).sum(1), self.symbols - 1)
         return symbols, languages
 
     def forward(self, symbols_BT: Integers, hidden_BT: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import torch
 
 from foretoken.data.tokenizer import ByteTokenizer
 from foretoken.errors import ForetokenError, TaskError
-from foretoken.evals import Example, Options, Task, fine_tune, generated_task, mixture, switching_language
-from foretoken.evals.finetuning_loop import best_of, predict
-from foretoken.evals.formats import make_reader
+from foretoken.evals import Example, Task, TuningOptions, mixture, tune
+from foretoken.evals.finetune import Arm, best_of
+from foretoken.evals.finetuning_loop import predict
+from foretoken.evals.formats import input_format
 from foretoken.evals.tasks import CHOICE, LABELS, PAIR, SIMILARITY, SINGLE, TEXT_TO_TEXT
 from foretoken.models import build
 from foretoken.models.pretrained import save_pretrained
@@ -25,7 +27,7 @@ from foretoken.models.pretrained import save_pretrained
 from ..fuzz.verbs import foretoken, strict_json
 from .small import VOCABULARY, network, task, tuned
 
-QUICK = Options(learning_rates=(3e-3,), epochs=2, batch=4)
+QUICK = TuningOptions(learning_rates=(3e-3,), epochs=2, batch=4)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +36,8 @@ QUICK = Options(learning_rates=(3e-3,), epochs=2, batch=4)
      ("encoder_decoder", CHOICE), ("encoder_decoder", TEXT_TO_TEXT), ("lstm", SIMILARITY)],
 )  # fmt: skip
 def test_a_network_learns_six_examples_by_heart(family: str, kind: str) -> None:
-    options = Options(learning_rates=(1e-2,), epochs=60, patience=60, batch=6, dropout=0.0)
-    found = fine_tune(network(family), task(kind), options, seeds=[0])
+    options = TuningOptions(learning_rates=(1e-2,), epochs=60, patience=60, batch=6, dropout=0.0)
+    found = tune(network(family), task(kind), options, seeds=[0])
     assert found.tuned[0].score > 0.8
     assert found.score.se is None
 
@@ -43,7 +45,7 @@ def test_a_network_learns_six_examples_by_heart(family: str, kind: str) -> None:
 def test_same_seeds_same_numbers_and_the_network_is_left_as_it_was() -> None:
     start = network("decoder")
     before = {name: weight.clone() for name, weight in start.named_parameters()}
-    found = [fine_tune(start, task(SINGLE), QUICK, seeds=[0, 1], from_scratch=True).to_json() for _ in range(2)]
+    found = [tune(start, task(SINGLE), QUICK, seeds=[0, 1], from_scratch=True).to_json() for _ in range(2)]
     assert found[0] == found[1]
     assert all(torch.equal(before[name], weight) for name, weight in start.named_parameters())
     losses = {one["validation_loss"] for one in found[0]["seeds"] + found[0]["scratch_seeds"]}
@@ -55,22 +57,22 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_weights() ->
     learned = tuple(Example(text, (number % 2,)) for number, text in enumerate(texts))
     against = tuple(Example(text, (1 - number % 2,)) for number, text in enumerate(texts))
     stubborn = task(SINGLE, train=learned, validation=against)
-    options = Options(learning_rates=(1e-2,), epochs=50, patience=3, batch=4)
+    options = TuningOptions(learning_rates=(1e-2,), epochs=50, patience=3, batch=4)
     start = network("decoder")
-    reader, vocabulary = make_reader(stubborn, start.shape, {})
-    model, outcome = best_of(start, stubborn, reader, vocabulary, options, 0, False)
+    inputs, vocabulary = input_format(stubborn, start.shape, {})
+    model, outcome = best_of(Arm(start, stubborn, inputs, vocabulary, options), 0)
     assert outcome.epochs < 12
-    assert predict(model, reader, stubborn.validation)[1] == outcome.validation_loss < 1.0
+    assert predict(model, inputs, stubborn.validation)[1] == outcome.validation_loss < 1.0
 
 
 def test_the_learning_rate_is_chosen_by_validation() -> None:
     options = replace(QUICK, learning_rates=(1e-9, 1e-2), epochs=20)
-    assert fine_tune(network("lstm"), task(SINGLE), options, seeds=[0]).tuned[0].learning_rate == 1e-2
+    assert tune(network("lstm"), task(SINGLE), options, seeds=[0]).tuned[0].learning_rate == 1e-2
 
 
 def test_a_learning_rate_that_diverges_never_wins() -> None:
     rates = replace(QUICK, learning_rates=(1e30, 1e-2, 1e29))
-    found = fine_tune(network("decoder"), task(SINGLE), rates, seeds=[0]).tuned[0]
+    found = tune(network("decoder"), task(SINGLE), rates, seeds=[0]).tuned[0]
     assert (found.learning_rate, math.isfinite(found.validation_loss)) == (1e-2, True)
 
 
@@ -81,7 +83,7 @@ def test_nothing_is_scored_when_every_learning_rate_diverges(from_scratch: bool)
         r"(?s)validation loss is not finite.*expected: .*got: none from learning rates 1e\+29, 1e\+30.*cure: try lower"
     )
     with pytest.raises(TaskError, match=told):
-        fine_tune(network("decoder"), task(SINGLE), rates, seeds=[0], from_scratch=from_scratch)
+        tune(network("decoder"), task(SINGLE), rates, seeds=[0], from_scratch=from_scratch)
 
 
 @pytest.mark.parametrize(("tokens", "split"), [(range(VOCABULARY), "validation"), ([7], "test")])
@@ -93,12 +95,12 @@ def test_a_network_of_no_numbers_is_not_scored(tokens: Sequence[int], split: str
     odd = tuple(Example(((7, 7),), (number,)) for number in range(2))
     known = tuple(Example(((number,),), (number,)) for number in range(2))
     with pytest.raises(TaskError, match=f"{split} loss is not finite"):
-        fine_tune(start, task(SINGLE, train=known, validation=known, test=odd), QUICK, seeds=[0])
+        tune(start, task(SINGLE, train=known, validation=known, test=odd), QUICK, seeds=[0])
 
 
 @pytest.mark.parametrize("family", ["decoder", "prefix", "lstm"])
 def test_all_tokens_are_right_exactly_when_the_target_would_be_written(family: str) -> None:
-    model, reader = tuned(family, TEXT_TO_TEXT)
+    model, inputs = tuned(family, TEXT_TO_TEXT)
     start = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in model.parameters():
@@ -106,13 +108,13 @@ def test_all_tokens_are_right_exactly_when_the_target_would_be_written(family: s
         for number in range(VOCABULARY):
             source, written = (number, 1), ()
             while len(written) < 3:
-                logits = model(reader.batch([Example((source, (*written, 0)))]))
+                logits = model(inputs.batch([Example((source, (*written, 0)))]))
                 written = (*written, int(logits[len(written)].argmax()))
-            whole = predict(model, reader, [Example((source, written))])[0]
-            assert (whole.given == whole.right)[:3].all()
+            whole = predict(model, inputs, [Example((source, written))])[0]
+            assert (whole.predicted == whole.targets)[:3].all()
             spoiled = (*written[:2], (written[2] + 1) % VOCABULARY)
-            part = predict(model, reader, [Example((source, spoiled))])[0]
-            assert (part.given == part.right)[:3].tolist() == [True, True, False]
+            part = predict(model, inputs, [Example((source, spoiled))])[0]
+            assert (part.predicted == part.targets)[:3].tolist() == [True, True, False]
 
 
 def test_a_mixture_learns_what_its_marks_tell() -> None:
@@ -120,8 +122,8 @@ def test_a_mixture_learns_what_its_marks_tell() -> None:
         some = tuple(Example(((number,), (answer,))) for number in range(4))
         return task(TEXT_TO_TEXT, name=name, train=some, validation=some, test=some)
 
-    options = Options(learning_rates=(1e-2,), epochs=40, patience=40, batch=4, dropout=0.0)
-    found = fine_tune(network("decoder"), mixture([answers("one", 1), answers("two", 2)]), options, seeds=[0])
+    options = TuningOptions(learning_rates=(1e-2,), epochs=40, patience=40, batch=4, dropout=0.0)
+    found = tune(network("decoder"), mixture([answers("one", 1), answers("two", 2)]), options, seeds=[0])
     assert found.tuned[0].by_task == {"one": 1.0, "two": 1.0}
 
 
@@ -132,30 +134,32 @@ def test_a_mixture_learns_what_its_marks_tell() -> None:
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError, match=rf"{message}(?s:.*)expected: (?s:.*)got: (?s:.*)cure: "):
-        Options(**choices)
+        TuningOptions(**choices)
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
 def test_seeds_are_one_or_more_and_each_once(seeds: list[int]) -> None:
     with pytest.raises(TaskError, match=r"(?s)each once.*expected: .*got: .*cure: "):
-        fine_tune(network("lstm"), task(SINGLE), QUICK, seeds=seeds)
+        tune(network("lstm"), task(SINGLE), QUICK, seeds=seeds)
 
 
 def test_nothing_is_trained_when_one_seed_s_task_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foretoken.evals.finetuning_loop.best_of", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(import_module("foretoken.evals.finetune"), "best_of", lambda *_, **__: pytest.fail("trained"))
     long = task(SINGLE, test=(Example(((1,) * 99,), (0,)),))
     with pytest.raises(TaskError, match="longer than the context"):
-        fine_tune(network("decoder"), lambda seed: long if seed else task(SINGLE), QUICK, seeds=[0, 1])
+        tune(network("decoder"), lambda seed: long if seed else task(SINGLE), QUICK, seeds=[0, 1])
 
 
 def test_a_task_for_each_seed_draws_its_own_examples() -> None:
-    language = switching_language(symbols=8)
-    found = fine_tune(
-        network("lstm", context=20), lambda seed: generated_task(SINGLE, language, test=50, seed=seed), QUICK,
-        seeds=[0, 1],
-    )  # fmt: skip
-    assert found.task.ceiling == found.to_json()["ceiling"]
-    assert found.difference is None
+    drawn: list[int] = []
+
+    def of_seed(seed: int) -> Task:
+        drawn.append(seed)
+        return task(SINGLE, name=f"task {seed}", ceiling=0.75)
+
+    result = tune(network("lstm"), of_seed, QUICK, seeds=[3, 5])
+    assert drawn == [3, 5]
+    assert (result.task.name, result.to_json()["ceiling"], result.difference) == ("task 3", 0.75, None)
 
 
 @pytest.fixture
@@ -207,5 +211,5 @@ def test_the_verb_refuses_a_mixture_that_cannot_be_of_any_number_of_files(
         row = json.dumps({"source": "ab", "target": "b"}) + "\n"
         (tmp_path / f"{name}.jsonl").write_text(row * 5)
         paths += ["--task", tmp_path / f"{name}.jsonl"]
-    with pytest.raises(ForetokenError, match=rf"(?s)cannot be mixed so.*got: .*{value}"):
+    with pytest.raises(ForetokenError, match=rf"(?s)invalid mixture settings.*got: .*{value}"):
         foretoken("finetune", model, *paths, "--kind", "text-to-text", option, value)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from foretoken.errors import TaskError
-from foretoken.evals.generated import MAKERS, generated_task
-from foretoken.evals.switching import SwitchingLanguage, switching_language
 from foretoken.evals.tasks import LABELS, SINGLE, TEXT_TO_TEXT
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from generated_tasks import GENERATORS, generated_task
+from switching_language import SwitchingLanguage, switching_language
 
 TINY = switching_language(symbols=3, languages=2, stay=0.8, seed=3)
 
@@ -49,7 +53,7 @@ def test_texts_are_drawn_as_the_language_says() -> None:
         np.testing.assert_allclose(shares, TINY.follows[language, symbol], atol=0.04)
 
 
-@pytest.mark.parametrize("kind", list(MAKERS))
+@pytest.mark.parametrize("kind", list(GENERATORS))
 def test_every_kind_has_a_ceiling_and_each_seed_its_examples(kind: str) -> None:
     one, again, other = (generated_task(kind, TINY, train=30, validation=4, test=6, seed=seed) for seed in (1, 1, 2))
     assert one == again

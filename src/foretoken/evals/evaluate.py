@@ -1,0 +1,158 @@
+"""How well a model predicts a text: loss, perplexity, bits per byte, and loss by position."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from foretoken.arguments import named_arguments
+from foretoken.compute.hardware import available_memory
+from foretoken.compute.objective import Objective
+from foretoken.data import windows
+from foretoken.errors import CorpusError, DesignError
+from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluation, whole_text
+from foretoken.generation import open_model
+from foretoken.generation.load import ModelSource
+from foretoken.objectives import ExampleBuilder
+from foretoken.training.evaluate import EVAL_BATCH_TOKENS
+
+DEFAULT_TOKENS = 1_000_000
+"""Tokens of a text that are read unless asked otherwise."""
+NORMAL_95 = 1.96
+"""Half width of an interval of 95 % of the normal distribution, in standard errors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextLoss:
+    """How well a model predicts a text."""
+
+    model: str
+    text: str
+    objective: str
+    context: int
+    """Tokens of a sequence."""
+    tokens: int
+    """Tokens of text that were read."""
+    sequences: int
+    separator: int | None
+    """The token between documents; None where none is known."""
+    loss: float
+    """Mean over predictions, in nats."""
+    loss_se: float
+    """Its standard error, with sequences as units; neighbours are taken for independent."""
+    bits_per_byte: float | None
+    """Bits that the model takes for a byte of text."""
+    bits_per_byte_reason: str | None
+    """Why there are none."""
+    by_position: list[list[float]]
+    """causal: [first, last, loss] by position in the sequence, in doublings."""
+    label_loss: float | None
+    """Loss of the next-sentence labels; None without next_sentence."""
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the loss: a uniform guess among so many tokens would have the same loss."""
+        return math.exp(self.loss)
+
+    @property
+    def perplexity_range(self) -> tuple[float, float]:
+        """The interval of 95 % that follows from the loss's standard error."""
+        return math.exp(self.loss - NORMAL_95 * self.loss_se), math.exp(self.loss + NORMAL_95 * self.loss_se)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"perplexity": self.perplexity, "perplexity_range": list(self.perplexity_range)}
+
+
+@named_arguments
+def evaluate(
+    source: ModelSource,
+    text: str | Path,
+    *,
+    objective: Objective | str | None = None,
+    context: int | None = None,
+    tokens: float = DEFAULT_TOKENS,
+    column: str = "text",
+    run: str | None = None,
+) -> TextLoss:
+    """The loss of a model on a file or folder of text, in sequences side by side that do not overlap.
+
+    What is hidden depends on the text alone, so all models are asked the same.
+
+    Args:
+        source: a study with kept weights, or a folder of safetensors.
+        text: plain text, .jsonl (.gz, .zst) or .parquet; or a folder of these.
+        objective: what is predicted; what the model was trained to predict unless given.
+        context: tokens of a sequence; all that the model can read unless given.
+        tokens: tokens that are read at most, the first ones of the text.
+        column: what holds the text in .jsonl and .parquet.
+        run: of a study, the run whose key begins so, in place of its target.
+
+    Raises CorpusError for a text that cannot be read or is shorter than two sequences, DesignError for an objective or
+    a context that the model does not have, CheckpointError for weights that give no loss, what `open_model` raises.
+
+    """
+    if not 1 <= tokens < 1e15:
+        raise DesignError("tokens must be between 1 and 1e15", expected="tokens of 1 or more", got=f"{tokens:g}")
+    model = open_model(source, run)
+    corpus = whole_text(model, text, column, int(tokens))
+    builder = builder_for(model, corpus, objective, context)
+    _check_memory(builder)
+    sequences = _count_sequences(builder, corpus)
+    evaluation = finite_evaluation(model.network, builder, corpus, sequences)
+    bits, reason = _bits_per_byte(evaluation.loss, corpus, builder.objective)
+    return TextLoss(
+        model=model.name,
+        text=str(text),
+        objective=builder.objective.kind,
+        context=builder.shape.context,
+        tokens=sequences * builder.objective.window(builder.shape).stride,
+        sequences=sequences,
+        separator=corpus.separator,
+        loss=evaluation.loss,
+        loss_se=evaluation.loss_se,
+        bits_per_byte=bits,
+        bits_per_byte_reason=reason,
+        by_position=evaluation.by_position,
+        label_loss=evaluation.label_loss,
+    )
+
+
+def _count_sequences(builder: ExampleBuilder, corpus: TextCorpus) -> int:
+    """Sequences that a text gives. Raises CorpusError when that is fewer than two."""
+    window = builder.objective.window(builder.shape)
+    sequences = windows(corpus.validation_tokens, window)
+    if sequences < 2:
+        raise CorpusError(
+            "the text is shorter than two sequences",
+            expected=f"at least {window.stride + window.length} tokens",
+            got=f"{corpus.validation_tokens} tokens",
+            cure="give more text, or a shorter context",
+        )
+    return sequences
+
+
+def _check_memory(builder: ExampleBuilder) -> None:
+    """Raise DesignError when the logits of the shortest batch do not fit in this machine's memory."""
+    shape = builder.shape
+    # float32 logits, 4 bytes each, are the largest tensor of an evaluation: [predicted positions, vocabulary]
+    positions = max(EVAL_BATCH_TOKENS, shape.sequence_tokens) * builder.objective.predicted(shape)
+    needed, available = 4.0 * positions * shape.vocabulary, available_memory()
+    if needed > available:
+        raise DesignError(
+            "the model's outputs on one sequence do not fit in this machine's memory",
+            expected=f"at most {available / 1e9:.3g} GB",
+            got=f"{needed / 1e9:.3g} GB",
+            cure="give a shorter context",
+        )
+
+
+def _bits_per_byte(loss: float, corpus: TextCorpus, objective: Objective) -> tuple[float | None, str | None]:
+    if objective.kind != "causal":
+        return None, "not every token of the text is predicted"
+    if corpus.bytes_per_token is None:
+        return None, "the tokenizer loses some of the text"
+    # nats per token -> bits per token (divided by log 2) -> bits per byte
+    return loss / math.log(2) / corpus.bytes_per_token, None

@@ -1,0 +1,184 @@
+"""Filling spans: the text that a model trained with span corruption gives for each sentinel.
+
+Its answer is "<X> for inviting <Y> last <Z>" (Raffel et al. 2019, arXiv 1910.10683). That form is enforced: a blank
+gets at least one token, and the next sentinel follows in order, at the latest when the blank is full.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foretoken.arguments import named_arguments
+from foretoken.compute.objective import PAD
+from foretoken.errors import CorpusError, DesignError, ForetokenError
+from foretoken.generation.cache import Cache, start_cache
+from foretoken.generation.constrained import Answer, AnswerGrammar, beam_search, sample_answer
+from foretoken.generation.load import ModelSource, open_model
+from foretoken.generation.model import Model, finite_logits
+from foretoken.generation.sampler import RandomStreams, SamplingOptions
+
+BLANK = re.compile(r"<[XYZ]>|<extra_id_\d{1,4}>")
+DEFAULT_LONGEST = 32
+"""Tokens of a blank at most, unless asked otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blank:
+    """The text that fills one sentinel."""
+
+    name: str
+    text: str
+    tokens: list[int]
+    logprobs: list[float]
+    """The model's log-probability of each token, in nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfilledText:
+    """A text whose blanks are filled."""
+
+    model: str
+    prompt: str
+    text: str
+    blanks: list[Blank]
+    logprob: float
+    """Of the whole answer, its sentinels included, in nats."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@named_arguments
+@torch.no_grad()
+def infill(
+    source: ModelSource,
+    text: str,
+    *,
+    tokens: int | None = None,
+    beams: int = 1,
+    temperature: float = 0.0,
+    top_k: int = 40,
+    top_p: float = 0.95,
+    seed: int = 0,
+    run: str | None = None,
+) -> InfilledText:
+    """Fill the blanks <X>, <Y>, <Z> or <extra_id_0>, <extra_id_1>, ... of a text, in the order in which they stand.
+
+    Where tokens hold the space before their word, the space before a blank belongs to the blank.
+
+    Args:
+        source: a study with kept weights, or a folder of safetensors.
+        text: with one blank or more, each name once.
+        tokens: tokens of a blank at most; 32, or as many as fit, unless given.
+        beams: answers that the search follows side by side; 1 is greedy.
+        temperature: above 0 the answer is sampled, not searched for.
+        top_k: sample from this many tokens; 0 for all.
+        top_p: sample from the most probable tokens with this share.
+        seed: of the sampling.
+        run: of a study, the run whose key begins so, in place of its target.
+
+    Raises DesignError for a model that was not trained with span corruption, CorpusError for a text without blanks,
+    with more than the model has sentinels, or longer than its context.
+
+    """
+    model, options = open_model(source, run), SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
+    sentinels, names = _sentinels(model), BLANK.findall(text)
+    _check_names(names, len(sentinels), text)
+    if beams < 1 or (beams > 1 and temperature):
+        raise ForetokenError(
+            "invalid value of beams", expected="1 or more, and above 1 at temperature 0", got=str(beams)
+        )
+    sentinel_of = dict(zip(names, sentinels, strict=False))
+    stripped = model.strip_spaces_before(text, names)
+    source_tokens = [*model.before, *model.encode_with_specials(stripped, sentinel_of), *model.after]
+    longest = _longest_blank(model, len(source_tokens), len(names), tokens)
+    grammar = AnswerGrammar(model, sentinels[: len(names) + 1], longest)
+    cache, logits_1V = _begin(model, source_tokens)
+    if temperature:
+        answer, logprobs = sample_answer(grammar, cache, logits_1V, options, RandomStreams(seed, 1))
+    else:
+        answer, logprobs = beam_search(grammar, cache, logits_1V, beams)
+    blanks, filled = _fill(model, stripped, names, grammar.split(answer, logprobs))
+    return InfilledText(model=model.name, prompt=text, text=filled, blanks=blanks, logprob=sum(logprobs))
+
+
+def _sentinels(model: Model) -> list[int]:
+    if model.objective.kind != "span_corruption":
+        raise DesignError(
+            "this model was not trained to fill spans",
+            expected="a model that was trained with the span_corruption objective",
+            got=f"{model.name}, family {model.family}, objective {model.objective.kind}",
+            cure="foretoken fill-mask" if model.family == "encoder" else "foretoken sample",
+        )
+    sentinels = model.sentinels
+    if not sentinels or (model.family == "encoder_decoder" and PAD not in model.specials):
+        raise CorpusError(f"the tokenizer of {model.name} has no sentinels", expected=f"{PAD}, <extra_id_0>, ...")
+    return sentinels
+
+
+def _check_names(names: list[str], sentinels: int, text: str) -> None:
+    if not names:
+        raise CorpusError("the text has no blank", expected="<X> or <extra_id_0> in it", got=repr(text[:100]))
+    if len(set(names)) < len(names):
+        raise CorpusError("a blank is named twice", expected="each name once", got=", ".join(names))
+    if len(names) > sentinels - 1:
+        raise CorpusError(
+            "the text has more blanks than the model has sentinels",
+            expected=f"at most {sentinels - 1} (one more sentinel ends the answer)",
+            got=f"{len(names)}: {', '.join(names[:8])}",
+            cure="fill some of them first",
+        )
+
+
+def _longest_blank(model: Model, source_tokens: int, blanks: int, wanted: int | None) -> int:
+    """Tokens that a blank may get."""
+    shape = model.network.shape
+    room = shape.decoder_context or shape.context
+    if model.family == "prefix":
+        # The last token of the answer need not be read again, so answer and source may be one longer than the context.
+        room = shape.context + 1 - source_tokens
+    else:
+        model.check_fits(source_tokens, shape.context, "the text")
+    # An answer of n blanks has n + 1 sentinels beside the texts.
+    fits = (room - blanks - 1) // blanks
+    if fits < 1 or (wanted or 1) > fits:
+        raise CorpusError(
+            "the answer would be longer than the model's context",
+            expected=f"at most {max(fits, 0)} tokens per blank",
+            got=f"{wanted or 1} for each of {blanks} blanks",
+            cure="shorten the text, or ask for fewer tokens",
+        )
+    if wanted is not None and wanted < 1:
+        raise ForetokenError("tokens must be at least 1", got=str(wanted))
+    return wanted or min(DEFAULT_LONGEST, fits)
+
+
+def _begin(model: Model, source_tokens: list[int]) -> tuple[Cache, Tensor]:
+    """The network after it has read the text, and the logits of the answer's first token, [1, V]."""
+    if model.family == "encoder_decoder":
+        cache = start_cache(model.network, source_BS=torch.tensor([source_tokens]))
+        first = [model.specials[PAD]]
+    else:
+        cache, first = start_cache(model.network, prefix=len(source_tokens)), source_tokens
+    return cache, finite_logits(cache.read(torch.tensor([first])))[:, -1]
+
+
+def _fill(model: Model, text: str, names: list[str], answers: list[Answer]) -> tuple[list[Blank], str]:
+    """The blanks, and the text with them filled."""
+    context: list[int] = []
+    filled, blanks = "", []
+    parts = BLANK.split(text)
+    for part, name, (tokens, logprobs) in zip(parts, names, answers, strict=False):
+        # A token is decoded after the tokens before it: alone it might lose its space.
+        context += model.encode(part)
+        blank = model.decode(tokens, context)
+        context += tokens
+        filled += part + blank
+        blanks.append(Blank(name=name, text=blank, tokens=tokens, logprobs=logprobs))
+    return blanks, filled + parts[-1]
