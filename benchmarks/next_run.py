@@ -66,12 +66,12 @@ def grid() -> Runs:
 
 
 def ladder(law: str, seed: int, share: float, known: str | None, limits: dict[str, Any]) -> Runs:
-    found = next_run(known, flops=TARGET, spend=share * TOTAL, law=law, seed=seed, **limits)
+    found = next_run(TARGET, law=known, spend=share * TOTAL, formula=law, seed=seed, **limits)
     seeds = [run.seeds * run.learning_rates for run in found.runs]
-    plain, same = found.isoflop["half_width"] or 0.0, found.isoflop["same_precision_flops"] or math.inf
+    plain, same = found.isoflop.half_width, found.isoflop.same_precision_flops or math.inf
     print(
         f"  design seed {seed}: {sum(seeds)} runs, {found.total_flops / TOTAL:.3f} of the grid's FLOPs, largest"
-        f" {max(run.flops for run in found.runs):.2g}; expected half width {found.expected['half_width_after']:.2%}"
+        f" {max(run.flops for run in found.runs):.2g}; expected half width {found.expected.half_width_after:.2%}"
         f" (IsoFLOP {plain:.2%}, as good for {same / found.total_flops:.1f} times the cost)"
     )
     return tuple(np.repeat([getattr(run, key) for run in found.runs], seeds) for key in ("params", "tokens"))  # type: ignore[return-value]

@@ -56,8 +56,8 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
 def takes(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R]]:
     """Let a function of one request take the request's fields as its own arguments, which stay documented in one place.
 
-    Type checkers, `inspect.signature` and `help` see the arguments of the request's class; a wrong name is refused with
-    the nearest right one.
+    Type checkers, `inspect.signature` and `help` see the arguments of the request's class, and the `Args:` of its
+    docstring, where it has them; a wrong name is refused with the nearest right one.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -80,6 +80,9 @@ def takes(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R
 
         result = inspect.signature(function).return_annotation
         vars(called)["__signature__"] = signature.replace(return_annotation=result)
+        _, heading, documented = (inspect.getdoc(request) or "").partition("\nArgs:\n")
+        if heading:
+            called.__doc__ = f"{inspect.getdoc(function) or ''}\n{heading}{documented}"
         return called
 
     return decorated

@@ -19,14 +19,13 @@ from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
-from foretoken.ladders.candidates import Cells
-from foretoken.ladders.exchange import Limits, choose
-from foretoken.ladders.information import Information, Told, typical
-from foretoken.ladders.landing import half_way
+from foretoken.ladders.candidates import Candidates
+from foretoken.ladders.exchange import LadderLimits, choose_runs
+from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
 from foretoken.ladders.next_run import NextRun, PlannedRun, next_run
-from foretoken.ladders.prior import believe
+from foretoken.ladders.prior import RunNoise, make_prior
 from foretoken.ladders.study_toml import ladder_toml
-from foretoken.ladders.target import ask
+from foretoken.ladders.target import half_way_to_estimate, make_target
 from foretoken.laws import COUPLED, PUBLISHED, find_law
 from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.table import RunTable
@@ -39,7 +38,7 @@ WEAK = {"E": 1.7, "A": 120.0, "B": 150.0, "alpha": 0.26, "beta": 0.24, "gamma": 
 
 @cache
 def half(goal: str = "both", seed: int = 0) -> NextRun:
-    return next_run(flops=TARGET, spend=GRID / 2, goal=goal, seed=seed)
+    return next_run(TARGET, spend=GRID / 2, goal=goal, seed=seed)
 
 
 def lengths(ladder: NextRun) -> Runs:
@@ -89,35 +88,35 @@ def test_a_ladder_for_half_the_price_forecasts_as_well_as_a_wide_grid(seed: int)
 def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> None:
     """Told the truth, the linear law foresees the error of the fit, most of which is the pull of its assumptions."""
     n, d = grid()
-    belief, size = believe(None, "coupled", 1e20, None, 0), np.sqrt(TARGET / 6 / RATIO)
-    theta = COUPLED.shift(COUPLED.theta({**PUBLISHED[name].parameters, "gamma": 1.0})[None], -belief.origin)
+    prior, size = make_prior(None, "coupled", 1e20, None, 0), np.sqrt(TARGET / 6 / RATIO)
+    theta = COUPLED.shift(COUPLED.theta({**PUBLISHED[name].parameters, "gamma": 1.0})[None], -prior.origin)
     theta[:, :3] -= COUPLED.log_loss(theta, np.zeros((1, 2)))[0][0, 0]
     most = np.sqrt(1e20 / 6 / RATIO) * RATIO
-    belief = replace(belief, theta=theta, near=theta, noise=(NOISE, 0.5, 0.0), most=most, misfit=0.0)
-    cells = Cells(n, d, 6 * n * d, np.ones(len(n)), np.arange(len(n)))
-    asked = ask(belief, None, size, RATIO * size, "loss")
-    belief = half_way(belief, asked, cells.x, belief.run_noise(d) ** 2)
-    asked = ask(belief, None, size, RATIO * size, "loss")
+    prior = replace(prior, theta=theta, linearise_at=theta, noise=RunNoise(NOISE, 0.5, 0.0, most), discrepancy_rate=0.0)
+    cells = Candidates(n, d, 6 * n * d, np.ones(len(n)), np.arange(len(n)))
+    target = make_target(prior, None, size, RATIO * size, "loss")
+    prior = half_way_to_estimate(prior, target, cells.x, prior.noise.of(d) ** 2)
+    target = make_target(prior, None, size, RATIO * size, "loss")
     nothing = np.zeros(len(n))
-    told = Information(
-        belief.gradient(cells.x),
+    told = Criterion(
+        prior.gradient(cells.x),
         np.zeros((len(n), 3)),
-        asked.questions,
-        asked.bent,
-        asked.prior,
-        asked.astray,
-        asked.known,
-        belief.run_noise(d),
+        target.quantities,
+        target.quantities_discrepancy,
+        target.prior_precision,
+        target.prior_offset,
+        target.past,
+        prior.noise.of(d),
         nothing,
     )
-    expected = math.sqrt(float(told.square(*asked.loss, nothing + 1)[0, 0]))
+    expected = math.sqrt(float(told.squared_error(target.loss, target.loss_discrepancy, nothing + 1)[0, 0]))
     assert expected == pytest.approx(rms(name, grid(), tables=12), rel=0.3)
 
 
 def test_its_own_words_agree_that_a_grid_costs_more() -> None:
     found = half()
-    assert found.isoflop["half_width"] > found.expected["half_width_after"]
-    assert found.isoflop["same_precision_flops"] >= 2 * found.total_flops
+    assert found.isoflop.half_width > found.expected.half_width_after
+    assert found.isoflop.same_precision_flops >= 2 * found.total_flops
 
 
 @settings(max_examples=4, deadline=None)
@@ -135,38 +134,38 @@ def test_limits_hold(
 ) -> None:
     spend = 10 ** (compute + share)
     found = next_run(
-        known,
-        flops=10**compute,
+        10**compute,
+        law=known,
         spend=spend,
         runs=runs,
         seeds=seeds,
         goal=goal,
         learning_rate_error=0.01 if tuned else 0.0,
-        law="chinchilla",
+        formula="chinchilla",
     )
     assert sum(run.flops * run.seeds * run.learning_rates for run in found.runs) == pytest.approx(found.total_flops)
     assert found.total_flops <= spend * 1.001
     assert sum(run.seeds * run.learning_rates for run in found.runs) <= runs
     assert max(run.seeds for run in found.runs) <= seeds
     assert max(run.flops for run in found.runs) <= spend / 3 * 1.001
-    assert all(math.isfinite(value) for value in (found.expected["half_width_after"], found.expected["regret_flops"]))
+    assert all(math.isfinite(value) for value in (found.expected.half_width_after, found.expected.regret_flops))
     json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_more_money_tells_more_and_the_path_ends_where_it_no_longer_pays() -> None:
-    path = half().stop["path"]
-    widths = [one["half_width"] for one in path]
+    path = half().stop.path
+    widths = [one.half_width for one in path]
     assert widths[-1] < 0.6 * widths[0]
-    lost = [one["flops"] + one["regret_flops"] for one in path]
-    assert half().stop["flops"] == path[int(np.argmin(lost))]["flops"]
-    assert half().stop["enough"] == (half().total_flops >= 0.99 * half().stop["flops"])
-    assert not next_run(flops=TARGET, spend=1e18).stop["enough"]
+    lost = [one.flops + one.regret_flops for one in path]
+    assert half().stop.flops == path[int(np.argmin(lost))].flops
+    assert half().stop.enough == (half().total_flops >= 0.99 * half().stop.flops)
+    assert not next_run(TARGET, spend=1e18).stop.enough
 
 
 def test_without_a_limit_it_spends_what_pays() -> None:
-    found = next_run(flops=TARGET)
-    assert found.total_flops == pytest.approx(found.stop["flops"], rel=0.02)
-    assert found.stop["enough"]
+    found = next_run(TARGET)
+    assert found.total_flops == pytest.approx(found.stop.flops, rel=0.02)
+    assert found.stop.enough
     assert found.total_flops < TARGET / 5
 
 
@@ -180,40 +179,36 @@ def test_a_fit_will_take_the_ladder() -> None:
 
 def test_a_fit_counts_its_own_runs(ladder: Callable[..., RunTable]) -> None:
     one = fit(ladder(noise=0.003), draws=50)
-    found = next_run(one, flops=1e14, spend=1e12)
-    assert found.expected["half_width_before"] > 0
-    assert found.target["flops"] == pytest.approx(1e14)
-    little = next_run(one, flops=1e14, spend=1e10)
-    assert found.expected["half_width_after"] < little.expected["half_width_after"]
+    found = next_run(1e14, fit=one, spend=1e12)
+    assert found.expected.half_width_before > 0
+    assert found.target.flops == pytest.approx(1e14)
+    little = next_run(1e14, fit=one, spend=1e10)
+    assert found.expected.half_width_after < little.expected.half_width_after
 
 
 def test_the_target_may_be_a_run() -> None:
     found = next_run(params=7e9, tokens=140e9, spend=1e20, runs=12)
-    assert (found.target["params"], found.target["tokens"]) == (7e9, 140e9)
-    assert found.target["flops"] == pytest.approx(6 * 7e9 * 140e9)
+    assert (found.target.params, found.target.tokens) == (7e9, 140e9)
+    assert found.target.flops == pytest.approx(6 * 7e9 * 140e9)
 
 
 def test_only_sizes_that_can_be_built_and_what_they_cost() -> None:
     sizes = [2e7, 6e7, 2e8, 6e8]
-    found = next_run(flops=TARGET, spend=1e20, sizes=sizes, usd_per_flop=1e-18)
+    found = next_run(TARGET, spend=1e20, sizes=sizes, usd_per_flop=1e-18)
     assert {run.params for run in found.runs} <= set(sizes)
     assert found.total_usd == pytest.approx(found.total_flops * 1e-18)
 
 
 def test_learning_rates_are_tried_where_the_rule_is_bad() -> None:
-    assert any(
-        run.learning_rates > 1 for run in next_run(flops=TARGET, spend=1e20, runs=20, learning_rate_error=0.02).runs
-    )
-    assert all(
-        run.learning_rates == 1 for run in next_run(flops=TARGET, spend=1e20, runs=20, learning_rate_error=1e-4).runs
-    )
+    assert any(run.learning_rates > 1 for run in next_run(TARGET, spend=1e20, runs=20, learning_rate_error=0.02).runs)
+    assert all(run.learning_rates == 1 for run in next_run(TARGET, spend=1e20, runs=20, learning_rate_error=1e-4).runs)
 
 
-def information(s: int, m: int, q: int, p: int, seed: int) -> Information:
+def information(s: int, m: int, q: int, p: int, seed: int) -> Criterion:
     generator = np.random.default_rng(seed)
     normal, uniform = generator.standard_normal, generator.uniform
-    known = Told(np.broadcast_to(np.eye(p), (s, p, p)), normal((s, p, 2)))
-    return Information(
+    known = FisherInformation(np.broadcast_to(np.eye(p), (s, p, p)), normal((s, p, 2)))
+    return Criterion(
         normal((s, m, p)),
         normal((m, 2)),
         normal((s, q, p)),
@@ -236,40 +231,48 @@ def test_the_rank_one_update_is_the_loss_with_one_run_more() -> None:
 def test_the_expected_error_is_that_of_many_fits() -> None:
     """A linear law with bends, estimated from simulated runs under an assumption that is off."""
     one, generator = information(1, 6, 2, 4, 3), np.random.default_rng(4)
-    one = replace(one, known=Told(np.zeros((1, 4, 4)), np.zeros((1, 4, 2))))
+    one = replace(one, past=FisherInformation(np.zeros((1, 4, 4)), np.zeros((1, 4, 2))))
     counts, draws = np.array([1.0, 2, 1, 1, 0, 3]), 100_000
     precision = one.precision(counts)
     bend = generator.standard_normal((draws, 2))
-    y = bend @ one.bend.T + generator.standard_normal((draws, 6)) / np.sqrt(np.where(precision > 0, precision, 1.0))
+    y = bend @ one.discrepancy.T + generator.standard_normal((draws, 6)) / np.sqrt(
+        np.where(precision > 0, precision, 1.0)
+    )
     slopes = one.gradient[0]
-    normal = slopes.T @ (slopes * precision[:, None]) + np.diag(one.prior)
-    estimate = np.linalg.solve(normal, (slopes.T @ (precision[:, None] * y.T)) + (one.prior * one.astray[0])[:, None])
-    error = one.questions[0] @ estimate - one.bent[0] @ bend.T
+    normal = slopes.T @ (slopes * precision[:, None]) + np.diag(one.prior_precision)
+    estimate = np.linalg.solve(
+        normal, (slopes.T @ (precision[:, None] * y.T)) + (one.prior_precision * one.prior_offset[0])[:, None]
+    )
+    error = one.quantities[0] @ estimate - one.quantities_discrepancy[0] @ bend.T
     assert float((error**2).mean(axis=1).sum()) == pytest.approx(float(one.loss(counts)[0]), rel=0.03)
 
 
 def test_the_choice_is_the_best_of_all_where_all_can_be_tried() -> None:
     one = information(2, 5, 1, 3, 1)
-    one = replace(one, bend=0 * one.bend, bent=0 * one.bent, astray=0 * one.astray, cell=np.zeros(5))
-    limits = Limits(np.array([1.0, 2, 3, 4, 5]), np.ones(5), 7.0, 3, 1, np.arange(5))
+    one = replace(
+        one,
+        discrepancy=0 * one.discrepancy,
+        quantities_discrepancy=0 * one.quantities_discrepancy,
+        prior_offset=0 * one.prior_offset,
+        cell_sd=np.zeros(5),
+    )
+    limits = LadderLimits(np.array([1.0, 2, 3, 4, 5]), np.ones(5), 7.0, 3, 1, np.arange(5))
     every = [np.array([int(bit) for bit in f"{number:05b}"], dtype=float) for number in range(32)]
     fitting = [counts for counts in every if counts @ limits.cost <= 7 and counts.sum() <= 3]
-    least = min(float(typical(one.loss(counts))) for counts in fitting)
-    assert float(typical(one.loss(choose(one, limits, 0)))) == pytest.approx(least)
+    least = min(float(geometric_mean(one.loss(counts))) for counts in fitting)
+    assert float(geometric_mean(one.loss(choose_runs(one, limits, 0)))) == pytest.approx(least)
 
 
 def test_questions_are_the_law_s_own_losses() -> None:
     """A small error of the parameters costs what refitting the best size says, and moves the loss as foreseen."""
-    belief = believe(None, "chinchilla", 1e20, None, 0)
-    asked = ask(belief, TARGET, None, None, "size")
+    prior = make_prior(None, "chinchilla", 1e20, None, 0)
+    target = make_target(prior, TARGET, None, None, "size")
     step = 1e-3 * np.array([0.3, -0.5, 0.4, 0.6, -0.7])
-    law, x = belief.law, np.log([[asked.params, asked.tokens]]) - belief.origin
-    moved = law.log_loss(belief.theta + step, x)[0] - law.log_loss(belief.theta, x)[0]
-    np.testing.assert_allclose(asked.loss[0][:, 0] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
+    law, x = prior.law, np.log([[target.params, target.tokens]]) - prior.origin
+    moved = law.log_loss(prior.theta + step, x)[0] - law.log_loss(prior.theta, x)[0]
+    np.testing.assert_allclose(target.loss[:, 0] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
     for draw in range(4):
-        real, wrong = (
-            law.named(law.shift(theta[draw], belief.origin)) for theta in (belief.theta, belief.theta + step)
-        )
+        real, wrong = (law.named(law.shift(theta[draw], prior.origin)) for theta in (prior.theta, prior.theta + step))
         assert law.optimum is not None
         (best, _), (chosen, _) = law.optimum(real, TARGET), law.optimum(wrong, TARGET)
 
@@ -278,21 +281,21 @@ def test_questions_are_the_law_s_own_losses() -> None:
 
         slope = (at(best) - at(best * 1.01**0.5, TARGET * 1.01)) / math.log(1.01)
         regret = (at(float(chosen)) - at(float(best))) / slope
-        assert float((asked.questions[draw, 0] @ step) ** 2) == pytest.approx(regret, rel=0.2, abs=1e-12)
+        assert float((target.quantities[draw, 0] @ step) ** 2) == pytest.approx(regret, rel=0.2, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     "order",
     [
         {},
-        {"flops": 1e22, "params": 1e9},
+        {"compute": 1e22, "params": 1e9},
         {"params": 1e9},
-        {"flops": -1.0},
-        {"flops": 1e22, "goal": "fame"},
-        {"flops": 1e22, "law": "power"},
-        {"flops": 1e22, "known": "kaplan_2020"},
-        {"flops": 1e22, "noise": 0.0},
-        {"flops": 1e22, "learning_rate_error": math.nan},
+        {"compute": -1.0},
+        {"compute": 1e22, "goal": "fame"},
+        {"compute": 1e22, "formula": "power"},
+        {"compute": 1e22, "law": "kaplan_2020"},
+        {"compute": 1e22, "noise": 0.0},
+        {"compute": 1e22, "learning_rate_error": math.nan},
     ],
 )
 def test_orders_that_make_no_sense(order: dict[str, object]) -> None:
@@ -300,10 +303,10 @@ def test_orders_that_make_no_sense(order: dict[str, object]) -> None:
         next_run(**order)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("order", [{"spend": 1e23}, {"runs": 3}, {"seeds": 0}, {"sizes": [5.0]}, {"flops": 1e6}])
+@pytest.mark.parametrize("order", [{"spend": 1e23}, {"runs": 3}, {"seeds": 0}, {"sizes": [5.0]}, {"compute": 1e6}])
 def test_ladders_that_cannot_be(order: dict[str, object]) -> None:
     with pytest.raises(DesignError):
-        next_run(**{"flops": 1e22, **order})  # type: ignore[arg-type]
+        next_run(**{"compute": 1e22, **order})  # type: ignore[arg-type]
 
 
 def test_the_verb_prints_runs_or_json_and_writes_a_study_file(tmp_path: Path) -> None:
@@ -330,7 +333,7 @@ def test_the_study_file_follows_the_ladder() -> None:
     assert [(one.seeds, one.learning_rates) for one in study.design.runs] == [(2, [1.0]), (1, [0.5, 1, 2])]
     assert study.model.context == 1024
     assert not study.target.train
-    rate, batch, big = study.training.learning_rate, study.training.batch_tokens, half().target["params"]
+    rate, batch, big = study.training.learning_rate, study.training.batch_tokens, half().target.params
     assert rate.at(big) < rate.at(5e7) < 20 * rate.at(big)
     assert batch.at(5e7) < batch.at(big) < 100 * batch.at(5e7)
 

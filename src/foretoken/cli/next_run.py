@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_assumed, print_checks, print_json
+from foretoken.cli.options import JsonOption, listed, print_assumed, print_checks, print_json
 
 if TYPE_CHECKING:
     from foretoken.ladders.next_run import NextRun
 
-Flops = Annotated[str | None, typer.Option("--compute", help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
+Compute = Annotated[str | None, typer.Option(help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
 Spend = Annotated[
     str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself if left out.")
 ]
@@ -20,16 +20,18 @@ Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; 
 Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; any if left out.")]
 Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
 RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]
-Goal = Annotated[str, typer.Option(help="What counts: both, loss (the forecast), size (the best split).")]
+GoalOption = Annotated[
+    Literal["both", "loss", "size"], typer.Option(help="What counts: both, loss (the forecast), size (the best split).")
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A study file that trains these runs.")]
 
 
 def next(
-    compute: Flops = None,
+    compute: Compute = None,
     params: Annotated[str | None, typer.Option(help="Parameters of the target, instead of --compute.")] = None,
     tokens: Annotated[str | None, typer.Option(help="Its training tokens.")] = None,
-    fit_file: Annotated[Path | None, typer.Option("--fit", help="What is known: a fit. Its runs count.")] = None,
-    published: Annotated[str | None, typer.Option("--law", help="Or a published law, taken loosely.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="What is known: a fit. Its runs count.")] = None,
+    law: Annotated[str | None, typer.Option(help="Or a published law, taken loosely.")] = None,
     spend: Spend = None,
     runs: Annotated[int, typer.Option(help="Most trainings.")] = 50,
     seeds: Annotated[int, typer.Option(help="Most seeds of one size and length.")] = 1,
@@ -38,7 +40,7 @@ def next(
     usd_per_flop: Annotated[float | None, typer.Option(help="Price, for example 1.4e-18.")] = None,
     noise: Noise = None,
     learning_rate_error: RateError = 0.0,
-    goal: Goal = "both",
+    goal: GoalOption = "both",
     formula: Annotated[str, typer.Option(help="The law that will be fitted, where there is no --fit.")] = "coupled",
     seed: Annotated[int, typer.Option(help="Of the draws and of the search.")] = 0,
     out: Out = None,
@@ -49,39 +51,26 @@ def next(
 
     Example: foretoken next --compute 1e22 --law besiroglu_2024 --spend 5e20
     """
-    from dataclasses import replace
-
-    from foretoken.compute.budget import parse_budget
-    from foretoken.errors import ForetokenError
-    from foretoken.fits.result import Fit
     from foretoken.ladders.next_run import next_run
-    from foretoken.units import parse_count
 
-    if fit_file and published:
-        raise ForetokenError("a fit and a published law were given", cure="give one of --fit and --law")
-    target, money, most = (parse_budget(text) if text else None for text in (compute, spend, largest))
-    if usd_per_flop is None and money and money.cost and money.cost.usd:
-        usd_per_flop = money.cost.usd / money.flops
     ladder = next_run(
-        Fit.load(fit_file) if fit_file else published,
-        flops=target.flops if target else None,
-        spend=money.flops if money else None,
-        largest=most.flops if most else None,
-        params=parse_count(params, "params") if params else None,
-        tokens=parse_count(tokens, "tokens") if tokens else None,
-        sizes=[parse_count(size.strip(), "sizes") for size in sizes.split(",") if size.strip()],
+        compute,
+        params=params,
+        tokens=tokens,
+        fit=fit,
+        law=law,
+        spend=spend,
         runs=runs,
         seeds=seeds,
+        largest=largest,
+        sizes=listed(sizes),
         usd_per_flop=usd_per_flop,
         noise=noise,
         learning_rate_error=learning_rate_error,
         goal=goal,
-        law=formula,
+        formula=formula,
         seed=seed,
     )
-    used = [*(target.assumed if target else ()), *(money.assumed if money else ())]
-    said = [f"{one.name} {one.value:.4g} {one.unit} ({one.source})" for one in dict.fromkeys(used)]
-    ladder = replace(ladder, assumed=[*ladder.assumed, *said])
     _write(ladder, out, context)
     print_json(ladder.to_json()) if json else _print(ladder)
 
@@ -107,12 +96,12 @@ def _print(ladder: NextRun) -> None:
         typer.echo(f"{columns} {run.seeds:6d} {run.learning_rates:15d}")
     price = "" if ladder.total_usd is None else f", ${ladder.total_usd:,.0f}"
     typer.echo(f"together {format_flops(ladder.total_flops)}{price}")
-    before, after = ladder.expected["half_width_before"], ladder.expected["half_width_after"]
-    told = "" if before is None else f" (now {100 * before:.2f} %)"
-    typer.echo(f"expected: the target's loss within {100 * after:.2f} % (90 %){told}")
-    same = ladder.isoflop["same_precision_flops"]
-    enough = "no grid is as good" if same is None else f"one as good costs {format_flops(same)}"
-    typer.echo(f"an IsoFLOP grid of this cost: {100 * (ladder.isoflop['half_width'] or 0.0):.2f} %; {enough}")
-    typer.echo(f"stop at {format_flops(ladder.stop['flops'])}: beyond it a ladder saves less than it costs")
+    expected, grid = ladder.expected, ladder.isoflop
+    now = "" if expected.half_width_before is None else f" (now {100 * expected.half_width_before:.2f} %)"
+    typer.echo(f"expected: the target's loss within {100 * expected.half_width_after:.2f} % (90 %){now}")
+    same = grid.same_precision_flops
+    as_good = grid.same_precision_flops_reason if same is None else f"one as good costs {format_flops(same)}"
+    typer.echo(f"an IsoFLOP grid of this cost: {100 * grid.half_width:.2f} %; {as_good}")
+    typer.echo(f"stop at {format_flops(ladder.stop.flops)}: {ladder.stop.reason}")
     print_checks(ladder.checks)
     print_assumed(ladder.assumed)

@@ -131,6 +131,11 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
+def listed(text: str) -> list[str]:
+    """`7B, 13B` -> ["7B", "13B"]."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def print_checks(checks: Iterable[Check]) -> None:
     """Print named checks, one line each."""
     for check in checks:

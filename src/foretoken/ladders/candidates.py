@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretoken.errors import DesignError
-from foretoken.ladders.prior import Belief
+from foretoken.ladders.prior import Prior
 from foretoken.laws.law import Array, Indices
 
 OCTAVES = 9
@@ -18,20 +18,20 @@ GRID_BUDGETS, GRID_SPAN, GRID_SIZES = 5, 100.0, 7
 """The plain IsoFLOP grid: budgets, the factor between the ends, sizes per budget (over the same range)."""
 SMALLEST = 1000.0
 """Parameters, and tokens, of the smallest run that makes sense."""
-TRIED = 3
+LEARNING_RATES = 3
 """Learning rates of a run whose rate is tuned."""
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Sizes, lengths, FLOPs of one run, and how many learning rates are tried; each [m]."""
+class Candidates:
+    """Sizes, lengths, FLOP of one run, and how many learning rates are tried; each [m]."""
 
     params: Array
     tokens: Array
     flops: Array
     learning_rates: Array
-    place: Indices
-    """Number of the size and length [m]."""
+    configuration: Indices
+    """Number of the size and length, which candidates share that differ in their learning rates alone [m]."""
 
     @property
     def x(self) -> Array:
@@ -40,50 +40,54 @@ class Cells:
 
     @property
     def cost(self) -> Array:
-        """FLOPs with every learning rate [m]."""
+        """FLOP with every learning rate [m]."""
         return np.asarray(self.flops * self.learning_rates)
 
 
-def possible_cells(belief: Belief, largest: float, sizes: tuple[float, ...], *, tuned: bool) -> Cells:
-    """Every cell of at most `largest` FLOP that a ladder may hold; `tuned` also offers those with several rates.
+def possible_runs(prior: Prior, largest: float, sizes: tuple[float, ...], *, tuned: bool) -> Candidates:
+    """Every run of at most `largest` FLOP that a ladder may hold; `tuned` also offers those with several rates.
 
     Raises DesignError when no size fits.
     """
     budgets: Array = largest * 2.0 ** -np.arange(OCTAVES + 1.0)
-    best = belief.best_size(budgets)
+    best = prior.best_size(budgets)
     steps = np.arange(np.floor(np.log(best.min() / WIDEST) / np.log(STEP)), np.log(best.max() * WIDEST) / np.log(STEP))
-    series = np.array(sizes) if sizes else rounded(STEP**steps)
+    series = np.array(sizes) if sizes else round_down(STEP**steps)
     budget, size = (part.ravel() for part in np.meshgrid(budgets, series, indexing="ij"))
     inside = np.abs(np.log(size / np.repeat(best, len(series)))) <= np.log(WIDEST) * (1 + 1e-9)
-    inside &= (size >= SMALLEST) & (budget / belief.per_token / size >= SMALLEST)
+    inside &= (size >= SMALLEST) & (budget / prior.per_token / size >= SMALLEST)
     if not inside.any():
         raise DesignError(
             "no size suits a ladder of these FLOPs",
             expected=f"sizes within a factor {WIDEST:g} of the best, which are {best.min():.3g} to {best.max():.3g}"
             f" parameters; {SMALLEST:g} parameters and tokens at least",
-            got=", ".join(f"{one:.3g}" for one in series[-8:]),
+            got=", ".join(f"{size:.3g}" for size in series[-8:]),
         )
-    rates = (1, TRIED) if tuned else (1,)
-    return _cells(belief, np.tile(size[inside], len(rates)), np.tile(budget[inside], len(rates)), rates)
+    rates = (1, LEARNING_RATES) if tuned else (1,)
+    return _candidates(prior, np.tile(size[inside], len(rates)), np.tile(budget[inside], len(rates)), rates)
 
 
-def isoflop_cells(belief: Belief, spend: float) -> Cells:
+def isoflop_runs(prior: Prior, spend: float) -> Candidates:
     """The plain grid that costs `spend`: every size once at every budget."""
     shares = np.geomspace(1 / GRID_SPAN, 1.0, GRID_BUDGETS)
     budgets: Array = shares * spend / (GRID_SIZES * shares.sum())
     around = np.geomspace(1 / WIDEST, WIDEST, GRID_SIZES)
-    size = (belief.best_size(budgets)[:, None] * around).ravel()
-    return _cells(belief, size, np.repeat(budgets, GRID_SIZES), (1,))
+    size = (prior.best_size(budgets)[:, None] * around).ravel()
+    return _candidates(prior, size, np.repeat(budgets, GRID_SIZES), (1,))
 
 
-def rounded(values: Array) -> Array:
-    """To three digits."""
+def round_down(values: Array) -> Array:
+    """To three digits, never up, so that a run costs no more than its budget.
+
+    >>> round_down(np.array([1234.0, 0.98765])).tolist()
+    [1230.0, 0.987]
+    """
     scale = 10.0 ** (np.floor(np.log10(values)) - 2)
     return np.asarray(np.floor(values / scale) * scale)
 
 
-def _cells(belief: Belief, size: Array, budget: Array, rates: tuple[int, ...]) -> Cells:
-    tokens = rounded(budget / belief.per_token / size)
-    tried = np.repeat(np.array(rates, dtype=np.float64), len(size) // len(rates))
-    place = np.arange(len(size)) % (len(size) // len(rates))
-    return Cells(size, tokens, belief.per_token * size * tokens, tried, place)
+def _candidates(prior: Prior, size: Array, budget: Array, rates: tuple[int, ...]) -> Candidates:
+    tokens = round_down(budget / prior.per_token / size)
+    count = len(size) // len(rates)
+    learning_rates = np.repeat(np.array(rates, dtype=np.float64), count)
+    return Candidates(size, tokens, prior.per_token * size * tokens, learning_rates, np.arange(len(size)) % count)

@@ -1,10 +1,18 @@
-"""How far a fit of planned runs will err at a target: linearised Bayesian design of experiments
-(Chaloner and Verdinelli 1995), of the estimator that the fit uses.
+"""Expected error of a fit of planned runs at a target: linearised Bayesian design of experiments
+(Chaloner and Verdinelli 1995), for the MAP estimator that the fit uses.
 
-For each law that may be true three errors are added: what the noise of the runs leaves open; where the fit's weak
-assumptions pull it, since they are not that law; and where a truth that bends away from the law drags it.
-Shapes: s laws, m cells (runs that could be trained), r runs, q questions, p parameters, b bends.
+For each draw of the prior three errors are added: the variance that the noise of the runs leaves, the bias from a fit's
+own weak prior, and the bias from a discrepancy between the true losses and the law.
+Shapes: s draws, m candidates (runs that could be trained), r runs, q quantities, p parameters, b discrepancy terms.
 """
+
+# With truth at 0, gradient g and discrepancy d of a run, precision v^-1, prior precision P and prior offset o, a linear
+# law gives ln loss y = d w + noise, w ~ N(0, 1) for each term, and the MAP estimate
+#     delta = S (sum g y / v + P o),   S = (I + P)^-1,   I = sum g g' / v.
+# A quantity of gradient c and discrepancy e then errs by c delta - e w, whose expected square is
+#     c S I S c'                 noise, = c S c' - c S P S c' since I = S^-1 - P
+#     + (c S P o)^2              the prior's pull
+#     + |c S (sum g d / v) - e|^2  the discrepancy's drag.
 
 from __future__ import annotations
 
@@ -16,96 +24,109 @@ from foretoken.laws.law import Array
 
 
 @dataclass(frozen=True)
-class Told:
-    """What runs tell of a law: sums over them."""
+class FisherInformation:
+    """What runs say of a law's parameters: sums over the runs, each weighted by 1 / variance."""
 
-    information: Array
-    """Gradient x gradient / variance [s, p, p]."""
-    bend: Array
-    """Gradient x bend / variance [s, p, b]."""
+    parameters: Array
+    """Gradient x gradient [s, p, p]."""
+    discrepancy: Array
+    """Gradient x discrepancy [s, p, b]."""
 
     @classmethod
-    def by(cls, gradient: Array, bend: Array, precision: Array) -> Told:
-        """Runs with these gradients [s, r, p], bends [r, b] and 1 / variance [r]."""
+    def of_runs(cls, gradient: Array, discrepancy: Array, precision: Array) -> FisherInformation:
+        """Of runs with these gradients [s, r, p], discrepancies [r, b] and 1 / variance [r]."""
         weighted = np.swapaxes(gradient * precision[:, None], 1, 2)
-        return cls(weighted @ gradient, weighted @ bend)
+        return cls(weighted @ gradient, weighted @ discrepancy)
 
-    def __add__(self, other: Told) -> Told:
-        return Told(self.information + other.information, self.bend + other.bend)
+    def __add__(self, other: FisherInformation) -> FisherInformation:
+        return FisherInformation(self.parameters + other.parameters, self.discrepancy + other.discrepancy)
 
 
 @dataclass(frozen=True)
-class Information:
-    """How much each cell would tell, and what is asked."""
+class Criterion:
+    """What a choice of runs is judged by: how well a fit of them would know the quantities of interest."""
 
     gradient: Array
-    """Of ln loss in the parameters, at each cell [s, m, p]."""
-    bend: Array
-    """What bends of one standard deviation add to ln loss at each cell [m, b]."""
-    questions: Array
-    """What is asked of the parameters, scaled so that the sum of the squared errors is a loss [s, q, p]."""
-    bent: Array
-    """The same, of the bends [s, q, b]."""
-    prior: Array
+    """Of ln loss in the parameters, at each candidate [s, m, p]."""
+    discrepancy: Array
+    """What discrepancy terms of one standard deviation add to ln loss at each candidate [m, b]."""
+    quantities: Array
+    """Gradients of the quantities, scaled so that the sum of the squared errors is a loss [s, q, p]."""
+    quantities_discrepancy: Array
+    """The same for the discrepancy terms [s, q, b]."""
+    prior_precision: Array
     """1 / variance that the fit assumes of each parameter [p]."""
-    astray: Array
-    """The middle of what the fit assumes, less each law [s, p]."""
-    known: Told
-    """By the runs that there are."""
-    run: Array
-    """Standard deviation of one run of a cell about its mean [m]: more seeds lower it."""
-    cell: Array
-    """Standard deviation of a cell's mean about the law [m]: more seeds do not."""
+    prior_offset: Array
+    """Mean of what the fit assumes, less each draw [s, p]."""
+    past: FisherInformation
+    """Of the runs that there are."""
+    run_sd: Array
+    """Standard deviation of one run of a candidate about its mean [m]: more seeds lower it."""
+    cell_sd: Array
+    """Standard deviation of a candidate's mean about the law [m]: more seeds do not."""
 
     def precision(self, counts: Array) -> Array:
-        """1 / variance of the means of so many runs of each cell [m]; 0 without any."""
-        variance = self.cell**2 + self.run**2 / np.maximum(counts, 1.0)
+        """1 / variance of the means of so many runs of each candidate [m]; 0 without any."""
+        variance = self.cell_sd**2 + self.run_sd**2 / np.maximum(counts, 1.0)
         return np.asarray((counts > 0) / variance)
 
     def loss(self, counts: Array) -> Array:
-        """Sum of the squared errors of the questions, after so many runs of each cell [m]: [s]."""
-        return np.asarray(self.square(self.questions, self.bent, counts).sum(axis=-1))
+        """Expected sum of the quantities' squared errors after so many runs of each candidate [m]: [s]."""
+        return np.asarray(self.squared_error(self.quantities, self.quantities_discrepancy, counts).sum(axis=-1))
 
-    def square(self, questions: Array, bent: Array, counts: Array) -> Array:
-        """Expected squared error of questions [s, q, p] and [s, q, b]: [s, q]."""
-        known, covariance = self._after(counts)
-        answer = questions @ covariance
-        noise = (questions * answer).sum(axis=-1) - (answer**2 * self.prior).sum(axis=-1)
-        pull = (answer @ (self.prior * self.astray)[..., None])[..., 0]
-        drag = bent - answer @ known.bend
+    def squared_error(self, quantities: Array, discrepancy: Array, counts: Array) -> Array:
+        """Expected squared error of quantities [s, q, p] with discrepancies [s, q, b]: [s, q]."""
+        total, covariance = self._after(counts)
+        answer = quantities @ covariance
+        noise = (quantities * answer).sum(axis=-1) - (answer**2 * self.prior_precision).sum(axis=-1)
+        pull = (answer @ (self.prior_precision * self.prior_offset)[..., None])[..., 0]
+        drag = discrepancy - answer @ total.discrepancy
         return np.asarray(noise + pull**2 + (drag**2).sum(axis=-1))
 
     def loss_after(self, counts: Array) -> Array:
-        """`loss`, if one run more of a cell were trained: [s, m] (a rank-one update)."""
-        known, covariance = self._after(counts)
-        more = self.precision(counts + 1) - self.precision(counts)
-        pulled = (self.prior * self.astray)[..., None]
-        answer, turned = self.questions @ covariance, self.gradient @ covariance
-        across = np.swapaxes(answer, 1, 2)
-        asked, own = self.gradient @ across, _dot(turned, self.gradient)
-        step = asked * (more / (1 + more * own))[..., None]
-        weighted = turned * self.prior
-        before = (self.questions * answer).sum(axis=-1) - (answer**2 * self.prior).sum(axis=-1)
-        noise = before[:, None] - step * (asked - 2 * weighted @ across + step * _dot(weighted, turned)[..., None])
-        pull = (answer @ pulled)[:, None, :, 0] - step * (turned @ pulled)
-        left = (asked - step * own[..., None]) * more[:, None]
-        return np.asarray((noise + pull**2 + self._drag(known, answer, turned, step, left)).sum(axis=-1))
+        """`loss`, if one run more of a candidate were trained: [s, m].
 
-    def _drag(self, known: Told, answer: Array, turned: Array, step: Array, left: Array) -> Array:
-        """Square over bends of: drag before + step x (turned . bend told) - left x (bend of the cell) [s, m, q]."""
-        before, told, own = self.bent - answer @ known.bend, turned @ known.bend, self.bend
-        mixed = told @ np.swapaxes(before, 1, 2), own @ np.swapaxes(before, 1, 2)
-        squares = (before**2).sum(axis=-1)[:, None] + step**2 * _dot(told, told)[..., None]
+        One run more adds (precision' - precision) g g' to the information, so its inverse follows by a rank-one update
+        (Sherman and Morrison) in O(p^2) for each candidate, in place of a new inverse in O(p^3).
+        """
+        total, covariance = self._after(counts)
+        more = self.precision(counts + 1) - self.precision(counts)
+        pulled = (self.prior_precision * self.prior_offset)[..., None]
+        answer, turned = self.quantities @ covariance, self.gradient @ covariance
+        across = np.swapaxes(answer, 1, 2)
+        moved, own = self.gradient @ across, _dot(turned, self.gradient)
+        # S' = S - S g g' S more / (1 + more g' S g), so c S' = c S - step (g' S)
+        step = moved * (more / (1 + more * own))[..., None]
+        weighted = turned * self.prior_precision
+        before = (self.quantities * answer).sum(axis=-1) - (answer**2 * self.prior_precision).sum(axis=-1)
+        noise = before[:, None] - step * (moved - 2 * weighted @ across + step * _dot(weighted, turned)[..., None])
+        pull = (answer @ pulled)[:, None, :, 0] - step * (turned @ pulled)
+        left = (moved - step * own[..., None]) * more[:, None]
+        return np.asarray((noise + pull**2 + self._drag(total, answer, turned, step, left)).sum(axis=-1))
+
+    def _drag(self, total: FisherInformation, answer: Array, turned: Array, step: Array, left: Array) -> Array:
+        """Square over the discrepancy terms of the drag after one run more [s, m, q].
+
+        drag' = drag + step (g' S sum g d / v) - left (d of the candidate); the square is multiplied out, because an
+        array [s, m, q, b] would not fit the cache.
+        """
+        before, known = self.quantities_discrepancy - answer @ total.discrepancy, turned @ total.discrepancy
+        own = self.discrepancy
+        mixed = known @ np.swapaxes(before, 1, 2), own @ np.swapaxes(before, 1, 2)
+        squares = (before**2).sum(axis=-1)[:, None] + step**2 * _dot(known, known)[..., None]
         squares = squares + left**2 * (own**2).sum(axis=-1)[:, None]
         return np.asarray(
-            squares + 2 * (step * mixed[0] - left * mixed[1] - step * left * _dot(told, own[None])[..., None])
+            squares + 2 * (step * mixed[0] - left * mixed[1] - step * left * _dot(known, own[None])[..., None])
         )
 
-    def _after(self, counts: Array) -> tuple[Told, Array]:
-        """What is told after so many runs, and the covariance that it leaves [s, p, p]."""
+    def _after(self, counts: Array) -> tuple[FisherInformation, Array]:
+        """The information after so many runs, and the covariance of the parameters that it leaves [s, p, p]."""
         here = counts > 0
-        known = self.known + Told.by(self.gradient[:, here], self.bend[here], self.precision(counts)[here])
-        return known, np.asarray(np.linalg.inv(known.information + np.diag(self.prior)), dtype=np.float64)
+        planned = FisherInformation.of_runs(
+            self.gradient[:, here], self.discrepancy[here], self.precision(counts)[here]
+        )
+        total = self.past + planned
+        return total, np.asarray(np.linalg.inv(total.parameters + np.diag(self.prior_precision)), dtype=np.float64)
 
 
 def _dot(one: Array, other: Array) -> Array:
@@ -113,6 +134,6 @@ def _dot(one: Array, other: Array) -> Array:
     return np.asarray(np.einsum("...k,...k->...", one, other))
 
 
-def typical(losses: Array) -> Array:
-    """Geometric mean over laws: [s, ...] -> [...]. No single extreme law decides."""
+def geometric_mean(losses: Array) -> Array:
+    """Geometric mean over draws: [s, ...] -> [...]. No single extreme draw decides."""
     return np.asarray(np.exp(np.log(np.maximum(losses, 1e-300)).mean(axis=0)))

@@ -2,7 +2,7 @@
 
 Two things are lost when a target is decided from a ladder: it gets a size that is not the best, and it is bought for a
 loss that it will not have. Both follow from the covariance of the law's parameters, which a linearised law gives before
-a run is trained. Each is converted to FLOPs of the target, and so compares with what the ladder costs.
+a run is trained. Each is converted to FLOP of the target, and so compares with what the ladder costs.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from typing import Any
 
 import numpy as np
 
+from foretoken.arguments import takes
 from foretoken.errors import DesignError
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.predict import FAR, predict
-from foretoken.ladders.candidates import Cells, isoflop_cells, possible_cells
-from foretoken.ladders.exchange import ROUNDS, Limits, choose
-from foretoken.ladders.information import Information, typical
-from foretoken.ladders.landing import half_way
-from foretoken.ladders.prior import Belief, believe
-from foretoken.ladders.request import Order, require
-from foretoken.ladders.target import Asked, ask, bends
+from foretoken.ladders.candidates import Candidates, isoflop_runs, possible_runs
+from foretoken.ladders.exchange import ROUNDS, LadderLimits, choose_runs
+from foretoken.ladders.information import Criterion, geometric_mean
+from foretoken.ladders.planned_checks import check_planned_runs
+from foretoken.ladders.prior import Prior, make_prior
+from foretoken.ladders.request import NextRunRequest, Order
+from foretoken.ladders.target import Target, half_way_to_estimate, make_target
 from foretoken.laws.law import Array
 
 LEVEL_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations: the 95 % point of the normal distribution."""
 LARGEST_SHARE = 1 / 3
-"""Of the ladder's FLOPs, what one run may take unless told otherwise."""
+"""Of the ladder's FLOP, what one run may take unless told otherwise."""
 PATH = 1e-3 * 2.0 ** np.arange(-6, 8)
 """Ladders that are compared to find where to stop, in shares of the target."""
 DOUBLINGS = 8
 """An IsoFLOP grid of the same precision is sought up to this many doublings of the cost."""
+ENOUGH = 0.99
+"""A ladder of this share of the cost at which it pays to stop is enough: the path is searched in factors of 2."""
+NO_GRID = f"no grid up to {2**DOUBLINGS} times the cost is as good"
 
 
 @dataclass(frozen=True)
@@ -49,109 +54,150 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
+class TargetRun:
+    """The run that the ladder is for."""
+
+    params: float
+    tokens: float
+    flops: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How well the target will be known; half widths are of 90 % intervals, as shares of the loss."""
+
+    half_width_before: float | None
+    """By the fit that there is."""
+    half_width_before_reason: str | None
+    half_width_after: float
+    """By a fit of the ladder's runs too."""
+    regret_flops: float
+    """What the target's decision still loses, in FLOP."""
+
+
+@dataclass(frozen=True)
+class IsoflopGrid:
+    """A plain grid of the same cost, for comparison."""
+
+    flops: float
+    half_width: float
+    same_precision_flops: float | None
+    """What a grid costs that is as good as the ladder."""
+    same_precision_flops_reason: str | None
+
+
+@dataclass(frozen=True)
+class OneMoreRun:
+    """The run that would be added next."""
+
+    params: float
+    tokens: float
+    value_flops: float
+    """What it saves the target, in FLOP."""
+    cost_flops: float
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """A ladder of another cost."""
+
+    flops: float
+    half_width: float
+    regret_flops: float
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where spending ends."""
+
+    flops: float
+    """Where the next FLOP of a ladder saves less than one of the target."""
+    reason: str
+    enough: bool
+    """Whether this ladder gets there."""
+    next: OneMoreRun
+    path: list[PathPoint]
+
+
+@dataclass(frozen=True)
 class NextRun:
     """The ladder to run first. Half widths are of 90 % intervals, as shares of the loss; other amounts are FLOP."""
 
     runs: list[PlannedRun]
     total_flops: float
     total_usd: float | None
+    total_usd_reason: str | None
     law: str
     """What a fit of the runs is planned to be of."""
-    target: dict[str, float]
-    """`params`, `tokens`, `flops`."""
-    expected: dict[str, Any]
-    """`half_width_before` (None, with its reason, without a fit) and `half_width_after`; `regret_flops` after."""
-    isoflop: dict[str, float | None]
-    """A plain grid of the same cost: `flops`, `half_width`; `same_precision_flops` is what one as good costs."""
-    stop: dict[str, Any]
-    """`flops` where the next FLOP of a ladder saves less than one of the target; `enough`; the `next` run; `path`."""
+    target: TargetRun
+    expected: Expected
+    isoflop: IsoflopGrid
+    stop: Stop
     checks: list[Check]
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; beside every null stands its reason."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class _Ladder:
-    """One answer: which cells, how often, and what is left to lose."""
+    """One answer: how often each candidate is trained, and what is left to lose."""
 
-    belief: Belief
-    asked: Asked
-    cells: Cells
-    information: Information
+    prior: Prior
+    target: Target
+    candidates: Candidates
+    criterion: Criterion
     counts: Array
+    """Seeds of each candidate [m]."""
 
     @property
     def cost(self) -> float:
-        return float(self.counts @ self.cells.cost)
+        return float(self.counts @ self.candidates.cost)
 
     @property
     def regret_flops(self) -> float:
-        return float(typical(self.information.loss(self.counts))) * self.asked.flops
+        return float(geometric_mean(self.criterion.loss(self.counts))) * self.target.flops
 
     @property
     def half_width(self) -> float:
-        return _half_width(self.belief, self.asked, self.information, self.counts)
+        return _half_width(self.prior, self.target, self.criterion, self.counts)
 
 
-def next_run(
-    known: Fit | str | None = None,
-    *,
-    flops: float | None = None,
-    params: float | None = None,
-    tokens: float | None = None,
-    spend: float | None = None,
-    runs: int = 50,
-    seeds: int = 1,
-    largest: float | None = None,
-    sizes: Sequence[float] = (),
-    usd_per_flop: float | None = None,
-    noise: float | None = None,
-    learning_rate_error: float = 0.0,
-    goal: str = "both",
-    law: str = "coupled",
-    seed: int = 0,
-) -> NextRun:
-    """The runs to train before a target of `flops` FLOP (or of `params` and `tokens`).
+@takes(NextRunRequest)
+def next_run(request: NextRunRequest) -> NextRun:
+    """The runs to train before a target, which is given by its compute or by its params and tokens.
 
-    `known` is a fit (its runs count), the id of a published law (taken loosely), or None. At most `runs` runs are
-    chosen for at most `spend` FLOP, by default as many as pay for themselves; one run takes at most `largest` FLOP,
-    by default a third of them. A size and length is trained with at most `seeds` seeds: another size or length tells as
-    much, and lets the fit test itself. `sizes` are the numbers of parameters that can be built. `noise` is the
-    standard deviation of one long run on ln loss; `learning_rate_error` that of what a rule's learning rate costs a
-    run, removed by trying three of them. `goal` is what counts: `size` (the target's split into parameters and
-    tokens), `loss` (its forecast) or `both`. `law` is what will be fitted, where no fit says it. Raises
-    ForetokenError and DesignError for orders that no ladder meets.
+    At most `runs` runs are chosen for at most `spend` FLOP, by default as many as pay for themselves. Raises
+    ForetokenError and DesignError for what no ladder meets.
 
-    >>> ladder = next_run(flops=1e21, spend=2e19, runs=16)
+    >>> ladder = next_run("1e21 FLOP", spend=2e19, runs=16)
     >>> sum(run.seeds * run.learning_rates for run in ladder.runs) <= 16, ladder.total_flops <= 2e19
     (True, True)
     """
-    order = Order(
-        known, law, flops, params, tokens, runs, seeds, largest, tuple(sizes), noise, learning_rate_error, goal, seed
-    )
-    require(order, spend, usd_per_flop)
+    order = request.order()
     path = _path(order)
-    best = min(path, key=lambda one: one.cost + one.regret_flops)
-    ladder = _ladder(order, spend or best.cost)
+    best = min(path, key=lambda ladder: ladder.cost + ladder.regret_flops)
+    ladder = _ladder(order, order.spend or best.cost)
+    target = ladder.target
     return NextRun(
         runs=_planned(ladder),
         total_flops=ladder.cost,
-        total_usd=None if usd_per_flop is None else ladder.cost * usd_per_flop,
-        law=ladder.belief.law.name,
-        target={"params": ladder.asked.params, "tokens": ladder.asked.tokens, "flops": ladder.asked.flops},
+        total_usd=None if order.usd_per_flop is None else ladder.cost * order.usd_per_flop,
+        total_usd_reason="no price of a FLOP is known (--usd-per-flop)" if order.usd_per_flop is None else None,
+        law=ladder.prior.law.name,
+        target=TargetRun(target.params, target.tokens, target.flops),
         expected=_expected(order.known, ladder),
         isoflop=_isoflop(ladder, order.learning_rate_error),
         stop=_stop(ladder, path, best),
         checks=_checks(ladder),
-        assumed=[*ladder.belief.assumed, *order.assumed],
+        assumed=[*ladder.prior.assumed, *order.assumed],
     )
 
 
 def _path(order: Order) -> list[_Ladder]:
-    """Ladders of several sizes, without exchange; those that are too small for any run are left out."""
+    """Ladders of several costs, without exchange; those that are too small for any run are left out."""
     path = []
     for share in PATH:
         with suppress(DesignError):
@@ -160,126 +206,134 @@ def _path(order: Order) -> list[_Ladder]:
 
 
 def _ladder(order: Order, spend: float, rounds: int = ROUNDS) -> _Ladder:
-    """The best runs for this much: a first choice says where fits would land, and the choice is made anew from there.
+    """The best runs for this much: a first choice says which estimates to expect, and a second is made from there.
 
-    Without `rounds` the first choice stands, seen from there.
+    Without `rounds` the first choice stands, judged from there.
     """
     largest = min(order.largest or LARGEST_SHARE * spend, spend, order.target_flops)
-    belief = believe(order.known, order.law, largest, order.noise, order.seed)
-    cells = possible_cells(belief, largest, order.sizes, tuned=order.learning_rate_error > 0)
-    limits = Limits(cells.cost, cells.learning_rates, spend, order.most, order.seeds, cells.place)
-    asked, information = _seen(order, belief, cells)
-    counts = choose(information, limits, order.seed, 0)
-    belief = _landed(_Ladder(belief, asked, cells, information, counts))
-    asked, information = _seen(order, belief, cells)
-    counts = choose(information, limits, order.seed, rounds) if rounds else counts
-    return _Ladder(belief, asked, cells, information, counts)
+    prior = make_prior(order.known, order.formula, largest, order.noise, order.seed)
+    candidates = possible_runs(prior, largest, order.sizes, tuned=order.learning_rate_error > 0)
+    limits = LadderLimits(
+        cost=candidates.cost,
+        trainings=candidates.learning_rates,
+        spend=spend,
+        max_trainings=order.runs,
+        max_seeds=order.seeds,
+        configuration=candidates.configuration,
+    )
+    # Two passes: where the law is linearised depends on the runs, and the runs on the linear law.
+    target, criterion = _judged_by(order, prior, candidates)
+    counts = choose_runs(criterion, limits, order.seed, 0)
+    prior = _linearised(_Ladder(prior, target, candidates, criterion, counts))
+    target, criterion = _judged_by(order, prior, candidates)
+    counts = choose_runs(criterion, limits, order.seed, rounds) if rounds else counts
+    return _Ladder(prior, target, candidates, criterion, counts)
 
 
-def _seen(order: Order, belief: Belief, cells: Cells) -> tuple[Asked, Information]:
-    asked = ask(belief, order.flops, order.params, order.tokens, order.goal)
-    return asked, _information(belief, asked, cells, order.learning_rate_error)
+def _judged_by(order: Order, prior: Prior, candidates: Candidates) -> tuple[Target, Criterion]:
+    target = make_target(prior, order.flops, order.params, order.tokens, order.goal)
+    return target, _criterion(prior, target, candidates, order.learning_rate_error)
 
 
-def _landed(ladder: _Ladder) -> Belief:
-    """The belief, with its gradients nearer to where fits of these runs would land."""
-    here, belief = ladder.counts > 0, ladder.belief
-    x = np.concatenate([belief.known, ladder.cells.x[here]])
-    variance = np.append(belief.known_variance, 1 / ladder.information.precision(ladder.counts)[here])
-    return half_way(belief, ladder.asked, x, variance)
+def _linearised(ladder: _Ladder) -> Prior:
+    """The prior, with its gradients nearer to the estimates that fits of these runs would give."""
+    here, prior = ladder.counts > 0, ladder.prior
+    x = np.concatenate([prior.past_runs, ladder.candidates.x[here]])
+    variance = np.append(prior.past_variance, 1 / ladder.criterion.precision(ladder.counts)[here])
+    return half_way_to_estimate(prior, ladder.target, x, variance)
 
 
-def _information(belief: Belief, asked: Asked, cells: Cells, learning_rate_error: float) -> Information:
-    untuned = np.where(cells.learning_rates > 1, 0.0, learning_rate_error)
-    return Information(
-        gradient=belief.gradient(cells.x),
-        bend=bends(belief, np.log([asked.params, asked.tokens]), cells.x),
-        questions=asked.questions,
-        bent=asked.bent,
-        prior=asked.prior,
-        astray=asked.astray,
-        known=asked.known,
-        run=belief.run_noise(cells.tokens),
-        cell=np.hypot(belief.noise[2], untuned),
+def _criterion(prior: Prior, target: Target, candidates: Candidates, learning_rate_error: float) -> Criterion:
+    untuned = np.where(candidates.learning_rates > 1, 0.0, learning_rate_error)
+    return Criterion(
+        gradient=prior.gradient(candidates.x),
+        discrepancy=prior.discrepancy(np.log([target.params, target.tokens]), candidates.x),
+        quantities=target.quantities,
+        quantities_discrepancy=target.quantities_discrepancy,
+        prior_precision=target.prior_precision,
+        prior_offset=target.prior_offset,
+        past=target.past,
+        run_sd=prior.noise.of(candidates.tokens),
+        cell_sd=np.hypot(prior.noise.cell_sd, untuned),
     )
 
 
-def _half_width(belief: Belief, asked: Asked, information: Information, counts: Array) -> float:
+def _half_width(prior: Prior, target: Target, criterion: Criterion, counts: Array) -> float:
     """Of a new run at the target: what the law leaves open, and the run's own noise."""
-    law = float(typical(information.square(*asked.loss, counts)[:, 0]))
-    own = float(belief.run_noise(np.array(asked.tokens))) ** 2 + belief.noise[2] ** 2
-    return LEVEL_90 * math.sqrt(law + own)
+    squared = criterion.squared_error(target.loss, target.loss_discrepancy, counts)[:, 0]
+    own = float(prior.noise.of(np.array(target.tokens))) ** 2 + prior.noise.cell_sd**2
+    return LEVEL_90 * math.sqrt(float(geometric_mean(squared)) + own)
 
 
 def _planned(ladder: _Ladder) -> list[PlannedRun]:
-    cells = ladder.cells
-    columns = (cells.params, cells.tokens, cells.flops, ladder.counts, cells.learning_rates)
-    rows = [tuple(float(column[k]) for column in columns) for k in np.flatnonzero(ladder.counts)]
-    rows.sort(key=lambda row: (row[2], row[0]))
-    return [PlannedRun(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in rows]
+    candidates = ladder.candidates
+    runs = [
+        PlannedRun(
+            params=float(candidates.params[k]),
+            tokens=float(candidates.tokens[k]),
+            flops=float(candidates.flops[k]),
+            seeds=int(ladder.counts[k]),
+            learning_rates=int(candidates.learning_rates[k]),
+        )
+        for k in np.flatnonzero(ladder.counts)
+    ]
+    return sorted(runs, key=lambda run: (run.flops, run.params))
 
 
-def _expected(known: Fit | str | None, ladder: _Ladder) -> dict[str, Any]:
-    asked = ladder.asked
-    before: dict[str, Any] = {
-        "half_width_before": None,
-        "half_width_before_reason": "without runs of its own no loss is forecast",
-    }
+def _expected(known: Fit | str | None, ladder: _Ladder) -> Expected:
+    before, reason = None, "without runs of its own no loss is forecast"
     if isinstance(known, Fit):
-        told = predict(known, params=asked.params, tokens=asked.tokens, level=0.9)
-        before = {"half_width_before": told.half_width}
-    return {**before, "half_width_after": ladder.half_width, "regret_flops": ladder.regret_flops}
+        target = ladder.target
+        before = predict(known, params=target.params, tokens=target.tokens, level=0.9).half_width
+    return Expected(before, reason if before is None else None, ladder.half_width, ladder.regret_flops)
 
 
-def _isoflop(ladder: _Ladder, learning_rate_error: float) -> dict[str, float | None]:
+def _isoflop(ladder: _Ladder, learning_rate_error: float) -> IsoflopGrid:
     """A plain grid beside the ladder, and the cost at which it would be as good."""
 
     def half_width(spend: float) -> float:
-        cells = isoflop_cells(ladder.belief, spend)
-        information = _information(ladder.belief, ladder.asked, cells, learning_rate_error)
-        return _half_width(ladder.belief, ladder.asked, information, np.ones(len(cells.flops)))
+        grid = isoflop_runs(ladder.prior, spend)
+        criterion = _criterion(ladder.prior, ladder.target, grid, learning_rate_error)
+        return _half_width(ladder.prior, ladder.target, criterion, np.ones(len(grid.flops)))
 
     spends = ladder.cost * 2.0 ** np.arange(-DOUBLINGS, DOUBLINGS + 0.25, 0.25)
     widths = np.array([half_width(spend) for spend in spends])
-    enough = np.flatnonzero(widths <= ladder.half_width)
-    return {
-        "flops": ladder.cost,
-        "half_width": half_width(ladder.cost),
-        "same_precision_flops": float(spends[enough[0]]) if len(enough) else None,
-    }
+    as_good = np.flatnonzero(widths <= ladder.half_width)
+    same = float(spends[as_good[0]]) if len(as_good) else None
+    return IsoflopGrid(ladder.cost, half_width(ladder.cost), same, NO_GRID if same is None else None)
 
 
-def _stop(ladder: _Ladder, path: list[_Ladder], best: _Ladder) -> dict[str, Any]:
-    """Where spending ends, and what the next run would be worth here."""
-    now = float(typical(ladder.information.loss(ladder.counts)))
-    value = (now - typical(ladder.information.loss_after(ladder.counts))) * ladder.asked.flops
-    k = int((value / ladder.cells.cost).argmax())
-    columns = (ladder.cells.params, ladder.cells.tokens, value, ladder.cells.cost)
-    names = ("params", "tokens", "value_flops", "cost_flops")
-    return {
-        "flops": best.cost,
-        "enough": bool(ladder.cost >= 0.99 * best.cost),
-        "next": {name: float(column[k]) for name, column in zip(names, columns, strict=True)},
-        "path": [{"flops": one.cost, "half_width": one.half_width, "regret_flops": one.regret_flops} for one in path],
-    }
+def _stop(ladder: _Ladder, path: Sequence[_Ladder], best: _Ladder) -> Stop:
+    """Where spending ends, and what one run more would be worth here."""
+    criterion, candidates, counts = ladder.criterion, ladder.candidates, ladder.counts
+    now = float(geometric_mean(criterion.loss(counts)))
+    value = (now - geometric_mean(criterion.loss_after(counts))) * ladder.target.flops
+    k = int((value / candidates.cost).argmax())
+    return Stop(
+        flops=best.cost,
+        reason="beyond it a ladder saves its target less than it costs",
+        enough=bool(ladder.cost >= ENOUGH * best.cost),
+        next=OneMoreRun(
+            params=float(candidates.params[k]),
+            tokens=float(candidates.tokens[k]),
+            value_flops=float(value[k]),
+            cost_flops=float(candidates.cost[k]),
+        ),
+        path=[PathPoint(other.cost, other.half_width, other.regret_flops) for other in path],
+    )
 
 
 def _checks(ladder: _Ladder) -> list[Check]:
     """What a fit of these runs would refuse or doubt, and how far the target is."""
-    from foretoken.fits.fit_checks import design_checks
-    from foretoken.fits.rows import Rows, refusals
-
-    belief, here = ladder.belief, np.repeat(np.arange(len(ladder.counts)), ladder.counts.astype(int))
-    x = np.concatenate([belief.known, np.log([ladder.cells.params[here], ladder.cells.tokens[here]]).T])
+    prior, here = ladder.prior, np.repeat(np.arange(len(ladder.counts)), ladder.counts.astype(int))
+    planned = np.log([ladder.candidates.params[here], ladder.candidates.tokens[here]]).T
+    x = np.concatenate([prior.past_runs, planned])
     params, tokens = np.exp(x).T
-    loss = np.exp(belief.law.log_loss(belief.theta[:1], x - belief.origin)[0][0])
-    none = [None] * len(x)
-    flops = belief.per_token * params * tokens
-    rows = Rows([""] * len(x), [*none], [*none], params, tokens, flops, loss, "params_total", [], 0, 0, [])
-    found = [Check(one.code, "refused", one.evidence, one.cure or "") for one in refusals(rows, belief.law)]
-    found += list(design_checks(rows)) if len(x) > 2 else []
-    factor = ladder.asked.flops / flops.max() if len(x) else math.inf
+    loss = np.exp(prior.law.log_loss(prior.theta[:1], x - prior.origin)[0][0])
+    flops = prior.per_token * params * tokens
+    checks = check_planned_runs(prior.law, params, tokens, flops, loss)
+    factor = ladder.target.flops / flops.max() if len(x) else math.inf
     if factor > FAR:
         evidence = f"the target has {factor:.3g} times the FLOPs of the largest run"
-        found.append(Check("far_extrapolation", "note", evidence, "spend more, or allow a larger single run"))
-    return found
+        checks.append(Check("far_extrapolation", "note", evidence, "spend more, or allow a larger single run"))
+    return checks

@@ -27,7 +27,7 @@ def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str
     `context` is in tokens. Raises DesignError for a ladder without runs, or where no network has the target's size.
 
     >>> from foretoken.ladders.next_run import next_run
-    >>> ladder = next_run(flops=1e21, spend=2e19, runs=12)
+    >>> ladder = next_run(1e21, spend=2e19, runs=12)
     >>> text = ladder_toml(ladder)
     >>> 'kind = "runs"' in text, text.count("{ params = ") == len(ladder.runs)
     (True, True)
@@ -36,11 +36,11 @@ def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str
         raise DesignError("the ladder has no runs to write", cure="spend more")
     like = Proportions(vocabulary=BYTES, context=context)
     target = ladder.target
-    big = recipe(target["params"], target["tokens"], proportions=like)
+    big = recipe(target.params, target.tokens, proportions=like)
     small = _smallest(ladder.runs, like)
     runs = "\n".join(f"    {_line(run)}," for run in ladder.runs)
-    return f"""# The runs to train before {target["params"]:.4g} parameters on {target["tokens"]:.4g} tokens:
-# {ladder.total_flops:.3g} FLOP, {ladder.total_flops / target["flops"]:.2%} of the target's.
+    return f"""# The runs to train before {target.params:.4g} parameters on {target.tokens:.4g} tokens:
+# {ladder.total_flops:.3g} FLOP, {ladder.total_flops / target.flops:.2%} of the target's.
 name = "{name}"
 
 {recipe_toml(big, _slopes(small, big))}
@@ -51,8 +51,8 @@ runs = [
 ]
 
 [target]
-compute_factor = {target["flops"] / max(run.flops for run in ladder.runs):.4g}
-tokens_per_param = {target["tokens"] / target["params"]:.4g}
+compute_factor = {target.flops / max(run.flops for run in ladder.runs):.4g}
+tokens_per_param = {target.tokens / target.params:.4g}
 train = false                   # true: trained too, after its forecast is frozen
 
 [forecast]

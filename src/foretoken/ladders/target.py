@@ -1,120 +1,149 @@
-"""What a target asks of a law: its loss, and its best size; what not knowing them costs, in e-folds of its compute."""
+"""Quantities of interest at the target (loss and N*), scaled so that squared error is lost compute.
+
+Shapes: s draws, r runs, q quantities, p parameters, b discrepancy terms.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
-from foretoken.ladders.information import Told
-from foretoken.ladders.prior import Belief
+from foretoken.ladders.information import FisherInformation
+from foretoken.ladders.prior import Prior
 from foretoken.laws.law import Array
 
-GOALS = ("both", "size", "loss")
+Goal = Literal["both", "size", "loss"]
+"""What a ladder is for: the target's split into params and tokens, the forecast of its loss, or both."""
+GOALS: tuple[Goal, ...] = get_args(Goal)
 AROUND = 0.3
 """Distance, in ln, over which curvature and slope of the loss are taken."""
 FLAT = 1e3
 """Spread of a parameter of which a fit assumes nothing."""
-LEAST_BEND, LEAST_SLOPE = 1e-5, 1e-3
+LEAST_CURVATURE, LEAST_SLOPE = 1e-5, 1e-3
+"""Below these a draw has no minimum, or no fall, to speak of; a division by it would let that draw decide."""
+STEPS, LONGEST = 6, 1.0
+"""Gauss-Newton steps to the expected estimate, and the longest of them in one parameter's logarithm."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The target and its questions. Parameters [p] are the law's; bends [b] are those of `bends`."""
+class Target:
+    """The target and its quantities of interest, as gradients in the law's parameters and in the discrepancy."""
 
     params: float
     tokens: float
     flops: float
-    loss: tuple[Array, Array]
-    """Gradient of the target's ln loss in the parameters [s, 1, p], and in the bends [s, 1, b]."""
-    questions: Array
-    """Scaled so that the sum of their squared errors is the share of the target's FLOPs that is lost [s, q, p]."""
-    bent: Array
-    """The same, of the bends [s, q, b]."""
-    prior: Array
+    loss: Array
+    """Gradient of the target's ln loss in the parameters [s, 1, p]."""
+    loss_discrepancy: Array
+    """What the discrepancy terms add to it [s, 1, b]."""
+    quantities: Array
+    """Scaled so that the sum of their squared errors is the share of the target's FLOP that is lost [s, q, p]."""
+    quantities_discrepancy: Array
+    """The same for the discrepancy terms [s, q, b]."""
+    prior_precision: Array
     """1 / variance that the fit assumes of each parameter [p]."""
-    astray: Array
-    """The middle of what the fit assumes, less each law [s, p]."""
-    known: Told
-    """By the runs that there are."""
+    prior_offset: Array
+    """Mean of what the fit assumes, less each draw [s, p]."""
+    past: FisherInformation
+    """Of the runs that there are."""
 
 
-def ask(belief: Belief, flops: float | None, params: float | None, tokens: float | None, goal: str) -> Asked:
-    """The questions of a target, given by its FLOPs or by its parameters and tokens."""
+def make_target(prior: Prior, flops: float | None, params: float | None, tokens: float | None, goal: Goal) -> Target:
+    """The quantities of interest of a target, given by its FLOP or by its parameters and tokens."""
     if params is None or tokens is None:
         assert flops is not None
-        params = float(belief.best_size(np.array([flops]))[0])
-        tokens = flops / belief.per_token / params
+        params = float(prior.best_size(np.array([flops]))[0])
+        tokens = flops / prior.per_token / params
     else:
-        flops = belief.per_token * params * tokens
+        flops = prior.per_token * params * tokens
     target = np.log([params, tokens])
-    size, loss, slope = _lost(belief, target)
-    asked = {"size": size[:, None], "loss": loss[:, None] / (np.sqrt(2) * slope[:, None, None])}
-    chosen = np.concatenate([asked[name] for name in asked if goal in (name, "both")], axis=1)
-    prior, astray = _assumed(belief)
-    p = len(prior)
-    known = Told.by(belief.gradient(belief.known), bends(belief, target, belief.known), 1 / belief.known_variance)
-    return Asked(
+    size, loss, slope = _lost_compute(prior, target)
+    # An error e of ln loss buys e / slope e-folds of compute too much or too little; half its square is lost.
+    scaled = {"size": size[:, None], "loss": loss[:, None] / (np.sqrt(2) * slope[:, None, None])}
+    quantities = np.concatenate([scaled[name] for name in scaled if goal in (name, "both")], axis=1)
+    precision, offset = _fit_prior(prior)
+    p = len(precision)
+    past = FisherInformation.of_runs(
+        prior.gradient(prior.past_runs), prior.discrepancy(target, prior.past_runs), 1 / prior.past_variance
+    )
+    return Target(
         params,
         tokens,
         flops,
-        (loss[:, None, :p], loss[:, None, p:]),
-        chosen[..., :p],
-        chosen[..., p:],
-        prior,
-        astray,
-        known,
+        loss=loss[:, None, :p],
+        loss_discrepancy=loss[:, None, p:],
+        quantities=quantities[..., :p],
+        quantities_discrepancy=quantities[..., p:],
+        prior_precision=precision,
+        prior_offset=offset,
+        past=past,
     )
 
 
-def bends(belief: Belief, target: Array, x: Array) -> Array:
-    """What a truth adds to ln loss that bends away from the law with the square of the distance to it: [r, b]."""
-    n, d = (x - target).T
-    return np.asarray(belief.misfit * np.stack([n**2, np.sqrt(2) * n * d, d**2], axis=-1))
+def expected_estimate(prior: Prior, target: Target, x: Array, variance: Array) -> Array:
+    """For each prior draw, the MAP estimate expected from runs without noise [s, p].
+
+    Runs at ln N and ln D, x [r, 2], with the variance of their ln loss [r]. Gauss-Newton steps from the draw itself on
+    sum (ln loss - fitted)^2 / variance + prior_precision (mean - theta)^2.
+    """
+    law, x = prior.law, x - prior.origin
+    true, mean, theta = law.log_loss(prior.theta, x)[0], prior.theta + target.prior_offset, prior.theta
+    for _ in range(STEPS):
+        fitted, gradient = law.log_loss(theta, x)
+        weighted = np.swapaxes(gradient / variance[:, None], 1, 2)
+        slope = weighted @ (true - fitted)[..., None] + (target.prior_precision * (mean - theta))[..., None]
+        step = np.linalg.solve(weighted @ gradient + np.diag(target.prior_precision), slope)[..., 0]
+        theta = theta + np.clip(step, -LONGEST, LONGEST)
+    return theta
 
 
-def _slopes(belief: Belief, target: Array, x: Array) -> Array:
-    """Of the law and of the bends [s, r, p + b]."""
-    law, bend = belief.gradient(x), bends(belief, target, x)
-    return np.concatenate([law, np.broadcast_to(bend, (len(law), *bend.shape))], axis=-1)
+def half_way_to_estimate(prior: Prior, target: Target, x: Array, variance: Array) -> Prior:
+    """The prior with its gradients half way between each draw and the estimate that is expected of it.
+
+    The prior of a fit may pull a parameter as far as the parameter is large; the gradient at the draw then misjudges
+    the change of the loss by a third. By the midpoint rule, f(b) - f(a) = f'((a + b) / 2) (b - a) + O((b - a)^3): the
+    gradient half way is exact to second order.
+    """
+    return prior.linearised_at((prior.theta + expected_estimate(prior, target, x, variance)) / 2)
 
 
-def _assumed(belief: Belief) -> tuple[Array, Array]:
-    """What the fit will assume: 1 / variance [p], and its middle less each law [s, p]."""
-    at_origin = belief.law.log_loss(belief.theta, np.zeros((1, 2)))[0]
-    middle = np.stack([belief.law.prior(loss)[0] for loss in at_origin])
-    spread = belief.law.prior(np.zeros(1))[1]
-    said = np.isfinite(spread)
-    return np.where(said, spread, FLAT) ** -2.0, np.where(said, middle - belief.theta, 0.0)
+def _gradients(prior: Prior, target: Array, x: Array) -> Array:
+    """Of ln loss, in the law's parameters and in the discrepancy terms [s, r, p + b]."""
+    law, discrepancy = prior.gradient(x), prior.discrepancy(target, x)
+    return np.concatenate([law, np.broadcast_to(discrepancy, (len(law), *discrepancy.shape))], axis=-1)
 
 
-def _lost(belief: Belief, target: Array) -> tuple[Array, Array, Array]:
-    """Scaled question of the size [s, p]; gradient of the loss [s, p]; fall of ln loss per e-fold of compute [s].
+def _fit_prior(prior: Prior) -> tuple[Array, Array]:
+    """What the fit will assume: 1 / variance [p], and its mean less each draw [s, p]."""
+    at_origin = prior.law.log_loss(prior.theta, np.zeros((1, 2)))[0]
+    mean = np.stack([prior.law.prior(loss)[0] for loss in at_origin])
+    spread = prior.law.prior(np.zeros(1))[1]
+    assumed = np.isfinite(spread)
+    return np.where(assumed, spread, FLAT) ** -2.0, np.where(assumed, mean - prior.theta, 0.0)
+
+
+def _lost_compute(prior: Prior, target: Array) -> tuple[Array, Array, Array]:
+    """Scaled gradient of the size [s, p + b]; of the loss [s, p + b]; fall of ln loss per e-fold of compute [s].
 
     At a fixed budget ln loss is a parabola in ln N of curvature k, so an error e of ln N* costs k e^2 / 2 of ln loss,
     and e = (gradient of the slope along the budget) / k. Over the fall per e-fold these are e-folds of compute.
     """
     compute = target.sum()
-    best = np.log(_best(belief, float(np.exp(compute) * belief.per_token)))
+    best = np.log(prior.best_sizes(float(np.exp(compute) * prior.per_token)))
     middle = np.stack([best, compute - best], axis=-1)
     split, more = AROUND * np.array([1.0, -1.0]), AROUND * np.array([0.5, 0.5])
 
     def own(x: Array) -> tuple[Array, Array]:
-        """Values of ln loss [s] and gradients [s, p] of each draw at its own point x [s, 2]."""
+        """Values of ln loss [s] and gradients [s, p + b] of each draw at its own point x [s, 2]."""
         draws = np.arange(len(x))
-        fitted = belief.law.log_loss(belief.near, x - belief.origin)[0]
-        return fitted[draws, draws], _slopes(belief, target, x)[draws, draws]
+        fitted = prior.law.log_loss(prior.linearise_at, x - prior.origin)[0]
+        return fitted[draws, draws], _gradients(prior, target, x)[draws, draws]
 
-    (here, _), (up, up_slope), (down, down_slope) = own(middle), own(middle + split), own(middle - split)
-    bend = np.maximum((up - 2 * here + down) / AROUND**2, LEAST_BEND)
+    (here, _), (up, up_gradient), (down, down_gradient) = own(middle), own(middle + split), own(middle - split)
+    curvature = np.maximum((up - 2 * here + down) / AROUND**2, LEAST_CURVATURE)
     slope = np.maximum((own(middle - more)[0] - own(middle + more)[0]) / (2 * AROUND), LEAST_SLOPE)
-    turn = (up_slope - down_slope) / (2 * AROUND)
-    return turn / np.sqrt(2 * bend * slope)[:, None], _slopes(belief, target, target[None])[:, 0], slope
-
-
-def _best(belief: Belief, flops: float) -> Array:
-    """Best size of each draw [s]."""
-    law = belief.law
-    assert law.optimum is not None
-    drawn = [law.named(theta) for theta in law.shift(belief.near, belief.origin)]
-    return np.array([float(law.optimum(named, flops, belief.per_token)[0]) for named in drawn])
+    turn = (up_gradient - down_gradient) / (2 * AROUND)
+    # (k / 2) (turn / k)^2 / slope = (turn / sqrt(2 k slope))^2
+    return turn / np.sqrt(2 * curvature * slope)[:, None], _gradients(prior, target, target[None])[:, 0], slope
