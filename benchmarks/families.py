@@ -86,7 +86,10 @@ class Peer(training.Plain):
         ours = TrainState.start(spec).network
         lstm = spec.shape.family == "lstm"
         super().__init__(plain_lstm(spec.shape, ours.state_dict()) if lstm else of_transformers(ours), spec, corpus)
-        self.builder, self.window = example_builder(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
+        self.builder, self.window = (
+            example_builder(spec.objective, spec.shape, corpus),
+            spec.objective.window(spec.shape),
+        )
 
     def loss(self) -> Tensor:
         """The loss of the step's examples."""
@@ -145,9 +148,14 @@ def make_spec(family: str, sizes: tuple[int, ...], threads: int, corpus: Tokeniz
     shape = replace(shape, vocabulary=symbols + len(objective.specials(shape)))
     tokens = sequences * shape.sequence_tokens
     return replace(
-        plain, shape=shape, objective=kind, tokens=tokens * 10**6, batch_tokens=tokens, warmup_tokens=tokens,
-        router=RouterLosses(balance=0.0, z=0.0),
-    )  # fmt: skip
+        plain,
+        shape=shape,
+        objective=Objective(kind=kind),
+        tokens=tokens * 10**6,
+        batch_tokens=tokens,
+        warmup_tokens=tokens,
+        router_losses=RouterLosses(load_balance=0.0, z=0.0),
+    )
 
 
 def compare(family: str, sizes: tuple[int, ...], corpus: TokenizedCorpus, options: argparse.Namespace) -> None:

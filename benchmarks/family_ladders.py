@@ -42,7 +42,7 @@ def exponents(study: StudyResults) -> list[str]:
     scored = f"{outcome['loss']:.3f} ({100 * outcome['error']:+.1f} %)" if outcome else "none"
     fit = study.approach3
     return [
-        study.name.removeprefix("family_"), study.records[0].spec.objective, parameter(study.fit, "alpha"),
+        study.name.removeprefix("family_"), study.records[0].spec.objective.kind, parameter(study.fit, "alpha"),
         parameter(study.fit, "beta"), parameter(fit, "alpha"), parameter(fit, "beta"), slope, forecast, scored,
     ]  # fmt: skip
 

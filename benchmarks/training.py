@@ -142,12 +142,12 @@ class Plain:
     def loss(self) -> Tensor:
         """The loss of the step's batch."""
         spec = self.spec
-        window = spec.aim.window(spec.shape)
+        window = spec.objective.window(spec.shape)
         text = torch.from_numpy(
             batch(self.corpus, seed=spec.seed, step=self.step, sequences=spec.sequences, window=window)
         )
         inputs, targets = text[:, :-1], text[:, 1:]
-        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
             return functional.cross_entropy(self.forward(inputs).flatten(0, 1), targets.flatten())
 
     def train(self, steps: int) -> None:
@@ -260,11 +260,28 @@ def make_spec(shape: tuple[int, ...], precision: str, threads: int, corpus: Toke
     )  # fmt: skip
     tokens = sequences * context
     return RunSpec(
-        shape=model, tokens=tokens * 10**6, batch_tokens=tokens, learning_rate=1e-3, warmup_tokens=tokens,
-        schedule="wsd", cooldown=1e-6, final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0,
-        precision=precision, threads=threads, seed=0, objective="causal", corpus=corpus.address, tokenizer="",
-        eval_set="", eval_tokens=65536, software="", repeat=True,
-    )  # fmt: skip
+        shape=model,
+        tokens=tokens * 10**6,
+        batch_tokens=tokens,
+        learning_rate=1e-3,
+        warmup_tokens=tokens,
+        schedule="wsd",
+        cooldown=1e-6,
+        final_learning_rate_share=0.0,
+        weight_decay=0.1,
+        beta1=0.9,
+        beta2=0.95,
+        clip=1.0,
+        precision=precision,
+        threads=threads,
+        seed=0,
+        corpus=corpus.address,
+        tokenizer="",
+        eval_set="",
+        eval_tokens=65536,
+        software="",
+        repeat=True,
+    )
 
 
 def make_corpus(vocabulary: int, folder: Path) -> TokenizedCorpus:

@@ -23,7 +23,7 @@ GOOD = {
     "launch": "workers = 1",
 }
 BERT, T5, LSTM, PREFIX = (f'preset = "{name}"' for name in ("bert", "t5", "lstm", "prefix"))
-MASKED, SPANS, PREFIX_LM = (f'objective = "{name}"' for name in ("masked", "span_corruption", "prefix"))
+MASKED, SPANS, PREFIX_LM = (f'kind = "{name}"' for name in ("masked", "span_corruption", "prefix"))
 APART, PAIRS = "separate_documents = true", "next_sentence = true"
 NO_SEPARATOR = {"corpus": 'source = "zipf_markov"\nlanguage = { symbols = 32, tokens = 300_000 }'}
 OWN_TOKENIZER = 'tokenizer = "file"\ntokenizer_file = "no_mask.json"\nseparator = "<|endoftext|>"'
@@ -39,50 +39,51 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "a context of four": ({"model": "context = 4"}, "model.context"),
     # choices without an effect
     "active experts without experts": ({"+model": "active_experts = 2"}, "active_experts without experts"),
-    "a share without experts": ({"+model": "expert_share = 0.5"}, "expert_share without experts"),
-    "a router without experts": ({"+model": "router_z = 0.1"}, "router_z without experts"),
+    "a share without experts": ({"+model": "expert_width_ratio = 0.5"}, "expert_width_ratio without experts"),
+    "a router without experts": ({"+model": "router_losses = { z = 0.1 }"}, "router_losses without experts"),
     "an LSTM with experts": ({"+model": f"{LSTM}\nexperts = 4\nactive_experts = 2"}, "an LSTM has no experts"),
     "an LSTM with positions": ({"+model": f'{LSTM}\npositions = "rotary"'}, "an LSTM has no positions"),
     "shared stacks of one": ({"+model": "shared_stacks = true"}, "models of two stacks"),
-    "spans in next tokens": ({"objective": "mean_span = 3"}, "has mean_span, got objective 'causal'"),
-    "a share in next tokens": ({"objective": "share = 0.3"}, "has share, got objective 'causal'"),
+    "spans in next tokens": ({"objective": "mean_span_length = 3"}, "has mean_span_length, got objective 'causal'"),
+    "a share in next tokens": ({"objective": "corruption_rate = 0.3"}, "has corruption_rate, got objective 'causal'"),
     "next sentence in next tokens": ({"objective": PAIRS}, "only the masked objective has next_sentence"),
-    "next sentence in spans": ({"+model": T5, "+training": SPANS, "objective": PAIRS}, "has next_sentence"),
-    "documents apart in spans": ({"+model": PREFIX, "+training": SPANS, "objective": APART}, "separate_documents"),
+    "next sentence in spans": ({"+model": T5, "+objective": f"{SPANS}\n{PAIRS}"}, "has next_sentence"),
+    "documents apart in spans": ({"+model": PREFIX, "+objective": f"{SPANS}\n{APART}"}, "separate_documents"),
     "documents apart in pairs": (
-        {"+model": BERT, "+training": MASKED, "objective": f"{APART}\n{PAIRS}"}, "never crosses the end of a document"
+        {"+model": BERT, "+objective": f"{MASKED}\n{APART}\n{PAIRS}"}, "never crosses the end of a document"
     ),
     # families and objectives that do not fit together
-    "masked and causal": ({"+training": MASKED}, "masked objective cannot train the decoder family; it takes 'causal'"),
-    "spans in a decoder": ({"+training": SPANS}, "span_corruption objective cannot train the decoder family"),
-    "a prefix in a decoder": ({"+training": PREFIX_LM}, "prefix objective cannot train the decoder family"),
+    "masked and causal": ({"+objective": MASKED}, "cannot train the decoder family; it takes 'causal'"),
+    "spans in a decoder": ({"+objective": SPANS}, "span_corruption objective cannot train the decoder family"),
+    "a prefix in a decoder": ({"+objective": PREFIX_LM}, "prefix objective cannot train the decoder family"),
     "next tokens in an encoder": ({"+model": BERT}, "it takes 'masked'"),
     "next tokens in two stacks": ({"+model": T5}, "it takes 'prefix' or 'span_corruption'"),
-    "masked in an LSTM": ({"+model": LSTM, "+training": MASKED}, "cannot train the lstm family"),
-    "documents apart in two stacks": ({"+model": T5, "+training": PREFIX_LM, "objective": APART}, "one stack only"),
+    "masked in an LSTM": ({"+model": LSTM, "+objective": MASKED}, "cannot train the lstm family"),
+    "documents apart in two stacks": ({"+model": T5, "+objective": f"{PREFIX_LM}\n{APART}"}, "one stack only"),
     # objectives that the text or the sizes do not allow
     "no separator": ({**NO_SEPARATOR, "objective": APART}, "no token ends one"),
     "no [MASK]": (
-        {"+corpus": OWN_TOKENIZER, "+model": BERT, "+training": MASKED}, "has no [MASK]"
+        {"+corpus": OWN_TOKENIZER, "+model": BERT, "+objective": MASKED}, "has no [MASK]"
     ),
     "no sentinels": (
-        {"+corpus": OWN_TOKENIZER, "+model": T5, "+training": SPANS}, "has no <extra_id_0>"
+        {"+corpus": OWN_TOKENIZER, "+model": T5, "+objective": SPANS}, "has no <extra_id_0>"
     ),
     "more sentinels than tokens": (
-        {"model": f"{T5}\ncontext = 1024", "+training": SPANS, "objective": "share = 0.5\nmean_span = 1"},
+        {"model": f"{T5}\ncontext = 1024", "+objective": f"{SPANS}\ncorruption_rate = 0.5\nmean_span_length = 1"},
         "more sentinels than the vocabulary holds",
     ),
-    "too short for a span": ({"model": f"{T5}\ncontext = 8", "+training": SPANS}, "cannot hide"),
-    "too little to hide": ({"+model": BERT, "+training": MASKED, "objective": "share = 0.001"}, "cannot hide"),
-    "nothing left to see": ({"+model": BERT, "+training": MASKED, "objective": "share = 0.999"}, "cannot hide"),
+    "too short for a span": ({"model": f"{T5}\ncontext = 8", "+objective": SPANS}, "cannot hide"),
+    "too little to hide": ({"+model": BERT, "+objective": f"{MASKED}\ncorruption_rate = 0.001"}, "cannot hide"),
+    "nothing left to see": ({"+model": BERT, "+objective": f"{MASKED}\ncorruption_rate = 0.999"}, "cannot hide"),
     "a span longer than the text": (
-        {"+model": BERT, "+training": MASKED, "objective": "mean_span = 100"}, "cannot hide"
+        {"+model": BERT, "+objective": f"{MASKED}\nmean_span_length = 100"}, "cannot hide"
     ),
     "pairs of one sequence": (
-        {"+model": BERT, "training": f"{MASKED}\nbatch_tokens = {{ value = 32 }}", "objective": PAIRS}, "two sequences"
+        {"+model": BERT, "training": "batch_tokens = { value = 32 }", "objective": f"{MASKED}\n{PAIRS}"},
+        "two sequences",
     ),
     "evaluation on one pair of texts": (
-        {"+model": T5, "training": f"{PREFIX_LM}\neval_tokens = 64"}, "training.eval_tokens of 128 or more"
+        {"+model": T5, "objective": PREFIX_LM, "training": "eval_tokens = 64"}, "training.eval_tokens of 128 or more"
     ),
     "a context longer than the text": (
         {"model": "context = 20_000", "+corpus": "repeat = true",
@@ -158,7 +159,7 @@ def test_the_good_study_is_planned_with_its_memory(
 ) -> None:
     """So what the others changed is what was refused; and each row tells what its run holds."""
     monkeypatch.chdir(home)
-    (home / "good.toml").write_text(study({"+model": T5, "+training": SPANS}).replace("bad", "good"))
+    (home / "good.toml").write_text(study({"+model": T5, "+objective": SPANS}).replace("bad", "good"))
     assert ended(monkeypatch, "design", "good.toml", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert all(row["bytes_estimated"] > 16 * row["params_total"] for row in [*plan["runs"], plan["target"]])

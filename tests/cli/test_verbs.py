@@ -131,11 +131,28 @@ def test_plain_lines_tell_what_ended(capsys: pytest.CaptureFixture[str]) -> None
     from foretoken.runs.spec import RunSpec
 
     spec = RunSpec(
-        shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32), tokens=10240, batch_tokens=256,
-        learning_rate=1e-2, warmup_tokens=1024, schedule="wsd", cooldown=0.2, final_learning_rate=0.0, weight_decay=0.1,
-        beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0, objective="causal", corpus="c",
-        tokenizer="t", eval_set="v", eval_tokens=1024, software="s", group="1e9 FLOP",
-    )  # fmt: skip
+        shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),
+        tokens=10240,
+        batch_tokens=256,
+        learning_rate=1e-2,
+        warmup_tokens=1024,
+        schedule="wsd",
+        cooldown=0.2,
+        final_learning_rate_share=0.0,
+        weight_decay=0.1,
+        beta1=0.9,
+        beta2=0.95,
+        clip=1.0,
+        precision="float32",
+        threads=1,
+        seed=0,
+        corpus="c",
+        tokenizer="t",
+        eval_set="v",
+        eval_tokens=1024,
+        software="s",
+        group="1e9 FLOP",
+    )
     view = PlainView()
     view.training([spec], {spec.key: 10.0})
     view.progress(spec.key, 10, 40, 2.0)

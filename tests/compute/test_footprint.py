@@ -33,7 +33,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("prefix", "span_corruption", {}),
     ("bert", "masked", {}),
     ("bert", "masked", {"next_sentence": True}),
-    ("encoder", "masked", {"mean_span": 3.0, "separate_documents": True}),
+    ("encoder", "masked", {"mean_span_length": 3.0, "separate_documents": True}),
     ("t5", "span_corruption", {}),
     ("t5_v1_1", "span_corruption", {}),
     ("t5", "prefix", {}),

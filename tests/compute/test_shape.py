@@ -2,23 +2,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.compute.shape import FAMILIES, LATER, ModelShape
+from foretoken.compute.shape import FAMILIES, ModelShape
 from foretoken.errors import DesignError
 from foretoken.models import build
-from foretoken.runs.spec import RunSpec
 
 SMALL: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 16, "vocabulary": 50}
-FIRST_VERSION = [
-    "layers", "width", "heads", "context", "vocabulary", "feed_forward", "norm", "positions", "activation", "tied",
-    "bias", "family",
-]  # fmt: skip
 EXTRAS: dict[str, dict[str, Any]] = {
     "grouped": {"kv_heads": 2},
     "wide heads": {"attention_width": 64},
@@ -30,30 +24,17 @@ EXTRAS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_new_fields_stay_out_of_plain_values_at_their_default() -> None:
+def test_plain_values_hold_every_field_by_its_name() -> None:
     shape = ModelShape(**SMALL)
-    assert list(shape.to_json()) == FIRST_VERSION == [field.name for field in fields(ModelShape)][:LATER]
-    assert shape.extras == {}
-
-
-def test_runs_of_the_first_version_keep_their_names() -> None:
-    records = Path(__file__).parents[1].glob("assets/studies/*/*/runs/*/record.json")
-    found = [(path.parent.name, RunSpec.from_json(_spec(path))) for path in records]
-    assert found
-    assert all(spec.key == name for name, spec in found)
-
-
-def _spec(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text())
-    spec: dict[str, Any] = content["spec"]
-    return spec
+    assert set(shape.to_json()) == {field.name for field in fields(ModelShape)}
+    assert shape.chosen == {*SMALL, "feed_forward"}
 
 
 @pytest.mark.parametrize("name", EXTRAS)
 def test_plain_values_make_the_same_shape(name: str) -> None:
     shape = ModelShape(**{**SMALL, **EXTRAS[name]})
     assert ModelShape(**json.loads(json.dumps(shape.to_json()))) == shape
-    assert set(shape.extras) == set(EXTRAS[name]) - {"family", "positions"}
+    assert shape.chosen - {"feed_forward"} == {*SMALL, *EXTRAS[name]}
 
 
 @pytest.mark.parametrize("extra", [{"head": "none"}, {"head": "masked"}, {"block_norms": 1}])

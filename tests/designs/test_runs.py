@@ -13,7 +13,7 @@ SOURCE = TokenSource(address="c0ffee", tokenizer="byte", eval_set="v", vocabular
 LISTED = [
     {"params": "50k", "tokens": "1M"},
     {"params": "50k", "tokens": "2M", "seeds": 2},
-    {"params": "100k", "tokens": "1M", "learning_rates": [0.5, 1, 2]},
+    {"params": "100k", "tokens": "1M", "learning_rate_factors": [0.5, 1, 2]},
 ]
 
 
@@ -69,7 +69,7 @@ def test_of_several_learning_rates_the_best_is_kept_and_what_failed_is_counted()
         ("runs = [{ params = 1e5, tokens = 1e6 }]", "`runs` is needed"),
         ('kind = "runs"\nruns = [{ params = 1e5, token = 1e6 }]', "did you mean 'tokens'"),
         ('kind = "runs"\nruns = [{ params = 1e5, tokens = 1e6, seeds = 0 }]', "seeds"),
-        ('kind = "runs"\nruns = [{ params = 1e5, tokens = 1e6, learning_rates = [1, 1] }]', "equal"),
+        ('kind = "runs"\nruns = [{ params = 1e5, tokens = 1e6, learning_rate_factors = [1, 1] }]', "equal"),
         ('kind = "runs"\nruns = [{ params = 1e5, tokens = 1e6 }, { params = "100k", tokens = "1M" }]', "twice"),
         (
             'kind = "runs"\nruns = ['

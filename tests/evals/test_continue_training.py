@@ -187,10 +187,28 @@ def test_what_was_trained_here_keeps_its_facts(texts: Path, tmp_path: Path) -> N
     objective = Objective(kind="prefix")
     shape = ModelShape(layers=1, width=16, heads=2, context=32, vocabulary=256, **PRESETS["prefix"])
     spec = RunSpec(
-        shape=shape, tokens=1024, batch_tokens=256, learning_rate=1e-2, warmup_tokens=256, schedule="wsd", cooldown=0.2,
-        final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1,
-        seed=0, objective=objective.kind, corpus="c", tokenizer="t", eval_set="v", eval_tokens=1024, software="s",
-    )  # fmt: skip
+        shape=shape,
+        tokens=1024,
+        batch_tokens=256,
+        learning_rate=1e-2,
+        warmup_tokens=256,
+        schedule="wsd",
+        cooldown=0.2,
+        final_learning_rate_share=0.0,
+        weight_decay=0.1,
+        beta1=0.9,
+        beta2=0.95,
+        clip=1.0,
+        precision="float32",
+        threads=1,
+        seed=0,
+        objective=objective,
+        corpus="c",
+        tokenizer="t",
+        eval_set="v",
+        eval_tokens=1024,
+        software="s",
+    )
     keep_weights(tmp_path / "kept", build(shape), spec, corpus)
     assert evaluate(tmp_path / "kept", texts).objective == "prefix"
     found = continue_training(tmp_path / "kept", texts, tmp_path / "more", tokens=4096, **QUICK, objective="causal")

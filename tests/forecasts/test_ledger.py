@@ -34,10 +34,26 @@ def frozen(found: Fit, path: Path) -> dict[str, Any]:
 def record(loss: float | None, status: str = "finished") -> RunRecord:
     spec = RunSpec(
         shape=ModelShape(layers=1, width=16, heads=1, context=16, vocabulary=256),
-        tokens=1024, batch_tokens=256, learning_rate=1e-3, warmup_tokens=256, schedule="cosine", cooldown=0.2,
-        final_learning_rate=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1,
-        seed=0, objective="causal", corpus="c", tokenizer="byte", eval_set="v", eval_tokens=256, software="s",
-    )  # fmt: skip
+        tokens=1024,
+        batch_tokens=256,
+        learning_rate=1e-3,
+        warmup_tokens=256,
+        schedule="cosine",
+        cooldown=0.2,
+        final_learning_rate_share=0.1,
+        weight_decay=0.1,
+        beta1=0.9,
+        beta2=0.95,
+        clip=1.0,
+        precision="float32",
+        threads=1,
+        seed=0,
+        corpus="c",
+        tokenizer="byte",
+        eval_set="v",
+        eval_tokens=256,
+        software="s",
+    )
     return RunRecord(
         spec=spec,
         status=status,

@@ -29,10 +29,11 @@ STUDY: dict[str, Any] = {
               "activation": "swiglu", "tied": True, "bias": False},
     "training": {
         "learning_rate": {"value": 6e-3, "at_params": 1e5, "exponent": -0.25}, "batch_tokens": {"value": 512},
-        "warmup_share": 0.05, "schedule": "wsd", "cooldown": 0.2, "final_learning_rate": 0.0, "weight_decay": 0.1,
+        "warmup_share": 0.05, "schedule": "wsd", "cooldown": 0.2, "final_learning_rate_share": 0.0, "weight_decay": 0.1,
         "beta1": 0.9, "beta2": 0.95, "clip": 1.0, "dropout": 0.0, "spikes": {"policy": "stop", "sigmas": 6.0},
-        "precision": "auto", "objective": "causal", "eval_tokens": 4096,
+        "precision": "auto", "eval_tokens": 4096,
     },
+    "objective": {"kind": "causal"},
     "design": {"kind": "isoflop", "budgets": [2e8, 4e8, 8e8], "sizes_per_budget": 4, "size_ratio": 1.6, "center": 20.0,
                "recenter_rounds": 1},
     "target": {"compute_factor": 3.0, "train": True},

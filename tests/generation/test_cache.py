@@ -15,10 +15,10 @@ from .toys import untrained
 MODELS = [
     ("gpt2", "causal", {}),
     ("llama", "causal", {}),
-    ("llama", "causal", {"queries_per_key": 2, "layers": 2}),
+    ("llama", "causal", {"queries_per_kv_head": 2, "layers": 2}),
     ("llama", "causal", {"positions": "relative", "norm": "layer"}),
     ("mixtral", "causal", {"layers": 2}),
-    ("mixtral", "causal", {"experts": 4, "active_experts": 1, "expert_capacity": 0.5}),
+    ("mixtral", "causal", {"experts": 4, "active_experts": 1, "expert_capacity_factor": 0.5}),
     ("lstm", "causal", {"layers": 2}),
     ("prefix", "prefix", {"layers": 2}),
     ("t5", "prefix", {"layers": 2}),

@@ -87,7 +87,7 @@ def test_a_perplexity_too_large_for_a_number_is_null(scale: float) -> None:
 @pytest.mark.parametrize("preset", ["mixtral", "t5"])
 def test_the_first_of_three_samples_is_the_only_one_with_a_capacity_too(preset: str) -> None:
     kind = "causal" if preset == "mixtral" else "prefix"
-    model = untrained(preset, kind, experts=4, active_experts=2, expert_capacity=0.5)
+    model = untrained(preset, kind, experts=4, active_experts=2, expert_capacity_factor=0.5)
     alone, among = (sample(model, "abcd", tokens=12, samples=number, temperature=1.0, seed=2) for number in (1, 3))
     assert among.samples[0].tokens == alone.samples[0].tokens
     assert among.samples[0].logprobs == pytest.approx(alone.samples[0].logprobs, abs=1e-4)

@@ -39,7 +39,7 @@ def toy(preset: str, kind: str) -> Model:
     """A model trained on the letters a to j, again and again, from any of them on."""
     torch.set_num_threads(1)
     steps, rate = TRAINING.get(preset, (120, 1e-2))
-    objective = Objective(kind=kind, mean_span=5 if kind == "span_corruption" else 0)
+    objective = Objective(kind=kind, mean_span_length=5 if kind == "span_corruption" else 0)
     shape, specials = shape_for(preset, objective)
     network, chance = build(shape), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate)

@@ -330,7 +330,7 @@ def test_the_study_file_follows_the_ladder() -> None:
     runs = [PlannedRun(2e8, 1e9, 1.2e18, 2, 1), PlannedRun(5e7, 2e9, 6e17, 1, 3)]
     ladder = replace(half(), runs=runs, total_flops=4.2e18)
     study = Study.model_validate(tomllib.loads(ladder_toml(ladder, "mine", context=1024)))
-    assert [(one.seeds, one.learning_rates) for one in study.design.runs] == [(2, [1.0]), (1, [0.5, 1, 2])]
+    assert [(one.seeds, one.learning_rate_factors) for one in study.design.runs] == [(2, [1.0]), (1, [0.5, 1, 2])]
     assert study.model.context == 1024
     assert not study.target.train
     rate, batch, big = study.training.learning_rate, study.training.batch_tokens, half().target.params

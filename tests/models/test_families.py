@@ -69,7 +69,7 @@ EXPERTS = st.fixed_dictionaries(
         "active_experts": st.integers(1, 2),
         "shared_experts": st.integers(0, 2),
         "expert_width": st.sampled_from([0, 16]),
-        "expert_capacity": st.sampled_from([0.0, 1.0]),
+        "expert_capacity_factor": st.sampled_from([0.0, 1.0]),
     }
 )
 
@@ -262,7 +262,7 @@ def test_experts_balance() -> None:
 @pytest.mark.parametrize("active", [1, 2])
 def test_a_capacity_drops_tokens_in_training_and_none_in_evaluation(active: int) -> None:
     choices: dict[str, Any] = {"experts": 4, "active_experts": active, "width": 32}
-    network, tight = build(shape("mixtral", **choices)), build(shape("mixtral", **choices, expert_capacity=0.5))
+    network, tight = build(shape("mixtral", **choices)), build(shape("mixtral", **choices, expert_capacity_factor=0.5))
     tight.load_state_dict(network.state_dict())
     (tokens,) = inputs(network.shape)
     assert not torch.allclose(tight.train()(tokens), network.train()(tokens))  # some tokens pass by their expert
@@ -270,7 +270,7 @@ def test_a_capacity_drops_tokens_in_training_and_none_in_evaluation(active: int)
 
 
 def test_logits_with_a_capacity_depend_on_the_batch_in_training_alone() -> None:
-    network = build(shape("mixtral", experts=4, active_experts=1, width=32, expert_capacity=0.5))
+    network = build(shape("mixtral", experts=4, active_experts=1, width=32, expert_capacity_factor=0.5))
     (tokens,) = inputs(network.shape)
     for training in (True, False):
         network.train(training)

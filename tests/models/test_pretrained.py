@@ -50,7 +50,7 @@ OWN = {
     "encoder": shape("encoder"),
     "encoder_with_classes": shape("bert", classes=3),
     "shared_experts": shape("mixtral", shared_experts=1),
-    "capacity": shape("mixtral", expert_capacity=1.5),
+    "capacity": shape("mixtral", expert_capacity_factor=1.5),
     "one_expert_each": shape("mixtral", active_experts=1),
     "sparse_layers": shape("mixtral", expert_every=2),
     "shared_stacks": shape("t5", shared_stacks=True),

@@ -54,9 +54,9 @@ def within(found: float, expected: float, trials: float) -> bool:
     return bool(abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / trials))
 
 
-@pytest.mark.parametrize("mean_span", [1.0, 3.0])
-def test_masking_hides_15_percent_and_shows_80_10_10(mean_span: float) -> None:
-    builder = example_builder("bert", "masked", mean_span=mean_span)
+@pytest.mark.parametrize("mean_span_length", [1.0, 3.0])
+def test_masking_hides_15_percent_and_shows_80_10_10(mean_span_length: float) -> None:
+    builder = example_builder("bert", "masked", mean_span_length=mean_span_length)
     text = random_text(builder, 1e6)
     found = make_examples(builder, text, np.random.default_rng(1))
     shown = found.inputs["tokens"].reshape(-1)[positions(found)]
@@ -103,7 +103,9 @@ def test_span_corruption_hides_15_percent_in_spans_of_3_unless_told_otherwise(pr
     assert hidden / (sentinels - len(text)) == pytest.approx(3, rel=0.02)  # the last sentinel of a row has no span
 
 
-@pytest.mark.parametrize(("options", "mean"), [({}, 1 / 0.85), ({"mean_span": 3.0}, 3.0), ({"mean_span": 4.0}, 4.0)])
+@pytest.mark.parametrize(
+    ("options", "mean"), [({}, 1 / 0.85), ({"mean_span_length": 3.0}, 3.0), ({"mean_span_length": 4.0}, 4.0)]
+)
 def test_masked_tokens_lie_in_spans_of_the_mean_length(options: dict[str, float], mean: float) -> None:
     """Tokens that are hidden one by one lie together by chance: 1 / (1 - 0.15) of them at a time."""
     builder = example_builder("bert", "masked", context=512, **options)
@@ -175,9 +177,11 @@ def test_the_lectures_example_of_span_corruption() -> None:
     st.integers(0, 99),
 )
 def test_source_and_target_give_the_text_back(
-    preset: str, context: int, share: float, mean_span: float, seed: int
+    preset: str, context: int, share: float, mean_span_length: float, seed: int
 ) -> None:
-    builder = example_builder(preset, "span_corruption", context, share=share, mean_span=mean_span)
+    builder = example_builder(
+        preset, "span_corruption", context, corruption_rate=share, mean_span_length=mean_span_length
+    )
     text = random_text(builder, 3 * builder.objective.window(builder.shape).length, seed)
     found = make_examples(builder, text, np.random.default_rng(seed))
     targets = found.targets.reshape(3, -1)
@@ -235,18 +239,18 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
         ("gpt2", "span_corruption", {}, "encoder_decoder or prefix"),
         ("bert", "causal", {}, "decoder or prefix or lstm"),
         ("gpt2", "causal", {"next_sentence": True}, "only the masked objective"),
-        ("gpt2", "causal", {"mean_span": 3.0}, "only the masked or span_corruption objective"),
-        ("gpt2", "causal", {"share": 0.3}, "only the masked or span_corruption objective"),
+        ("gpt2", "causal", {"mean_span_length": 3.0}, "only the masked or span_corruption objective"),
+        ("gpt2", "causal", {"corruption_rate": 0.3}, "only the masked or span_corruption objective"),
         ("prefix", "span_corruption", {"separate_documents": True}, "only the causal or prefix or masked"),
         ("bert", "masked", {"separate_documents": True, "next_sentence": True}, "changes nothing"),
-        ("bert", "masked", {"share": 0.003}, "cannot hide"),
-        ("t5", "span_corruption", {"mean_span": 60.0}, "cannot hide"),
+        ("bert", "masked", {"corruption_rate": 0.003}, "cannot hide"),
+        ("t5", "span_corruption", {"mean_span_length": 60.0}, "cannot hide"),
         ("t5", "prefix", {"separate_documents": True}, "one stack"),
-        ("bert", "masked", {"share": 1.5}, "between 0 and 1"),
-        ("bert", "masked", {"share": float("nan")}, "between 0 and 1"),
-        ("bert", "masked", {"mean_span": 0.5}, "at least 1"),
-        ("bert", "masked", {"mean_span": float("nan")}, "at least 1"),
-        ("t5", "span_corruption", {"mean_span": float("inf")}, "at least 1"),
+        ("bert", "masked", {"corruption_rate": 1.5}, "between 0 and 1"),
+        ("bert", "masked", {"corruption_rate": float("nan")}, "between 0 and 1"),
+        ("bert", "masked", {"mean_span_length": 0.5}, "at least 1"),
+        ("bert", "masked", {"mean_span_length": float("nan")}, "at least 1"),
+        ("t5", "span_corruption", {"mean_span_length": float("inf")}, "at least 1"),
         ("t5", "diffusion", {}, "causal, prefix"),
     ],
 )

@@ -212,7 +212,7 @@ def test_files_of_a_mixture(tmp_path: Path) -> None:
     (tmp_path / "planned.toml").write_text(files["planned.toml"])
     model = load_study(tmp_path / "planned.toml").model
     assert (model.experts, model.active_experts) == (8, 2)
-    assert model.expert_share == pytest.approx(0.5, rel=0.1)
+    assert model.expert_width_ratio == pytest.approx(0.5, rel=0.1)
 
 
 def test_thinned_draws_keep_the_best_and_their_order(own) -> None:

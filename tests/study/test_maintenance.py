@@ -27,7 +27,7 @@ from ..conftest import MINI
 from ..runs.test_spec import SPEC
 
 RUNS = [SPEC.with_tokens(512 * steps) for steps in (100, 200, 300)]
-FORKS = [run.steps - run.cooldown_steps for run in RUNS]
+FORKS = [run.fork_step for run in RUNS]
 TARGET = replace(SPEC, seed=9, group="target")
 
 

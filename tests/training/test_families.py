@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from foretoken.compute.objective import FAMILIES_OF, Objective, Options
+from foretoken.compute.objective import FAMILIES_OF, Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.runs.schema import CorpusSection
@@ -28,7 +28,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "mixtral": ("mixtral", "causal", {}, {"experts": 4}),
     "experts with capacity, one shared": (
         "gpt2", "causal", {},
-        {"experts": 4, "active_experts": 1, "shared_experts": 1, "expert_capacity": 1.0, "expert_every": 2},
+        {"experts": 4, "active_experts": 1, "shared_experts": 1, "expert_capacity_factor": 1.0, "expert_every": 2},
     ),
     "lstm": ("lstm", "causal", {}, {}),
     "lstm, documents apart": ("lstm", "causal", {"separate_documents": True}, {}),
@@ -36,7 +36,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "prefix": ("prefix", "prefix", {"separate_documents": True}, {}),
     "prefix, spans": ("prefix", "span_corruption", {}, {}),
     "bert": ("bert", "masked", {"next_sentence": True}, {}),
-    "encoder, spans": ("encoder", "masked", {"mean_span": 2.0, "separate_documents": True}, {}),
+    "encoder, spans": ("encoder", "masked", {"mean_span_length": 2.0, "separate_documents": True}, {}),
     "t5": ("t5", "span_corruption", {}, {}),
     "t5 v1.1, shared": ("t5_v1_1", "prefix", {}, {"shared_stacks": True}),
 }  # fmt: skip
@@ -65,11 +65,30 @@ def make_spec(case: str) -> RunSpec:
     objective.check(shape)
     batch = 6 * shape.sequence_tokens
     return RunSpec(
-        shape=shape, tokens=STEPS * batch, batch_tokens=batch, learning_rate=1e-2, warmup_tokens=2 * batch,
-        schedule="wsd", cooldown=COOLDOWN / STEPS, final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95,
-        clip=1.0, dropout=0.1, precision="float32", threads=1, seed=0, objective=kind, options=Options(**options),
-        corpus="c", tokenizer="t", eval_set="v", eval_tokens=10 * shape.sequence_tokens, software="s", repeat=True,
-    )  # fmt: skip
+        shape=shape,
+        tokens=STEPS * batch,
+        batch_tokens=batch,
+        learning_rate=1e-2,
+        warmup_tokens=2 * batch,
+        schedule="wsd",
+        cooldown=COOLDOWN / STEPS,
+        final_learning_rate_share=0.0,
+        weight_decay=0.1,
+        beta1=0.9,
+        beta2=0.95,
+        clip=1.0,
+        dropout=0.1,
+        precision="float32",
+        threads=1,
+        seed=0,
+        objective=objective,
+        corpus="c",
+        tokenizer="t",
+        eval_set="v",
+        eval_tokens=10 * shape.sequence_tokens,
+        software="s",
+        repeat=True,
+    )
 
 
 def digest(state: TrainState) -> str:

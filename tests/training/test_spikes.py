@@ -23,12 +23,29 @@ from foretoken.training.state import TrainState
 
 SPEC = RunSpec(
     shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32, norm="rms", bias=False),
-    tokens=40 * 256, batch_tokens=256, learning_rate=2e-3, warmup_tokens=4 * 256, schedule="wsd", cooldown=0.25,
-    final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0,
-    objective="causal", corpus="c", tokenizer="t", eval_set="v", eval_tokens=1024, software="s", dropout=0.1,
-)  # fmt: skip
+    tokens=40 * 256,
+    batch_tokens=256,
+    learning_rate=2e-3,
+    warmup_tokens=4 * 256,
+    schedule="wsd",
+    cooldown=0.25,
+    final_learning_rate_share=0.0,
+    weight_decay=0.1,
+    beta1=0.9,
+    beta2=0.95,
+    clip=1.0,
+    precision="float32",
+    threads=1,
+    seed=0,
+    corpus="c",
+    tokenizer="t",
+    eval_set="v",
+    eval_tokens=1024,
+    software="s",
+    dropout=0.1,
+)
 SKIP = SpikePolicy(policy="skip", sigmas=50.0, window=8)
-ROLL_BACK = SpikePolicy(policy="roll_back", sigmas=50.0, window=8, rewind=5, leave_out=12)
+ROLL_BACK = SpikePolicy(policy="roll_back", sigmas=50.0, window=8, rewind=5, skip_batches=12)
 NAN, HUGE = float("nan"), 100.0
 
 
@@ -130,7 +147,7 @@ def test_before_the_first_anchor_a_run_goes_back_to_its_start(corpus: TokenizedC
 
 def test_the_batch_of_the_spike_is_always_left_out(corpus: TokenizedCorpus, spoil: Any) -> None:
     places = spoil({22: NAN})
-    state = trained(replace(SPEC, spikes=replace(ROLL_BACK, leave_out=1)), corpus)
+    state = trained(replace(SPEC, spikes=replace(ROLL_BACK, skip_batches=1)), corpus)
     assert places.count(22) == 1
     assert state.left_out == 22 - 15 + 1
 
@@ -139,7 +156,7 @@ def test_the_batch_of_the_spike_is_always_left_out(corpus: TokenizedCorpus, spoi
 def test_too_many_spikes_end_the_run(policy: SpikePolicy, corpus: TokenizedCorpus, spoil: Any) -> None:
     spoil(dict.fromkeys(range(10, 1000, 2), NAN))
     with pytest.raises(Diverged, match="more than 2 spikes"):
-        trained(replace(SPEC, spikes=replace(policy, most=2)), corpus)
+        trained(replace(SPEC, spikes=replace(policy, max_spikes=2)), corpus)
 
 
 @pytest.mark.parametrize("policy", [SKIP, ROLL_BACK])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare, windows
 from foretoken.errors import LeaseLostError
@@ -30,10 +31,26 @@ from foretoken.training.train import Stopped, Workplace, train
 LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))
 SPEC = RunSpec(
     shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32, norm="rms", bias=False),
-    tokens=40 * 256, batch_tokens=256, learning_rate=2e-2, warmup_tokens=4 * 256, schedule="wsd", cooldown=0.25,
-    final_learning_rate=0.0, weight_decay=0.1, beta1=0.9, beta2=0.95, clip=1.0, precision="float32", threads=1, seed=0,
-    objective="causal", corpus="c", tokenizer="t", eval_set="v", eval_tokens=1024, software="s",
-)  # fmt: skip
+    tokens=40 * 256,
+    batch_tokens=256,
+    learning_rate=2e-2,
+    warmup_tokens=4 * 256,
+    schedule="wsd",
+    cooldown=0.25,
+    final_learning_rate_share=0.0,
+    weight_decay=0.1,
+    beta1=0.9,
+    beta2=0.95,
+    clip=1.0,
+    precision="float32",
+    threads=1,
+    seed=0,
+    corpus="c",
+    tokenizer="t",
+    eval_set="v",
+    eval_tokens=1024,
+    software="s",
+)
 BYTES = replace(SPEC, shape=replace(SPEC.shape, vocabulary=256), dropout=0.1, repeat=True)
 """For a corpus that is shorter than the run."""
 DETERMINED = ("status", "loss", "loss_se", "curve", "parent", "tokens_trained")
@@ -87,20 +104,23 @@ def test_tokens_seen_once_are_all_of_them_until_the_text_ends(
 ) -> None:
     """Positions of special tokens count as the tokens of a run do."""
     masked = replace(
-        SPEC, tokens=4 * 256, objective="masked", shape=replace(SPEC.shape, family="encoder", vocabulary=36)
+        SPEC,
+        tokens=4 * 256,
+        objective=Objective(kind="masked"),
+        shape=replace(SPEC.shape, family="encoder", vocabulary=36),
     )
     for number, spec in enumerate((SPEC, masked)):
         (record,) = train([spec], place(tmp_path / str(number), corpus))
         assert record.unique_tokens == spec.tokens
     (record,) = train([BYTES], place(tmp_path / "short", short))
-    assert record.unique_tokens == windows(short.train_tokens, BYTES.aim.window(BYTES.shape)) * 16 < BYTES.tokens
+    assert record.unique_tokens == windows(short.train_tokens, BYTES.objective.window(BYTES.shape)) * 16 < BYTES.tokens
 
 
 @pytest.mark.parametrize("schedule", ["wsd", "cosine"])
 def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Path, short: TokenizedCorpus) -> None:
     """Past an epoch's edge, with dropout, in the cooldown: the weights, their moments and the record, bit for bit."""
     spec = replace(BYTES, schedule=schedule, tokens=20 * 256)
-    assert spec.tokens > 2 * windows(short.train_tokens, spec.aim.window(spec.shape)) * spec.shape.context
+    assert spec.tokens > 2 * windows(short.train_tokens, spec.objective.window(spec.shape)) * spec.shape.context
     whole, states = [], {}
     for step in range(21):
         home = place(tmp_path / str(step), short)
@@ -234,7 +254,7 @@ def test_schedules() -> None:
     longer = [learning_rate_share(SPEC.with_tokens(80 * 256), step) for step in range(30)]
     assert longer == shares[:30]
     cosine = [
-        learning_rate_share(replace(SPEC, schedule="cosine", final_learning_rate=0.1), step) for step in range(40)
+        learning_rate_share(replace(SPEC, schedule="cosine", final_learning_rate_share=0.1), step) for step in range(40)
     ]
     assert cosine[4] == 1.0
     assert 0.1 < cosine[-1] < 0.11

@@ -9,25 +9,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
+from annotated_types import Ge, Gt, Le, Lt
+
+from foretoken.arguments import nearest
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
 PAD, CLS, SEP, MASK = "[PAD]", "[CLS]", "[SEP]", "[MASK]"
 """Special tokens. A decoder behind an encoder starts with PAD, as T5's does."""
-FAMILIES_OF = {
+ObjectiveKind = Literal["causal", "prefix", "masked", "span_corruption"]
+FAMILIES_OF: dict[ObjectiveKind, tuple[str, ...]] = {
     "causal": ("decoder", "prefix", "lstm"),
     "prefix": ("prefix", "encoder_decoder"),
     "masked": ("encoder",),
     "span_corruption": ("encoder_decoder", "prefix"),
 }
 """The families that each objective can train."""
-MEAN_SPAN = {"masked": 1.0, "span_corruption": 3.0}
-KINDS_WITH = {
-    "share": ("masked", "span_corruption"),
-    "mean_span": ("masked", "span_corruption"),
+MEAN_SPAN: dict[ObjectiveKind, float] = {"masked": 1.0, "span_corruption": 3.0}
+"""Tokens of a hidden span: single tokens in BERT (arXiv 1810.04805), 3 in T5 (arXiv 1910.10683, section 3.3.4)."""
+KINDS_WITH: dict[str, tuple[ObjectiveKind, ...]] = {
+    "corruption_rate": ("masked", "span_corruption"),
+    "mean_span_length": ("masked", "span_corruption"),
     "next_sentence": ("masked",),
     "separate_documents": ("causal", "prefix", "masked"),
 }
@@ -44,52 +49,39 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Choices of an objective."""
+class Objective:
+    """What a network learns to predict, with its options.
 
-    share: float = 0.15
+    Raises DesignError for an unknown kind, and for options that the kind does not have.
+    """
+
+    kind: ObjectiveKind = "causal"
+    corruption_rate: Annotated[float, Gt(0.0), Lt(1.0)] = 0.15
     """masked, span_corruption: share of the text that is hidden."""
-    mean_span: float = 0.0
-    """masked, span_corruption: mean length of what is hidden at once, in tokens; 0 means 1 and 3."""
+    mean_span_length: Annotated[float, Ge(0.0), Le(1000.0)] = 0.0
+    """masked, span_corruption: mean length of a hidden span, in tokens; 0 means 1 and 3."""
     next_sentence: bool = False
     """masked: whether the first state also tells if the second half of the text goes on from the first."""
     separate_documents: bool = False
     """Whether documents that share a sequence do not see each other (one stack only)."""
 
-    def given(self) -> dict[str, Any]:
-        """The options that are not at their default."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(Options, name, value)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objective(Options):
-    """What a network learns to predict.
-
-    Raises DesignError for an unknown kind, and for options that the kind does not have.
-    """
-
-    kind: str = "causal"
-
     def __post_init__(self) -> None:
-        if self.kind not in FAMILIES_OF:
-            raise DesignError(
-                "unknown objective", expected=", ".join(FAMILIES_OF), got=repr(self.kind), cure="name one of these"
-            )
-        if not 0 < self.share < 1:
+        objective_kind(self.kind)
+        if not 0 < self.corruption_rate < 1:
             raise DesignError(
                 "an objective hides a share of the text",
-                expected="between 0 and 1",
-                got=f"{self.share}",
-                cure=f"leave share out for {Options.share:g}",
+                expected="a corruption_rate between 0 and 1",
+                got=f"{self.corruption_rate}",
+                cure=f"leave corruption_rate out for {Objective.corruption_rate:g}",
             )
-        if self.mean_span and not 1 <= self.mean_span < math.inf:
+        if self.mean_span_length and not 1 <= self.mean_span_length < math.inf:
             raise DesignError(
                 "the mean span of an objective is at least 1 token",
                 expected="a finite number, 1 or more; or 0 for the objective's own",
-                got=f"{self.mean_span}",
-                cure="leave mean_span out",
+                got=f"{self.mean_span_length}",
+                cure="leave mean_span_length out",
             )
-        for name in self.given():
+        for name in self._options_set():
             if self.kind not in KINDS_WITH[name]:
                 kinds = " or ".join(KINDS_WITH[name])
                 raise DesignError(
@@ -106,6 +98,25 @@ class Objective(Options):
                 cure="leave one of them out",
             )
 
+    def _options_set(self) -> list[str]:
+        """Names of the options that are not at their default."""
+        return [name for name in KINDS_WITH if getattr(self, name) != getattr(Objective, name)]
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether each token is predicted from those before it."""
+        return self.kind == "causal"
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether hidden tokens are predicted in their place, from all others."""
+        return self.kind == "masked"
+
+    @property
+    def corrupts_spans(self) -> bool:
+        """Whether sentinels stand for the hidden spans, which are the target."""
+        return self.kind == "span_corruption"
+
     @property
     def hides(self) -> bool:
         """Whether parts of the text are hidden."""
@@ -114,7 +125,7 @@ class Objective(Options):
     @property
     def span(self) -> float:
         """Mean length of what is hidden at once."""
-        return self.mean_span or MEAN_SPAN.get(self.kind, 0.0)
+        return self.mean_span_length or MEAN_SPAN.get(self.kind, 0.0)
 
     def check(self, shape: ModelShape) -> None:
         """Raise DesignError when a network of this shape cannot be trained so."""
@@ -145,23 +156,23 @@ class Objective(Options):
 
     def _check_hidden(self, shape: ModelShape) -> None:
         text, _, spans = self.hidden(shape)
-        wanted = round(self.share * text)
+        wanted = round(self.corruption_rate * text)
         if not 1 <= wanted < text or round(wanted / self.span) < 1:
             raise DesignError(
                 "the context cannot hide such a part of it",
                 expected="at least one whole span hidden, and at least one token shown",
-                got=f"{text} tokens of text in a context of {shape.context}, share {self.share:g}, mean span"
-                f" {self.span:g}",
-                cure="take a longer context, another share, or a shorter mean_span",
+                got=f"{text} tokens of text in a context of {shape.context}, corruption_rate"
+                f" {self.corruption_rate:g}, mean span {self.span:g}",
+                cure="take a longer context, another corruption_rate, or a shorter mean_span_length",
             )
-        if self.kind == "span_corruption" and spans + 1 > shape.vocabulary:
+        if self.corrupts_spans and spans + 1 > shape.vocabulary:
             raise DesignError(
                 "more sentinels than the vocabulary holds",
                 expected=f"at most {shape.vocabulary - 1} spans",
                 got=f"{spans} spans in a text of {text} tokens",
-                cure="raise mean_span, or shorten the context",
+                cure="raise mean_span_length, or shorten the context",
             )
-        if self.kind == "span_corruption" and shape.family == "encoder_decoder":
+        if self.corrupts_spans and shape.family == "encoder_decoder":
             wanted = self.target_length(shape.context)
             if (shape.decoder_context or shape.context) < wanted:
                 raise DesignError(
@@ -173,10 +184,10 @@ class Objective(Options):
 
     def window(self, shape: ModelShape) -> Window:
         """The text that one sequence reads."""
-        if self.kind == "masked":
+        if self.is_masked:
             text = shape.context - (3 if self.next_sentence else 2)
             return Window(text, text)
-        if self.kind == "span_corruption":
+        if self.corrupts_spans:
             text, _, _ = self.hidden(shape)
             return Window(text, text)
         if shape.family == "encoder_decoder":
@@ -185,10 +196,10 @@ class Objective(Options):
 
     def hidden(self, shape: ModelShape) -> tuple[int, int, int]:
         """Tokens of text, of them hidden, and spans that these are, in one sequence."""
-        if self.kind == "masked":
+        if self.is_masked:
             text = self.window(shape).length
             return text, *self._noise(text)
-        if self.kind != "span_corruption":
+        if not self.corrupts_spans:
             return self.window(shape).length, 0, 0
         return self._corrupted(shape.context, shape.family)
 
@@ -199,10 +210,10 @@ class Objective(Options):
 
     def specials(self, shape: ModelShape) -> tuple[str, ...]:
         """Special tokens that its sequences need."""
-        if self.kind == "masked":
+        if self.is_masked:
             return (PAD, CLS, SEP, MASK)
         start = (PAD,) if shape.family == "encoder_decoder" else ()
-        if self.kind != "span_corruption":
+        if not self.corrupts_spans:
             return start
         return (*start, *(f"<extra_id_{number}>" for number in range(self.hidden(shape)[2] + 1)))
 
@@ -211,11 +222,11 @@ class Objective(Options):
         no others.
         """
         text, hidden, spans = self.hidden(shape)
-        if self.kind == "masked":
-            return self.share * text / shape.context
-        if shape.family != "prefix" or self.kind == "causal":
+        if self.is_masked:
+            return self.corruption_rate * text / shape.context
+        if shape.family != "prefix" or self.is_causal:
             return 1.0
-        if self.kind == "prefix":  # a beginning of any length from 1 token to all but one is seen
+        if not self.hides:  # prefix: a beginning of any length from 1 token to all but one is seen
             return 0.5 + 1 / shape.context
         return (hidden + spans + 1) / self._length(text, "prefix")
 
@@ -226,7 +237,7 @@ class Objective(Options):
         return longest, *self._noise(longest)
 
     def _noise(self, text: int) -> tuple[int, int]:
-        hidden = min(max(1, round(self.share * text)), text - 1)
+        hidden = min(max(1, round(self.corruption_rate * text)), text - 1)
         spans = min(max(1, round(hidden / self.span)), hidden, text - hidden)
         return hidden, spans
 
@@ -244,3 +255,21 @@ def objectives_of(family: str) -> list[str]:
     ['causal', 'prefix', 'span_corruption']
     """
     return [kind for kind, families in FAMILIES_OF.items() if family in families]
+
+
+def objective_kind(name: str) -> ObjectiveKind:
+    """The kind of this name; DesignError, with the nearest known name, when there is none.
+
+    >>> objective_kind("masked")
+    'masked'
+    """
+    for kind in FAMILIES_OF:
+        if kind == name:
+            return kind
+    near = nearest(str(name), FAMILIES_OF)
+    cure = f"did you mean {near[0]!r}?" if near else "name one of these"
+    raise DesignError("unknown objective", expected=", ".join(FAMILIES_OF), got=repr(name), cure=cure)
+
+
+CAUSAL = Objective()
+"""Next-token prediction, what a run learns unless it is said otherwise."""

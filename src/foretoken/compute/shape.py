@@ -12,9 +12,6 @@ NORMS = ("layer", "rms")
 POSITIONS = ("learned", "rotary", "relative", "none")
 ACTIVATIONS = ("gelu", "swiglu", "relu", "geglu", "gelu_exact")
 HEADS = ("linear", "masked", "none")
-LATER = 12
-"""Fields of the first version. A later one that is at its default is no part of a shape's plain values, so that the
-hash of a run does not change when a field is added."""
 ONLY: dict[str, tuple[str, ...]] = {
     "decoder_layers": ("encoder_decoder",),
     "decoder_context": ("encoder_decoder",),
@@ -121,7 +118,7 @@ class ModelShape:
     """Added to the variance inside a norm."""
     rotary_base: float = 10_000.0
     """Base of the wavelengths of rotary positions (Llama 3: 500,000; Mixtral: 1,000,000)."""
-    expert_capacity: float = 0.0
+    expert_capacity_factor: float = 0.0
     """In training, the most tokens that an expert takes, over its even share; those beyond pass by. 0 drops none."""
     shared_stacks: bool = False
     """Whether encoder and decoder share the weights of their blocks (not of the looks at the encoder)."""
@@ -181,18 +178,13 @@ class ModelShape:
         return (self.decoder_layers or self.layers) if self.family == "encoder_decoder" else 0
 
     @property
-    def extras(self) -> dict[str, Any]:
-        """The fields of later versions that are not at their default."""
-        later = fields(self)[LATER:]
-        return {field.name: getattr(self, field.name) for field in later if getattr(self, field.name) != field.default}
+    def chosen(self) -> set[str]:
+        """Names of the fields that are not at their default."""
+        return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values in the order of the fields; `ModelShape(**values)` is the inverse.
-
-        >>> len(ModelShape(layers=2, width=32, heads=2, context=128, vocabulary=256).to_json())
-        12
-        """
-        return {field.name: getattr(self, field.name) for field in fields(self)[:LATER]} | self.extras
+        """Every field by its name; `ModelShape(**values)` is the inverse."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _check_sizes(self) -> None:
         for name in ("layers", "width", "heads", "context", "vocabulary", "expert_every", "position_buckets"):
@@ -212,7 +204,7 @@ class ModelShape:
                     f"unknown {name}", expected=f"one of {', '.join(known)}", got=repr(getattr(self, name))
                 )
         for name, families in ONLY.items():
-            if name in self.extras and self.family not in families:
+            if name in self.chosen and self.family not in families:
                 raise DesignError(f"only {', '.join(families)} models have {name}", got=f"family {self.family!r}")
 
     def _check_heads(self) -> None:
@@ -240,7 +232,7 @@ class ModelShape:
                 expected=f"active_experts from 1 to {self.experts}, expert_every up to {self.layers} layers",
                 got=f"{self.active_experts} active, every {self.expert_every} layers",
             )
-        idle = {"active_experts", "shared_experts", "expert_width", "expert_every", "expert_capacity"}
-        idle &= set(self.extras)
+        idle = {"active_experts", "shared_experts", "expert_width", "expert_every", "expert_capacity_factor"}
+        idle &= self.chosen
         if not self.experts and idle:
             raise DesignError(f"{', '.join(sorted(idle))} without experts", cure="give the number of experts too")

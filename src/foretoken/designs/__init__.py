@@ -86,7 +86,7 @@ def group_by_trunk(runs: list[RunSpec]) -> list[list[RunSpec]]:
 
 def own_steps(trunk: list[RunSpec]) -> list[tuple[RunSpec, int]]:
     """For each run of a trunk the steps that it adds to what its shorter siblings have trained."""
-    forks = [0, *(run.steps - run.cooldown_steps for run in trunk)]
+    forks = [0, *(run.fork_step for run in trunk)]
     return [(run, run.steps - fork) for run, fork in zip(trunk, forks, strict=False)]
 
 

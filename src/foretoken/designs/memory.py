@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foretoken.designs.target import GROUP
 from foretoken.errors import DesignError
 from foretoken.runs.spec import RunSpec
 from foretoken.units import format_count
@@ -43,7 +42,7 @@ def _side_by_side(runs: Sequence[RunSpec]) -> list[float]:
     """Bytes of each process that trains beside others, the largest first."""
     processes: dict[str, float] = {}
     for run in runs:
-        if run.threads == 1 and run.group != GROUP:
+        if run.threads == 1 and not run.is_target:
             processes[run.trajectory] = max(_bytes(run), processes.get(run.trajectory, 0.0))
     return sorted(processes.values(), reverse=True)
 

@@ -8,13 +8,13 @@ from functools import cached_property
 
 from foretoken._version import RECIPE
 from foretoken.compute.flops import matmul
-from foretoken.compute.objective import Objective, Options
+from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.data.specials import special_ids
 from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
 from foretoken.errors import CorpusError, DesignError
-from foretoken.runs.spec import RouterLosses, RunSpec, SpikePolicy
+from foretoken.runs.spec import Precision, RouterLosses, RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.units import format_flops
 
@@ -71,19 +71,18 @@ class Recipe:
             warmup_tokens=0,
             schedule=training.schedule,
             cooldown=training.cooldown,
-            final_learning_rate=training.final_learning_rate,
+            final_learning_rate_share=training.final_learning_rate_share,
             weight_decay=training.weight_decay,
             beta1=training.beta1,
             beta2=training.beta2,
             clip=training.clip,
             dropout=training.dropout,
-            spikes=SpikePolicy(**training.spikes.model_dump()),
+            spikes=training.spikes,
             precision=self._precision(shape),
             threads=threads,
             seed=self.study.seed,
-            objective=self.objective.kind,
-            options=Options(**self.study.objective.model_dump()),
-            router=self._router(shape),
+            objective=self.objective,
+            router_losses=self.study.model.router_losses if shape.experts else RouterLosses(),
             corpus=self.source.address,
             tokenizer=self.source.tokenizer,
             eval_set=self.source.eval_set,
@@ -117,10 +116,10 @@ class Recipe:
             warmups.setdefault(spec.shape, round(share * spec.tokens))
         return [replace(spec, warmup_tokens=warmups[spec.shape]) for spec in specs]
 
-    @cached_property
+    @property
     def objective(self) -> Objective:
         """What the runs learn to predict."""
-        return Objective(kind=self.study.training.objective, **self.study.objective.model_dump())
+        return self.study.objective
 
     @cached_property
     def vocabulary(self) -> int:
@@ -151,12 +150,7 @@ class Recipe:
         """Exact training FLOPs of one token."""
         return matmul(shape, self.objective.predicted(shape))
 
-    def _router(self, shape: ModelShape) -> RouterLosses:
-        if not shape.experts:
-            return RouterLosses()
-        return RouterLosses(balance=self.study.model.router_balance, z=self.study.model.router_z)
-
-    def _precision(self, shape: ModelShape) -> str:
+    def _precision(self, shape: ModelShape) -> Precision:
         wanted = self.study.training.precision
         if wanted != "auto":
             return wanted

@@ -61,7 +61,7 @@ def _listed(recipe: Recipe, listed: PlannedRuns, threads: int) -> list[RunSpec]:
     return [
         replace(spec, seed=spec.seed + seed, learning_rate=spec.learning_rate * factor)
         for seed in range(listed.seeds)
-        for factor in listed.learning_rates
+        for factor in listed.learning_rate_factors
     ]
 
 

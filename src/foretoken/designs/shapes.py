@@ -14,7 +14,7 @@ from foretoken.runs.schema import ModelSection
 
 SHARED = (
     "norm", "positions", "activation", "tied", "bias", "shared_stacks", "experts", "active_experts", "shared_experts",
-    "expert_every", "expert_capacity",
+    "expert_every", "expert_capacity_factor",
 )  # fmt: skip
 """Fields of a shape that a study may choose for all sizes."""
 WIDTH_STEP = 4
@@ -30,17 +30,18 @@ def shape_of_width(model: ModelSection, objective: Objective, vocabulary: int, w
     family = choices.get("family", "decoder")
     if family != "lstm":
         choices["heads"] = width // head_width(width)
-        shared = math.gcd(model.queries_per_key, choices["heads"])
+        shared = math.gcd(model.queries_per_kv_head, choices["heads"])
         choices["kv_heads"] = choices["heads"] // shared if shared > 1 else 0
     if family == "encoder_decoder":
-        spans = objective.kind == "span_corruption"
-        choices["decoder_context"] = objective.target_length(model.context) if spans else model.context
+        choices["decoder_context"] = (
+            objective.target_length(model.context) if objective.corrupts_spans else model.context
+        )
     if objective.next_sentence:
         choices |= {"token_types": 2, "pooler": True, "classes": 2}
-    if model.expert_share != 1.0:
+    if model.expert_width_ratio != 1.0:
         plain = {name: choices[name] for name in ("heads", "activation") if name in choices}
         dense = ModelShape(layers=1, width=width, context=8, vocabulary=8, **plain)
-        choices["expert_width"] = max(8, round(dense.feed_forward * model.expert_share / 8) * 8)
+        choices["expert_width"] = max(8, round(dense.feed_forward * model.expert_width_ratio / 8) * 8)
     return ModelShape(
         layers=model.layers or max(2, round(width / model.width_per_layer)),
         width=width,

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 from foretoken.designs.center import center_params
 from foretoken.designs.recipe import Recipe
-from foretoken.runs.spec import RunSpec
-
-GROUP = "target"
+from foretoken.runs.spec import TARGET, RunSpec
 
 
 def target(recipe: Recipe, runs: Sequence[RunSpec], threads: int) -> RunSpec:
@@ -17,6 +15,6 @@ def target(recipe: Recipe, runs: Sequence[RunSpec], threads: int) -> RunSpec:
     section = recipe.study.target
     budget = section.compute_factor * max(spec.flops for spec in runs)
     shape = recipe.shape(center_params(recipe, budget, section.tokens_per_param))
-    planned = recipe.spec(shape, budget / recipe.flops_per_token(shape), group=GROUP, threads=threads)
+    planned = recipe.spec(shape, budget / recipe.flops_per_token(shape), group=TARGET, threads=threads)
     steps = math.ceil(budget / recipe.flops_per_token(shape) / planned.batch_tokens)
     return recipe.with_warmups([planned.with_tokens(steps * planned.batch_tokens)])[0]

@@ -17,7 +17,7 @@ import torch
 from foretoken._version import RECIPE
 from foretoken.arguments import takes
 from foretoken.compute.hardware import available_memory
-from foretoken.compute.objective import Objective, Options
+from foretoken.compute.objective import Objective
 from foretoken.data import check_tokens, windows
 from foretoken.designs import check_memory
 from foretoken.errors import CheckpointError, CorpusError, DesignError, TaskError
@@ -218,7 +218,7 @@ def _spec(builder: ExampleBuilder, corpus: TextCorpus, request: ContinueRequest)
         warmup_tokens=round(request.warmup_share * tokens),
         schedule="wsd",
         cooldown=request.cooldown,
-        final_learning_rate=0.0,
+        final_learning_rate_share=0.0,
         weight_decay=request.weight_decay,
         beta1=usual.beta1,
         beta2=usual.beta2,
@@ -226,8 +226,7 @@ def _spec(builder: ExampleBuilder, corpus: TextCorpus, request: ContinueRequest)
         precision=request.precision,
         threads=torch.get_num_threads(),
         seed=request.seed,
-        objective=builder.objective.kind,
-        options=Options(**builder.objective.given()),
+        objective=builder.objective,
         corpus=corpus.address,
         tokenizer=corpus.tokenizer,
         eval_set=corpus.eval_set,
@@ -244,7 +243,7 @@ def _check_spec(corpus: TextCorpus, spec: RunSpec) -> None:
     except DesignError as error:
         cure = "lower batch_tokens or context"
         raise DesignError(error.message, expected=error.expected, got=error.got, cure=cure) from None
-    window = spec.aim.window(spec.shape)
+    window = spec.objective.window(spec.shape)
     try:
         check_tokens(corpus, spec.sequences_read, window, spec.repeat)
     except CorpusError as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import get_args
 
 from foretoken.arguments import nearest
 from foretoken.compute.hardware import available_cores
 from foretoken.errors import DesignError, TaskError
 from foretoken.evals.metrics import METRICS
-
-Precision = Literal["float32", "bfloat16"]
+from foretoken.runs.spec import Precision
 
 
 @dataclass(frozen=True, kw_only=True)

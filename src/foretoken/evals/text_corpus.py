@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.compute.objective import Objective
+from foretoken.compute.objective import Objective, objective_kind
 from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus import FEW_DOCUMENTS, Document, documents
 from foretoken.data.packing import CHUNK_BYTES, is_validation
@@ -134,7 +134,7 @@ def builder_for(
     if objective is None or objective == model.objective.kind:
         objective = model.objective
     elif isinstance(objective, str):
-        objective = Objective(kind=objective)
+        objective = Objective(kind=objective_kind(objective))
     shape = replace(shape, context=context or shape.context)
     objective.check(shape)
     return examples.example_builder(objective, shape, corpus)

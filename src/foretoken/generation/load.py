@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from foretoken.arguments import named_arguments
-from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
+from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective, ObjectiveKind
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import SubwordTokenizer, refusing, the_package
 from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
@@ -25,7 +25,7 @@ from foretoken.store.store import Store
 from foretoken.store.weights import Facts, are_committed, check_weights, read_facts
 
 ModelSource = str | Path | Study | Model
-DEFAULT_OBJECTIVE = {
+DEFAULT_OBJECTIVE: dict[str, ObjectiveKind] = {
     "decoder": "causal",
     "lstm": "causal",
     "prefix": "prefix",

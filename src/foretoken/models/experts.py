@@ -24,7 +24,7 @@ class Experts(nn.Module):
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         hidden, bias, number = shape.expert_width or shape.feed_forward, shape.bias, shape.experts
-        self.active, self.capacity, self.gated = shape.active_experts, shape.expert_capacity, shape.gated
+        self.active, self.capacity, self.gated = shape.active_experts, shape.expert_capacity_factor, shape.gated
         self.activation = ACTIVATION[shape.activation]
         self.router = nn.Linear(shape.width, number, bias=False)
         self.up = nn.Parameter(torch.empty(number, hidden * (1 + self.gated), shape.width))

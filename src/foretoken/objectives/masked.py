@@ -50,11 +50,11 @@ def _hidden(builder: ExampleBuilder, tokens: Integers, real: Mask, rng: np.rando
     ids, objective = builder.specials, builder.objective
     text = real & (tokens != ids[CLS]) & (tokens != ids[SEP])
     if objective.span <= 1:
-        return random_tokens(text, objective.share, rng)
+        return random_tokens(text, objective.corruption_rate, rng)
     hidden = np.zeros(tokens.shape, dtype=bool)
     for row in range(len(tokens)):  # segments may differ in length
         positions = np.flatnonzero(text[row])
-        number = int(numbers(np.array([len(positions)]), objective.share, rng)[0])
+        number = int(numbers(np.array([len(positions)]), objective.corruption_rate, rng)[0])
         spans = max(1, min(round(number / objective.span), len(positions) - number))
         hidden[row, positions] = random_spans(1, len(positions), number, spans, rng, ends=True)[0]
     return hidden

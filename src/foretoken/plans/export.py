@@ -92,7 +92,9 @@ weight_decay = {recipe.settled["weight_decay"]}
 beta1 = {recipe.settled["beta1"]}
 beta2 = {recipe.settled["beta2"]}
 clip = {recipe.settled["clip"]}
-objective = "{OBJECTIVES[shape.family]}"
+
+[objective]
+kind = "{OBJECTIVES[shape.family]}"
 """
 
 
@@ -101,7 +103,7 @@ def _model(shape: ModelShape) -> str:
     if shape.experts:
         return (
             f'preset = "mixtral"\nexperts = {shape.experts}\nactive_experts = {shape.active_experts}\n'
-            f"expert_share = {shape.expert_width / shape.feed_forward:.4g}"
+            f"expert_width_ratio = {shape.expert_width / shape.feed_forward:.4g}"
         )
     return f'preset = "{LIKE[shape.family]}"\ntied = {str(shape.tied).lower()}'
 

@@ -79,10 +79,16 @@ def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:
 def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
     """What the runs say of themselves; one value each in a sound study, all of them otherwise."""
     specs = [record.spec for record in study.records]
-    for name in ("objective", "tokenizer", "eval_set", "precision", "software"):
-        values = sorted({str(getattr(spec, name)) for spec in specs})
+    identities: dict[str, set[str]] = {
+        "objective": {spec.objective.kind for spec in specs},
+        "tokenizer": {spec.tokenizer for spec in specs},
+        "eval set": {spec.eval_set for spec in specs},
+        "precision": {spec.precision for spec in specs},
+        "software": {spec.software for spec in specs},
+    }
+    for name, values in identities.items():
         if values:
-            yield name.replace("_", " "), ", ".join(values)
+            yield name, ", ".join(sorted(values))
     devices = sorted({record.device for record in study.records if record.device})
     if devices and not study.cost.get("machine"):
         yield "machine", ", ".join(devices)

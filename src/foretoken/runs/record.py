@@ -88,7 +88,7 @@ class RunRecord:
             "run": spec.key,
             "group": spec.group,
             "family": spec.shape.family,
-            "objective": spec.objective,
+            "objective": spec.objective.kind,
             "corpus": spec.corpus,
             "tokenizer": spec.tokenizer,
             "eval_set": spec.eval_set,

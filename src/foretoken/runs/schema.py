@@ -3,30 +3,63 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
+from foretoken.arguments import nearest
+from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS
 from foretoken.errors import ForetokenError, shown
 from foretoken.laws.published import PUBLISHED
+from foretoken.runs.spec import Precision, RouterLosses, Schedule, SpikePolicy
 from foretoken.units import parse_count, parse_flops
 
+CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
+TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
+DesignKind = Literal["isoflop", "ladder", "runs"]
+KeepWeights = Literal["none", "target", "all"]
+ForecastLaw = Literal["coupled", "chinchilla"]
 
-def _quantity(parse: Any) -> Any:
-    def read(value: Any) -> float:
+
+def mistake(error: ForetokenError) -> ValueError:
+    """A refusal as pydantic collects it."""
+    return ValueError(error.message + (f", got {error.got}" if error.got else ""))
+
+
+def _quantity(parse: Callable[[str | float], float]) -> BeforeValidator:
+    def read(value: str | float) -> float:
         try:
             return float(parse(value))
         except ForetokenError as error:
-            raise ValueError(f"{error.message}, got {error.got}") from error
+            raise mistake(error) from error
 
     return BeforeValidator(read)
 
 
-def _known(names: Any, what: str) -> Any:
-    def check(value: Any) -> Any:
+def _checked(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return validate(value)
+    except ForetokenError as error:
+        raise mistake(error) from error
+
+
+def _known(names: Collection[str], what: str) -> AfterValidator:
+    def check(value: object) -> object:
         if isinstance(value, str) and value not in names:
-            raise ValueError(f"unknown {what} {shown(value)}; known: {', '.join(sorted(names))}")
+            near = nearest(value, names)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise ValueError(f"unknown {what} {shown(value)}{hint} known: {', '.join(sorted(names))}")
         return value
 
     return AfterValidator(check)
@@ -37,9 +70,9 @@ Flops = Annotated[float, _quantity(parse_flops), Field(ge=1.0, le=1e32)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
-"""Limits that no study meets, so that a slip of the hand is told rather than computed for hours."""
+"""Limits that no study meets, so that a slip of the hand is refused rather than computed for hours."""
 MOST_RUNS = 10_000
-"""Runs of one list: no study trains more, and a slip of the hand is told at once."""
+"""Runs of one list: no study trains more, and a slip of the hand is refused at once."""
 
 
 class Section(BaseModel):
@@ -63,12 +96,12 @@ class LanguageSection(Section):
 class CorpusSection(Section):
     """What is read, and how it becomes tokens."""
 
-    source: Literal["python-stdlib", "text", "zipf_markov"] = "python-stdlib"
+    source: CorpusSource = "python-stdlib"
     path: str | None = None
     """File or folder, for source `text`: plain text, .jsonl, .jsonl.gz, .jsonl.zst, .parquet."""
     column: str = "text"
     """Column or key that holds the text in .jsonl and .parquet."""
-    tokenizer: Literal["byte", "bpe", "wordpiece", "unigram", "file"] = "byte"
+    tokenizer: TokenizerKind = "byte"
     vocabulary: int = Field(default=512, ge=257, le=1_000_000)
     """Tokens of a tokenizer that is learned (bpe, wordpiece, unigram)."""
     tokenizer_file: str | None = None
@@ -111,7 +144,7 @@ class ModelSection(Section):
     activation: Literal["gelu", "gelu_exact", "relu", "swiglu", "geglu"] | None = None
     tied: bool | None = None
     bias: bool | None = None
-    queries_per_key: int = Field(default=1, ge=1, le=1024)
+    queries_per_kv_head: int = Field(default=1, ge=1, le=1024)
     """Heads of queries that share one of keys and values, as far as the heads of a size allow."""
     shared_stacks: bool | None = None
     """encoder_decoder: whether the stacks share the weights of their blocks."""
@@ -120,14 +153,11 @@ class ModelSection(Section):
     active_experts: int | None = Field(default=None, ge=1, le=4096)
     shared_experts: int | None = Field(default=None, ge=0, le=64)
     expert_every: int | None = Field(default=None, ge=1, le=1000)
-    expert_share: float = Field(default=1.0, gt=0.0, le=16.0)
+    expert_width_ratio: float = Field(default=1.0, gt=0.0, le=16.0)
     """Hidden size of one expert over that of a dense feed-forward."""
-    expert_capacity: float | None = Field(default=None, ge=0.0, le=1000.0)
+    expert_capacity_factor: float | None = Field(default=None, ge=0.0, le=1000.0)
     """Most tokens of an expert over its even share; those beyond pass by it. 0 drops none."""
-    router_balance: float = Field(default=0.01, ge=0.0, le=100.0)
-    """Weight of the balance loss of the experts' router."""
-    router_z: float = Field(default=0.001, ge=0.0, le=100.0)
-    """Weight of the router's z loss."""
+    router_losses: RouterLosses = RouterLosses()
 
     @model_validator(mode="after")
     def _every_choice_has_an_effect(self) -> ModelSection:
@@ -145,7 +175,7 @@ class ModelSection(Section):
 
 LSTM_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
 OF_EXPERTS = (
-    "active_experts", "shared_experts", "expert_every", "expert_share", "expert_capacity", "router_balance", "router_z",
+    "active_experts", "shared_experts", "expert_every", "expert_width_ratio", "expert_capacity_factor", "router_losses",
 )  # fmt: skip
 
 
@@ -161,22 +191,6 @@ class RuleSection(Section):
         return self.value * math.pow(params / self.at_params, self.exponent)
 
 
-class SpikeSection(Section):
-    """What a run does about a loss or a gradient that leaves the usual."""
-
-    policy: Literal["stop", "skip", "roll_back"] = "stop"
-    sigmas: float = Field(default=6.0, ge=2.0, le=1000.0)
-    """Standard deviations above the mean of the window from which it is a spike."""
-    window: int = Field(default=128, ge=8, le=100_000)
-    """Steps that mean and deviation are taken over."""
-    rewind: int = Field(default=100, ge=1, le=1_000_000)
-    """roll_back: goes back at least this many steps."""
-    leave_out: int = Field(default=200, ge=1, le=1_000_000)
-    """roll_back: batches left out after going back."""
-    most: int = Field(default=10, ge=1, le=10_000)
-    """Spikes after which the run counts as diverged all the same."""
-
-
 class TrainingSection(Section):
     """The recipe; its rules must have been tuned at two sizes at least."""
 
@@ -184,17 +198,16 @@ class TrainingSection(Section):
     batch_tokens: RuleSection = RuleSection(value=2048)
     warmup_share: Share = 0.05
     """Warm-up as a share of the shortest run of a trunk."""
-    schedule: Literal["wsd", "cosine"] = "wsd"
+    schedule: Schedule = "wsd"
     cooldown: float = Field(default=0.2, gt=0.0, le=1.0)
-    final_learning_rate: Share = 0.0
+    final_learning_rate_share: Share = 0.0
     weight_decay: float = Field(default=0.1, ge=0.0, le=1e6)
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.95, ge=0.0, lt=1.0)
     clip: Positive = 1.0
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    spikes: SpikeSection = SpikeSection()
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    objective: Literal["causal", "prefix", "masked", "span_corruption"] = "causal"
+    spikes: SpikePolicy = SpikePolicy()
+    precision: Literal["auto"] | Precision = "auto"
     eval_tokens: Count = 131_072
 
     @model_validator(mode="after")
@@ -204,17 +217,8 @@ class TrainingSection(Section):
         return self
 
 
-class ObjectiveSection(Section):
-    """Choices of the objective."""
-
-    share: float = Field(default=0.15, gt=0.0, lt=1.0)
-    """masked, span_corruption: share of the text that is hidden."""
-    mean_span: float = Field(default=0.0, ge=0.0, le=1000.0)
-    """masked, span_corruption: mean tokens of what is hidden at once; 0 means 1 and 3."""
-    next_sentence: bool = False
-    """masked: whether the first state also tells if the second half of the text goes on from the first."""
-    separate_documents: bool = False
-    """Whether documents that share a sequence do not see each other."""
+ObjectiveSection = Annotated[Objective, WrapValidator(_checked)]
+"""What the networks learn to predict, with the choices of that objective."""
 
 
 class PlannedRuns(Section):
@@ -224,20 +228,25 @@ class PlannedRuns(Section):
     tokens: Annotated[Count, Field(ge=1.0)]
     seeds: int = Field(default=1, ge=1, le=100)
     """How often it is trained: with the study's seed, and the ones after it."""
-    learning_rates: list[Ratio] = Field(default=[1.0], min_length=1, max_length=20)
+    learning_rate_factors: list[Ratio] = Field(default=[1.0], min_length=1, max_length=20)
     """Multiples of the rule's learning rate; each is trained, and the best of them counts."""
 
     @model_validator(mode="after")
     def _rates_differ(self) -> PlannedRuns:
-        if len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError("two of `learning_rates` are equal: each is one run")
+        if len(set(self.learning_rate_factors)) < len(self.learning_rate_factors):
+            raise ValueError("two of `learning_rate_factors` are equal: each is one run")
         return self
+
+    @property
+    def count(self) -> int:
+        """How many runs these are."""
+        return self.seeds * len(self.learning_rate_factors)
 
 
 class DesignSection(Section):
     """The small runs."""
 
-    kind: Literal["isoflop", "ladder", "runs"] = "isoflop"
+    kind: DesignKind = "isoflop"
     budgets: list[Flops] = Field(default=[], max_length=100)
     """isoflop: FLOPs of each curve."""
     sizes_per_budget: int = Field(default=5, ge=4, le=100)
@@ -264,10 +273,10 @@ class DesignSection(Section):
             raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
         if self.kind == "ladder" and not (self.params and self.tokens_per_param):
             raise ValueError("kind 'ladder' needs `params` and `tokens_per_param`")
-        places = [(one.params, one.tokens) for one in self.runs]
-        if len(set(places)) < len(places):
-            raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rates`")
-        if (count := sum(one.seeds * len(one.learning_rates) for one in self.runs)) > MOST_RUNS:
+        sizes = [(planned.params, planned.tokens) for planned in self.runs]
+        if len(set(sizes)) < len(sizes):
+            raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rate_factors`")
+        if (count := sum(planned.count for planned in self.runs)) > MOST_RUNS:
             raise ValueError(f"`runs` asks for {count} runs; a study has {MOST_RUNS} at most")
         return self
 
@@ -292,12 +301,12 @@ class LaunchSection(Section):
     """Threads of a run that has nothing beside it; 0 means all cores."""
     lease_seconds: float = Field(default=120.0, ge=1.0, le=86_400.0)
     """Time without a sign of life after which another machine may take the study over."""
-    keep_weights: Literal["none", "target", "all"] = "target"
+    keep_weights: KeepWeights = "target"
     """The runs whose final weights are kept."""
 
 
 class ForecastSection(Section):
     """How the forecast is stated."""
 
-    law: Literal["coupled", "chinchilla"] = "coupled"
+    law: ForecastLaw = "coupled"
     level: float = Field(default=0.9, gt=0.0, lt=1.0)

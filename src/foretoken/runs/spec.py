@@ -4,48 +4,76 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from foretoken.compute.flops import matmul
 from foretoken.compute.footprint import training_bytes
 from foretoken.compute.memory import Memory
-from foretoken.compute.objective import Objective, Options
+from foretoken.compute.objective import CAUSAL, Objective
 from foretoken.compute.parameters import ParameterCount, count_parameters
 from foretoken.compute.shape import ModelShape
 
-LABELS = ("group",)
-"""Fields that name a run for people and do not change its result, so they are left out of its key."""
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Schedule = Literal["wsd", "cosine"]
+Precision = Literal["float32", "bfloat16"]
+SpikeAction = Literal["stop", "skip", "roll_back"]
+TARGET = "target"
+"""The group of the big run whose loss is forecast."""
+NOT_IN_KEY = ("group",)
+"""Fields that name a run for people and do not change its result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpikePolicy:
     """What a run does about a loss or a gradient that leaves the usual (see training.spikes in docs/study_file.md)."""
 
-    policy: str = "stop"
-    """`stop`: a loss that is no number ends the run as diverged; `skip`: steps beyond the usual are not applied;
-    `roll_back`: the run goes back some steps and leaves out the batches after them."""
-    sigmas: float = 6.0
+    policy: SpikeAction = "stop"
+    """`stop`: a loss that is not finite ends the run as diverged; `skip`: steps beyond the usual are not applied;
+    `roll_back`: the run goes back some steps and skips the batches after them."""
+    sigmas: Annotated[float, Ge(2.0), Le(1000.0)] = 6.0
     """Standard deviations above the mean of the window from which a loss or a gradient's norm is a spike."""
-    window: int = 128
+    window: Annotated[int, Ge(8), Le(100_000)] = 128
     """Steps that the mean and the deviation are taken over."""
-    rewind: int = 100
+    rewind: Annotated[int, Ge(1), Le(1_000_000)] = 100
     """roll_back: goes back at least this many steps."""
-    leave_out: int = 200
-    """roll_back: batches left out after going back."""
-    most: int = 10
+    skip_batches: Annotated[int, Ge(1), Le(1_000_000)] = 200
+    """roll_back: batches skipped after going back."""
+    max_spikes: Annotated[int, Ge(1), Le(10_000)] = 10
     """Spikes after which the run counts as diverged all the same."""
+
+    @property
+    def only_stops(self) -> bool:
+        """Whether no finite loss is a spike."""
+        return self.policy == "stop"
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether a spike sends the run back to an earlier step."""
+        return self.policy == "roll_back"
+
+    @property
+    def most_skipped_batches(self) -> int:
+        """Batches that all the spikes that are tolerated can take from the run; 0 unless rolling back."""
+        # Of the states kept every `rewind` steps the last that is `rewind` steps old is taken, so a run goes back
+        # at most 2 x rewind steps; the batch of the spike is skipped too.
+        return self.max_spikes * max(self.skip_batches, 2 * self.rewind + 1) if self.rolls_back else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RouterLosses:
-    """What is added to the loss of a model with experts (see model.experts in docs/study_file.md)."""
+    """Weights of what is added to the loss of a model with experts (see docs/families.md)."""
 
-    balance: float = 0.01
-    """Weight of the balance loss, which is 1 where every expert gets as much."""
-    z: float = 0.001
-    """Weight of the mean squared log-sum of the router's exponentials."""
+    load_balance: Annotated[float, Ge(0.0), Le(100.0)] = 0.01
+    """Of the balance loss, which is 1 where every expert gets as much."""
+    z: Annotated[float, Ge(0.0), Le(100.0)] = 0.001
+    """Of the mean squared log-sum of the router's exponentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +87,11 @@ class RunSpec:
     learning_rate: float
     """Peak learning rate."""
     warmup_tokens: int
-    schedule: str
+    schedule: Schedule
     """`wsd` (warm-up, stable, decay) or `cosine`."""
     cooldown: float
     """Share of the run over which a wsd schedule decays."""
-    final_learning_rate: float
+    final_learning_rate_share: float
     """Learning rate at the end, as a share of the peak."""
     weight_decay: float
     beta1: float
@@ -73,12 +101,12 @@ class RunSpec:
     dropout: float = 0.0
     """Share of the embedding's and each layer's outputs that is dropped in training."""
     spikes: SpikePolicy = SpikePolicy()
-    precision: str
+    precision: Precision
     """`float32` or `bfloat16` (autocast)."""
     threads: int
     """Threads of the process; part of the key, because sums depend on it in the last bit."""
     seed: int
-    objective: str
+    objective: Objective = CAUSAL
     corpus: str
     """Content address of the tokenised corpus."""
     tokenizer: str
@@ -90,16 +118,29 @@ class RunSpec:
     """Version of the training recipe and of torch."""
     repeat: bool = False
     """Whether training may see tokens more than once."""
-    options: Options = field(default_factory=Options)
-    """Choices of the objective."""
-    router: RouterLosses = field(default_factory=RouterLosses)
+    router_losses: RouterLosses = RouterLosses()
     group: str = ""
     """The budget or grid line that asked for this run, or `target`."""
+
+    @property
+    def has_trunk(self) -> bool:
+        """Whether the learning rate is constant until a last decay, so that longer runs can share its steps."""
+        return self.schedule == "wsd"
+
+    @property
+    def is_target(self) -> bool:
+        """Whether it is the big run that the small ones are to forecast."""
+        return self.group == TARGET
+
+    @property
+    def in_bfloat16(self) -> bool:
+        """Whether matrix products are in bfloat16 (autocast)."""
+        return self.precision == "bfloat16"
 
     @cached_property
     def key(self) -> str:
         """Hash of all that determines the result: the name of the run's folder."""
-        return _hash({k: v for k, v in self.to_json().items() if k not in LABELS})
+        return _hash(self, without=NOT_IN_KEY)
 
     @cached_property
     def trunk(self) -> str | None:
@@ -107,9 +148,7 @@ class RunSpec:
 
         Such runs are one trajectory up to their cooldowns, so they are trained as branches of one trunk.
         """
-        if self.schedule != "wsd":
-            return None
-        return _hash({k: v for k, v in self.to_json().items() if k not in (*LABELS, "tokens")})
+        return _hash(self, without=(*NOT_IN_KEY, "tokens")) if self.has_trunk else None
 
     @property
     def trajectory(self) -> str:
@@ -122,16 +161,19 @@ class RunSpec:
         return self.tokens // self.batch_tokens
 
     @property
-    def spare_tokens(self) -> int:
-        """Tokens that may be read beyond `tokens`: batches around spikes are left out; 0 unless rolling back."""
-        policy = self.spikes
-        left_out = max(policy.leave_out, 2 * policy.rewind + 1) if policy.policy == "roll_back" else 0
-        return policy.most * left_out * self.batch_tokens
+    def reserve_tokens(self) -> int:
+        """Tokens that may be read beyond `tokens`, because batches around spikes are skipped."""
+        return self.spikes.most_skipped_batches * self.batch_tokens
 
     @property
     def cooldown_steps(self) -> int:
         """Steps of the final decay; 0 with a cosine schedule."""
-        return max(1, round(self.cooldown * self.steps)) if self.schedule == "wsd" else 0
+        return max(1, round(self.cooldown * self.steps)) if self.has_trunk else 0
+
+    @property
+    def fork_step(self) -> int:
+        """The step at which the run leaves its trunk: its cooldown begins there."""
+        return self.steps - self.cooldown_steps
 
     @property
     def warmup_steps(self) -> int:
@@ -142,11 +184,6 @@ class RunSpec:
     def parameters(self) -> ParameterCount:
         """Exact parameter counts by group."""
         return count_parameters(self.shape)
-
-    @cached_property
-    def aim(self) -> Objective:
-        """The objective with its options."""
-        return Objective(kind=self.objective, **_values(self.options))
 
     @property
     def sequences(self) -> int:
@@ -160,51 +197,55 @@ class RunSpec:
 
     @property
     def sequences_read(self) -> int:
-        """Sequences that the run may read: those it trains on, and the spare ones around spikes."""
-        return -(-(self.tokens + self.spare_tokens) // self.shape.sequence_tokens)
+        """Sequences that the run may read: those it trains on, and those in reserve for spikes."""
+        return -(-(self.tokens + self.reserve_tokens) // self.shape.sequence_tokens)
 
     @property
     def flops(self) -> float:
         """Exact training FLOPs of this run, were it trained alone."""
-        return matmul(self.shape, self.aim.predicted(self.shape)) * self.tokens
+        return matmul(self.shape, self.objective.predicted(self.shape)) * self.tokens
 
     @property
     def memory(self) -> Memory:
         """What one step holds, in bytes, by part, counted as float32."""
-        return training_bytes(self.shape, self.aim, self.sequences, dropout=self.dropout > 0)
+        return training_bytes(self.shape, self.objective, self.sequences, dropout=self.dropout > 0)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order of the fields; those of later versions only where they are not at their default,
-        so that the keys of earlier runs stay.
-        """
-        values = {**_values(self), "shape": self.shape.to_json(), "spikes": _values(self.spikes)}
-        for name, default in LATER.items():
-            part = values.pop(name)
-            if part != default:
-                values[name] = _values(part)
-        return values
+        """Every field by its name, those of its parts too."""
+        return values_to_json(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> RunSpec:
-        """The inverse of `to_json`; unknown keys are an error of ours, so they raise TypeError."""
-        parts = {"shape": ModelShape(**values["shape"]), "spikes": SpikePolicy(**values["spikes"])}
-        later = {name: type(default)(**values[name]) for name, default in LATER.items() if name in values}
-        return cls(**{**values, **parts, **later})
+    def from_json(cls, spec_json: Mapping[str, Any]) -> RunSpec:
+        """The inverse of `to_json`; TypeError for unknown and missing names."""
+        parts = {name: part(**spec_json[name]) for name, part in PARTS.items()}
+        return cls(**{**spec_json, **parts})
 
     def with_tokens(self, tokens: int) -> RunSpec:
         """The same run at another length: a branch of the same trunk."""
         return replace(self, tokens=tokens)
 
 
-LATER: dict[str, Options | RouterLosses] = {"options": Options(), "router": RouterLosses()}
-"""Parts that later versions added, at their defaults."""
+PARTS = {"shape": ModelShape, "spikes": SpikePolicy, "objective": Objective, "router_losses": RouterLosses}
+"""Fields of a spec that are records themselves."""
 
 
-def _values(part: RunSpec | SpikePolicy | Options | RouterLosses) -> dict[str, Any]:
-    """Fields and values, not copied: much faster than `asdict`, and a study may have thousands of runs."""
-    return {field.name: getattr(part, field.name) for field in fields(part)}
+def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[str, Any]:
+    """Fields of a record and of those in it, by name; `only_changed` leaves out what is at its default.
+
+    Faster than `asdict`, which copies: a study may have thousands of runs.
+    """
+    values: dict[str, Any] = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if only_changed and value == field.default:
+            continue
+        values[field.name] = values_to_json(value, only_changed) if isinstance(value, tuple(PARTS.values())) else value
+    return values
 
 
-def _hash(values: dict[str, Any]) -> str:
+def _hash(spec: RunSpec, without: tuple[str, ...]) -> str:
+    # By name, and without what is at its default: neither moving a field within its class nor adding one with a
+    # default gives the runs of a study other keys, so that a later version can go on with the study.
+    values = {k: v for k, v in values_to_json(spec, only_changed=True).items() if k not in without}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ name = "quickstart"            the folder's name
 [corpus]                       what is read, and how it becomes tokens
 [model]                        the choices shared by all sizes
 [training]                     the recipe, with its rules for learning rate, batch and warm-up
-[objective]                    choices of the objective that the recipe names
+[objective]                    what the networks learn to predict
 [design]                       the small runs
 [target]                       the big run
 [launch], [forecast]           processes; the level of the interval
@@ -12,16 +12,18 @@ name = "quickstart"            the folder's name
 
 from __future__ import annotations
 
-import difflib
 import tomllib
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from pydantic import Field, ValidationError, model_validator
 
-from foretoken.compute.objective import FAMILIES_OF, Objective, objectives_of
+from foretoken.arguments import named_arguments, nearest
+from foretoken.compute.objective import CAUSAL, FAMILIES_OF, objectives_of
 from foretoken.compute.shape import PRESETS
-from foretoken.errors import ForetokenError, StudyFileError, legible, shown
+from foretoken.errors import StudyFileError, legible, shown
 from foretoken.runs.schema import (
     CorpusSection,
     DesignSection,
@@ -34,11 +36,14 @@ from foretoken.runs.schema import (
     TrainingSection,
 )
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 LARGEST_FILE, MOST_DOTS = 2**18, 200
 """Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
 with the square of its parts."""
 MOST_MISTAKES = 40
-"""Mistakes that are told at once; of a file of rubbish nobody reads more."""
+"""Mistakes that are listed at once; of a file of rubbish nobody reads more."""
 
 
 class Study(Section):
@@ -49,7 +54,7 @@ class Study(Section):
     corpus: CorpusSection = CorpusSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
-    objective: ObjectiveSection = ObjectiveSection()
+    objective: ObjectiveSection = CAUSAL
     design: DesignSection
     target: TargetSection = TargetSection()
     launch: LaunchSection = LaunchSection()
@@ -57,14 +62,10 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _the_objective_fits_the_family(self) -> Study:
-        family = str(PRESETS[self.model.preset].get("family", "decoder"))
-        try:
-            objective = Objective(kind=self.training.objective, **self.objective.model_dump())
-        except ForetokenError as error:
-            raise ValueError(error.message + (f", got {error.got}" if error.got else "")) from error
-        if family not in FAMILIES_OF[objective.kind]:
+        family, kind = str(PRESETS[self.model.preset].get("family", "decoder")), self.objective.kind
+        if family not in FAMILIES_OF[kind]:
             known = " or ".join(repr(name) for name in objectives_of(family))
-            raise ValueError(f"the {objective.kind} objective cannot train the {family} family; it takes {known}")
+            raise ValueError(f"the {kind} objective cannot train the {family} family; it takes {known}")
         return self
 
     @model_validator(mode="after")
@@ -76,17 +77,19 @@ class Study(Section):
         return self
 
 
-def load_study(path: str | Path, **changes: Any) -> Study:
-    """Read and check a study file; `changes` replace top-level keys (`seed=3`, `name="again"`).
+@named_arguments
+def load_study(path: str | Path, *, seed: int | None = None, name: str | None = None) -> Study:
+    """Read and check a study file; a `seed` or `name` that is given stands in place of the file's.
 
     Raises StudyFileError that lists every mistake with its place and the known names.
     """
     path = Path(path)
     if not path.is_file():
         raise StudyFileError(f"no study file at {path}", expected="a TOML file", cure="see studies/quickstart.toml")
-    values = _read(path)
+    given = {"seed": seed, "name": name}
+    values = {**_read(path), **{key: value for key, value in given.items() if value is not None}}
     try:
-        return Study.model_validate({**values, **changes})
+        return Study.model_validate(values)
     except ValidationError as error:
         mistakes = [_sentence(mistake) for mistake in error.errors()[:MOST_MISTAKES]]
         more = [f"  and {error.error_count() - len(mistakes)} more"] if error.error_count() > len(mistakes) else []
@@ -112,20 +115,47 @@ def _read(path: Path) -> dict[str, Any]:
         raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
 
 
-def _sentence(mistake: Any) -> str:
+def _sentence(mistake: ErrorDetails) -> str:
+    """One mistake with its place, as `  training.clip: ... (got -1)`."""
     place = legible(".".join(str(part) for part in mistake["loc"]), 100)
-    if mistake["type"] == "extra_forbidden":
-        known = _keys_at(mistake["loc"][:-1])
-        near = difflib.get_close_matches(str(mistake["loc"][-1])[:100], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
-        return f"  {place}: unknown key{hint} known: {', '.join(known)}"
+    if mistake["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"  {place}: unknown key{_hint(mistake['loc'])}"
     text = legible(mistake["msg"].removeprefix("Value error, "), 400)
     return f"  {place}: {text} (got {shown(mistake['input'])})" if place else f"  study: {text}"
 
 
-def _keys_at(place: tuple[Any, ...]) -> list[str]:
-    section: Any = Study
+def _hint(place: tuple[int | str, ...]) -> str:
+    """What is most like an unknown key: a key of its table, or one of the same name in another table."""
+    name, keys = str(place[-1]), _keys_at(place[:-1])
+    near = nearest(name, keys) or [key for key in _all_keys() if key.split(".")[-1] == name]
+    return f"{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(keys)}"
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    table: type = Study
     for part in place:
-        named = section if isinstance(part, int) else section.model_fields[part].annotation
-        section = get_args(named)[0] if get_origin(named) is list else named
-    return list(section.model_fields)
+        if isinstance(part, str):
+            table = _tables(table)[part]
+    return _keys_of(table)
+
+
+def _all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
+    for name in _keys_of(table):
+        yield prefix + name
+    for name, inner in _tables(table).items():
+        yield from _all_keys(inner, f"{prefix}{name}.")
+
+
+def _keys_of(table: type) -> list[str]:
+    return [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
+
+
+def _tables(table: type) -> dict[str, type]:
+    """The keys of a table that hold tables, or lists of tables."""
+    hints = get_type_hints(table)
+    inner = {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
+    return {name: kind for name, kind in inner.items() if is_dataclass(kind) or _is_section(kind)}
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from foretoken.runs.spec import LABELS, RunSpec
+from foretoken.runs.spec import NOT_IN_KEY, RunSpec
 
 Change = dict[str, tuple[Any, Any]]
 """Field (`training.clip`, `shape.width`) -> (old, new)."""
@@ -31,7 +31,7 @@ def nearest_change(spec: RunSpec, others: Iterable[RunSpec]) -> Change | None:
 
 
 def _determining(spec: RunSpec) -> dict[str, Any]:
-    return {name: value for name, value in spec.to_json().items() if name not in LABELS}
+    return {name: value for name, value in spec.to_json().items() if name not in NOT_IN_KEY}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from foretoken.errors import StoreError
 from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
@@ -76,7 +77,7 @@ class Store:
         """Where the kept weights of a run are."""
         return self.folder / "runs" / key / "weights"
 
-    def lacks_weights(self, run: RunSpec, wanted: str) -> bool:
+    def lacks_weights(self, run: RunSpec, wanted: KeepWeights) -> bool:
         """Whether a run has finished without the weights that `launch.keep_weights` asks for."""
         if not keeps(run, wanted) or are_committed(self.weights_folder(run.key)):
             return False

@@ -20,6 +20,7 @@ from typing import Any
 
 from foretoken.compute.objective import Objective
 from foretoken.errors import ForetokenError, StoreError
+from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic
 
@@ -60,9 +61,9 @@ def read_facts(folder: Path) -> Facts | None:
         raise StoreError(f"{path} is not as this version writes it", got=str(error), cure="restore it") from error
 
 
-def keeps(run: RunSpec, wanted: str) -> bool:
+def keeps(run: RunSpec, wanted: KeepWeights) -> bool:
     """Whether `launch.keep_weights` (none, target, all) asks for the weights of a run."""
-    return wanted == "all" or (wanted == "target" and run.group == "target")
+    return wanted == "all" or (wanted == "target" and run.is_target)
 
 
 def commit_weights(folder: Path, write: Callable[[Path], Any]) -> None:

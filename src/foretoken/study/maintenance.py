@@ -9,6 +9,7 @@ from typing import Any
 
 from foretoken.data.verify import damaged_files
 from foretoken.errors import StoreError
+from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import changed_files, unmark
@@ -18,7 +19,7 @@ from foretoken.store.store import Store
 from foretoken.study.results import because, read_design, read_plan, settings_of
 
 
-def actions(store: Store, runs: list[RunSpec], keep_weights: str = "none") -> list[dict[str, Any]]:
+def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[dict[str, Any]]:
     """What `foretoken run` would do with each run: keep, resume (at `step`), retry or train (and `because`).
 
     `again`: it has its record, but not the weights that are to be kept.
@@ -46,7 +47,7 @@ def _resumed_step(store: Store, run: RunSpec) -> int | None:
 
 def _usable(store: Store, run: RunSpec) -> list[checkpoints.Place]:
     """Checkpoints of the trunk that are not beyond where this run leaves it, oldest first."""
-    fork = run.steps - run.cooldown_steps
+    fork = run.fork_step
     return [p for p in checkpoints.places(store.trunk_folder(run.trajectory)) if p.committed and p.step <= fork]
 
 

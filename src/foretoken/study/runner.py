@@ -211,7 +211,7 @@ class Line:
 
     def _check_size(self, design: Design) -> None:
         longest = max(self.to_train(design), key=lambda run: run.sequences_read)
-        window = longest.aim.window(longest.shape)
+        window = longest.objective.window(longest.shape)
         check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
         check_memory(self.to_train(design), self.workers, available_memory())
 
@@ -292,7 +292,7 @@ class Line:
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
         band = band_along(fit, size, length, level, target.flops)
         plan = {**target.to_json(), "band": band}
-        conventions = {**CONVENTIONS, "objective": target.objective}
+        conventions = {**CONVENTIONS, "objective": target.objective.kind}
         return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=conventions)
 
     def score(self, design: Design, entry: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from foretoken.errors import StoreError
 from foretoken.launchers.calibration import Calibration
 from foretoken.launchers.local import Job, Outcome, launch
 from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
@@ -29,7 +30,7 @@ class Trainer:
         view: View,
         workers: int,
         check: Callable[[], None],
-        keep_weights: str = "none",
+        keep_weights: KeepWeights = "none",
     ) -> None:
         self.store, self.corpus, self.view, self.workers, self.check = store, corpus, view, workers, check
         self.keep_weights = keep_weights
@@ -59,7 +60,7 @@ class Trainer:
         corpus = self._intact_corpus
         trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
         seconds = self.estimate([run for trunk in trunks for run in trunk])
-        self.view.phase("training" if runs[0].group != "target" else "training the target")
+        self.view.phase("training" if not runs[0].is_target else "training the target")
         self.view.training(waiting, seconds)
         progress = Progress(self.store, self.view)
         outcomes = launch(

@@ -46,12 +46,12 @@ def seconds_per_token(spec: RunSpec) -> float:
     """Median time of a training step over its tokens, after one step that warms up."""
     network = build(spec.shape, spec.seed, spec.dropout)
     optimizer, builder = make_optimizer(network, spec), _builder(spec)
-    size = (spec.sequences, spec.aim.window(spec.shape).length)
+    size = (spec.sequences, spec.objective.window(spec.shape).length)
     text = batch_rng(0, 0).integers(1, builder.text_vocabulary, size)
     times = []
     for _ in range(1 + TIMED_STEPS):
         began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
             each, labels = losses(network, make_examples(builder, text, batch_rng(0, 0)))
             loss = with_others(each.mean(), labels, network, spec)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -64,11 +64,11 @@ def seconds_per_token(spec: RunSpec) -> float:
 
 def _builder(spec: RunSpec) -> ExampleBuilder:
     """Examples of random text; the special tokens are taken to be the last of the vocabulary."""
-    wanted = spec.aim.specials(spec.shape)
+    wanted = spec.objective.specials(spec.shape)
     specials = {name: spec.shape.vocabulary - 1 - number for number, name in enumerate(wanted)}
     text_vocabulary = max(2, spec.shape.vocabulary - len(wanted))
     return ExampleBuilder(
-        objective=spec.aim, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0
+        objective=spec.objective, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0
     )
 
 

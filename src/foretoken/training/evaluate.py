@@ -48,7 +48,7 @@ class Evaluation:
 def evaluate(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Evaluation:
     """Mean loss of the predictions on the validation set. Raises Diverged where it is above that of a guess."""
     wanted = spec.eval_tokens // spec.shape.sequence_tokens
-    found = held_out(state.network, example_builder(spec.aim, spec.shape, corpus), corpus, wanted)
+    found = held_out(state.network, example_builder(spec.objective, spec.shape, corpus), corpus, wanted)
     if not math.isfinite(found.loss) or found.loss > math.log(spec.shape.vocabulary) + 1.0:
         raise Diverged(f"validation loss {found.loss} at the end")
     return found
@@ -78,7 +78,7 @@ def measure(network: Network, builder: ExampleBuilder, texts: Iterable[Text]) ->
         counts.append(count)
         if label is not None:
             labels.append(label.item())
-        if builder.objective.kind == "causal" and examples.positions is None:
+        if builder.objective.is_causal and examples.positions is None:
             by_place.append(each.double().sum(0).numpy())
     totals, predictions = np.concatenate(sums), np.concatenate(counts)
     loss, error = _mean(totals, predictions)

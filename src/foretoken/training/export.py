@@ -21,9 +21,9 @@ def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: Tokenize
     tokenizer = load_tokenizer(corpus.folder)
     facts = Facts(
         run=spec.key,
-        objective=spec.aim,
+        objective=spec.objective,
         tokenizer=tokenizer.to_json(),
-        specials=example_builder(spec.aim, spec.shape, corpus).specials,
+        specials=example_builder(spec.objective, spec.shape, corpus).specials,
     )
 
     names = {"pad_token_id": PAD, "decoder_start_token_id": PAD if spec.shape.target_layers else ""}

@@ -32,8 +32,12 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
 
     Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
     """
-    network, optimizer, builder = state.network.train(), state.optimizer, example_builder(spec.aim, spec.shape, corpus)
-    window = spec.aim.window(spec.shape)
+    network, optimizer, builder = (
+        state.network.train(),
+        state.optimizer,
+        example_builder(spec.objective, spec.shape, corpus),
+    )
+    window = spec.objective.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
         keep_anchor(state, spec.spikes)
@@ -42,7 +46,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
         examples = make_examples(builder, text, batch_rng(spec.seed, place))
         if spec.dropout:
             seed_dropout(spec.seed, place)
-        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
             each, labels = losses(network, examples)
             loss = each.mean()
             whole = with_others(loss, labels, network, spec)
@@ -68,7 +72,7 @@ def with_others(loss: Tensor, labels: Tensor | None, network: Network, spec: Run
         loss = loss + labels
     routers = router_losses(network) if spec.shape.experts else None
     if routers is not None:
-        loss = loss + spec.router.balance * routers[0] + spec.router.z * routers[1]
+        loss = loss + spec.router_losses.load_balance * routers[0] + spec.router_losses.z * routers[1]
     return loss
 
 

@@ -71,11 +71,11 @@ def phases(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> dict[st
 def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator[str]:
     """One step; gives the name of each phase when it is over."""
     network, optimizer = state.network.train(), state.optimizer
-    builder, window = example_builder(spec.aim, spec.shape, corpus), spec.aim.window(spec.shape)
+    builder, window = example_builder(spec.objective, spec.shape, corpus), spec.objective.window(spec.shape)
     text = batch(corpus, seed=spec.seed, step=state.step, sequences=spec.sequences, window=window)
     examples = make_examples(builder, text, batch_rng(spec.seed, state.step))
     yield "data"
-    with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
         features = forward(network, examples)
         yield "forward"
         each, labels = loss_from_features(network, features, examples)

@@ -14,10 +14,10 @@ def learning_rate_share(spec: RunSpec, step: int) -> float:
     """
     if step < spec.warmup_steps:
         return (step + 1) / spec.warmup_steps
-    if spec.schedule == "wsd":
-        into = step - (spec.steps - spec.cooldown_steps)
+    if spec.has_trunk:
+        into = step - spec.fork_step
         decay = 1.0 - math.sqrt((into + 1) / (spec.cooldown_steps + 1)) if into >= 0 else 1.0
     else:
         progress = (step - spec.warmup_steps) / max(1, spec.steps - spec.warmup_steps)
         decay = 0.5 * (1.0 + math.cos(math.pi * progress))
-    return spec.final_learning_rate + (1.0 - spec.final_learning_rate) * decay
+    return spec.final_learning_rate_share + (1.0 - spec.final_learning_rate_share) * decay

@@ -23,7 +23,7 @@ class Diverged(Exception):
 
 def keep_anchor(state: TrainState, policy: SpikePolicy) -> None:
     """Before each step that is a multiple of `rewind`, keep the state to go back to (policy `roll_back` alone)."""
-    if policy.policy != "roll_back" or state.step % policy.rewind:
+    if not policy.rolls_back or state.step % policy.rewind:
         return
     if not state.anchors or state.anchors[-1].step < state.step:
         state.anchors = [*state.anchors, state.own_snapshot()][-ANCHORS:]
@@ -34,7 +34,7 @@ def spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> s
 
     What is usual is noted for the steps to come; a spike is not, so that one does not hide the next.
     """
-    if policy.policy == "stop":
+    if policy.only_stops:
         return None
     seen = {"loss": (loss, state.recent_losses), "norm of the gradient": (norm, state.recent_norms)}
     for name, (value, recent) in seen.items():
@@ -56,8 +56,8 @@ def answer(state: TrainState, policy: SpikePolicy, reason: str) -> None:
     """Leave the step out, or go back and leave batches out. Raises Diverged when there were too many."""
     state.spikes += 1
     event = f"step {state.step + 1}: {reason}"
-    if state.spikes > policy.most:
-        raise Diverged(f"{event}; more than {policy.most} spikes")
+    if state.spikes > policy.max_spikes:
+        raise Diverged(f"{event}; more than {policy.max_spikes} spikes")
     if policy.policy == "skip":
         state.step += 1
         state.skipped_steps += 1
@@ -65,7 +65,7 @@ def answer(state: TrainState, policy: SpikePolicy, reason: str) -> None:
         return
     spiked = state.step
     anchor = next((a for a in reversed(state.anchors) if a.step <= spiked - policy.rewind), state.anchors[0])
-    left_out = max(policy.leave_out, spiked - anchor.step + 1)
+    left_out = max(policy.skip_batches, spiked - anchor.step + 1)
     state.go_back(anchor)
     state.left_out += left_out
     state.skipped_steps += left_out

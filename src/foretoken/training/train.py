@@ -16,6 +16,7 @@ from foretoken.compute.hardware import processor_name
 from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
 from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import guarded
 from foretoken.store.checkpoints import delete_all
@@ -52,7 +53,7 @@ class Workplace:
     checkpoint_seconds: float = 20.0
     attempt: int | None = None
     """The attempt at the study that this training belongs to; None outside of a study."""
-    keep_weights: str = "none"
+    keep_weights: KeepWeights = "none"
     """Whose final weights are kept: none, target, all."""
 
 
@@ -83,7 +84,7 @@ def train(
                 agrees = store.put_record(record)
                 delete_all(store.branch_folder(spec.key))
                 report({"run": spec.key, "ended": record.status, "agrees": agrees})
-            trunk.last_fork = spec.steps - spec.cooldown_steps
+            trunk.last_fork = spec.fork_step
         delete_all(trunk.folder)
     return [record for spec in specs if (record := store.record(spec.key))]
 
@@ -161,7 +162,7 @@ class _Trunk:
         }
 
     def _to_fork(self, spec: RunSpec) -> None:
-        fork = spec.steps - spec.cooldown_steps
+        fork = spec.fork_step
         saved = self._newest(self.folder, fork)
         if saved is not None and saved.step > self.state.step:
             self.state.restore(saved)
@@ -172,7 +173,7 @@ class _Trunk:
         self._advance(spec, fork, self.folder)
 
     def _distinct_sequences(self) -> int:
-        return windows(self.corpus.train_tokens, self.first.aim.window(self.first.shape))
+        return windows(self.corpus.train_tokens, self.first.objective.window(self.first.shape))
 
     def _finish(self, spec: RunSpec) -> dict[str, Any]:
         branch_folder = self.store.branch_folder(spec.key)
@@ -205,7 +206,7 @@ class _Trunk:
     def _bits_per_byte(self, loss: float) -> float | None:
         """Where every token is predicted; elsewhere it would not be one."""
         per_token = self.corpus.bytes_per_token
-        return loss / math.log(2) / per_token if per_token and self.first.objective == "causal" else None
+        return loss / math.log(2) / per_token if per_token and self.first.objective.is_causal else None
 
     def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
         last_saved = last_told = time.monotonic()
