@@ -148,9 +148,10 @@ def test_a_study_s_own_forecast_is_placed_and_shown_as_any_other(bench: Path) ->
     import foretoken as ft
 
     folder = bench / "runs" / "quickstart" / "ledger"
-    (entry,) = ft.score_ledger(folder)["entries"]
-    (place,) = ft.place_run(folder / f"{entry['name']}.json", [(entry["tokens"], entry["loss"])])
-    assert place["text"] == "inside the band at 100 % of tokens"
-    assert place["low"] == pytest.approx(entry["low"])
-    told = foretoken("ledger", "score", entry["name"], "--ledger", folder, "--at", f"{entry['tokens'] / 2}:99")
+    (line,) = ft.score_ledger(folder).entries
+    forecast = line.entry.forecast
+    (point,) = ft.place_run(folder / f"{line.name}.json", [(forecast.tokens, forecast.loss)])
+    assert point.text == "inside the band at 100 % of tokens"
+    assert point.low == pytest.approx(forecast.low)
+    told = foretoken("ledger", "score", line.name, "--ledger", folder, "--at", f"{forecast.tokens / 2}:99")
     assert "above the band at 50 % of tokens" in told

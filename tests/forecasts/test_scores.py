@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from typer.testing import CliRunner
 
 from foretoken.cli import app
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits import fit
-from foretoken.forecasts.scores import band_along, during, score_loss, summary
+from foretoken.fits import Fit, fit
+from foretoken.forecasts.scores import freeze_run, place_run, placed, score_ledger, score_run
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]
@@ -64,13 +65,6 @@ def test_a_running_target_is_placed_in_the_band_of_its_tokens(folder: Path) -> N
     assert invoke(folder, "show")["scored"] == 0
 
 
-def test_the_band_ends_at_the_forecast_and_falls_on_the_way(ladder: Ladder) -> None:
-    band = band_along(fit(ladder(noise=0.003), draws=50), 2e5, 1.6e7, 0.9)
-    losses = [point["loss"] for point in band]
-    assert losses == sorted(losses, reverse=True)
-    assert all(point["low"] < point["loss"] < point["high"] for point in band)
-
-
 def test_a_loss_is_taken_from_the_one_row_that_is_meant(folder: Path) -> None:
     freeze(folder)
     table = folder / "runs.csv"
@@ -84,6 +78,7 @@ def test_a_loss_is_taken_from_the_one_row_that_is_meant(folder: Path) -> None:
     ("words", "message"),
     [
         (("score", "other", "--loss", 1.0), "no forecast 'other'"),
+        (("score", "bigg", "--loss", 1.0), "did you mean big"),
         (("score", "big"), "one of --loss, --table and --at"),
         (("score", "big", "--loss", 1.0, "--at", "1M:2"), "one of --loss"),
         (("score", "big", "--loss", -1.0), "above 0"),
@@ -106,20 +101,28 @@ def test_what_cannot_be_scored_is_an_error_that_helps(folder: Path, words: tuple
         invoke(folder, str(verb), *rest)
 
 
-def test_an_entry_without_a_band_says_so() -> None:
+def test_an_entry_without_a_band_says_so(ladder: Ladder, tmp_path: Path) -> None:
+    fitted = fit(ladder(noise=0.003), draws=50)
+    entry = freeze_run(tmp_path / "a.json", fitted, params=2e5, tokens=1.6e7)
     with pytest.raises(StoreError, match="no band along the run"):
-        during({"name": "old", "target": {"seed": 0}}, [(1.0, 1.0)])
+        placed(replace(entry, band=[]), [(1.6e7, 1.0)])
 
 
-def test_coverage_and_errors_are_means_over_the_scored_entries() -> None:
-    entry = {"params": 1.0, "tokens": 1.0, "flops": 6.0, "loss": 2.0, "low": 1.9, "high": 2.1, "level": 0.9,
-             "compute_factor": 8.0, "frozen_at": "2030-01-01T00:00:00+00:00", "rivals": {"line": 2.2}}  # fmt: skip
-    scored = {name: {"forecast": entry, "outcome": score_loss(entry, loss)} for name, loss in (("a", 2.0), ("b", 2.5))}
-    found = summary({**scored, "c": {"forecast": entry, "outcome": None}})
-    assert (found["frozen"], found["scored"], found["coverage"]) == (3, 2, 0.5)
-    assert found["mean_error"] == pytest.approx(0.1)
-    assert found["bias"] == pytest.approx(-0.1)
-    assert found["rivals"] == {"line": pytest.approx((0.1 + 0.12) / 2)}
+def test_python_does_what_the_command_line_does(folder: Path) -> None:
+    entry = freeze_run(folder / "ledger" / "mine.json", Fit.load(folder / "fit.json"), params=2e5, tokens=1.6e7)
+    assert invoke(folder, "show")["entries"] == [line.to_json() for line in score_ledger(folder / "ledger").entries]
+    outcome = score_run(folder / "ledger" / "mine.json", entry.forecast.loss, run="mine", started_at="2999-01-01")
+    assert (outcome.error, outcome.run) == (0.0, "mine")
+    assert score_ledger(folder / "ledger").coverage == 1.0
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "near"),
+    [(freeze_run, {"parms": 1.0}, "params"), (score_run, {"los": 1.0}, "loss"), (place_run, {"pionts": []}, "points")],
+)
+def test_an_argument_s_wrong_name_shows_the_right_one(verb: Any, words: dict[str, Any], near: str) -> None:
+    with pytest.raises(ForetokenError, match=f"did you mean '{near}'"):
+        verb("a.json", **words)
 
 
 def test_people_read_the_same(folder: Path) -> None:

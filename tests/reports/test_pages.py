@@ -14,8 +14,9 @@ from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.influence import influence
-from foretoken.forecasts import backtest, ledger, predict, rival_forecasts
-from foretoken.forecasts.scores import band_along, during, score_loss
+from foretoken.forecasts import Ledger, backtest, ledger, predict, rival_forecasts
+from foretoken.forecasts.band import band_along
+from foretoken.forecasts.scores import placed
 from foretoken.laws import PUBLISHED
 from foretoken.reports import Waterfalls, page_of, save_page
 from foretoken.reports.law_figures import law_figure
@@ -64,25 +65,25 @@ def book(fitted, tmp_path_factory):
             told,
             fit=fitted,
             rivals=rival_forecasts(fitted, flops=told.flops),
-            target={"params": size, "tokens": 20 * size, "flops": told.flops, "band": band},
+            band=band,
             conventions={"params": "params_total"},
         )
         if off:
-            ledger.keep_outcome(folder / f"{name}.json", score_loss(entry, off * told.loss))
-    return ledger.read(folder)
+            ledger.keep_outcome(folder / f"{name}.json", entry.score(off * told.loss))
+    return Ledger.read(folder)
 
 
 @pytest.fixture(scope="module")
 def results(table, fitted, book):
     """One result of each kind, with what its page can use besides."""
-    places = during(book["open"]["forecast"], [(9.6e9, 3.5)])
+    points = placed(book["open"].entry, [(9.6e9, 3.5)])
     return {
         "fit": (fitted, {}),
         "backtest": (backtest(table, draws=60), {}),
         "diagnosis": (diagnose(table), {}),
         "approaches": (approaches(table, draws=60), {"runs": table}),
         "forecast": (predict(fitted, params=2e9, tokens=4e10), {"fit": fitted}),
-        "ledger": (book, {"places": {"open": places}}),
+        "ledger": (book, {"points": {"open": points}}),
         "published": (PUBLISHED, {}),
         "waterfalls": (Waterfalls({"a": STEPS, "b": STEPS}, {"a": (0.834, 0.701)}), {}),
     }
@@ -171,8 +172,8 @@ def test_ledger_page_tells_open_inside_outside_and_a_run_on_its_way(pages, book)
     page = Reader(pages["ledger"])
     assert "1 of 2 scored forecasts fell inside their interval" in page.text
     assert "So far: above the band at 12 % of tokens" in page.text
-    for entry in book.values():
-        assert f"{entry['forecast']['loss']:.4f}" in page.text
+    for line in book.lines:
+        assert f"{line.entry.forecast.loss:.4f}" in page.text
 
 
 def test_waterfall_page_has_each_change_and_the_published_values(pages):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,10 @@ from foretoken.cli.options import (
     write_page,
 )
 from foretoken.errors import ForetokenError
+
+if TYPE_CHECKING:
+    from foretoken.forecasts.entry import Entry, Outcome
+    from foretoken.forecasts.ledger import LedgerSummary
 
 LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger's folder.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the forecast in its ledger.")]
@@ -48,7 +52,7 @@ def freeze(
 
     An entry is written once and never changed.
     """
-    from foretoken.fits.result import Check, Fit
+    from foretoken.fits.result import Fit
     from foretoken.forecasts.scores import freeze_run
     from foretoken.units import parse_count, parse_flops
 
@@ -62,13 +66,14 @@ def freeze(
         level=level,
     )
     if json:
-        print_json(entry)
+        print_json(entry.to_json())
         return
-    typer.echo(f"frozen in {path} at {entry['frozen_at']}")
+    forecast = entry.forecast
+    typer.echo(f"frozen in {path} at {entry.frozen_at}")
     typer.echo(
-        f"loss {entry['loss']:.4f} nats per token, {100 * level:g} % interval {entry['low']:.4f} to {entry['high']:.4f}"
+        f"loss {forecast.loss:.4f} nats per token, {100 * level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
     )
-    print_checks(Check(**check) for check in entry["checks"])
+    print_checks(entry.checks)
 
 
 @ledger.command(epilog="Example: foretoken ledger score big-run --loss 2.031 --started 2030-01-31T12:00:00Z")
@@ -89,35 +94,33 @@ def score(
     json: JsonOption = False,
 ) -> None:
     """Hold a frozen forecast against its run; with --at while it runs, which writes nothing."""
-    path, entry = read_entry(folder, name)
-    given = [value is not None for value in (loss, table, at or None)]
-    if sum(given) != 1:
-        raise ForetokenError("score needs one of --loss, --table and --at", got=f"{sum(given)} of them")
+    path, entry = open_entry(folder, name)
+    sources = sum(value is not None for value in (loss, table, at or None))
+    if sources != 1:
+        raise ForetokenError("score needs one of --loss, --table and --at", got=f"{sources} of them")
     if at:
-        show_places(path.stem, entry, at, html, json)
+        show_points(path.stem, entry, at, html, json)
         return
     run = ""
     if table is not None:
         loss, run, started = from_table(table, rename, where, started)
     assert loss is not None
-    keep_score(path, entry, loss, run, started, html, json)
+    keep_score(path, entry, entry.score(loss, run=run, started_at=started), html, json)
 
 
 @ledger.command(epilog="Example: foretoken ledger show --ledger runs/quickstart/ledger")
 def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption = False) -> None:
     """All forecasts of a ledger, their errors, and how often the intervals held."""
-    from foretoken.forecasts import ledger as book
-    from foretoken.forecasts.scores import summary
+    from foretoken.forecasts.ledger import Ledger
 
     if not folder.is_dir():
         raise ForetokenError(f"no ledger at {folder}", cure="name it with --ledger, or freeze a forecast first")
-    entries = book.read(folder)
-    found = summary(entries)
-    write_page(html, entries, source=folder.resolve().name)
+    book = Ledger.read(folder)
+    write_page(html, book, source=folder.resolve().name)
     if json:
-        print_json(found)
+        print_json(book.summary().to_json())
         return
-    show_entries(found)
+    show_summary(book.summary())
 
 
 def entry_path(folder: Path, name: str) -> Path:
@@ -144,91 +147,87 @@ def from_table(path: Path, rename: str, where: str, started: str | None) -> tupl
     if len(rows) != 1:
         raise ForetokenError("--table must leave one row", got=f"{len(rows)} rows", cure="choose it: --where run=NAME")
     row = rows.iloc[0]
-    begun = row.get("started_at")
-    return float(row["loss"]), str(row.get("run", "")), started or (str(begun) if isinstance(begun, str) else None)
+    start = row.get("started_at")
+    return float(row["loss"]), str(row.get("run", "")), started or (start if isinstance(start, str) else None)
 
 
-def read_entry(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
-    """A frozen forecast and where it is; raises ForetokenError with the known ones."""
-    from foretoken.forecasts import ledger as book
-    from foretoken.store.atomic import read_sealed
+def open_entry(folder: Path, name: str) -> tuple[Path, Entry]:
+    """The file of a frozen forecast, and the forecast; raises ForetokenError with the known ones."""
+    from foretoken.arguments import nearest
+    from foretoken.forecasts.ledger import Ledger, read_entry
 
     path = entry_path(folder, name)
     if not path.is_file():
-        known = ", ".join(book.read(folder)) or "none"
-        cure = "foretoken ledger freeze FIT NAME --params N --tokens D"
-        raise ForetokenError(f"no forecast {name!r} in {folder}", expected=known, cure=cure)
-    return path, read_sealed(path)
+        known = list(Ledger.read(folder))
+        near = nearest(name, known)
+        cure = f"did you mean {near[0]}?" if near else "foretoken ledger freeze FIT NAME --params N --tokens D"
+        raise ForetokenError(f"no forecast {name!r} in {folder}", expected=", ".join(known) or "none", cure=cure)
+    return path, read_entry(path)
 
 
-def keep_score(
-    path: Path, entry: dict[str, Any], loss: float, run: str, started: str | None, html: Path | None, json: bool
-) -> None:
+def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, json: bool) -> None:
     """Write the outcome beside its forecast, and print it."""
-    from foretoken.forecasts import ledger as book
-    from foretoken.forecasts.scores import score_loss
+    from foretoken.forecasts.ledger import Ledger, LedgerLine, keep_outcome
 
-    outcome = book.keep_outcome(path, score_loss(entry, loss, run=run, started_at=started))
-    write_page(html, {path.stem: {"forecast": entry, "outcome": outcome}}, source=path.stem)
+    keep_outcome(path, outcome)
+    write_page(html, Ledger((LedgerLine(path.stem, entry, outcome),)), source=path.stem)
     if json:
-        print_json(outcome)
+        print_json(outcome.to_json())
         return
-    band = f"{entry['low']:.4f} to {entry['high']:.4f}"
-    typer.echo(f"forecast {entry['loss']:.4f} ({band}), outcome {loss:.4f}: {_inside(outcome)}")
-    rivals = ", ".join(f"{rival} {100 * error:+.2f} %" for rival, error in outcome["rivals"].items())
-    typer.echo(f"error {100 * outcome['error']:+.2f} % (rivals: {rivals})")
-    if started is None:
+    forecast = entry.forecast
+    interval = f"{forecast.low:.4f} to {forecast.high:.4f}"
+    typer.echo(f"forecast {forecast.loss:.4f} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}")
+    rivals = ", ".join(f"{rival} {100 * error:+.2f} %" for rival, error in outcome.rivals.items())
+    typer.echo(f"error {100 * outcome.error:+.2f} % (rivals: {rivals})")
+    if outcome.started_at is None:
         typer.echo("when the run began is not known, so nothing shows that the forecast came first")
 
 
-def _inside(outcome: dict[str, Any]) -> str:
-    return "inside" if outcome["inside"] else "outside"
-
-
-def show_places(name: str, entry: dict[str, Any], at: list[str], html: Path | None, json: bool) -> None:
+def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:
     """Print where the points of a running target lie."""
-    from foretoken.forecasts.scores import during
+    from foretoken.forecasts.ledger import Ledger, LedgerLine
+    from foretoken.forecasts.scores import placed
 
-    places = during(entry, [parse_point(text) for text in at])
-    write_page(html, {name: {"forecast": entry, "outcome": None}}, source=name, places={name: places})
+    points = placed(entry, [parse_point(text) for text in at])
+    write_page(html, Ledger((LedgerLine(name, entry),)), source=name, points={name: points})
     if json:
-        print_json({"points": places})
+        print_json({"points": [point.to_json() for point in points]})
         return
-    for place in places:
-        typer.echo(f"{place['text']}: loss {place['loss']:.4f}, band {place['low']:.4f} to {place['high']:.4f}")
-    if any(place["place"] == "above" and place["share"] < 1 for place in places):
+    for point in points:
+        typer.echo(f"{point.text}: loss {point.loss:.4f}, band {point.low:.4f} to {point.high:.4f}")
+    if any(point.is_above and point.share < 1 for point in points):
         typer.echo("the band is that of annealed runs: before the learning rate comes down a loss lies above it")
 
 
-def show_entries(found: dict[str, Any]) -> None:
+def show_summary(summary: LedgerSummary) -> None:
     """Print a ledger as a table, and the means."""
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table()
-    shown.add_column("forecast")
+    rows = Table()
+    rows.add_column("forecast")
     for name in ("N", "D", "beyond", "loss", "interval", "outcome", "error", ""):
-        shown.add_column(name, justify="right")
-    for entry in found["entries"]:
-        outcome = entry["outcome"]
+        rows.add_column(name, justify="right")
+    for line in summary.entries:
+        forecast, outcome = line.entry.forecast, line.outcome
         result = ("", "", "open")
         if outcome is not None:
-            result = (f"{outcome['loss']:.4f}", f"{100 * outcome['error']:+.2f} %", _inside(outcome))
-        shown.add_row(
-            entry["name"],
-            f"{entry['params']:.3g}",
-            f"{entry['tokens']:.3g}",
-            f"{entry['compute_factor']:.3g} x",
-            f"{entry['loss']:.4f}",
-            f"{entry['low']:.4f} to {entry['high']:.4f}",
+            result = (f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %", outcome.verdict)
+        rows.add_row(
+            line.name,
+            f"{forecast.params:.3g}",
+            f"{forecast.tokens:.3g}",
+            f"{line.entry.compute_factor:.3g} x",
+            f"{forecast.loss:.4f}",
+            f"{forecast.low:.4f} to {forecast.high:.4f}",
             *result,
         )
-    Console().print(shown)
-    if not found["scored"]:
-        typer.echo(f"{found['frozen']} frozen, {found['reason']}")
+    Console().print(rows)
+    if summary.mean_error is None or summary.bias is None or summary.coverage is None:
+        typer.echo(f"{summary.frozen} frozen, {summary.reason}")
         return
-    rivals = ", ".join(f"{name} {100 * error:.2f} %" for name, error in found["rivals"].items())
+    rivals = ", ".join(f"{name} {100 * error:.2f} %" for name, error in summary.rivals.items())
     typer.echo(
-        f"{found['scored']} of {found['frozen']} scored: mean error {100 * found['mean_error']:.2f} %, bias"
-        f" {100 * found['bias']:+.2f} %, {100 * found['coverage']:.0f} % inside (rivals: {rivals})"
+        f"{summary.scored} of {summary.frozen} scored: mean error {100 * summary.mean_error:.2f} %, bias"
+        f" {100 * summary.bias:+.2f} %, {100 * summary.coverage:.0f} % inside (rivals: {rivals})"
     )

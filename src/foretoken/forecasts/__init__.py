@@ -2,13 +2,20 @@
 
 from foretoken.forecasts import ledger
 from foretoken.forecasts.backtest import BackTest, backtest
-from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.entry import Entry, Outcome
+from foretoken.forecasts.forecast import Extrapolation, Forecast
+from foretoken.forecasts.ledger import Ledger, LedgerSummary
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import plain_loss, rival_forecasts
 
 __all__ = [
     "BackTest",
+    "Entry",
+    "Extrapolation",
     "Forecast",
+    "Ledger",
+    "LedgerSummary",
+    "Outcome",
     "backtest",
     "ledger",
     "plain_loss",

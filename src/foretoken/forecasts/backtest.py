@@ -202,7 +202,7 @@ def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) ->
         "forecast": told.loss,
         "low": told.low,
         "high": told.high,
-        "distance": max(told.extrapolation.values()),
+        "distance": told.extrapolation.largest,
     }
 
 

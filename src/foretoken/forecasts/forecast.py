@@ -1,36 +1,80 @@
-"""Forecast: a fit applied beyond its data, with its interval and its distance."""
+"""Forecast: a fit applied beyond its data, with its interval and its distance from the runs."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
-from foretoken.fits.result import Check
+from foretoken.arguments import nearest
+from foretoken.errors import ForetokenError
+from foretoken.fits.result import PLAIN, Check
+
+IntervalKind = Literal["new-run", "mean"]
+"""What an interval holds: one new run, with its noise, or the law itself."""
+NEW_RUN: IntervalKind = "new-run"
+KINDS: dict[str, IntervalKind] = {"new-run": NEW_RUN, "mean": "mean"}
+
+
+@dataclass(frozen=True)
+class Extrapolation(Mapping[str, float]):
+    """How far a forecast reaches beyond the runs: a factor for each of params, tokens, flops and further features.
+
+    >>> reach = Extrapolation({"params": 1.0, "tokens": 8.0})
+    >>> reach["tokens"], reach.farthest, reach.largest
+    (8.0, 'tokens', 8.0)
+    """
+
+    factors: dict[str, float]
+    """1 inside the runs; above the largest run value / largest, below the smallest run smallest / value."""
+
+    @property
+    def farthest(self) -> str:
+        """The name of the largest factor."""
+        return max(self.factors, key=lambda name: self.factors[name])
+
+    @property
+    def largest(self) -> float:
+        """The factor in the direction that reaches farthest."""
+        return self.factors[self.farthest]
+
+    def __getitem__(self, name: str) -> float:
+        return self.factors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.factors)
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {factor:.3g}" for name, factor in self.factors.items())
 
 
 @dataclass(frozen=True)
 class Forecast:
     """The loss that a run of this size and length will reach."""
 
+    __pydantic_config__ = PLAIN
+
     params: float
     tokens: float
     flops: float
-    """Each is NaN (null in JSON) where the law does not read it and nobody said it."""
+    """Each is NaN (null in JSON) where the law does not read it and it was not given."""
     loss: float
     """What the law predicts, in `unit`."""
     low: float
     high: float
     level: float
-    kind: str
+    kind: IntervalKind
     """`new-run` (where one more run will fall) or `mean` (where the law lies)."""
-    extrapolation: dict[str, float]
-    """Factors beyond the data in params, tokens and flops; 1 inside them."""
+    extrapolation: Extrapolation
     checks: list[Check]
     estimator: str = "pooled"
     """Which parameters of the fit were used: `pooled` or `plain`."""
     at: dict[str, float] = field(default_factory=dict)
-    """What else the law read."""
+    """Values of the law's further features, by name."""
     unit: str = "nats per token"
 
     @property
@@ -38,7 +82,28 @@ class Forecast:
         """Half the interval, as a share of the forecast."""
         return (self.high - self.low) / 2 / self.loss
 
+    def contains(self, loss: float) -> bool:
+        """Whether a loss lies inside the interval."""
+        return self.low <= loss <= self.high
+
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        unsaid = {name: None for name in ("params", "tokens", "flops") if math.isnan(getattr(self, name))}
-        return asdict(self) | unsaid
+        """Plain values; `extrapolation` is {name: factor}."""
+        unknown = {name: None for name in ("params", "tokens", "flops") if math.isnan(getattr(self, name))}
+        return asdict(self) | {"extrapolation": dict(self.extrapolation)} | unknown
+
+
+def interval_kind(name: str) -> IntervalKind:
+    """The kind of interval of this name. Raises ForetokenError for an unknown one.
+
+    >>> interval_kind("mean")
+    'mean'
+    """
+    if name not in KINDS:
+        near = nearest(name, KINDS)
+        cure = f"did you mean {near[0]!r}?" if near else None
+        raise ForetokenError("unknown kind of interval", expected=", ".join(KINDS), got=repr(name), cure=cure)
+    return KINDS[name]
+
+
+FORECAST_KEYS = tuple(entry.name for entry in fields(Forecast))
+"""The keys of a forecast in JSON."""

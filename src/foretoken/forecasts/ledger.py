@@ -6,59 +6,116 @@ ledger/target.outcome.json   what happened, written once
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from foretoken._version import __version__
-from foretoken.errors import StoreError
-from foretoken.fits.result import Check, Fit
+from foretoken.errors import ForetokenError, StoreError
+from foretoken.fits.result import Fit
+from foretoken.forecasts.band import BandPoint
+from foretoken.forecasts.entry import Entry, Outcome, now
 from foretoken.forecasts.forecast import Forecast
-from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import create_file, read_sealed, sealed
 
-FORMAT = 1
 OUTCOME = ".outcome.json"
 
+T = TypeVar("T", Entry, Outcome)
+
 
 @dataclass(frozen=True)
-class Entry:
-    """What every reader of a forecast may count on; it holds more."""
-
-    __pydantic_config__ = {"allow_inf_nan": False}  # noqa: RUF012
+class LedgerLine:
+    """One forecast of a ledger, and its outcome once there is one."""
 
     name: str
-    params: float
-    tokens: float
-    flops: float
-    loss: float
-    low: float
-    high: float
-    level: float
-    kind: str
-    extrapolation: dict[str, float]
-    compute_factor: float
-    frozen_at: str
-    law: str
-    data_sha256: str
-    rivals: dict[str, float]
-    checks: list[Check]
+    entry: Entry
+    outcome: Outcome | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What a table of forecasts shows; the whole entry is `entry.to_json()`."""
+        forecast = self.entry.forecast.to_json()
+        outcome = self.outcome and {
+            "loss": self.outcome.loss,
+            "error": self.outcome.error,
+            "inside": self.outcome.inside,
+        }
+        return {
+            "name": self.name,
+            **{key: forecast[key] for key in ("params", "tokens", "flops", "loss", "low", "high", "level")},
+            "compute_factor": self.entry.compute_factor,
+            "frozen_at": self.entry.frozen_at,
+            "outcome": outcome,
+        }
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The same of an outcome."""
+class LedgerSummary:
+    """All forecasts of a ledger, and means over those that are scored; None before anything is scored."""
 
-    __pydantic_config__ = {"allow_inf_nan": False}  # noqa: RUF012
-
-    loss: float
-    error: float
-    inside: bool
+    entries: tuple[LedgerLine, ...]
+    frozen: int
+    """Forecasts, scored or open."""
+    scored: int
+    mean_error: float | None
+    """Mean absolute relative error."""
+    bias: float | None
+    """Mean signed relative error: above 0 the forecasts were too high."""
+    coverage: float | None
+    """Share of outcomes inside their interval."""
     rivals: dict[str, float]
-    started_at: str | None
-    finished_at: str | None
+    """Mean absolute relative error of each plain rival."""
+    reason: str | None
+    """Why the means are None."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: the keys of `foretoken ledger show --json`."""
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {**plain, "entries": [line.to_json() for line in self.entries]}
+
+
+@dataclass(frozen=True)
+class Ledger(Mapping[str, LedgerLine]):
+    """Forecasts by name, in alphabetical order where they were read from a folder."""
+
+    lines: tuple[LedgerLine, ...] = ()
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Ledger:
+        """All forecasts of a folder. Raises StoreError, with file and line, for one that was changed afterwards."""
+        paths = [path for path in sorted(Path(folder).glob("*.json")) if not path.name.endswith(OUTCOME)]
+        return cls(tuple(LedgerLine(path.stem, read_entry(path), read_outcome(path)) for path in paths))
+
+    def __getitem__(self, name: str) -> LedgerLine:
+        for line in self.lines:
+            if line.name == name:
+                return line
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (line.name for line in self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def summary(self) -> LedgerSummary:
+        """Mean errors and coverage over the scored forecasts, the rivals' errors beside them."""
+        outcomes = [line.outcome for line in self.lines if line.outcome is not None]
+        names = dict.fromkeys(name for outcome in outcomes for name in outcome.rivals)
+        return LedgerSummary(
+            entries=self.lines,
+            frozen=len(self.lines),
+            scored=len(outcomes),
+            mean_error=_mean([abs(outcome.error) for outcome in outcomes]),
+            bias=_mean([outcome.error for outcome in outcomes]),
+            coverage=_mean([float(outcome.inside) for outcome in outcomes]),
+            rivals={
+                name: sum(errors) / len(errors)
+                for name in names
+                if (errors := [abs(outcome.rivals[name]) for outcome in outcomes if name in outcome.rivals])
+            },
+            reason=None if outcomes else "nothing is scored yet",
+        )
 
 
 def freeze(
@@ -67,98 +124,80 @@ def freeze(
     *,
     fit: Fit,
     rivals: Mapping[str, float],
-    target: Mapping[str, Any],
     conventions: Mapping[str, str],
-) -> dict[str, Any]:
-    """Write the forecast of a target, with all it rests on, and return the entry. Raises StoreError when it exists.
+    band: list[BandPoint] | None = None,
+    spec: RunSpec | None = None,
+) -> Entry:
+    """Write the forecast of a run, with all that it rests on, and return the entry. Raises StoreError when it exists.
 
-    `target` are the plain values of the planned run; `conventions` say how N, FLOPs and loss are counted.
+    Args:
+        path: the new file.
+        forecast: what is frozen.
+        fit: the fit behind it.
+        rivals: losses that were forecast without the law, by name.
+        conventions: how `params`, `flops` and `loss` are counted.
+        band: the forecast along the run.
+        spec: the planned run, where it is one of a study.
+
     """
-    entry = {
-        "format": FORMAT,
-        "name": Path(path).name,
-        **{key: value for key, value in forecast.to_json().items() if key != "checks"},
-        "compute_factor": forecast.flops / fit.ranges["flops"][1],
-        "frozen_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "law": fit.law,
-        "forecast_parameters": dict(fit.forecast_parameters),
-        "parameters": dict(fit.parameters),
-        "noise": dict(fit.noise),
-        "bootstrap": fit.bootstrap,
-        "params_column": fit.params_column,
-        "data_sha256": fit.data_sha256,
-        "records": sorted(run.run for run in fit.residuals),
-        "rivals": dict(rivals),
-        "target": dict(target),
-        "conventions": dict(conventions),
-        "checks": forecast.to_json()["checks"],
-        "version": __version__,
-    }
-    return _write_once(Path(path), entry)
+    entry = Entry(
+        name=Path(path).name,
+        forecast=forecast,
+        compute_factor=forecast.flops / fit.ranges["flops"][1],
+        frozen_at=now(),
+        law=fit.law,
+        forecast_parameters=dict(fit.forecast_parameters),
+        parameters=dict(fit.parameters),
+        noise=dict(fit.noise),
+        bootstrap=fit.bootstrap,
+        params_column=fit.params_column,
+        data_sha256=fit.data_sha256,
+        records=sorted(run.run for run in fit.residuals),
+        rivals=dict(rivals),
+        spec=spec,
+        band=band or [],
+        conventions=dict(conventions),
+    )
+    _write_once(Path(path), entry.to_json())
+    return entry
 
 
-def score(entry: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
-    """Hold a frozen forecast against the run: `error` = (forecast - outcome) / outcome, the rivals' beside it.
-
-    Raises StoreError for a run that did not finish, or that began before the forecast was frozen.
-    """
-    if record.status != "finished" or record.loss is None:
-        raise StoreError("the target has no loss", expected="a finished run", got=record.status, cure="run it again")
-    if record.started_at < entry["frozen_at"]:
-        raise StoreError(
-            "the target began before this forecast was frozen, so it is no forecast",
-            expected=f"a start after {entry['frozen_at']}",
-            got=record.started_at,
-            cure="give the target another seed or size, and run again",
-        )
-    return {
-        "format": FORMAT,
-        "run": record.spec.key,
-        "loss": record.loss,
-        "loss_se": record.loss_se,
-        "error": (entry["loss"] - record.loss) / record.loss,
-        "inside": bool(entry["low"] <= record.loss <= entry["high"]),
-        "rivals": {name: (loss - record.loss) / record.loss for name, loss in entry["rivals"].items()},
-        "started_at": record.started_at,
-        "finished_at": record.finished_at,
-    }
-
-
-def keep_outcome(path: str | Path, outcome: Mapping[str, Any]) -> dict[str, Any]:
+def keep_outcome(path: str | Path, outcome: Outcome) -> Outcome:
     """Write the outcome beside the forecast at `path`. Raises StoreError when it exists."""
-    return _write_once(Path(path).with_suffix(OUTCOME), dict(outcome))
+    _write_once(outcome_path(path), outcome.to_json())
+    return outcome
 
 
-def read(folder: str | Path) -> dict[str, dict[str, Any]]:
-    """All forecasts of a ledger by name: {name: {"forecast": entry, "outcome": outcome or None}}.
-
-    Raises StoreError, with file and line, for an entry that was changed after it was frozen.
-    """
-    found = {}
-    for path in sorted(Path(folder).glob("*.json")):
-        if not path.name.endswith(OUTCOME):
-            outcome = path.with_suffix(OUTCOME)
-            found[path.stem] = {
-                "forecast": _read(path, Entry),
-                "outcome": _read(outcome, Outcome) if outcome.is_file() else None,
-            }
-    return found
+def outcome_path(path: str | Path) -> Path:
+    """The file of the outcome of the forecast at `path`."""
+    return Path(path).with_suffix(OUTCOME)
 
 
-def _read(path: Path, kind: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter, ValidationError
+def read_entry(path: str | Path) -> Entry:
+    """Read a frozen forecast. Raises StoreError when it was changed, is damaged, or from a newer version."""
+    return _read(Path(path), Entry.from_json)
 
+
+def read_outcome(path: str | Path) -> Outcome | None:
+    """Read the outcome of the forecast at `path`; None before there is one."""
+    file = outcome_path(path)
+    return _read(file, Outcome.from_json) if file.is_file() else None
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _read(path: Path, read: Callable[[Mapping[str, Any]], T]) -> T:
     values = read_sealed(path)
     try:
-        TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
+        return read(values)
+    except (ValueError, ForetokenError) as error:
         raise StoreError(f"{path} is no entry of a ledger", got=str(error), cure="restore it") from None
-    return values
 
 
-def _write_once(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    if not create_file(path, sealed(entry)):
+def _write_once(path: Path, json: dict[str, Any]) -> None:
+    if not create_file(path, sealed(json)):
         raise StoreError(
             f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"
         )
-    return entry

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.result import Check, Fit
-from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
 
-KINDS = ("new-run", "mean")
 ESTIMATORS = ("pooled", "plain")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
@@ -22,6 +22,7 @@ LARGEST_LOG = 100.0
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
+@named_arguments
 def predict(
     fit: Fit,
     *,
@@ -33,45 +34,56 @@ def predict(
     kind: str = "new-run",
     estimator: str = "pooled",
 ) -> Forecast:
-    """The loss of a run of `params` parameters (in the fit's own count) on `tokens` tokens.
+    """The loss of a run that was not trained, with an interval.
 
-    `flops` is taken from the fit's runs (their median FLOP per parameter and token) unless given. `at` holds what some
-    laws read instead or besides, such as `unique_tokens` or `size`. The interval holds one new run (`new-run`) or the
-    law itself (`mean`) with probability `level`. `pooled` forecasts from `fit.forecast_parameters`, `plain` from the
-    plain estimate. Raises ForetokenError for a size, level or kind that makes no sense, or is missing; RefusedError so
-    far out that the law itself gives no finite loss.
+    Args:
+        fit: a law fitted to runs.
+        params: parameters of the run, in the fit's own count.
+        tokens: training tokens.
+        flops: training FLOP; the fit's median FLOP per parameter and token gives them unless given.
+        at: values of the law's further features, by name, such as `unique_tokens` or `size`.
+        level: probability that the interval holds.
+        kind: `new-run`, an interval that holds one new run, or `mean`, one that holds the law itself.
+        estimator: `pooled` forecasts from `fit.forecast_parameters`, `plain` from the plain estimate.
+
+    Raises ForetokenError for a value that is missing or makes no sense; RefusedError so far out that the law gives no
+    finite loss.
+
     """
     law = find_law(fit.law)
     if flops is None and params is not None and tokens is not None:
         flops = params * tokens * fit.flops_per_param_token
-    known = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
-    reach = {name: value for name, value in known.items() if value is not None}
-    _require(reach, law, level, kind, estimator)
+    sizes = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
+    known = {name: value for name, value in sizes.items() if value is not None}
+    _require(known, law, level, estimator)
+    interval = interval_kind(kind)
     ranges = fit.ranges | fit.features
-    factors = {name: _factor(value, *ranges[name]) for name, value in reach.items() if name in ranges}
-    _require_in_reach(np.log(list(factors.values())), factors)
-    x = np.log([[reach[name] for name in law.features]])
+    reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
+    _require_in_reach(np.log(list(reach.values())), reach)
+    x = np.log([[known[name] for name in law.features]])
     chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
     if not drawn:
         raise ForetokenError(f"the fit holds no draws of its {estimator} estimate", cure="fit again, or use pooled")
     with np.errstate(all="ignore"):
         centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
         draws = law.log_loss(law.thetas(np.array(drawn)), x)[0][:, 0]
-    _require_in_reach(np.append(draws, centre), factors, law)
-    run = _new_run(fit.noise, tokens) if kind == "new-run" else 0.0
-    misfit = fit.noise["growth"] * math.log(max(factors.values()))
+    _require_in_reach(np.append(draws, centre), reach, law)
+    run = _new_run(fit.noise, tokens) if interval == NEW_RUN else 0.0
+    misfit = fit.noise["growth"] * math.log(reach.largest)
     low, high = _quantiles(draws - np.median(draws), run, fit.noise["freedom"], misfit, level)
-    _require_in_reach(np.array([centre + low, centre + high]), factors, law)
-    told = math.exp if law.target == "log" else float
+    _require_in_reach(np.array([centre + low, centre + high]), reach, law)
+    unlogged = math.exp if law.target == "log" else float
     return Forecast(
-        **{name: float(reach.get(name, math.nan)) for name in ("params", "tokens", "flops")},
-        loss=told(centre),
-        low=told(centre + min(0.0, low)),
-        high=told(centre + max(0.0, high)),
+        params=float(known.get("params", math.nan)),
+        tokens=float(known.get("tokens", math.nan)),
+        flops=float(known.get("flops", math.nan)),
+        loss=unlogged(centre),
+        low=unlogged(centre + min(0.0, low)),
+        high=unlogged(centre + max(0.0, high)),
         level=level,
-        kind=kind,
-        extrapolation=factors,
-        checks=_checks(fit, factors),
+        kind=interval,
+        extrapolation=reach,
+        checks=_checks(fit, reach),
         estimator=estimator,
         at=dict(at or {}),
         unit=law.unit,
@@ -96,12 +108,11 @@ def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, lev
     return float(low), float(high)
 
 
-def _require_in_reach(values: Array, factors: dict[str, float], law: Law | None = None) -> None:
+def _require_in_reach(values: Array, reach: Extrapolation, law: Law | None = None) -> None:
     """Logarithms, or what a law fits without one, must be numbers that anybody can use."""
     largest = LARGEST_LOG if law is None or law.target == "log" else math.inf
     if not (np.abs(values) < largest).all():
-        name = max(factors, key=lambda key: factors[key])
-        evidence = f"the law gives no finite loss {factors[name]:.3g} times beyond the runs in {name}"
+        evidence = f"the law gives no finite loss {reach.largest:.3g} times beyond the runs in {reach.farthest}"
         raise RefusedError("out_of_reach", evidence, "check params, tokens and flops, or add runs nearer to them")
 
 
@@ -109,35 +120,30 @@ def _factor(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
 
 
-def _checks(fit: Fit, factors: dict[str, float]) -> list[Check]:
+def _checks(fit: Fit, reach: Extrapolation) -> list[Check]:
     checks = [check for check in fit.checks if check.severity != "note"]
-    name = max(factors, key=lambda key: factors[key])
-    if factors[name] > FAR:
-        evidence = f"{factors[name]:.3g} times beyond the runs in {name}"
-        checks.append(Check("far_extrapolation", "doubt", evidence, f"add runs nearer to the target in {name}"))
+    if reach.largest > FAR:
+        evidence = f"{reach.largest:.3g} times beyond the runs in {reach.farthest}"
+        cure = f"add runs nearer to the target in {reach.farthest}"
+        checks.append(Check("far_extrapolation", "doubt", evidence, cure))
     return checks
 
 
-def _require(reach: dict[str, float], law: Law, level: float, kind: str, estimator: str) -> None:
-    missing = [name for name in law.features if name not in reach]
+def _require(known: dict[str, float], law: Law, level: float, estimator: str) -> None:
+    missing = [name for name in law.features if name not in known]
     if missing:
         raise ForetokenError(
             f"the law {law.name!r} needs more than it was given",
             expected=", ".join(law.features),
-            got=", ".join(reach) or "nothing",
+            got=", ".join(known) or "nothing",
             cure=f"say {missing[0]}" + ("" if missing[0] in ("params", "tokens", "flops") else ", with --at"),
         )
-    strange = [name for name in reach if name not in (*law.features, "params", "tokens", "flops")]
+    strange = [name for name in known if name not in (*law.features, "params", "tokens", "flops")]
     if strange:
         raise ForetokenError(f"the law {law.name!r} does not read {strange[0]!r}", expected=", ".join(law.features))
-    for name, value in reach.items():
+    for name, value in known.items():
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
-    if not 0 < level < 1:
-        raise ForetokenError(
-            "the level of an interval lies between 0 and 1", got=repr(level), cure="use for example 0.9"
-        )
-    if kind not in KINDS:
-        raise ForetokenError("unknown kind of interval", expected=", ".join(KINDS), got=repr(kind))
+    check_level(level)
     if estimator not in ESTIMATORS:
         raise ForetokenError("unknown estimator", expected=", ".join(ESTIMATORS), got=repr(estimator))

@@ -11,6 +11,7 @@ from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
 from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.ledger import Ledger
 from foretoken.laws.published import Registry
 from foretoken.plans.plan import Plan
 from foretoken.reports.approaches_page import approaches_page
@@ -40,9 +41,9 @@ PAGES: dict[type, Callable[..., Page]] = {
     Plan: plan_page,
     Registry: published_page,
     Waterfalls: waterfall_page,
-    dict: ledger_page,
+    Ledger: ledger_page,
 }
-"""What has a page, and what makes it; a `dict` is a ledger, as `ledger.read` gives it."""
+"""What has a page, and what makes it."""
 
 
 def page_of(result: Any, *, rebuild: str = "", **given: Any) -> str:

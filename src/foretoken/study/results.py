@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from foretoken._version import __version__
 from foretoken.compute.hardware import processor_name
 from foretoken.designs import Design, tuned
 from foretoken.errors import ForetokenError, RefusedError, StoreError
-from foretoken.forecasts import ledger
+from foretoken.forecasts.entry import Entry, Outcome
+from foretoken.forecasts.ledger import Ledger, LedgerLine
 from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
@@ -46,9 +47,7 @@ def status(folder: str | Path, study: Study | None = None) -> dict[str, Any]:
     runs = [] if design is None else design.all_runs if settings["target"]["train"] else design.runs
     records = {run.key: record for run in runs if (record := store.record(run.key))}
     lease = settings.get("launch", {}).get("lease_seconds", LEASE_SECONDS)
-    entry, outcome = current_forecast(folder, design)
-    told = ("loss", "low", "high", "level", "flops", "compute_factor", "frozen_at", "data_sha256")
-    scored = ("loss", "error", "inside", "started_at", "finished_at")
+    current = current_forecast(folder, design)
     return {
         "study": folder.name,
         "folder": str(folder),
@@ -57,10 +56,35 @@ def status(folder: str | Path, study: Study | None = None) -> dict[str, Any]:
             "running": _running(folder / PROGRESS) if is_owned(folder, lease) else 0,
             **_ended(records.values()),
         },
-        "forecast": {name: entry[name] for name in told} if entry else None,
-        "outcome": {name: outcome[name] for name in (*scored, "rivals")} if outcome else None,
+        "forecast": _forecast_json(current.entry) if current else None,
+        "outcome": _outcome_json(current.outcome) if current and current.outcome else None,
         "new": new_runs(store, runs, records),
         "edited": changes(settings, study.model_dump()) if study and settings else {},
+    }
+
+
+def _forecast_json(entry: Entry) -> dict[str, Any]:
+    forecast = entry.forecast
+    return {
+        "loss": forecast.loss,
+        "low": forecast.low,
+        "high": forecast.high,
+        "level": forecast.level,
+        "flops": forecast.flops,
+        "compute_factor": entry.compute_factor,
+        "frozen_at": entry.frozen_at,
+        "data_sha256": entry.data_sha256,
+    }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "loss": outcome.loss,
+        "error": outcome.error,
+        "inside": outcome.inside,
+        "started_at": outcome.started_at,
+        "finished_at": outcome.finished_at,
+        "rivals": outcome.rivals,
     }
 
 
@@ -150,14 +174,13 @@ def ledger_path(folder: Path, design: Design, fit: fits.Fit) -> Path:
     return folder / "ledger" / f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
 
 
-def current_forecast(folder: Path, design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The newest forecast of the design's target, and its outcome."""
+def current_forecast(folder: Path, design: Design | None) -> LedgerLine | None:
+    """The newest forecast of the design's target, with its outcome; None before there is one."""
     if design is None:
-        return None, None
-    entries = ledger.read(folder / "ledger")
-    mine = [e for name, e in entries.items() if name.startswith(f"target-{design.target.key}-")]
-    newest = max(mine, key=lambda e: e["forecast"]["frozen_at"], default=None)
-    return (newest["forecast"], newest["outcome"]) if newest else (None, None)
+        return None
+    ledger = Ledger.read(folder / "ledger")
+    of_target = [line for line in ledger.lines if line.name.startswith(f"target-{design.target.key}-")]
+    return max(of_target, key=lambda line: line.entry.frozen_instant, default=None)
 
 
 def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
@@ -169,10 +192,12 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     records = records_of(store, design.all_runs)
     ladder = {run.key for run in design.runs}
     small = table_from_records(tuned([record for record in records if record.spec.key in ladder]), str(folder))
-    entry, outcome = current_forecast(folder, design)
+    current = current_forecast(folder, design)
+    entry, outcome = (current.entry, current.outcome) if current else (None, None)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
-    if entry and fit and (entry["law"], entry["data_sha256"]) != (fit.law, fit.data_sha256):
-        entry = {**entry, "checks": [*entry["checks"], asdict(FIT_HAS_CHANGED)]}
+    if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
+        forecast = replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED])
+        entry = replace(entry, forecast=forecast)
     try:
         isoflop = routes.isoflop(small, level=study.forecast.level, seed=study.seed) if len(small) else None
     except RefusedError:
@@ -185,8 +210,8 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         fit=fit,
         approach3=approach3,
         isoflop=isoflop,
-        forecast=entry,
-        outcome=outcome,
+        forecast=entry.to_json() if entry else None,
+        outcome=outcome.to_json() if outcome else None,
         refusal=str(refusal) if refusal else None,
         design=design_totals(design),
         corpus=plan.get("corpus", {}),

@@ -18,7 +18,7 @@ from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
 from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.forecasts import ledger
-from foretoken.forecasts.scores import band_along
+from foretoken.forecasts.band import band_along
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -268,7 +268,7 @@ class Line:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
         return routes.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
 
-    def freeze(self, design: Design, fit: fits.Fit) -> dict[str, Any]:
+    def freeze(self, design: Design, fit: fits.Fit) -> forecasts.Entry:
         """Forecast the target and write the forecast down, once, before the target is trained.
 
         When the target has begun, what was frozen before stands, whatever the small runs say by now. Raises
@@ -276,31 +276,36 @@ class Line:
         """
         path = ledger_path(self.folder, design, fit)
         if path.is_file():
-            return read_sealed(path)
+            return ledger.read_entry(path)
         if self.store.has_begun(design.target):
-            standing, _ = current_forecast(self.folder, design)
+            standing = current_forecast(self.folder, design)
             if standing is None:
                 evidence = "the target was trained before any forecast of it was frozen"
                 raise RefusedError(
                     "target_already_trained", evidence, "give the target another size, or the study a seed"
                 )
-            return standing
+            return standing.entry
         target, level = design.target, self.study.forecast.level
         size, length = float(target.parameters.total), float(target.tokens)
         forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level)
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
-        band = band_along(fit, size, length, level, target.flops)
-        plan = {**target.to_json(), "band": band}
-        conventions = {**CONVENTIONS, "objective": target.objective.kind}
-        return ledger.freeze(path, forecast, fit=fit, rivals=rivals, target=plan, conventions=conventions)
+        return ledger.freeze(
+            path,
+            forecast,
+            fit=fit,
+            rivals=rivals,
+            conventions={**CONVENTIONS, "objective": target.objective.kind},
+            band=band_along(fit, size, length, level, target.flops),
+            spec=target,
+        )
 
-    def score(self, design: Design, entry: dict[str, Any]) -> None:
+    def score(self, design: Design, entry: forecasts.Entry) -> None:
         """Hold the forecast against the trained target, once."""
-        path = self.folder / "ledger" / entry["name"]
+        path = self.folder / "ledger" / entry.name
         record = self.store.record(design.target.key)
-        if record is not None and record.status == "finished" and not path.with_suffix(ledger.OUTCOME).exists():
-            ledger.keep_outcome(path, ledger.score(entry, record))
+        if record is not None and record.status == "finished" and not ledger.outcome_path(path).exists():
+            ledger.keep_outcome(path, entry.score_record(record))
 
     def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
         """Write report/index.html."""
