@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -235,7 +235,7 @@ def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _reader(kind: Hashable) -> Callable[[Any], Any]:
+def _reader(kind: Any) -> Callable[[Any], Any]:
     """Plain values -> an object of this class, every type checked."""
     from pydantic import TypeAdapter
 
