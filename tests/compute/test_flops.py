@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.compute.choices import ACTIVATIONS, NORMS, POSITIONS
 from foretoken.compute.flops import FLOPS_PER_TOKEN, inference_flops, training_flops
 from foretoken.compute.models import MODELS
 from foretoken.compute.parameters import count_parameters
-from foretoken.compute.shape import ACTIVATIONS, NORMS, POSITIONS, ModelShape
+from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
 SMALL: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 16, "vocabulary": 50}
@@ -71,10 +72,15 @@ def test_printed_training_compute(model: str) -> None:
 
 @settings(deadline=None)
 @given(
-    layers=st.integers(1, 4), heads=st.integers(1, 4), head_width=st.integers(1, 8).map(lambda n: 2 * n),
-    norm=st.sampled_from(NORMS), positions=st.sampled_from(POSITIONS), activation=st.sampled_from(ACTIVATIONS),
-    tied=st.booleans(), bias=st.booleans(),
-)  # fmt: skip
+    layers=st.integers(1, 4),
+    heads=st.integers(1, 4),
+    head_width=st.integers(1, 8).map(lambda n: 2 * n),
+    norm=st.sampled_from(list(NORMS)),
+    positions=st.sampled_from(list(POSITIONS)),
+    activation=st.sampled_from(list(ACTIVATIONS)),
+    tied=st.booleans(),
+    bias=st.booleans(),
+)
 def test_flops_grow_with_every_size(layers: int, heads: int, head_width: int, **choices: Any) -> None:
     small = ModelShape(layers=layers, width=heads * head_width, heads=heads, context=16, vocabulary=50, **choices)
     larger = ModelShape(layers=layers + 1, width=heads * head_width, heads=heads, context=16, vocabulary=50, **choices)

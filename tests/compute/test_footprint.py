@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from foretoken.compute import footprint
+from foretoken.compute import activations
+from foretoken.compute.choices import NORMS
 from foretoken.compute.footprint import training_bytes
-from foretoken.compute.objective import FAMILIES_OF, Objective
-from foretoken.compute.shape import NORMS, PRESETS, ModelShape
+from foretoken.compute.objective import KINDS, Objective, families_of
+from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.models import attention, build, grouped, router_losses
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
@@ -138,12 +139,12 @@ def test_the_closed_form_is_what_torch_holds(
 
 def test_every_pair_of_family_and_objective_is_tried() -> None:
     tried = {(str(PRESETS[preset].get("family", "decoder")), kind) for preset, kind, _ in CASES}
-    assert tried == {(family, kind) for kind, families in FAMILIES_OF.items() for family in families}
+    assert tried == {(family, kind) for kind in KINDS for family in families_of(kind)}
 
 
 CHOICES = st.fixed_dictionaries(
     {
-        "norm": st.sampled_from(NORMS),
+        "norm": st.sampled_from(list(NORMS)),
         "positions": st.sampled_from(["learned", "rotary", "relative", "none"]),
         "activation": st.sampled_from(["gelu", "relu", "swiglu"]),
         "tied": st.booleans(),
@@ -194,8 +195,8 @@ def test_contexts_too_long_for_their_probabilities(preset: str, kind: str, choic
 
 
 def test_constants_are_those_of_the_networks() -> None:
-    assert (footprint.BLOCK, footprint.LONGEST) == (attention.ROWS, attention.LONGEST)
-    assert footprint.GROUP == grouped.ROWS
+    assert (activations.BLOCK, activations.LONGEST) == (attention.ROWS, attention.LONGEST)
+    assert activations.GROUP == grouped.ROWS
 
 
 def test_it_grows_with_every_size() -> None:

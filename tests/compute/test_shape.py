@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.compute.shape import FAMILIES, ModelShape
+from foretoken.compute.families import FAMILIES
+from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 from foretoken.models import build
 
@@ -30,10 +31,17 @@ def test_plain_values_hold_every_field_by_its_name() -> None:
     assert shape.chosen == {*SMALL, "feed_forward"}
 
 
+def test_a_wrong_word_is_refused_with_the_right_one() -> None:
+    with pytest.raises(DesignError, match="did you mean 'kv_heads'"):
+        ModelShape.from_json({**SMALL, "kv_head": 2})
+    with pytest.raises(DesignError, match="did you mean 'encoder_decoder'"):
+        ModelShape(**SMALL, family="encoder-decoder")
+
+
 @pytest.mark.parametrize("name", EXTRAS)
 def test_plain_values_make_the_same_shape(name: str) -> None:
     shape = ModelShape(**{**SMALL, **EXTRAS[name]})
-    assert ModelShape(**json.loads(json.dumps(shape.to_json()))) == shape
+    assert ModelShape.from_json(json.loads(json.dumps(shape.to_json()))) == shape
     assert shape.chosen - {"feed_forward"} == {*SMALL, *EXTRAS[name]}
 
 
@@ -43,7 +51,7 @@ def test_what_has_no_network_is_not_trained_as_something_else(extra: dict[str, A
         build(ModelShape(**{**SMALL, **extra}))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", list(FAMILIES))
 def test_every_family_has_a_network(family: str) -> None:
     assert build(ModelShape(**{**SMALL, "family": family}))
 

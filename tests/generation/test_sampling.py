@@ -143,7 +143,7 @@ def test_tokens_that_the_tokenizer_does_not_have_are_not_written() -> None:
 @pytest.mark.parametrize(
     ("preset", "kind", "prompt", "options", "error", "told"),
     [
-        ("encoder", "masked", "abc", {}, DesignError, "an encoder does not write(?s:.*)fill-mask"),
+        ("encoder", "masked", "abc", {}, DesignError, "family 'encoder' cannot write text(?s:.*)fill-mask"),
         ("prefix", "prefix", "a" * 30, {"tokens": 5}, CorpusError, "at most 32 tokens(?s:.*)got: 34 tokens"),
         ("t5", "prefix", "a" * 33, {"tokens": 5}, CorpusError, "the prompt is longer than the model's context"),
         ("t5", "prefix", "a", {"tokens": 33}, CorpusError, "the text asked for is longer"),

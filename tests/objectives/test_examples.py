@@ -235,8 +235,8 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
     ("preset", "kind", "options", "told"),
     [
         ("gpt2", "masked", {}, "encoder"),
-        ("lstm", "span_corruption", {}, "encoder_decoder or prefix"),
-        ("gpt2", "span_corruption", {}, "encoder_decoder or prefix"),
+        ("lstm", "span_corruption", {}, "prefix or encoder_decoder"),
+        ("gpt2", "span_corruption", {}, "prefix or encoder_decoder"),
         ("bert", "causal", {}, "decoder or prefix or lstm"),
         ("gpt2", "causal", {"next_sentence": True}, "only the masked objective"),
         ("gpt2", "causal", {"mean_span_length": 3.0}, "only the masked or span_corruption objective"),

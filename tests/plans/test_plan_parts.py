@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.compute.families import FAMILIES
 from foretoken.compute.machine import machine
 from foretoken.compute.parameters import count_parameters
-from foretoken.compute.proportions import LIKE, Proportions, shape_of
+from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
@@ -191,7 +192,7 @@ def test_what_the_limits_were_is_told() -> None:
     assert plan_of("1e23", law=LAW).limits == {}
 
 
-@pytest.mark.parametrize("family", LIKE)
+@pytest.mark.parametrize("family", [name for name, record in FAMILIES.items() if record.preset])
 def test_every_family_gets_a_shape_of_its_size_and_a_study(family: str, own, tmp_path: Path) -> None:
     shape = shape_of(3e8, Proportions(family=family, context=512))
     assert shape.family == family
@@ -199,7 +200,7 @@ def test_every_family_gets_a_shape_of_its_size_and_a_study(family: str, own, tmp
     found = plan_of("1e22", fit=own, proportions=Proportions(family=family))
     assert found.recipe.shape.family == family
     (tmp_path / "planned.toml").write_text(fragments(found)["planned.toml"])
-    assert load_study(tmp_path / "planned.toml").model.preset == LIKE[family]
+    assert load_study(tmp_path / "planned.toml").model.preset == FAMILIES[family].preset
     assert (found.layout is None) == (family == "encoder_decoder")
 
 

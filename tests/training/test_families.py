@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from foretoken.compute.objective import FAMILIES_OF, Objective
+from foretoken.compute.objective import KINDS, Objective, families_of
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, prepare
 from foretoken.runs.schema import CorpusSection
@@ -128,4 +128,4 @@ def test_a_run_resumed_at_any_step_is_the_run_itself(case: str, corpus: Tokenize
 
 def test_every_pair_of_family_and_objective_is_resumed() -> None:
     tried = {(str(PRESETS[preset].get("family", "decoder")), kind) for preset, kind, _, _ in CASES.values()}
-    assert tried == {(family, kind) for kind, families in FAMILIES_OF.items() for family in families}
+    assert tried == {(family, kind) for kind in KINDS for family in families_of(kind)}

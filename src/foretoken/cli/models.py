@@ -54,7 +54,7 @@ def everything() -> dict[str, Any]:
 def one(name: str) -> dict[str, Any]:
     """All that is known of a model, or a printed table score by score."""
     from foretoken.compute.benchmarks import BENCHMARKS
-    from foretoken.compute.flops import ONE_STACK, matmul, six_n_active
+    from foretoken.compute.flops import matmul, six_n_active
     from foretoken.compute.models import MODELS
     from foretoken.compute.parameters import count_parameters
 
@@ -68,7 +68,7 @@ def one(name: str) -> dict[str, Any]:
     if model.shape is not None:
         count = count_parameters(model.shape)
         per_token = {"matmul": matmul(model.shape)}
-        per_token |= {"6nd_active": six_n_active(model.shape)} if model.shape.family in ONE_STACK else {}
+        per_token |= {"6nd_active": six_n_active(model.shape)} if model.shape.family_record.plain_transformer else {}
         told["shape"] = model.shape.to_json()
         told["counted"] = asdict(count) | {
             "total": count.total,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from foretoken.compute.parameters import attention_weights, count_parameters, feed_forward_weights
+from foretoken.arguments import nearest
+from foretoken.compute.families import FAMILIES
+from foretoken.compute.layer_counts import block_weights, head_products, stack_products
+from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
-
-ONE_STACK = ("decoder", "prefix", "encoder")
 
 
 def matmul(shape: ModelShape, predicted: float = 1.0) -> float:
@@ -21,16 +22,7 @@ def matmul(shape: ModelShape, predicted: float = 1.0) -> float:
 
     `predicted` is the share of positions that the head reads (of the target, where there are two stacks).
     """
-    if shape.family == "lstm":
-        return 6.0 * (shape.layers * 8 * shape.width**2 + _head(shape, shape.context, predicted))
-    if shape.family != "encoder_decoder":
-        return 6.0 * (_stack(shape, shape.layers, shape.context) + _head(shape, shape.context, predicted))
-    source, target, layers = shape.context, shape.decoder_context or shape.context, shape.target_layers
-    looks = layers * (target * 2 * shape.width * shape.query_width + source * 2 * shape.width * shape.kv_width)
-    looks += layers * target * 2 * source * shape.query_width
-    encoder = source * _stack(shape, shape.layers, source)
-    decoder = target * (_stack(shape, layers, target) + _head(shape, target, predicted))
-    return 6.0 * (encoder + decoder + looks) / (source + target)
+    return shape.family_record.training_flops(shape, predicted)
 
 
 def six_n(shape: ModelShape) -> float:
@@ -52,7 +44,7 @@ def kaplan(shape: ModelShape) -> float:
     """3 (2 N + 2 layers x context x attention width), N the weights of the blocks (Kaplan et al. 2020, table 1)."""
     _require_one_stack(shape, "kaplan")
     scores = shape.layers * shape.context * shape.query_width
-    return 6.0 * (_block_weights(shape, shape.layers) + scores)
+    return 6.0 * (block_weights(shape, shape.layers) + scores)
 
 
 def chinchilla(shape: ModelShape) -> float:
@@ -64,7 +56,7 @@ def chinchilla_blocks(shape: ModelShape) -> float:
     """Appendix F without embedding and logits: what the ratios to 6 N D that it prints are made of."""
     _require_one_stack(shape, "chinchilla")
     softmax = 3.0 * shape.heads * shape.context * shape.layers
-    return 3.0 * (2.0 * _stack(shape, shape.layers, shape.context) + softmax)
+    return 3.0 * (2.0 * stack_products(shape, shape.layers, shape.context) + softmax)
 
 
 def palm(shape: ModelShape) -> float:
@@ -85,7 +77,7 @@ def deepseek(shape: ModelShape) -> float:
 def porian(shape: ModelShape) -> float:
     """6 (N without embeddings + vocabulary x width), the standard count of Porian et al. 2024 (arXiv 2406.19146)."""
     _require_one_stack(shape, "porian")
-    return 6.0 * (_block_weights(shape, shape.layers) + shape.vocabulary * shape.width)
+    return 6.0 * (block_weights(shape, shape.layers) + shape.vocabulary * shape.width)
 
 
 def porian_attention(shape: ModelShape) -> float:
@@ -119,7 +111,13 @@ def training_flops(shape: ModelShape, tokens: float, convention: str = "matmul")
     '2.949e+11'
     """
     if convention not in FLOPS_PER_TOKEN:
-        raise DesignError("unknown way to count FLOPs", expected=", ".join(FLOPS_PER_TOKEN), got=repr(convention))
+        near = nearest(convention, FLOPS_PER_TOKEN)
+        raise DesignError(
+            "unknown way to count FLOPs",
+            expected=", ".join(FLOPS_PER_TOKEN),
+            got=repr(convention),
+            cure=f"did you mean {near[0]!r}?" if near else None,
+        )
     return FLOPS_PER_TOKEN[convention](shape) * tokens
 
 
@@ -133,35 +131,23 @@ def inference_flops(shape: ModelShape, context: float) -> float:
     True
     """
     _require_one_stack(shape, "inference")
-    return 2.0 * (_stack(shape, shape.layers, context) + _head(shape, 1))
-
-
-def _stack(shape: ModelShape, layers: int, context: float) -> float:
-    """Multiply-adds of one token in a stack: weights, router and attention's two products over the context."""
-    scores = layers * 2 * context * shape.query_width
-    return _block_weights(shape, layers) + shape.expert_layers(layers) * shape.width * shape.experts + scores
-
-
-def _block_weights(shape: ModelShape, layers: int) -> float:
-    """Weights of the blocks that one token passes: no biases, norms, router."""
-    sparse = shape.expert_layers(layers)
-    expert = feed_forward_weights(shape, shape.expert_width or shape.feed_forward)
-    dense = (layers - sparse) * feed_forward_weights(shape, shape.feed_forward)
-    return layers * attention_weights(shape) + dense + sparse * (shape.active_experts + shape.shared_experts) * expert
-
-
-def _head(shape: ModelShape, context: int, predicted: float = 1.0) -> float:
-    """Multiply-adds of one token in the head; pooler and classifier read one position of `context`."""
-    classifier = (int(shape.pooler) * shape.width**2 + shape.classes * shape.width) / context
-    projection = 0 if shape.head == "none" else shape.vocabulary * shape.width
-    return predicted * (projection + (shape.width**2 if shape.head == "masked" else 0)) + classifier
+    return 2.0 * (stack_products(shape, shape.layers, context) + head_products(shape, 1))
 
 
 def _require_one_stack(shape: ModelShape, convention: str) -> None:
-    if shape.family not in ONE_STACK:
+    if not shape.family_record.plain_transformer:
         raise DesignError(
             f"the count {convention!r} is not defined for this family",
-            expected=f"a model of one stack: {', '.join(ONE_STACK)}",
+            expected=f"a model of one stack: {', '.join(plain_transformers())}",
             got=f"family {shape.family!r}",
             cure="use 'matmul' or '6nd'",
         )
+
+
+def plain_transformers() -> list[str]:
+    """The families of one stack of transformer blocks, which most papers' counts are defined for.
+
+    >>> plain_transformers()
+    ['decoder', 'prefix', 'encoder']
+    """
+    return [family.name for family in FAMILIES.values() if family.plain_transformer]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from foretoken.compute.flops import ONE_STACK
+from foretoken.compute.flops import plain_transformers
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
@@ -152,9 +152,11 @@ def _hidden(shape: ModelShape) -> float:
 
 def _activations(shape: ModelShape, micro_batch: int, split: Split, dropout: bool) -> float:
     """Of the first stage, which holds the most: its blocks times the micro-batches in flight, and the two ends."""
-    if shape.family not in ONE_STACK:
+    if not shape.family_record.plain_transformer:
         raise DesignError(
-            "activations are known for models of one stack only", expected=", ".join(ONE_STACK), got=shape.family
+            "activations are known for models of one stack only",
+            expected=", ".join(plain_transformers()),
+            got=f"family {shape.family!r}",
         )
     stage = -(-shape.layers // split.pipeline)
     positions = shape.context * micro_batch

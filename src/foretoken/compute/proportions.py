@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from foretoken.compute.families import FAMILIES
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
@@ -21,8 +22,6 @@ WIDE = 256
 """A feed-forward is a multiple of this, where the width is at least as much."""
 NEAR = 0.15
 """A shape misses the size that was asked by at most this share."""
-LIKE = {"decoder": "llama", "prefix": "prefix", "encoder": "bert", "encoder_decoder": "t5_v1_1"}
-"""The family's preset. LSTMs have none here: nobody has told their good proportions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +46,20 @@ class Proportions:
         for name in ("vocabulary", "context", "tensor_parallel", "pipeline"):
             if getattr(self, name) < 1:
                 raise DesignError(f"{name} of a model must be at least 1", got=str(getattr(self, name)))
-        if self.family not in LIKE:
+        if self.family not in FAMILIES or FAMILIES[self.family].preset is None:
+            known = [family.name for family in FAMILIES.values() if family.preset]
             raise DesignError(
-                f"no proportions are known for the family {self.family!r}", expected=", ".join(LIKE),
+                f"no proportions are known for the family {self.family!r}",
+                expected=", ".join(known),
                 cure="its costs can be counted: foretoken.compute (docs/costs.md)",
-            )  # fmt: skip
+            )
+
+    @property
+    def preset(self) -> str:
+        """The preset whose choices the shapes have."""
+        preset = FAMILIES[self.family].preset
+        assert preset is not None
+        return preset
 
 
 def shape_of(params: float, proportions: Proportions | None = None) -> ModelShape:
@@ -103,7 +111,7 @@ def _of_width(params: float, width: int, like: Proportions) -> ModelShape | None
 
 def _fixed(params: float, width: int, like: Proportions) -> dict[str, Any]:
     """Everything of a shape but its depth."""
-    heads, preset = width // head_width(params), PRESETS[LIKE[like.family]]
+    heads, preset = width // head_width(params), PRESETS[like.preset]
     grouped = params >= GROUPED and heads % KEYS == 0 and KEYS % like.tensor_parallel == 0
     gated = preset["activation"] in ("swiglu", "geglu")
     hidden = -(-8 * width // 3) if gated else 4 * width
@@ -112,7 +120,7 @@ def _fixed(params: float, width: int, like: Proportions) -> dict[str, Any]:
         "width": width, "heads": heads, "kv_heads": KEYS if grouped else 0, "context": like.context,
         "vocabulary": _up(like.vocabulary, like.tensor_parallel), "feed_forward": _up(hidden, step),
     }  # fmt: skip
-    if like.family == "decoder":
+    if FAMILIES[like.family].causal_decoder:
         found["tied"] = like.tied
     if like.experts:
         found |= {"experts": like.experts, "active_experts": like.active_experts,

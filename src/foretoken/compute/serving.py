@@ -11,7 +11,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foretoken.compute.flops import ONE_STACK, inference_flops
+from foretoken.compute.families import FAMILIES, cannot
+from foretoken.compute.flops import inference_flops, plain_transformers
 from foretoken.compute.machine import Machine, check_values
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
@@ -19,13 +20,19 @@ from foretoken.errors import DesignError
 
 
 def kv_cache_bytes(shape: ModelShape, tokens: float, bytes_each: float = 2.0) -> float:
-    """Bytes that keys and values of so many tokens take: 2 x layers x kv width each.
+    """Bytes that keys and values of so many tokens take: 2 x layers x kv width numbers each.
+
+    Raises DesignError for a family whose cache does not grow with the tokens, or is not counted.
 
     >>> llama = ModelShape(layers=80, width=8192, heads=64, kv_heads=8, context=8192, vocabulary=128_256)
     >>> kv_cache_bytes(llama, 1)
     327680.0
     """
-    return 2.0 * shape.layers * shape.kv_width * bytes_each * tokens
+    cached = shape.family_record.cached_per_token
+    if cached is None:
+        able = [family for family in FAMILIES.values() if family.cached_per_token]
+        raise cannot(shape.family, "be asked for a cache of keys and values that grows by the token", able)
+    return cached(shape) * bytes_each * tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +153,12 @@ def most_params(
 
 
 def _require_one_stack(shape: ModelShape) -> None:
-    if shape.family not in ONE_STACK:
-        raise DesignError("serving is known for models of one stack", expected=", ".join(ONE_STACK), got=shape.family)
+    if not shape.family_record.plain_transformer:
+        raise DesignError(
+            "serving is known for models of one stack",
+            expected=", ".join(plain_transformers()),
+            got=f"family {shape.family!r}",
+        )
 
 
 def _require_room(machine: Machine, count: int, needed: float) -> None:

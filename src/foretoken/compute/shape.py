@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from foretoken.arguments import nearest
+from foretoken.compute.choices import ACTIVATIONS, HEADS, NORMS, POSITIONS
+from foretoken.compute.families import FAMILIES, Family, families_with, own_fields
+from foretoken.compute.shape_fields import ShapeFields
 from foretoken.errors import DesignError
-
-FAMILIES = ("decoder", "prefix", "encoder", "encoder_decoder", "lstm")
-NORMS = ("layer", "rms")
-POSITIONS = ("learned", "rotary", "relative", "none")
-ACTIVATIONS = ("gelu", "swiglu", "relu", "geglu", "gelu_exact")
-HEADS = ("linear", "masked", "none")
-ONLY: dict[str, tuple[str, ...]] = {
-    "decoder_layers": ("encoder_decoder",),
-    "decoder_context": ("encoder_decoder",),
-    "token_types": ("encoder",),
-    "pooler": ("encoder",),
-    "classes": ("encoder",),
-    "shared_stacks": ("encoder_decoder",),
-    "experts": ("decoder", "prefix", "encoder", "encoder_decoder"),
-}
-"""Fields that only some families have."""
 
 _LLAMA = {"norm": "rms", "positions": "rotary", "activation": "swiglu", "tied": False, "bias": False}
 _BERT = {
@@ -46,82 +35,24 @@ PRESETS: dict[str, dict[str, object]] = {
 is, so that families can be compared at equal choices."""
 
 
+def preset_family(preset: str) -> Family:
+    """The family of a preset.
+
+    >>> preset_family("bert").name
+    'encoder'
+    """
+    return FAMILIES[str(PRESETS[preset].get("family", "decoder"))]
+
+
 @dataclass(frozen=True, kw_only=True)
-class ModelShape:
-    """Everything that fixes a network's parameters.
+class ModelShape(ShapeFields):
+    """Everything that fixes a network's parameters: the fields of `ShapeFields`, checked by the family.
 
     Raises DesignError when the sizes do not fit together.
 
     >>> ModelShape(layers=2, width=32, heads=2, context=128, vocabulary=256).feed_forward
     128
     """
-
-    layers: int
-    """Transformer blocks (of the encoder, where there are two stacks), or layers of an LSTM."""
-    width: int
-    """Size of the residual stream (d_model), or of an LSTM's state."""
-    heads: int
-    """Attention heads; 1 for an LSTM, which has none."""
-    context: int
-    """Longest sequence, in tokens."""
-    vocabulary: int
-    """Distinct tokens."""
-    feed_forward: int = 0
-    """Hidden size of the feed-forward; 0 means 4 x width (plain) or 8/3 x width, rounded up to 8 (gated)."""
-    norm: str = "layer"
-    positions: str = "learned"
-    """`learned`, `rotary`, `relative` (T5's buckets: one table of buckets x heads per stack), `none`."""
-    activation: str = "gelu"
-    """`gelu` (by tanh), `gelu_exact` (by the error function, as BERT), `relu`; gated, with a third matrix: `swiglu`,
-    `geglu`."""
-    tied: bool = True
-    """Whether the output head is the transposed embedding."""
-    bias: bool = True
-    """Whether linear layers (and layer norms) have biases."""
-    family: str = "decoder"
-    """`decoder`, `prefix` (a decoder that sees a prefix both ways), `encoder`, `encoder_decoder`, `lstm`."""
-    kv_heads: int = 0
-    """Heads of keys and values, each shared by heads / kv_heads queries; 0 means as many as heads."""
-    attention_width: int = 0
-    """Heads times the width of one; 0 means width."""
-    experts: int = 0
-    """Routed experts in place of one feed-forward; 0 for a dense model."""
-    active_experts: int = 0
-    """Routed experts that a token passes."""
-    shared_experts: int = 0
-    """Experts that every token passes, beside the routed ones."""
-    expert_width: int = 0
-    """Hidden size of one expert; 0 means feed_forward."""
-    expert_every: int = 1
-    """Every how many layers the feed-forward is one of experts."""
-    decoder_layers: int = 0
-    """Blocks of the decoder beside an encoder; 0 means layers."""
-    decoder_context: int = 0
-    """Longest target, in tokens; 0 means context."""
-    position_buckets: int = 32
-    """Buckets of relative positions."""
-    embedding_norm: bool = False
-    """Whether a norm follows the embedding (BERT, BLOOM)."""
-    final_norm: bool = True
-    """Whether a norm follows the last block (not in BERT and GPT, which have theirs behind each layer)."""
-    block_norms: int = 2
-    """Norms in one block (PaLM has 1), without the one before a look at an encoder."""
-    head: str = "linear"
-    """`linear` (tied or not), `masked` (BERT's: a layer, a norm, and the tied head with a bias), `none`."""
-    token_types: int = 0
-    """Embedded kinds of segments (BERT has 2)."""
-    pooler: bool = False
-    """Whether a layer stands on the first position's state."""
-    classes: int = 0
-    """Outputs of a classifier on that state (BERT's next sentence: 2)."""
-    norm_epsilon: float = 1e-5
-    """Added to the variance inside a norm."""
-    rotary_base: float = 10_000.0
-    """Base of the wavelengths of rotary positions (Llama 3: 500,000; Mixtral: 1,000,000)."""
-    expert_capacity_factor: float = 0.0
-    """In training, the most tokens that an expert takes, over its even share; those beyond pass by. 0 drops none."""
-    shared_stacks: bool = False
-    """Whether encoder and decoder share the weights of their blocks (not of the looks at the encoder)."""
 
     def __post_init__(self) -> None:
         self._check_sizes()
@@ -133,49 +64,29 @@ class ModelShape:
             object.__setattr__(self, "feed_forward", wide)
 
     @property
-    def gated(self) -> bool:
-        """Whether the feed-forward has a third matrix, the gate."""
-        return self.activation in ("swiglu", "geglu")
+    def family_record(self) -> Family:
+        """What the word in `family` means."""
+        return FAMILIES[self.family]
 
     @property
-    def norms_behind(self) -> bool:
-        """Whether norms stand behind attention and feed-forward, after the sum, rather than before them."""
-        return self.family != "lstm" and not self.final_norm
+    def post_norm(self) -> bool:
+        """Whether norms stand after attention and feed-forward, on the sum with the residual, rather than before."""
+        return not self.family_record.recurrent and not self.final_norm
 
     @property
-    def both_ways(self) -> bool:
-        """Whether positions see those behind them too (in the first stack)."""
-        return self.family in ("encoder", "encoder_decoder")
+    def bidirectional(self) -> bool:
+        """Whether positions see those after them too (in the first stack)."""
+        return self.family_record.bidirectional
 
     @property
     def sequence_tokens(self) -> int:
         """Tokens of one whole sequence: those of the target count too where there are two stacks."""
-        second = (self.decoder_context or self.context) if self.family == "encoder_decoder" else 0
-        return self.context + second
-
-    @property
-    def query_width(self) -> int:
-        """Width of all heads together."""
-        return self.attention_width or self.width
-
-    @property
-    def head_width(self) -> int:
-        """Dimensions of one attention head."""
-        return self.query_width // self.heads
-
-    @property
-    def kv_width(self) -> int:
-        """Width of all keys, and of all values, of one position."""
-        return (self.kv_heads or self.heads) * self.head_width
-
-    def expert_layers(self, layers: int) -> int:
-        """How many of a stack's layers have experts: every `expert_every`-th."""
-        return layers // self.expert_every if self.experts else 0
+        return self.context + (self.second_context if self.family_record.two_stacks else 0)
 
     @property
     def target_layers(self) -> int:
         """Blocks of the decoder beside an encoder; 0 in the other families."""
-        return (self.decoder_layers or self.layers) if self.family == "encoder_decoder" else 0
+        return self.second_layers if self.family_record.two_stacks else 0
 
     @property
     def chosen(self) -> set[str]:
@@ -183,8 +94,22 @@ class ModelShape:
         return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
     def to_json(self) -> dict[str, Any]:
-        """Every field by its name; `ModelShape(**values)` is the inverse."""
+        """Every field by its name; `ModelShape.from_json` is the inverse."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, values_json: dict[str, Any]) -> ModelShape:
+        """The shape of plain values. Raises DesignError for names that no shape has, and for what cannot be one."""
+        known = [field.name for field in fields(cls)]
+        for name in values_json:
+            if name not in known:
+                near = nearest(name, known)
+                raise DesignError(
+                    f"no shape has the field {name!r}",
+                    expected=", ".join(known),
+                    cure=f"did you mean {near[0]!r}?" if near else None,
+                )
+        return cls(**values_json)
 
     def _check_sizes(self) -> None:
         for name in ("layers", "width", "heads", "context", "vocabulary", "expert_every", "position_buckets"):
@@ -195,17 +120,28 @@ class ModelShape:
                 raise DesignError(f"{field.name} of a model must not be negative", got=str(getattr(self, field.name)))
 
     def _check_choices(self) -> None:
-        choices = {
-            "norm": NORMS, "positions": POSITIONS, "activation": ACTIVATIONS, "family": FAMILIES, "head": HEADS,
-        }  # fmt: skip
+        choices: dict[str, Iterable[str]] = {
+            "norm": NORMS,
+            "positions": POSITIONS,
+            "activation": ACTIVATIONS,
+            "family": FAMILIES,
+            "head": HEADS,
+        }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
+            word = getattr(self, name)
+            if word not in known:
+                near = nearest(str(word), known)
                 raise DesignError(
-                    f"unknown {name}", expected=f"one of {', '.join(known)}", got=repr(getattr(self, name))
+                    f"unknown {name}",
+                    expected=f"one of {', '.join(known)}",
+                    got=repr(word),
+                    cure=f"did you mean {near[0]!r}?" if near else None,
                 )
-        for name, families in ONLY.items():
-            if name in self.chosen and self.family not in families:
-                raise DesignError(f"only {', '.join(families)} models have {name}", got=f"family {self.family!r}")
+        for name in own_fields():
+            if name in self.chosen and name not in self.family_record.own_fields:
+                raise DesignError(
+                    f"only {', '.join(families_with(name))} models have {name}", got=f"family {self.family!r}"
+                )
 
     def _check_heads(self) -> None:
         if self.shared_stacks and self.target_layers != self.layers:
@@ -222,8 +158,8 @@ class ModelShape:
             raise DesignError(
                 "kv_heads of a model must divide its heads", got=f"heads {self.heads}, kv_heads {self.kv_heads}"
             )
-        if self.positions == "rotary" and self.head_width % 2:
-            raise DesignError("rotary positions turn pairs, so width / heads must be even", got=f"{self.head_width}")
+        if self.position_kind.rotary and self.head_width % 2:
+            raise DesignError("rotary positions rotate pairs, so width / heads must be even", got=f"{self.head_width}")
 
     def _check_experts(self) -> None:
         if self.experts and not (1 <= self.active_experts <= self.experts and self.expert_every <= self.layers):

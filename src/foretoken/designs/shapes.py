@@ -8,7 +8,7 @@ from typing import Any
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
-from foretoken.compute.shape import PRESETS, ModelShape
+from foretoken.compute.shape import PRESETS, ModelShape, preset_family
 from foretoken.errors import DesignError
 from foretoken.runs.schema import ModelSection
 
@@ -27,12 +27,12 @@ def shape_of_width(model: ModelSection, objective: Objective, vocabulary: int, w
     """The shape of this width: depth = width / width_per_layer (at least 2), heads that divide the width."""
     choices: dict[str, Any] = dict(PRESETS[model.preset])
     choices |= {name: value for name in SHARED if (value := getattr(model, name)) is not None}
-    family = choices.get("family", "decoder")
-    if family != "lstm":
+    family = preset_family(model.preset)
+    if not family.recurrent:
         choices["heads"] = width // head_width(width)
         shared = math.gcd(model.queries_per_kv_head, choices["heads"])
         choices["kv_heads"] = choices["heads"] // shared if shared > 1 else 0
-    if family == "encoder_decoder":
+    if family.two_stacks:
         choices["decoder_context"] = (
             objective.target_length(model.context) if objective.corrupts_spans else model.context
         )

@@ -150,7 +150,7 @@ def _check_memory(builder: ExampleBuilder) -> None:
 
 
 def _bits_per_byte(loss: float, corpus: TextCorpus, objective: Objective) -> tuple[float | None, str | None]:
-    if objective.kind != "causal":
+    if not objective.is_causal:
         return None, "not every token of the text is predicted"
     if corpus.bytes_per_token is None:
         return None, "the tokenizer loses some of the text"

@@ -14,13 +14,14 @@ Shapes: B examples, R sequences that are read for them, T positions, N predictio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.compute.families import FAMILIES, Family
 from foretoken.compute.objective import CLS, PAD, SEP
 from foretoken.compute.shape import ModelShape
 from foretoken.data.specials import special_ids
@@ -51,22 +52,20 @@ class Template:
     last: str
     answer_is_last: bool = False
     """Whether the last state gives the answer, and not the first."""
-    writes: bool = True
-    """Whether the family can write a target."""
-    takes_prefix: bool = False
-    """Whether the network is told how much of a sequence is seen in both directions."""
-    two_stacks: bool = False
-    """Whether a decoder attends to an encoder."""
 
 
-GPT = Template(first="[START]", between="[DELIM]", last="[EXTRACT]", answer_is_last=True)
-TEMPLATES = {
-    "decoder": GPT,
-    "prefix": replace(GPT, takes_prefix=True),
-    "lstm": GPT,
-    "encoder": Template(first=CLS, between=SEP, last=SEP, writes=False),
-    "encoder_decoder": Template(between=SEP, last=SEP, two_stacks=True),
-}
+CAUSAL = Template(first="[START]", between="[DELIM]", last="[EXTRACT]", answer_is_last=True)
+BIDIRECTIONAL = Template(first=CLS, between=SEP, last=SEP)
+TWO_STACKS = Template(between=SEP, last=SEP)
+
+
+def template_of(family: Family) -> Template:
+    """The template of a family: the answer is in its first state where that sees the whole text, else in the last."""
+    if family.two_stacks:
+        return TWO_STACKS
+    return BIDIRECTIONAL if family.bidirectional else CAUSAL
+
+
 SEQUENCES: dict[TaskKind, Callable[[tuple[Tokens, ...]], list[tuple[Tokens, ...]]]] = {
     SINGLE: lambda texts: [texts],
     PAIR: lambda texts: [texts],
@@ -104,12 +103,12 @@ class InputFormat:
     @property
     def template(self) -> Template:
         """The family's template."""
-        return TEMPLATES[self.shape.family]
+        return template_of(self.shape.family_record)
 
     @property
     def splits_source_and_target(self) -> bool:
         """Whether each example is a source for the encoder and a target for the decoder."""
-        return self.template.two_stacks and self.kind == TEXT_TO_TEXT
+        return self.shape.family_record.two_stacks and self.kind == TEXT_TO_TEXT
 
     def sequence(self, texts: Sequence[Tokens], task: str = "") -> tuple[list[int], int]:
         """The delimited texts, and the position where the last one begins. The name of a task stands before all."""
@@ -124,7 +123,7 @@ class InputFormat:
     def batch(self, examples: Sequence[Example]) -> Batch:
         """The examples, padded to the longest."""
         if self.kind == TEXT_TO_TEXT:
-            return self._source_and_target(examples) if self.template.two_stacks else self._one_stack(examples)
+            return self._source_and_target(examples) if self.splits_source_and_target else self._one_stack(examples)
         return self._classified(examples)
 
     def _classified(self, examples: Sequence[Example]) -> Batch:
@@ -136,7 +135,7 @@ class InputFormat:
         if self.kind == LABELS:
             positions, example_index = _labelled(examples, begins, inputs["tokens"].shape[1])
         else:
-            if self.template.two_stacks:
+            if self.shape.family_record.two_stacks:
                 inputs["target"] = np.full((len(rows), 1), self.delimiters[PAD])
             length = inputs.get("target", inputs["tokens"]).shape[1]
             answer = [len(row) - 1 if self.template.answer_is_last else 0 for row in rows]
@@ -151,9 +150,9 @@ class InputFormat:
         tokens, lengths = padded(rows), np.array([len(row) for row in rows])
         position = np.arange(tokens.shape[1])
         inputs: dict[str, NDArray[Any]] = {"tokens": tokens}
-        if self.shape.both_ways:
+        if self.shape.bidirectional:
             inputs["real"] = position < lengths[:, None]
-        if self.template.takes_prefix:
+        if self.shape.family_record.takes_prefix:
             inputs["prefix"] = lengths
         if self.shape.token_types > 1 and self.kind in (PAIR, SIMILARITY, CHOICE):
             inputs["segments"] = ((position >= np.array(begins)[:, None]) & inputs["real"]).astype(np.int64)
@@ -164,7 +163,7 @@ class InputFormat:
         sequences = [self.sequence(example.texts, example.task) for example in examples]
         tokens, begins = padded([row[:-1] for row, _ in sequences]), np.array([begin for _, begin in sequences])
         inputs: dict[str, NDArray[Any]] = {"tokens": tokens}
-        if self.template.takes_prefix:
+        if self.shape.family_record.takes_prefix:
             inputs["prefix"] = begins
         # The state at position t predicts token t + 1: the target's first token is read off the delimiter before it.
         spans = [np.arange(begin - 1, len(row) - 1) for row, begin in sequences]
@@ -218,9 +217,9 @@ def input_format(task: Task, shape: ModelShape, specials: Mapping[str, int]) -> 
     Raises TaskError for a kind that the family cannot do, tokens beyond the vocabulary, and sequences longer than the
     context.
     """
-    template = TEMPLATES[shape.family]
-    if task.kind == TEXT_TO_TEXT and not template.writes:
-        writers = [family for family, other in TEMPLATES.items() if other.writes]
+    template = template_of(shape.family_record)
+    if task.kind == TEXT_TO_TEXT and not shape.family_record.generates:
+        writers = [family.name for family in FAMILIES.values() if family.generates]
         raise TaskError(
             "an encoder gives no text",
             expected=f"a {', '.join(writers[:-1])} or {writers[-1]} for text-to-text",
@@ -228,7 +227,7 @@ def input_format(task: Task, shape: ModelShape, specials: Mapping[str, int]) -> 
             cure="take a model of another family, or a task with classes",
         )
     tasks = [f"[{name}]" for name in sorted({example.task for _, example in task.examples() if example.task})]
-    start = [PAD] if template.two_stacks else []
+    start = [PAD] if shape.family_record.two_stacks else []
     names = dict.fromkeys([*start, template.first, template.between, template.last, *tasks])
     delimiters, vocabulary = special_ids(specials, shape.vocabulary, False, [name for name in names if name])
     inputs = InputFormat(task.kind, shape, delimiters)
@@ -259,7 +258,7 @@ def _check(task: Task, inputs: InputFormat) -> None:
 def _longest(example: Example, inputs: InputFormat) -> tuple[int, int]:
     """Tokens of the longest sequence, and the context of the stack that reads it; the target's if that is too long."""
     shape = inputs.shape
-    target, decoder_context = len(example.texts[-1]) + 1, shape.decoder_context or shape.context
+    target, decoder_context = len(example.texts[-1]) + 1, shape.second_context
     if inputs.splits_source_and_target and target > decoder_context:
         return target, decoder_context
     sequences = [example.texts[:1]] if inputs.splits_source_and_target else SEQUENCES[inputs.kind](example.texts)

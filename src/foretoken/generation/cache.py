@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foretoken.compute.families import FAMILIES, cannot
 from foretoken.models import EncoderDecoder, Lstm, Network
 from foretoken.models.attention import attention, rotate
 from foretoken.models.layers import Attention, Block
@@ -142,5 +143,7 @@ def start_cache(network: Network, *, prefix: int = 0, source_BS: Tensor | None =
     if isinstance(network, EncoderDecoder):
         assert source_BS is not None
         return StackCache(network, source_BSW=network.encode(source_BS))
-    assert isinstance(network, Stack)
-    return StackCache(network, prefix=prefix)
+    if isinstance(network, Stack):
+        return StackCache(network, prefix=prefix)
+    able = [family for family in FAMILIES.values() if family.generates]
+    raise cannot(network.shape.family, "write text: nothing keeps what it has read", able)

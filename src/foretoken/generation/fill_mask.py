@@ -84,11 +84,12 @@ def fill_mask(source: ModelSource, text: str, *, top: int = 5, run: str | None =
 def _mask_token(model: Model) -> int:
     """The mask's id, if the model is one that fills masks."""
     if not isinstance(model.network, Encoder):
+        spans = ", or foretoken infill" if "span_corruption" in model.family.objectives else ""
         raise DesignError(
             "only an encoder fills masks: this model does not see the text after a token",
             expected="a model that was trained with the masked objective",
-            got=f"{model.name}, family {model.family}",
-            cure="foretoken sample" + ("" if model.family in ("decoder", "lstm") else ", or foretoken infill"),
+            got=f"{model.name}, family {model.family.name}",
+            cure=f"foretoken sample{spans}",
         )
     if MASK not in model.specials:
         raise CorpusError(

@@ -109,15 +109,15 @@ def infill(
 
 
 def _sentinels(model: Model) -> list[int]:
-    if model.objective.kind != "span_corruption":
+    if not model.objective.corrupts_spans:
         raise DesignError(
             "this model was not trained to fill spans",
             expected="a model that was trained with the span_corruption objective",
-            got=f"{model.name}, family {model.family}, objective {model.objective.kind}",
-            cure="foretoken fill-mask" if model.family == "encoder" else "foretoken sample",
+            got=f"{model.name}, family {model.family.name}, objective {model.objective.kind}",
+            cure="foretoken fill-mask" if not model.family.generates else "foretoken sample",
         )
     sentinels = model.sentinels
-    if not sentinels or (model.family == "encoder_decoder" and PAD not in model.specials):
+    if not sentinels or (model.family.two_stacks and PAD not in model.specials):
         raise CorpusError(f"the tokenizer of {model.name} has no sentinels", expected=f"{PAD}, <extra_id_0>, ...")
     return sentinels
 
@@ -139,8 +139,8 @@ def _check_names(names: list[str], sentinels: int, text: str) -> None:
 def _longest_blank(model: Model, source_tokens: int, blanks: int, wanted: int | None) -> int:
     """Tokens that a blank may get."""
     shape = model.network.shape
-    room = shape.decoder_context or shape.context
-    if model.family == "prefix":
+    room = shape.second_context
+    if not model.family.two_stacks:
         # The last token of the answer need not be read again, so answer and source may be one longer than the context.
         room = shape.context + 1 - source_tokens
     else:
@@ -161,7 +161,7 @@ def _longest_blank(model: Model, source_tokens: int, blanks: int, wanted: int | 
 
 def _begin(model: Model, source_tokens: list[int]) -> tuple[Cache, Tensor]:
     """The network after it has read the text, and the logits of the answer's first token, [1, V]."""
-    if model.family == "encoder_decoder":
+    if model.family.two_stacks:
         cache = start_cache(model.network, source_BS=torch.tensor([source_tokens]))
         first = [model.specials[PAD]]
     else:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from foretoken.arguments import named_arguments
-from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective, ObjectiveKind
+from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import SubwordTokenizer, refusing, the_package
 from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
@@ -25,14 +25,6 @@ from foretoken.store.store import Store
 from foretoken.store.weights import Facts, are_committed, check_weights, read_facts
 
 ModelSource = str | Path | Study | Model
-DEFAULT_OBJECTIVE: dict[str, ObjectiveKind] = {
-    "decoder": "causal",
-    "lstm": "causal",
-    "prefix": "prefix",
-    "encoder": "masked",
-    "encoder_decoder": "span_corruption",
-}
-"""Family -> the objective that a model is taken to be trained for when nothing says it."""
 KEEP_WEIGHTS = (
     'set keep_weights = "target" or "all" under [launch] and run the study again: it trains the runs that lack them'
 )
@@ -112,7 +104,7 @@ def _own_model(folder: Path, network: Network, facts: Facts) -> Model:
         tokenizer = tokenizer_from_json(facts.tokenizer)
     except (KeyError, TypeError, ForetokenError) as error:
         raise StoreError(f"the tokenizer of {folder} cannot be read", got=repr(error), cure="restore it") from error
-    specials, masked = facts.specials, facts.objective.kind == "masked"
+    specials, masked = facts.specials, facts.objective.is_masked
     _check_vocabulary(folder, network, max([tokenizer.vocabulary - 1, *specials.values()]) + 1)
     return Model(
         name=f"run {facts.run}",
@@ -134,20 +126,20 @@ def _foreign_model(folder: Path, network: Network) -> Model:
             expected=f"{TOKENIZER} of the package `tokenizers`",
             cure=f"copy the model's {TOKENIZER} into the folder",
         )
-    tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family, read_config(folder)
+    tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family_record, read_config(folder)
     _set_separator(tokenizer, config.get("eos_token_id"))
     _check_vocabulary(folder, network, tokenizer.vocabulary)
     sentinels = sorted((name for name in tokenizer.specials if SENTINEL.fullmatch(name)), key=sentinel_number)
     specials = _known_specials(tokenizer, [PAD, CLS, SEP, MASK, *sentinels])
     before, after = _surrounding_tokens(tokenizer)
-    if family == "encoder" and not (before or after) and {CLS, SEP} <= set(specials):
+    if not family.generates and not (before or after) and {CLS, SEP} <= set(specials):
         before, after = (specials[CLS],), (specials[SEP],)
     return Model(
         name=str(folder),
         network=network,
         folder=folder,
         tokenizer=tokenizer,
-        objective=Objective(kind=DEFAULT_OBJECTIVE[family]),
+        objective=Objective(kind=family.usual_objective),
         specials=specials,
         headless=config.get("model_type") == "bert" and network.shape.head != "masked",
         before=before,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foretoken.compute.families import Family
 from foretoken.compute.objective import Objective
 from foretoken.data.subword import SubwordTokenizer
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
@@ -69,9 +70,9 @@ class Model:
             )
 
     @property
-    def family(self) -> str:
+    def family(self) -> Family:
         """The network's family."""
-        return self.network.shape.family
+        return self.network.shape.family_record
 
     @property
     def separator(self) -> int | None:

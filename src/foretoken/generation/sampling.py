@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from foretoken.arguments import named_arguments
+from foretoken.compute.families import FAMILIES, cannot
 from foretoken.compute.objective import PAD
-from foretoken.errors import CorpusError, DesignError, ForetokenError
+from foretoken.errors import CorpusError, ForetokenError
 from foretoken.generation.cache import Cache, start_cache
 from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model, finite_logits
@@ -130,18 +131,14 @@ class Writer:
     def __init__(self, model: Model, prompt: list[int], tokens: int, samples: int) -> None:
         self.model, self.prompt, self.samples = model, prompt, samples
         self.forgotten = 0
-        self.continues = model.family != "encoder_decoder"
+        self.continues = not model.family.two_stacks
         shape = model.network.shape
-        if model.family == "encoder":
-            raise DesignError(
-                "an encoder does not write",
-                expected="a model of another family",
-                got=f"the encoder {model.name}",
-                cure="foretoken fill-mask, or give another model",
-            )
+        if not model.family.generates:
+            able = [family for family in FAMILIES.values() if family.generates]
+            raise cannot(model.family.name, "write text", able, f"foretoken fill-mask {model.name}, or another model")
         if not self.continues:
             self._begin_target(tokens)
-        elif model.family == "prefix" and model.objective.kind != "causal":
+        elif model.objective.shows_prefix(model.family):
             self._begin([*model.before, *prompt], prefix=True)
             model.check_fits(len(self.read) + tokens - 1, shape.context, "the prompt with the tokens asked for")
         else:
@@ -156,7 +153,7 @@ class Writer:
                 got="none",
                 cure="give one: nothing else begins a text of this model",
             )
-        if not prefix and self.model.family != "lstm":
+        if not prefix and not self.model.family.recurrent:
             self.forgotten = max(0, len(read) - self.model.network.shape.context)
         self.read, self.context = read[self.forgotten :], self.prompt
         self.prefix = len(self.read) if prefix else 0
@@ -183,7 +180,7 @@ class Writer:
                 cure=f"give a model whose tokenizer has {PAD}",
             )
         model.check_fits(len(source), shape.context, "the prompt")
-        model.check_fits(tokens, shape.decoder_context or shape.context, "the text asked for")
+        model.check_fits(tokens, shape.second_context, "the text asked for")
         self.read, self.context, self.prefix = [model.specials[PAD]], [], 0
         self.cache = start_cache(model.network, source_BS=torch.tensor([source] * self.samples))
 
@@ -208,8 +205,8 @@ class Writer:
     def _next(self, texts_BT: Tensor) -> Tensor:
         """Logits after the texts. A full context is replaced by a new one that holds the newer half of it."""
         shape, last = self.model.network.shape, texts_BT[:, -1:]
-        context = shape.context if self.continues else shape.decoder_context or shape.context
-        if self.model.family != "lstm" and self.cache.length == context:
+        context = shape.context if self.continues else shape.second_context
+        if not self.model.family.recurrent and self.cache.length == context:
             # Half, so that a text of many contexts is read twice on average and not once per token.
             self.cache, last = start_cache(self.model.network), texts_BT[:, -max(1, context // 2) :]
         return finite_logits(self.cache.read(last))[:, -1]

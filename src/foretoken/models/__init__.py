@@ -1,4 +1,4 @@
-"""ModelShape -> network. One short file per family; add a family with one file and one line here."""
+"""ModelShape -> network. One short file per family; a family is its file, a line here, and its record in compute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from foretoken.models.stack import router_losses
 from foretoken.models.weights import initialise
 
 __all__ = [
-    "FAMILIES",
+    "NETWORKS",
     "Decoder",
     "Encoder",
     "EncoderDecoder",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Network = Decoder | Encoder | EncoderDecoder | Lstm
-FAMILIES: dict[str, Callable[[ModelShape, float], Network]] = {
+NETWORKS: dict[str, Callable[[ModelShape, float], Network]] = {
     "decoder": Decoder,
     "prefix": Decoder,
     "encoder": Encoder,
@@ -50,17 +50,16 @@ def build(shape: ModelShape, seed: int | None = 0, dropout: float = 0.0) -> Netw
     _check(shape)
     if seed is None:
         with torch.device("meta"):
-            return FAMILIES[shape.family](shape, dropout)
-    network = FAMILIES[shape.family](shape, dropout)
+            return NETWORKS[shape.family](shape, dropout)
+    network = NETWORKS[shape.family](shape, dropout)
     initialise(network, shape, seed)
     return network
 
 
 def _check(shape: ModelShape) -> None:
-    if shape.family not in FAMILIES:
-        raise DesignError("no network of this family", expected=", ".join(FAMILIES), got=repr(shape.family))
-    heads = ("linear", "masked") if shape.family == "encoder" else ("linear",)
-    for name, built in {"block_norms": (2,), "head": heads}.items():
+    if shape.family not in NETWORKS:
+        raise DesignError("no network of this family", expected=", ".join(NETWORKS), got=repr(shape.family))
+    for name, built in {"block_norms": (2,), "head": shape.family_record.heads}.items():
         if getattr(shape, name) not in built:
             raise DesignError(
                 "no network with these choices yet: they can be counted and costed only",

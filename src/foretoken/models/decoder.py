@@ -32,7 +32,7 @@ class Decoder(Stack):
         return functional.linear(self.features(tokens_BT, prefix=prefix, documents=documents), self.head_weight)
 
     def _check_prefix(self, prefix: Tensor, length: int) -> None:
-        if self.shape.family != "prefix":
+        if not self.shape.family_record.takes_prefix:
             raise DesignError("only models of family 'prefix' have a prefix", got=f"family {self.shape.family!r}")
         if not ((prefix >= 0) & (prefix <= length)).all():
             raise DesignError(

@@ -114,7 +114,7 @@ class Block(nn.Module):
 
     def __init__(self, shape: ModelShape, dropout: float, *, looks: bool = False, experts: bool = False) -> None:
         super().__init__()
-        self.behind = shape.norms_behind
+        self.behind = shape.post_norm
         self.attention_norm, self.attention = make_norm(shape), Attention(shape)
         if looks:
             self.look_norm, self.look = make_norm(shape), Look(shape)

@@ -20,7 +20,7 @@ def causal(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator)
 
 def prefix(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator) -> Examples:
     """The rest from the beginning: any length of it in one stack, all of the encoder's context in two."""
-    if builder.shape.family == "encoder_decoder":
+    if builder.shape.family_record.two_stacks:
         return _two_stacks(builder, text_BL)
     tokens, targets = text_BL[:, :-1], text_BL[:, 1:]
     documents, length = builder.documents(tokens), tokens.shape[1]

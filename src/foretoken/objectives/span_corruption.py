@@ -18,7 +18,7 @@ def span_corruption(builder: ExampleBuilder, text_BL: Integers, rng: np.random.G
     text, hidden, spans = builder.objective.hidden(builder.shape)
     sentinels = np.array([number for name, number in builder.specials.items() if name.startswith("<extra_id_")])
     source, target = corrupt_spans(text_BL, random_spans(len(text_BL), text, hidden, spans, rng, ends=True), sentinels)
-    if builder.shape.family == "encoder_decoder":
+    if builder.shape.family_record.two_stacks:
         return Examples(inputs={"tokens": source, "target": started(target, builder.specials[PAD])}, targets=target)
     both = np.concatenate([source, target], axis=1)
     length = both.shape[1] - 1

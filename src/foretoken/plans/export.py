@@ -7,7 +7,6 @@ from typing import Any
 
 from foretoken.compute.layout import Layout
 from foretoken.compute.memory import WHOLE
-from foretoken.compute.proportions import LIKE
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 from foretoken.plans.plan import Plan
@@ -15,8 +14,6 @@ from foretoken.plans.recipe import Recipe
 
 BUDGETS, FACTOR = 4, 256.0
 """IsoFLOP budgets of the ladder, a factor 2 apart, and the plan's compute over that of the largest: 5 % in all."""
-OBJECTIVES = {"decoder": "causal", "prefix": "prefix", "encoder": "masked", "encoder_decoder": "span_corruption"}
-"""What each family is trained on."""
 SLOPE = -0.65
 """Exponent of the learning rate in the size along the ladder, as in studies/quickstart.toml."""
 
@@ -34,9 +31,9 @@ def fragments(plan: Plan) -> dict[str, str]:
         raise DesignError("the plan has no recipe to write", got=plan.recipe_reason or "")
     found = {"planned.toml": study_toml(plan, plan.recipe)}
     shape = plan.recipe.shape
-    if shape.family == "decoder":
+    if shape.family_record.causal_decoder:
         found["config.json"] = transformers_config(shape)
-    if shape.family == "decoder" and not shape.experts:
+    if shape.family_record.causal_decoder and not shape.experts:
         found["torchtitan.toml"] = titan_toml(plan.recipe, plan.layout)
     return found
 
@@ -94,7 +91,7 @@ beta2 = {recipe.settled["beta2"]}
 clip = {recipe.settled["clip"]}
 
 [objective]
-kind = "{OBJECTIVES[shape.family]}"
+kind = "{shape.family_record.usual_objective}"
 """
 
 
@@ -105,7 +102,7 @@ def _model(shape: ModelShape) -> str:
             f'preset = "mixtral"\nexperts = {shape.experts}\nactive_experts = {shape.active_experts}\n'
             f"expert_width_ratio = {shape.expert_width / shape.feed_forward:.4g}"
         )
-    return f'preset = "{LIKE[shape.family]}"\ntied = {str(shape.tied).lower()}'
+    return f'preset = "{shape.family_record.preset}"\ntied = {str(shape.tied).lower()}'
 
 
 def transformers_config(shape: ModelShape) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from foretoken.compute.flops import FLOPS_PER_TOKEN, ONE_STACK
+from foretoken.compute.flops import FLOPS_PER_TOKEN
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.compute.shape import ModelShape
@@ -121,7 +121,7 @@ def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, di
         "porian_2024": {},
         "minicpm_2024": {"flops": FLOPS_PER_TOKEN["matmul"](shape) * tokens},
     }
-    if shape.family in ONE_STACK:
+    if shape.family_record.plain_transformer:
         found["kaplan_2020"]["flops"] = FLOPS_PER_TOKEN["kaplan"](shape) * tokens
         found["deepseek_2024"]["flops"] = FLOPS_PER_TOKEN["deepseek"](shape) * tokens
         found["porian_2024"]["params"] = FLOPS_PER_TOKEN["porian"](shape) / 6

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foretoken.compute.budget import Budget, needs_machine
+from foretoken.compute.families import FAMILIES
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import training_hours
 from foretoken.compute.proportions import Proportions
@@ -94,7 +95,7 @@ class Asked:
     def loss_model(self) -> LossModel:
         """Where losses come from, with experts and few distinct tokens where those were said."""
         found = _source(self.law, self.fit, self.level, self.estimator)
-        if self.law is not None and self.shaped.family != "decoder":
+        if self.law is not None and not FAMILIES[self.shaped.family].causal_decoder:
             raise ForetokenError(
                 "the published laws are of decoders",
                 got=f"family {self.shaped.family}",

@@ -19,7 +19,7 @@ from pydantic import (
 
 from foretoken.arguments import nearest
 from foretoken.compute.objective import Objective
-from foretoken.compute.shape import PRESETS
+from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.errors import ForetokenError, shown
 from foretoken.laws.published import PUBLISHED
 from foretoken.runs.spec import Precision, RouterLosses, Schedule, SpikePolicy
@@ -162,18 +162,20 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _every_choice_has_an_effect(self) -> ModelSection:
         preset = PRESETS[self.preset]
-        family = preset.get("family", "decoder")
+        family = preset_family(self.preset)
         chosen = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
-        if family == "lstm" and (idle := [name for name in chosen if name not in LSTM_CHOICES]):
-            raise ValueError(f"an LSTM has no {', '.join(idle)}; it takes {', '.join(LSTM_CHOICES)}")
+        if family.recurrent and (idle := [name for name in chosen if name not in RECURRENT_CHOICES]):
+            raise ValueError(
+                f"the family {family.name!r} has no {', '.join(idle)}; it takes {', '.join(RECURRENT_CHOICES)}"
+            )
         if not (self.experts or preset.get("experts")) and (idle := [name for name in chosen if name in OF_EXPERTS]):
             raise ValueError(f"{', '.join(idle)} without experts: give their number (`experts`) too")
-        if self.shared_stacks is not None and family != "encoder_decoder":
+        if self.shared_stacks is not None and not family.two_stacks:
             raise ValueError(f"shared_stacks is for models of two stacks, and {self.preset!r} has one")
         return self
 
 
-LSTM_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
+RECURRENT_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
 OF_EXPERTS = (
     "active_experts", "shared_experts", "expert_every", "expert_width_ratio", "expert_capacity_factor", "router_losses",
 )  # fmt: skip

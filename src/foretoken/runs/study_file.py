@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from pydantic import Field, ValidationError, model_validator
 
 from foretoken.arguments import named_arguments, nearest
-from foretoken.compute.objective import CAUSAL, FAMILIES_OF, objectives_of
-from foretoken.compute.shape import PRESETS
+from foretoken.compute.objective import CAUSAL
+from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown
 from foretoken.runs.schema import (
     CorpusSection,
@@ -62,10 +62,10 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _the_objective_fits_the_family(self) -> Study:
-        family, kind = str(PRESETS[self.model.preset].get("family", "decoder")), self.objective.kind
-        if family not in FAMILIES_OF[kind]:
-            known = " or ".join(repr(name) for name in objectives_of(family))
-            raise ValueError(f"the {kind} objective cannot train the {family} family; it takes {known}")
+        family, kind = preset_family(self.model.preset), self.objective.kind
+        if kind not in family.objectives:
+            known = " or ".join(map(repr, family.objectives))
+            raise ValueError(f"the {kind} objective cannot train the {family.name} family; it takes {known}")
         return self
 
     @model_validator(mode="after")
