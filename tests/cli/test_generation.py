@@ -87,7 +87,7 @@ def test_infill(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("sample", "encoder", "--prompt", "a"), "an encoder does not write"),
+        (("sample", "encoder", "--prompt", "a"), "family 'encoder' cannot write text"),
         (("sample", "decoder", "--prompt", "a", "--temperature", "-1"), "invalid value of temperature"),
         (("sample", "decoder", "--run", "abc"), "so it has no runs"),
         (("sample", "nothing", "--prompt", "a"), "no checkpoint in nothing"),
