@@ -1,6 +1,6 @@
 """Out-of-sample errors and coverage of forecasts on public run tables, beside a plain Huber fit and another package.
 
-usage: python benchmarks/backtest.py DATA BASELINE.json [--estimator pooled] [--law coupled] [--only PREFIX] [--out X]
+usage: python benchmarks/backtest.py DATA BASELINE.json [--estimator map] [--law coupled] [--only PREFIX] [--out X]
 
 DATA holds the published tables, BASELINE.json the mean errors of the rivals on each split: {rows: [{table, q,
 huber_test_error, package_test_error}]}. Each table is cut at the 50 % and the 70 % quantile of its compute; the runs
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foretoken.forecasts.backtest import ESTIMATORS, backtest
+from foretoken.fits.objectives import ESTIMATORS
+from foretoken.forecasts.backtest import backtest
 from foretoken.runs.table import RunTable
 
 
@@ -110,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("baseline", type=Path)
-    parser.add_argument("--estimator", default="pooled", choices=ESTIMATORS)
+    parser.add_argument("--estimator", default="map", choices=ESTIMATORS)
     parser.add_argument("--law", default="coupled")
     parser.add_argument("--only", default="", help="tables whose names begin so")
     parser.add_argument("--out", type=Path)

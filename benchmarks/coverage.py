@@ -112,7 +112,7 @@ def simulated(law: str, tables: int, seed: int, level: float) -> None:
                     float(one.parameters["E"] is not None),
                 )
             )
-    print(f"{'truth':14s} inside half width (median, 95 %)  within 2 %  rms error: pooled plain power  bias  E given")
+    print(f"{'truth':14s} inside half width (median, 95 %)  within 2 %  rms error: MAP Huber power  bias  E given")
     for name, values in found.items():
         error, half, inside, plain_error, power, given = np.array(values).T
         rms = [100 * float(np.sqrt((e**2).mean())) for e in (error, plain_error, power)]
@@ -154,7 +154,7 @@ def simulated_grid(law: str, tables: int, seed: int, level: float) -> None:
             one = fit_rows(clean_rows(table), find_law(law), "", draws=200, brief=True)
             told = predict(one, params=target["params_total"], tokens=target["tokens"], flops=1e22, level=level)
             inside = told.low <= target["loss"] <= told.high
-            found.append((told.loss / target["loss"] - 1, inside, told.half_width, one.noise["growth"] > 0))
+            found.append((told.loss / target["loss"] - 1, inside, told.half_width, one.noise.misfit_growth > 0))
         error, held, half, grown = np.array(found, dtype=float).T
         print(
             f"{kind:18s} {held.mean():5.3f} {100 * np.median(half):6.2f} % {100 * np.quantile(half, 0.95):6.2f} %"

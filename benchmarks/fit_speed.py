@@ -19,8 +19,9 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from foretoken.fits import fit
-from foretoken.fits.bootstrap import bootstrap, shared_errors
-from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
+from foretoken.fits.bootstrap import bootstrap
+from foretoken.fits.clusters import cluster_errors
+from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised
 from foretoken.fits.objectives import huber
 from foretoken.fits.rows import Rows, clean_rows
 from foretoken.laws import CHINCHILLA
@@ -53,23 +54,23 @@ def rival(rows: Rows, starts: int) -> tuple[float, float]:
     return time.perf_counter() - began, float(least)
 
 
-def ours(rows: Rows) -> tuple[float, Plain, Sample]:
-    """Seconds (the median of five), the plain estimate, and its sample."""
+def ours(rows: Rows) -> tuple[float, Unpenalised, Sample]:
+    """Seconds (the median of five), the unpenalised estimate, and its sample."""
     sample = Sample.of(CHINCHILLA, rows.features(CHINCHILLA), rows.loss, rows.tokens)
     taken = []
     for _ in range(5):
         began = time.perf_counter()
-        plain = estimate_plain(sample)
+        unpenalised = estimate_unpenalised(sample)
         taken.append(time.perf_counter() - began)
-    return float(np.median(taken)), plain, sample
+    return float(np.median(taken)), unpenalised, sample
 
 
-def replicates(rows: Rows, sample: Sample, plain: Plain, draws: int) -> float:
-    """Seconds of a bootstrap, with the choice of its kind, the pooled draws and the plain ones."""
-    pooled, noise = estimate_pooled(sample, plain.theta)
+def replicates(rows: Rows, sample: Sample, unpenalised: Unpenalised, draws: int) -> float:
+    """Seconds of a bootstrap, with the choice of its kind, the draws of both estimates."""
+    map_theta, noise = estimate_map(sample, unpenalised.theta)
     sigma = noise.at(sample.effort)
     began = time.perf_counter()
-    bootstrap(sample, shared_errors(sample, rows, pooled, sigma), pooled, plain, sigma, draws, 0)
+    bootstrap(sample, cluster_errors(sample, rows, map_theta, sigma), map_theta, unpenalised, sigma, draws, 0)
     return time.perf_counter() - began
 
 
@@ -83,7 +84,7 @@ def million(rows: int) -> tuple[float, dict[str, float]]:
     table = RunTable(pd.DataFrame({"params_total": n, "tokens": d, "loss": loss}), "simulated")
     began = time.perf_counter()
     found = fit(table)
-    return time.perf_counter() - began, found.estimates
+    return time.perf_counter() - began, found.unpenalised_parameters
 
 
 def main() -> None:
@@ -94,9 +95,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     options = parser.parse_args()
     rows = clean_rows(read_table(options.table))
-    seconds, plain, sample = ours(rows)
-    print(f"point estimate {seconds:.3f} s, Huber sum {plain.huber_sum:.10f}", flush=True)
-    print(f"1,000 bootstrap replicates {replicates(rows, sample, plain, 1000):.2f} s", flush=True)
+    seconds, unpenalised, sample = ours(rows)
+    print(f"point estimate {seconds:.3f} s, Huber sum {unpenalised.huber_sum:.10f}", flush=True)
+    print(f"1,000 bootstrap replicates {replicates(rows, sample, unpenalised, 1000):.2f} s", flush=True)
     if options.starts:
         slow, least = rival(rows, options.starts)
         print(

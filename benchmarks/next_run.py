@@ -7,7 +7,7 @@ usage: python benchmarks/next_run.py [--law coupled] [--tables 60] [--table-seed
 Each table is simulated from a law that the design is not told, with noise of 0.4 % per run at the tokens of the grid's
 largest budget and a variance that falls like tokens^-power, fitted as `foretoken fit` does it, and forecast at 1e22
 FLOP (twenty tokens per parameter). The grid: 5 budgets from 1e18 to 1e20 FLOP, 7 sizes each within a factor of 8,
-1.02e21 FLOP in all. Printed: the root mean square error of the pooled forecast, its bias, the median half width of its
+1.02e21 FLOP in all. Printed: the root mean square error of the MAP forecast, its bias, the median half width of its
 90 % interval, how often that holds and its mean interval score (Gneiting and Raftery 2007), in %; and the ratio of the
 ladder's error to the grid's with its 90 % interval (bootstrap over tables), for each design seed and for all together.
 """

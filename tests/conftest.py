@@ -113,3 +113,12 @@ def ladder() -> Callable[..., RunTable]:
         return RunTable(pd.DataFrame({"group": [f"b{k}" for k in budget], **columns}), "a test")
 
     return make
+
+
+@pytest.fixture
+def scaling_data() -> Path:
+    """The folder of public run tables, beside the checkout of a developer."""
+    folder = Path(__file__).parents[2] / "shared" / "data" / "scaling"
+    if not folder.is_dir():
+        pytest.skip(f"the public run tables are not at {folder}")
+    return folder

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from foretoken.data.tokenizer_measures import describe_tokenizer
     from foretoken.errors import ForetokenError
     from foretoken.evals import continue_training, evaluate, finetune
-    from foretoken.fits import Fit, IsoflopFit, fit
+    from foretoken.fits import Fit, fit
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
     from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
     from foretoken.generation import fill_mask, infill, open_model, sample
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from foretoken.laws import LAWS, PUBLISHED, cite
     from foretoken.plans import Plan, compare, plan, trends
     from foretoken.reports import page_of, save_page
-    from foretoken.routes import approaches, isoflop
+    from foretoken.routes import IsoflopFit, approaches, isoflop
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
@@ -77,7 +77,7 @@ PUBLIC = {
     "freeze_run": "foretoken.forecasts.scores",
     "infill": "foretoken.generation",
     "isoflop": "foretoken.routes",
-    "IsoflopFit": "foretoken.fits",
+    "IsoflopFit": "foretoken.routes",
     "LAWS": "foretoken.laws",
     "MODELS": "foretoken.compute.models",
     "load_study": "foretoken.runs.study_file",

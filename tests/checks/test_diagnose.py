@@ -157,7 +157,7 @@ def test_a_defect_is_named_with_evidence_and_cure(code: str, spoil: Callable[[Fr
     table = clean()
     found = [check for check in checks_of(examine(replace(table, frame=spoil(table.frame)))) if check.code == code]
     assert found
-    assert all(check.evidence and check.cure and check.severity in ("note", "doubt", "refused") for check in found)
+    assert all(check.evidence and check.cure and check.severity in ("note", "doubt", "refusal") for check in found)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_law_with_an_exponent_at_its_bound_is_named() -> None:
 def test_worst_first_and_each_once() -> None:
     frame = clean().frame.assign(eval_set=["a", "b"] * 28, learning_rate=1e-3)
     checks = diagnose(RunTable(frame, "a test")).checks
-    order = [("refused", "doubt", "note").index(check.severity) for check in checks]
+    order = [("refusal", "doubt", "note").index(check.severity) for check in checks]
     assert order == sorted(order)
     assert len({(check.code, check.evidence) for check in checks}) == len(checks)
 

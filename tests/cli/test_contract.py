@@ -190,7 +190,7 @@ def test_numbers_mean_what_the_contract_says(folder: Path) -> None:
     assert tested["n_train"] == (flops <= flops.quantile(0.5) * (1 + 1e-9)).sum()
     assert tested["n_train"] + tested["n_test"] == 35
     assert abs(tested["bias"]) <= tested["test_error"] <= tested["max_error"] < 0.1
-    assert tested["estimator"] == "pooled"
+    assert tested["estimator"] == "map"
 
 
 def test_plain_params_are_taken_and_said(folder: Path) -> None:

@@ -11,9 +11,13 @@ from typer.testing import CliRunner
 
 from foretoken.cli import app
 from foretoken.errors import ForetokenError, RefusedError, StoreError, TableError
+from foretoken.fits import Fit
 
 CONTRACT_FIT = {"law", "status", "parameters", "intervals", "forecast_parameters", "objective", "starts"}
 CONTRACT_FIT |= {"conditioning", "rows", "checks", "assumed", "seconds", "interval_seconds"}
+
+NOISE = dict.fromkeys(("run_sd", "tokens_power", "cluster_sd", "misfit_growth", "pattern_p_value"), 0.0)
+NOISE |= {"most_tokens": 1e9, "degrees_of_freedom": 3.0}
 
 
 def runs() -> pd.DataFrame:
@@ -101,13 +105,17 @@ def test_an_empty_folder_is_no_study(tmp_path: Path) -> None:
     "change",
     [
         {"ranges": {"params": 1}},
-        {"draws": [[1.0]]},
-        {"draws": []},
+        {"map_draws": [[1.0]]},
+        {"map_draws": []},
         {"level": "high"},
         {"conditioning": float("nan")},
         {"law": "newton"},
-        {"noise": {"run": -1.0, "growth": 0.0, "freedom": 3.0}},
-        {"residuals": []},
+        {"noise": NOISE | {"run_sd": -1.0}},
+        {"noise": NOISE | {"cluster_sd": float("inf")}},
+        {"ranges": {name: [1.0, float("nan")] for name in ("params", "tokens", "flops", "loss")}},
+        {"status": "excellent"},
+        {"checks": [{"code": "few_runs", "severity": "refused", "evidence": "8 runs", "cure": "add runs"}]},
+        {"runs": []},
         {"forecast_parameters": {"E": 1.0}},
         {"unknown": 1},
         {"format": True},
@@ -120,6 +128,27 @@ def test_a_fit_file_that_was_edited_is_refused(csv: Path, change: dict[str, obje
     out.write_text(json.dumps(json.loads(out.read_text()) | change))
     with pytest.raises(StoreError, match=r"is damaged|is not a fit file"):
         invoke("predict", out, "--params", "1M", "--tokens", "20M")
+
+
+@pytest.mark.parametrize(("version", "cure"), [(1, "fit the table again"), (3, "upgrade foretoken")])
+def test_a_fit_file_of_another_version_is_refused_with_what_to_do(csv: Path, version: int, cure: str) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "--law", "power", "-o", out)
+    out.write_text(json.dumps(json.loads(out.read_text()) | {"format": version}))
+    with pytest.raises(StoreError, match=cure):
+        Fit.load(out)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "cure"), [("pooled", "now called 'map'"), ("plain", "now called 'huber'"), ("hubr", "'huber'")]
+)
+def test_an_estimator_that_a_fit_does_not_hold_is_refused_with_the_right_name(
+    csv: Path, estimator: str, cure: str
+) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "-o", out)
+    with pytest.raises(ForetokenError, match=cure):
+        invoke("predict", out, "--params", "1M", "--tokens", "20M", "--estimator", estimator)
 
 
 def test_a_forecast_beyond_all_numbers_is_refused(csv: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,12 +32,3 @@ def ladder() -> Callable[..., RunTable]:
         return RunTable(pd.DataFrame(rows, columns=columns), "a test")
 
     return make
-
-
-@pytest.fixture
-def scaling_data() -> Path:
-    """The folder of public run tables, beside the checkout of a developer."""
-    folder = Path(__file__).parents[3] / "shared" / "data" / "scaling"
-    if not folder.is_dir():
-        pytest.skip(f"the public run tables are not at {folder}")
-    return folder

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from foretoken.fits import fit
-from foretoken.fits.aggregate import MOST_ROWS, binned
+from foretoken.fits.aggregate import MOST_ROWS, aggregate
 from foretoken.fits.rows import clean_rows
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
@@ -25,7 +25,7 @@ def many(runs: int) -> RunTable:
 
 def test_few_runs_stay_as_they_are() -> None:
     rows = clean_rows(many(100))
-    kept, count, inside = binned(rows, CHINCHILLA)
+    kept, count, inside = aggregate(rows, CHINCHILLA)
     assert kept is rows
     assert count.sum() == 100
     assert inside == 0.0
@@ -33,11 +33,11 @@ def test_few_runs_stay_as_they_are() -> None:
 
 def test_many_runs_are_taken_together_and_give_the_same_law() -> None:
     table = many(20_000)
-    kept, count, inside = binned(clean_rows(table), CHINCHILLA)
+    kept, count, inside = aggregate(clean_rows(table), CHINCHILLA)
     assert len(kept) <= MOST_ROWS
     assert count.sum() == 20_000
     assert inside == pytest.approx(0.005, rel=0.2)
     found = fit(table, draws=50)
-    assert found.estimates == pytest.approx(TRUTH, rel=0.05)
-    assert found.rows["used"] == 20_000
+    assert found.unpenalised_parameters == pytest.approx(TRUTH, rel=0.05)
+    assert found.rows.used == 20_000
     assert any("taken together" in sentence for sentence in found.assumed)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from foretoken.fits.clusters import clusters, shared_error
-from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
-from foretoken.fits.residual_test import chance_of_pattern
+from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
+from foretoken.fits.residual_test import pattern_p_value
 from foretoken.fits.rows import clean_rows
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
@@ -20,9 +20,9 @@ def looked_at(table: RunTable) -> tuple[float, float]:
     """The error that budgets share, and the chance of a pattern as strong."""
     rows = clean_rows(table)
     sample = Sample.of(CHINCHILLA, rows.features(CHINCHILLA), rows.loss, rows.tokens)
-    theta, noise = estimate_pooled(sample, estimate_plain(sample).theta)
+    theta, noise = estimate_map(sample, estimate_unpenalised(sample).theta)
     sigma, budget = noise.at(sample.effort), clusters(rows)["budgets"]
-    return shared_error(sample, theta, sigma, budget), chance_of_pattern(sample, rows, theta, sigma, budget)
+    return shared_error(sample, theta, sigma, budget), pattern_p_value(sample, theta, sigma, budget)
 
 
 def with_shared(table: RunTable, size: float, seed: int) -> RunTable:

@@ -104,7 +104,7 @@ def test_the_decay_of_repeated_data_is_given_only_where_runs_show_it(decay: floa
     found = fit(RunTable(pd.DataFrame({**columns, "loss": loss}), "made"), "repeated_data", draws=60)
     assert "repeated_tokens" not in {check.code for check in found.checks}
     if identified:
-        low, high = found.profiles["R_D"]["interval"]
+        low, high = found.profiles["R_D"].interval
         assert found.parameters["R_D"] is not None
         assert low < decay < high
     else:

@@ -10,17 +10,19 @@ import pytest
 
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
+from foretoken.fits.result import Dropped, RowCounts
 from foretoken.runs.table import RunTable
 from foretoken.store.read import read_table
 
 Ladder = Callable[..., RunTable]
+TRUTH = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
 
 
 def test_noiseless_runs_give_back_their_law(ladder: Ladder) -> None:
     found = fit(ladder(), draws=50)
-    assert found.estimates == pytest.approx({"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}, rel=5e-3)
-    assert found.rows == {"used": 24, "dropped": []}
-    assert found.starts["agree"] >= found.starts["tried"] / 2
+    assert found.unpenalised_parameters == pytest.approx(TRUTH, rel=5e-3)
+    assert found.rows == RowCounts(24, [])
+    assert found.starts.agree >= found.starts.tried / 2
 
 
 @pytest.mark.parametrize(
@@ -36,10 +38,10 @@ def test_chinchilla_points_give_the_best_known_optimum(
     table = read_table(scaling_data / "chinchilla_epoch.csv")
     table = replace(table, frame=table.frame.sort_values("loss").iloc[: len(table) - outliers])
     found = fit(table, draws=100)
-    assert found.objective["huber_sum"] <= huber_sum + 1e-9
+    assert found.objective.huber_sum <= huber_sum + 1e-9
     assert found.parameters == pytest.approx(expected, rel=2e-3)
     assert found.status == "converged"
-    low, high = found.intervals["alpha"] or [0, 0]
+    low, high = found.intervals["alpha"]
     assert low < expected["alpha"] < high
     assert high - low < 0.1
 
@@ -56,31 +58,31 @@ def test_a_scaled_loss_scales_the_law(ladder: Ladder) -> None:
     doubled = replace(table, frame=table.frame.assign(loss=2 * table.frame["loss"]))
     one, two = fit(table, draws=50), fit(doubled, draws=50)
     for name, factor in (("alpha", 1), ("beta", 1), ("A", 2), ("B", 2)):
-        assert two.forecast_parameters[name] == pytest.approx(factor * one.forecast_parameters[name], rel=1e-3)
+        assert two.map_parameters[name] == pytest.approx(factor * one.map_parameters[name], rel=1e-3)
 
 
 def test_the_order_of_rows_does_not_matter(ladder: Ladder) -> None:
     table = ladder(noise=0.003)
     turned = replace(table, frame=table.frame.iloc[::-1].reset_index(drop=True))
     one, two = fit(table, draws=50), fit(turned, draws=50)
-    assert two.objective["huber_sum"] == pytest.approx(one.objective["huber_sum"], rel=1e-6)
-    assert two.forecast_parameters == pytest.approx(one.forecast_parameters, rel=1e-3)
+    assert two.objective.huber_sum == pytest.approx(one.objective.huber_sum, rel=1e-6)
+    assert two.map_parameters == pytest.approx(one.map_parameters, rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_fit_and_another_does_not(ladder: Ladder) -> None:
     table = ladder(noise=0.003)
     one, again, other = fit(table, draws=50), fit(table, draws=50), fit(table, draws=50, seed=1)
-    assert again.draws == one.draws
-    assert other.draws != one.draws
-    assert other.forecast_parameters == one.forecast_parameters
+    assert again.map_draws == one.map_draws
+    assert other.map_draws != one.map_draws
+    assert other.map_parameters == one.map_parameters
 
 
 def test_dropped_rows_are_counted_and_leave_the_rest_as_it_was(ladder: Ladder) -> None:
     table = ladder(noise=0.003)
     broken = pd.concat([table.frame, table.frame.head(2).assign(loss=np.nan, run=["x", "y"])], ignore_index=True)
     found = fit(replace(table, frame=broken), draws=50)
-    assert found.rows == {"used": 24, "dropped": [{"reason": "loss is missing", "count": 2}]}
-    assert found.estimates == fit(table, draws=50).estimates
+    assert found.rows == RowCounts(24, [Dropped("loss is missing", 2)])
+    assert found.unpenalised_parameters == fit(table, draws=50).unpenalised_parameters
 
 
 def test_the_irreducible_loss_is_a_number_where_small_models_come_near_it(ladder: Ladder) -> None:
@@ -94,7 +96,7 @@ def test_the_irreducible_loss_is_refused_with_a_reason_where_they_do_not(ladder:
     found = fit(ladder(noise=0.003), draws=100)
     assert found.parameters["E"] is None
     assert "nats" in found.reasons["E"]
-    assert found.estimates["E"] > 0
+    assert found.unpenalised_parameters["E"] > 0
     assert found.status == "not_identified"
     assert "irreducible_loss_not_identified" in {check.code for check in found.checks}
 

@@ -6,6 +6,7 @@ import pytest
 
 from foretoken.fits import fit
 from foretoken.fits.identify import identify, widened
+from foretoken.fits.result import Range
 from foretoken.laws import CHINCHILLA, COUPLED, POWER
 from foretoken.runs.table import RunTable
 
@@ -22,7 +23,7 @@ from foretoken.runs.table import RunTable
     ],
 )
 def test_the_rule_of_the_irreducible_loss(low: float, high: float, stuck: set[str], least: float, given: bool) -> None:
-    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": [low, high]}, stuck, least)
+    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": Range(low, high)}, stuck, least)
     assert ("E" not in reasons) == given
 
 
@@ -31,8 +32,8 @@ def test_a_law_without_an_irreducible_loss_is_not_asked_for_one() -> None:
 
 
 def test_an_interval_takes_in_what_the_ends_of_the_table_say() -> None:
-    assert widened([1.0, 1.1], {"least compute": 0.9, "most compute": 1.05}) == [0.9, 1.1]
-    assert widened([1.0, 1.1], {}) == [1.0, 1.1]
+    assert widened(Range(1.0, 1.1), {"least compute": 0.9, "most compute": 1.05}) == (0.9, 1.1)
+    assert widened(Range(1.0, 1.1), {}) == (1.0, 1.1)
 
 
 def grid(loss: object) -> RunTable:
@@ -47,7 +48,7 @@ def test_a_loss_that_is_nearly_reached_is_identified(law: str) -> None:
     table = grid(lambda n, d: CHINCHILLA.predict({"E": 3.0, "A": 20, "B": 3000, "alpha": 0.6, "beta": 0.8}, n, d))
     found = fit(table, law, draws=100)
     assert found.parameters["E"] == pytest.approx(3.0, rel=0.03)
-    low, high = found.intervals["E"] or [0, 0]
+    low, high = found.intervals["E"]
     assert low < 3.0 < high
 
 

@@ -20,20 +20,20 @@ def bent(table: RunTable, by: float) -> RunTable:
 
 
 def test_a_law_that_holds_has_no_misfit(ladder: Ladder) -> None:
-    grown = [fit(ladder(noise=0.002, seed=seed, budgets=7), draws=50).noise["growth"] for seed in range(8)]
+    grown = [fit(ladder(noise=0.002, seed=seed, budgets=7), draws=50).noise.misfit_growth for seed in range(8)]
     assert np.mean(np.array(grown) == 0) >= 0.5
 
 
 def test_where_no_pattern_would_show_some_misfit_is_assumed(ladder: Ladder) -> None:
     found = fit(ladder(noise=0.002), draws=50)
-    assert found.noise["pattern_by_chance"] == 0
-    assert found.noise["growth"] >= LEAST_GROWTH
+    assert found.noise.pattern_p_value == 0
+    assert found.noise.misfit_growth >= LEAST_GROWTH
 
 
 def test_a_law_that_is_wrong_inside_its_table_has_one(ladder: Ladder) -> None:
     found = fit(bent(ladder(noise=0.0005, budgets=7), 0.003), draws=50)
-    assert 0 < found.noise["pattern_by_chance"] < 1e-3
-    assert LEAST_GROWTH < found.noise["growth"] < 10 * GROWTH
+    assert 0 < found.noise.pattern_p_value < 1e-3
+    assert LEAST_GROWTH < found.noise.misfit_growth < 10 * GROWTH
     assert "pattern_in_residuals" in {check.code for check in found.checks}
 
 
@@ -48,5 +48,5 @@ def test_a_law_that_bends_over_budgets_widens_the_forecast(ladder: Ladder) -> No
 def test_held_out_budgets_are_listed_with_their_distance(ladder: Ladder) -> None:
     held_out = fit(ladder(noise=0.002), draws=50).held_out
     assert held_out
-    assert all(test["distance"] > 0.3 for test in held_out)
-    assert {"distance", "error", "square", "explained"} == set(held_out[0])
+    assert all(test.distance > 0.3 for test in held_out)
+    assert all(test.square >= test.error**2 and test.explained > 0 for test in held_out)

@@ -7,10 +7,11 @@ import pytest
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
-from foretoken.fits.objectives import ASYMMETRY, OBJECTIVES, find_objective
+from foretoken.fits.objectives import ASYMMETRY, ESTIMATORS, OBJECTIVES, find_objective
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]
+TRUTH = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
@@ -24,8 +25,8 @@ def test_the_weight_is_the_derivative_of_the_cost_over_the_residual(name: str) -
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_every_objective_finds_a_law_without_noise(ladder: Ladder, name: str) -> None:
     found = fit(ladder(), objective=name, draws=50)
-    assert found.estimates == pytest.approx({"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}, rel=2e-2)
-    assert found.objective["name"] == name
+    assert found.unpenalised_parameters == pytest.approx(TRUTH, rel=2e-2)
+    assert found.objective.name == name
 
 
 def test_the_asymmetric_objective_lies_below_where_runs_lie_above(ladder: Ladder) -> None:
@@ -33,8 +34,8 @@ def test_the_asymmetric_objective_lies_below_where_runs_lie_above(ladder: Ladder
     symmetric, below = (fit(table, objective=name, draws=50) for name in ("huber", "asymmetric"))
 
     def above(found: object) -> float:
-        runs = found.residuals  # type: ignore[attr-defined]
-        law = found.estimates  # type: ignore[attr-defined]
+        runs = found.runs  # type: ignore[attr-defined]
+        law = found.unpenalised_parameters  # type: ignore[attr-defined]
         fitted = [law["E"] + law["A"] / r.params ** law["alpha"] + law["B"] / r.tokens ** law["beta"] for r in runs]
         return float(np.mean([r.loss > f for r, f in zip(runs, fitted, strict=True)]))
 
@@ -44,8 +45,8 @@ def test_the_asymmetric_objective_lies_below_where_runs_lie_above(ladder: Ladder
 
 def test_the_sensitivity_lists_every_objective_and_the_forecasts_own(ladder: Ladder) -> None:
     entries = fit(ladder(noise=0.003), draws=50).sensitivity
-    assert [entry["objective"] for entry in entries] == ["pooled", *OBJECTIVES]
-    losses = [entry["loss"] for entry in entries]
+    assert [entry.objective for entry in entries] == list(ESTIMATORS)
+    losses = [entry.loss for entry in entries]
     assert max(losses) / min(losses) < 1.2
     assert len(set(losses)) == len(losses)
 

@@ -33,7 +33,7 @@ def test_each_dropped_row_is_counted_under_its_first_reason() -> None:
             annealed=[True, True, True, True, False, True, True, True],
         )
     )
-    assert {entry["reason"]: entry["count"] for entry in rows.dropped} == {
+    assert {dropped.reason: dropped.count for dropped in rows.dropped} == {
         "loss is missing": 1,
         "loss is infinite": 1,
         "tokens is missing or not above 0": 2,
@@ -117,7 +117,7 @@ def test_numbers_whose_powers_overflow_are_left_out_and_counted() -> None:
     loss, tokens = np.linspace(2, 1.5, 8), 1e6 * np.array([1, 3, 2, 5, 1, 4, 2, 6])
     loss[0], loss[1], tokens[2], tokens[3] = 5e-324, 1e300, 1e300, 1e-300
     rows = clean_rows(table(loss=loss, tokens=tokens, flops=6e10))
-    assert {entry["reason"]: entry["count"] for entry in rows.dropped} == {
+    assert {dropped.reason: dropped.count for dropped in rows.dropped} == {
         "loss is not within 1e-9 to 1e9": 2,
         "tokens is not within 1e-9 to 1e40": 2,
     }

@@ -19,7 +19,7 @@ def test_runs_of_a_law_are_forecast_to_their_noise(ladder: Ladder) -> None:
     assert found.test_error < 0.01
     assert abs(found.bias) <= found.test_error <= found.max_error
     assert found.coverage >= 0.75
-    assert found.estimator == "pooled"
+    assert found.estimator == "map"
 
 
 def test_the_cut_is_the_quantile_of_flops_and_keeps_what_lies_at_it(ladder: Ladder) -> None:

@@ -107,7 +107,7 @@ def test_an_entry_holds_what_the_forecast_rests_on(fitted: Fit, tmp_path: Path) 
     assert entry.forecast == predict(fitted, params=2e5, tokens=1.6e7)
     assert entry.compute_factor == pytest.approx(6 * 2e5 * 1.6e7 / 2.4e12)
     assert entry.data_sha256 == fitted.data_sha256
-    assert entry.records == sorted(run.run for run in fitted.residuals)
+    assert entry.records == sorted(run.run for run in fitted.runs)
     assert abs((entry.frozen_instant - before).total_seconds()) < 60
     assert Ledger.read(tmp_path / "ledger") == Ledger((LedgerLine("target", entry),))
 

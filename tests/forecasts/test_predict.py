@@ -23,7 +23,7 @@ def found(ladder: Ladder) -> Fit:
 
 def test_a_forecast_is_the_law_at_its_parameters(found: Fit) -> None:
     told = predict(found, params=2e5, tokens=1.6e7)
-    expected = CHINCHILLA.predict(found.forecast_parameters, 2e5, 1.6e7)
+    expected = CHINCHILLA.predict(found.map_parameters, 2e5, 1.6e7)
     assert told.loss == pytest.approx(float(expected))
     assert told.low < told.loss < told.high
 
@@ -33,7 +33,7 @@ def test_flops_come_from_the_fits_own_runs(found: Fit) -> None:
 
 
 def test_extrapolation_is_a_factor_beyond_the_data_and_1_inside(found: Fit) -> None:
-    largest = found.ranges["tokens"][1]
+    largest = found.ranges.tokens.high
     told = predict(found, params=3e4, tokens=2 * largest)
     assert told.extrapolation == pytest.approx({"params": 1.0, "tokens": 2.0, "flops": told.flops / 2.4e12})
     inside = predict(found, params=3e4, tokens=4e6).extrapolation

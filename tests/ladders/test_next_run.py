@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
-from foretoken.fits.estimate import Sample, estimate_plain, estimate_pooled
+from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
 from foretoken.ladders.candidates import Candidates
 from foretoken.ladders.exchange import LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
@@ -59,14 +59,14 @@ def truth(name: str, n: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 
 def rms(name: str, runs: Runs, tables: int = 8) -> float:
-    """Error of the pooled forecast at the target; noise of a run falls with its tokens."""
+    """Error of the MAP forecast at the target; noise of a run falls with its tokens."""
     n, d = runs
     size = np.sqrt(TARGET / 6 / RATIO)
     most, square = np.sqrt(1e20 / 6 / RATIO) * RATIO, 0.0
     for number in range(tables):
         shaken = NOISE * (d / most) ** -0.25 * np.random.default_rng([SEED, number]).standard_normal(len(n))
         sample = Sample.of(COUPLED, np.log(np.stack([n, d], axis=1)), truth(name, n, d) * np.exp(shaken), d)
-        theta = estimate_pooled(sample, estimate_plain(sample).theta)[0]
+        theta = estimate_map(sample, estimate_unpenalised(sample).theta)[0]
         told = COUPLED.log_loss(theta[None], np.log([[size, RATIO * size]]) - sample.origin)[0][0, 0]
         square += float(told - np.log(truth(name, size, RATIO * size))) ** 2 / tables
     return math.sqrt(square)
@@ -173,7 +173,7 @@ def test_a_fit_will_take_the_ladder() -> None:
     assert {check.severity for check in half().checks} <= {"note"}
     n, d = lengths(half())
     frame = pd.DataFrame({"params_total": n, "tokens": d, "loss": truth("coupled", n, d)})
-    assert fit(RunTable(frame, "planned"), "coupled", draws=50).rows["used"] == len(n)
+    assert fit(RunTable(frame, "planned"), "coupled", draws=50).rows.used == len(n)
     assert len({run.params for run in half().runs}) >= 4
 
 

@@ -105,18 +105,18 @@ def chinchilla_points() -> Path:
 
 
 @pytest.mark.parametrize(
-    ("rows", "size", "low", "high", "pooled"),
+    ("rows", "size", "low", "high", "by_map"),
     [(240, 73e9, 47e9, 114e9, 72.4e9), (245, 118e9, 74e9, 187e9, 72.3e9)],
     ids=["five points left out", "all points"],
 )
 def test_five_points_of_chinchilla_move_the_best_size_by_sixty_percent(
-    chinchilla_points: Path, rows: int, size: float, low: float, high: float, pooled: float
+    chinchilla_points: Path, rows: int, size: float, low: float, high: float, by_map: float
 ) -> None:
     """Besiroglu et al. 2024 leave out the five points of largest loss; the plain Huber fit of all asks for 118B."""
     table = read_table(chinchilla_points)
     kept = table.frame.sort_values("loss").iloc[:rows]
     one = fit(RunTable(kept.reset_index(drop=True), "Chinchilla's points"), draws=50)
-    source = fitted(one, estimator="plain")
+    source = fitted(one, estimator="huber")
     assert allocate(source, GOPHER).params == pytest.approx(size, rel=0.03)
     assert band(source, GOPHER, 0.001).params == pytest.approx([low, high], rel=0.03)
-    assert allocate(fitted(one), GOPHER).params == pytest.approx(pooled, rel=0.03)
+    assert allocate(fitted(one), GOPHER).params == pytest.approx(by_map, rel=0.03)

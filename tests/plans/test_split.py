@@ -176,8 +176,8 @@ def test_a_fit_gives_intervals_that_hold_the_truth(ladder: Ladder) -> None:
 
 def test_the_estimators_and_levels_of_a_fit(ladder: Ladder) -> None:
     one = fit(ladder(noise=0.003), draws=60)
-    assert allocate(fitted(one, estimator="plain"), 1e13).params != allocate(fitted(one), 1e13).params
-    both = [allocate(fitted(one, estimator=name), 1e13).intervals["params"] for name in ("pooled", "plain")]
+    assert allocate(fitted(one, estimator="huber"), 1e13).params != allocate(fitted(one), 1e13).params
+    both = [allocate(fitted(one, estimator=name), 1e13).intervals["params"] for name in ("map", "huber")]
     assert both[0] != both[1]
     with pytest.raises(ForetokenError, match="does not tell a loss"):
         allocate(fitted(fit(ladder(), "power", draws=50)), 1e13)

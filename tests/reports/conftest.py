@@ -141,7 +141,7 @@ def make_material() -> Material:
     told = predict(law, params=size, tokens=float(target_spec.tokens), flops=target_spec.flops)
     entry = {
         **told.to_json(),
-        "compute_factor": target_spec.flops / law.ranges["flops"][1],
+        "compute_factor": target_spec.flops / law.ranges.flops.high,
         "frozen_at": "2026-01-31T12:20:01.250+00:00",
         "data_sha256": law.data_sha256,
         "rivals": rival_forecasts(law, flops=target_spec.flops),

@@ -164,7 +164,7 @@ def test_doubts_about_the_forecast_stand_in_the_verdict(material):
 
 
 def test_a_refused_check_outweighs_the_outcome(material):
-    check = {"code": "x", "severity": "refused", "evidence": "sizes and tokens move together", "cure": "vary them"}
+    check = {"code": "x", "severity": "refusal", "evidence": "sizes and tokens move together", "cure": "vary them"}
     page = Reader(verdict(material.study(forecast={**material.whole.forecast, "checks": [check]})))
     assert "not to be trusted" in page.words
     assert "sizes and tokens move together" in page.words

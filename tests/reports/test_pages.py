@@ -14,6 +14,7 @@ from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.influence import influence
+from foretoken.fits.result import RowCounts
 from foretoken.forecasts import Ledger, backtest, ledger, predict, rival_forecasts
 from foretoken.forecasts.band import band_along
 from foretoken.forecasts.scores import placed
@@ -142,7 +143,7 @@ def test_fit_page_says_exponent_interval_and_pull_of_a_few_runs(pages, fitted):
 
 def test_fit_page_shows_every_objective(pages, fitted):
     for entry in fitted.sensitivity:
-        assert f">{entry['loss']:.4f}</text>" in pages["fit"]
+        assert f">{entry.loss:.4f}</text>" in pages["fit"]
 
 
 def test_backtest_page_says_error_and_coverage(pages, results):
@@ -208,11 +209,11 @@ def test_what_has_no_page_is_refused():
 
 
 def test_many_runs_are_thinned_and_the_page_says_so(fitted):
-    many = [dataclasses.replace(fitted.residuals[i % 35], run=str(i), flops=1e18 * 1.001**i) for i in range(3000)]
+    many = [dataclasses.replace(fitted.runs[i % 35], run=str(i), flops=1e18 * 1.001**i) for i in range(3000)]
     kept = thinned(many)
     assert MOST_MARKS <= len(kept) <= MOST_MARKS + 10
     assert {0, 2999} <= set(kept)
-    shown = dataclasses.replace(fitted, residuals=many, rows={"used": 3000, "dropped": []})
+    shown = dataclasses.replace(fitted, runs=many, rows=RowCounts(3000, []))
     assert f"Drawn: {len(kept)} of 3k runs" in law_figure(*coloured(shown))
 
 

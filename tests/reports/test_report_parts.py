@@ -95,7 +95,7 @@ def test_path_ends_at_the_forecast(material):
 
 
 def test_left_out_runs_are_crossed_and_said(material):
-    kept = dataclasses.replace(material.whole.fit, residuals=material.whole.fit.residuals[1:])
+    kept = dataclasses.replace(material.whole.fit, runs=material.whole.fit.runs[1:])
     budgets = budgets_of(material.whole)
     assert "Crosses" not in forecast_section(material.whole, budgets)
     assert "Crosses: runs left out of the fit." in forecast_section(material.study(fit=kept), budgets)

@@ -56,9 +56,9 @@ def test_every_route_finds_the_path_of_the_law_it_was_given() -> None:
         assert route.exponent_interval[0] < route.exponent < route.exponent_interval[1]
         assert route.prefactor is not None
         assert route.largest is not None
-        assert route.prefactor * 1e21**route.exponent == pytest.approx(route.largest["params"])
+        assert route.prefactor * 1e21**route.exponent == pytest.approx(route.largest.params)
         assert CHINCHILLA.optimum is not None
-        assert route.largest["params"] == pytest.approx(CHINCHILLA.optimum(LAW, 1e21)[0], rel=0.25)
+        assert route.largest.params == pytest.approx(CHINCHILLA.optimum(LAW, 1e21)[0], rel=0.25)
 
 
 def test_kaplans_route_is_exact_where_there_is_no_irreducible_loss_and_too_steep_where_there_is() -> None:
@@ -73,7 +73,7 @@ def test_kaplans_route_is_exact_where_there_is_no_irreducible_loss_and_too_steep
 def test_the_envelope_leaves_out_where_the_smallest_or_largest_size_leads() -> None:
     frame = training_curves().frame.drop(columns="annealed")
     route = envelope(clean_rows(RunTable(frame, "a test")), 1e21, draws=50)
-    sizes = [point["params"] for point in route.points]
+    sizes = [point.params for point in route.points]
     assert min(sizes) > frame["params_total"].min()
     assert max(sizes) < frame["params_total"].max()
 
@@ -102,8 +102,8 @@ def test_wide_lopsided_curves_bias_the_parabola_and_not_the_interpolant() -> Non
     parabola, interpolated = bias["approach 2 (parabola)"], bias["approach 2 (interpolated)"]
     assert parabola is not None
     assert interpolated is not None
-    assert parabola["params"] > 1.3
-    assert interpolated["params"] == pytest.approx(1, abs=0.1)
+    assert parabola.params > 1.3
+    assert interpolated.params == pytest.approx(1, abs=0.1)
     assert [check.code for check in found.checks] == ["isoflop_bias"]
 
 
@@ -114,7 +114,7 @@ def test_the_simulated_bias_is_the_bias_that_noise_free_runs_show() -> None:
     measured = approaches(table, draws=60).routes[1]
     assert bias is not None
     assert measured.exponent is not None
-    assert measured.exponent - 0.2 / 0.7 == pytest.approx(bias["exponent"], abs=2e-3)
+    assert measured.exponent - 0.2 / 0.7 == pytest.approx(bias.exponent, abs=2e-3)
 
 
 def test_minima_of_exact_curves() -> None:

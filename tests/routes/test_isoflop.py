@@ -75,13 +75,25 @@ def test_runs_without_a_shared_budget_are_refused() -> None:
         isoflop(RunTable(frame, "a test"))
 
 
-def test_the_vertex_is_near_the_surface_it_came_from(ladder: Ladder) -> None:
+def surface(truth: dict[str, float], noise: float) -> RunTable:
+    """6 sizes at each of 4 budgets, in the middle of each the best of Chinchilla's law."""
+    assert CHINCHILLA.optimum is not None
+    flops, step = (part.ravel() for part in np.meshgrid(3e11 * 2.0 ** np.arange(4), np.arange(6)))
+    params = CHINCHILLA.optimum(truth, flops)[0] * 2 ** (0.75 * (step - 2.5))
+    loss = CHINCHILLA.predict(truth, params, flops / 6 / params)
+    loss = loss * np.exp(noise * np.random.default_rng(0).standard_normal(len(flops)))
+    return RunTable(
+        pd.DataFrame({"params": params, "tokens": flops / 6 / params, "flops": flops, "loss": loss}), "test"
+    )
+
+
+def test_the_vertex_is_near_the_surface_it_came_from() -> None:
     truth = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
     assert CHINCHILLA.optimum is not None
-    for budget in isoflop(ladder(truth, noise=0.001)).budgets:
-        if budget.status == "interior":
-            assert budget.params is not None
-            assert budget.params == pytest.approx(CHINCHILLA.optimum(truth, budget.flops)[0], rel=0.35)
+    found = isoflop(surface(truth, noise=0.001))
+    assert len(found.interior) == len(found.budgets) == 4
+    for budget in found.interior:
+        assert budget.params == pytest.approx(CHINCHILLA.optimum(truth, budget.flops)[0], rel=0.35)
 
 
 def test_more_noise_widens_the_interval_of_the_exponent() -> None:

@@ -21,7 +21,7 @@ from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
-from foretoken.routes.approaches import plain_draws
+from foretoken.routes.approaches import surface_draws
 from foretoken.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def conventions_of(table: RunTable, rows: Rows, found: Fit, level: float) -> Con
     sizes, compute = count_sizes(frame), count_compute(frame, rows)
     absent = [f"N {name}" for name in SIZES if name not in sizes and name != "undeclared"]
     absent += [] if "with attention" in compute else ["C with attention (layers, width, context)"]
-    theta = plain_draws(found)
+    theta = surface_draws(found)
     entries = [_entry(rows, theta, s, sizes[s], c, compute[c], level) for s in sizes for c in compute]
     return Conventions(entries, _waterfall(entries), rows.params_column, absent)
 

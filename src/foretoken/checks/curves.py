@@ -10,7 +10,7 @@ from foretoken.checks.table_view import CheckOf, Examined
 from foretoken.fits.result import Check
 from foretoken.fits.seen import listed
 from foretoken.laws.law import Array
-from foretoken.routes.approaches import bias_text, is_biased, isoflop_bias
+from foretoken.routes.approaches import isoflop_bias
 from foretoken.routes.isoflop import REFUSALS
 
 OFF_CENTRE = 0.4
@@ -28,7 +28,7 @@ def absent_minima(seen: Examined) -> Iterator[Check]:
         budgets = [curve for curve in seen.curves if curve.status == status]
         accidental = status == "too_few" and len(budgets) > len(seen.curves) / 2  # no IsoFLOP design at all
         if budgets and not accidental:
-            names = listed(curve.rows.group[curve.here[0]] or f"{curve.flops:.3g} FLOP" for curve in budgets)
+            names = listed(curve.rows.group[curve.runs[0]] or f"{curve.flops:.3g} FLOP" for curve in budgets)
             told = f"{len(budgets)} of {len(seen.curves)} budgets ({names}): {evidence}"
             few = status in ("edge_small", "edge_large") and len(budgets) <= FEW_EDGES * len(seen.curves)
             yield Check(f"isoflop_{status}", "note" if few or status == "too_few" else "doubt", told, cure)
@@ -57,17 +57,17 @@ def drifting_grid(seen: Examined) -> Iterator[Check]:
 
 def parabola_bias(seen: Examined) -> Iterator[Check]:
     """What parabolas would make of noise-free runs of the fitted surface."""
-    if seen.fit is None or sum(curve.status == "interior" for curve in seen.curves) < 2:
+    if seen.fit is None or sum(curve.is_interior for curve in seen.curves) < 2:
         return
     bias = isoflop_bias(seen.rows, "parabola", seen.fit)
-    if bias and is_biased(bias):
+    if bias and bias.is_large:
         cure = "use the law, or an interpolated minimum; narrow the sizes and centre them"
-        yield Check("isoflop_bias", "doubt", f"parabolas: {bias_text(bias)}", cure)
+        yield Check("isoflop_bias", "doubt", f"parabolas: {bias}", cure)
 
 
 def _offsets(seen: Examined) -> tuple[Array, Array]:
     """Ln C [c]; where the minimum lies, from -1 (smallest size) to 1 (largest): as it is, then draws [c, 1 + b]."""
-    curves = [curve for curve in seen.curves if curve.status == "interior"]
+    curves = [curve for curve in seen.curves if curve.is_interior]
     minima = [(curve, np.array([curve.at, *curve.draws])) for curve in curves]
     places = [2 * (at - curve.size[0]) / np.ptp(curve.size) - 1 for curve, at in minima]
     return np.log([curve.flops for curve in curves]), np.array(places) if places else np.empty((0, 1))

@@ -11,7 +11,7 @@ from foretoken.checks.table_view import CheckOf, Examined, examine
 from foretoken.checks.unchecked import unchecked
 from foretoken.fits import checks_rows, checks_units
 from foretoken.fits.doubts import worst_first
-from foretoken.fits.result import Check
+from foretoken.fits.result import Check, RowCounts
 from foretoken.runs.table import RunTable
 
 CHECKS: list[CheckOf] = [
@@ -29,8 +29,7 @@ class Diagnosis:
 
     checks: list[Check]
     """Worst first."""
-    rows: dict[str, Any]
-    """`used`, and `dropped`: [{reason, count}]."""
+    rows: RowCounts
     params_column: str
     flops: str
     """How the recorded FLOPs relate to 6 N D."""
@@ -49,7 +48,7 @@ class Diagnosis:
                 "loss": "nats per token, as declared",
                 **self.conventions.to_json(),
             },
-            "rows": self.rows,
+            "rows": asdict(self.rows),
             "assumed": self.assumed,
             "unchecked": self.unchecked,
         }
@@ -60,7 +59,7 @@ def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnos
     seen = examine(table, params, seed)
     return Diagnosis(
         checks=checks_of(seen),
-        rows={"used": len(seen.rows), "dropped": seen.rows.dropped},
+        rows=RowCounts(len(seen.rows), seen.rows.dropped),
         params_column=seen.rows.params_column,
         flops=_flops(seen),
         assumed=list(dict.fromkeys([*seen.assumed, *seen.rows.assumed])),

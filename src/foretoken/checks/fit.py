@@ -8,7 +8,7 @@ import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
 from foretoken.fits.estimate import Sample, spread
-from foretoken.fits.outliers import outlying_runs, residuals_of
+from foretoken.fits.outliers import outlying_runs
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import by_budget
 from foretoken.fits.solvers import solve
@@ -49,13 +49,13 @@ def outliers(seen: Examined) -> Iterator[Check]:
 
 def influential_run(seen: Examined) -> Iterator[Check]:
     """Leave-one-out: one run that carries the fit."""
-    if seen.fit is None or len(seen.fit.residuals) > MANY:
+    if seen.fit is None or len(seen.fit.runs) > MANY:
         return
     order, shift = leave_one_out(seen.fit)
     first, second = np.sort(abs(shift))[::-1][:2]
     if first > LEAST_SHIFT and first > CARRIES * second:
         worst = int(abs(shift).argmax())
-        run = seen.fit.residuals[order[worst]]
+        run = seen.fit.runs[order[worst]]
         evidence = (
             f"without run {run.run} (N {run.params:.3g}, D {run.tokens:.3g}) the forecast at {AHEAD:g} times the"
             f" compute moves by {100 * np.expm1(shift[worst]):+.2f} %; no other run moves it by more than"
@@ -69,7 +69,7 @@ def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
     """The runs of least compute do not follow the same law as the others: without them the exponent of N* moves."""
     if seen.fit is None or len(seen.rows) < 16:
         return
-    flops = np.array([run.flops for run in seen.fit.residuals])
+    flops = np.array([run.flops for run in seen.fit.runs])
     keep = flops > np.quantile(flops, SMALL_SHARE)
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
@@ -87,7 +87,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
     """Residuals much wider at one end of compute than at the other."""
     if seen.fit is None or len(seen.rows) < 18:
         return
-    residual = abs(residuals_of(seen.fit)[np.argsort([run.flops for run in seen.fit.residuals])])
+    residual = abs(seen.fit.residuals[np.argsort([run.flops for run in seen.fit.runs])])
     third = len(residual) // 3
     low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
     if max(low, high) > NOISE_RATIO * min(low, high):
@@ -97,7 +97,7 @@ def noise_changes(seen: Examined) -> Iterator[Check]:
 
 def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
     """Numbers of the runs that were left out, one at a time, and what each does to the log of the forecast."""
-    residual = abs(residuals_of(fit))
+    residual = abs(fit.residuals)
     order = np.argsort(-residual, kind="stable")[:MOST_LEFT_OUT]
     keep = np.ones((len(order), len(residual)), dtype=bool)
     keep[np.arange(len(order)), order] = False
@@ -107,18 +107,18 @@ def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
 def _sample(fit: Fit) -> Sample:
     """The law and the runs that the fit used."""
     law = find_law(fit.law)
-    columns = {name: np.array([getattr(run, name) for run in fit.residuals]) for name in law.features}
+    columns = {name: np.array([getattr(run, name) for run in fit.runs]) for name in law.features}
     features = np.log(np.stack([columns[name] for name in law.features], axis=1))
-    return Sample.of(law, features, np.array([run.loss for run in fit.residuals]))
+    return Sample.of(law, features, np.array([run.loss for run in fit.runs]))
 
 
 def _forecasts(fit: Fit, keep: Array) -> Array:
     """Change of the log forecast when only `keep` [b, r] stays: [b]."""
     law, sample = find_law(fit.law), _sample(fit)
-    start = law.shift(law.theta(fit.forecast_parameters), -sample.origin)
-    problem = sample.pooled_problem(sample.y[None], np.ones((1, len(sample.y))), fit.noise["run"])
+    start = law.shift(law.theta(fit.map_parameters), -sample.origin)
+    problem = sample.map_problem(sample.y[None], np.ones((1, len(sample.y))), fit.noise.run_sd)
     whole = solve(problem, start[None], 1e-9)[0]
-    problem = sample.pooled_problem(sample.y[None], keep.astype(np.float64), fit.noise["run"])
+    problem = sample.map_problem(sample.y[None], keep.astype(np.float64), fit.noise.run_sd)
     theta = solve(problem, np.repeat(whole, len(keep), axis=0), 1e-9)[0]
     return _at_target(fit, law.shift(theta, sample.origin)) - _at_target(fit, law.shift(whole, sample.origin))
 
@@ -126,11 +126,11 @@ def _forecasts(fit: Fit, keep: Array) -> Array:
 def _exponents(fit: Fit, keep: Array) -> Array:
     """Exponent of N* of the plain estimate when only `keep` [b, r] stays: [b]."""
     law, sample = find_law(fit.law), _sample(fit)
-    start = law.shift(law.theta(fit.estimates), -sample.origin)
+    start = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     starts = np.concatenate([start[None], law.starts(sample.x, sample.y)[:STARTS]])
     found = []
     for rows in keep.astype(np.float64):
-        theta, value = solve(sample.plain_problem(sample.y[None], rows[None]), starts, 1e-9)
+        theta, value = solve(sample.unpenalised_problem(sample.y[None], rows[None]), starts, 1e-9)
         best = law.named(theta[value.argmin()])
         found.append(best["beta"] / (best["alpha"] + best["beta"]))
     return np.array(found)
@@ -142,17 +142,17 @@ def _move_by_chance(fit: Fit, keep: Array) -> float:
     With the noise of the runs that stay, and what the runs of a budget share.
     """
     law, sample = find_law(fit.law), _sample(fit)
-    theta = law.shift(law.theta(fit.estimates), -sample.origin)
+    theta = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     residual, generator = sample.residual(theta), np.random.default_rng(0)
     noise = spread(residual[keep], len(theta)) * generator.standard_normal((CHANCES, len(residual)))
-    budgets = by_budget([run.group for run in fit.residuals], np.array([run.flops for run in fit.residuals]))
-    for here in budgets if fit.noise.get("shared") else []:
-        noise[:, here] += fit.noise["shared"] * generator.standard_normal((CHANCES, 1))
+    budgets = by_budget([run.group for run in fit.runs], np.array([run.flops for run in fit.runs]))
+    for here in budgets if fit.noise.cluster_sd else []:
+        noise[:, here] += fit.noise.cluster_sd * generator.standard_normal((CHANCES, 1))
     found = []
     for rows in (np.ones_like(keep), keep):
         weight = np.repeat(rows[None].astype(np.float64), CHANCES, axis=0)
         ends, _ = solve(
-            sample.plain_problem(sample.y - residual + noise, weight), np.repeat(theta[None], CHANCES, 0), 1e-9
+            sample.unpenalised_problem(sample.y - residual + noise, weight), np.repeat(theta[None], CHANCES, 0), 1e-9
         )
         alpha, beta = (law.values(ends)[:, law.parameters.index(name)] for name in ("alpha", "beta"))
         found.append(beta / (alpha + beta))
@@ -162,7 +162,7 @@ def _move_by_chance(fit: Fit, keep: Array) -> float:
 def _at_target(fit: Fit, theta: Array) -> Array:
     """Log forecasts at AHEAD times the compute of the run with the most, shared by N and D: [b]."""
     law = find_law(fit.law)
-    largest = max(fit.residuals, key=lambda run: run.flops)
+    largest = max(fit.runs, key=lambda run: run.flops)
     step = {"flops": AHEAD, "params": np.sqrt(AHEAD), "tokens": np.sqrt(AHEAD)}
     x = np.log([[getattr(largest, name) * step[name] for name in law.features]])
     return np.asarray(law.log_loss(theta, x)[0][:, 0])

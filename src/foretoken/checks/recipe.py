@@ -8,6 +8,7 @@ import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
 from foretoken.fits.result import Check
+from foretoken.fits.rows import NOT_ANNEALED
 from foretoken.fits.seen import listed, plural
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.envelope import trajectories
@@ -34,7 +35,7 @@ def points_of_one_run(seen: Examined) -> Iterator[Check]:
 
 def unannealed_points(seen: Examined) -> Iterator[Check]:
     """Rows whose learning rate had not come down."""
-    left = sum(entry["count"] for entry in seen.rows.dropped if entry["reason"] == "not annealed")
+    left = sum(dropped.count for dropped in seen.rows.dropped if dropped.reason == NOT_ANNEALED)
     if left:
         evidence = f"{plural(left, 'run')} of {len(seen.frame)} are not annealed and were left out"
         yield Check("unannealed_points", "doubt", evidence, "bring the learning rate down at the end of each run")

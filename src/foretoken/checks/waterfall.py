@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from foretoken.errors import RefusedError
-from foretoken.fits.result import IsoflopFit
-from foretoken.routes.isoflop import isoflop
+from foretoken.routes.isoflop import IsoflopFit, isoflop
 from foretoken.runs.table import RunTable
 
 
@@ -19,7 +18,7 @@ class Step:
     name: str
     exponent: float | None
     """a in N* ~ C^a."""
-    interval: list[float] | None
+    interval: Sequence[float] | None
     change: float | None
     """Against the step before that has an exponent."""
     parabola: float | None = None
@@ -60,7 +59,7 @@ def isoflop_waterfall(tables: Mapping[str, RunTable], *, params: str = "auto", l
                 found.params_exponent_interval if found else None,
                 None,
                 parabola.params_exponent if parabola else None,
-                sum(budget.status == "interior" for budget in found.budgets) if found else 0,
+                len(found.interior) if found else 0,
                 len(found.budgets) if found else 0,
             )
         )

@@ -72,7 +72,7 @@ def _show(found: Approaches) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    largest = next((route.largest["flops"] for route in found.routes if route.largest), 0.0)
+    largest = next((route.largest.flops for route in found.routes if route.largest), 0.0)
     title = f"N* = G C^a, N counted by {found.params_column}; N* at {largest:.3g} FLOP"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     shown.add_column("route", no_wrap=True)
@@ -87,8 +87,8 @@ def _show(found: Approaches) -> None:
             f"{route.exponent:.3f}",
             "{:.3f}–{:.3f}".format(*route.exponent_interval),
             f"{route.prefactor:.3g}",
-            f"{route.largest['params']:.3g}",
-            "" if route.bias is None else f"{route.bias['exponent']:+.3f}",
+            f"{route.largest.params:.3g}",
+            "" if route.bias is None else f"{route.bias.exponent:+.3f}",
         )
     Console().print(shown)
     for route in found.routes:

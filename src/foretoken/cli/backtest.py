@@ -35,8 +35,9 @@ def backtest(
     params: ParamsOption = "auto",
     law: Annotated[str, typer.Option(help="Which law.")] = "coupled",
     estimator: Annotated[
-        str, typer.Option(help="pooled, or plain by its objective: huber, least_squares, student_t, asymmetric, ...")
-    ] = "pooled",
+        str,
+        typer.Option(help="map, or by objective: huber, least_squares, student_t, asymmetric, ..."),
+    ] = "map",
     level: LevelOption = 0.9,
     html: HtmlOption = None,
     json: JsonOption = False,

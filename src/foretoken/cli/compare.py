@@ -19,7 +19,7 @@ TOLD = ("peak", "mfu")
 def compare(
     compute: Annotated[str, typer.Option(help="Budget: 5.76e23, '3640 PF-days' or '512 H100 for 30 days'.")],
     fit_file: Annotated[Path | None, typer.Option("--fit", help="Your own fit, beside the papers'.")] = None,
-    estimator: Annotated[str, typer.Option(help="Of that fit: pooled or plain.")] = "pooled",
+    estimator: Annotated[str, typer.Option(help="Of that fit: map or huber.")] = "map",
     level: LevelOption = 0.9,
     json: JsonOption = False,
 ) -> None:

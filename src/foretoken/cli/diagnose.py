@@ -45,9 +45,9 @@ def diagnose(
     if json:
         print_json(found.to_json())
         return
-    typer.echo(f"{found.rows['used']} usable runs, N counted by {found.params_column}, {found.flops}")
-    for dropped in found.rows["dropped"]:
-        typer.echo(f"left out: {dropped['count']} ({dropped['reason']})")
+    typer.echo(f"{found.rows.used} usable runs, N counted by {found.params_column}, {found.flops}")
+    for dropped in found.rows.dropped:
+        typer.echo(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(found.checks)
     if not found.checks:
         typer.echo("nothing is doubtful by the checks that these columns allow")

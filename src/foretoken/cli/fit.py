@@ -107,17 +107,16 @@ def _show(found: Fit) -> None:
     from rich.table import Table
 
     console = Console()
-    rows = Table(title=f"{found.law}: {found.rows['used']} runs, {found.status}", title_justify="left")
+    rows = Table(title=f"{found.law}: {found.rows.used} runs, {found.status}", title_justify="left")
     for name in ("parameter", "estimate", f"{100 * found.level:g} % interval", "used by forecasts"):
         rows.add_column(name, justify="left" if name == "parameter" else "right")
     for name, value in found.parameters.items():
-        band = found.intervals[name]
-        interval = "" if band is None else f"{band[0]:.4g} to {band[1]:.4g}"
+        low, high = found.intervals[name]
         estimate = "not identified" if value is None else f"{value:.5g}"
-        rows.add_row(name, estimate, interval, f"{found.forecast_parameters[name]:.5g}")
+        rows.add_row(name, estimate, f"{low:.4g} to {high:.4g}", f"{found.map_parameters[name]:.5g}")
     console.print(rows)
-    for dropped in found.rows["dropped"]:
-        console.print(f"left out: {dropped['count']} ({dropped['reason']})", highlight=False)
+    for dropped in found.rows.dropped:
+        console.print(f"left out: {dropped.count} ({dropped.reason})", highlight=False)
     print_checks(found.checks)
     print_assumed(found.assumed)
     _show_sensitivity(console, found)
@@ -128,9 +127,9 @@ def _show_sensitivity(console: Console, found: Fit) -> None:
     from rich.table import Table
 
     rows = Table(title="by objective", title_justify="left")
-    for name in ("objective", *found.estimates, "at 8 x compute"):
+    for name in ("objective", *found.unpenalised_parameters, "at 8 x compute"):
         rows.add_column(name, justify="left" if name == "objective" else "right")
     for entry in found.sensitivity:
-        values = [f"{value:.4g}" for value in entry["parameters"].values()]
-        rows.add_row(entry["objective"], *values, f"{entry['loss']:.4f}")
+        values = [f"{value:.4g}" for value in entry.parameters.values()]
+        rows.add_row(entry.objective, *values, f"{entry.loss:.4f}")
     console.print(rows)

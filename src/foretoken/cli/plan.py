@@ -55,7 +55,7 @@ def plan(
     tolerance: Annotated[float, typer.Option(help="Share of the loss within which a split is as good.")] = 0.001,
     vocabulary: Annotated[int, typer.Option(help="Tokens of the tokenizer.")] = 32_000,
     context: Annotated[int, typer.Option(help="Longest sequence, in tokens.")] = 4096,
-    estimator: Annotated[str, typer.Option(help="Of --fit: pooled or plain.")] = "pooled",
+    estimator: Annotated[str, typer.Option(help="Of --fit: map or huber.")] = "map",
     level: LevelOption = 0.9,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a study file and configs.")] = None,
     html: HtmlOption = None,

@@ -22,8 +22,8 @@ def predict(
     level: Annotated[float, typer.Option(help="Probability that the interval holds.")] = 0.9,
     kind: Annotated[str, typer.Option(help="new-run (one more run) or mean (the law itself).")] = "new-run",
     estimator: Annotated[
-        str, typer.Option(help="pooled (forecast_parameters: weak prior, runs by their noise) or plain (parameters).")
-    ] = "pooled",
+        str, typer.Option(help="map (forecast_parameters: weak prior, runs by their noise) or huber (parameters).")
+    ] = "map",
     html: HtmlOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -15,7 +15,7 @@ FINEST = 0.02
 """Width of a cell in each feature of the law, on a log scale, doubled until there are few enough cells."""
 
 
-def binned(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
+def aggregate(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
     """Cells, how many runs each holds [cells], spread of log loss inside cells; the runs themselves when they are few.
 
     A cell takes the mean of ln N, ln D, ln FLOP, the law's features and ln loss of its runs. Trajectories and budgets

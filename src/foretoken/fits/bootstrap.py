@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretoken.fits.clusters import clusters, shared_error
-from foretoken.fits.estimate import Plain, Sample
+from foretoken.fits.clusters import ClusterError
+from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices
-
-__all__ = ["Bootstrap", "bootstrap", "shared_errors"]
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Sizes of the multipliers of a wild bootstrap (Webb 2023), each with both signs."""
@@ -24,28 +21,23 @@ COMPARED = 100
 MOST_LEVERAGE = 0.7
 """A residual is widened by 1 / (1 - this) at most."""
 RESAMPLED = 40
-"""Plain fits draw rows (or clusters) anew where there are at least this many of them."""
+"""Unpenalised fits draw rows (or clusters) anew where there are at least this many of them."""
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Draws of the forecast's parameters and of the plain ones, theta [draws, p], and which resampling gave them."""
+    """Draws of both estimates, theta [draws, p], and which resampling gave them."""
 
-    pooled: Array
-    plain: Array
+    map_theta: Array
+    unpenalised: Array
     text: str
-
-
-def shared_errors(sample: Sample, rows: Rows, pooled: Array, sigma: Array) -> dict[str, tuple[Indices, float]]:
-    """What ties runs together: cluster number of each run, and the standard deviation of the error they share."""
-    return {kind: (cluster, shared_error(sample, pooled, sigma, cluster)) for kind, cluster in clusters(rows).items()}
 
 
 def bootstrap(
     sample: Sample,
-    shared: dict[str, tuple[Indices, float]],
-    pooled: Array,
-    plain: Plain,
+    shared: dict[str, ClusterError],
+    map_theta: Array,
+    best: Unpenalised,
     sigma: Array,
     draws: int,
     seed: int,
@@ -58,17 +50,17 @@ def bootstrap(
     """
     few = min(draws, COMPARED)
     spreads = {
-        kind: _drawn(sample, noise, pooled, sigma, few, seed)[1] for kind, noise in _noises(sigma, shared).items()
+        kind: _drawn(sample, noise, map_theta, sigma, few, seed)[1] for kind, noise in _noises(sigma, shared).items()
     }
     widest = max(spreads, key=lambda kind: spreads[kind])
     chosen = _noises(sigma, shared)[widest]
-    theta, _ = _drawn(sample, chosen, pooled, sigma, draws, seed)
+    theta, _ = _drawn(sample, chosen, map_theta, sigma, draws, seed)
     widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
     text = (
         f"wild bootstrap over {widest}, the widest of: {widths} (half of the 90 % spread of the law"
         f" at {REFERENCE_FACTOR:g} times the largest compute)"
     )
-    return Bootstrap(theta, _plain_draws(sample, chosen, plain, draws, seed), text)
+    return Bootstrap(theta, _unpenalised_draws(sample, chosen, best, draws, seed), text)
 
 
 @dataclass(frozen=True)
@@ -103,31 +95,31 @@ class _Noise:
         return np.asarray((size * generator.standard_normal((draws, count)))[:, self.cluster])
 
 
-def _noises(sigma: Array, shared: dict[str, tuple[Indices, float]]) -> dict[str, _Noise]:
+def _noises(sigma: Array, shared: dict[str, ClusterError]) -> dict[str, _Noise]:
     runs = np.arange(len(sigma))
     noises = {"runs": _Noise(runs, runs, 0.0)}
-    for kind, (cluster, size) in shared.items():
-        noises[kind] = _Noise(cluster, cluster, 0.0)
-        if size > 0:
-            noises[f"runs within {kind}"] = _Noise(runs, cluster, size)
+    for kind, error in shared.items():
+        noises[kind] = _Noise(error.of_run, error.of_run, 0.0)
+        if error.sd > 0:
+            noises[f"runs within {kind}"] = _Noise(runs, error.of_run, error.sd)
     return noises
 
 
-def _drawn(sample: Sample, noise: _Noise, pooled: Array, sigma: Array, draws: int, seed: int) -> tuple[Array, float]:
+def _drawn(sample: Sample, noise: _Noise, map_theta: Array, sigma: Array, draws: int, seed: int) -> tuple[Array, float]:
     """Draws of the forecast's parameters, and how far they spread a forecast (5 to 95 %, on log loss)."""
     generator = np.random.default_rng(seed)
     centre, scale = sample.law.prior(sample.y)
     mean = centre + np.where(np.isfinite(scale), scale, 0.0) * generator.standard_normal((draws, len(centre)))
-    y = noise.resampled(sample, pooled, draws, generator, sigma, scale**-2.0)
-    problem = sample.pooled_problem(y, np.ones((1, len(sigma))), sigma, mean)
-    theta = solve(problem, np.repeat(pooled[None], draws, axis=0), 1e-5, steps=60)[0]
+    y = noise.resampled(sample, map_theta, draws, generator, sigma, scale**-2.0)
+    problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean)
+    theta = solve(problem, np.repeat(map_theta[None], draws, axis=0), 1e-5, steps=60)[0]
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
     ends = sample.law.log_loss(theta, target[None])[0][:, 0]
     return theta, float(np.subtract(*np.quantile(ends, [0.95, 0.05])))
 
 
-def _plain_draws(sample: Sample, noise: _Noise, plain: Plain, draws: int, seed: int) -> Array:
-    """Draws of the plain parameters: rows drawn anew where there are enough of them."""
+def _unpenalised_draws(sample: Sample, noise: _Noise, best: Unpenalised, draws: int, seed: int) -> Array:
+    """Draws of the unpenalised parameters: rows drawn anew where there are enough of them."""
     generator = np.random.default_rng(seed)
     unit = noise.unit
     units = int(unit.max()) + 1
@@ -137,10 +129,10 @@ def _plain_draws(sample: Sample, noise: _Noise, plain: Plain, draws: int, seed: 
     else:
         weight, y = (
             np.ones((1, len(unit))),
-            noise.resampled(sample, plain.theta, draws, generator, np.ones(len(unit)), np.zeros(len(plain.theta))),
+            noise.resampled(sample, best.theta, draws, generator, np.ones(len(unit)), np.zeros(len(best.theta))),
         )
-    problem = sample.plain_problem(y, weight, OBJECTIVES[plain.objective], plain.scale)
-    return solve(problem, np.repeat(plain.theta[None], draws, axis=0), 1e-4, steps=60)[0]
+    problem = sample.unpenalised_problem(y, weight, OBJECTIVES[best.objective], best.scale)
+    return solve(problem, np.repeat(best.theta[None], draws, axis=0), 1e-4, steps=60)[0]
 
 
 def _within(residual: Array, cluster: Indices) -> Array:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from foretoken.fits.fit_checks import design_checks, row_checks
-from foretoken.fits.result import Check
+from foretoken.fits.result import Check, Severity
 from foretoken.fits.rows import by_budget, mixtures, refusals
 from foretoken.fits.seen import Seen, SeenCheck, listed, plural
 from foretoken.laws import CHINCHILLA
@@ -35,7 +35,7 @@ MANY = 5000
 def refused(seen: Seen) -> Iterator[Check]:
     """Too few runs, one size, one length, N and D that move together, equal losses."""
     for error in refusals(seen.rows, CHINCHILLA):
-        yield Check(error.code, "refused", error.evidence, error.cure or "")
+        yield Check.of_refusal(error)
 
 
 def doubtful_design(seen: Seen) -> Iterator[Check]:
@@ -91,14 +91,14 @@ def duplicated_columns(seen: Seen) -> Iterator[Check]:
         known = {one, other} & set(COLUMNS)
         if known and not any({one, other} <= pair for pair in MAY_BE_EQUAL):
             evidence = f"`{one}` and `{other}` are equal in every row"
-            severity = "doubt" if len(known) == 2 else "note"
+            severity: Severity = "doubt" if len(known) == 2 else "note"
             yield Check("duplicated_columns", severity, evidence, "check which was meant; name the other with --map")
 
 
 def mixed(seen: Seen) -> Iterator[Check]:
     """Several evaluation sets, tokenizers, corpora, families or objectives in one table."""
     for error in mixtures(seen.frame.iloc[seen.rows.at]):
-        yield Check(error.code, "refused", error.evidence, error.cure or "")
+        yield Check.of_refusal(error)
     for name, (code, cure) in MIXED.items():
         words = seen.words(name)
         if len(words) > 1:

@@ -134,8 +134,8 @@ def attention_share(seen: Seen) -> Iterator[Check]:
         return
     per_token = seen.rows.flops / seen.rows.tokens
     attention = 6 * layers * width * context
-    plain = np.isclose(per_token, 6 * seen.rows.params, rtol=1e-3)
-    if plain.all() and (attention / per_token).max() > 0.1:
+    unpenalised = np.isclose(per_token, 6 * seen.rows.params, rtol=1e-3)
+    if unpenalised.all() and (attention / per_token).max() > 0.1:
         evidence = f"flops are 6 N D; attention adds up to {100 * (attention / per_token).max():.0f} %"
         yield Check("attention_left_out", "note", evidence, "count exact FLOPs; the share is largest for small models")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from foretoken.fits.estimate import Sample
@@ -16,6 +18,29 @@ EVIDENCE = 1.3
 """Squares between clusters are this many times what independent errors give before anything counts as shared."""
 CLIP = 3.0
 """Residuals count as this many standard deviations at most."""
+
+
+@dataclass(frozen=True)
+class ClusterError:
+    """Runs that belong together, and the error that they have in common."""
+
+    of_run: Indices
+    """Number of the cluster of each run [r]."""
+    sd: float
+    """Standard deviation of the common error, on log loss; 0 where there is no sign of one."""
+
+    @property
+    def count(self) -> int:
+        """How many clusters there are."""
+        return int(self.of_run.max()) + 1
+
+
+def cluster_errors(sample: Sample, rows: Rows, theta: Array, sigma: Array) -> dict[str, ClusterError]:
+    """What ties runs together, by kind: `trajectories` and `budgets`."""
+    return {
+        kind: ClusterError(of_run, shared_error(sample, theta, sigma, of_run))
+        for kind, of_run in clusters(rows).items()
+    }
 
 
 def clusters(rows: Rows) -> dict[str, Indices]:

@@ -7,12 +7,10 @@ from dataclasses import replace
 
 from foretoken.fits import checks_rows, checks_units
 from foretoken.fits.outliers import outlying_runs
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import SEVERITIES, Check, Fit
 from foretoken.fits.rows import Rows
 from foretoken.fits.seen import look
 from foretoken.runs.table import RunTable
-
-SEVERITIES = ("refused", "doubt", "note")
 
 
 def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Check]:

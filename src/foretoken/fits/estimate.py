@@ -1,4 +1,4 @@
-"""Point estimates: the plain fit, and the one that forecasts use."""
+"""Point estimates: the unpenalised fit, and the one that forecasts use."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from foretoken.fits.noise import Noise, estimate_noise, spread
+from foretoken.fits.noise import NoiseModel, estimate_noise, spread
 from foretoken.fits.objectives import HUBER, OBJECTIVES, Objective, huber
 from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
 
-__all__ = ["DELTA", "Plain", "Sample", "estimate_plain", "estimate_pooled", "spread"]
+__all__ = ["DELTA", "Sample", "Unpenalised", "estimate_map", "estimate_unpenalised", "spread"]
 
 DELTA = 1e-3
-"""Huber's delta of the plain fit, on log loss (Hoffmann et al. 2022)."""
+"""Huber's delta of the unpenalised fit, on log loss (Hoffmann et al. 2022)."""
 ROBUST = 1.5
 """Huber's delta of the forecast fit, in standard deviations of a run."""
 FEW_STARTS = 6
@@ -58,7 +58,7 @@ class Sample:
         """Measured minus fitted ln loss [r]."""
         return np.asarray(self.y - self.law.log_loss(theta[None], self.x)[0][0])
 
-    def plain_problem(
+    def unpenalised_problem(
         self, y: Array, weight: Array, objective: Objective = HUBER, scale: float | None = None
     ) -> Problem:
         """Hoffmann's objective, or another, for a batch of data: y and weight [b, r] (or [1, r])."""
@@ -68,7 +68,7 @@ class Sample:
         low, high = self.law.bounds(self.y)
         return Problem(self.law, self.x, y, weight, scale, nothing, nothing[0], low, high, objective)
 
-    def pooled_problem(self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None) -> Problem:
+    def map_problem(self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None) -> Problem:
         """The forecast's objective: each run at its noise sigma (one for all, or [r]), and the law's weak prior."""
         centre, scale = self.law.prior(self.y)
         mean = centre[None] if mean is None else mean
@@ -78,8 +78,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Plain:
-    """The plain estimate, and how the starts fared."""
+class Unpenalised:
+    """The unpenalised estimate, and how the starts fared."""
 
     theta: Array
     huber_sum: float
@@ -90,25 +90,25 @@ class Plain:
     scale: float = DELTA
 
 
-def estimate_plain(sample: Sample, objective: str = "huber", near: Array | None = None) -> Plain:
+def estimate_unpenalised(sample: Sample, objective: str = "huber", near: Array | None = None) -> Unpenalised:
     """The best of many starts, to the last digits; of a few where an estimate `near` is known."""
     shape = OBJECTIVES[objective]
     starts = sample.law.starts(sample.x, sample.y)
     scale = DELTA
     if shape.from_spread:
-        near = estimate_plain(sample).theta if near is None else near
+        near = estimate_unpenalised(sample).theta if near is None else near
         scale = spread(sample.residual(near), len(sample.law.parameters))
     if near is not None:
         starts = np.concatenate([near[None], starts[:FEW_STARTS]])
-    problem = sample.plain_problem(sample.y[None], np.ones((1, len(sample.y))), shape, scale)
+    problem = sample.unpenalised_problem(sample.y[None], np.ones((1, len(sample.y))), shape, scale)
     theta, value = solve(problem, starts, steps=150)
     best, least = solve(problem, theta[value.argmin()][None], TIGHT, steps=1500)
     near = (value <= least[0] * (1 + AGREE) + 1e-15) & (np.abs(np.expm1(theta - best)).max(axis=1) <= AGREE)
     huber_sum = float((sample.count * huber(sample.residual(best[0]), DELTA)).sum())
-    return Plain(best[0], huber_sum, len(theta), int(near.sum()), objective, scale)
+    return Unpenalised(best[0], huber_sum, len(theta), int(near.sum()), objective, scale)
 
 
-def estimate_pooled(sample: Sample, start: Array) -> tuple[Array, Noise]:
+def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
     """The estimate that forecasts use, and the noise of one run around it (on log loss).
 
     Each run counts by its own noise, which falls with its tokens as the residuals say; Huber at 1.5 of its standard
@@ -121,7 +121,7 @@ def estimate_pooled(sample: Sample, start: Array) -> tuple[Array, Noise]:
     sigma: Array | float = spread(sample.residual(start), len(start))
     for _ in range(6):
         both = np.stack([theta, start])
-        ends, value = solve(sample.pooled_problem(sample.y[None], weight, sigma), both, 1e-9)
+        ends, value = solve(sample.map_problem(sample.y[None], weight, sigma), both, 1e-9)
         theta = ends[value.argmin()]
         noise = estimate_noise(sample.residual(theta), sample.effort, len(theta), sample.count)
         sigma = noise.at(sample.effort)

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from foretoken._version import __version__
+from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
-from foretoken.fits.aggregate import binned
-from foretoken.fits.bootstrap import bootstrap, shared_errors
+from foretoken.fits.aggregate import aggregate
+from foretoken.fits.bootstrap import Bootstrap, bootstrap
+from foretoken.fits.clusters import ClusterError, cluster_errors
 from foretoken.fits.doubts import with_doubts
-from foretoken.fits.estimate import DELTA, Plain, Sample, estimate_plain, estimate_pooled
+from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised
 from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.likelihood import profiles
 from foretoken.fits.misfit import misfit_growth
-from foretoken.fits.noise import Noise
+from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
-from foretoken.fits.residual_test import chance_of_pattern
-from foretoken.fits.result import Check, Fit, Residual
+from foretoken.fits.residual_test import pattern_p_value
+from foretoken.fits.result import (
+    Fit,
+    FittedRun,
+    HeldOut,
+    Noise,
+    ObjectiveValue,
+    Range,
+    Ranges,
+    RowCounts,
+    Starts,
+)
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.sensitivity import sensitivity
 from foretoken.laws import find_law
-from foretoken.laws.law import Array, Indices, Law
+from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
 FREEDOM, HEAVY = 5, 3
 """Degrees of freedom of the Student-t of a new run: as a rule, and where a run lies far from the law ..."""
 FAR = 3.5
 """... by this many standard deviations."""
+FEWEST_DRAWS = 50
 
 
+@named_arguments
 def fit(
     table: RunTable,
     law: str = "chinchilla",
@@ -46,24 +60,36 @@ def fit(
 ) -> Fit:
     """Fit a law to the usable rows of a table.
 
-    `params` names the column that is N (`auto`: the first of params_total, params, params_active,
-    params_non_embedding). `draws` bootstrap draws give the intervals at `level`. `objective` is what the plain estimate
-    minimises: huber, least_squares, least_squares_raw, student_t, asymmetric. `profile` names parameters whose profile
-    likelihood is wanted beside that of E. Raises TableError for rows that cannot be, RefusedError where no estimate
-    means anything (too few runs, one size, collinear, ...).
+    Args:
+        table: the runs, one per row, as `read_table` gives them.
+        law: id of a law (`foretoken laws`).
+        params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
+        level: probability that an interval holds, above 0 and below 1.
+        draws: bootstrap draws behind the intervals, at least 50.
+        seed: of the bootstrap.
+        objective: what the unpenalised estimate minimises: huber, least_squares, least_squares_raw, student_t or
+            asymmetric. The MAP estimate, which forecasts use, does not depend on it.
+        profile: parameters whose profile likelihood is computed, beside those that the law always profiles (E).
+
+    Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, one size,
+    collinear, ...).
+
     """
-    _require(level, draws, objective)
+    find_objective(objective)
+    check_level(level)
+    if draws < FEWEST_DRAWS:
+        raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
     formula = find_law(law)
     rows = clean_rows(table, params, formula)
     for refusal in refusals(rows, formula):
         raise refusal
-    found = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
-    return with_doubts(found, table, rows, formula.unit)
+    fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
+    return with_doubts(fitted, table, rows, formula.unit)
 
 
 def fit_rows(
     rows: Rows,
-    formula: Law,
+    law: Law,
     digest: str,
     level: float = 0.9,
     draws: int = 400,
@@ -73,138 +99,161 @@ def fit_rows(
     *,
     brief: bool = False,
 ) -> Fit:
-    """As `fit`, of rows that were looked at before; nothing is refused. `brief` leaves out what no forecast needs."""
+    """As `fit`, of rows that were checked before: nothing is refused. `brief` leaves out what no forecast needs."""
     began = perf_counter()
-    rows, count, inside = binned(rows, formula)
-    sample = Sample.of(formula, rows.features(formula), rows.loss, rows.tokens, count)
-    plain = estimate_plain(sample, objective)
-    pooled, noise = estimate_pooled(sample, plain.theta)
+    point = _point_estimates(rows, law, objective)
     seconds = perf_counter() - began
     began = perf_counter()
-    sigma = noise.at(sample.effort)
-    shared = shared_errors(sample, rows, pooled, sigma)
-    chance = chance_of_pattern(sample, rows, pooled, sigma, shared.get("budgets", (None, 0.0))[0])
-    growth, held_out = misfit_growth(sample, rows, pooled, noise, _common(shared)[0], chance)
-    resampled = bootstrap(sample, shared, pooled, plain, sigma, draws, seed)
-    estimates = formula.named(formula.shift(plain.theta, sample.origin))
-    intervals = _intervals(rows, sample, plain, resampled.plain, level, brief)
-    at_low, at_high = _at_bounds(sample, plain.theta)
-    wanted = [*(name for name in formula.profiled if name in estimates), *profile]
-    looked = {} if brief else profiles(sample, plain, tuple(dict.fromkeys(wanted)), level)
-    reasons = identify(formula, estimates, intervals, at_low, float(rows.loss.min())) | flat(formula, looked)
-    at_bound = (at_low | at_high) - {"E"}
-    return Fit(
-        law=formula.name,
-        status="bound_hit" if at_bound else "not_identified" if reasons else "converged",
-        parameters={name: None if name in reasons else value for name, value in estimates.items()},
-        reasons=reasons,
-        estimates=estimates,
-        forecast_parameters=formula.named(formula.shift(pooled, sample.origin)),
-        intervals={**intervals},
-        level=level,
-        draws=formula.values(formula.shift(resampled.pooled, sample.origin)).tolist(),
-        plain_draws=formula.values(formula.shift(resampled.plain, sample.origin)).tolist(),
-        checks=_checks(rows, sample, plain, pooled, at_bound, reasons, chance),
-        noise={**_noise(rows, sample, pooled, noise, shared, inside), "growth": growth, "pattern_by_chance": chance},
-        profiles=looked,
-        sensitivity=[] if brief else sensitivity(sample, plain, pooled),
-        data_sha256=digest,
-        seconds=seconds,
-        interval_seconds=perf_counter() - began,
-        bootstrap=resampled.text,
-        held_out=held_out,
-        version=__version__,
-        **_circumstances(rows, sample, plain, pooled),
+    uncertainty = _uncertainty(point, draws, seed)
+    profiled = [*(name for name in law.profiled if name in law.parameters), *profile]
+    return _assembled(point, uncertainty, digest, level, tuple(dict.fromkeys(profiled)), brief, seconds, began)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Both point estimates, and what they were made of."""
+
+    rows: Rows
+    """One row per run, or per cell of many runs."""
+    sample: Sample
+    within_cell_sd: float
+    unpenalised: Unpenalised
+    map_theta: Array
+    noise: NoiseModel
+
+    @property
+    def sigma(self) -> Array:
+        """Standard deviation of each run about the law, on log loss [r]."""
+        return self.noise.at(self.sample.effort)
+
+    def named(self, theta: Array) -> dict[str, float]:
+        """Parameters by name, in the features' own units, from theta [p] at the sample's origin."""
+        return self.sample.law.named(self.sample.law.shift(theta, self.sample.origin))
+
+    def values(self, theta: Array) -> Array:
+        """The same as an array, for theta [b, p]."""
+        return self.sample.law.values(self.sample.law.shift(theta, self.sample.origin))
+
+    def at_bounds(self) -> tuple[set[str], set[str]]:
+        """Names of the parameters that the unpenalised estimate has at their lower and at their upper bound."""
+        low, high = self.sample.law.bounds(self.sample.y)
+        names, theta = np.array(self.sample.law.parameters), self.unpenalised.theta
+        return set(names[theta - low < 1e-6].tolist()), set(names[high - theta < 1e-6].tolist())
+
+
+@dataclass(frozen=True)
+class _Uncertainty:
+    """Draws of both estimates, and how a new run will differ from the law."""
+
+    draws: Bootstrap
+    noise: Noise
+    held_out: list[HeldOut]
+
+
+def _point_estimates(rows: Rows, law: Law, objective: str) -> _Point:
+    rows, count, within_cell_sd = aggregate(rows, law)
+    sample = Sample.of(law, rows.features(law), rows.loss, rows.tokens, count)
+    unpenalised = estimate_unpenalised(sample, objective)
+    map_theta, noise = estimate_map(sample, unpenalised.theta)
+    return _Point(rows, sample, within_cell_sd, unpenalised, map_theta, noise)
+
+
+def _uncertainty(point: _Point, draws: int, seed: int) -> _Uncertainty:
+    sample, rows, theta = point.sample, point.rows, point.map_theta
+    shared = cluster_errors(sample, rows, theta, point.sigma)
+    # Clusters are judged first: what a budget's runs have in common must not be taken for a pattern of the law,
+    # and what is a pattern of the law must not be counted again among the held-out errors.
+    p_value = pattern_p_value(sample, theta, point.sigma, shared["budgets"].of_run if "budgets" in shared else None)
+    largest = max((error.sd for error in shared.values()), default=0.0)
+    growth, held_out = misfit_growth(sample, rows, theta, point.noise, largest, p_value)
+    resampled = bootstrap(sample, shared, theta, point.unpenalised, point.sigma, draws, seed)
+    return _Uncertainty(resampled, _new_run_noise(point, shared, growth, p_value), held_out)
+
+
+def _new_run_noise(point: _Point, shared: dict[str, ClusterError], growth: float, p_value: float) -> Noise:
+    """How a new run will differ from the law.
+
+    The Student-t gets heavier tails where a run already lies far from the law, and where most of the scatter is between
+    few clusters: `clusters - 2` is what is left to estimate their spread from.
+    """
+    cluster_sd, clusters = max(((error.sd, error.count) for error in shared.values()), default=(0.0, 0))
+    run_sd = float(np.hypot(point.noise.sd, point.within_cell_sd))
+    farthest = float(np.abs(point.sample.residual(point.map_theta) / point.sigma).max())
+    spare = len(point.rows) - len(point.map_theta)
+    freedom = HEAVY if farthest > FAR else min(FREEDOM, max(HEAVY, spare))
+    if cluster_sd > run_sd:
+        freedom = min(freedom, max(HEAVY, clusters - 2))
+    return Noise(
+        run_sd=run_sd,
+        tokens_power=point.noise.tokens_power,
+        most_tokens=float(point.rows.tokens.max()),
+        cluster_sd=cluster_sd,
+        degrees_of_freedom=float(freedom),
+        misfit_growth=growth,
+        pattern_p_value=p_value,
     )
 
 
-def _common(shared: dict[str, tuple[Indices, float]]) -> tuple[float, int]:
-    """The largest error that runs share, and the number of clusters it was seen in."""
-    found = [(size, int(cluster.max()) + 1) for cluster, size in shared.values()]
-    return max(found, default=(0.0, 0))
+def _assembled(
+    point: _Point,
+    uncertainty: _Uncertainty,
+    digest: str,
+    level: float,
+    profiled: tuple[str, ...],
+    brief: bool,
+    seconds: float,
+    began: float,
+) -> Fit:
+    rows, sample, best, law = point.rows, point.sample, point.unpenalised, point.sample.law
+    estimates, draws = point.named(best.theta), uncertainty.draws
+    intervals = _intervals(point, draws.unpenalised, level, brief)
+    at_low, at_high = point.at_bounds()
+    at_bound = (at_low | at_high) - {"E"}
+    profile = {} if brief else profiles(sample, best, profiled, level)
+    reasons = identify(law, estimates, intervals, at_low, float(rows.loss.min())) | flat(law, profile)
+    p_value = uncertainty.noise.pattern_p_value
+    return Fit(
+        law=law.name,
+        status="bound_hit" if at_bound else "not_identified" if reasons else "converged",
+        parameters={name: None if name in reasons else value for name, value in estimates.items()},
+        reasons=reasons,
+        intervals=intervals,
+        level=level,
+        unpenalised_parameters=estimates,
+        unpenalised_draws=point.values(draws.unpenalised).tolist(),
+        map_parameters=point.named(point.map_theta),
+        map_draws=point.values(draws.map_theta).tolist(),
+        params_column=rows.params_column,
+        objective=ObjectiveValue(best.objective, best.huber_sum, DELTA),
+        starts=Starts(best.tried, best.agree),
+        conditioning=_conditioning(sample, best.theta),
+        rows=RowCounts(int(sample.count.sum()), rows.dropped),
+        checks=fit_checks(rows, sample, best, point.map_theta, at_bound, reasons, p_value),
+        assumed=[*rows.assumed, f"forecast_parameters assume: {law.prior_text}"],
+        noise=uncertainty.noise,
+        ranges=Ranges(_range(rows.params), _range(rows.tokens), _range(rows.flops), _range(rows.loss)),
+        features={name: _range(rows.feature(name)) for name in law.features},
+        runs=_fitted_runs(rows, sample, point.map_theta),
+        data_sha256=digest,
+        seconds=seconds,
+        interval_seconds=perf_counter() - began,
+        bootstrap=draws.text,
+        held_out=uncertainty.held_out,
+        profiles=profile,
+        sensitivity=[] if brief else sensitivity(sample, best, point.map_theta),
+        version=__version__,
+    )
 
 
-def _noise(
-    rows: Rows,
-    sample: Sample,
-    pooled: Array,
-    noise: Noise,
-    shared: dict[str, tuple[Indices, float]],
-    inside: float,
-) -> dict[str, float]:
-    """How a new run will differ from the law, in plain numbers."""
-    size, clusters = _common(shared)
-    run = float(np.hypot(noise.run, inside))
-    farthest = float(np.abs(sample.residual(pooled) / noise.at(sample.effort)).max())
-    freedom = HEAVY if farthest > FAR else min(FREEDOM, max(HEAVY, len(rows) - len(pooled)))
-    if size > run:
-        freedom = min(freedom, max(HEAVY, clusters - 2))
-    most = float(rows.tokens.max())
-    return {"run": run, "tokens_power": noise.slope, "tokens": most, "shared": size, "freedom": float(freedom)}
-
-
-def _checks(
-    rows: Rows,
-    sample: Sample,
-    plain: Plain,
-    pooled: Array,
-    at_bound: set[str],
-    reasons: dict[str, str],
-    chance: float,
-) -> list[Check]:
-    found = fit_checks(rows, sample, plain, pooled, at_bound, reasons)
-    if 0 < chance < 1e-3:
-        evidence = f"residuals form a smooth pattern in size and length (by chance: {chance:.1g})"
-        cure = (
-            "the law is only nearly right here; leave out the shortest runs, or trust the interval, which allows for it"
-        )
-        found.append(Check("pattern_in_residuals", "note", evidence, cure))
-    return found
-
-
-def _circumstances(rows: Rows, sample: Sample, plain: Plain, pooled: Array) -> dict[str, Any]:
-    """What a Fit says of its rows, its objective and its search."""
-    return {
-        "params_column": rows.params_column,
-        "objective": {"huber_sum": plain.huber_sum, "delta": DELTA, "name": plain.objective},
-        "starts": {"tried": plain.tried, "agree": plain.agree},
-        "conditioning": _conditioning(sample, plain.theta),
-        "rows": {"used": int(sample.count.sum()), "dropped": rows.dropped},
-        "assumed": [*rows.assumed, f"forecast_parameters assume: {sample.law.prior_text}"],
-        "ranges": _ranges(rows),
-        "features": {name: _ends(rows.feature(name)) for name in sample.law.features},
-        "residuals": _residuals(rows, sample, pooled),
-    }
-
-
-def _intervals(
-    rows: Rows, sample: Sample, plain: Plain, draws: Array, level: float, brief: bool
-) -> dict[str, list[float]]:
-    """Quantiles of the plain draws, theta [b, p], by parameter; E's widened by what its identification tried."""
-    values = sample.law.values(sample.law.shift(draws, sample.origin))
-    bands = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0).T
-    found = {name: [float(low), float(high)] for name, (low, high) in zip(sample.law.parameters, bands, strict=True)}
-    if "E" in found and not brief:
-        others = without_ends(sample, rows, plain.theta) | under_looser_law(sample.law, rows)
-        found["E"] = widened(found["E"], others)
-    return found
-
-
-def _require(level: float, draws: int, objective: str) -> None:
-    find_objective(objective)
-    if not 0 < level < 1:
-        raise ForetokenError(
-            "the level of an interval lies between 0 and 1", got=repr(level), cure="use for example 0.9"
-        )
-    if draws < 50:
-        raise ForetokenError("too few draws for an interval", expected="at least 50", got=str(draws))
-
-
-def _at_bounds(sample: Sample, theta: Array) -> tuple[set[str], set[str]]:
-    """Names of the parameters at their lower and at their upper bound."""
-    low, high = sample.law.bounds(sample.y)
-    names = np.array(sample.law.parameters)
-    return set(names[theta - low < 1e-6].tolist()), set(names[high - theta < 1e-6].tolist())
+def _intervals(point: _Point, draws: Array, level: float, brief: bool) -> dict[str, Range]:
+    """Quantiles of unpenalised draws, theta [b, p], by parameter; E's widened by what its identification tried."""
+    sample, law = point.sample, point.sample.law
+    ends = np.quantile(point.values(draws), [(1 - level) / 2, (1 + level) / 2], axis=0).T
+    intervals = {name: Range(float(low), float(high)) for name, (low, high) in zip(law.parameters, ends, strict=True)}
+    if "E" in intervals and not brief:
+        others = without_ends(sample, point.rows, point.unpenalised.theta) | under_looser_law(law, point.rows)
+        intervals["E"] = widened(intervals["E"], others)
+    return intervals
 
 
 def _conditioning(sample: Sample, theta: Array) -> float:
@@ -213,21 +262,17 @@ def _conditioning(sample: Sample, theta: Array) -> float:
     return float(min(np.linalg.cond(gradient / (np.linalg.norm(gradient, axis=0) + 1e-300)), 1e16))
 
 
-def _ranges(rows: Rows) -> dict[str, list[float]]:
-    return {name: _ends(getattr(rows, name)) for name in ("params", "tokens", "flops", "loss")}
+def _range(values: Array) -> Range:
+    return Range(float(values.min()), float(values.max()))
 
 
-def _ends(values: Array) -> list[float]:
-    return [float(values.min()), float(values.max())]
-
-
-def _residuals(rows: Rows, sample: Sample, theta: Array) -> list[Residual]:
+def _fitted_runs(rows: Rows, sample: Sample, theta: Array) -> list[FittedRun]:
     """The runs that were used, beside what the forecast's parameters give for them."""
     fitted = sample.law.log_loss(theta[None], sample.x)[0][0]
     fitted = np.exp(fitted) if sample.law.target == "log" else fitted
     columns = (rows.params, rows.tokens, rows.flops, rows.loss, fitted)
     labels = zip(rows.run, rows.group, rows.parent, strict=True)
     return [
-        Residual(run, group, parent, *map(float, values))
+        FittedRun(run, group, parent, *map(float, values))
         for (run, group, parent), values in zip(labels, zip(*columns, strict=True), strict=True)
     ]

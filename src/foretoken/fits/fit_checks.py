@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from foretoken.fits.estimate import Plain, Sample
+from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.result import Check
 from foretoken.fits.rows import Rows, by_budget
 from foretoken.laws.law import Array
 
 FEW_RUNS = 12
+SURE_PATTERN = 1e-3
 CORRELATED = 0.98
 """Correlation of ln N and ln D above which their terms trade off."""
 BY_CHANCE, STRONG = 0.01, 15.0
@@ -25,18 +26,37 @@ LEAST_EXPLAINED = 0.5
 
 
 def fit_checks(
-    rows: Rows, sample: Sample, plain: Plain, pooled: Array, at_bound: set[str], reasons: Mapping[str, str]
+    rows: Rows,
+    sample: Sample,
+    best: Unpenalised,
+    map_theta: Array,
+    at_bound: set[str],
+    reasons: Mapping[str, str],
+    p_value: float,
 ) -> list[Check]:
     """Everything that is doubtful about a fit, worst first."""
-    found = [*_reason_checks(reasons), *_optimiser_checks(plain, at_bound), *_residual_checks(rows, sample, pooled)]
+    found = [
+        *_reason_checks(reasons),
+        *_optimiser_checks(best, at_bound),
+        *_residual_checks(rows, sample, map_theta),
+    ]
     expected = {"repeated_tokens"} if "unique_tokens" in sample.law.features else set()
     found += [check for check in table_checks(rows) if check.code not in expected]
-    return sorted(found, key=lambda check: check.severity != "doubt")
+    return [*sorted(found, key=lambda check: not check.is_doubt), *_pattern_checks(p_value)]
 
 
 def table_checks(rows: Rows) -> list[Check]:
     """What is doubtful about the rows themselves, whatever law is fitted to them."""
     return [*design_checks(rows), *row_checks(rows)]
+
+
+def _pattern_checks(p_value: float) -> Iterator[Check]:
+    if 0 < p_value < SURE_PATTERN:
+        evidence = f"residuals form a smooth pattern in size and length (by chance: {p_value:.1g})"
+        cure = (
+            "the law is only nearly right here; leave out the shortest runs, or trust the interval, which allows for it"
+        )
+        yield Check("pattern_in_residuals", "note", evidence, cure)
 
 
 def _reason_checks(reasons: Mapping[str, str]) -> Iterator[Check]:
@@ -45,19 +65,19 @@ def _reason_checks(reasons: Mapping[str, str]) -> Iterator[Check]:
         yield Check("irreducible_loss_not_identified", "note", reasons["E"], cure)
 
 
-def _optimiser_checks(plain: Plain, at_bound: set[str]) -> Iterator[Check]:
+def _optimiser_checks(best: Unpenalised, at_bound: set[str]) -> Iterator[Check]:
     if at_bound:
         evidence = f"at a bound: {', '.join(sorted(at_bound))}"
         yield Check("parameter_at_bound", "doubt", evidence, "vary N and D over wider ranges")
-    if plain.agree < plain.tried / 2:
-        evidence = f"{plain.agree} of {plain.tried} starts reach the best estimate within 1 %"
-        yield Check("starts_disagree", "note", evidence, "the plain parameters are poorly determined; add runs")
+    if best.agree < best.tried / 2:
+        evidence = f"{best.agree} of {best.tried} starts reach the best estimate within 1 %"
+        yield Check("starts_disagree", "note", evidence, "the unpenalised parameters are poorly determined; add runs")
 
 
-def _residual_checks(rows: Rows, sample: Sample, pooled: Array) -> Iterator[Check]:
+def _residual_checks(rows: Rows, sample: Sample, map_theta: Array) -> Iterator[Check]:
     """A law that explains little, and residuals that bend with compute: it takes up any straight trend itself."""
-    yield from _explained_checks(sample, pooled)
-    sway, chance, strength = _bend(rows, sample.residual(pooled))
+    yield from _explained_checks(sample, map_theta)
+    sway, chance, strength = _bend(rows, sample.residual(map_theta))
     if sway > LEAST_SWAY and (chance < BY_CHANCE or strength > STRONG):
         evidence = f"residuals bend by {100 * sway:.2f} % over the runs' compute"
         yield Check("residual_trend", "doubt", evidence, "the runs do not follow the law; fit the larger ones alone")
@@ -89,8 +109,8 @@ def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
     return float(np.ptp(bent / weight)), float(fisher.sf(ratio, degree - 1, spare)), strength
 
 
-def _explained_checks(sample: Sample, pooled: Array) -> Iterator[Check]:
-    residual = sample.residual(pooled)
+def _explained_checks(sample: Sample, map_theta: Array) -> Iterator[Check]:
+    residual = sample.residual(map_theta)
     left, spread = (float(np.median(abs(values - np.median(values)))) for values in (residual, sample.y))
     explained = 1 - (left / spread) ** 2 if left < spread else 0.0
     if explained < LEAST_EXPLAINED:
@@ -119,8 +139,8 @@ def row_checks(rows: Rows) -> Iterator[Check]:
         evidence = "N is a plain `params` column: with or without embeddings is unknown"
         yield Check("params_undeclared", "note", evidence, "rename it: --map params_total=params")
     for dropped in rows.dropped:
-        if "diverged" in dropped["reason"]:
-            evidence = f"{dropped['count']} diverged runs were left out"
+        if "diverged" in dropped.reason:
+            evidence = f"{dropped.count} diverged runs were left out"
             yield Check("diverged_runs", "note", evidence, "lower the learning rate of such runs")
     if rows.skipped:
         evidence = f"{rows.skipped} runs left out steps or batches after a spike, so they are not the planned runs"

@@ -1,13 +1,13 @@
-"""Is the irreducible loss a number? One rule for all tables, judged by the plain fit alone."""
+"""Is the irreducible loss a number? One rule for all tables, judged by the unpenalised fit alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from foretoken.fits.estimate import Sample, estimate_plain
+from foretoken.fits.estimate import Sample, estimate_unpenalised
+from foretoken.fits.result import ParameterProfile, Range
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws import COUPLED
@@ -29,7 +29,7 @@ LOOSER = {"chinchilla": COUPLED}
 def identify(
     law: Law,
     estimates: Mapping[str, float],
-    intervals: Mapping[str, list[float]],
+    intervals: Mapping[str, Range],
     at_low: set[str],
     least: float,
 ) -> dict[str, str]:
@@ -59,44 +59,44 @@ def identify(
     return {}
 
 
-def flat(law: Law, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def flat(law: Law, profiles: Mapping[str, ParameterProfile]) -> dict[str, str]:
     """Why a parameter whose profile has no clear least is not given, by name; E has a rule of its own."""
     found = {}
     for name in law.profiled:
-        if name != "E" and name in profiles and not profiles[name]["identified"]:
-            low, high = profiles[name]["interval"]
+        if name != "E" and name in profiles and not profiles[name].identified:
+            low, high = profiles[name].interval
             found[name] = f"its profile is nearly flat: anything from {low:.3g} to {high:.3g} fits about as well"
     return found
 
 
-def widened(interval: list[float], others: Mapping[str, float]) -> list[float]:
+def widened(interval: Range, others: Mapping[str, float]) -> Range:
     """The interval of E, with what E becomes without an end of the table, or under a looser law.
 
     A bootstrap takes the law for granted; E that moves with the range of the runs, or with the form, shows that it
     must not be.
     """
-    return [min(interval[0], *others.values()), max(interval[1], *others.values())] if others else interval
+    return Range(min(interval.low, *others.values()), max(interval.high, *others.values())) if others else interval
 
 
 def under_looser_law(law: Law, rows: Rows) -> dict[str, float]:
-    """The plain E of the law that has this one as a special case; nothing where there is none, or too few runs."""
+    """The unpenalised E of the law that has this one as a special case; nothing without one, or with too few runs."""
     looser = LOOSER.get(law.name)
     if looser is None or len(rows) <= len(looser.parameters) + 1:
         return {}
     sample = Sample.of(looser, rows.features(looser), rows.loss)
-    return {looser.name: looser.named(looser.shift(estimate_plain(sample).theta, sample.origin))["E"]}
+    return {looser.name: looser.named(looser.shift(estimate_unpenalised(sample).theta, sample.origin))["E"]}
 
 
-def without_ends(sample: Sample, rows: Rows, plain: Array) -> dict[str, float]:
-    """The plain E without the runs at one end of the table, by the end's name; ends too large are not tried."""
+def without_ends(sample: Sample, rows: Rows, unpenalised: Array) -> dict[str, float]:
+    """The unpenalised E without the runs at one end of the table, by the end's name; ends too large are not tried."""
     law = sample.law
     if "E" not in law.parameters:
         return {}
     kept = {name: keep for name, keep in _ends(rows).items() if keep.sum() > len(law.parameters) + 1}
-    starts = np.concatenate([plain[None], law.starts(sample.x, sample.y)[:STARTS]])
+    starts = np.concatenate([unpenalised[None], law.starts(sample.x, sample.y)[:STARTS]])
     found = {}
     for name, keep in kept.items():
-        problem = sample.plain_problem(sample.y[None], keep[None].astype(np.float64))
+        problem = sample.unpenalised_problem(sample.y[None], keep[None].astype(np.float64))
         theta, value = solve(problem, starts, steps=150)
         best = law.named(law.shift(theta[value.argmin()], sample.origin))
         found[name] = best["E"]

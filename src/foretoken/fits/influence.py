@@ -13,7 +13,7 @@ import numpy as np
 
 from foretoken.fits.estimate import DELTA, Sample, spread
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.result import Fit, Residual
+from foretoken.fits.result import Fit, FittedRun, Range
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Indices, Law
@@ -39,16 +39,16 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Influence:
-    """The exponent a of N* ~ C^a under the plain objective, with the first k runs of an order left out."""
+    """The exponent a of N* ~ C^a under the unpenalised objective, with the first k runs of an order left out."""
 
     exponent: float
     """With all runs."""
-    interval: list[float] | None
-    """Of that, from the fit's plain draws, at `level`."""
+    interval: Range
+    """Of that, from the fit's unpenalised draws, at `level`."""
     level: float
     exponents: dict[str, list[float]]
     """By order (`highest_loss`, `lowering`, `raising`): a with 1, 2, ... runs left out."""
-    left_out: dict[str, list[Residual]]
+    left_out: dict[str, list[FittedRun]]
     """The runs in the order in which they are left out."""
 
     @property
@@ -61,7 +61,7 @@ class Influence:
         return self.exponents[order][count - 1]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Unpenalised values."""
         return asdict(self)
 
 
@@ -70,28 +70,27 @@ def influence(fit: Fit) -> Influence | None:
 
     Left out are the runs of highest loss, and those whose removal, one at a time, moves the exponent most in either
     direction (Broderick, Giordano and Meager 2020, arXiv 2011.14999; here by refitting instead of a first-order step).
-    Every value is a refit of the plain objective.
+    Every value is a refit of the unpenalised objective.
     """
     law = find_law(fit.law)
-    few = min(MOST, int(SHARE * len(fit.residuals)))
+    few = min(MOST, int(SHARE * len(fit.runs)))
     if law.optimum is None or law.column != "loss" or set(law.features) != {"params", "tokens"}:
         return None
-    if len(fit.residuals) < FEWEST_RUNS or fit.rows.get("used") != len(fit.residuals):
+    if len(fit.runs) < FEWEST_RUNS or fit.is_aggregated:
         return None
     sample = _sample(law, fit)
-    start = law.shift(law.theta(fit.estimates), -sample.origin)
+    start = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     problem = _problem(fit, sample, start)
     orders = _orders(fit, sample, problem, start, few)
     found = {name: _refitted(sample, problem, start, order) for name, order in orders.items()}
-    draws = law.thetas(np.array(fit.plain_draws)) if fit.plain_draws else np.zeros((0, len(start)))
-    own = [exponent(law, law.named(theta)) for theta in draws]
-    band = np.quantile(own, [(1 - fit.level) / 2, (1 + fit.level) / 2]).tolist() if own else None
+    own = [exponent(law, law.named(theta)) for theta in law.thetas(np.array(fit.unpenalised_draws))]
+    low, high = np.quantile(own, [(1 - fit.level) / 2, (1 + fit.level) / 2])
     return Influence(
-        exponent=exponent(law, fit.estimates),
-        interval=band,
+        exponent=exponent(law, fit.unpenalised_parameters),
+        interval=Range(float(low), float(high)),
         level=fit.level,
         exponents=found,
-        left_out={name: [fit.residuals[i] for i in order] for name, order in orders.items()},
+        left_out={name: [fit.runs[i] for i in order] for name, order in orders.items()},
     )
 
 
@@ -108,15 +107,15 @@ def exponent(law: Law, parameters: Mapping[str, float]) -> float:
 
 
 def _sample(law: Law, fit: Fit) -> Sample:
-    columns = [np.array([getattr(run, name) for run in fit.residuals]) for name in law.features]
-    return Sample.of(law, np.log(np.stack(columns, axis=1)), np.array([run.loss for run in fit.residuals]))
+    columns = [np.array([getattr(run, name) for run in fit.runs]) for name in law.features]
+    return Sample.of(law, np.log(np.stack(columns, axis=1)), np.array([run.loss for run in fit.runs]))
 
 
 def _problem(fit: Fit, sample: Sample, start: Array) -> Problem:
-    """The plain objective of the fit, on all runs."""
-    objective = OBJECTIVES[str(fit.objective.get("name", "huber"))]
+    """The unpenalised objective of the fit, on all runs."""
+    objective = OBJECTIVES[fit.objective.name]
     scale = spread(sample.residual(start), len(start)) if objective.from_spread else DELTA
-    return sample.plain_problem(sample.y[None], np.ones((1, len(sample.y))), objective, scale)
+    return sample.unpenalised_problem(sample.y[None], np.ones((1, len(sample.y))), objective, scale)
 
 
 def _orders(fit: Fit, sample: Sample, problem: Problem, start: Array, few: int) -> dict[str, Indices]:
@@ -127,7 +126,7 @@ def _orders(fit: Fit, sample: Sample, problem: Problem, start: Array, few: int) 
     theta = solve(replace(problem, weight=keep), np.repeat(start[None], len(far), axis=0), 1e-8)[0]
     alone = np.array([exponent(sample.law, sample.law.named(sample.law.shift(t, sample.origin))) for t in theta])
     rising = far[np.argsort(alone, kind="stable")]
-    loss = np.array([run.loss for run in fit.residuals])
+    loss = np.array([run.loss for run in fit.runs])
     return {
         "highest_loss": np.argsort(-loss, kind="stable")[:few],
         "lowering": rising[:few],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.fits.estimate import Sample
-from foretoken.fits.noise import Noise
+from foretoken.fits.noise import NoiseModel
+from foretoken.fits.result import HeldOut
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices
@@ -33,8 +34,8 @@ SURPRISE = 5.0
 
 
 def misfit_growth(
-    sample: Sample, rows: Rows, pooled: Array, noise: Noise, shared: float, chance: float
-) -> tuple[float, list[dict[str, float]]]:
+    sample: Sample, rows: Rows, map_theta: Array, noise: NoiseModel, shared: float, chance: float
+) -> tuple[float, list[HeldOut]]:
     """Misfit per e-fold beyond the data, on log loss, and the held-out errors it was learned from.
 
     Fits the runs below several cuts of compute and forecasts those above, an octave of distance at a time. What the
@@ -43,28 +44,27 @@ def misfit_growth(
     by its forecasts has no misfit.
     """
     compute = np.log(rows.flops)
-    tests = _held_out(sample, rows, compute, pooled, noise, shared if chance > CERTAIN else 0.0)
-    square, explained = (
-        sum(test[name] ** power for test in tests) for name, power in (("square", 1), ("explained", 2))
-    )
+    tests = _held_out(sample, rows, compute, map_theta, noise, shared if chance > CERTAIN else 0.0)
+    square = sum(test.square for test in tests)
+    explained = sum(test.explained**2 for test in tests)
     if chance > BY_CHANCE and square < SURPRISE * explained:
         return 0.0, tests
     if not tests:
         return GROWTH, tests
     excess = square - explained
-    found = np.sqrt(max(0.0, excess) / sum(test["distance"] ** 2 for test in tests))
+    found = np.sqrt(max(0.0, excess) / sum(test.distance**2 for test in tests))
     return float(max(found, LEAST_GROWTH) ** OWN_SHARE * GROWTH ** (1 - OWN_SHARE)), tests
 
 
 def _held_out(
-    sample: Sample, rows: Rows, compute: Array, pooled: Array, noise: Noise, shared: float
-) -> list[dict[str, float]]:
+    sample: Sample, rows: Rows, compute: Array, map_theta: Array, noise: NoiseModel, shared: float
+) -> list[HeldOut]:
     cuts = np.quantile(compute, CUTS, method="lower")
     train = np.unique(compute[None] <= cuts[:, None] + SAME_BUDGET, axis=0)
-    train = train[(train.sum(axis=1) >= max(FEWEST, len(pooled) + 1)) & (train.sum(axis=1) <= len(rows) - 2)]
+    train = train[(train.sum(axis=1) >= max(FEWEST, len(map_theta) + 1)) & (train.sum(axis=1) <= len(rows) - 2)]
     sigma = noise.at(sample.effort)
-    problem = sample.pooled_problem(sample.y[None], train.astype(np.float64), sigma)
-    theta = solve(problem, np.repeat(pooled[None], len(train), axis=0), 1e-8)[0]
+    problem = sample.map_problem(sample.y[None], train.astype(np.float64), sigma)
+    theta = solve(problem, np.repeat(map_theta[None], len(train), axis=0), 1e-8)[0]
     fitted, gradient = sample.law.log_loss(theta, sample.x)
     wildest = WILDEST if sample.law.target == "log" else np.inf
     tests = []
@@ -77,12 +77,12 @@ def _held_out(
             error = np.clip(fitted[member, here] - sample.y[here], -wildest, wildest)
             explained = np.einsum("rp,pq,rq->r", slope, covariance, slope) + sigma[here] ** 2 + shared**2
             tests.append(
-                {
-                    "distance": float(distance[here].mean()),
-                    "error": float(error.mean()),
-                    "square": float((error**2).mean()),
-                    "explained": float(min(np.sqrt(explained.mean()), wildest)),
-                }
+                HeldOut(
+                    distance=float(distance[here].mean()),
+                    error=float(error.mean()),
+                    square=float((error**2).mean()),
+                    explained=float(min(np.sqrt(explained.mean()), wildest)),
+                )
             )
     return tests
 

@@ -22,19 +22,19 @@ LEAST = 1e-5
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Standard deviation of one run about the law, on log loss: run x (tokens / most tokens)^(-slope / 2)."""
+class NoiseModel:
+    """Standard deviation of one run about the law, on log loss: sd x (tokens / most tokens)^(-tokens_power / 2)."""
 
-    run: float
+    sd: float
     """At the most tokens of the table, and beyond."""
-    slope: float
+    tokens_power: float
 
     def at(self, effort: Array) -> Array:
         """Standard deviation of runs with this ln(tokens / most tokens) [r]."""
-        return np.asarray(self.run * np.exp(-0.5 * self.slope * np.minimum(effort, 0.0)))
+        return np.asarray(self.sd * np.exp(-0.5 * self.tokens_power * np.minimum(effort, 0.0)))
 
 
-def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array | None = None) -> Noise:
+def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array | None = None) -> NoiseModel:
     """The noise that explains the residuals [r] of a fit of so many parameters.
 
     Newton's method on a Student-t likelihood of ln variance = level - slope x effort, with a weak assumption on the
@@ -56,8 +56,8 @@ def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array
         level[1] = np.clip(level[1], 0.0, STEEPEST)
         if abs(step[0]) < 1e-6:
             break
-    shape = Noise(max(float(np.exp(level[0] / 2)), LEAST), float(level[1]))
-    return Noise(max(shape.run * spread(residual / shape.at(effort), parameters), LEAST), shape.slope)
+    shape = NoiseModel(max(float(np.exp(level[0] / 2)), LEAST), float(level[1]))
+    return NoiseModel(max(shape.sd * spread(residual / shape.at(effort), parameters), LEAST), shape.tokens_power)
 
 
 def spread(residual: Array, parameters: int) -> float:

@@ -6,11 +6,12 @@ gives them: the derivative of the cost over the residual.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
 from foretoken.laws.law import Array
 
@@ -23,7 +24,7 @@ Function = Callable[[Array, Array | float], Array]
 
 @dataclass(frozen=True)
 class Objective:
-    """What a plain fit minimises."""
+    """What an unpenalised fit minimises."""
 
     name: str
     text: str
@@ -95,8 +96,27 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
+MAP = "map"
+ESTIMATORS: tuple[str, ...] = (MAP, *OBJECTIVES)
+"""Estimates of a law's parameters: `map` (each run by its noise, with the law's weak prior), or by an objective."""
+FORMER_ESTIMATORS = {"pooled": "map", "plain": "huber"}
+"""Former names, and what they are called now."""
+
+
+def check_estimator(name: str, known: Iterable[str] = ESTIMATORS) -> None:
+    """Raise ForetokenError, with the nearest known name, unless `name` is an estimator."""
+    known = tuple(known)
+    if name not in known:
+        now = FORMER_ESTIMATORS.get(name)
+        near = [f"{name!r} is now called {now!r}"] if now else [f"did you mean {n!r}?" for n in nearest(name, known)]
+        cure = near[0] if near else None
+        raise ForetokenError("unknown estimator", expected=", ".join(known), got=repr(name), cure=cure)
+
+
 def find_objective(name: str) -> Objective:
     """The objective of this name; raises ForetokenError with the known ones."""
     if name not in OBJECTIVES:
-        raise ForetokenError("unknown objective", expected=", ".join(OBJECTIVES), got=repr(name))
+        near = nearest(name, OBJECTIVES)
+        cure = f"did you mean {near[0]!r}?" if near else None
+        raise ForetokenError("unknown objective", expected=", ".join(OBJECTIVES), got=repr(name), cure=cure)
     return OBJECTIVES[name]

@@ -8,8 +8,6 @@ import numpy as np
 
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.seen import listed, plural
-from foretoken.laws import LAWS
-from foretoken.laws.law import Array
 
 OUTLIER, LEAST_OUTLIER = 10.0, 0.02
 """Robust deviations, and the least distance on log loss, from which a run is an outlier."""
@@ -17,17 +15,10 @@ OUTLIER, LEAST_OUTLIER = 10.0, 0.02
 
 def outlying_runs(fit: Fit) -> Iterator[Check]:
     """Runs that finished far from the law: diverged, or of another kind."""
-    residual = residuals_of(fit)
+    residual = fit.residuals
     scale = 1.4826 * float(np.median(abs(residual)))
     far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
     if len(far):
-        names = listed(f"{fit.residuals[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
+        names = listed(f"{fit.runs[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
         cure = "look at their curves; mark them diverged, or leave them out and say so"
         yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)
-
-
-def residuals_of(fit: Fit) -> Array:
-    """Of what is fitted, log loss for most laws [r]."""
-    if LAWS[fit.law].target == "raw":
-        return np.array([run.loss - run.fitted for run in fit.residuals])
-    return np.asarray(np.log([run.loss / run.fitted for run in fit.residuals]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.fits.result import Range
 from foretoken.laws.law import Array
 
 WIDE = 4.0
@@ -23,9 +24,9 @@ class Profile:
 
     values: Array
     objective: Array
-    interval: tuple[float, float]
+    interval: Range
     """Values whose objective is within the profile-likelihood limit of the least; an end of `values` means open."""
-    flat: tuple[float, float]
+    flat: Range
     """Values whose objective is within `FLAT` of the least."""
 
     @property
@@ -63,7 +64,7 @@ def _with_least(x: Array, y: Array) -> tuple[Array, Array]:
     return np.insert(x, at, x[lowest] - slope / (2 * bend)), np.insert(y, at, level - slope**2 / (4 * bend))
 
 
-def _within(x: Array, rise: Array, limit: float) -> tuple[float, float]:
+def _within(x: Array, rise: Array, limit: float) -> Range:
     """First and last value at which the rise crosses the limit; the ends of the values where it does not.
 
     Between points the root of the rise is taken as a line in x = ln value, as near the least of any smooth curve.
@@ -73,4 +74,4 @@ def _within(x: Array, rise: Array, limit: float) -> tuple[float, float]:
     first, last = int(inside[0]), int(inside[-1])
     low = x[first] if first == 0 else np.interp(-edge, [-root[first - 1], -root[first]], [x[first - 1], x[first]])
     high = x[last] if last == len(x) - 1 else np.interp(edge, [root[last], root[last + 1]], [x[last], x[last + 1]])
-    return float(np.exp(low)), float(np.exp(high))
+    return Range(float(np.exp(low)), float(np.exp(high)))

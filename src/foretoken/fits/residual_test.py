@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from foretoken.fits.estimate import Sample
-from foretoken.fits.rows import Rows
 from foretoken.laws.law import Array, Indices
 
 DEGREE = 3
@@ -13,10 +12,10 @@ DEGREE = 3
 CLIP = 3.0
 RUNS_PER_BUDGET = 3
 ENOUGH = 12
-"""Residual degrees of freedom below which no pattern would show."""
+"""FittedRun degrees of freedom below which no pattern would show."""
 
 
-def chance_of_pattern(sample: Sample, rows: Rows, theta: Array, sigma: Array, budget: Indices | None) -> float:
+def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices | None) -> float:
     """Probability of so strong a pattern in the residuals by chance alone (an F test); 0 where it cannot be tested.
 
     Squares, products and cubes of ln N and ln D are offered beside what the law's own parameters can still take up.

@@ -8,19 +8,27 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain, compress
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal, NamedTuple, get_args
 
-from foretoken.errors import StoreError, shown
+import numpy as np
+
+from foretoken.errors import RefusedError, StoreError, shown
+from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.laws import LAWS
-from foretoken.laws.law import Law
+from foretoken.laws.law import Array, Law
 from foretoken.store.atomic import read_json, write_json
 
 PLAIN = {"extra": "forbid", "allow_inf_nan": False}
 """How pydantic reads what another program may have written."""
 LARGEST_LOG = 100.0
 """Above any distance or error on a logarithm that a fit can have."""
-FORMAT = 1
-"""Version of the file format; a newer file is refused."""
+FORMAT = 2
+"""Version of the file format. Another one is refused; format 1 was never released."""
+
+Severity = Literal["refusal", "doubt", "note"]
+"""Worst first. `refusal`: there is no number. `doubt`: the number is to be used with care. `note`: good to know."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+FitStatus = Literal["converged", "bound_hit", "not_identified"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +38,58 @@ class Check:
     __pydantic_config__ = PLAIN
 
     code: str
-    severity: str
-    """`note`, `doubt` (the number is to be used with care) or `refused` (there is no number)."""
+    severity: Severity
     evidence: str
     cure: str
 
+    @classmethod
+    def of_refusal(cls, error: RefusedError) -> Check:
+        """A refusal, as a check beside others."""
+        return cls(error.code, "refusal", error.evidence, error.cure or "")
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether there is no number at all."""
+        return self.severity == "refusal"
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether there is a number, to be used with care."""
+        return self.severity == "doubt"
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it is only good to know."""
+        return self.severity == "note"
+
+
+class Range(NamedTuple):
+    """The two ends of an interval, or the smallest and the largest of a column."""
+
+    low: float
+    high: float
+
 
 @dataclass(frozen=True)
-class Residual:
-    """One run that the fit used."""
+class Ranges:
+    """Smallest and largest values among the runs that were used."""
+
+    __pydantic_config__ = PLAIN
+
+    params: Range
+    tokens: Range
+    flops: Range
+    loss: Range
+    """Of what the law predicts, in the law's unit."""
+
+    def by_name(self) -> dict[str, Range]:
+        """The same, by column."""
+        return {"params": self.params, "tokens": self.tokens, "flops": self.flops, "loss": self.loss}
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """One run that the fit used (or one cell of many), beside the law's value for it."""
 
     __pydantic_config__ = PLAIN
 
@@ -49,79 +100,230 @@ class Residual:
     tokens: float
     flops: float
     loss: float
+    """Measured: what the law predicts, in the law's unit."""
     fitted: float
+    """The law's value, with the parameters that forecasts use."""
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """Rows that were left out for one reason."""
+
+    __pydantic_config__ = PLAIN
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a fit used, and which it left out."""
+
+    __pydantic_config__ = PLAIN
+
+    used: int
+    dropped: list[Dropped]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows were left out."""
+        return sum(dropped.count for dropped in self.dropped)
+
+
+@dataclass(frozen=True)
+class ObjectiveValue:
+    """What the unpenalised estimate minimised, and how far it came."""
+
+    __pydantic_config__ = PLAIN
+
+    name: str
+    """huber, or another of `foretoken.fits.objectives.OBJECTIVES`."""
+    huber_sum: float
+    """Sum of Huber's loss of the residuals on log loss at `delta`, whatever was minimised."""
+    delta: float
+
+
+@dataclass(frozen=True)
+class Starts:
+    """How the starts of the search fared."""
+
+    __pydantic_config__ = PLAIN
+
+    tried: int
+    agree: int
+    """Starts that ended within 1 % of the best objective and parameters."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How a new run differs from the law, on log loss."""
+
+    __pydantic_config__ = PLAIN
+
+    run_sd: float
+    """Standard deviation of one run at `most_tokens` and beyond."""
+    tokens_power: float
+    """Shorter runs scatter more: run_sd x (tokens / most_tokens)^(-tokens_power / 2)."""
+    most_tokens: float
+    """Tokens of the table's longest run."""
+    cluster_sd: float
+    """Standard deviation of an error that all runs of a budget or a trajectory have in common."""
+    degrees_of_freedom: float
+    """Of the Student-t of a new run."""
+    misfit_growth: float
+    """The law's own misfit, per ln of the distance beyond the data."""
+    pattern_p_value: float
+    """How likely so strong a pattern of the residuals is if the law is right; 0 where it could not be tested."""
+
+    def new_run_sd(self, tokens: float | None) -> float:
+        """Standard deviation of one new run of this length about the law; of the longest where None."""
+        shorter = min(0.0, math.log(tokens / self.most_tokens)) if tokens else 0.0
+        return math.hypot(self.run_sd * math.exp(-0.5 * self.tokens_power * shorter), self.cluster_sd)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How well a fit of the smaller runs foretold an octave of larger ones, on log loss."""
+
+    __pydantic_config__ = PLAIN
+
+    distance: float
+    """Mean ln of the largest factor beyond the runs seen, in params, tokens or flops."""
+    error: float
+    """Mean of forecast minus measured."""
+    square: float
+    """Mean squared error."""
+    explained: float
+    """Root mean square that the parameters' uncertainty and the noise of runs explain."""
+
+
+@dataclass(frozen=True)
+class ParameterProfile:
+    """Profile likelihood of one parameter."""
+
+    __pydantic_config__ = PLAIN
+
+    values: list[float]
+    """Values at which the parameter was held, rising."""
+    rise: list[float]
+    """The share by which the objective grows there."""
+    interval: Range
+    """Values within the limit of the fit's level; an end of `values` means that the runs set no bound there."""
+    identified: bool
+    """Whether the interval is closed and at most a factor of 4 wide."""
+
+
+@dataclass(frozen=True)
+class ObjectiveForecast:
+    """What another objective would have said."""
+
+    __pydantic_config__ = PLAIN
+
+    objective: str
+    text: str
+    parameters: dict[str, float]
+    loss: float
+    """Of the law, at 8 times the largest compute."""
+
+
+class Estimate(NamedTuple):
+    """One set of parameters with its bootstrap draws."""
+
+    parameters: dict[str, float]
+    draws: Array
+    """[draws, parameters], in the order of `parameters`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A law fitted to a run table."""
+    """A law fitted to a run table.
+
+    It holds two estimates. The unpenalised one minimises `objective` (Huber's, as Hoffmann et al. 2022, unless another
+    was asked for): `parameters` and `intervals` are of it. The MAP one weighs each run by its noise and adds the law's
+    weak prior (see `assumed`): forecasts use it.
+    """
 
     __pydantic_config__ = PLAIN
 
     law: str
-    status: str
-    """`converged`, `bound_hit` or `not_identified`."""
+    status: FitStatus
     parameters: dict[str, float | None]
-    """Parameters by name; None where the data do not identify one (see `reasons`)."""
+    """The unpenalised estimate; None for a parameter that the data do not identify (see `reasons`)."""
     reasons: dict[str, str]
     """Why a parameter is None."""
-    estimates: dict[str, float]
-    """The plain Huber estimate in full: the numbers behind `parameters`, given even where one alone means nothing."""
-    forecast_parameters: dict[str, float]
-    """What predictions use unless told otherwise: each run by its noise, with the law's weak prior (see `assumed`)."""
-    intervals: dict[str, list[float] | None]
-    """Of the plain estimate, at `level`."""
+    intervals: dict[str, Range]
+    """Of the unpenalised estimate, at `level`."""
     level: float
-    draws: list[list[float]]
-    """Bootstrap draws of `forecast_parameters`, in the order of its keys: [draws, parameters]."""
+    unpenalised_parameters: dict[str, float]
+    """The unpenalised estimate in full: also numbers that mean nothing alone."""
+    unpenalised_draws: list[list[float]]
+    """Its bootstrap draws, in the order of its keys: [draws, parameters]."""
+    map_parameters: dict[str, float]
+    """The MAP estimate; in JSON `forecast_parameters`."""
+    map_draws: list[list[float]]
+    """Its bootstrap draws, in the order of its keys: [draws, parameters]."""
     params_column: str
     """Which count of parameters is N."""
-    objective: dict[str, float | str]
-    """`huber_sum` and `delta`, and the `name` of what was minimised."""
-    starts: dict[str, int]
-    """`tried` and `agree`."""
+    objective: ObjectiveValue
+    starts: Starts
     conditioning: float
-    rows: dict[str, Any]
-    """`used`, and `dropped`: [{reason, count}]."""
+    """Condition number of the law's gradient with its columns scaled to length 1."""
+    rows: RowCounts
     checks: list[Check]
+    """Worst first."""
     assumed: list[str]
-    noise: dict[str, float]
-    """How a new run differs from the law, on log loss.
-
-    `run` is the spread of one run at `tokens` (the most of the table) and beyond; shorter ones spread more, as
-    (tokens / most)^(-`tokens_power` / 2). `shared` is the spread of an error that all runs of a budget or a trajectory
-    share; `freedom` the degrees of freedom of both. `growth` is the law's own misfit per ln of the distance beyond the
-    data; `pattern_by_chance` how likely so strong a pattern of the residuals is if the law is right.
-    """
-    ranges: dict[str, list[float]]
-    """Smallest and largest `params`, `tokens`, `flops` and `loss` (what the law predicts) of the rows used."""
-    residuals: list[Residual]
+    noise: Noise
+    ranges: Ranges
+    features: dict[str, Range]
+    """Smallest and largest of each feature that the law reads."""
+    runs: list[FittedRun]
     data_sha256: str
     seconds: float
+    """Of the point estimates."""
     interval_seconds: float
-    bootstrap: str = ""
+    bootstrap: str
     """Which resampling gave the draws, and why."""
-    held_out: list[dict[str, float]] = field(default_factory=list)
-    """The small back-test behind `growth`: {distance, error, explained} of each held-out budget, on log loss."""
-    plain_draws: list[list[float]] = field(default_factory=list)
-    """Bootstrap draws of `estimates`, in the order of its keys."""
-    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Profile likelihood of E, and of others that were asked for: {name: {values, rise, interval, identified}}."""
-    features: dict[str, list[float]] = field(default_factory=dict)
-    """Smallest and largest of each feature that the law reads."""
-    sensitivity: list[dict[str, Any]] = field(default_factory=list)
-    """What other objectives give: [{objective, text, parameters, loss at 8 times the largest compute}]."""
-    version: str = ""
+    held_out: list[HeldOut]
+    """The small back-test behind `noise.misfit_growth`."""
+    profiles: dict[str, ParameterProfile]
+    """Profile likelihood of E, and of other parameters that were asked for."""
+    sensitivity: list[ObjectiveForecast]
+    version: str
     format: int = field(default=FORMAT)
 
     @property
     def flops_per_param_token(self) -> float:
         """FLOP per parameter and token, the median of the runs: 6 where compute is counted as 6 N D."""
-        return median(run.flops / (run.params * run.tokens) for run in self.residuals)
+        return median(run.flops / (run.params * run.tokens) for run in self.runs)
+
+    @property
+    def residuals(self) -> Array:
+        """Measured minus fitted of what the law fits: of log loss for most laws [r]."""
+        if LAWS[self.law].target == "raw":
+            return np.array([run.loss - run.fitted for run in self.runs])
+        return np.asarray(np.log([run.loss / run.fitted for run in self.runs]))
+
+    @property
+    def is_aggregated(self) -> bool:
+        """Whether `runs` are cells of many runs each."""
+        return self.rows.used != len(self.runs)
+
+    @property
+    def estimators(self) -> tuple[str, str]:
+        """The estimates that it holds: `map`, and the objective of the unpenalised one (`huber` unless told)."""
+        return (MAP, self.objective.name)
+
+    def estimate(self, estimator: str) -> Estimate:
+        """The parameters and draws of one of `estimators`. Raises ForetokenError for another."""
+        check_estimator(estimator, self.estimators)
+        if estimator == MAP:
+            return Estimate(self.map_parameters, np.array(self.map_draws))
+        return Estimate(self.unpenalised_parameters, np.array(self.unpenalised_draws))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        values = asdict(self)
+        return {"forecast_parameters" if name == "map_parameters" else name: value for name, value in values.items()}
 
     def save(self, path: str | Path) -> None:
         """Write the fit, with its draws, as one JSON file."""
@@ -129,20 +331,22 @@ class Fit:
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
-        """Read a fit that `save` wrote. Raises StoreError when it is damaged or from a newer version."""
-        values = read_json(Path(path))
-        if not isinstance(values, dict) or type(values.get("format")) is not int:
+        """Read a fit that `save` wrote. Raises StoreError when it is damaged or from another version."""
+        values_json = read_json(Path(path))
+        if not isinstance(values_json, dict) or type(values_json.get("format")) is not int:
             raise StoreError(f"{path} is not a fit file", cure="make one with: foretoken fit TABLE -o fit.json")
-        if values["format"] > FORMAT:
+        version = values_json["format"]
+        if version != FORMAT:
+            newer = version > FORMAT
             raise StoreError(
-                f"{path} is from a newer version of foretoken",
-                expected=f"format {FORMAT} or older",
-                got=str(values["format"]),
-                cure="upgrade foretoken",
-                code="newer_version",
+                f"{path} is from {'a newer' if newer else 'an older'} version of foretoken",
+                expected=f"format {FORMAT}",
+                got=str(version),
+                cure="upgrade foretoken" if newer else "fit the table again: foretoken fit TABLE -o fit.json",
+                code="newer_version" if newer else "older_version",
             )
         try:
-            fit = cls.from_json(values)
+            fit = cls.from_json(values_json)
             _require_whole(fit)
         except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from None
@@ -153,7 +357,8 @@ class Fit:
         """The inverse of `to_json`; ValueError for unknown keys, other types, and numbers that are not finite."""
         from pydantic import TypeAdapter
 
-        return TypeAdapter(cls).validate_python(values)
+        named = {"map_parameters" if name == "forecast_parameters" else name: value for name, value in values.items()}
+        return TypeAdapter(cls).validate_python(named)
 
 
 def _require_whole(fit: Fit) -> None:
@@ -161,72 +366,29 @@ def _require_whole(fit: Fit) -> None:
     law = LAWS.get(fit.law)
     if law is None:
         raise ValueError(f"unknown law {shown(fit.law)}")
-    if set(fit.forecast_parameters) != set(law.parameters) or set(fit.intervals) != set(fit.parameters):
+    if set(fit.map_parameters) != set(law.parameters) or set(fit.intervals) != set(fit.parameters):
         raise ValueError(f"parameters other than {', '.join(law.parameters)}")
-    if not fit.draws or any(len(draw) != len(law.parameters) for draw in [*fit.draws, *fit.plain_draws]):
+    if not fit.map_draws or not fit.unpenalised_draws:
+        raise ValueError("no draws")
+    if any(len(draw) != len(law.parameters) for draw in fit.map_draws + fit.unpenalised_draws):
         raise ValueError("draws that are not one number per parameter")
-    ranges = [fit.ranges.get(name, []) for name in ("params", "tokens", "flops", "loss")]
-    if any(len(ends) != 2 for ends in ranges):
-        raise ValueError("ranges without two ends")
-    spread = [fit.noise.get(name, -1.0) for name in ("run", "growth")]
-    spread += [fit.noise.get(name, 0.0) for name in ("shared", "tokens_power")]
-    if not fit.residuals or min(_positive(fit, law)) <= 0 or min(spread) < 0:
+    spreads = [fit.noise.run_sd, fit.noise.misfit_growth, fit.noise.cluster_sd, fit.noise.tokens_power]
+    if not fit.runs or min(_positive(fit, law)) <= 0 or min(spreads) < 0:
         raise ValueError("a number that cannot be 0 or below")
-    logs = [*spread, *(row.get(name, math.nan) for row in fit.held_out for name in ("distance", "error", "explained"))]
+    logs = [*spreads, *(value for row in fit.held_out for value in (row.distance, row.error, row.explained))]
     if not (max(map(abs, logs)) < (LARGEST_LOG if law.target == "log" else math.inf)) or not 0 < fit.level < 1:
         raise ValueError("an error on log loss, or a level, that no fit has")
 
 
 def _positive(fit: Fit, law: Law) -> Iterator[float]:
     """Every number of a fit that is above 0: what the law predicts only where it is a logarithm that is fitted."""
-    for values in (fit.forecast_parameters, fit.estimates):
+    for values in (fit.map_parameters, fit.unpenalised_parameters):
         yield from (value for name, value in values.items() if name not in law.linear)
     signs = [name not in law.linear for name in law.parameters]
-    for draw in (*fit.draws, *fit.plain_draws):
+    for draw in (*fit.map_draws, *fit.unpenalised_draws):
         yield from compress(draw, signs)
-    yield from chain(*(ends for name, ends in fit.ranges.items() if name != "loss"), *fit.features.values())
-    yield from chain(*((run.params, run.tokens, run.flops) for run in fit.residuals))
+    yield from chain(fit.ranges.params, fit.ranges.tokens, fit.ranges.flops, *fit.features.values())
+    yield from chain(*((run.params, run.tokens, run.flops) for run in fit.runs))
     if law.target == "log":
-        yield from chain(fit.ranges["loss"], *((run.loss, run.fitted) for run in fit.residuals))
-    yield from (fit.noise.get("tokens", 1.0), fit.noise.get("freedom", 0.0))
-
-
-@dataclass(frozen=True)
-class IsoflopBudget:
-    """One IsoFLOP curve and its minimum."""
-
-    group: str
-    flops: float
-    runs: list[Residual]
-    """Runs of this budget; `fitted` is the parabola's value."""
-    status: str
-    """`interior`, `edge_small`, `edge_large`, `no_minimum` (curvature <= 0) or `too_few`."""
-    parabola: list[float] | None
-    """Coefficients of loss over ln N: quadratic, linear, constant."""
-    params: float | None
-    """N*, only with an interior minimum."""
-    params_interval: list[float] | None
-    tokens: float | None
-    """D* = flops / (FLOPs per parameter and token at the minimum)."""
-    loss: float | None
-
-
-@dataclass(frozen=True)
-class IsoflopFit:
-    """Approach 2: a parabola per budget, and power laws through the minima."""
-
-    budgets: list[IsoflopBudget]
-    params_exponent: float | None
-    """a in N* ~ C^a; None with fewer than two interior minima."""
-    params_exponent_interval: list[float] | None
-    tokens_exponent: float | None
-    tokens_exponent_interval: list[float] | None
-    params_prefactor: float | None
-    """G in N* = G C^a."""
-    tokens_prefactor: float | None
-    checks: list[Check]
-    level: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        yield from chain(fit.ranges.loss, *((run.loss, run.fitted) for run in fit.runs))
+    yield from (fit.noise.most_tokens, fit.noise.degrees_of_freedom)

@@ -11,6 +11,7 @@ import numpy as np
 
 from foretoken.errors import RefusedError, TableError
 from foretoken.fits.law_columns import for_law, read_beside
+from foretoken.fits.result import Dropped
 from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import SIZES, RunTable
 
@@ -21,6 +22,7 @@ OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
 """Largest spread of ln FLOP in one budget, and least step to the next where groups do not tell."""
 PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
+NOT_ANNEALED = "not annealed"
 MIXED = {
     "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
     "tokenizer": ("mixed_tokenizers", "tokenizers, whose nats per token do not compare", "keep the rows of one"),
@@ -48,8 +50,8 @@ class Rows:
     loss: Array
     """What the law predicts: the loss, or the column that the law names."""
     params_column: str
-    dropped: list[dict[str, Any]]
-    """[{reason, count}]."""
+    dropped: list[Dropped]
+    """Rows that were left out."""
     repeated: int
     """Runs that saw tokens more than once."""
     skipped: int
@@ -118,7 +120,7 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
         flops=flops.to_numpy(dtype=np.float64),
         loss=kept["loss"].to_numpy(dtype=np.float64),
         params_column=column,
-        dropped=[{"reason": reason, "count": count} for reason, count in sorted(counts.items())],
+        dropped=[Dropped(reason, count) for reason, count in sorted(counts.items())],
         repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
         skipped=int((kept["skipped_steps"] > 0).sum()) if "skipped_steps" in kept else 0,
         assumed=assumed,
@@ -151,7 +153,7 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
     """Every reason why no estimate of this law's parameters can mean anything, worst first."""
     need = len(law.parameters) + 1
     if len(rows) < need:
-        left_out = "; ".join(f"{entry['count']} left out: {entry['reason']}" for entry in rows.dropped)
+        left_out = "; ".join(f"{dropped.count} left out: {dropped.reason}" for dropped in rows.dropped)
         evidence = f"{len(rows)} usable runs for {len(law.parameters)} parameters" + (
             f" ({left_out})" if left_out else ""
         )
@@ -216,7 +218,7 @@ def _reasons(frame: pd.DataFrame, column: str, limits: tuple[float, float]) -> p
         leave_out(~(np.isfinite(frame[name].astype(float)) & (frame[name] > 0)), f"{name} is missing or not above 0")
         leave_out(~frame[name].between(*PLAUSIBLE), f"{name} is not within 1e-9 to 1e40")
     if "annealed" in frame:
-        leave_out(frame["annealed"].map(lambda flag: str(flag).lower() in ("false", "0", "0.0", "no")), "not annealed")
+        leave_out(frame["annealed"].map(lambda flag: str(flag).lower() in ("false", "0", "0.0", "no")), NOT_ANNEALED)
     return reason
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.arguments import check_level
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit_rows
-from foretoken.fits.objectives import OBJECTIVES
+from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, check_estimator
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.seen import lenient
@@ -24,9 +25,6 @@ from foretoken.runs.table import RunTable
 FEWEST_TRAIN, FEWEST_TEST = 8, 3
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles of compute at which a rolling origin stands."""
-POOLED = "pooled"
-ESTIMATORS = (POOLED, *OBJECTIVES)
-"""`pooled`, or the plain estimate by its objective."""
 SAME = 1 + 1e-9
 Mask = NDArray[np.bool_]
 
@@ -76,7 +74,7 @@ def backtest(
     train_fraction: float | None = None,
     *,
     law: str = "coupled",
-    estimator: str = POOLED,
+    estimator: str = MAP,
     level: float = 0.9,
     params: str = "auto",
     draws: int = 400,
@@ -135,14 +133,11 @@ def _rows(table: RunTable, params: str, law: Law) -> Rows:
 
 def _doubts(table: RunTable, rows: Rows, law: Law) -> list[Check]:
     """What is doubtful about the whole table; nothing of it refuses a back-test."""
-    return [
-        replace(check, severity="doubt") if check.severity == "refused" else check
-        for check in doubts(table, rows, law.unit)
-    ]
+    return [replace(check, severity="doubt") if check.is_refusal else check for check in doubts(table, rows, law.unit)]
 
 
 def _left_out(rows: Rows) -> list[Check]:
-    said = "; ".join(f"{entry['count']} left out: {entry['reason']}" for entry in rows.dropped)
+    said = "; ".join(f"{dropped.count} left out: {dropped.reason}" for dropped in rows.dropped)
     return [Check("rows_left_out", "note", said, "complete these rows, or leave them out yourself")] if said else []
 
 
@@ -184,17 +179,16 @@ def _scored(
     """Runs seen, the forecast runs, and the doubts."""
     seen = _part(rows, train)
     doubts = [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
-    objective = "huber" if estimator == POOLED else estimator
+    objective = OBJECTIVES.get(estimator, HUBER).name
     found = fit_rows(seen, law, digest, level, draws, seed, objective, brief=True)
     scored = [_forecast(found, rows, int(run), estimator, level) for run in np.flatnonzero(test)]
-    return len(seen), scored, [*doubts, *(check for check in found.checks if check.severity == "doubt")]
+    return len(seen), scored, [*doubts, *(check for check in found.checks if check.is_doubt)]
 
 
 def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) -> dict[str, float]:
     at: dict[str, Any] = {name: float(getattr(rows, name)[run]) for name in ("params", "tokens", "flops")}
-    chosen = POOLED if estimator == POOLED else "plain"
     others = {name: float(rows.others[name][run]) for name in find_law(found.law).features if name in rows.others}
-    told = predict(found, **at, at=others, level=level, estimator=chosen)
+    told = predict(found, **at, at=others, level=level, estimator=estimator)
     return {
         **at,
         **{f"at_{name}": value for name, value in others.items()},
@@ -248,9 +242,5 @@ def _origin(share: float, trained: int, scored: list[dict[str, float]], level: f
 def _require(fraction: float | None, estimator: str, level: float) -> None:
     if fraction is not None and not 0 < fraction < 1:
         raise ForetokenError("the train fraction lies between 0 and 1", got=repr(fraction), cure="use for example 0.5")
-    if estimator not in ESTIMATORS:
-        raise ForetokenError("unknown estimator", expected=", ".join(ESTIMATORS), got=repr(estimator))
-    if not 0 < level < 1:
-        raise ForetokenError(
-            "the level of an interval lies between 0 and 1", got=repr(level), cure="use for example 0.9"
-        )
+    check_estimator(estimator)
+    check_level(level)

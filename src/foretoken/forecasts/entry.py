@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from foretoken._version import __version__
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits.result import PLAIN, Check
+from foretoken.fits.result import PLAIN, Check, Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
 from foretoken.runs.record import RunRecord
@@ -75,7 +75,7 @@ class Entry:
     law: str
     forecast_parameters: dict[str, float]
     parameters: dict[str, float | None]
-    noise: dict[str, float]
+    noise: Noise
     """How a new run differs from the law, on log loss, as in the fit."""
     bootstrap: str
     """Which resampling gave the draws."""
@@ -235,7 +235,7 @@ def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _reader(kind: Any) -> Callable[[Any], Any]:
+def _reader(kind: Hashable) -> Callable[[Any], Any]:
     """Plain values -> an object of this class, every type checked."""
     from pydantic import TypeAdapter
 
@@ -243,5 +243,5 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
-    validated: T = _reader(kind)(values)
+    validated: T = _reader(cast(Hashable, kind))(values)
     return validated

@@ -71,8 +71,8 @@ class Forecast:
     """`new-run` (where one more run will fall) or `mean` (where the law lies)."""
     extrapolation: Extrapolation
     checks: list[Check]
-    estimator: str = "pooled"
-    """Which parameters of the fit were used: `pooled` or `plain`."""
+    estimator: str = "map"
+    """Which parameters of the fit were used: `map`, or the objective of the unpenalised estimate (`huber`)."""
     at: dict[str, float] = field(default_factory=dict)
     """Values of the law's further features, by name."""
     unit: str = "nats per token"

@@ -9,12 +9,12 @@ import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.objectives import MAP
 from foretoken.fits.result import Check, Fit
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
 
-ESTIMATORS = ("pooled", "plain")
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
 LARGEST_LOG = 100.0
@@ -32,7 +32,7 @@ def predict(
     at: Mapping[str, float] | None = None,
     level: float = 0.9,
     kind: str = "new-run",
-    estimator: str = "pooled",
+    estimator: str = MAP,
 ) -> Forecast:
     """The loss of a run that was not trained, with an interval.
 
@@ -44,7 +44,7 @@ def predict(
         at: values of the law's further features, by name, such as `unique_tokens` or `size`.
         level: probability that the interval holds.
         kind: `new-run`, an interval that holds one new run, or `mean`, one that holds the law itself.
-        estimator: `pooled` forecasts from `fit.forecast_parameters`, `plain` from the plain estimate.
+        estimator: one of `fit.estimators`: `map`, or the fit's objective (`huber`).
 
     Raises ForetokenError for a value that is missing or makes no sense; RefusedError so far out that the law gives no
     finite loss.
@@ -55,22 +55,20 @@ def predict(
         flops = params * tokens * fit.flops_per_param_token
     sizes = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
     known = {name: value for name, value in sizes.items() if value is not None}
-    _require(known, law, level, estimator)
+    _require(known, law, level)
     interval = interval_kind(kind)
-    ranges = fit.ranges | fit.features
+    estimate = fit.estimate(estimator)
+    ranges = fit.ranges.by_name() | fit.features
     reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
     _require_in_reach(np.log(list(reach.values())), reach)
     x = np.log([[known[name] for name in law.features]])
-    chosen, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
-    if not drawn:
-        raise ForetokenError(f"the fit holds no draws of its {estimator} estimate", cure="fit again, or use pooled")
     with np.errstate(all="ignore"):
-        centre = float(law.log_loss(law.theta(chosen)[None], x)[0][0, 0])
-        draws = law.log_loss(law.thetas(np.array(drawn)), x)[0][:, 0]
+        centre = float(law.log_loss(law.theta(estimate.parameters)[None], x)[0][0, 0])
+        draws = law.log_loss(law.thetas(estimate.draws), x)[0][:, 0]
     _require_in_reach(np.append(draws, centre), reach, law)
-    run = _new_run(fit.noise, tokens) if interval == NEW_RUN else 0.0
-    misfit = fit.noise["growth"] * math.log(reach.largest)
-    low, high = _quantiles(draws - np.median(draws), run, fit.noise["freedom"], misfit, level)
+    run = fit.noise.new_run_sd(tokens) if interval == NEW_RUN else 0.0
+    misfit = fit.noise.misfit_growth * math.log(reach.largest)
+    low, high = _quantiles(draws - np.median(draws), run, fit.noise.degrees_of_freedom, misfit, level)
     _require_in_reach(np.array([centre + low, centre + high]), reach, law)
     unlogged = math.exp if law.target == "log" else float
     return Forecast(
@@ -88,13 +86,6 @@ def predict(
         at=dict(at or {}),
         unit=law.unit,
     )
-
-
-def _new_run(noise: dict[str, float], tokens: float | None) -> float:
-    """Standard deviation of one run of this length about the law, on log loss."""
-    shorter = min(0.0, math.log(tokens / noise["tokens"])) if tokens and "tokens" in noise else 0.0
-    own = noise["run"] * math.exp(-0.5 * noise.get("tokens_power", 0.0) * shorter)
-    return math.hypot(own, noise.get("shared", 0.0))
 
 
 def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:
@@ -121,7 +112,7 @@ def _factor(value: float, low: float, high: float) -> float:
 
 
 def _checks(fit: Fit, reach: Extrapolation) -> list[Check]:
-    checks = [check for check in fit.checks if check.severity != "note"]
+    checks = [check for check in fit.checks if not check.is_note]
     if reach.largest > FAR:
         evidence = f"{reach.largest:.3g} times beyond the runs in {reach.farthest}"
         cure = f"add runs nearer to the target in {reach.farthest}"
@@ -129,7 +120,7 @@ def _checks(fit: Fit, reach: Extrapolation) -> list[Check]:
     return checks
 
 
-def _require(known: dict[str, float], law: Law, level: float, estimator: str) -> None:
+def _require(known: dict[str, float], law: Law, level: float) -> None:
     missing = [name for name in law.features if name not in known]
     if missing:
         raise ForetokenError(
@@ -145,5 +136,3 @@ def _require(known: dict[str, float], law: Law, level: float, estimator: str) ->
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     check_level(level)
-    if estimator not in ESTIMATORS:
-        raise ForetokenError("unknown estimator", expected=", ".join(ESTIMATORS), got=repr(estimator))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foretoken.fits.result import Fit, Residual
+from foretoken.fits.result import Fit, FittedRun
 from foretoken.fits.rows import by_budget
 from foretoken.laws import find_law
 
@@ -15,25 +15,25 @@ def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
     `largest_run` is the loss of the run with the most compute (the best of its budget); `power_law` the line in
     log loss over log compute through the best run of each budget; `power_law_all_runs` the same through all runs.
     """
-    best = _best_of_budgets(fit.residuals)
+    best = _best_of_budgets(fit.runs)
     return {
         "largest_run": max(best, key=lambda run: run.flops).loss,
         "power_law": _line(best, flops),
-        "power_law_all_runs": _line(fit.residuals, flops),
+        "power_law_all_runs": _line(fit.runs, flops),
     }
 
 
 def plain_loss(fit: Fit, params: float, tokens: float) -> float:
     """What the plain Huber estimate of a fit gives for a run, without the forecast's assumptions."""
-    return float(find_law(fit.law).predict(fit.estimates, params, tokens))
+    return float(find_law(fit.law).predict(fit.unpenalised_parameters, params, tokens))
 
 
-def _best_of_budgets(runs: list[Residual]) -> list[Residual]:
+def _best_of_budgets(runs: list[FittedRun]) -> list[FittedRun]:
     members = by_budget([run.group for run in runs], np.array([run.flops for run in runs]))
     return [min((runs[i] for i in here), key=lambda run: run.loss) for here in members]
 
 
-def _line(runs: list[Residual], flops: float) -> float:
+def _line(runs: list[FittedRun], flops: float) -> float:
     if len(runs) < 2:
         return runs[0].loss
     slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)

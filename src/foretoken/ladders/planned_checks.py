@@ -37,5 +37,5 @@ def check_planned_runs(law: Law, params: Array, tokens: Array, flops: Array, los
         skipped=0,
         assumed=[],
     )
-    refused = [Check(reason.code, "refused", reason.evidence, reason.cure or "") for reason in refusals(rows, law)]
+    refused = [Check.of_refusal(reason) for reason in refusals(rows, law)]
     return refused + (list(design_checks(rows)) if len(rows) > 2 else [])

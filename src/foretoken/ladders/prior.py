@@ -200,30 +200,30 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
         )
     assert law.optimum is not None
     per_token = fit.flops_per_param_token
-    size = float(law.optimum(fit.forecast_parameters, largest, per_token)[0])
+    size = float(law.optimum(fit.map_parameters, largest, per_token)[0])
     origin = np.log([size, largest / per_token / size])
-    picked = np.linspace(0, len(fit.draws) - 1, min(DRAWS, len(fit.draws))).astype(int)
-    theta = law.shift(np.log(np.array(fit.draws)[picked]), -origin)
+    picked = np.linspace(0, len(fit.map_draws) - 1, min(DRAWS, len(fit.map_draws))).astype(int)
+    theta = law.shift(np.log(np.array(fit.map_draws)[picked]), -origin)
     return Prior(
         law=law,
         theta=theta,
         linearise_at=theta,
         origin=origin,
         noise=_noise_of_fit(fit, noise),
-        discrepancy_rate=DISCREPANCY_RATE * max(fit.noise["growth"] / GROWTH, LEAST_DISCREPANCY),
+        discrepancy_rate=DISCREPANCY_RATE * max(fit.noise.misfit_growth / GROWTH, LEAST_DISCREPANCY),
         per_token=per_token,
-        past_runs=np.log([[run.params, run.tokens] for run in fit.residuals]),
-        assumed=(f"new runs scatter like the {len(fit.residuals)} of the fit",),
+        past_runs=np.log([[run.params, run.tokens] for run in fit.runs]),
+        assumed=(f"new runs scatter like the {len(fit.runs)} of the fit",),
     )
 
 
 def _noise_of_fit(fit: Fit, noise: float | None) -> RunNoise:
     """How the fit's runs scatter; `noise` replaces the spread of one run."""
     return RunNoise(
-        run_sd=fit.noise["run"] if noise is None else noise,
-        tokens_power=fit.noise.get("tokens_power", 0.0),
-        cell_sd=max(fit.noise.get("shared", 0.0), CELL_NOISE),
-        tokens=fit.noise.get("tokens", fit.ranges["tokens"][1]),
+        run_sd=fit.noise.run_sd if noise is None else noise,
+        tokens_power=fit.noise.tokens_power,
+        cell_sd=max(fit.noise.cluster_sd, CELL_NOISE),
+        tokens=fit.noise.most_tokens,
     )
 
 

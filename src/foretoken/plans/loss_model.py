@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 USUAL_FEATURES = {"experts": 1.0, "granularity": 1.0, "bits_weights": 16.0, "bits_activations": 16.0, "bits_kv": 16.0}
 """Values of a law's further features unless others are given: a dense model in 16 bits."""
-ESTIMATORS = ("pooled", "plain")
 FEW = 200
 """Draws that are enough for an interval: its ends, at 5 % and 95 %, then stand at 5 % and 95 % give or take 1.5 %."""
 
@@ -198,17 +197,14 @@ def published(name: str, **features: float) -> LossModel:
     )
 
 
-def fitted(fit: Fit, *, estimator: str = "pooled", level: float = 0.9) -> LossModel:
-    """The loss model of a user's fit with its draws: `pooled` is its forecast_parameters, `plain` its plain estimate.
+def fitted(fit: Fit, *, estimator: str = "map", level: float = 0.9) -> LossModel:
+    """The loss model of a user's fit with its draws: `map` is what forecasts use, `huber` minimises Huber's loss.
 
     FLOP per parameter and token are the median of the fit's runs. Raises ForetokenError for another estimator.
     """
-    if estimator not in ESTIMATORS:
-        raise ForetokenError("unknown estimator", expected=", ".join(ESTIMATORS), got=repr(estimator))
     check_level(level)
     law = find_law(fit.law)
-    best, drawn = (fit.forecast_parameters, fit.draws) if estimator == "pooled" else (fit.estimates, fit.plain_draws)
-    named = [best, *(dict(zip(best, draw, strict=True)) for draw in drawn)]
+    best = fit.estimate(estimator)
     per_token = fit.flops_per_param_token
     assumed: tuple[str, ...] = (f"losses by your fit of {fit.law} ({estimator} estimate, {fit.params_column} is N)",)
     if not math.isclose(per_token, 6.0, rel_tol=1e-3):
@@ -216,9 +212,9 @@ def fitted(fit: Fit, *, estimator: str = "pooled", level: float = 0.9) -> LossMo
     return LossModel(
         "fit",
         law,
-        np.array([law.theta(parameters) for parameters in named]),
+        np.concatenate([law.theta(best.parameters)[None], law.thetas(best.draws)]),
         flops_per_param_token=per_token,
-        ranges=fit.ranges,
+        ranges=fit.ranges.by_name(),
         level=level,
         assumed=assumed,
         unidentified=fit.reasons,

@@ -80,7 +80,7 @@ class Asked:
     """The only sizes allowed."""
     tolerance: float = TOLERANCE
     level: float = 0.9
-    estimator: str = "pooled"
+    estimator: str = "map"
     proportions: Proportions | None = None
     """What the shape keeps to: family, vocabulary, context, ..."""
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.errors import RefusedError
-from foretoken.fits.result import IsoflopFit
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.isoflop_figures import isoflop_section
@@ -28,8 +27,8 @@ from foretoken.reports.svg import (
     short_count,
     short_power,
 )
-from foretoken.routes.approaches import Approaches, bias_text, is_biased
-from foretoken.routes.isoflop import isoflop
+from foretoken.routes.approaches import Approaches
+from foretoken.routes.isoflop import IsoflopFit, isoflop
 from foretoken.routes.route import Route
 from foretoken.runs.table import RunTable
 
@@ -79,7 +78,7 @@ def _routes(found: Approaches) -> Html:
     """The lines, the exponents, and the bias in words."""
     if not known_routes(found):
         return section("routes", "The routes side by side", element("p", "No route has an exponent.", class_="doubt"))
-    biases = [f"{route.name}: {bias_text(route.bias)}." for route in found.routes if route.bias]
+    biases = [f"{route.name}: {route.bias}." for route in found.routes if route.bias]
     told = [element("p", "What approach 2 does without any noise. ", " ".join(biases))] if biases else []
     return section("routes", "The routes side by side", path_figure(found), exponent_figure(found), *told)
 
@@ -136,8 +135,8 @@ def known_routes(found: Approaches) -> list[Route]:
 def path_figure(found: Approaches) -> Html:
     """N* against compute, a line per route."""
     routes = known_routes(found)
-    ends = [route.largest["params"] for route in routes if route.largest]
-    largest = max((route.largest["flops"] for route in routes if route.largest), default=0.0)
+    ends = [route.largest.params for route in routes if route.largest]
+    largest = max((route.largest.flops for route in routes if route.largest), default=0.0)
     spread = max(ends) / min(ends) if ends else 1.0
     title = f"At {power(largest, 1)} FLOP the routes' best sizes differ by {factor(spread)}"
     caption = (
@@ -156,7 +155,7 @@ def path_figure(found: Approaches) -> Html:
         )
         for kind, width, height in (("wide", 760, 420), ("narrow", 380, 360))
     ]
-    rows = [[route.name, power(point["flops"]), count(point["params"])] for route in routes for point in route.points]
+    rows = [[route.name, power(point.flops), count(point.params)] for route in routes for point in route.points]
     return figure("paths", title, panels, caption, table(["route", "C (FLOP)", "N*"], rows, class_="numbers"))
 
 
@@ -175,8 +174,8 @@ def exponent_figure(found: Approaches) -> Html:
             route.name,
             route.exponent,
             route.exponent_interval,
-            beside=None if route.bias is None or route.exponent is None else route.exponent - route.bias["exponent"],
-            strong=bool(route.bias and is_biased(route.bias)),
+            beside=None if route.bias is None or route.exponent is None else route.exponent - route.bias.exponent,
+            strong=bool(route.bias and route.bias.is_large),
         )
         for route in routes
     ]
@@ -187,26 +186,26 @@ def exponent_figure(found: Approaches) -> Html:
 
 
 def _row(route: Route) -> list[str]:
-    end = route.largest or {}
+    end = route.largest
     return [
         route.name,
         number(route.exponent, 3),
         interval(route.exponent_interval),
-        "" if route.bias is None else number(route.bias["exponent"], 3),
+        "" if route.bias is None else number(route.bias.exponent, 3),
         significant(route.prefactor),
-        count(end.get("params")),
-        " to ".join(count(bound) for bound in end.get("interval") or []) or "—",
+        count(end.params if end else None),
+        " to ".join(count(bound) for bound in (end.interval if end else ())) or "—",
     ]
 
 
 def _draw_paths(axes: Axes, *, routes: Sequence[Route], room: float) -> None:
     points = [point for route in routes for point in route.points]
     ends = [route.largest for route in routes if route.largest]
-    low, high = padded([*(point["flops"] for point in points), *(end["flops"] for end in ends)], 0.04)
-    first = min((point["flops"] for point in points), default=high / 1e3)
+    low, high = padded([*(point.flops for point in points), *(end.flops for end in ends)], 0.04)
+    first = min((point.flops for point in points), default=high / 1e3)
     write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731
     log_axis(axes, "x", low, high * (high / low) ** room, write)
-    sizes = [point["params"] for point in points] + [size for end in ends for size in (end["params"], *end["interval"])]
+    sizes = [point.params for point in points] + [size for end in ends for size in (end.params, *end.interval)]
     log_axis(axes, "y", *padded(sizes), short_count)
     for place, route in enumerate(routes):
         _draw_route(axes, route, first, place)
@@ -221,22 +220,22 @@ def _draw_route(axes: Axes, route: Route, first: float, place: int) -> None:
     assert route.prefactor is not None
     marker, dashes = STYLES.get(route.name, ("v", "-"))
     colour = ACCENT if route.name == "approach 3" else INK
-    end = route.largest["flops"]
+    end = route.largest.flops
     line = [route.prefactor * flops**route.exponent for flops in (first, end)]
     axes.plot([first, end], line, color=colour, linestyle=dashes, linewidth=1.5, zorder=2)
     if marker and route.points:
-        x, y = zip(*((point["flops"], point["params"]) for point in route.points), strict=True)
+        x, y = zip(*((point.flops, point.params) for point in route.points), strict=True)
         axes.plot(x, y, marker, color=colour, markerfacecolor=PAPER, markersize=5.5, markeredgewidth=1.2, zorder=3)
     left, right = axes.get_xlim()
     beside = end * (right / left) ** (0.006 * (place + 1))
-    axes.plot([beside] * 2, route.largest["interval"], color=colour, linewidth=1.6, zorder=2)
+    axes.plot([beside] * 2, route.largest.interval, color=colour, linewidth=1.6, zorder=2)
 
 
 def _name_ends(axes: Axes, routes: Sequence[Route]) -> None:
     """Each route's name at the right of its line."""
     import math
 
-    ends = [(math.log(route.largest["params"]), route) for route in routes if route.largest]
+    ends = [(math.log(route.largest.params), route) for route in routes if route.largest]
     bottom, top = map(math.log, axes.get_ylim())
     height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
     places = apart([end for end, _ in ends], (top - bottom) * 17 / height)
@@ -244,7 +243,7 @@ def _name_ends(axes: Axes, routes: Sequence[Route]) -> None:
     for (_, route), place in zip(ends, places, strict=True):
         assert route.largest is not None
         colour = ACCENT if route.name == "approach 3" else INK
-        beside = route.largest["flops"] * (right / left) ** 0.045
+        beside = route.largest.flops * (right / left) ** 0.045
         axes.annotate(_short(route.name), (beside, math.exp(place)), va="center", fontsize=11, color=colour)
 
 

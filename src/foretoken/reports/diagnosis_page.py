@@ -31,19 +31,18 @@ def diagnosis_page(found: Diagnosis, source: str = "") -> Page:
 
 
 def _sentence(found: Diagnosis) -> str:
-    severities = [check.severity for check in found.checks]
-    refused, doubts = severities.count("refused"), severities.count("doubt")
+    refused, doubts = (sum(check.is_refusal for check in found.checks), sum(check.is_doubt for check in found.checks))
     if refused:
         return f"No law should be fitted to this table: {as_sentence(found.checks[0].evidence, capital=False)}"
     if doubts:
-        return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {found.rows['used']} usable runs."
-    return f"Nothing is doubtful about these {found.rows['used']} runs by the checks that their columns allow."
+        return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {found.rows.used} usable runs."
+    return f"Nothing is doubtful about these {found.rows.used} runs by the checks that their columns allow."
 
 
 def _facts(found: Diagnosis) -> Iterator[tuple[str, str, str]]:
-    lost = sum(int(row["count"]) for row in found.rows["dropped"])
-    yield "Runs", f"{found.rows['used']} usable", f"{lost} left out" if lost else "none left out"
-    yield "Checks that fired", str(len(found.checks)), f"{sum(c.severity != 'note' for c in found.checks)} are doubts"
+    lost = found.rows.left_out
+    yield "Runs", f"{found.rows.used} usable", f"{lost} left out" if lost else "none left out"
+    yield "Checks that fired", str(len(found.checks)), f"{sum(not c.is_note for c in found.checks)} are doubts"
     yield "Not looked at", str(len(found.unchecked)), "for want of columns"
     yield "N counted by", found.params_column, ""
 

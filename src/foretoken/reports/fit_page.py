@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foretoken.fits.influence import ORDERS, Influence, influence
-from foretoken.fits.result import Fit
+from foretoken.fits.objectives import MAP
+from foretoken.fits.result import Fit, ParameterProfile
 from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, join, section, table
@@ -61,18 +62,18 @@ def _sentence(fit: Fit, moved: Influence | None) -> str:
 
 
 def _used(fit: Fit) -> int:
-    return int(fit.rows.get("used", len(fit.residuals)))
+    return fit.rows.used
 
 
 def _facts(fit: Fit) -> Iterator[tuple[str, str, str]]:
-    lost = sum(int(row.get("count", 0)) for row in fit.rows.get("dropped") or [])
+    lost = fit.rows.left_out
     yield "Runs", f"{_used(fit)} used", f"{lost} left out" if lost else "none left out"
     yield "Status", fit.status.replace("_", " "), f"condition number {significant(fit.conditioning)}"
     starts = fit.starts
-    yield "Starts that agree", f"{starts.get('agree', 0)} of {starts.get('tried', 0)}", "within 1 % of the best"
-    low, high = fit.ranges["flops"]
+    yield "Starts that agree", f"{starts.agree} of {starts.tried}", "within 1 % of the best"
+    low, high = fit.ranges.flops
     yield "Compute", f"{power(low, 1)} to {power(high, 1)}", "FLOP"
-    yield "Sizes", " to ".join(count(end) for end in fit.ranges["params"]), fit.params_column
+    yield "Sizes", " to ".join(count(end) for end in fit.ranges.params), fit.params_column
     yield "Time", f"{fit.seconds:.2g} s", f"intervals {fit.interval_seconds:.2g} s"
 
 
@@ -180,7 +181,7 @@ def profile_figure(fit: Fit) -> Html | None:
         drawing(
             f"profile-{place}",
             (430, 260),
-            partial(_draw_profile, name=name, told=told, estimate=fit.estimates.get(name)),
+            partial(_draw_profile, name=name, told=told, estimate=fit.unpenalised_parameters.get(name)),
             title=_profile_finding(name, told),
             described=caption,
         )
@@ -189,24 +190,24 @@ def profile_figure(fit: Fit) -> Html | None:
     rows = [
         [name, significant(value, 4), percent(rise, 3)]
         for name, told in fit.profiles.items()
-        for value, rise in zip(told["values"], told["rise"], strict=True)
+        for value, rise in zip(told.values, told.rise, strict=True)
     ]
     data = table(["parameter", "held at", "objective above its least"], rows, class_="numbers")
     return figure("profiles", title, panels, caption, data, columns=2)
 
 
-def _profile_finding(name: str, told: Mapping[str, Any]) -> str:
-    low, high = (significant(end) for end in told["interval"])
-    if told["identified"]:
+def _profile_finding(name: str, told: ParameterProfile) -> str:
+    low, high = (significant(end) for end in told.interval)
+    if told.identified:
         return f"The runs say what {name} is: {low} to {high}"
     return f"The runs do not say what {name} is: anything from {low} to {high} fits"
 
 
-def _draw_profile(axes: Axes, *, name: str, told: Mapping[str, Any], estimate: float | None) -> None:
+def _draw_profile(axes: Axes, *, name: str, told: ParameterProfile, estimate: float | None) -> None:
     import numpy as np
 
-    values, rise = np.array(told["values"]), 100 * np.array(told["rise"])
-    low, high = told["interval"]
+    values, rise = np.array(told.values), 100 * np.array(told.rise)
+    low, high = told.interval
     limit = max(float(np.interp([low, high], values, rise).max()), 0.1)
     near = rise <= PROFILE_TOP * limit
     air = (high / low) ** 0.15 if low > 0 else 1.0
@@ -230,8 +231,8 @@ def objective_figure(fit: Fit) -> Html | None:
     if not fit.sensitivity:
         return None
     law = find_law(fit.law)
-    told = {entry["objective"]: entry["loss"] for entry in fit.sensitivity}
-    chosen = told.get("pooled", next(iter(told.values())))
+    told = {entry.objective: entry.loss for entry in fit.sensitivity}
+    chosen = told.get(MAP, next(iter(told.values())))
     apart = max(abs(value / chosen - 1) for value in told.values()) if chosen else 0.0
     title = f"Another objective moves the forecast at 8 times the compute by at most {percent(apart, 2)}"
     caption = (
@@ -239,16 +240,15 @@ def objective_figure(fit: Fit) -> Html | None:
         "one that forecasts use. What moves by more than the interval of a forecast is a doubt about the runs."
     )
     lines = [
-        Line(_objective_name(name), value, said=number(value, 4), strong=name == "pooled")
-        for name, value in told.items()
+        Line(_objective_name(name), value, said=number(value, 4), strong=name == MAP) for name, value in told.items()
     ]
     panels = forest("objectives", lines, f"{law.column} ({law.unit})", title=title, described=caption)
     names = list(law.parameters)
     rows = [
         [
-            _objective_name(entry["objective"]),
-            number(entry["loss"], 4),
-            *(significant(entry["parameters"][key], 4) for key in names),
+            _objective_name(entry.objective),
+            number(entry.loss, 4),
+            *(significant(entry.parameters[key], 4) for key in names),
         ]
         for entry in fit.sensitivity
     ]
@@ -257,4 +257,4 @@ def objective_figure(fit: Fit) -> Html | None:
 
 
 def _objective_name(objective: str) -> str:
-    return {"pooled": "pooled: what forecasts use"}.get(objective, objective.replace("_", " "))
+    return {MAP: "MAP: what forecasts use"}.get(objective, objective.replace("_", " "))

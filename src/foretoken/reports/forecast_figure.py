@@ -80,7 +80,7 @@ def _finished(study: StudyResults) -> list[dict[str, Any]]:
 
 
 def _used(study: StudyResults) -> set[str] | None:
-    return {row.run for row in study.fit.residuals} if study.fit else None
+    return {row.run for row in study.fit.runs} if study.fit else None
 
 
 def _caption(study: StudyResults, path: Path | None) -> str:
@@ -246,10 +246,10 @@ def path_to_target(study: StudyResults) -> Path | None:
     import numpy as np
 
     told, fit = study.predicted, study.fit
-    if fit is None or not fit.residuals or any(told.get(key) is None for key in ("params", "tokens", "flops")):
+    if fit is None or not fit.runs or any(told.get(key) is None for key in ("params", "tokens", "flops")):
         return None
     ratio = told["tokens"] / told["params"]
-    reach = 0.5 * np.log(told["flops"] / min(row.flops for row in fit.residuals))
+    reach = 0.5 * np.log(told["flops"] / min(row.flops for row in fit.runs))
     steps = np.linspace(-reach, 0.0, PATH_POINTS)
     sizes = told["params"] * np.exp(steps)
     flops = told["flops"] * np.exp((2 + _slope(fit)) * steps)
@@ -267,6 +267,6 @@ def _slope(fit: Fit) -> float:
     """How the FLOPs per parameter and token change with size: their slope on two log axes."""
     import numpy as np
 
-    sizes = np.log([row.params for row in fit.residuals])
-    intensities = np.log([row.flops / row.params / row.tokens for row in fit.residuals])
+    sizes = np.log([row.params for row in fit.runs])
+    intensities = np.log([row.flops / row.params / row.tokens for row in fit.runs])
     return float(np.polyfit(sizes, intensities, 1)[0]) if np.ptp(sizes) else 0.0

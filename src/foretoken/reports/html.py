@@ -121,7 +121,7 @@ def _asset(name: str) -> str:
     return files("foretoken.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-SEVERITIES = {"note": "Note", "doubt": "Doubt", "refused": "Refused"}
+SEVERITIES = {"note": "Note", "doubt": "Doubt", "refusal": "Refused"}
 
 
 def checks_list(checks: list[Check]) -> Html:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import IsoflopBudget, IsoflopFit
 from foretoken.reports.html import Html, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, interval, number, percent, power, significant
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.svg import ACCENT, INK, PAPER, Budget, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.routes.isoflop import IsoflopBudget, IsoflopFit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def isoflop_section(study: StudyResults, budgets: dict[str, Budget]) -> Html | N
         described=_curves_caption(isoflop),
     )
     drawings = [figure("isoflop", _curves_title(isoflop), [curves], _curves_caption(isoflop), _curves_data(isoflop))]
-    if any(budget.status == "interior" for budget in isoflop.budgets):
+    if any(budget.is_interior for budget in isoflop.budgets):
         drawings.append(growth_figure(study, isoflop, budgets))
     doubts = [checks_list(isoflop.checks)] if isoflop.checks else []
     return section(
@@ -48,7 +48,7 @@ def isoflop_section(study: StudyResults, budgets: dict[str, Budget]) -> Html | N
 
 
 def _curves_title(isoflop: IsoflopFit) -> str:
-    inside = sum(budget.status == "interior" for budget in isoflop.budgets)
+    inside = sum(budget.is_interior for budget in isoflop.budgets)
     return f"{inside} of {len(isoflop.budgets)} budgets have their best size inside the sizes tried"
 
 
@@ -189,7 +189,7 @@ def _draw_growth(
     axes: Axes, *, study: StudyResults, isoflop: IsoflopFit, budgets: dict[str, Budget], growth: Growth
 ) -> None:
     """Minima with their intervals, the law through them, and the target, on two log axes."""
-    minima = [(budget, *_minimum(budget, growth)) for budget in isoflop.budgets if budget.status == "interior"]
+    minima = [(budget, *_minimum(budget, growth)) for budget in isoflop.budgets if budget.is_interior]
     goal, wish = study.predicted.get("flops"), study.predicted.get(growth.column)
     log_axis(axes, "x", *padded([b.flops for b in isoflop.budgets] + ([goal] if goal else [])), short_power)
     heights = [height for _, value, pair in minima for height in (value, *pair)]
@@ -230,7 +230,7 @@ def _minimum(budget: IsoflopBudget, growth: Growth) -> tuple[float, Sequence[flo
     """N* or D* of a budget and its interval; D* falls where N* rises, at equal compute."""
     assert budget.params is not None
     assert budget.tokens is not None
-    pair = budget.params_interval or []
+    pair: Sequence[float] = budget.params_interval or ()
     if growth.letter == "N":
         return budget.params, pair
     return budget.tokens, [budget.tokens * budget.params / bound for bound in reversed(pair)]

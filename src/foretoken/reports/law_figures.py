@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Fit, Residual
+from foretoken.fits.result import Fit, FittedRun
 from foretoken.laws import find_law
 from foretoken.laws.law import FEATURES, Law
 from foretoken.reports.html import Html, element, figure, table
@@ -25,11 +25,11 @@ POINTS = 40
 def law_figure(fit: Fit, budgets: dict[str, Budget]) -> Html:
     """Loss against N and against D with the law at each budget; for other laws against their feature, or the fitted."""
     law = find_law(fit.law)
-    kept = thinned(fit.residuals)
-    runs = [fit.residuals[i] for i in kept]
+    kept = thinned(fit.runs)
+    runs = [fit.runs[i] for i in kept]
     words, views = _views(law)
     title = _title(fit, law)
-    caption = drawn_words(len(runs), len(fit.residuals), mark_noun(fit)) + words
+    caption = drawn_words(len(runs), len(fit.runs), mark_noun(fit)) + words
     panels = [
         drawing(
             f"law-{name}",
@@ -49,8 +49,8 @@ def _title(fit: Fit, law: Law) -> str:
     if law.optimum is None or set(law.features) != {"params", "tokens"}:
         return f"The law in {law.features[0]} and its runs" if len(law.features) == 1 else "The runs against the law"
     each = fit.flops_per_param_token
-    ends = fit.ranges["flops"]
-    sizes = [float(law.optimum(fit.forecast_parameters, end, each)[0]) for end in ends]
+    ends = fit.ranges.flops
+    sizes = [float(law.optimum(fit.map_parameters, end, each)[0]) for end in ends]
     small, large = (f"{count(size)} at {power(end, 1)} FLOP" for size, end in zip(sizes, ends, strict=True))
     return f"The best size grows from {small} to {large}"
 
@@ -74,7 +74,7 @@ def _views(law: Law) -> tuple[str, dict[str, Callable[..., None]]]:
 
 
 def _draw_budgets(
-    axes: Axes, *, fit: Fit, law: Law, runs: Sequence[Residual], budgets: dict[str, Budget], name: str
+    axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget], name: str
 ) -> None:
     write = short_count
     places = [getattr(run, name) for run in runs]
@@ -92,14 +92,14 @@ def _curve(axes: Axes, fit: Fit, law: Law, budget: Budget, name: str) -> tuple[f
     """The law at the compute of one colour, over the sizes of its runs; returns its end and its name."""
     import numpy as np
 
-    members = [run for run in fit.residuals if run.group == budget.group]
+    members = [run for run in fit.runs if run.group == budget.group]
     sizes = [run.params for run in members]
     if max(sizes) < 1.05 * min(sizes):
         return None
     each = float(np.median([run.flops / (run.params * run.tokens) for run in members]))
     params = np.geomspace(min(sizes), max(sizes), POINTS)
     tokens = budget.flops / (each * params)
-    loss = law.evaluate(fit.forecast_parameters, params=params, tokens=tokens)
+    loss = law.evaluate(fit.map_parameters, params=params, tokens=tokens)
     x = params if name == "params" else tokens
     axes.plot(x, loss, color=budget.colour, linewidth=1.5, zorder=2)
     place = int(x.argmax())
@@ -117,7 +117,7 @@ def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
         axes.annotate(words, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=10, color=MUTED)
 
 
-def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[Residual], budgets: dict[str, Budget]) -> None:
+def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget]) -> None:
     import numpy as np
 
     (name,) = law.features
@@ -125,12 +125,12 @@ def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[Residual], budge
     log_axis(axes, "x", *padded(places), short_power if name == "flops" else short_count)
     draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(places, runs, strict=True)], budgets)
     grid = np.geomspace(min(places), max(places), POINTS)
-    axes.plot(grid, law.evaluate(fit.forecast_parameters, **{name: grid}), color=INK, linewidth=1.4, zorder=2)
+    axes.plot(grid, law.evaluate(fit.map_parameters, **{name: grid}), color=INK, linewidth=1.4, zorder=2)
     axes.set_xlabel(f"{FEATURES[name].symbol} ({_unit(fit, name)})")
     axes.set_ylabel(f"{law.column} ({law.unit})")
 
 
-def _draw_fitted(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[Residual], budgets: dict[str, Budget]) -> None:
+def _draw_fitted(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget]) -> None:
     values = [value for run in runs for value in (run.loss, run.fitted)]
     axes.plot([min(values), max(values)], [min(values), max(values)], color=INK, linewidth=1.2, zorder=2)
     draw_marks(axes, [(run.fitted, run.loss, run.group or "") for run in runs], budgets)
@@ -149,7 +149,7 @@ def _unit(fit: Fit, name: str) -> str:
     return {"params": fit.params_column, "tokens": "training tokens", "flops": "FLOP"}[name]
 
 
-def _data(runs: Sequence[Residual]) -> Html:
+def _data(runs: Sequence[FittedRun]) -> Html:
     rows = [
         [
             run.run[:24],
@@ -176,14 +176,14 @@ OTHERS = {"": Budget("", 1.0, INK)}
 
 def residual_figure(fit: Fit, budgets: dict[str, Budget]) -> Html | None:
     """Three panels with one scale; None without residuals."""
-    if not fit.residuals:
+    if not fit.runs:
         return None
     errors, relative = residuals_of(fit)
     spread = math.sqrt(sum(error * error for error in errors) / len(errors))
     write = _residual_writer(relative)
     title = residual_title(fit)
     noun = mark_noun(fit)
-    kept = thinned(fit.residuals)
+    kept = thinned(fit.runs)
     caption = (
         f"{'Loss over fitted loss, less 1,' if relative else 'Measured less fitted'} for each of the {len(errors)} "
         f"{noun} (root mean square {write(spread)}), coloured by compute budget. "
@@ -209,7 +209,7 @@ def residual_figure(fit: Fit, budgets: dict[str, Budget]) -> Html | None:
             number(row.fitted, 4),
             percent(error, 2, signed=True) if relative else number(error, 4),
         ]
-        for row, error in ((fit.residuals[i], errors[i]) for i in kept)
+        for row, error in ((fit.runs[i], errors[i]) for i in kept)
     ]
     data = table(["run", "N", "D", "C (FLOP)", "loss", "fitted", "residual"], rows, class_="numbers")
     return figure("residuals", title, panels, caption, data, columns=3)
@@ -218,7 +218,7 @@ def residual_figure(fit: Fit, budgets: dict[str, Budget]) -> Html | None:
 def residuals_of(fit: Fit) -> tuple[list[float], bool]:
     """Loss over fitted loss less 1; differences, and False, for a law that is not fitted on logarithms."""
     relative = find_law(fit.law).target == "log"
-    return [row.loss / row.fitted - 1 if relative else row.loss - row.fitted for row in fit.residuals], relative
+    return [row.loss / row.fitted - 1 if relative else row.loss - row.fitted for row in fit.runs], relative
 
 
 def _residual_writer(relative: bool) -> Callable[[float], str]:
@@ -247,7 +247,7 @@ def _draw_residuals(
 ) -> None:
     words, write = RESIDUAL_AXES[name]
     scale = 100 if relative else 1
-    runs = [fit.residuals[i] for i in kept]
+    runs = [fit.runs[i] for i in kept]
     places = [getattr(run, name) for run in runs]
     log_axis(axes, "x", *padded(places), write)
     axes.axhline(0, color=MUTED, linewidth=1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Fit
+from foretoken.fits.result import Dropped, Fit
 from foretoken.laws import LAWS
 from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table
 from foretoken.reports.law_figures import residual_figure
@@ -52,9 +52,7 @@ def _introduction(fit: Fit) -> Html:
     law = LAWS.get(fit.law)
     words = element("code", law.formula if law else fit.law)
     source = f" {law.citation}." if law else ""
-    return element(
-        "span", "The law is ", words, f", fitted to {fit.rows.get('used', len(fit.residuals))} runs.{source}"
-    )
+    return element("span", "The law is ", words, f", fitted to {fit.rows.used} runs.{source}")
 
 
 def _parameters(fit: Fit, study: StudyResults) -> Html:
@@ -73,7 +71,7 @@ def _approach3(study: StudyResults) -> list[Html]:
         return []
     words = (
         f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
-        f"{significant(other.objective['huber_sum'])} against {significant(study.fit.objective['huber_sum'])}."
+        f"{significant(other.objective.huber_sum)} against {significant(study.fit.objective.huber_sum)}."
     )
     return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, study)]
 
@@ -85,41 +83,39 @@ def _meaning(name: str, study: StudyResults) -> str:
         + (f"; the source's entropy rate is {number(known, 4)}" if known else ""),
         "alpha": "how fast the loss falls with parameters",
         "beta": "how fast the loss falls with tokens",
-        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's plain sum",
+        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's unpenalised sum",
     }
     return meanings.get(name, "")
 
 
 def _correlations(fit: Fit) -> str:
     """Which parameters the runs cannot tell apart."""
-    if len(fit.draws) < 3:
+    if len(fit.map_draws) < 3:
         return ""
     import numpy as np
 
-    names = list(fit.estimates)
+    names = list(fit.unpenalised_parameters)
     with np.errstate(invalid="ignore"):
-        matrix = np.nan_to_num(np.corrcoef(np.log(np.abs(np.array(fit.draws)) + 1e-300).T))
+        matrix = np.nan_to_num(np.corrcoef(np.log(np.abs(np.array(fit.map_draws)) + 1e-300).T))
     pairs = [(names[i], names[j], matrix[i, j]) for i, j in combinations(range(len(names)), 2)]
     strong = [f"{a} and {b} ({number(r, 2)})" for a, b, r in pairs if abs(r) >= STRONG]
     if not strong:
-        return (
-            f"No two parameters are strongly tied: every correlation of the {len(fit.draws)} draws is below {STRONG}."
-        )
-    return f"Tied in the {len(fit.draws)} draws, so one is known only with the other: {', '.join(strong)}."
+        return f"No two parameters are strongly tied: correlations of {len(fit.map_draws)} draws are below {STRONG}."
+    return f"Tied in the {len(fit.map_draws)} draws, so one is known only with the other: {', '.join(strong)}."
 
 
 def _procedure(fit: Fit) -> list[str]:
     lines = [
-        f"Status: {fit.status.replace('_', ' ')}. {fit.starts.get('agree', 0)} of {fit.starts.get('tried', 0)} starts "
+        f"Status: {fit.status.replace('_', ' ')}. {fit.starts.agree} of {fit.starts.tried} starts "
         f"agree; condition number {significant(fit.conditioning)}.",
-        f"Objective: Huber on log loss, delta {significant(fit.objective.get('delta'))}; sum at the optimum "
-        f"{significant(fit.objective.get('huber_sum'))}.",
-        f"Rows: {fit.rows.get('used', len(fit.residuals))} used, {_dropped(fit.rows.get('dropped') or [])}.",
+        f"Objective: Huber on log loss, delta {significant(fit.objective.delta)}; sum at the optimum "
+        f"{significant(fit.objective.huber_sum)}.",
+        f"Rows: {fit.rows.used} used, {_dropped(fit.rows.dropped)}.",
         f"N is the column {fit.params_column}.",
     ]
     if fit.bootstrap:
-        lines.append(f"Draws: {len(fit.draws)}, {as_sentence(fit.bootstrap, capital=False)}")
-    ranges = {name: bounds for name, bounds in fit.ranges.items() if name in ("params", "tokens")}
+        lines.append(f"Draws: {len(fit.map_draws)}, {as_sentence(fit.bootstrap, capital=False)}")
+    ranges = {"params": fit.ranges.params, "tokens": fit.ranges.tokens}
     lines += [
         f"Fitted from {count(low)} to {count(high)} {name.replace('params', 'parameters')}."
         for name, (low, high) in ranges.items()
@@ -127,10 +123,10 @@ def _procedure(fit: Fit) -> list[str]:
     return lines + [f"Assumed: {as_sentence(assumption, capital=False)}" for assumption in fit.assumed]
 
 
-def _dropped(dropped: list[Mapping[str, Any]]) -> str:
+def _dropped(dropped: list[Dropped]) -> str:
     if not dropped:
         return "none left out"
-    return "left out: " + "; ".join(f"{row.get('count')} ({row.get('reason')})" for row in dropped)
+    return "left out: " + "; ".join(f"{row.count} ({row.reason})" for row in dropped)
 
 
 def _held_out(fit: Fit) -> Html | None:
@@ -139,15 +135,15 @@ def _held_out(fit: Fit) -> Html | None:
         return None
     rows = [
         [
-            factor(math.exp(row["distance"])),
-            percent(math.expm1(row["error"]), 2, signed=True),
-            percent(row["explained"], 2),
+            factor(math.exp(row.distance)),
+            percent(math.expm1(row.error), 2, signed=True),
+            percent(row.explained, 2),
         ]
-        for row in sorted(fit.held_out, key=lambda row: row["distance"])
+        for row in sorted(fit.held_out, key=lambda row: row.distance)
     ]
     words = (
         "Budgets left out, and what the law fitted to the cheaper ones said of them. Beyond what its parameters' doubt "
-        f"explains, it strays {percent(fit.noise.get('growth'), 2)} per e-fold of compute; "
+        f"explains, it strays {percent(fit.noise.misfit_growth, 2)} per e-fold of compute; "
         "every interval beyond the data widens by that."
     )
     headers = ["compute beyond the data", "mean error", "explained by the parameters' doubt"]
@@ -158,65 +154,74 @@ def _held_out(fit: Fit) -> Html | None:
 
 WIDE = 4.0
 """Intervals wider than this factor are drawn on a log axis."""
-Estimate = tuple[float, list[float] | None]
+Estimate = tuple[float, Sequence[float] | None]
 
 
 def parameter_figure(fit: Fit) -> Html:
-    """One panel per parameter, plain above, pooled below."""
+    """One panel per parameter, unpenalised above, MAP below."""
     found = _both_estimates(fit)
-    apart = [name for name, (plain, pooled) in found.items() if _outside(plain, pooled)]
+    apart = [name for name, (unpenalised, map_estimate) in found.items() if _outside(unpenalised, map_estimate)]
     names = ", ".join(apart)
-    title = f"Forecasts use other values of {names} than the plain fit" if apart else "Both estimates agree"
+    title = f"Forecasts use other values of {names} than the unpenalised fit" if apart else "Both estimates agree"
     caption = (
-        f"Above, in ink: the plain estimate ({fit.objective.get('name', 'huber')}). Below, coloured: the estimate that "
+        f"Above, in ink: the unpenalised estimate ({fit.objective.name}). Below, coloured: the estimate that "
         f"forecasts use, each run by its noise and with weak prior knowledge. Bars: {percent(fit.level, 0)} intervals."
     )
     panels = [
         drawing(
             f"parameter-{place}",
             (290, 140),
-            partial(_draw_parameter, name=name, plain=pair[0], pooled=pair[1]),
-            title=f"{name}, plain and pooled",
+            partial(_draw_parameter, name=name, unpenalised=pair[0], map_estimate=pair[1]),
+            title=f"{name}, unpenalised and MAP",
             described=caption,
         )
         for place, (name, pair) in enumerate(found.items())
     ]
     rows = [
-        [name, significant(plain[0], 4), interval(plain[1]), significant(pooled[0], 4), interval(pooled[1])]
-        for name, (plain, pooled) in found.items()
+        [
+            name,
+            significant(unpenalised[0], 4),
+            interval(unpenalised[1]),
+            significant(map_estimate[0], 4),
+            interval(map_estimate[1]),
+        ]
+        for name, (unpenalised, map_estimate) in found.items()
     ]
-    heads = ["parameter", "plain", "interval", "used by forecasts", "interval"]
+    heads = ["parameter", "unpenalised", "interval", "used by forecasts", "interval"]
     return figure("parameters", title, panels, caption, table(heads, rows, class_="numbers"), columns=3)
 
 
 def _both_estimates(fit: Fit) -> dict[str, tuple[Estimate, Estimate]]:
-    """By parameter: the plain estimate and the pooled one, each with its interval."""
+    """By parameter: the unpenalised estimate and the MAP one, each with its interval."""
     import numpy as np
 
     ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
-    bands = np.quantile(np.array(fit.draws), ends, axis=0).T.tolist() if fit.draws else []
-    pooled = dict(zip(fit.forecast_parameters, bands, strict=False))
+    bands = np.quantile(np.array(fit.map_draws), ends, axis=0).T.tolist()
+    map_estimate = dict(zip(fit.map_parameters, bands, strict=False))
     return {
-        name: ((fit.estimates[name], fit.intervals.get(name)), (fit.forecast_parameters[name], pooled.get(name)))
-        for name in fit.forecast_parameters
+        name: (
+            (fit.unpenalised_parameters[name], fit.intervals.get(name)),
+            (fit.map_parameters[name], map_estimate.get(name)),
+        )
+        for name in fit.map_parameters
     }
 
 
-def _outside(plain: Estimate, pooled: Estimate) -> bool:
-    return bool(plain[1] and not plain[1][0] <= pooled[0] <= plain[1][1])
+def _outside(unpenalised: Estimate, map_estimate: Estimate) -> bool:
+    return bool(unpenalised[1] and not unpenalised[1][0] <= map_estimate[0] <= unpenalised[1][1])
 
 
-def _draw_parameter(axes: Axes, *, name: str, plain: Estimate, pooled: Estimate) -> None:
-    values = [value for estimate in (plain, pooled) for value in (estimate[0], *(estimate[1] or []))]
+def _draw_parameter(axes: Axes, *, name: str, unpenalised: Estimate, map_estimate: Estimate) -> None:
+    values = [value for estimate in (unpenalised, map_estimate) for value in (estimate[0], *(estimate[1] or []))]
     low, high = min(values), max(values)
     if low > 0 and high > WIDE * low:
         log_axis(axes, "x", low / (high / low) ** 0.06, high * (high / low) ** 0.06, significant_tick)
-    for height, (value, band), colour in ((1, plain, INK), (0, pooled, ACCENT)):
+    for height, (value, band), colour in ((1, unpenalised, INK), (0, map_estimate, ACCENT)):
         if band:
             axes.plot(band, [height, height], color=colour, linewidth=2.2, zorder=2)
         axes.plot(value, height, "o", color=colour, markersize=7.5, markeredgecolor=PAPER, zorder=3)
     axes.set_ylim(-0.7, 1.7)
-    axes.set_yticks([0, 1], ["forecasts", "plain"])
+    axes.set_yticks([0, 1], ["forecasts", "unpenalised"])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_title(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Fit, Residual
+from foretoken.fits.result import Fit, FittedRun
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
 from foretoken.reports.svg import Budget, short_count
@@ -26,9 +26,9 @@ ONE_BUDGET = 1.3
 
 def coloured(fit: Fit) -> tuple[Fit, dict[str, Budget]]:
     """The fit with the compute of each run as its group, and the colour of each group."""
-    names, budgets = colour_groups([run.flops for run in fit.residuals])
-    runs = [replace(run, group=name) for run, name in zip(fit.residuals, names, strict=True)]
-    return replace(fit, residuals=runs), budgets
+    names, budgets = colour_groups([run.flops for run in fit.runs])
+    runs = [replace(run, group=name) for run, name in zip(fit.runs, names, strict=True)]
+    return replace(fit, runs=runs), budgets
 
 
 def colour_groups(flops: Sequence[float]) -> tuple[list[str], dict[str, Budget]]:
@@ -81,7 +81,7 @@ def colour_key(budgets: dict[str, Budget]) -> Html | None:
     return element("p", *items, element("span", "FLOP"), class_="key")
 
 
-def thinned(runs: Sequence[Residual], most: int = MOST_MARKS) -> list[int]:
+def thinned(runs: Sequence[FittedRun], most: int = MOST_MARKS) -> list[int]:
     """Which runs are drawn: all, or `most` of them evenly over compute, and always the ten farthest from the law."""
     if len(runs) <= most:
         return list(range(len(runs)))
@@ -93,7 +93,7 @@ def thinned(runs: Sequence[Residual], most: int = MOST_MARKS) -> list[int]:
 
 def mark_noun(fit: Fit) -> str:
     """What one mark is: a run, or a cell of many runs that the fit took together."""
-    return "runs" if fit.rows.get("used", len(fit.residuals)) == len(fit.residuals) else "cells of runs"
+    return "cells of runs" if fit.is_aggregated else "runs"
 
 
 def drawn_words(shown: int, of: int, noun: str = "runs") -> str:

@@ -42,7 +42,7 @@ def _table(fit: Fit) -> RunTable:
     """The runs that the fit used, as the forecast's figure draws them."""
     import pandas as pd
 
-    frame = pd.DataFrame([asdict(fit.residuals[i]) for i in thinned(fit.residuals)])
+    frame = pd.DataFrame([asdict(fit.runs[i]) for i in thinned(fit.runs)])
     return RunTable(frame[["run", "group", "flops", "loss"]], "")
 
 

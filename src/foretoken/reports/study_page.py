@@ -93,7 +93,7 @@ def _evidence(study: StudyResults, severity: str) -> list[str]:
 
 def reasons(study: StudyResults) -> list[str]:
     """Why the numbers are not to be trusted, in words; empty otherwise."""
-    return ([study.refusal] if study.refusal else []) + _evidence(study, "refused")
+    return ([study.refusal] if study.refusal else []) + _evidence(study, "refusal")
 
 
 def verdict(study: StudyResults) -> Html:
@@ -162,7 +162,7 @@ def _sizes(study: StudyResults) -> Iterator[tuple[str, list[object]]]:
 
 
 def _run_counts(study: StudyResults) -> str:
-    used = [f"{study.fit.rows['used']} fitted"] if study.fit and "used" in study.fit.rows else []
+    used = [f"{study.fit.rows.used} fitted"] if study.fit else []
     running = [f"{study.counts['running']} running"] if study.counts.get("running") else []
     return ", ".join(used + running + [f"{study.counts.get(kind, 0)} {kind}" for kind in ("diverged", "failed")])
 

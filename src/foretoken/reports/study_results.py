@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from foretoken.fits.result import Fit, IsoflopFit
+from foretoken.fits.result import Fit
+from foretoken.routes.isoflop import IsoflopFit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import RunTable
 

@@ -23,7 +23,7 @@ class Page:
 
 def lead(sentence: str, facts: Iterable[tuple[str, str, str]], checks: Iterable[Check] = ()) -> Html:
     """The sentence, its doubts, and facts as (name, value, small words)."""
-    serious = [check for check in checks if check.severity != "note"]
+    serious = [check for check in checks if not check.is_note]
     doubt = [element("p", "Read with care: ", " ".join(as_sentence(c.evidence) for c in serious), class_="doubt")]
     boxes = [
         element("div", element("dt", name), element("dd", value, element("small", small) if small else None))

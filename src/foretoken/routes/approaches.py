@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import RefusedError
 from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit
@@ -19,11 +19,10 @@ from foretoken.routes.envelope import envelope
 from foretoken.routes.isoflop import isoflop_curves
 from foretoken.routes.kaplan import kaplan_route
 from foretoken.routes.minimum import MINIMA
-from foretoken.routes.route import Route, power_path, through
+from foretoken.routes.route import Bias, PathDraws, Route, points_of, route_of
 from foretoken.runs.table import RunTable
 
-BIASED, BIASED_SIZE = 0.02, 1.2
-"""Bias of an exponent, and factor between N* and the surface's, from which a simulated bias is a doubt."""
+FEWEST_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Approaches:
         return asdict(self)
 
 
+@named_arguments
 def approaches(
     table: RunTable,
     *,
@@ -54,18 +54,29 @@ def approaches(
 ) -> Approaches:
     """N* = G C^a by approach 1, 2 (parabola; interpolated minimum), 3, and Kaplan's route.
 
-    `curves` holds points of training curves, for approach 1 and Kaplan's route; unless given they are looked for in
-    the table itself (rows that share `parent` or `run`). A route that the table does not allow says why. Raises
-    TableError for rows that cannot be.
+    A route that the table does not allow says why.
+
+    Args:
+        table: the runs, one per row.
+        curves: points of training curves, for approach 1 and Kaplan's route; unless given they are looked for in the
+            table itself (rows that share `parent` or `run`).
+        params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
+        level: probability that an interval holds, above 0 and below 1.
+        draws: bootstrap draws behind the intervals.
+        seed: of the bootstraps.
+
+    Raises TableError for rows that cannot be.
+
     """
+    check_level(level)
     rows = clean_rows(table, params)
     along = clean_rows(_with_unannealed(table if curves is None else curves), params)
     without = _without_embeddings(table if curves is None else curves, params)
-    surface, found = _surface(table, rows, params, level, draws, seed)
+    surface, fitted = _surface(table, rows, params, level, draws, seed)
     if not len(rows):
         raise next(refusals(rows, CHINCHILLA))
     end = float(rows.flops.max())
-    second = [_approach2(rows, name, found, level, draws, seed) for name in MINIMA]
+    second = [_approach2(rows, name, fitted, level, draws, seed) for name in MINIMA]
     return Approaches(
         routes=[
             envelope(along, end, level=level, draws=draws, seed=seed),
@@ -75,17 +86,17 @@ def approaches(
         ],
         level=level,
         params_column=rows.params_column,
-        surface=found.estimates if found else None,
-        checks=worst_first([*_doubts(table, rows, found), *_bias_checks(second)]),
+        surface=fitted.unpenalised_parameters if fitted else None,
+        checks=worst_first([*_doubts(table, rows, fitted), *_bias_checks(second)]),
         assumed=[*rows.assumed, *_notes(along, without, curves)],
     )
 
 
-def _doubts(table: RunTable, rows: Rows, found: Fit | None) -> list[Check]:
+def _doubts(table: RunTable, rows: Rows, fitted: Fit | None) -> list[Check]:
     """The doubts of approach 3; where there is none, those of the table, and what stood in its way."""
-    if found:
-        return [check for check in found.checks if check.severity != "note"]
-    refused = [Check(error.code, "doubt", error.evidence, error.cure or "") for error in refusals(rows, CHINCHILLA)]
+    if fitted:
+        return [check for check in fitted.checks if not check.is_note]
+    refused = [replace(Check.of_refusal(error), severity="doubt") for error in refusals(rows, CHINCHILLA)]
     return [*refused, *doubts(table, rows)]
 
 
@@ -113,38 +124,39 @@ def _surface(table: RunTable, rows: Rows, params: str, level: float, draws: int,
     """Approach 3, and its fit where there is one."""
     name, method = "approach 3", f"Huber on log loss of {CHINCHILLA.formula}"
     try:
-        found = fit(table, "chinchilla", params=params, level=level, draws=max(50, draws), seed=seed)
+        fitted = fit(table, "chinchilla", params=params, level=level, draws=max(FEWEST_DRAWS, draws), seed=seed)
     except RefusedError as error:
         return Route(name=name, method=method, reason=str(error).split("\n")[0], params_column=rows.params_column), None
-    slopes, levels = _optimal_paths(plain_draws(found), per_token(rows))
-    path = power_path(slopes, levels, level, float(rows.flops.max()))
-    return Route(name=name, method=method, params_column=rows.params_column, **path), found
+    path = _optimal_path(surface_draws(fitted), flops_per_param_token(rows))
+    largest = float(rows.flops.max())
+    return route_of(name, method, path, level=level, largest=largest, params_column=rows.params_column), fitted
 
 
-def plain_draws(found: Fit) -> Array:
-    """The plain estimate (first) and its bootstrap draws: theta [1 + draws, 5]."""
-    return np.concatenate([CHINCHILLA.theta(found.estimates)[None], np.log(np.array(found.plain_draws))])
+def surface_draws(fitted: Fit) -> Array:
+    """The unpenalised estimate of Chinchilla's law (first) and its bootstrap draws: theta [1 + draws, 5]."""
+    draws = CHINCHILLA.thetas(np.array(fitted.unpenalised_draws))
+    return np.concatenate([CHINCHILLA.theta(fitted.unpenalised_parameters)[None], draws])
 
 
-def per_token(rows: Rows) -> float:
-    """Median FLOPs per parameter and token."""
+def flops_per_param_token(rows: Rows) -> float:
+    """FLOP per parameter and token, the median of the runs."""
     return float(np.median(rows.flops / (rows.params * rows.tokens)))
 
 
-def _optimal_paths(theta: Array, flops_per_param_token: float) -> tuple[Array, Array]:
-    """A and ln G of N* = G C^a under Chinchilla's law, for theta [b, 5]."""
+def _optimal_path(theta: Array, per_param_token: float) -> PathDraws:
+    """The line of ln N* over ln C under Chinchilla's law, for theta [b, 5]; two points of compute give it exactly."""
     assert CHINCHILLA.optimum is not None
     ends = np.array([1e18, 1e24])
-    sizes = np.log([CHINCHILLA.optimum(CHINCHILLA.named(t), ends, flops_per_param_token)[0] for t in theta])
+    sizes = np.log([CHINCHILLA.optimum(CHINCHILLA.named(t), ends, per_param_token)[0] for t in theta])
     slopes = (sizes[:, 1] - sizes[:, 0]) / np.log(ends[1] / ends[0])
-    return slopes, sizes[:, 0] - slopes * np.log(ends[0])
+    return PathDraws(slopes, sizes[:, 0] - slopes * np.log(ends[0]))
 
 
-def _approach2(rows: Rows, minimum: str, found: Fit | None, level: float, draws: int, seed: int) -> Route:
+def _approach2(rows: Rows, minimum: str, fitted: Fit | None, level: float, draws: int, seed: int) -> Route:
     """Approach 2 with one way to find a budget's minimum, and its bias at the fitted surface."""
     name, method = f"approach 2 ({minimum})", f"{MINIMA[minimum].text}, per budget"
     try:
-        curves = [curve for curve in isoflop_curves(rows, minimum, draws, seed) if curve.status == "interior"]
+        curves = [curve for curve in isoflop_curves(rows, minimum, draws, seed) if curve.is_interior]
     except RefusedError as error:
         return Route(name=name, method=method, reason=error.evidence, params_column=rows.params_column)
     if len(curves) < 2:
@@ -152,47 +164,36 @@ def _approach2(rows: Rows, minimum: str, found: Fit | None, level: float, draws:
         return Route(name=name, method=method, reason=reason, params_column=rows.params_column)
     compute = np.log([curve.flops for curve in curves])
     sizes = np.array([[curve.at, *curve.draws] for curve in curves])
-    slopes, levels = np.polyfit(compute, sizes, 1)
-    return Route(
-        name=name,
-        method=method,
+    slopes, intercepts = np.polyfit(compute, sizes, 1)
+    return route_of(
+        name,
+        method,
+        PathDraws(slopes, intercepts),
+        level=level,
+        largest=float(rows.flops.max()),
         params_column=rows.params_column,
-        points=through(compute, sizes[:, 0]),
-        bias=None if found is None else isoflop_bias(rows, minimum, found),
-        **power_path(slopes, levels, level, float(rows.flops.max())),
+        points=points_of(compute, sizes[:, 0]),
+        bias=None if fitted is None else isoflop_bias(rows, minimum, fitted),
     )
 
 
-def isoflop_bias(rows: Rows, minimum: str, found: Fit) -> dict[str, float] | None:
+def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     """What the route makes of the same runs without noise, on the fitted surface, less the surface's own answer."""
-    ideal = replace(rows, loss=CHINCHILLA.predict(found.estimates, rows.params, rows.tokens))
-    curves = [curve for curve in isoflop_curves(ideal, minimum, 1) if curve.status == "interior"]
+    ideal = replace(rows, loss=CHINCHILLA.predict(fitted.unpenalised_parameters, rows.params, rows.tokens))
+    curves = [curve for curve in isoflop_curves(ideal, minimum, 1) if curve.is_interior]
     if len(curves) < 2:
         return None
-    slope, level = np.polyfit(np.log([curve.flops for curve in curves]), [curve.at for curve in curves], 1)
-    truth = _optimal_paths(CHINCHILLA.theta(found.estimates)[None], per_token(rows))
-    end = np.log(rows.flops.max())
-    apart = (slope - truth[0][0]) * end + level - truth[1][0]
-    return {"exponent": float(slope - truth[0][0]), "params": float(np.exp(apart))}
+    slope, intercept = np.polyfit(np.log([curve.flops for curve in curves]), [curve.at for curve in curves], 1)
+    truth = _optimal_path(CHINCHILLA.theta(fitted.unpenalised_parameters)[None], flops_per_param_token(rows))
+    slope_error = slope - truth.slopes[0]
+    apart = slope_error * np.log(rows.flops.max()) + intercept - truth.intercepts[0]
+    return Bias(float(slope_error), float(np.exp(apart)))
 
 
 def _bias_checks(routes: list[Route]) -> list[Check]:
-    checks = []
-    for route in routes:
-        if route.bias and is_biased(route.bias):
-            cure = "use the interpolated minimum or approach 3, or narrow and centre the grid of sizes"
-            checks.append(Check("isoflop_bias", "doubt", f"{route.name}: {bias_text(route.bias)}", cure))
-    return checks
-
-
-def is_biased(bias: Mapping[str, float]) -> bool:
-    """Whether a simulated bias is large enough for a doubt."""
-    return abs(bias["exponent"]) > BIASED or abs(np.log(bias["params"])) > np.log(BIASED_SIZE)
-
-
-def bias_text(bias: Mapping[str, float]) -> str:
-    """A simulated bias in words."""
-    return (
-        f"noise-free runs of the fitted surface give an exponent that is {bias['exponent']:+.3f} off,"
-        f" and at the largest compute {bias['params']:.2f} times the surface's N*"
-    )
+    cure = "use the interpolated minimum or approach 3, or narrow and centre the grid of sizes"
+    return [
+        Check("isoflop_bias", "doubt", f"{route.name}: {route.bias}", cure)
+        for route in routes
+        if route.bias and route.bias.is_large
+    ]

@@ -11,11 +11,13 @@ import numpy as np
 
 from foretoken.fits.rows import Rows
 from foretoken.laws.law import Array, Indices
-from foretoken.routes.route import Route, power_path, through
+from foretoken.routes.route import PathDraws, Route, points_of, route_of
 
 POINTS = 400
 """Points of compute, evenly in ln C, at which the curves are compared."""
 LEAST_SIZES = 4
+SHOWN = 40
+"""About so many of the points are kept for a figure."""
 NAME, METHOD = "approach 1", "envelope of training curves: N of the lowest curve at each compute"
 
 
@@ -38,14 +40,16 @@ def envelope(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200
         reason = "at no compute is a middle size the best of the curves that reach it"
         return Route(name=NAME, method=METHOD, reason=reason, params_column=rows.params_column)
     lines = np.array([estimate, *_bootstrap(compute, losses, sizes, draws, seed)])
-    kept = np.flatnonzero(np.isfinite(leader))
-    few = kept[:: max(1, len(kept) // 40)]
-    return Route(
-        name=NAME,
-        method=METHOD,
+    led = np.flatnonzero(np.isfinite(leader))
+    shown = led[:: max(1, len(led) // SHOWN)]
+    return route_of(
+        NAME,
+        METHOD,
+        PathDraws(lines[:, 0], lines[:, 1]),
+        level=level,
+        largest=largest,
         params_column=rows.params_column,
-        points=through(compute[few], leader[few]),
-        **power_path(lines[:, 0], lines[:, 1], level, largest),
+        points=points_of(compute[shown], leader[shown]),
     )
 
 
@@ -69,19 +73,19 @@ def _on_grid(rows: Rows, curves: Sequence[Indices]) -> tuple[Array, Array]:
 
 def _leader(losses: Array, sizes: Array) -> Array:
     """Ln N of the lowest curve [c]; NaN where it is the smallest or the largest of the sizes that are there."""
-    there = np.isfinite(losses)
-    smallest = np.where(there, sizes[:, None], np.inf).min(axis=0)
-    largest = np.where(there, sizes[:, None], -np.inf).max(axis=0)
+    reached = np.isfinite(losses)
+    smallest = np.where(reached, sizes[:, None], np.inf).min(axis=0)
+    largest = np.where(reached, sizes[:, None], -np.inf).max(axis=0)
     leader = sizes[losses.argmin(axis=0)]
     return np.where((leader > smallest) & (leader < largest), leader, np.nan)
 
 
 def _line(compute: Array, leader: Array) -> tuple[float, float] | None:
     """A and ln G of ln N* = ln G + a ln C; None without two leading sizes."""
-    kept = np.isfinite(leader)
-    if len(np.unique(leader[kept])) < 2:
+    led = np.isfinite(leader)
+    if len(np.unique(leader[led])) < 2:
         return None
-    slope, level = np.polyfit(compute[kept], leader[kept], 1)
+    slope, level = np.polyfit(compute[led], leader[led], 1)
     return float(slope), float(level)
 
 

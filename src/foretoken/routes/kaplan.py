@@ -10,7 +10,7 @@ import numpy as np
 
 from foretoken.fits.rows import Rows
 from foretoken.laws.law import Array, Indices
-from foretoken.routes.route import Route, power_path
+from foretoken.routes.route import PathDraws, Route, route_of
 
 NAME = "Kaplan"
 METHOD = "L = (Nc/N)^n + (Dc/D)^s without irreducible loss, least squares on log loss; C = 6 N D"
@@ -27,14 +27,12 @@ def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int =
     n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.loss)
     origin = n.mean(), d.mean()
     x = np.stack([n - origin[0], d - origin[1]], axis=1)
-    best = min((_descend(x, y, start) for start in _starts(y)), key=lambda found: found[1])[0]
+    best = min((_descend(x, y, start) for start in _starts(y)), key=lambda descent: descent[1])[0]
     fitted = _log_loss(best, x)
     noise = _signs(rows, draws, seed)
     thetas = np.array([best, *(_descend(x, fitted + sign * (y - fitted), best)[0] for sign in noise)])
-    slopes, levels = _paths(thetas, origin)
-    return Route(
-        name=NAME, method=METHOD, params_column=rows.params_column, **power_path(slopes, levels, level, largest)
-    )
+    path = _path(thetas, origin)
+    return route_of(NAME, METHOD, path, level=level, largest=largest, params_column=rows.params_column)
 
 
 def _log_loss(theta: Array, x: Array) -> Array:
@@ -53,10 +51,10 @@ def _descend(x: Array, y: Array, start: Array) -> tuple[Array, float]:
     from scipy.optimize import least_squares
 
     low, high = np.array([-50.0, np.log(1e-3), -50.0, np.log(1e-3)]), np.array([50.0, np.log(3.0)] * 2)
-    found = least_squares(
+    descent = least_squares(
         lambda theta: _log_loss(theta, x) - y, start, jac=lambda theta: _jacobian(theta, x), bounds=(low, high)
     )
-    return np.asarray(found.x), float(found.cost)
+    return np.asarray(descent.x), float(descent.cost)
 
 
 def _starts(y: Array) -> list[Array]:
@@ -75,10 +73,12 @@ def _signs(rows: Rows, draws: int, seed: int) -> Array:
     return np.asarray(generator.choice([-1.0, 1.0], (draws, int(cluster.max()) + 1))[:, cluster])
 
 
-def _paths(thetas: Array, origin: tuple[float, float]) -> tuple[Array, Array]:
-    """Slope a and ln G of ln N* = ln G + a ln C with C = 6 N D, for thetas [b, 4]."""
+def _path(thetas: Array, origin: tuple[float, float]) -> PathDraws:
+    """The line of ln N* over ln C with C = 6 N D, for thetas [b, 4] that were fitted around `origin`."""
+    # With u = ln N and v = ln D = ln(C / 6) - u, the loss e^(size - n u) + e^(data - s v) is least where both terms
+    # have equal slopes: n e^(size - n u) = s e^(data - s v). So (n + s) u = ln(n / s) + size - data + s ln(C / 6).
     n, s = np.exp(thetas[:, 1]), np.exp(thetas[:, 3])
     size, data = thetas[:, 0] + n * origin[0], thetas[:, 2] + s * origin[1]
     slopes = s / (n + s)
-    levels = (np.log(n / s) + size - data) / (n + s) - slopes * np.log(6.0)
-    return slopes, levels
+    intercepts = (np.log(n / s) + size - data) / (n + s) - slopes * np.log(6.0)
+    return PathDraws(slopes, intercepts)

@@ -264,7 +264,7 @@ class Line:
         fit.save(path)
         return fit
 
-    def isoflop(self, design: Design) -> fits.IsoflopFit:
+    def isoflop(self, design: Design) -> routes.IsoflopFit:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
         return routes.isoflop(self.table(design), level=self.study.forecast.level, seed=self.study.seed)
 
