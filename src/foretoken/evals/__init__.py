@@ -4,8 +4,9 @@ from foretoken.evals.continue_training import ContinuedTraining, ContinueRequest
 from foretoken.evals.evaluate import TextLoss, evaluate
 from foretoken.evals.finetune import FinetuneRequest, FinetuneResult, SeedResult, finetune, tune
 from foretoken.evals.metrics import METRICS, SeedMean
-from foretoken.evals.options import ContinueOptions, Precision, TuningOptions
+from foretoken.evals.options import ContinueOptions, TuningOptions
 from foretoken.evals.tasks import Example, Task, mixture
+from foretoken.runs.spec import Precision
 
 __all__ = [
     "METRICS",

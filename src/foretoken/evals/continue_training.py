@@ -128,7 +128,8 @@ def continue_training(request: ContinueRequest) -> ContinuedTraining:
     model, home = open_model(request.source, request.run), Path(request.folder).expanduser()
     if model.folder is None:
         raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
-    check_apart(home, model.folder, Path(request.text))
+    source_folder = model.folder
+    check_apart(home, source_folder, Path(request.text))
     if isinstance(request.source, Model):  # the user's own object must stay as it is
         model = replace(model, network=copy.deepcopy(model.network))
     with _threads(request.threads):
@@ -141,7 +142,7 @@ def continue_training(request: ContinueRequest) -> ContinuedTraining:
         with claim_folder(home, name) as work:
             state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
             before, after = _train(state, spec, corpus, builder, work, _after_step(work, spec, request))
-            write_model(model, model.folder, builder.objective, home, name)
+            write_model(model, source_folder, builder.objective, home, name)
     return ContinuedTraining(folder=home, spec=spec, before=before, after=after, seconds=state.seconds)
 
 

@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from foretoken.arguments import nearest
 from foretoken.errors import TaskError, shown
@@ -38,7 +38,7 @@ def check_kind(kind: str) -> TaskKind:
         near = nearest(str(kind), KINDS)
         cure = f"did you mean {near[0]!r}?" if near else "name one of these"
         raise TaskError("no such kind of task", expected=", ".join(KINDS), got=shown(kind), cure=cure)
-    return cast(TaskKind, kind)
+    return kind
 
 
 @dataclass(frozen=True)

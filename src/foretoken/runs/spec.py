@@ -239,7 +239,7 @@ def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[
         value = getattr(part, field.name)
         if only_changed and value == field.default:
             continue
-        values[field.name] = values_to_json(value, only_changed) if isinstance(value, tuple(PARTS.values())) else value
+        values[field.name] = values_to_json(value, only_changed) if type(value) in PARTS.values() else value
     return values
 
 
