@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
+from foretoken.fits.result import Noise
 from foretoken.forecasts import Entry, Ledger, Outcome, ledger, predict
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.entry import instant
@@ -65,7 +66,7 @@ ENTRY = Entry.from_json(
         "law": "chinchilla",
         "forecast_parameters": {"E": 1.0},
         "parameters": {"E": None},
-        "noise": {"run": 0.01},
+        "noise": asdict(Noise(0.01, 0.0, 1e9, 0.0, 5.0, 0.0, 0.5)),
         "bootstrap": "",
         "params_column": "params_total",
         "data_sha256": "",

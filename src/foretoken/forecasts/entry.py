@@ -235,7 +235,7 @@ def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _reader(kind: Hashable) -> Callable[[Any], Any]:
+def _reader(kind: Any) -> Callable[[Any], Any]:
     """Plain values -> an object of this class, every type checked."""
     from pydantic import TypeAdapter
 
