@@ -36,7 +36,7 @@ def command(home: Path) -> Result:
 
 
 def failed(home: Path) -> list[RunRecord]:
-    return [record for record in Store(home / "tiny").records() if record.status == "failed"]
+    return [record for record in Store(home / "tiny").records() if record.has_failed]
 
 
 def test_a_worker_that_always_dies_costs_its_runs_alone(tmp_path: Path, expected: Undisturbed) -> None:

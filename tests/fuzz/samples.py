@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from foretoken.fits import fit
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -88,7 +88,7 @@ def _record(run: RunSpec, began: datetime) -> RunRecord:
     loss = 0.9 + 40.0 * size**-0.42 + 250.0 * tokens**-0.42
     return RunRecord(
         spec=run, status="finished", loss=loss, loss_se=0.004, bits_per_byte=None, parent=run.trunk,
-        curve=[[float(tokens * part / 9), loss + 1 / part] for part in range(1, 10)], tokens_trained=tokens,
+        curve=tuple(CurvePoint(tokens * part / 9, loss + 1 / part) for part in range(1, 10)), tokens_trained=tokens,
         seconds=1.0, tokens_per_second=1e5, mfu=0.3, kwh=1e-6, kwh_source="estimate", device="a processor",
         started_at=began.isoformat(), finished_at=began.isoformat(), version="0.1.0",
     )  # fmt: skip

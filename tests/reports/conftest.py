@@ -17,7 +17,7 @@ from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
 from foretoken.reports.study_results import StudyResults
 from foretoken.routes.isoflop import isoflop
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable, table_from_records
@@ -88,7 +88,7 @@ def record_of(spec: RunSpec, noise: np.random.Generator, status: str = "finished
         loss=loss if finished else None,
         loss_se=0.0041 if finished else None,
         bits_per_byte=loss / math.log(2) if finished else None,
-        curve=curve,
+        curve=tuple(CurvePoint(*point) for point in curve),
         parent=spec.trunk,
         tokens_trained=spec.tokens,
         seconds=spec.flops / 1.1e10,
@@ -99,7 +99,7 @@ def record_of(spec: RunSpec, noise: np.random.Generator, status: str = "finished
         device="2 x86-64 cores",
         finished_at="2026-01-31T12:34:56.789+00:00",
         version="0.1.0",
-        events=[] if finished else ["diverged at step 812: loss 9.0"],
+        events=() if finished else ("diverged at step 812: loss 9.0",),
     )
 
 

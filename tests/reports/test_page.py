@@ -59,7 +59,7 @@ def states(material):
 def failed(record):
     """The same run, ended by an exception."""
     return dataclasses.replace(
-        record, status="failed", loss=None, curve=[], error="Traceback (most recent call last):\nValueError: no memory"
+        record, status="failed", loss=None, curve=(), error="Traceback (most recent call last):\nValueError: no memory"
     )
 
 
@@ -195,7 +195,7 @@ def test_hostile_names_stay_text(material):
             spec=dataclasses.replace(record.spec, group=hostile, tokenizer=hostile),
             error=hostile,
             device=hostile,
-            events=[hostile],
+            events=(hostile,),
         )
         for record in material.ladder[:3]
     ]

@@ -10,7 +10,7 @@ import pytest
 from foretoken.errors import TableError
 from foretoken.runs.exports import curve_rows
 from foretoken.runs.filters import keep_rows
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.store.read import read_table
 from foretoken.store.store import Store
 
@@ -158,7 +158,7 @@ def test_where_is_said_and_counts(tmp_path: Path) -> None:
 
 
 def test_training_curves_become_rows_with_their_share_of_the_flops() -> None:
-    curve = [[0.0, 9.0], [SPEC.tokens / 2, 3.0], [float(SPEC.tokens), 2.0]]
+    curve = (CurvePoint(0.0, 9.0), CurvePoint(SPEC.tokens / 2, 3.0), CurvePoint(float(SPEC.tokens), 2.0))
     record = RunRecord(spec=SPEC, status="finished", loss=2.0, curve=curve)
     rows = curve_rows([record, RunRecord(spec=SPEC, status="diverged", curve=curve)])
     assert [row["loss"] for row in rows] == [3.0, 2.0]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 
 from .test_spec import SPEC
 
-RECORD = RunRecord(spec=SPEC, status="finished", loss=1.5, curve=[[256.0, 2.0]], tokens_trained=256)
+RECORD = RunRecord(spec=SPEC, status="finished", loss=1.5, curve=(CurvePoint(256.0, 2.0),), tokens_trained=256)
 
 
 def test_a_record_survives_its_json() -> None:

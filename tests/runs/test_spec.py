@@ -7,7 +7,7 @@ import pytest
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.runs.spec import NOT_IN_KEY, RouterLosses, RunSpec, SpikePolicy
 
 SPEC = RunSpec(
@@ -60,7 +60,7 @@ def test_json_round_trip() -> None:
     assert RunSpec.from_json(SPEC.to_json()) == SPEC
     other = replace(SPEC, **{name: OTHER[name] for name in ("spikes", "objective", "router_losses")})
     assert RunSpec.from_json(json.loads(json.dumps(other.to_json()))) == other
-    record = RunRecord(spec=SPEC, status="finished", loss=1.5, curve=[[512.0, 4.1]])
+    record = RunRecord(spec=SPEC, status="finished", loss=1.5, curve=(CurvePoint(512.0, 4.1),))
     assert RunRecord.from_json(record.to_json()) == record
 
 

@@ -86,7 +86,7 @@ def stop_after(calls: int) -> Any:
 
 def test_a_run_learns_and_is_recorded(tmp_path: Path, corpus: TokenizedCorpus) -> None:
     (record,) = train([SPEC], place(tmp_path, corpus))
-    assert record.status == "finished"
+    assert record.is_finished
     assert record.loss is not None
     assert corpus.entropy_rate is not None
     assert corpus.entropy_rate < record.loss < math.log(32) - 0.2
@@ -230,7 +230,7 @@ def test_not_a_number_ends_the_run(tmp_path: Path, corpus: TokenizedCorpus, monk
     calls: list[int] = []
     monkeypatch.setattr(loop, "losses", nan_at_step_5)
     (record,) = train([SPEC], place(tmp_path, corpus))
-    assert record.status == "diverged"
+    assert record.has_diverged
     assert "step 5" in record.events[-1]
 
 
@@ -240,7 +240,7 @@ def test_an_exception_is_recorded_and_tried_again_later(
     with monkeypatch.context() as broken:
         broken.setattr(loop, "losses", lambda *_: 1 / 0)
         (record,) = train([SPEC], place(tmp_path, corpus))
-    assert record.status == "failed"
+    assert record.has_failed
     assert "ZeroDivisionError" in (record.error or "")
     (again,) = train([SPEC], place(tmp_path, corpus))
     assert again.status == "finished"

@@ -44,7 +44,7 @@ def tuned(records: Sequence[RunRecord]) -> list[RunRecord]:
         other = best.setdefault(_untuned(one), one)
         if _loss(one) < _loss(other):
             best[_untuned(one)] = one
-    return [one for one in records if one.status != "finished" or best[_untuned(one)] is one]
+    return [one for one in records if not one.is_finished or best[_untuned(one)] is one]
 
 
 def _untuned(record: RunRecord) -> str:
@@ -52,7 +52,7 @@ def _untuned(record: RunRecord) -> str:
 
 
 def _loss(record: RunRecord) -> float:
-    return math.inf if record.loss is None or record.status != "finished" else record.loss
+    return math.inf if record.loss is None or not record.is_finished else record.loss
 
 
 def _listed(recipe: Recipe, listed: PlannedRuns, threads: int) -> list[RunSpec]:

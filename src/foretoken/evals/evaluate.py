@@ -16,6 +16,7 @@ from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluati
 from foretoken.generation import open_model
 from foretoken.generation.load import ModelSource
 from foretoken.objectives import ExampleBuilder
+from foretoken.runs.record import PositionLoss
 from foretoken.training.evaluate import EVAL_BATCH_TOKENS
 
 DEFAULT_TOKENS = 1_000_000
@@ -46,7 +47,7 @@ class TextLoss:
     """Bits that the model takes for a byte of text."""
     bits_per_byte_reason: str | None
     """Why there are none."""
-    by_position: list[list[float]]
+    by_position: tuple[PositionLoss, ...]
     """causal: [first, last, loss] by position in the sequence, in doublings."""
     label_loss: float | None
     """Loss of the next-sentence labels; None without next_sentence."""

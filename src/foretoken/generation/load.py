@@ -67,7 +67,7 @@ def _weights_of(home: Path, run: str | None) -> Path:
     weights, record = store.weights_folder(key), store.record(key)
     if are_committed(weights):
         return weights
-    if record is not None and record.status == "finished":
+    if record is not None and record.is_finished:
         raise StoreError(f"the run {key} has kept no weights", expected=f"the folder {weights}", cure=KEEP_WEIGHTS)
     raise StoreError(
         f"{'the target' if run is None else 'this run'} of the study in {home} has not been trained",

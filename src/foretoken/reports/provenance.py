@@ -169,7 +169,7 @@ def _row(
 def _status(row: dict[Any, Any], record: RunRecord | None) -> str:
     """How the run ended, with the cause when it did not end well."""
     status = str(row.get("status", ""))
-    cause = _cause(record) if record and record.status != "finished" else ""
+    cause = _cause(record) if record and not record.is_finished else ""
     if record and record.skipped_steps:
         status = f"{status}, {record.skipped_steps} steps skipped"
     return f"{status}: {cause}" if cause else status

@@ -63,7 +63,7 @@ def _curves_title(records: Sequence[RunRecord]) -> str:
     shared = (
         f"{len(records)} runs grew on {len(trunks)} trunks" if len(trunks) < len(records) else f"{len(records)} runs"
     )
-    lost = sum(record.status == "diverged" for record in records)
+    lost = sum(record.has_diverged for record in records)
     return f"{shared}; {lost or 'none'} diverged"
 
 
@@ -71,7 +71,7 @@ def _curve_bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tu
     """Shared axes of tokens and loss; the steep start of a run, before EARLY of its tokens, may leave them."""
     points = [(record, p) for record in records for p in record.curve]
     late = [(record, p) for record, p in points if p[0] >= EARLY * record.spec.tokens] or points
-    healthy = [p[1] for record, p in late if record.status != "diverged"] or [p[1] for _, p in late]
+    healthy = [p[1] for record, p in late if not record.has_diverged] or [p[1] for _, p in late]
     losses = healthy + [record.loss for record in records if record.loss is not None]
     low, high = min(losses), max(losses)
     return padded([p[0] for _, p in late], 0.03), (low - 0.08 * (high - low), high + 0.04 * (high - low))
@@ -97,7 +97,7 @@ def _draw_curves(
             axes.plot(*_columns(_thinned(trunk)), color=MUTED, linewidth=1, zorder=2)
         branch = trunk[-1:] + [point for point in record.curve if point[0] > start]
         axes.plot(*_columns(_thinned(branch)), color=colour, linewidth=1.5, zorder=3)
-        if record.status == "diverged":
+        if record.has_diverged:
             last = record.curve[-1]
             axes.plot(
                 last[0], min(last[1], 0.96 * bounds[1][1]), "x", color=colour, markersize=8, markeredgewidth=2, zorder=4

@@ -128,7 +128,7 @@ def curve_rows(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
     for record in records:
         row = record.to_row()
         names = ("run", "params_total", "params_non_embedding", "params_active")
-        for tokens, loss in record.curve if record.status == "finished" else []:
+        for tokens, loss in record.curve if record.is_finished else ():
             if tokens > 0:
                 share = tokens / record.spec.tokens
                 rows.append({name: row[name] for name in names} | {"tokens": float(tokens), "loss": float(loss)})

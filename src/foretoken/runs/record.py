@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple
 
 from foretoken.compute.flops import training_flops
-from foretoken.errors import ForetokenError
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import RunSpec, read_as
 
+RunStatus = Literal["finished", "diverged", "failed"]
+EnergySource = Literal["measured", "estimate"]
+Cell = str | float | bool | None
+"""A value of the run table."""
 DETERMINED = ("status", "loss", "loss_se", "bits_per_byte", "curve", "by_position", "label_loss", "skipped_steps")
-"""Fields that the spec determines; the others tell what a run took and met on its way."""
+"""Fields that the spec determines; the others say what a run took and met on its way."""
+
+
+class CurvePoint(NamedTuple):
+    """One point of a training curve."""
+
+    tokens: float
+    """Tokens seen so far."""
+    loss: float
+    """Mean training loss since the point before, nats per token."""
+
+
+class PositionLoss(NamedTuple):
+    """Validation loss over neighbouring positions of the sequence, counted from 1."""
+
+    first: float
+    last: float
+    loss: float
+    """Nats per token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +42,16 @@ class RunRecord:
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
     spec: RunSpec
-    status: str
+    status: RunStatus
     """`finished`, `diverged` (loss not finite or blown up) or `failed` (an exception)."""
     loss: float | None = None
     """Nats per token on the spec's eval_set, at the end of the run."""
     loss_se: float | None = None
     """Standard error of `loss` over the validation sequences."""
     bits_per_byte: float | None = None
-    curve: list[list[float]] = field(default_factory=list)
-    """Training loss along the run: [tokens seen, mean loss since the point before]."""
-    by_position: list[list[float]] = field(default_factory=list)
-    """causal: validation loss by place in the sequence, [first, last, loss], places counted from 1."""
+    curve: tuple[CurvePoint, ...] = ()
+    by_position: tuple[PositionLoss, ...] = ()
+    """causal: validation loss by position."""
     label_loss: float | None = None
     """Validation loss of the labels (next_sentence), nats; not part of `loss`."""
     parent: str | None = None
@@ -49,7 +68,7 @@ class RunRecord:
     mfu: float | None = None
     """Model FLOPs utilisation: exact FLOPs per second over the measured matmul peak."""
     kwh: float | None = None
-    kwh_source: str | None = None
+    kwh_source: EnergySource | None = None
     """`measured` (RAPL) or `estimate`."""
     device: str = ""
     started_at: str = ""
@@ -58,11 +77,26 @@ class RunRecord:
     version: str = ""
     """Version of foretoken."""
     skipped_steps: int = 0
-    """Steps that were not applied, or batches left out, because of a spike: above 0 it is not the planned run."""
-    events: list[str] = field(default_factory=list)
+    """Steps that were not applied, or batches skipped, because of a spike: above 0 it is not the planned run."""
+    events: tuple[str, ...] = ()
     """What happened on the way: resumed, diverged at a step, ..."""
     error: str | None = None
     """Traceback of a failed run."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.status == "finished"
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether the loss was lost; training the run again would lose it again."""
+        return self.status == "diverged"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an exception ended the run; another try may go well."""
+        return self.status == "failed"
 
     def agrees(self, other: RunRecord) -> bool:
         """Whether two trainings of one run gave the same, bit for bit."""
@@ -70,18 +104,14 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "spec": self.spec.to_json()}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"spec": self.spec.to_json()}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> RunRecord:
+    def from_json(cls, record_json: Mapping[str, Any]) -> RunRecord:
         """The inverse of `to_json`; TypeError for unknown keys, other types, and numbers that are not finite."""
-        try:
-            RunSpec.from_json(values["spec"])  # refuses keys that it does not know
-            return _reader()(values)
-        except (ValueError, ForetokenError) as error:
-            raise TypeError(str(error)) from None
+        return read_as(cls, record_json)
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, Cell]:
         """One row of the run table, in its canonical columns (see runs/table.py)."""
         spec, count = self.spec, self.spec.parameters
         return {
@@ -128,11 +158,3 @@ class RunRecord:
             "kwh": self.kwh,
             "device": self.device,
         }
-
-
-@cache
-def _reader() -> Callable[[Any], RunRecord]:
-    """Plain values -> record, every type checked."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(RunRecord).validate_python

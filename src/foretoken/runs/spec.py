@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
 
@@ -17,6 +17,7 @@ from foretoken.compute.memory import Memory
 from foretoken.compute.objective import CAUSAL, Objective
 from foretoken.compute.parameters import ParameterCount, count_parameters
 from foretoken.compute.shape import ModelShape
+from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -79,6 +80,8 @@ class RouterLosses:
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One planned training run. Two specs with equal keys give the same result, bit for bit, on one machine."""
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
     shape: ModelShape
     tokens: int
@@ -216,17 +219,30 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, spec_json: Mapping[str, Any]) -> RunSpec:
-        """The inverse of `to_json`; TypeError for unknown and missing names."""
-        parts = {name: part(**spec_json[name]) for name, part in PARTS.items()}
-        return cls(**{**spec_json, **parts})
+        """The inverse of `to_json`; TypeError for unknown and missing names, other types, and sizes that cannot be."""
+        return read_as(cls, spec_json)
 
     def with_tokens(self, tokens: int) -> RunSpec:
         """The same run at another length: a branch of the same trunk."""
         return replace(self, tokens=tokens)
 
 
-PARTS = {"shape": ModelShape, "spikes": SpikePolicy, "objective": Objective, "router_losses": RouterLosses}
-"""Fields of a spec that are records themselves."""
+T = TypeVar("T")
+
+
+def read_as(kind: type[T], values_json: Mapping[str, Any]) -> T:
+    """A record from its plain values, those of its parts too, every type checked; TypeError says what is wrong."""
+    try:
+        return _validator(kind)(values_json)
+    except (ValueError, ForetokenError) as error:
+        raise TypeError(str(error)) from None
+
+
+@cache
+def _validator(kind: type[T]) -> Callable[[Any], T]:
+    from pydantic import TypeAdapter  # here, because a plan or a forecast reads no records
+
+    return TypeAdapter(kind).validate_python
 
 
 def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[str, Any]:
@@ -239,7 +255,8 @@ def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[
         value = getattr(part, field.name)
         if only_changed and value == field.default:
             continue
-        values[field.name] = values_to_json(value, only_changed) if type(value) in PARTS.values() else value
+        is_part = is_dataclass(value) and not isinstance(value, type)
+        values[field.name] = values_to_json(value, only_changed) if is_part else value
     return values
 
 

@@ -82,7 +82,7 @@ class Store:
         if not keeps(run, wanted) or are_committed(self.weights_folder(run.key)):
             return False
         record = self.record(run.key)
-        return record is not None and record.status == "finished"
+        return record is not None and record.is_finished
 
     def put_record(self, record: RunRecord) -> bool:
         """Write a record, once and for all; only a failed or damaged one is replaced.
@@ -95,9 +95,9 @@ class Store:
         if atomic.create_file(path, content):
             return True
         there = self.record(record.spec.key)
-        if there is None or there.status == "failed":
+        if there is None or there.has_failed:
             atomic.write_file(path, content)
-        elif record.status != "failed" and not record.agrees(there):
+        elif not record.has_failed and not record.agrees(there):
             atomic.write_file(path.with_name(f"record-{self.attempt or 0}.json"), content)
             return False
         return True
@@ -113,7 +113,7 @@ class Store:
         """Whether anything of a run has been trained: it has a record that is not a failure, or a checkpoint."""
         record = self.record(run.key)
         folders = (self.trunk_folder(run.trajectory), self.branch_folder(run.key))
-        return (record is not None and record.status != "failed") or any(any(f.glob("step-*")) for f in folders)
+        return (record is not None and not record.has_failed) or any(any(f.glob("step-*")) for f in folders)
 
     def records(self) -> list[RunRecord]:
         """All records that are whole, ordered by key."""

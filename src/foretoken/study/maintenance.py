@@ -29,7 +29,7 @@ def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none
     told = []
     for run in runs:
         record, step = records.get(run.key), _resumed_step(store, run)
-        if record is not None and record.status != "failed":
+        if record is not None and not record.has_failed:
             action = "again" if store.lacks_weights(run, keep_weights) else "keep"
         else:
             action = "resume" if step else "retry" if record else "train"
@@ -127,7 +127,7 @@ def surplus(folder: Path, old_runs: bool = False, weights: bool = False) -> list
 
 
 def _checkpoints(store: Store, runs: list[RunSpec]) -> list[Surplus]:
-    waiting = [run for run in runs if (record := store.record(run.key)) is None or record.status == "failed"]
+    waiting = [run for run in runs if (record := store.record(run.key)) is None or record.has_failed]
     needed = {place.path for run in waiting for place in _usable(store, run)[-checkpoints.KEEP :]}
     needed |= {p.path for run in waiting for p in checkpoints.places(store.branch_folder(run.key))[-checkpoints.KEEP :]}
     homes = [*sorted((store.folder / "runs").glob("*")), *sorted((store.folder / "trunks").glob("*"))]

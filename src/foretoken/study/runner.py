@@ -304,7 +304,7 @@ class Line:
         """Hold the forecast against the trained target, once."""
         path = self.folder / "ledger" / entry.name
         record = self.store.record(design.target.key)
-        if record is not None and record.status == "finished" and not ledger.outcome_path(path).exists():
+        if record is not None and record.is_finished and not ledger.outcome_path(path).exists():
             ledger.keep_outcome(path, entry.score_record(record))
 
     def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:

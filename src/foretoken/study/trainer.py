@@ -78,7 +78,7 @@ class Trainer:
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
         lacking = self.store.lacks_weights(run, self.keep_weights)
-        return record is None or record.status == "failed" or lacking
+        return record is None or record.has_failed or lacking
 
     def _workers(self, trunks: list[list[RunSpec]]) -> int:
         """Processes side by side: one per core, unless a run has several threads for itself."""
@@ -124,7 +124,7 @@ class Trainer:
     def _record_failure(self, runs: list[RunSpec], error: str) -> None:
         for run in runs:
             there = self.store.record(run.key)
-            if there is None or there.status == "failed":
+            if there is None or there.has_failed:
                 record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
                 self.store.put_record(record)
                 self.view.ended(record)

@@ -15,6 +15,7 @@ from foretoken.data.batches import Text
 from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder, Examples, make_examples
 from foretoken.objectives.loss import losses
+from foretoken.runs.record import PositionLoss
 from foretoken.runs.spec import RunSpec
 from foretoken.training.examples import VALIDATION, batch_rng, example_builder
 from foretoken.training.spikes import Diverged
@@ -33,7 +34,7 @@ class Evaluation:
     """Mean over predictions, in nats."""
     loss_se: float
     """Its standard error over sequences."""
-    by_position: list[list[float]]
+    by_position: tuple[PositionLoss, ...]
     """causal: [first, last, loss] by place in the sequence, in doublings."""
     label_loss: float | None
     sums: NDArray[np.float64] = field(compare=False)
@@ -113,11 +114,11 @@ def _mean(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float
     return loss, spread.std().item() / math.sqrt(len(spread))
 
 
-def _doublings(places: NDArray[np.float64]) -> list[list[float]]:
+def _doublings(places: NDArray[np.float64]) -> tuple[PositionLoss, ...]:
     """Means over places 1, 2, 3 to 4, 5 to 8, ..."""
     rows, first = [], 1
     while first <= len(places):
         last = min(len(places), 2 * (first - 1) or 1) if first > 1 else 1
-        rows.append([float(first), float(last), float(places[first - 1 : last].mean())])
+        rows.append(PositionLoss(float(first), float(last), float(places[first - 1 : last].mean())))
         first = last + 1
-    return rows
+    return tuple(rows)

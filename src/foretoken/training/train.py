@@ -15,7 +15,7 @@ from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
 from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import guarded
@@ -79,7 +79,7 @@ def train(
         for spec in specs:
             record = store.record(spec.key)
             lacking = store.lacks_weights(spec, workplace.keep_weights)
-            if record is None or record.status == "failed" or lacking:
+            if record is None or record.has_failed or lacking:
                 record = trunk.branch(spec)
                 agrees = store.put_record(record)
                 delete_all(store.branch_folder(spec.key))
@@ -155,10 +155,10 @@ class _Trunk:
         """What a record tells of the state as it is now."""
         return {
             "status": status,
-            "curve": list(self.state.curve),
+            "curve": tuple(CurvePoint(*point) for point in self.state.curve),
             "seconds": self.state.seconds,
             "skipped_steps": self.state.skipped_steps,
-            "events": [*self.events, *self.state.events, *events],
+            "events": (*self.events, *self.state.events, *events),
         }
 
     def _to_fork(self, spec: RunSpec) -> None:
