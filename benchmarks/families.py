@@ -27,8 +27,8 @@ from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, batch
 from foretoken.models.pretrained import save_pretrained
 from foretoken.objectives import Examples, make_examples
+from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.runs.spec import RouterLosses, RunSpec
-from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.state import TrainState
 
 FAMILIES = {

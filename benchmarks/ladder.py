@@ -23,7 +23,7 @@ from foretoken.designs import Design
 from foretoken.launchers.local import Job, launch
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
-from foretoken.study.runner import Line
+from foretoken.study.runner import StudyRunner
 from foretoken.units import format_flops
 
 
@@ -33,10 +33,15 @@ def shortened(study: Study, scale: float) -> Study:
     return study.model_copy(update={"design": study.design.model_copy(update={"budgets": budgets})})
 
 
-def seconds(line: Line, groups: list[list[RunSpec]], workers: int, threads: int) -> float:
+def seconds(runner: StudyRunner, groups: list[list[RunSpec]], workers: int, threads: int) -> float:
     """Time to train groups of runs into an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        place = {"folder": folder, "corpus": str(line.corpus.folder), "peak_flops": None, "busy_threads": line.cores}
+        place = {
+            "folder": folder,
+            "corpus": str(runner.corpus.folder),
+            "peak_flops": None,
+            "busy_threads": runner.cores,
+        }
         jobs = []
         for group in groups:
             specs = [replace(run, threads=threads).to_json() for run in group]
@@ -64,16 +69,16 @@ def main() -> None:
     parser.add_argument("--study", type=Path, default=Path("studies/quickstart.toml"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        line = Line(shortened(load_study(options.study), options.scale), Path(folder) / "study")
-        design: Design = line.design()
+        runner = StudyRunner(shortened(load_study(options.study), options.scale), Path(folder) / "study")
+        design: Design = runner.design()
         alone = [[run] for run in design.runs]
         ways = {
-            "launched": lambda: seconds(line, design.trunks, line.cores, 1),
-            "threaded": lambda: seconds(line, design.trunks, 1, line.cores),
-            "separate": lambda: seconds(line, alone, line.cores, 1),
-            "plain": lambda: seconds(line, alone, 1, line.cores),
+            "launched": lambda: seconds(runner, design.trunks, runner.cores, 1),
+            "threaded": lambda: seconds(runner, design.trunks, 1, runner.cores),
+            "separate": lambda: seconds(runner, alone, runner.cores, 1),
+            "plain": lambda: seconds(runner, alone, 1, runner.cores),
         }
-        print(f"{len(design.runs)} runs on {len(design.trunks)} trunks, {line.cores} cores")
+        print(f"{len(design.runs)} runs on {len(design.trunks)} trunks, {runner.cores} cores")
         times: dict[str, list[float]] = {name: [] for name in ways}
         for pair in range(options.pairs):
             for name, way in ways.items():

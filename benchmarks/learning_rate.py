@@ -16,7 +16,7 @@ from pathlib import Path
 from foretoken.launchers.local import Job, launch
 from foretoken.runs.study_file import load_study
 from foretoken.store.store import Store
-from foretoken.study.runner import Line
+from foretoken.study.runner import StudyRunner
 from foretoken.units import format_count, parse_count
 
 
@@ -31,13 +31,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        line = Line(load_study(options.study, seed=options.seed), Path(folder) / "study")
-        place = {"folder": str(line.folder), "corpus": str(line.corpus.folder)}
-        place |= {"peak_flops": None, "busy_threads": line.cores}
+        runner = StudyRunner(load_study(options.study, seed=options.seed), Path(folder) / "study")
+        place = {"folder": str(runner.folder), "corpus": str(runner.corpus.folder)}
+        place |= {"peak_flops": None, "busy_threads": runner.cores}
         cells = {}
         for size, tokens in zip(options.sizes, options.tokens, strict=True):
-            shape = line.recipe.shape(size)
-            (planned,) = line.recipe.with_warmups([line.recipe.spec(shape, tokens, group="sweep", threads=1)])
+            shape = runner.recipe.shape(size)
+            (planned,) = runner.recipe.with_warmups([runner.recipe.spec(shape, tokens, group="sweep", threads=1)])
             for batch in options.batches:
                 for rate in options.rates:
                     steps = planned.tokens // batch
@@ -46,8 +46,8 @@ def main() -> None:
                     )
         jobs = [Job(run.key, {"specs": [run.to_json()], "workplace": place}, run.flops) for run in cells.values()]
         log = Path(folder) / "log"
-        launch("foretoken.training.entry_points:train_job", jobs, workers=line.cores, threads=1, log=log)
-        losses = {record.spec.key: record.loss for record in Store(line.folder).records()}
+        launch("foretoken.training.entry_points:train_job", jobs, workers=runner.cores, threads=1, log=log)
+        losses = {record.spec.key: record.loss for record in Store(runner.folder).records()}
     for size in options.sizes:
         run = cells[size, options.batches[0], options.rates[0]]
         print(f"{format_count(run.parameters.total)} parameters, {format_count(run.tokens)} tokens")

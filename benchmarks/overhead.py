@@ -20,7 +20,7 @@ import torch
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import load_study
 from foretoken.store.store import Store
-from foretoken.study.runner import Line
+from foretoken.study.runner import StudyRunner
 from foretoken.training import train as training
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.state import TrainState
@@ -68,16 +68,21 @@ def main() -> None:
     torch.set_num_threads(1)
     watch()
     with tempfile.TemporaryDirectory() as folder:
-        line = Line(load_study(options.study), Path(folder) / "study")
-        place = {"folder": str(line.folder), "corpus": str(line.corpus.folder), "peak_flops": None, "busy_threads": 1}
+        runner = StudyRunner(load_study(options.study), Path(folder) / "study")
+        place = {
+            "folder": str(runner.folder),
+            "corpus": str(runner.corpus.folder),
+            "peak_flops": None,
+            "busy_threads": 1,
+        }
         print(f"{'parameters':>10}  {'runs':>4}  {'seconds':>7}  checkpoints  evaluation  records  together")
         total: dict[str, float] = defaultdict(float)
-        with line.owned():
-            trunks = chosen(line.design().trunks, options.trunks)
+        with runner.owned():
+            trunks = chosen(runner.design().trunks, options.trunks)
         for trunk in trunks:
             SPENT.clear()
             began = time.perf_counter()
-            training.train(trunk, training.Workplace(**place))
+            training.train(trunk, training.WorkerContext(**place))
             SPENT["all"] = time.perf_counter() - began
             show(f"{trunk[0].parameters.total:>10,}  {len(trunk):>4}", SPENT)
             for part, seconds in SPENT.items():

@@ -106,7 +106,7 @@ MEASURED = {"params_total": 1e5, "width": 32, "layers": 2, "threads": 1, "precis
 @pytest.fixture
 def bench(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the workshop to work in."""
-    monkeypatch.setattr("foretoken.study.preview.measure", lambda line, name, run: {"size": name, **MEASURED})
+    monkeypatch.setattr("foretoken.study.preview.measure", lambda runner, name, run: {"size": name, **MEASURED})
     shutil.copytree(workshop, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
     foretoken("fit", "runs.csv", "--map", "loss=val_loss", "-o", "fit.json")

@@ -16,7 +16,7 @@ from foretoken.compute.hardware import processor_name
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import load_study
 from foretoken.store.store import Store
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.study.results import read_design
 from foretoken.study.runner import run
 
@@ -24,7 +24,7 @@ ASSETS = Path(__file__).parent
 STOP_AFTER = 3
 
 
-class Stopper(View):
+class Stopper(ProgressListener):
     """Presses Ctrl-C after some records, in the middle of a run."""
 
     count = 0

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.cli import app
-from foretoken.cli.live import PlainView
+from foretoken.cli.live import PlainListener
 from foretoken.runs.record import RunRecord
 
 RUNNER = CliRunner()
@@ -153,10 +153,10 @@ def test_plain_lines_tell_what_ended(capsys: pytest.CaptureFixture[str]) -> None
         software="s",
         group="1e9 FLOP",
     )
-    view = PlainView()
-    view.training([spec], {spec.key: 10.0})
-    view.progress(spec.key, 10, 40, 2.0)
-    assert view.board.share_done() == 0.25
-    view.ended(RunRecord(spec=spec, status="finished", loss=1.25, seconds=9.0))
-    assert view.board.share_done() == 1.0
+    listener = PlainListener()
+    listener.training([spec], {spec.key: 10.0})
+    listener.progress(spec.key, 10, 40, 2.0)
+    assert listener.board.share_done() == 0.25
+    listener.ended(RunRecord(spec=spec, status="finished", loss=1.25, seconds=9.0))
+    assert listener.board.share_done() == 1.0
     assert "loss 1.2500" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from typing import Any
 
 from foretoken.errors import StoreError, StudyBusyError
 from foretoken.store.lease import newest_attempt
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.study.runner import run
 
 from .tiny import tiny_study
@@ -70,7 +70,7 @@ def driver(folder: Path, start: Gate, finish: Gate, phase: int = 1) -> Driver:
 
 
 def _drive(folder: Path, start: Gate, finish: Gate, phase: int, say: Callable[..., Any]) -> None:
-    class Stopping(View):
+    class Stopping(ProgressListener):
         phases = 0
 
         def phase(self, text: str) -> None:

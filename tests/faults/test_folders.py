@@ -17,7 +17,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.store import atomic
 from foretoken.store.store import FORMAT, Store
 from foretoken.study.maintenance import verify
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.study.results import gather, status
 from foretoken.study.runner import run
 
@@ -151,7 +151,7 @@ def test_two_results_of_one_run_are_both_kept_and_told(tmp_path: Path, expected:
             put(store, twins[0])
         return put(store, record)
 
-    class Listening(View):
+    class Listening(ProgressListener):
         def note(self, text: str) -> None:
             notes.append(text)
 

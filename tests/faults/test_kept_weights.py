@@ -16,7 +16,7 @@ from foretoken.store.store import Store
 from foretoken.store.weights import check_weights
 from foretoken.study.maintenance import prune, surplus, verify
 from foretoken.study.results import read_design, read_plan
-from foretoken.study.runner import Line, dry_run
+from foretoken.study.runner import StudyRunner, dry_run
 from foretoken.training.evaluate import evaluate
 from foretoken.training.state import TrainState
 
@@ -109,7 +109,7 @@ def test_lost_and_damaged_weights_are_told_and_made_anew(damage: str, folder: Pa
     assert kept(folder) == before
     assert {path: path.read_bytes() for path in record} == record
     assert not verify(folder)
-    assert Line(study, folder).is_finished()
+    assert StudyRunner(study, folder).is_finished()
     assert [path.name for path in folder.rglob("*.corrupt")] == (
         ["weights.corrupt"] if damage in ("flip", "add") else []
     )

@@ -18,7 +18,7 @@ from foretoken.store.checkpoints import places
 from foretoken.store.store import Store
 from foretoken.study import trainer
 from foretoken.study.maintenance import prune, verify
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.study.runner import run
 from foretoken.training import train
 
@@ -84,7 +84,7 @@ def test_a_trunk_serves_its_other_branches(how: str, tmp_path: Path, expected: U
     """Stopped after one branch has its record; then the trunk's checkpoints are lost, or what is not needed pruned."""
     folder = tmp_path / "tiny"
 
-    class Stopping(View):
+    class Stopping(ProgressListener):
         def ended(self, record: RunRecord) -> None:
             raise SystemExit
 

@@ -66,19 +66,19 @@ def fit_json() -> dict[str, Any]:
 def study_files() -> dict[str, bytes]:
     """Every file of a finished study's folder, by its path in it; nothing was trained for it."""
     from foretoken.store.store import Store
-    from foretoken.study import runner as line_of
+    from foretoken.study import runner as study_runner
 
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "mini"
-        line = line_of.Line(Study.model_validate(STUDY), folder)
-        design = line.design()
+        runner = study_runner.StudyRunner(Study.model_validate(STUDY), folder)
+        design = runner.design()
         store = Store(folder)
         for run in design.runs:
             store.put_record(_record(run, datetime(2020, 1, 1, tzinfo=UTC)))
-        entry = line.freeze(design, line.fit(design))
+        entry = runner.freeze(design, runner.fit(design))
         store.put_record(_record(design.target, datetime.now(UTC) + timedelta(seconds=1)))
-        line.score(design, entry)
-        line.report(design)
+        runner.score(design, entry)
+        runner.report(design)
         (folder / "progress.json").write_text("{}")
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

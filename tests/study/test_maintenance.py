@@ -21,7 +21,7 @@ from foretoken.store.lease import Lease
 from foretoken.store.store import FORMAT, Store
 from foretoken.study.maintenance import actions, prune, surplus, verify
 from foretoken.study.results import read_design, status
-from foretoken.study.runner import Line, dry_run
+from foretoken.study.runner import StudyRunner, dry_run
 
 from ..conftest import MINI
 from ..runs.test_spec import SPEC
@@ -237,9 +237,9 @@ def test_each_edit_of_the_study_says_what_it_moves(edit: str, copied: Path, mini
     assert all(moved <= set(row["because"]) for row in rows)
     assert status(copied, study)["edited"]
     assert status(copied)["new"] == []
-    line = Line(study, copied)
-    with line.owned():
-        line.design()
+    runner = StudyRunner(study, copied)
+    with runner.owned():
+        runner.design()
     assert not status(copied, study)["edited"]
     told = status(copied)
     assert len(told["new"]) == told["counts"]["planned"]

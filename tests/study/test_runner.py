@@ -23,9 +23,9 @@ from foretoken.store.finished import unmark
 from foretoken.store.lease import Lease
 from foretoken.store.store import FORMAT, Store
 from foretoken.study.maintenance import verify
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.study.results import gather, read_design, status
-from foretoken.study.runner import Line, dry_run, run
+from foretoken.study.runner import StudyRunner, dry_run, run
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
 
@@ -55,7 +55,7 @@ def test_a_second_run_writes_nothing_and_gives_the_same(undisturbed: Path, mini_
     before = written(undisturbed.parent)
     trained: list[RunRecord] = []
 
-    class Watch(View):
+    class Watch(ProgressListener):
         def ended(self, record: RunRecord) -> None:
             trained.append(record)
 
@@ -68,7 +68,7 @@ def test_a_finished_study_starts_again_when_something_changed(
     copied: Path, mini_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finished(**changes: Any) -> bool:
-        return Line(load_study(mini_file, **changes), copied).is_finished()
+        return StudyRunner(load_study(mini_file, **changes), copied).is_finished()
 
     assert finished()
     assert not finished(seed=1)
@@ -107,7 +107,7 @@ def test_damaged_files_are_set_aside_told_and_made_anew(copied: Path, mini_file:
         (copied / name).write_text("[")
     notes: list[str] = []
 
-    class Watch(View):
+    class Watch(ProgressListener):
         def note(self, text: str) -> None:
             notes.append(text)
 

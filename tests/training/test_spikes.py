@@ -18,7 +18,7 @@ from foretoken.runs.spec import RunSpec, SpikePolicy
 from foretoken.training import loop
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.loop import Diverged, advance
-from foretoken.training.spikes import spike
+from foretoken.training.spikes import detect_spike
 from foretoken.training.state import TrainState
 
 SPEC = RunSpec(
@@ -187,16 +187,16 @@ def test_a_restored_state_forgets_what_came_after(corpus: TokenizedCorpus) -> No
 def test_the_usual_is_told_from_a_full_window_and_upwards_alone() -> None:
     state, policy = TrainState.start(SPEC), SpikePolicy(policy="skip", sigmas=3.0, window=8)
     for value in (1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0):
-        assert spike(state, policy, value, 1.0) is None
-    assert spike(state, policy, 50.0, 1.0) is None  # seven of eight seen
+        assert detect_spike(state, policy, value, 1.0) is None
+    assert detect_spike(state, policy, 50.0, 1.0) is None  # seven of eight seen
     assert state.recent_losses[-1] == 50.0
     state.recent_losses = [1.0, 2.0] * 4
-    assert spike(state, policy, -100.0, 1.0) is None
+    assert detect_spike(state, policy, -100.0, 1.0) is None
     state.recent_losses = [1.0, 2.0] * 4
-    assert spike(state, policy, 2.9, 1.0) is None
+    assert detect_spike(state, policy, 2.9, 1.0) is None
     state.recent_losses, before = [1.0, 2.0] * 4, [1.0, 2.0] * 4
-    assert spike(state, policy, 3.1, 1.0) == "loss 3.1 is 3.2 deviations above its mean"
+    assert detect_spike(state, policy, 3.1, 1.0) == "loss 3.1 is 3.2 deviations above its mean"
     assert state.recent_losses == before
     state.recent_norms = [1.0, 2.0] * 4
-    assert "norm of the gradient" in (spike(state, policy, 1.0, 9.0) or "")
-    assert spike(state, policy, 1.0, float("inf")) == "norm of the gradient inf"
+    assert "norm of the gradient" in (detect_spike(state, policy, 1.0, 9.0) or "")
+    assert detect_spike(state, policy, 1.0, float("inf")) == "norm of the gradient inf"

@@ -26,7 +26,7 @@ from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import evaluate
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.state import TrainState
-from foretoken.training.train import Stopped, Workplace, train
+from foretoken.training.train import Stopped, WorkerContext, train
 
 LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))
 SPEC = RunSpec(
@@ -71,8 +71,8 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     return prepare(section, home / "corpora", 0)
 
 
-def place(folder: Path, corpus: TokenizedCorpus, **more: Any) -> Workplace:
-    return Workplace(folder=str(folder), corpus=str(corpus.folder), peak_flops=1e9, busy_threads=1, **more)
+def place(folder: Path, corpus: TokenizedCorpus, **more: Any) -> WorkerContext:
+    return WorkerContext(folder=str(folder), corpus=str(corpus.folder), peak_flops=1e9, busy_threads=1, **more)
 
 
 def determined(records: list[RunRecord]) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Pat
     assert len(states[20]) == 1
 
 
-def with_end(spec: RunSpec, home: Workplace, step: int, states: dict[int, set[bytes]]) -> None:
+def with_end(spec: RunSpec, home: WorkerContext, step: int, states: dict[int, set[bytes]]) -> None:
     """Train a run that is stopped after `step` steps and resumed; keep its state as it is at the end."""
 
     def keep(state: TrainState, *_: Any) -> Any:

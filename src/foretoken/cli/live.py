@@ -1,4 +1,4 @@
-"""The live view of a study: a table of runs on a terminal, plain lines elsewhere."""
+"""The live listener of a study: a table of runs on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
-from foretoken.study.progress import View
+from foretoken.study.progress import ProgressListener
 from foretoken.units import format_count, format_duration
 
 LINE_SECONDS = 15.0
 """Time between two plain lines on progress."""
 
 
-def view_for_terminal(quiet: bool) -> View:
-    """The view that fits where the output goes: silent, live or plain."""
+def listener_for_terminal(quiet: bool) -> ProgressListener:
+    """The listener that fits where the output goes: silent, live or plain."""
     from rich.console import Console
 
     if quiet:
-        return View()
+        return ProgressListener()
     console = Console(stderr=True)
-    return LiveView(console) if console.is_terminal else PlainView()
+    return LiveListener(console) if console.is_terminal else PlainListener()
 
 
 class _Board:
@@ -54,7 +54,7 @@ class _Board:
         return format_duration(passed * (1 - share) / share) if share > 0.02 and passed > 3 else "..."
 
 
-class PlainView(View):
+class PlainListener(ProgressListener):
     """One line per finished run and now and then one on progress."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class PlainView(View):
         _say(_line(record))
 
 
-class LiveView(View):
+class LiveListener(ProgressListener):
     """A table of all runs that changes in place."""
 
     def __init__(self, console: Any) -> None:

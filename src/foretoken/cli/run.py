@@ -29,7 +29,7 @@ def run(
 
     Example: foretoken run studies/quickstart.toml
     """
-    from foretoken.cli.live import view_for_terminal
+    from foretoken.cli.live import listener_for_terminal
     from foretoken.cli.status import show
     from foretoken.errors import RefusedError
     from foretoken.study.results import status
@@ -45,7 +45,7 @@ def run(
         return
     home, refused = folder or study_folder(settings), False
     try:
-        result = run_study(settings, home, view_for_terminal(quiet=json), shlex.join(["foretoken", *sys.argv[1:]]))
+        result = run_study(settings, home, listener_for_terminal(quiet=json), shlex.join(["foretoken", *sys.argv[1:]]))
     except RefusedError as refusal:
         typer.echo(f"no forecast: {refusal}\nthe report says more: {home / 'report' / 'index.html'}", err=True)
         result, refused = status(home), True

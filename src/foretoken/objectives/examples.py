@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
+from foretoken.data import TokenizedCorpus
+from foretoken.data.specials import special_ids
 
 Integers = NDArray[np.int64]
+
+VALIDATION = 2**32 - 1
+"""In place of a run's seed: what is hidden in the validation set is the same for all runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +67,20 @@ class ExampleBuilder:
             return {}
         ends = tokens_BT == self.separator
         return {"documents": np.cumsum(ends, axis=1) - ends}
+
+
+def example_builder(objective: Objective, shape: ModelShape, corpus: TokenizedCorpus) -> ExampleBuilder:
+    """What makes the examples of a run. Raises CorpusError when the tokenizer lacks a special token."""
+    specials, _ = special_ids(corpus.specials, corpus.vocabulary, corpus.closed, objective.specials(shape))
+    return ExampleBuilder(
+        objective=objective,
+        shape=shape,
+        text_vocabulary=corpus.vocabulary,
+        specials=specials,
+        separator=corpus.separator,
+    )
+
+
+def batch_rng(seed: int, index: int) -> np.random.Generator:
+    """The generator of one batch: a function of the seed and the batch's index alone, so nothing need be saved."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, index]))

@@ -9,7 +9,7 @@ from foretoken.errors import ForetokenError
 from foretoken.launchers.local import Job, launch
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
-from foretoken.study.runner import Line
+from foretoken.study.runner import StudyRunner
 
 
 def design(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
@@ -17,9 +17,9 @@ def design(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
 
     Nothing is trained but a short calibration of this machine. Raises DesignError, and CorpusError for too little text.
     """
-    line = Line(study, folder)
-    with line.owned():
-        return {**line.design_summary(line.design()), "workers": line.workers}
+    runner = StudyRunner(study, folder)
+    with runner.owned():
+        return {**runner.design_summary(runner.design()), "workers": runner.workers}
 
 
 def profile(study: Study, folder: str | Path | None = None) -> list[dict[str, Any]]:
@@ -27,10 +27,10 @@ def profile(study: Study, folder: str | Path | None = None) -> list[dict[str, An
 
     Nothing of it is kept. Raises ForetokenError for a size that cannot be trained here.
     """
-    line = Line(study, folder)
-    with line.owned():
-        plan = line.design()
-        return [measure(line, name, run) for name, run in chosen(plan.runs, plan.target).items()]
+    runner = StudyRunner(study, folder)
+    with runner.owned():
+        plan = runner.design()
+        return [measure(runner, name, run) for name, run in chosen(plan.runs, plan.target).items()]
 
 
 def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
@@ -41,10 +41,10 @@ def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
     return {name: named[name] for name in named if name in by_shape.values()} | {"target": target}
 
 
-def measure(line: Line, name: str, run: RunSpec) -> dict[str, Any]:
+def measure(runner: StudyRunner, name: str, run: RunSpec) -> dict[str, Any]:
     """Profile one run in a process of its own, with its own number of threads."""
-    log = line.folder / "log" / "profile.txt"
-    job = Job(name, {"spec": run.to_json(), "corpus": str(line.corpus.folder)}, 0.0)
+    log = runner.folder / "log" / "profile.txt"
+    job = Job(name, {"spec": run.to_json(), "corpus": str(runner.corpus.folder)}, 0.0)
     (outcome,) = launch("foretoken.training.entry_points:profile_job", [job], workers=1, threads=run.threads, log=log)
     if outcome.error:
         raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])

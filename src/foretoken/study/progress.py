@@ -1,4 +1,4 @@
-"""What a study tells while it runs: to a view, and to progress.json for `status`."""
+"""What a study tells while it runs: to a listener, and to progress.json for `status`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESS = "progress.json"
 PROGRESS_SECONDS = 2.0
 
 
-class View:
+class ProgressListener:
     """What a study tells while it runs. This one is silent; the command line has a live one."""
 
     def phase(self, text: str) -> None:
@@ -37,10 +37,10 @@ class View:
 
 
 class Progress:
-    """Passes events of the workers on to the view, and to progress.json for `status`."""
+    """Passes events of the workers on to the listener, and to progress.json for `status`."""
 
-    def __init__(self, store: Store, view: View) -> None:
-        self.store, self.view = store, view
+    def __init__(self, store: Store, listener: ProgressListener) -> None:
+        self.store, self.listener = store, listener
         self.path = store.folder / PROGRESS
         self.running: dict[str, dict[str, Any]] = {}
         self.written = 0.0
@@ -54,12 +54,14 @@ class Progress:
             self.running.pop(key, None)
             record = self.store.record(key)
             if record is not None:
-                self.view.ended(record)
+                self.listener.ended(record)
             if not event.get("agrees", True):
-                self.view.note(f"run {key} was trained twice and gave two results: training is not deterministic here")
+                self.listener.note(
+                    f"run {key} was trained twice and gave two results: training is not deterministic here"
+                )
         else:
             self.running[key] = {"step": event["step"], "steps": event["steps"], "loss": event["loss"]}
-            self.view.progress(key, event["step"], event["steps"], event["loss"])
+            self.listener.progress(key, event["step"], event["steps"], event["loss"])
         if time.monotonic() - self.written > PROGRESS_SECONDS:
             write_json(self.path, self.running)
             self.written = time.monotonic()

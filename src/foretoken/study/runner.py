@@ -28,7 +28,7 @@ from foretoken.store.integrity import REMEDIES, check_belongs, inspect, mend
 from foretoken.store.lease import Lease
 from foretoken.store.store import FORMAT, Store
 from foretoken.study.maintenance import actions
-from foretoken.study.progress import PROGRESS, View
+from foretoken.study.progress import PROGRESS, ProgressListener
 from foretoken.study.results import (
     current_forecast,
     design_totals,
@@ -53,20 +53,22 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
     return Path(root) / study.name
 
 
-def run(study: Study, folder: str | Path | None = None, view: View | None = None, command: str = "") -> dict[str, Any]:
+def run(
+    study: Study, folder: str | Path | None = None, listener: ProgressListener | None = None, command: str = ""
+) -> dict[str, Any]:
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
     `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and
     DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
     """
-    line = Line(study, folder, view, command)
+    runner = StudyRunner(study, folder, listener, command)
     try:
-        if not line.is_finished():
-            with line.owned():
-                line.run()
+        if not runner.is_finished():
+            with runner.owned():
+                runner.run()
     finally:
-        line.view.close()
-    return status(line.folder)
+        runner.listener.close()
+    return status(runner.folder)
 
 
 def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
@@ -74,27 +76,31 @@ def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
 
     A corpus that has not been tokenised yet is tokenised in a temporary folder.
     """
-    line = Line(study, folder)
-    check_belongs(line.folder, study.name)
+    runner = StudyRunner(study, folder)
+    check_belongs(runner.folder, study.name)
     with tempfile.TemporaryDirectory() as elsewhere:
-        if line.known_corpus is None:
-            line.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
-        design = line.planned()
+        if runner.known_corpus is None:
+            runner.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
+        design = runner.planned()
     return {
-        "runs": actions(line.store, line.to_train(design), study.launch.keep_weights),
-        "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(line.folder)],
+        "runs": actions(runner.store, runner.to_train(design), study.launch.keep_weights),
+        "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(runner.folder)],
     }
 
 
-class Line:
+class StudyRunner:
     """A study and its folder: each method is one stage, and finds again what was already done."""
 
     def __init__(
-        self, study: Study, folder: str | Path | None = None, view: View | None = None, command: str = ""
+        self,
+        study: Study,
+        folder: str | Path | None = None,
+        listener: ProgressListener | None = None,
+        command: str = "",
     ) -> None:
         self.command = command
         self.study, self.folder = study, Path(folder or study_folder(study))
-        self.store, self.view = Store(self.folder), view or View()
+        self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
         self.cores = available_cores()
         self.workers = study.launch.workers or self.cores
@@ -110,7 +116,7 @@ class Line:
             findings = inspect(self.folder)
             mend(findings)
             for finding in findings:
-                self.view.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
+                self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
             yield
 
@@ -127,10 +133,10 @@ class Line:
     def phase(self, text: str) -> None:
         """Begin a part of the line, if the study is still ours."""
         self._check_lease()
-        self.view.phase(text)
+        self.listener.phase(text)
 
     def run(self) -> None:
-        """The line."""
+        """The runner."""
         unmark(self.folder)
         design = self.design()
         self.trainer.train(design.runs)
@@ -186,7 +192,7 @@ class Line:
     def trainer(self) -> Trainer:
         """What trains the runs."""
         keep = self.study.launch.keep_weights
-        return Trainer(self.store, self.corpus, self.view, self.workers, self._check_lease, keep)
+        return Trainer(self.store, self.corpus, self.listener, self.workers, self._check_lease, keep)
 
     def _check_lease(self) -> None:
         if self.lease:

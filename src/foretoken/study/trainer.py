@@ -17,7 +17,7 @@ from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
-from foretoken.study.progress import Progress, View
+from foretoken.study.progress import Progress, ProgressListener
 
 
 class Trainer:
@@ -27,12 +27,12 @@ class Trainer:
         self,
         store: Store,
         corpus: TokenizedCorpus,
-        view: View,
+        listener: ProgressListener,
         workers: int,
         check: Callable[[], None],
         keep_weights: KeepWeights = "none",
     ) -> None:
-        self.store, self.corpus, self.view, self.workers, self.check = store, corpus, view, workers, check
+        self.store, self.corpus, self.listener, self.workers, self.check = store, corpus, listener, workers, check
         self.keep_weights = keep_weights
         self.calibration = Calibration(store)
         self.tried: set[str] = set()
@@ -60,9 +60,9 @@ class Trainer:
         corpus = self._intact_corpus
         trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
         seconds = self.estimate([run for trunk in trunks for run in trunk])
-        self.view.phase("training" if not runs[0].is_target else "training the target")
-        self.view.training(waiting, seconds)
-        progress = Progress(self.store, self.view)
+        self.listener.phase("training" if not runs[0].is_target else "training the target")
+        self.listener.training(waiting, seconds)
+        progress = Progress(self.store, self.listener)
         outcomes = launch(
             "foretoken.training.entry_points:train_job",
             [self._job(corpus, trunk, seconds, self._workers(trunks)) for trunk in trunks],
@@ -127,4 +127,4 @@ class Trainer:
             if there is None or there.has_failed:
                 record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
                 self.store.put_record(record)
-                self.view.ended(record)
+                self.listener.ended(record)

@@ -10,9 +10,9 @@ import torch
 
 from foretoken.models import build
 from foretoken.objectives import ExampleBuilder, make_examples
+from foretoken.objectives.examples import batch_rng
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import batch_rng
 from foretoken.training.loop import with_others
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.torch_setup import float32_products, set_up

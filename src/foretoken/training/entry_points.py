@@ -8,14 +8,14 @@ from typing import Any
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import calibrate
 from foretoken.training.profile import profile
-from foretoken.training.train import Report, Stopped, Workplace, train
+from foretoken.training.train import Report, Stopped, WorkerContext, train
 
 
 def train_job(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> dict[str, str]:
     """Train `argument["specs"]` at `argument["workplace"]`; gives the status of each run by its key."""
     specs = [RunSpec.from_json(values) for values in argument["specs"]]
     try:
-        records = train(specs, Workplace(**argument["workplace"]), report, stop)
+        records = train(specs, WorkerContext(**argument["workplace"]), report, stop)
     except Stopped:
         return {}
     return {record.spec.key: record.status for record in records}

@@ -14,10 +14,10 @@ from foretoken.data import TokenizedCorpus, validation_batches
 from foretoken.data.batches import Text
 from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder, Examples, make_examples
+from foretoken.objectives.examples import VALIDATION, batch_rng, example_builder
 from foretoken.objectives.loss import losses
 from foretoken.runs.record import PositionLoss
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import VALIDATION, batch_rng, example_builder
 from foretoken.training.spikes import Diverged
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products

@@ -10,10 +10,10 @@ from foretoken.data.subword import SubwordTokenizer
 from foretoken.data.tokenizer import ByteTokenizer
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.models import Network, save_pretrained
+from foretoken.objectives.examples import example_builder
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import write_json
 from foretoken.store.weights import FACTS, Facts, commit_weights
-from foretoken.training.examples import example_builder
 
 
 def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> None:

@@ -13,11 +13,11 @@ from torch import Tensor
 from foretoken.data import TokenizedCorpus, batch
 from foretoken.models import Network, router_losses
 from foretoken.objectives import make_examples
+from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.schedule import learning_rate_share
-from foretoken.training.spikes import Diverged, answer, keep_anchor, spike
+from foretoken.training.spikes import Diverged, detect_spike, keep_rollback_point, recover
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products
 
@@ -40,7 +40,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
     window = spec.objective.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
-        keep_anchor(state, spec.spikes)
+        keep_rollback_point(state, spec.spikes)
         place = state.step + state.left_out
         text = batch(corpus, seed=spec.seed, step=place, sequences=spec.sequences, window=window)
         examples = make_examples(builder, text, batch_rng(spec.seed, place))
@@ -52,7 +52,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
             whole = with_others(loss, labels, network, spec)
         whole.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
-        reason = spike(state, spec.spikes, loss.item(), norm.item())
+        reason = detect_spike(state, spec.spikes, loss.item(), norm.item())
         if reason is None:
             for group in optimizer.param_groups:
                 group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
@@ -60,7 +60,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
             state.step += 1
             note_loss(state, spec, loss.item())
         else:
-            answer(state, spec.spikes, reason)
+            recover(state, spec.spikes, reason)
         optimizer.zero_grad()
         state.seconds += time.perf_counter() - began
         on_step(state)

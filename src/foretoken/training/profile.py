@@ -13,10 +13,10 @@ from torch.profiler import ProfilerActivity
 
 from foretoken.data import TokenizedCorpus, batch, open_corpus
 from foretoken.objectives import make_examples
+from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import forward, loss_from_features
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import matmul_peak
-from foretoken.training.examples import batch_rng, example_builder
 from foretoken.training.loop import advance, with_others
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products, set_up

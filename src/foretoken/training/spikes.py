@@ -13,7 +13,7 @@ import numpy as np
 from foretoken.runs.spec import SpikePolicy
 from foretoken.training.state import TrainState
 
-ANCHORS = 2
+ROLLBACK_POINTS = 2
 """States kept to go back to: of the two newest, one is always `rewind` steps away."""
 
 
@@ -21,15 +21,15 @@ class Diverged(Exception):
     """The loss left the numbers, rose above that of a uniform guess, or spiked more often than the policy allows."""
 
 
-def keep_anchor(state: TrainState, policy: SpikePolicy) -> None:
+def keep_rollback_point(state: TrainState, policy: SpikePolicy) -> None:
     """Before each step that is a multiple of `rewind`, keep the state to go back to (policy `roll_back` alone)."""
     if not policy.rolls_back or state.step % policy.rewind:
         return
     if not state.anchors or state.anchors[-1].step < state.step:
-        state.anchors = [*state.anchors, state.own_snapshot()][-ANCHORS:]
+        state.anchors = [*state.anchors, state.own_snapshot()][-ROLLBACK_POINTS:]
 
 
-def spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> str | None:
+def detect_spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> str | None:
     """Why a step is a spike, by its loss and its gradient's norm before clipping; None if it is not.
 
     What is usual is noted for the steps to come; a spike is not, so that one does not hide the next.
@@ -52,7 +52,7 @@ def spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> s
     return None
 
 
-def answer(state: TrainState, policy: SpikePolicy, reason: str) -> None:
+def recover(state: TrainState, policy: SpikePolicy, reason: str) -> None:
     """Leave the step out, or go back and leave batches out. Raises Diverged when there were too many."""
     state.spikes += 1
     event = f"step {state.step + 1}: {reason}"
@@ -66,7 +66,7 @@ def answer(state: TrainState, policy: SpikePolicy, reason: str) -> None:
     spiked = state.step
     anchor = next((a for a in reversed(state.anchors) if a.step <= spiked - policy.rewind), state.anchors[0])
     left_out = max(policy.skip_batches, spiked - anchor.step + 1)
-    state.go_back(anchor)
+    state.roll_back(anchor)
     state.left_out += left_out
     state.skipped_steps += left_out
     state.events.append(f"{event}; back to step {anchor.step}, {left_out} batches left out")

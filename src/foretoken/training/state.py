@@ -81,7 +81,7 @@ class TrainState:
         for name in PLAIN:
             setattr(self, name, copied(checkpoint.plain[name]))
 
-    def go_back(self, anchor: Checkpoint) -> None:
+    def roll_back(self, anchor: Checkpoint) -> None:
         """Go to an earlier step of this run; what is only counted stays, and later anchors go."""
         self.anchors = [kept for kept in self.anchors if kept.step <= anchor.step]
         self._load(anchor)

@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workplace:
+class WorkerContext:
     """Where and beside what a run is trained; nothing here changes its result."""
 
     folder: str
@@ -59,7 +59,7 @@ class Workplace:
 
 def train(
     specs: Sequence[RunSpec],
-    workplace: Workplace,
+    workplace: WorkerContext,
     report: Report = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[RunRecord]:
@@ -97,7 +97,7 @@ class _Trunk:
         specs: Sequence[RunSpec],
         store: Store,
         corpus: TokenizedCorpus,
-        workplace: Workplace,
+        workplace: WorkerContext,
         report: Report,
         stop: Callable[[], bool],
     ) -> None:
