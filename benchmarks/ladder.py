@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from foretoken.designs import Design
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers import Job
+from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
 from foretoken.study.runner import StudyRunner
@@ -36,27 +37,17 @@ def shortened(study: Study, scale: float) -> Study:
 def seconds(runner: StudyRunner, groups: list[list[RunSpec]], workers: int, threads: int) -> float:
     """Time to train groups of runs into an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        place = {
-            "folder": folder,
-            "corpus": str(runner.corpus.folder),
-            "peak_flops": None,
-            "busy_threads": runner.cores,
-        }
+        cores = runner.machine.cores
+        context = WorkerContext(folder=Path(folder), corpus=runner.corpus.folder, threads_in_use=cores)
         jobs = []
         for group in groups:
-            specs = [replace(run, threads=threads).to_json() for run in group]
-            flops = sum(run.flops for run in group)
-            jobs.append(Job(group[0].key, {"specs": specs, "workplace": place}, flops))
+            job = TrainingJob([replace(run, threads=threads) for run in group], context)
+            jobs.append(Job(group[0].key, job.to_json(), sum(run.flops for run in group)))
+        log = Path(folder) / "log"
         began = time.perf_counter()
-        outcomes = launch(
-            "foretoken.training.entry_points:train_job",
-            jobs,
-            workers=workers,
-            threads=threads,
-            log=Path(folder) / "log",
-        )
+        outcomes = runner.launcher.launch(TRAIN, jobs, workers=workers, threads=threads, log=log)
         passed = time.perf_counter() - began
-    failed = [outcome for outcome in outcomes if outcome.error or "finished" not in set(outcome.result.values())]
+    failed = [outcome for outcome in outcomes if outcome.error or "finished" not in set(outcome.result_json.values())]
     assert not failed, failed
     return passed
 
@@ -73,12 +64,12 @@ def main() -> None:
         design: Design = runner.design()
         alone = [[run] for run in design.runs]
         ways = {
-            "launched": lambda: seconds(runner, design.trunks, runner.cores, 1),
-            "threaded": lambda: seconds(runner, design.trunks, 1, runner.cores),
-            "separate": lambda: seconds(runner, alone, runner.cores, 1),
-            "plain": lambda: seconds(runner, alone, 1, runner.cores),
+            "launched": lambda: seconds(runner, design.trunks, runner.machine.cores, 1),
+            "threaded": lambda: seconds(runner, design.trunks, 1, runner.machine.cores),
+            "separate": lambda: seconds(runner, alone, runner.machine.cores, 1),
+            "plain": lambda: seconds(runner, alone, 1, runner.machine.cores),
         }
-        print(f"{len(design.runs)} runs on {len(design.trunks)} trunks, {runner.cores} cores")
+        print(f"{len(design.runs)} runs on {len(design.trunks)} trunks, {runner.machine.cores} cores")
         times: dict[str, list[float]] = {name: [] for name in ways}
         for pair in range(options.pairs):
             for name, way in ways.items():

@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers import Job
+from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
 from foretoken.runs.study_file import load_study
 from foretoken.store.store import Store
 from foretoken.study.runner import StudyRunner
@@ -32,8 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runner = StudyRunner(load_study(options.study, seed=options.seed), Path(folder) / "study")
-        place = {"folder": str(runner.folder), "corpus": str(runner.corpus.folder)}
-        place |= {"peak_flops": None, "busy_threads": runner.cores}
+        cores = runner.machine.cores
+        context = WorkerContext(folder=runner.folder, corpus=runner.corpus.folder, threads_in_use=cores)
         cells = {}
         for size, tokens in zip(options.sizes, options.tokens, strict=True):
             shape = runner.recipe.shape(size)
@@ -44,9 +45,8 @@ def main() -> None:
                     cells[size, batch, rate] = replace(
                         planned, learning_rate=rate, batch_tokens=batch, tokens=steps * batch
                     )
-        jobs = [Job(run.key, {"specs": [run.to_json()], "workplace": place}, run.flops) for run in cells.values()]
-        log = Path(folder) / "log"
-        launch("foretoken.training.entry_points:train_job", jobs, workers=runner.cores, threads=1, log=log)
+        jobs = [Job(run.key, TrainingJob([run], context).to_json(), run.flops) for run in cells.values()]
+        runner.launcher.launch(TRAIN, jobs, workers=cores, threads=1, log=Path(folder) / "log")
         losses = {record.spec.key: record.loss for record in Store(runner.folder).records()}
     for size in options.sizes:
         run = cells[size, options.batches[0], options.rates[0]]

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from foretoken.launchers.jobs import WorkerContext
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import load_study
 from foretoken.store.store import Store
@@ -69,12 +70,7 @@ def main() -> None:
     watch()
     with tempfile.TemporaryDirectory() as folder:
         runner = StudyRunner(load_study(options.study), Path(folder) / "study")
-        place = {
-            "folder": str(runner.folder),
-            "corpus": str(runner.corpus.folder),
-            "peak_flops": None,
-            "busy_threads": 1,
-        }
+        context = WorkerContext(folder=runner.folder, corpus=runner.corpus.folder)
         print(f"{'parameters':>10}  {'runs':>4}  {'seconds':>7}  checkpoints  evaluation  records  together")
         total: dict[str, float] = defaultdict(float)
         with runner.owned():
@@ -82,7 +78,7 @@ def main() -> None:
         for trunk in trunks:
             SPENT.clear()
             began = time.perf_counter()
-            training.train(trunk, training.WorkerContext(**place))
+            training.train(trunk, context)
             SPENT["all"] = time.perf_counter() - began
             show(f"{trunk[0].parameters.total:>10,}  {len(trunk):>4}", SPENT)
             for part, seconds in SPENT.items():

@@ -142,7 +142,7 @@ def test_what_cannot_be_is_refused_before_training(
 ) -> None:
     changes, told = REFUSED[case]
     monkeypatch.chdir(home)
-    monkeypatch.setattr("foretoken.study.runner.available_memory", lambda: 2e8)
+    monkeypatch.setattr("foretoken.launchers.local.available_memory", lambda: 2e8)
     (home / "bad.toml").write_text(study(changes))
     assert ended(monkeypatch, verb, "bad.toml") == 2
     message = capfd.readouterr().err
@@ -171,7 +171,7 @@ def test_runs_side_by_side_must_fit_together(
     monkeypatch.chdir(home)
     sizes = {"design": 'kind = "ladder"\nparams = ["60k", "90k", "130k"]\ntokens_per_param = [0.3]'}
     (home / "many.toml").write_text(study({**sizes, "launch": "workers = 3"}).replace("bad", "many"))
-    monkeypatch.setattr("foretoken.study.runner.available_memory", lambda: 12e6)
+    monkeypatch.setattr("foretoken.launchers.local.available_memory", lambda: 12e6)
     assert ended(monkeypatch, "design", "many.toml") == 2
     assert "set launch.workers to 2 or less" in capfd.readouterr().err
 

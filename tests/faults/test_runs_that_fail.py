@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,11 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from foretoken.cli import app
-from foretoken.launchers.local import Job, Outcome
+from foretoken.launchers import LAUNCHERS, Job, Outcome
+from foretoken.launchers.jobs import CALIBRATE, TrainingJob
 from foretoken.runs.record import RunRecord
 from foretoken.store.checkpoints import places
 from foretoken.store.store import Store
-from foretoken.study import trainer
 from foretoken.study.maintenance import prune, verify
 from foretoken.study.progress import ProgressListener
 from foretoken.study.runner import run
@@ -42,13 +43,16 @@ def failed(home: Path) -> list[RunRecord]:
 def test_a_worker_that_always_dies_costs_its_runs_alone(tmp_path: Path, expected: Undisturbed) -> None:
     given: list[str] = []
 
-    def launch(function: str, jobs: list[Job], **settings: Any) -> list[Outcome]:
-        unlucky = [job for job in jobs if job.argument["specs"][0]["shape"]["width"] == UNLUCKY]
-        given.extend(job.name for job in unlucky)
-        fine = tiny.launch(function, [job for job in jobs if job not in unlucky], **settings)
-        return fine + [Outcome(job.name, error="the worker died twice (exit code -9)") for job in unlucky]
+    class Unlucky(tiny.InProcess):
+        def launch(self, function: str, jobs: Sequence[Job], **settings: Any) -> list[Outcome]:
+            if function == CALIBRATE:
+                return super().launch(function, jobs, **settings)
+            unlucky = [job for job in jobs if TrainingJob.from_json(job.argument_json).runs[0].shape.width == UNLUCKY]
+            given.extend(job.name for job in unlucky)
+            fine = super().launch(function, [job for job in jobs if job not in unlucky], **settings)
+            return fine + [Outcome(job.name, error="the worker died twice (exit code -9)") for job in unlucky]
 
-    with patch.object(trainer, "launch", launch):
+    with patch.dict(LAUNCHERS, {"local": Unlucky}):
         ended = command(tmp_path)
     counts = json.loads(ended.stdout)["counts"]
     assert ended.exit_code == 1

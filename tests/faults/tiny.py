@@ -20,13 +20,12 @@ import foretoken.study.runner
 from foretoken import fits, routes
 from foretoken.data import packing
 from foretoken.errors import ForetokenError
-from foretoken.launchers import calibration
-from foretoken.launchers.local import Job, Outcome
+from foretoken.launchers import LAUNCHERS, Job, LocalLauncher, Outcome
+from foretoken.launchers.jobs import CALIBRATE, TRAIN, Speed
+from foretoken.launchers.launcher import OnEvent, Started
 from foretoken.reports import study_page
-from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store import atomic
-from foretoken.study import trainer
 from foretoken.training import train
 from foretoken.training.entry_points import train_job
 
@@ -72,8 +71,7 @@ def in_process() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with (
-        patch.object(trainer, "launch", launch),
-        patch.object(calibration, "launch", calibrate),
+        patch.dict(LAUNCHERS, {"local": InProcess}),
         patch.object(train, "time", TickingClock()),
         patch.object(packing, "documents", DOCUMENTS),
         patch.object(fits, "fit", FIT),
@@ -116,44 +114,36 @@ class TickingClock:
         return getattr(time, name)
 
 
-def launch(
-    function: str,
-    jobs: Sequence[Job],
-    *,
-    log: Path,
-    on_event: Callable[[str, dict[str, Any]], None],
-    check: Callable[[], None],
-    **_: Any,
-) -> list[Outcome]:
-    """As launchers.local.launch: one job after another, the longest first."""
-    assert function == "foretoken.training.entry_points:train_job"
-    outcomes = []
-    for job in sorted(jobs, key=lambda job: -job.seconds):
-        check()
-        job.argument["workplace"]["checkpoint_seconds"] = CHECKPOINT_LOOKS
-        on_event(job.name, {"started": True})
-        try:
-            result = train_job(job.argument, lambda event, name=job.name: on_event(name, event), lambda: False)
-            outcomes.append(Outcome(job.name, result=result))
-        except ForetokenError as error:
-            return [*outcomes, Outcome(job.name, error=str(error), fatal=True)]
-        except Exception as error:
-            outcomes.append(Outcome(job.name, error=repr(error)))
-    return outcomes
+class InProcess(LocalLauncher):
+    """Jobs in this process, one after another, the longest first; every machine is as fast as any other."""
 
-
-def calibrate(function: str, jobs: Sequence[Job], **_: Any) -> list[Outcome]:
-    """Every machine is as fast as any other."""
-    assert function == "foretoken.training.entry_points:calibrate_job"
-    return [Outcome(job.name, result=_speed(job)) for job in jobs]
-
-
-def _speed(job: Job) -> dict[str, Any]:
-    return {"seconds_per_token": {spec.key: job.seconds / 1e9 for spec in _specs(job)}, "peak_flops": 1e9}
-
-
-def _specs(job: Job) -> list[RunSpec]:
-    return [RunSpec.from_json(values) for values in job.argument["specs"]]
+    def launch(
+        self,
+        function: str,
+        jobs: Sequence[Job],
+        *,
+        workers: int,
+        threads: int,
+        log: Path,
+        on_event: OnEvent = lambda job, event: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> list[Outcome]:
+        if function == CALIBRATE:
+            return [Outcome(job.name, result_json=Speed(job.seconds / 1e9, 1e9).to_json()) for job in jobs]
+        assert function == TRAIN
+        outcomes = []
+        for job in sorted(jobs, key=lambda job: -job.seconds):
+            check()
+            job.argument_json["context"]["checkpoint_seconds"] = CHECKPOINT_LOOKS
+            on_event(job.name, Started())
+            try:
+                result = train_job(job.argument_json, lambda event, name=job.name: on_event(name, event), lambda: False)
+                outcomes.append(Outcome(job.name, result_json=result))
+            except ForetokenError as error:
+                return [*outcomes, Outcome(job.name, error=str(error), fatal=True)]
+            except Exception as error:
+                outcomes.append(Outcome(job.name, error=repr(error)))
+        return outcomes
 
 
 def run(folder: Path, system: atomic.System | None = None, study: Study | None = None) -> dict[str, Any]:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Report = Callable[[dict[str, Any]], None]
+from foretoken.launchers.launcher import Note, Report, Stop
 
 
-def square(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
-    report({"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]})
+def square(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
+    report(Note(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']}"))
     print("a stray print must not break the protocol")
     return argument["x"] ** 2
 
 
-def fail(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+def fail(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
     if argument["x"] == 1:
         raise ValueError("one is not allowed")
     return argument["x"]
 
 
-def die_once(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
+def die_once(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
     mark = Path(argument["mark"])
     if argument["always"] or not mark.exists():
         mark.touch()
@@ -31,8 +30,8 @@ def die_once(argument: dict[str, Any], report: Report, stop: Callable[[], bool])
     return "alive"
 
 
-def wait_for_stop(argument: dict[str, Any], report: Report, stop: Callable[[], bool]) -> Any:
-    report({"waiting": True})
+def wait_for_stop(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
+    report(Note("waiting"))
     while not stop():
         pass
     Path(argument["mark"]).touch()

@@ -9,36 +9,46 @@ from typing import Any
 
 import pytest
 
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers import Job, LocalLauncher, Outcome
+from foretoken.launchers.launcher import Event, Note, Started
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def jobs(*values: int, **more: Any) -> list[Job]:
     return [Job(str(x), {"x": x, **more}, seconds=float(x)) for x in values]
 
 
+def launch(
+    function: str, work: list[Job], home: Path, workers: int = 1, threads: int = 1, **settings: Any
+) -> list[Outcome]:
+    launcher, log = LocalLauncher(), home / "log"
+    return launcher.launch(f"jobs_for_tests:{function}", work, workers=workers, threads=threads, log=log, **settings)
+
+
+def results(outcomes: list[Outcome]) -> dict[str, Any]:
+    return {outcome.name: outcome.result_json for outcome in outcomes if not outcome.error}
+
+
 def test_results_events_threads_and_order(tmp_path: Path) -> None:
-    events: list[tuple[str, dict[str, Any]]] = []
-    outcomes = launch(
-        "jobs_for_tests:square", jobs(1, 2, 3, 4), workers=2, threads=3, log=tmp_path / "log",
-        on_event=lambda job, event: events.append((job, event)),
-    )  # fmt: skip
-    assert {o.name: o.result for o in outcomes} == {"1": 1, "2": 4, "3": 9, "4": 16}
-    assert {event["threads"] for _, event in events if "threads" in event} == {"3"}
-    assert len({event["pid"] for _, event in events if "pid" in event}) <= 2
-    assert [job for job, event in events if "started" in event] == ["4", "3", "2", "1"]
+    events: list[tuple[str, Event]] = []
+    outcomes = launch("square", jobs(1, 2, 3, 4), tmp_path, 2, 3, on_event=lambda *event: events.append(event))
+    assert results(outcomes) == {"1": 1, "2": 4, "3": 9, "4": 16}
+    notes = [event.text.split() for _, event in events if isinstance(event, Note)]
+    assert {threads for _, threads in notes} == {"3"}
+    assert len({pid for pid, _ in notes}) <= 2
+    assert [job for job, event in events if event == Started()] == ["4", "3", "2", "1"]
     assert "stray print" in (tmp_path / "log").read_text()
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
-    outcomes = launch("jobs_for_tests:fail", jobs(0, 1, 2), workers=1, threads=1, log=tmp_path / "log")
-    assert {o.name: o.result for o in outcomes if not o.error} == {"0": 0, "2": 2}
+    outcomes = launch("fail", jobs(0, 1, 2), tmp_path)
+    assert results(outcomes) == {"0": 0, "2": 2}
     (failed,) = [o for o in outcomes if o.error]
     assert "one is not allowed" in (failed.error or "")
 
@@ -46,13 +56,13 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("always", [False, True])
 def test_a_killed_worker_is_replaced_once(always: bool, tmp_path: Path) -> None:
     work = [Job(str(n), {"mark": str(tmp_path / f"mark{n}"), "always": always and n == 0}, 1.0) for n in range(2)]
-    outcomes = {o.name: o for o in launch("jobs_for_tests:die_once", work, workers=1, threads=1, log=tmp_path / "log")}
-    assert outcomes["1"].result == "alive"
+    outcomes = {outcome.name: outcome for outcome in launch("die_once", work, tmp_path)}
+    assert outcomes["1"].result_json == "alive"
     assert ("died twice" in (outcomes["0"].error or "")) == always
 
 
 def test_a_worker_that_cannot_start_is_told(tmp_path: Path) -> None:
-    outcomes = launch("no_such_module:f", jobs(1, 2), workers=2, threads=1, log=tmp_path / "log")
+    outcomes = LocalLauncher().launch("no_such_module:f", jobs(1, 2), workers=2, threads=1, log=tmp_path / "log")
     assert len(outcomes) == 2
     assert all("could not start" in (o.error or "") for o in outcomes)
 
@@ -68,11 +78,12 @@ def is_running(pid: int) -> bool:
 DRIVER = """
 import sys
 from pathlib import Path
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers import Job, LocalLauncher
 folder = Path(sys.argv[1])
 jobs = [Job(str(n), {"mark": str(folder / f"saved{n}")}, 1.0) for n in range(2)]
 on_event = lambda job, event: print(event, flush=True)
 try:
+    launch = LocalLauncher().launch
     launch("jobs_for_tests:wait_for_stop", jobs, workers=2, threads=1, log=folder / "log", on_event=on_event)
 except KeyboardInterrupt:
     print("interrupted", flush=True)

@@ -106,7 +106,7 @@ def test_a_run_resumed_at_any_step_is_the_run_itself(case: str, corpus: Tokenize
 
     def keep(state: TrainState) -> None:
         checkpoint = state.snapshot()
-        saved.append((save(checkpoint.tensors), json.dumps(checkpoint.plain)))
+        saved.append((save(checkpoint.tensors), json.dumps(checkpoint.state_json)))
         passed.append(digest(state))
 
     whole = TrainState.start(spec)

@@ -44,12 +44,12 @@ def test_phases_and_operations_make_up_a_step(precision: str, tmp_path: Path, mo
     monkeypatch.setattr(module, "SECONDS", 0.2)
     language = LanguageSection(symbols=32, tokens=300_000)
     corpus = prepare(CorpusSection(source="zipf_markov", language=language), tmp_path, 0)
-    found = module.profile(replace(SPEC, precision=precision), str(corpus.folder))
-    assert list(found["phases"]) == ["data", "forward", "loss", "backward", "clipping", "optimizer"]
-    assert min(found["phases"].values()) > 0
-    assert found["tokens_per_second"] == pytest.approx(256 / found["seconds_per_step"])
-    assert found["share_of_peak"] > 0
-    shares = [operation["share"] for operation in found["operations"]]
+    times = module.profile(replace(SPEC, precision=precision), corpus.folder)
+    assert list(times.phases) == ["data", "forward", "loss", "backward", "clipping", "optimizer"]
+    assert min(times.phases.values()) > 0
+    assert times.tokens_per_second == pytest.approx(256 / times.seconds_per_step)
+    assert times.share_of_peak > 0
+    shares = [operation.share for operation in times.operations]
     assert shares == sorted(shares, reverse=True)
     assert 0 < sum(shares) <= 1
 

@@ -85,18 +85,18 @@ def trained(spec: RunSpec, corpus: TokenizedCorpus, on_step: Any = lambda state:
 
 def timeless(plain: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in plain.items() if name not in ("seconds", "started_at")}
-    return {**kept, "anchors": [timeless(anchor) for anchor in plain.get("anchors", [])]}
+    return {**kept, "rollback_points": [timeless(point) for point in plain.get("rollback_points", [])]}
 
 
 def alike(one: TrainState, other: TrainState) -> bool:
     ours, theirs = one.tensors(), other.tensors()
-    plain = timeless(one.snapshot().plain) == timeless(other.snapshot().plain)
+    plain = timeless(one.snapshot().state_json) == timeless(other.snapshot().state_json)
     return plain and ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def through_bytes(checkpoint: Checkpoint) -> Checkpoint:
     """As a disk would give it back: safetensors refuses memory that two names share."""
-    return Checkpoint(load(save(checkpoint.tensors)), checkpoint.plain)
+    return Checkpoint(load(save(checkpoint.tensors)), checkpoint.state_json)
 
 
 def test_stop_is_the_end_at_no_number(corpus: TokenizedCorpus, spoil: Any) -> None:
@@ -112,7 +112,7 @@ def test_a_skipped_step_leaves_weights_and_optimizer(factor: float, corpus: Toke
     state = trained(spec, corpus, lambda state: seen.update({state.step: state.snapshot().tensors}))
     assert all(torch.equal(seen[20][name], seen[21][name]) for name in seen[20])
     assert not all(torch.equal(seen[21][name], seen[22][name]) for name in seen[20])
-    assert (state.step, state.skipped_steps, state.left_out) == (40, 1, 0)
+    assert (state.step, state.skipped_steps, state.skipped_batches) == (40, 1, 0)
     assert len(state.events) == 1
     assert state.events[0].startswith("step 21: loss ")
     assert state.events[0].endswith("not applied")
@@ -131,9 +131,9 @@ def test_a_run_goes_back_and_around_the_batches(corpus: TokenizedCorpus, spoil: 
     places = spoil({22: HUGE})
     state = trained(replace(SPEC, spikes=ROLL_BACK), corpus)
     assert places == [*range(23), *range(15 + 12, 40 + 12)]
-    assert (state.step, state.skipped_steps, state.left_out) == (40, 12, 12)
+    assert (state.step, state.skipped_steps, state.skipped_batches) == (40, 12, 12)
     assert state.events[0].startswith("step 23: loss ")
-    assert state.events[0].endswith("back to step 15, 12 batches left out")
+    assert state.events[0].endswith("back to step 15, 12 batches skipped")
 
 
 def test_before_the_first_anchor_a_run_goes_back_to_its_start(corpus: TokenizedCorpus, spoil: Any) -> None:
@@ -149,7 +149,7 @@ def test_the_batch_of_the_spike_is_always_left_out(corpus: TokenizedCorpus, spoi
     places = spoil({22: NAN})
     state = trained(replace(SPEC, spikes=replace(ROLL_BACK, skip_batches=1)), corpus)
     assert places.count(22) == 1
-    assert state.left_out == 22 - 15 + 1
+    assert state.skipped_batches == 22 - 15 + 1
 
 
 @pytest.mark.parametrize("policy", [SKIP, ROLL_BACK])
@@ -177,9 +177,9 @@ def test_a_restored_state_forgets_what_came_after(corpus: TokenizedCorpus) -> No
     state = TrainState.start(replace(SPEC, spikes=ROLL_BACK))
     start = through_bytes(state.snapshot())
     advance(state, replace(SPEC, spikes=ROLL_BACK), corpus, 12, lambda state: None)
-    assert [anchor.step for anchor in state.anchors] == [5, 10]
+    assert [point.step for point in state.rollback_points] == [5, 10]
     state.restore(start)
-    assert state.anchors == []
+    assert state.rollback_points == []
     assert not state.optimizer.state
     assert alike(state, TrainState.start(replace(SPEC, spikes=ROLL_BACK)))
 

@@ -15,6 +15,7 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare, windows
 from foretoken.errors import LeaseLostError
+from foretoken.launchers.jobs import WorkerContext
 from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
@@ -26,7 +27,7 @@ from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import evaluate
 from foretoken.training.schedule import learning_rate_share
 from foretoken.training.state import TrainState
-from foretoken.training.train import Stopped, WorkerContext, train
+from foretoken.training.train import Stopped, train
 
 LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))
 SPEC = RunSpec(
@@ -72,7 +73,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
 
 
 def place(folder: Path, corpus: TokenizedCorpus, **more: Any) -> WorkerContext:
-    return WorkerContext(folder=str(folder), corpus=str(corpus.folder), peak_flops=1e9, busy_threads=1, **more)
+    return WorkerContext(folder=folder, corpus=corpus.folder, peak_flops=1e9, **more)
 
 
 def determined(records: list[RunRecord]) -> list[dict[str, Any]]:

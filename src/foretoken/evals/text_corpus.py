@@ -23,7 +23,7 @@ from foretoken.generation import Model
 from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder
 from foretoken.runs.schema import CorpusSection
-from foretoken.training import examples
+from foretoken.objectives import examples
 from foretoken.training.evaluate import Evaluation, held_out
 
 

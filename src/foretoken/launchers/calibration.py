@@ -1,4 +1,4 @@
-"""What this machine can do: measured once per study, then read from its folder."""
+"""How fast the machine of a launcher trains each shape: measured once per study, then read from its folder."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from foretoken.compute.hardware import processor_name
 from foretoken.errors import StoreError
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers.jobs import CALIBRATE, CalibrationJob, Speed
+from foretoken.launchers.launcher import Job, Launcher
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import read_json, write_json
 from foretoken.store.store import Store
 
 FORWARD_SHARE = 1 / 3
-"""Time of a token that is only evaluated, over that of one that is trained on."""
+"""Time of a token that is only evaluated, over that of one that is trained on: the backward pass takes as long as two
+forward passes."""
 
 
 FALLBACK_FLOPS = 1e10
-"""FLOP/s taken for a shape that could not be measured (too large for the memory, say): its run will tell."""
+"""FLOP/s assumed for a shape that could not be measured (too large for the memory, say): its run will fail or tell."""
 
 
 class Calibration:
-    """Seconds per token of each shape, and the matmul peak, on this machine."""
+    """Seconds per token of each shape, and the matmul peak, on the machine where the launcher runs its jobs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, launcher: Launcher, processor: str) -> None:
         self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "calibration.txt"
-        self.speeds, self.peaks = _known(self.path)
+        self.launcher, self.processor = launcher, processor
+        self.speeds, self.peaks = _known(self.path, processor)
 
     def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
         """Time a few steps of each shape that is not known yet, `workers` processes side by side as in the study."""
         new = list({_speed_key(spec): spec for spec in specs if _speed_key(spec) not in self.speeds}.values())
         if not new:
             return
-        jobs = [Job(spec.key, {"specs": [spec.to_json()]}, spec.flops / spec.tokens) for spec in new]
-        outcomes = launch(
-            "foretoken.training.entry_points:calibrate_job", jobs, workers=workers, threads=new[0].threads, log=self.log
-        )
+        jobs = [Job(spec.key, CalibrationJob(spec).to_json(), spec.flops / spec.tokens) for spec in new]
+        outcomes = self.launcher.launch(CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log)
         by_key = {spec.key: spec for spec in new}
         for outcome in outcomes:
-            spec, result = by_key[outcome.name], outcome.result
+            spec = by_key[outcome.name]
             if outcome.error:
                 self.speeds[_speed_key(spec)] = spec.flops / spec.tokens / FALLBACK_FLOPS
                 continue
-            self.speeds[_speed_key(spec)] = result["seconds_per_token"][spec.key]
-            peak = _peak_key(spec)
-            self.peaks[peak] = max(self.peaks.get(peak, 0.0), result["peak_flops"])
-        write_json(self.path, {"machine": processor_name(), "speeds": self.speeds, "peaks": self.peaks})
+            speed, peak = Speed.from_json(outcome.result_json), _peak_key(spec)
+            self.speeds[_speed_key(spec)] = speed.seconds_per_token
+            self.peaks[peak] = max(self.peaks.get(peak, 0.0), speed.peak_flops)
+        write_json(self.path, {"machine": self.processor, "speeds": self.speeds, "peaks": self.peaks})
 
     def seconds(self, spec: RunSpec, steps: int | None = None) -> float:
         """Estimated time of a run, or of `steps` of it, with its evaluation."""
@@ -59,12 +59,12 @@ class Calibration:
         return self.peaks.get(_peak_key(spec))
 
 
-def _known(path: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """Speeds and peaks that were measured on this machine; none where the file is missing, damaged or another's."""
+def _known(path: Path, processor: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Speeds and peaks that were measured on this processor; none where the file is missing, damaged or another's."""
     try:
         known = read_json(path)
         speeds, peaks = ({str(k): float(v) for k, v in known[name].items()} for name in ("speeds", "peaks"))
-        return (speeds, peaks) if known["machine"] == processor_name() else ({}, {})
+        return (speeds, peaks) if known["machine"] == processor else ({}, {})
     except (StoreError, KeyError, TypeError, AttributeError, ValueError):
         return {}, {}
 

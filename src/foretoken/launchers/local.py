@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
+from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
 from foretoken.errors import ForetokenError
+from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, Started, go_on, ignore
+from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Message, Ready, Reported, from_line, to_line
 from foretoken.store.atomic import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -24,37 +24,46 @@ CHECK_SECONDS = 1.0
 """Time after which `check` is called at the latest."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One call of the launched function."""
+class LocalLauncher:
+    """Worker processes on this machine."""
 
-    name: str
-    argument: dict[str, Any]
-    """Plain values: they travel as JSON."""
-    seconds: float
-    """Estimate; longer jobs start first."""
+    def launch(
+        self,
+        function: str,
+        jobs: Sequence[Job],
+        *,
+        workers: int,
+        threads: int,
+        log: Path,
+        on_event: OnEvent = ignore,
+        check: Callable[[], None] = go_on,
+    ) -> list[Outcome]:
+        """See `Launcher.launch`. What the workers print goes into `log`.
 
+        A worker that dies gets its job tried once more, by a fresh one; one whose job raised is not used again.
+        """
+        return _Launch(function, jobs, workers, threads, log, on_event, check).run()
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: with a result, with an error's text, or stopped (both None)."""
-
-    name: str
-    result: Any = None
-    error: str | None = None
-    fatal: bool = False
-    """Whether the error is not the job's own (a full disk, say), so that the other jobs were stopped."""
+    def measure(self, log: Path) -> Machine:
+        """The cores and the memory that this process and its children may use."""
+        return Machine(
+            cores=available_cores(),
+            memory_bytes=available_memory(),
+            processor=processor_name(),
+            bfloat16=has_bfloat16(),
+        )
 
 
 class _Worker:
     """A process and the job that it has."""
 
-    def __init__(self, function: str, threads: int, log: Path, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
+    def __init__(self, function: str, threads: int, log: Path, inbox: SimpleQueue[tuple[_Worker, Message]]) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             errors = open(log, "ab")  # noqa: SIM115
         with errors:
+            # A session of its own: Ctrl-C reaches the driver alone, which then asks the workers to save.
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "foretoken.launchers.worker", function],
                 stdin=subprocess.PIPE,
@@ -67,11 +76,11 @@ class _Worker:
         self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self.reader.start()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Write one line to the worker; a dead worker is noticed by its reader."""
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.write(to_line(message))
             self.process.stdin.flush()
 
     def end(self) -> None:
@@ -82,35 +91,17 @@ class _Worker:
         self.process.wait()
         self.reader.join()
 
-    def _read(self, inbox: SimpleQueue[tuple[_Worker, Any]]) -> None:
+    def _read(self, inbox: SimpleQueue[tuple[_Worker, Message]]) -> None:
         assert self.process.stdout
         with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
-                inbox.put((self, json.loads(line)))
-        inbox.put((self, {"kind": "dead", "code": self.process.wait()}))
-
-
-def launch(
-    function: str,
-    jobs: Sequence[Job],
-    *,
-    workers: int,
-    threads: int,
-    log: Path,
-    on_event: Callable[[str, dict[str, Any]], None] = lambda job, event: None,
-    check: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
-    """Call `function` ("package.module:name", taking argument, report, stop) for each job; see `Outcome`.
-
-    `on_event(job, event)` is called in this thread with what the jobs report, and with `{"started": True}` first.
-    A worker that dies gets its job tried once more, by a fresh one; one whose job raised is not used again.
-    `check` is called now and then and may raise. On KeyboardInterrupt, and on any ForetokenError, the jobs are asked to
-    stop and save; what was raised here is raised again when they have.
-    """
-    return _Launch(function, jobs, workers, threads, log, on_event, check).run()
+                inbox.put((self, from_line(line)))
+        inbox.put((self, Dead(self.process.wait())))
 
 
 class _Launch:
+    """One call of `launch`: the jobs that wait, the workers, and how the jobs ended."""
+
     def __init__(
         self,
         function: str,
@@ -118,16 +109,18 @@ class _Launch:
         workers: int,
         threads: int,
         log: Path,
-        on_event: Callable[[str, dict[str, Any]], None],
+        on_event: OnEvent,
         check: Callable[[], None],
     ) -> None:
         self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
-        self.inbox: SimpleQueue[tuple[_Worker, Any]] = SimpleQueue()
+        self.inbox: SimpleQueue[tuple[_Worker, Message]] = SimpleQueue()
         self.workers: list[_Worker] = []
+        """Those that may be given jobs."""
         self.started: list[_Worker] = []
+        """All processes, to be waited for at the end."""
         self.outcomes: list[Outcome] = []
 
     def run(self) -> list[Outcome]:
@@ -139,7 +132,8 @@ class _Launch:
             self._stop()
             raise
         finally:
-            self._end()
+            for worker in self.started:
+                worker.end()
         return self.outcomes
 
     def _serve(self) -> None:
@@ -149,7 +143,22 @@ class _Launch:
                 worker, message = self.inbox.get(timeout=CHECK_SECONDS)
             except Empty:
                 continue
-            getattr(self, f"_on_{message['kind']}")(worker, message)
+            self._handle(worker, message)
+
+    def _handle(self, worker: _Worker, message: Message) -> None:
+        match message:
+            case Ready():
+                self._give(worker)
+            case Reported(job, event):
+                self.on_event(job, event)
+            case Done(job, result):
+                self.outcomes.append(Outcome(job, result_json=result))
+                worker.job = None
+                self._give(worker)
+            case Failed():
+                self._replace_after_failure(worker, message)
+            case Dead(code):
+                self._replace_dead(worker, code)
 
     def _start_worker(self) -> None:
         worker = _Worker(self.function, self.threads, self.log, self.inbox)
@@ -159,36 +168,23 @@ class _Launch:
     def _give(self, worker: _Worker) -> None:
         if self.waiting:
             job = self.waiting.pop()
-            worker.send({"name": job.name, "argument": job.argument})
+            worker.send(Assign(job.name, job.argument_json))
             worker.job = job
-            self.on_event(job.name, {"started": True})
+            self.on_event(job.name, Started())
 
-    def _on_ready(self, worker: _Worker, message: dict[str, Any]) -> None:
-        self._give(worker)
-
-    def _on_event(self, worker: _Worker, message: dict[str, Any]) -> None:
-        self.on_event(message["job"], message["event"])
-
-    def _on_done(self, worker: _Worker, message: dict[str, Any]) -> None:
-        self._finish(worker, Outcome(message["job"], result=message["result"]))
-
-    def _on_error(self, worker: _Worker, message: dict[str, Any]) -> None:
-        self.outcomes.append(Outcome(message["job"], error=message["error"], fatal=message["fatal"]))
+    def _replace_after_failure(self, worker: _Worker, failed: Failed) -> None:
+        """A process in which something was raised may hold anything (memory, half a network): use a fresh one."""
+        self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
         worker.job = None
         self.workers.remove(worker)
         worker.end()
-        if message["fatal"]:
+        if failed.fatal:
             self.waiting.clear()
             self._stop()
         elif self.waiting:
             self._start_worker()
 
-    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-        worker.job = None
-        self._give(worker)
-
-    def _on_dead(self, worker: _Worker, message: dict[str, Any]) -> None:
+    def _replace_dead(self, worker: _Worker, code: int) -> None:
         if worker not in self.workers:
             return
         self.workers.remove(worker)
@@ -198,26 +194,23 @@ class _Launch:
             if self.attempts[job.name] < ATTEMPTS:
                 self.waiting.append(job)
             else:
-                text = f"the worker died twice (exit code {message['code']}); its output is in {self.log}"
+                text = f"the worker died twice (exit code {code}); its output is in {self.log}"
                 self.outcomes.append(Outcome(job.name, error=text))
-        elif message["code"]:
-            text = f"a worker could not start (exit code {message['code']}); its output is in {self.log}"
+        elif code:
+            text = f"a worker could not start (exit code {code}); its output is in {self.log}"
             self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
             self.waiting.clear()
         if self.waiting:
             self._start_worker()
 
     def _stop(self) -> None:
+        """Ask the busy workers to save and end, and wait until they have, however long a checkpoint takes."""
         busy = [worker for worker in self.workers if worker.job]
         for worker in busy:
-            worker.send({"stop": True})
+            worker.send(Halt())
         while any(worker.job for worker in busy):
             worker, message = self.inbox.get()
-            if message["kind"] in ("done", "error", "dead"):
+            if isinstance(message, Done | Failed | Dead):
                 worker.job = None
-            if message["kind"] == "error":
-                self.outcomes.append(Outcome(message["job"], error=message["error"], fatal=message["fatal"]))
-
-    def _end(self) -> None:
-        for worker in self.started:
-            worker.end()
+            if isinstance(message, Failed):
+                self.outcomes.append(Outcome(message.job, error=message.error, fatal=message.fatal))

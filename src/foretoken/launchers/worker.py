@@ -6,56 +6,68 @@ away, however that happens, its input ends and it exits at once, so no worker tr
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from queue import SimpleQueue
 from typing import Any
 
 from foretoken.errors import ForetokenError
+from foretoken.launchers.launcher import Report, Stop
+from foretoken.launchers.messages import Assign, Done, Failed, Halt, Message, Ready, Reported, from_line, to_line
+
+JobFunction = Callable[[dict[str, Any], Report, Stop], Any]
+
+
+def job_function(name: str) -> JobFunction:
+    """The function that "package.module:name" names."""
+    module, function = name.split(":")
+    loaded: JobFunction = getattr(import_module(module), function)
+    return loaded
 
 
 def main(function_name: str) -> None:
     """Serve jobs until the input ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # What the function prints must not mix with the messages: they go to a copy of the output, which then is the log.
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    jobs: SimpleQueue[Assign] = SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
 
-    def answer(**values: Any) -> None:
+    def answer(message: Message) -> None:
         try:
-            answers.write(json.dumps(values) + "\n")
+            answers.write(to_line(message))
             answers.flush()
         except BrokenPipeError:  # the driver is gone; a job must not take that for its own failure
             os._exit(0)
 
-    module, name = function_name.split(":")
-    function = getattr(import_module(module), name)
-    answer(kind="ready")
+    function = job_function(function_name)
+    answer(Ready())
     while True:
-        job = jobs.get()
-        try:
-            result = function(
-                job["argument"], lambda event, job=job: answer(kind="event", job=job["name"], event=event), stop.is_set
-            )
-            answer(kind="done", job=job["name"], result=result)
-        except ForetokenError as error:
-            answer(kind="error", job=job["name"], error=str(error), fatal=True)
-        except Exception:
-            answer(kind="error", job=job["name"], error=traceback.format_exc(), fatal=False)
+        answer(_outcome(function, jobs.get(), answer, stop.is_set))
 
 
-def _listen(jobs: SimpleQueue[dict[str, Any]], stop: threading.Event) -> None:
+def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], None], stop: Stop) -> Done | Failed:
+    try:
+        result = function(job.argument_json, lambda event: answer(Reported(job.job, event)), stop)
+        return Done(job.job, result)
+    except ForetokenError as error:
+        return Failed(job.job, str(error), fatal=True)
+    except Exception:
+        return Failed(job.job, traceback.format_exc(), fatal=False)
+
+
+def _listen(jobs: SimpleQueue[Assign], stop: threading.Event) -> None:
     for line in sys.stdin:
-        message = json.loads(line)
-        if message.get("stop"):
-            stop.set()
-        else:
-            jobs.put(message)
+        match from_line(line):
+            case Halt():
+                stop.set()
+            case Assign() as job:
+                jobs.put(job)
     os._exit(0)
 
 

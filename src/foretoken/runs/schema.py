@@ -294,9 +294,14 @@ class TargetSection(Section):
     """Whether the target is trained (and the forecast scored)."""
 
 
-class LaunchSection(Section):
-    """Processes on this machine."""
+LaunchKind = Literal["local"]
 
+
+class LaunchSection(Section):
+    """Where the runs are trained, and by how many processes."""
+
+    kind: LaunchKind = "local"
+    """`local`: worker processes on this machine. A launcher of your own is given to `foretoken.run` in Python."""
     workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
     target_threads: int = Field(default=0, ge=0, le=4096)

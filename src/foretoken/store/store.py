@@ -39,13 +39,13 @@ CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{atomic.CORRUPT})?
-    |attempts(/\d{{9}}\.json)? |log(/(workers|calibration|profile)\.txt)? |report(/index\.html)?
+    |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
     |ledger(/[\w.+-]+\.json)?
     |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?))?)?
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
 )
-"""Every path that a study's folder may hold."""
+"""Every path that a study's folder may hold. What lies below `log` is the launcher's own."""
 TOLERATED = re.compile(r"\.DS_Store|\.nfs\w+|Thumbs\.db|desktop\.ini")
 """What file managers and file servers leave in any folder."""
 

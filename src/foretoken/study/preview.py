@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.errors import ForetokenError
-from foretoken.launchers.local import Job, launch
+from foretoken.launchers import Job
+from foretoken.launchers.jobs import PROFILE, ProfilingJob
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.study.runner import StudyRunner
@@ -44,10 +45,10 @@ def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
 def measure(runner: StudyRunner, name: str, run: RunSpec) -> dict[str, Any]:
     """Profile one run in a process of its own, with its own number of threads."""
     log = runner.folder / "log" / "profile.txt"
-    job = Job(name, {"spec": run.to_json(), "corpus": str(runner.corpus.folder)}, 0.0)
-    (outcome,) = launch("foretoken.training.entry_points:profile_job", [job], workers=1, threads=run.threads, log=log)
+    job = Job(name, ProfilingJob(run, runner.corpus.folder).to_json(), 0.0)
+    (outcome,) = runner.launcher.launch(PROFILE, [job], workers=1, threads=run.threads, log=log)
     if outcome.error:
         raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])
     shape = {"params_total": run.parameters.total, "width": run.shape.width, "layers": run.shape.layers}
     place = {"threads": run.threads, "precision": run.precision, "batch_tokens": run.batch_tokens}
-    return {"size": name, **shape, **place, **outcome.result}
+    return {"size": name, **shape, **place, **outcome.result_json}

@@ -1,10 +1,10 @@
-"""What a study tells while it runs: to a listener, and to progress.json for `status`."""
+"""Progress of a study while it runs: to a listener, and to progress.json for `status`."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from foretoken.launchers.launcher import Ended, Event, Note, Step
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import delete_file, write_json
@@ -12,13 +12,14 @@ from foretoken.store.store import Store
 
 PROGRESS = "progress.json"
 PROGRESS_SECONDS = 2.0
+"""Time between two writes of progress.json: each is flushed to the disk, which a study of short runs would feel."""
 
 
 class ProgressListener:
-    """What a study tells while it runs. This one is silent; the command line has a live one."""
+    """Is called with what happens in a study. This one is silent; the command line has a live one."""
 
     def phase(self, text: str) -> None:
-        """A new part of the line begins."""
+        """A new stage of the study begins."""
 
     def note(self, text: str) -> None:
         """Something that a person should know, and that stays on the screen."""
@@ -37,34 +38,37 @@ class ProgressListener:
 
 
 class Progress:
-    """Passes events of the workers on to the listener, and to progress.json for `status`."""
+    """Passes the events of jobs on to the listener, and to progress.json for `status`."""
 
     def __init__(self, store: Store, listener: ProgressListener) -> None:
         self.store, self.listener = store, listener
         self.path = store.folder / PROGRESS
-        self.running: dict[str, dict[str, Any]] = {}
+        self.running: dict[str, Step] = {}
+        """The newest step of each run under way, by its key."""
         self.written = 0.0
 
-    def event(self, job: str, event: dict[str, Any]) -> None:
-        """Take what a worker reports of one run."""
-        key = event.get("run")
-        if key is None:
-            return
-        if "ended" in event:
-            self.running.pop(key, None)
-            record = self.store.record(key)
-            if record is not None:
-                self.listener.ended(record)
-            if not event.get("agrees", True):
-                self.listener.note(
-                    f"run {key} was trained twice and gave two results: training is not deterministic here"
-                )
-        else:
-            self.running[key] = {"step": event["step"], "steps": event["steps"], "loss": event["loss"]}
-            self.listener.progress(key, event["step"], event["steps"], event["loss"])
+    def report(self, job: str, event: Event) -> None:
+        """Take what a job reports."""
+        match event:
+            case Step(run, step, steps, loss):
+                self.running[run] = event
+                self.listener.progress(run, step, steps, loss)
+            case Ended(run, _, agrees):
+                self._end(run, agrees)
+            case Note(text):
+                self.listener.note(text)
         if time.monotonic() - self.written > PROGRESS_SECONDS:
-            write_json(self.path, self.running)
+            rows = {key: {"step": at.step, "steps": at.steps, "loss": at.loss} for key, at in self.running.items()}
+            write_json(self.path, rows)
             self.written = time.monotonic()
+
+    def _end(self, run: str, agrees: bool) -> None:
+        self.running.pop(run, None)
+        record = self.store.record(run)
+        if record is not None:
+            self.listener.ended(record)
+        if not agrees:
+            self.listener.note(f"run {run} was trained twice and gave two results: training is not deterministic here")
 
     def clear(self) -> None:
         """Nothing is under way any more."""

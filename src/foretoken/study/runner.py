@@ -13,12 +13,12 @@ from typing import Any
 
 from foretoken import fits, forecasts, reports, routes
 from foretoken._version import RECIPE, __version__
-from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16
 from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
 from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
+from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -54,14 +54,19 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
 
 
 def run(
-    study: Study, folder: str | Path | None = None, listener: ProgressListener | None = None, command: str = ""
+    study: Study,
+    folder: str | Path | None = None,
+    listener: ProgressListener | None = None,
+    command: str = "",
+    launcher: Launcher | None = None,
 ) -> dict[str, Any]:
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
-    `command` is what the report says was typed. Raises StudyBusyError while another process runs it, CorpusError and
+    `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
+    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and
     DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
     """
-    runner = StudyRunner(study, folder, listener, command)
+    runner = StudyRunner(study, folder, listener, command, launcher)
     try:
         if not runner.is_finished():
             with runner.owned():
@@ -71,12 +76,12 @@ def run(
     return status(runner.folder)
 
 
-def dry_run(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
+def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> dict[str, Any]:
     """What `run` would do with each run, and what it would mend first; nothing is written.
 
     A corpus that has not been tokenised yet is tokenised in a temporary folder.
     """
-    runner = StudyRunner(study, folder)
+    runner = StudyRunner(study, folder, launcher=launcher)
     check_belongs(runner.folder, study.name)
     with tempfile.TemporaryDirectory() as elsewhere:
         if runner.known_corpus is None:
@@ -97,15 +102,29 @@ class StudyRunner:
         folder: str | Path | None = None,
         listener: ProgressListener | None = None,
         command: str = "",
+        launcher: Launcher | None = None,
     ) -> None:
         self.command = command
+        self.launcher = launcher or LAUNCHERS[study.launch.kind]()
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
-        self.cores = available_cores()
-        self.workers = study.launch.workers or self.cores
-        self.target_threads = study.launch.target_threads or self.cores
         self.corpora = self.folder.parent / "corpora"
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The machine as the launcher's jobs see it."""
+        return self.launcher.measure(self.folder / "log" / "machine.txt")
+
+    @property
+    def workers(self) -> int:
+        """Processes side by side."""
+        return self.study.launch.workers or self.machine.cores
+
+    @property
+    def target_threads(self) -> int:
+        """Threads of a run that has nothing beside it."""
+        return self.study.launch.target_threads or self.machine.cores
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -186,13 +205,21 @@ class StudyRunner:
             closed=corpus.closed,
             separator=corpus.separator,
         )
-        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=has_bfloat16())
+        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=self.machine.bfloat16)
 
     @cached_property
     def trainer(self) -> Trainer:
         """What trains the runs."""
-        keep = self.study.launch.keep_weights
-        return Trainer(self.store, self.corpus, self.listener, self.workers, self._check_lease, keep)
+        return Trainer(
+            self.store,
+            self.corpus,
+            self.launcher,
+            self.machine,
+            workers=self.workers,
+            keep_weights=self.study.launch.keep_weights,
+            listener=self.listener,
+            check=self._check_lease,
+        )
 
     def _check_lease(self) -> None:
         if self.lease:
@@ -219,7 +246,7 @@ class StudyRunner:
         longest = max(self.to_train(design), key=lambda run: run.sequences_read)
         window = longest.objective.window(longest.shape)
         check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
-        check_memory(self.to_train(design), self.workers, available_memory())
+        check_memory(self.to_train(design), self.workers, self.machine.memory_bytes)
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""

@@ -1,4 +1,4 @@
-"""Training a study's runs on this machine: what waits, in which process, how long it takes, and what failed."""
+"""Training a study's runs through its launcher: what waits, in which process, how long it takes, and what failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from foretoken.data import TokenizedCorpus, check_corpus
 from foretoken.designs import group_by_trunk, own_steps
 from foretoken.errors import StoreError
 from foretoken.launchers.calibration import Calibration
-from foretoken.launchers.local import Job, Outcome, launch
+from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
+from foretoken.launchers.launcher import Job, Launcher, Machine, Outcome
 from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
@@ -27,14 +28,17 @@ class Trainer:
         self,
         store: Store,
         corpus: TokenizedCorpus,
-        listener: ProgressListener,
+        launcher: Launcher,
+        machine: Machine,
+        *,
         workers: int,
+        keep_weights: KeepWeights,
+        listener: ProgressListener,
         check: Callable[[], None],
-        keep_weights: KeepWeights = "none",
     ) -> None:
-        self.store, self.corpus, self.listener, self.workers, self.check = store, corpus, listener, workers, check
-        self.keep_weights = keep_weights
-        self.calibration = Calibration(store)
+        self.store, self.corpus, self.launcher, self.listener, self.check = store, corpus, launcher, listener, check
+        self.workers, self.keep_weights = workers, keep_weights
+        self.calibration = Calibration(store, launcher, machine.processor)
         self.tried: set[str] = set()
         """Keys of the runs that this process has tried: what failed here is left to the next process."""
 
@@ -63,13 +67,13 @@ class Trainer:
         self.listener.phase("training" if not runs[0].is_target else "training the target")
         self.listener.training(waiting, seconds)
         progress = Progress(self.store, self.listener)
-        outcomes = launch(
-            "foretoken.training.entry_points:train_job",
+        outcomes = self.launcher.launch(
+            TRAIN,
             [self._job(corpus, trunk, seconds, self._workers(trunks)) for trunk in trunks],
             workers=self._workers(trunks),
             threads=runs[0].threads,
             log=self.store.folder / "log" / "workers.txt",
-            on_event=progress.event,
+            on_event=progress.report,
             check=self.check,
         )
         progress.clear()
@@ -91,16 +95,16 @@ class Trainer:
         return self.corpus
 
     def _job(self, corpus: TokenizedCorpus, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
-        workplace = {
-            "folder": str(self.store.folder),
-            "corpus": str(corpus.folder),
-            "peak_flops": self.calibration.peak(trunk[0]),
-            "busy_threads": workers * trunk[0].threads,
-            "attempt": self.store.attempt,
-            "keep_weights": self.keep_weights,
-        }
-        argument = {"specs": [run.to_json() for run in trunk], "workplace": workplace}
-        return Job(trunk[0].trajectory, argument, sum(seconds[run.key] for run in trunk))
+        context = WorkerContext(
+            folder=self.store.folder,
+            corpus=corpus.folder,
+            peak_flops=self.calibration.peak(trunk[0]),
+            threads_in_use=workers * trunk[0].threads,
+            attempt=self.store.attempt,
+            keep_weights=self.keep_weights,
+        )
+        job = TrainingJob(trunk, context)
+        return Job(trunk[0].trajectory, job.to_json(), sum(seconds[run.key] for run in trunk))
 
     def _clear_checkpoints(self, runs: list[RunSpec], waiting: list[RunSpec]) -> None:
         """Delete those of what has its record: whoever wrote that may have died before it came to it."""
@@ -123,8 +127,8 @@ class Trainer:
 
     def _record_failure(self, runs: list[RunSpec], error: str) -> None:
         for run in runs:
-            there = self.store.record(run.key)
-            if there is None or there.has_failed:
+            known = self.store.record(run.key)
+            if known is None or known.has_failed:
                 record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
                 self.store.put_record(record)
                 self.listener.ended(record)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
+from foretoken.launchers.jobs import Speed
 from foretoken.models import build
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.examples import batch_rng
@@ -22,23 +21,10 @@ PEAK_SIZE = 1024
 """Side of the square matrices that the peak is measured with."""
 
 
-def calibrate(
-    specs: Sequence[RunSpec],
-    report: Callable[[dict[str, Any]], None] = lambda event: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-    """Seconds per token of each spec's shape (fastest of a few steps' median), and the peak in FLOP/s.
-
-    All specs must have the same number of threads. Nothing is read from a corpus: tokens are random.
-    """
-    set_up(specs[0].threads)
-    speeds = {}
-    for spec in specs:
-        if stop():
-            break
-        speeds[spec.key] = seconds_per_token(spec)
-        report({"run": spec.key})
-    return {"seconds_per_token": speeds, "peak_flops": matmul_peak(specs[0].precision)}
+def calibrate(spec: RunSpec) -> Speed:
+    """Time a few steps of a run, and the matmul peak of its threads. Nothing is read from a corpus."""
+    set_up(spec.threads)
+    return Speed(seconds_per_token(spec), matmul_peak(spec.precision))
 
 
 @float32_products()

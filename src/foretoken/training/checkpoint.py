@@ -15,19 +15,20 @@ from foretoken.store import checkpoints
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by name, and the plain values beside them."""
+    """Tensors by name, and what else a state holds, as plain values."""
 
     tensors: dict[str, Tensor]
-    plain: dict[str, Any]
+    state_json: dict[str, Any]
+    """The plain fields of a `TrainState`."""
 
     @property
     def step(self) -> int:
         """Optimizer steps done."""
-        return int(self.plain["step"])
+        return int(self.state_json["step"])
 
     def write(self, folder: Path, attempt: int = 0) -> None:
         """Commit to `folder`: safetensors and plain JSON; raises StoreError, and the one before stays."""
-        contents = {"tensors.safetensors": save(self.tensors), "state.json": json.dumps(self.plain).encode()}
+        contents = {"tensors.safetensors": save(self.tensors), "state.json": json.dumps(self.state_json).encode()}
         checkpoints.commit(folder, self.step, attempt, contents)
 
 

@@ -41,7 +41,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
     while state.step < until:
         began = time.perf_counter()
         keep_rollback_point(state, spec.spikes)
-        place = state.step + state.left_out
+        place = state.step + state.skipped_batches
         text = batch(corpus, seed=spec.seed, step=place, sequences=spec.sequences, window=window)
         examples = make_examples(builder, text, batch_rng(spec.seed, place))
         if spec.dropout:

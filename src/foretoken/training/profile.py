@@ -6,12 +6,12 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity
 
 from foretoken.data import TokenizedCorpus, batch, open_corpus
+from foretoken.launchers.jobs import Operation, StepTimes
 from foretoken.objectives import make_examples
 from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import forward, loss_from_features
@@ -27,14 +27,14 @@ ENDLESS = 10**9
 """Steps of the run that is profiled, so that a short one's schedule does not end meanwhile."""
 
 
-def profile(spec: RunSpec, corpus_folder: str) -> dict[str, Any]:
+def profile(spec: RunSpec, corpus_folder: Path) -> StepTimes:
     """tokens/s of the loop itself, and the shares of a step that its phases and its costliest operations take.
 
     The state trained here is thrown away. Seconds are medians over steps.
     """
     set_up(spec.threads)
     spec = spec.with_tokens(ENDLESS * spec.batch_tokens)
-    corpus, state = open_corpus(Path(corpus_folder)), TrainState.start(spec)
+    corpus, state = open_corpus(corpus_folder), TrainState.start(spec)
     advance(state, spec, corpus, WARM_UP, lambda state: None)
     began = time.perf_counter()
     times: list[float] = []
@@ -44,14 +44,14 @@ def profile(spec: RunSpec, corpus_folder: str) -> dict[str, Any]:
         times.append(time.perf_counter() - first)
     seconds, peak = statistics.median(times), matmul_peak(spec.precision)
     speed = spec.batch_tokens / seconds
-    return {
-        "tokens_per_second": speed,
-        "seconds_per_step": seconds,
-        "peak_flops": peak,
-        "share_of_peak": spec.flops / spec.tokens * speed / peak,
-        "phases": phases(state, spec, corpus),
-        "operations": operations(state, spec, corpus, max(1, round(SECONDS / 4 / seconds))),
-    }
+    return StepTimes(
+        tokens_per_second=speed,
+        seconds_per_step=seconds,
+        peak_flops=peak,
+        share_of_peak=spec.flops / spec.tokens * speed / peak,
+        phases=phases(state, spec, corpus),
+        operations=operations(state, spec, corpus, max(1, round(SECONDS / 4 / seconds))),
+    )
 
 
 @float32_products()
@@ -91,7 +91,7 @@ def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator
     yield "optimizer"
 
 
-def operations(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, steps: int) -> list[dict[str, Any]]:
+def operations(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, steps: int) -> list[Operation]:
     """The operations that cost most, themselves alone: share of all, and calls per step."""
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as measured:
         advance(state, spec, corpus, state.step + steps, lambda state: None)
@@ -99,10 +99,6 @@ def operations(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, steps:
     total = sum(row.self_cpu_time_total for row in averages)
     costliest = sorted(averages, key=lambda row: -row.self_cpu_time_total)[:OPERATIONS]
     return [
-        {
-            "name": row.key.removeprefix("aten::"),
-            "share": row.self_cpu_time_total / total,
-            "calls_per_step": row.count / steps,
-        }
+        Operation(row.key.removeprefix("aten::"), row.self_cpu_time_total / total, row.count / steps)
         for row in costliest
     ]

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from foretoken.runs.spec import SpikePolicy
+from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.state import TrainState
 
 ROLLBACK_POINTS = 2
@@ -25,8 +26,8 @@ def keep_rollback_point(state: TrainState, policy: SpikePolicy) -> None:
     """Before each step that is a multiple of `rewind`, keep the state to go back to (policy `roll_back` alone)."""
     if not policy.rolls_back or state.step % policy.rewind:
         return
-    if not state.anchors or state.anchors[-1].step < state.step:
-        state.anchors = [*state.anchors, state.own_snapshot()][-ROLLBACK_POINTS:]
+    if not state.rollback_points or state.rollback_points[-1].step < state.step:
+        state.rollback_points = [*state.rollback_points, state.own_snapshot()][-ROLLBACK_POINTS:]
 
 
 def detect_spike(state: TrainState, policy: SpikePolicy, loss: float, norm: float) -> str | None:
@@ -63,10 +64,15 @@ def recover(state: TrainState, policy: SpikePolicy, reason: str) -> None:
         state.skipped_steps += 1
         state.events.append(f"{event}; not applied")
         return
-    spiked = state.step
-    anchor = next((a for a in reversed(state.anchors) if a.step <= spiked - policy.rewind), state.anchors[0])
-    left_out = max(policy.skip_batches, spiked - anchor.step + 1)
-    state.roll_back(anchor)
-    state.left_out += left_out
-    state.skipped_steps += left_out
-    state.events.append(f"{event}; back to step {anchor.step}, {left_out} batches left out")
+    point = _rollback_point(state, policy)
+    skipped = max(policy.skip_batches, state.step - point.step + 1)
+    state.roll_back(point)
+    state.skipped_batches += skipped
+    state.skipped_steps += skipped
+    state.events.append(f"{event}; back to step {point.step}, {skipped} batches skipped")
+
+
+def _rollback_point(state: TrainState, policy: SpikePolicy) -> Checkpoint:
+    """The newest that is at least `rewind` steps old; the oldest where none is, as early in a run."""
+    old = [point for point in state.rollback_points if point.step <= state.step - policy.rewind]
+    return (old or state.rollback_points[:1])[-1]

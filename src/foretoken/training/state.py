@@ -15,7 +15,7 @@ from foretoken.training.optimizer import load_optimizer_tensors, make_optimizer,
 
 TRAJECTORY = ("step", "curve", "window", "recent_losses", "recent_norms")
 """Fields that go back with the weights."""
-HISTORY = ("started_at", "seconds", "events", "spikes", "skipped_steps", "left_out")
+HISTORY = ("started_at", "seconds", "events", "spikes", "skipped_steps", "skipped_batches")
 """Fields that only grow: what was done, on whichever way."""
 PLAIN = (*HISTORY, *TRAJECTORY)
 """Fields of a state that are no tensors: what checkpoints keep as JSON."""
@@ -23,7 +23,10 @@ PLAIN = (*HISTORY, *TRAJECTORY)
 
 @dataclass
 class TrainState:
-    """Network, optimizer and what was seen so far. Batches and learning rates follow from `step` and `left_out`."""
+    """Network, optimizer, and what was seen so far.
+
+    Batches and learning rates follow from `step` and `skipped_batches`, so no reader of the corpus need be saved.
+    """
 
     network: Network
     optimizer: torch.optim.AdamW
@@ -43,9 +46,9 @@ class TrainState:
     spikes: int = 0
     skipped_steps: int = 0
     """Steps that were not applied, and batches that were left out."""
-    left_out: int = 0
-    """Batches left out so far: step s reads batch s + left_out."""
-    anchors: list[Checkpoint] = field(default_factory=list)
+    skipped_batches: int = 0
+    """Batches left out so far: step s reads batch s + skipped_batches."""
+    rollback_points: list[Checkpoint] = field(default_factory=list)
     """Earlier states to go back to, oldest first."""
 
     @classmethod
@@ -55,38 +58,40 @@ class TrainState:
         return cls(network, make_optimizer(network, spec), utc_now())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and optimizer state by name, and those of the anchors behind `anchor.<step>.`."""
-        anchored = {f"anchor.{a.step}.{name}": tensor for a in self.anchors for name, tensor in a.tensors.items()}
-        return {**self._own_tensors(), **anchored}
+        """Weights and optimizer state by name, and those of the rollback points behind `rollback.<step>.`."""
+        tensors = self._own_tensors()
+        for point in self.rollback_points:
+            tensors |= {f"rollback.{point.step}.{name}": tensor for name, tensor in point.tensors.items()}
+        return tensors
 
     def snapshot(self) -> Checkpoint:
         """A copy that later steps do not touch."""
         own = self.own_snapshot()
-        anchored = {name: tensor for name, tensor in self.tensors().items() if name.startswith("anchor.")}
-        plain = {**own.plain, "anchors": [anchor.plain for anchor in self.anchors]}
-        return Checkpoint({**own.tensors, **anchored}, plain)
+        rollback = {name: tensor for name, tensor in self.tensors().items() if name.startswith("rollback.")}
+        state_json = {**own.state_json, "rollback_points": [point.state_json for point in self.rollback_points]}
+        return Checkpoint({**own.tensors, **rollback}, state_json)
 
     def own_snapshot(self) -> Checkpoint:
-        """As `snapshot`, without the anchors."""
+        """As `snapshot`, without the rollback points."""
         tensors = {name: tensor.clone() for name, tensor in self._own_tensors().items()}
         return Checkpoint(tensors, {name: copied(getattr(self, name)) for name in PLAIN})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to the step of a snapshot."""
-        self.anchors = [
-            Checkpoint(_behind(f"anchor.{plain['step']}.", checkpoint.tensors), plain)
-            for plain in checkpoint.plain["anchors"]
+        self.rollback_points = [
+            Checkpoint(_behind(f"rollback.{state_json['step']}.", checkpoint.tensors), state_json)
+            for state_json in checkpoint.state_json["rollback_points"]
         ]
         self._load(checkpoint)
         for name in PLAIN:
-            setattr(self, name, copied(checkpoint.plain[name]))
+            setattr(self, name, copied(checkpoint.state_json[name]))
 
-    def roll_back(self, anchor: Checkpoint) -> None:
-        """Go to an earlier step of this run; what is only counted stays, and later anchors go."""
-        self.anchors = [kept for kept in self.anchors if kept.step <= anchor.step]
-        self._load(anchor)
+    def roll_back(self, point: Checkpoint) -> None:
+        """Go to an earlier step of this run; what is only counted stays, and later rollback points go."""
+        self.rollback_points = [kept for kept in self.rollback_points if kept.step <= point.step]
+        self._load(point)
         for name in TRAJECTORY:
-            setattr(self, name, copied(anchor.plain[name]))
+            setattr(self, name, copied(point.state_json[name]))
 
     def _own_tensors(self) -> dict[str, Tensor]:
         return {**self.network.state_dict(), **optimizer_tensors(self.network, self.optimizer)}
