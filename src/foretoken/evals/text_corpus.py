@@ -21,9 +21,8 @@ from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import CheckpointError, CorpusError, DesignError
 from foretoken.generation import Model
 from foretoken.models import Network
-from foretoken.objectives import ExampleBuilder
+from foretoken.objectives import ExampleBuilder, examples
 from foretoken.runs.schema import CorpusSection
-from foretoken.objectives import examples
 from foretoken.training.evaluate import Evaluation, held_out
 
 
