@@ -19,7 +19,7 @@ from foretoken.compute.choices import NORMS
 from foretoken.compute.footprint import training_bytes
 from foretoken.compute.objective import KINDS, Objective, families_of
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.models import attention, build, grouped, router_losses
+from foretoken.models import attention, build, experts, router_losses
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.loss import losses
 
@@ -196,7 +196,7 @@ def test_contexts_too_long_for_their_probabilities(preset: str, kind: str, choic
 
 def test_constants_are_those_of_the_networks() -> None:
     assert (activations.BLOCK, activations.LONGEST) == (attention.ROWS, attention.LONGEST)
-    assert activations.GROUP == grouped.ROWS
+    assert activations.GROUP == experts.ROWS
 
 
 def test_it_grows_with_every_size() -> None:

@@ -36,7 +36,7 @@ def test_an_encoder_reads_cls_a_sep_b_sep_with_segments() -> None:
     batch = inputs_of("encoder", PAIR).batch([Example((A, B), (1,)), Example((C, C), (0,))])
     assert batch.inputs["tokens"][0].tolist() == [CLS, 1, 2, 3, SEP, 4, 5, SEP]
     assert batch.inputs["segments"].tolist() == [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0, 0]]
-    assert batch.inputs["real"].sum(1).tolist() == [8, 5]
+    assert batch.inputs["padding_mask"].sum(1).tolist() == [8, 5]
     assert batch.positions.tolist() == [0, 8]
 
 

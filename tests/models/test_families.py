@@ -145,7 +145,7 @@ def test_an_encoder_sees_all_but_padding(preset: str) -> None:
     assert all(moved(network, tokens, 0, 11))
     real = torch.ones(2, 12, dtype=torch.bool)
     real[:, 9:] = False
-    found = moved(network, tokens, 0, 10, real=real)
+    found = moved(network, tokens, 0, 10, padding_mask=real)
     assert found == [position == 10 for position in range(12)]
 
 
@@ -159,7 +159,7 @@ def test_a_target_sees_the_source_and_its_past(preset: str) -> None:
     assert moved(network, tokens, 1, 4) == [position >= 4 for position in range(9)]
     real = torch.ones(2, 12, dtype=torch.bool)
     real[:, 9:] = False
-    assert not any(moved(network, tokens, 0, 10, real=real))
+    assert not any(moved(network, tokens, 0, 10, padding_mask=real))
 
 
 @pytest.mark.parametrize("preset", ["gpt2", "llama", "mixtral", "prefix", "bert", "encoder", "lstm"])

@@ -111,7 +111,7 @@ def batch(case: Case) -> Batch:
         real[1, -3:] = False
         given["attention_mask"] = real.long()
         if not case.kind.startswith("GPT2"):  # what stands before padding does not see it
-            ours["real"] = real
+            ours["padding_mask"] = real
     if "segments" in case.given:
         ours["segments"] = given["token_type_ids"] = (torch.arange(LENGTH) > 9).long().expand(3, LENGTH).contiguous()
     if "documents" in case.given:

@@ -6,7 +6,7 @@ import torch
 
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.models import build
-from foretoken.models.recurrence import recur
+from foretoken.models.lstm import recur
 
 
 def test_gradients_are_those_of_differences() -> None:

@@ -153,7 +153,7 @@ def test_a_pair_does_not_cross_the_end_of_a_document() -> None:
     tokens.reshape(-1)[positions(found)] = found.targets
     assert not (tokens == 0).any()
     assert (tokens == builder.specials[PAD]).any()
-    np.testing.assert_array_equal(found.inputs["real"], tokens != builder.specials[PAD])
+    np.testing.assert_array_equal(found.inputs["padding_mask"], tokens != builder.specials[PAD])
     assert not np.isin(found.targets, list(builder.specials.values())).any()
 
 

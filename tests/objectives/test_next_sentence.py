@@ -40,7 +40,7 @@ def test_lengths_do_not_tell_the_label_and_both_are_as_frequent() -> None:
         found = make_examples(builder, text, rng)
         assert found.labels is not None
         segments = found.inputs["segments"]
-        real = found.inputs.get("real", np.ones_like(segments, dtype=bool))
+        real = found.inputs.get("padding_mask", np.ones_like(segments, dtype=bool))
         lengths.append(np.stack([(real & (segments == 0)).sum(1) - 2, (segments == 1).sum(1) - 1], axis=1))
         labels.append(found.labels)
     first, second = np.concatenate(lengths).T

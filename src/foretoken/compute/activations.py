@@ -15,7 +15,7 @@ ones, p the share of positions that predict:
                     what they give, and 2 E of the router
     dropout         W a factor of each element
     LSTM            oneDNN's workspace, about 15 W, an output of torch's operation that it keeps for its gradient, and
-                    W of its input; with separate documents 8 W (see models/recurrence.py)
+                    W of its input; with separate documents 8 W (see models/lstm.py)
     head            p (W + V + 2): its input, the probabilities, the targets; BERT's has a layer and a norm before
     relative        2 S of the buckets, once for all sequences and layers
 """
@@ -162,7 +162,7 @@ def _experts(shape: ShapeFields, positions: int) -> float:
 
 
 def lstm(shape: ShapeFields, step: Step) -> float:
-    """Elements of the layers of an LSTM: oneDNN's, or those of models/recurrence.py where documents are kept apart."""
+    """Elements of the layers of an LSTM: oneDNN's, or those of models/lstm.py where documents are kept apart."""
     width, layers, positions = shape.width, shape.layers, step.sequences * shape.context
     factors = (layers + 1) * width if step.dropout else 0
     if step.separate_documents:

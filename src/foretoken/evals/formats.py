@@ -151,11 +151,11 @@ class InputFormat:
         position = np.arange(tokens.shape[1])
         inputs: dict[str, NDArray[Any]] = {"tokens": tokens}
         if self.shape.bidirectional:
-            inputs["real"] = position < lengths[:, None]
+            inputs["padding_mask"] = position < lengths[:, None]
         if self.shape.family_record.takes_prefix:
             inputs["prefix"] = lengths
         if self.shape.token_types > 1 and self.kind in (PAIR, SIMILARITY, CHOICE):
-            inputs["segments"] = ((position >= np.array(begins)[:, None]) & inputs["real"]).astype(np.int64)
+            inputs["segments"] = ((position >= np.array(begins)[:, None]) & inputs["padding_mask"]).astype(np.int64)
         return inputs
 
     def _one_stack(self, examples: Sequence[Example]) -> Batch:

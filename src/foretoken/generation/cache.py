@@ -72,9 +72,9 @@ class StackCache:
     def _added(self, new: int, dtype: torch.dtype) -> Tensor:
         """What is added to the scores of the new positions, [1, 1 or H, T, S]."""
         reached = self.length + new
-        looked_at = torch.arange(reached)
-        allowed_TS = looked_at <= torch.arange(self.length, reached)[:, None]
-        added = additive(allowed_TS | (looked_at < self.prefix), dtype)[None, None]
+        keys = torch.arange(reached)
+        allowed_TS = keys <= torch.arange(self.length, reached)[:, None]
+        added = additive(allowed_TS | (keys < self.prefix), dtype)[None, None]
         if self.stack.relative is not None:
             added = added + self.stack.relative(reached, reached)[:, :, self.length :]
         return added
@@ -83,16 +83,16 @@ class StackCache:
         def attend(x_BTW: Tensor) -> Tensor:
             return self._attend(layer, block.attention, x_BTW, rotary, added)
 
-        def look(x_BTW: Tensor) -> Tensor:
-            mixed: Tensor = block.look(x_BTW, self.source, None)
+        def attend_source(x_BTW: Tensor) -> Tensor:
+            mixed: Tensor = block.cross_attention(x_BTW, self.source, None)
             return mixed
 
         parts: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = [(block.attention_norm, attend)]
         if self.source is not None:
-            parts.append((block.look_norm, look))
+            parts.append((block.cross_attention_norm, attend_source))
         parts.append((block.feed_forward_norm, block.feed_forward))
         for norm, part in parts:
-            x_BTW = norm(x_BTW + part(x_BTW)) if block.behind else x_BTW + part(norm(x_BTW))
+            x_BTW = norm(x_BTW + part(x_BTW)) if block.post_norm else x_BTW + part(norm(x_BTW))
         return x_BTW
 
     def _attend(self, layer: int, part: Attention, x_BTW: Tensor, rotary: Tensor | None, added: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Attention that keeps its probabilities: what a processor is fastest with at short contexts.
 
-Shapes: B sequences, T positions, S positions looked at, H heads, G heads of keys and values, K width of a head. Causal
-attention goes in blocks of rows: those of a block look only at the keys up to its end, so with two blocks a quarter of
-the products is saved, and only the square on the diagonal needs the mask. Beyond LONGEST positions the probabilities
-would fill the memory, and torch's fused attention takes over.
+Causal attention goes in blocks of rows: those of a block attend only to the keys up to its end, so with two blocks a
+quarter of the products is saved, and only the square on the diagonal needs the mask. Beyond LONGEST positions the
+probabilities would fill the memory, and torch's fused attention takes over.
+
+Shapes: B sequences, T positions, S positions attended to, H heads, G heads of keys and values, K width of a head.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ def rotary_table(context: int, head_width: int, base: float = 10_000.0) -> Tenso
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn the halves of each head (the last dimension) by the angle of its position (the one before)."""
+    """Rotate the halves of each head (the last dimension) by the angle of its position (the one before)."""
     cos, sin = table[:, : x.shape[-2]].to(x.dtype)
     left, right = x.chunk(2, dim=-1)
-    turned = torch.empty(x.shape, dtype=x.dtype)
-    torch.mul(left, cos, out=turned[..., : cos.shape[-1]]).addcmul_(right, sin, value=-1)
-    torch.mul(right, cos, out=turned[..., cos.shape[-1] :]).addcmul_(left, sin)
-    return turned
+    rotated = torch.empty(x.shape, dtype=x.dtype)
+    torch.mul(left, cos, out=rotated[..., : cos.shape[-1]]).addcmul_(right, sin, value=-1)
+    torch.mul(right, cos, out=rotated[..., cos.shape[-1] :]).addcmul_(left, sin)
+    return rotated
 
 
 def causal_attention(qkv_BT3HK: Tensor, rotary: Tensor | None) -> Tensor:
-    """Each position's mixture of the values up to it, [B, T, H, K]; queries and keys are turned first if asked."""
+    """Each position's mixture of the values up to it, [B, T, H, K]; queries and keys are rotated first if asked."""
     heads_3BHTK: Tensor = _Heads.apply(qkv_BT3HK, rotary)  # type: ignore[no-untyped-call]
     mixed: Tensor
     if qkv_BT3HK.shape[1] > LONGEST:
@@ -50,7 +51,7 @@ def causal_attention(qkv_BT3HK: Tensor, rotary: Tensor | None) -> Tensor:
 
 
 class _Heads(torch.autograd.Function):
-    """[B, T, 3, H, K] -> [3, B, H, T, K], with queries and keys turned: one pass for both."""
+    """[B, T, 3, H, K] -> [3, B, H, T, K], with queries and keys rotated: one pass for both."""
 
     @staticmethod
     def forward(ctx: Any, qkv_BT3HK: Tensor, rotary: Tensor | None) -> Tensor:
@@ -114,18 +115,18 @@ def _product(left: Tensor, right: Tensor, out: Tensor, first: bool) -> None:
         out.baddbmm_(left.transpose(1, 2), right)
 
 
-def attention(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, added: Tensor | None, scale: float) -> Tensor:
-    """softmax(scale q k' + added) v, [B, T, H, K]: any mask, relative positions, keys shared by several queries.
+def attention(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """softmax(scale q k' + bias) v, [B, T, H, K]: any mask, relative positions, keys shared by several queries.
 
-    `added` is [1 or B, 1 or H, 1 or T, S] and gets a gradient where it needs one.
+    `bias` is [1 or B, 1 or H, 1 or T, S] and gets a gradient where it needs one.
     """
     mixed: Tensor
     if k_BGSK.shape[2] > LONGEST:
         mixed = functional.scaled_dot_product_attention(
-            q_BHTK, k_BGSK, v_BGSK, added, scale=scale, enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1]
+            q_BHTK, k_BGSK, v_BGSK, bias, scale=scale, enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1]
         )
     else:
-        mixed = _Masked.apply(q_BHTK, k_BGSK, v_BGSK, added, scale)  # type: ignore[no-untyped-call]
+        mixed = _Masked.apply(q_BHTK, k_BGSK, v_BGSK, bias, scale)  # type: ignore[no-untyped-call]
     return mixed.transpose(1, 2)
 
 
@@ -133,16 +134,16 @@ class _Masked(torch.autograd.Function):
     """Queries that share keys are rows of one product."""
 
     @staticmethod
-    def forward(ctx: Any, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, added: Tensor | None, scale: float) -> Tensor:
+    def forward(ctx: Any, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         (batch, heads, length, width), groups = q_BHTK.shape, k_BGSK.shape[1]
         q = (q_BHTK * scale).reshape(batch * groups, heads // groups * length, width)
         k, v = k_BGSK.flatten(0, 1), v_BGSK.flatten(0, 1)
         scores = torch.bmm(q, k.transpose(1, 2))
-        if added is not None:
-            scores.view(batch, heads, length, -1).add_(added)
+        if bias is not None:
+            scores.view(batch, heads, length, -1).add_(bias)
         probabilities = torch.softmax(scores, -1, out=scores)
         ctx.saved, ctx.shape, ctx.scale = (q, k, v, probabilities), q_BHTK.shape, scale
-        ctx.added = None if added is None else added.shape
+        ctx.bias_shape = None if bias is None else bias.shape
         return torch.bmm(probabilities, v).view(q_BHTK.shape)
 
     @staticmethod
@@ -154,8 +155,8 @@ class _Masked(torch.autograd.Function):
         torch._softmax_backward_data(ds, probabilities, -1, ds.dtype, grad_input=ds)
         dq = torch.bmm(ds, k).mul_(ctx.scale).view(ctx.shape)
         dk = torch.bmm(ds.transpose(1, 2), q)
-        added = None
+        d_bias = None
         if ctx.needs_input_grad[3]:
-            added = ds.view(batch, heads, length, -1).sum_to_size(ctx.added)
+            d_bias = ds.view(batch, heads, length, -1).sum_to_size(ctx.bias_shape)
         keys = (batch, -1, k.shape[1], width)
-        return dq, dk.view(keys), dv.view(keys), added, None
+        return dq, dk.view(keys), dv.view(keys), d_bias, None

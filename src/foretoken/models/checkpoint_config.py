@@ -173,16 +173,16 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
 
 def _full(shape: ModelShape) -> dict[str, Any]:
     """All fields, zeros replaced by what they stand for, and those without effect at one value."""
-    two = shape.family == "encoder_decoder"
+    two = shape.family_record.two_stacks
     return asdict(shape) | {
         "head_width": shape.head_width,
         "kv_heads": shape.kv_heads or shape.heads,
         "attention_width": shape.query_width,
         "decoder_layers": shape.target_layers,
-        "decoder_context": (shape.decoder_context or shape.context) * two,
+        "decoder_context": shape.second_context * two,
         "expert_width": (shape.expert_width or shape.feed_forward) * bool(shape.experts),
-        "position_buckets": shape.position_buckets * (shape.positions == "relative"),
-        "rotary_base": float(shape.rotary_base) * (shape.positions == "rotary"),
+        "position_buckets": shape.position_buckets * shape.position_kind.relative,
+        "rotary_base": float(shape.rotary_base) * shape.position_kind.rotary,
     }
 
 

@@ -143,16 +143,16 @@ def _t5_gate(stack: str, last: int) -> dict[str, tuple[str, ...]]:
     }
 
 
-_LOOK = "decoder.block.*.layer.1"
+_CROSS = "decoder.block.*.layer.1"
 T5 = Names(
     {
         "encoder.embedding": ("shared",),
         **_t5_stack("encoder", 1),
         **_t5_stack("decoder", 2),
-        "decoder.blocks.*.look_norm": (f"{_LOOK}.layer_norm",),
-        "decoder.blocks.*.look.q": (f"{_LOOK}.EncDecAttention.q",),
-        "decoder.blocks.*.look.kv": (f"{_LOOK}.EncDecAttention.k", f"{_LOOK}.EncDecAttention.v"),
-        "decoder.blocks.*.look.out": (f"{_LOOK}.EncDecAttention.o",),
+        "decoder.blocks.*.cross_attention_norm": (f"{_CROSS}.layer_norm",),
+        "decoder.blocks.*.cross_attention.q": (f"{_CROSS}.EncDecAttention.q",),
+        "decoder.blocks.*.cross_attention.kv": (f"{_CROSS}.EncDecAttention.k", f"{_CROSS}.EncDecAttention.v"),
+        "decoder.blocks.*.cross_attention.out": (f"{_CROSS}.EncDecAttention.o",),
         "head": ("lm_head",),
     },
     gated={**_t5_gate("encoder", 1), **_t5_gate("decoder", 2)},

@@ -1,4 +1,7 @@
-"""A decoder-only transformer, causal or with a prefix that is seen both ways. Shapes: B sequences, T positions."""
+"""A decoder-only transformer, causal or with a prefix that is seen in both directions.
+
+Shapes: B sequences, T positions.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
-from foretoken.models.stack import Sizes, Stack
+from foretoken.models.stack import Stack, StackSizes
 
 
 class Decoder(Stack):
-    """`network(tokens_BT)` gives logits [B, T, vocabulary]; `prefix` [B] (in the prefix family) is seen both ways."""
+    """`network(tokens_BT)` gives logits [B, T, vocabulary].
+
+    In the prefix family, so many positions at the start as `prefix` [B] says are seen in both directions.
+    """
 
     def __init__(self, shape: ModelShape, dropout: float = 0.0) -> None:
-        super().__init__(shape, dropout, Sizes(shape.layers, shape.context, both_ways=False))
+        super().__init__(shape, dropout, StackSizes(shape.layers, shape.context, bidirectional=False))
         self.head = None if shape.tied else nn.Linear(shape.width, shape.vocabulary, bias=False)
 
     @property

@@ -11,19 +11,19 @@ from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
 from foretoken.models.layers import make_norm
-from foretoken.models.stack import Sizes, Stack
+from foretoken.models.stack import Stack, StackSizes
 
 
 class Encoder(Stack):
     """`network(tokens_BT)` gives logits [B, T, vocabulary]; with classes, also theirs from the first state, [B, C]."""
 
     def __init__(self, shape: ModelShape, dropout: float = 0.0) -> None:
-        super().__init__(shape, dropout, Sizes(shape.layers, shape.context, both_ways=True))
-        masked = shape.head == "masked"
-        self.transform = nn.Linear(shape.width, shape.width, bias=shape.bias) if masked else None
-        self.transform_norm = make_norm(shape) if masked else None
+        super().__init__(shape, dropout, StackSizes(shape.layers, shape.context, bidirectional=True))
+        transforms = shape.head_kind.transforms
+        self.transform = nn.Linear(shape.width, shape.width, bias=shape.bias) if transforms else None
+        self.transform_norm = make_norm(shape) if transforms else None
         self.head = None if shape.tied else nn.Linear(shape.width, shape.vocabulary, bias=False)
-        self.head_bias = nn.Parameter(torch.zeros(shape.vocabulary)) if masked and shape.bias else None
+        self.head_bias = nn.Parameter(torch.zeros(shape.vocabulary)) if transforms and shape.bias else None
         self.pooler = nn.Linear(shape.width, shape.width, bias=shape.bias) if shape.pooler else None
         self.classifier = nn.Linear(shape.width, shape.classes, bias=shape.bias) if shape.classes else None
 
@@ -49,10 +49,10 @@ class Encoder(Stack):
         tokens_BT: Tensor,
         segments: Tensor | None = None,
         *,
-        real: Tensor | None = None,
+        padding_mask: Tensor | None = None,
         documents: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Logits of the token at every position (and of the classes)."""
-        features = self.features(tokens_BT, segments=segments, real=real, documents=documents)
+        features = self.features(tokens_BT, segments=segments, padding_mask=padding_mask, documents=documents)
         logits = functional.linear(self.transformed(features), self.head_weight, self.head_bias)
         return logits if self.classifier is None else (logits, self.classifier(self.pooled(features)))

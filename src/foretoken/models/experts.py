@@ -1,13 +1,21 @@
 """Routed experts in place of a feed-forward: a router sends each token to a few of them.
 
 Shazeer et al. 2017 (arXiv 1701.06538); balance loss: Fedus et al. 2021 (arXiv 2101.03961); z loss: Zoph et al. 2022
-(arXiv 2202.08906). Shapes: N tokens, E experts, A active ones per token, W width, F hidden size of an expert.
+(arXiv 2202.08906).
+
+Rows of one expert are put side by side, so that each expert is one product. They are filled up with zeros to a multiple
+of ROWS: kernels are made anew for each size, so that sizes which differ at each step would cost more than the products.
+
+Shapes: N tokens, E experts, A active ones per token, W width, F hidden size of an expert; P rows with those filled up,
+G groups (experts), I and O sizes of inputs and outputs.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +23,16 @@ from torch.nn import functional
 
 from foretoken.compute.shape import ModelShape
 from foretoken.models.feed_forward import ACTIVATION, FeedForward
-from foretoken.models.grouped import filled_up, grouped_product, placed, taken
+
+ROWS = 16
+"""Rows that a group is filled up to a multiple of."""
 
 
 class Experts(nn.Module):
     """The sum of the experts that the router chose, by its weights, and of the shared ones."""
+
+    output = "down"
+    """The parameter that gives the output of the routed experts."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -41,11 +54,11 @@ class Experts(nn.Module):
         weights_NA, chosen_NA = self._route(x_NW)
         expert = chosen_NA.flatten()
         rank, counts = _ranks(expert, len(self.up))
-        rows = filled_up(counts)
-        place = _starts(rows, expert.device)[expert] + rank
+        rows = padded_counts(counts)
+        row = _starts(rows, expert.device)[expert] + rank
         repeated = x_NW[:, None].expand(-1, self.active, -1).reshape(len(expert), -1)
-        made = self._transform(placed(repeated, place, sum(rows)), rows)
-        mixed_NAW = taken(made, place).view(len(x_NW), self.active, -1)
+        transformed = self._transform(scatter_rows(repeated, row, sum(rows)), rows)
+        mixed_NAW = gather_rows(transformed, row).view(len(x_NW), self.active, -1)
         weights_NA = weights_NA * self._within_capacity(rank).view(weights_NA.shape)
         out_NW = torch.bmm(weights_NA[:, None].to(mixed_NAW.dtype), mixed_NAW)[:, 0]
         for part in self.shared:
@@ -59,6 +72,7 @@ class Experts(nn.Module):
         logits_NE = functional.linear(x_NW.float(), self.router.weight.float())
         probabilities_NE = logits_NE.softmax(-1)
         weights_NA, chosen_NA = probabilities_NE.topk(self.active, dim=-1)
+        # E sum_e (share of the tokens sent to e) x (mean probability of e): 1 where all experts get as much
         share_E = torch.bincount(chosen_NA.flatten(), minlength=len(self.up)) / chosen_NA.numel()
         balance = len(self.up) * (share_E * probabilities_NE.mean(0)).sum()
         self.losses = balance, logits_NE.logsumexp(-1).square().mean()
@@ -101,3 +115,80 @@ def _ranks(expert: Tensor, experts: int) -> tuple[Tensor, list[int]]:
 
 def _starts(counts: list[int], device: torch.device) -> Tensor:
     return torch.tensor([0, *accumulate(counts)][:-1], device=device)
+
+
+def grouped_product(x_PI: Tensor, weight_GOI: Tensor, counts: Sequence[int]) -> Tensor:
+    """Each row times the weights of its group, [P, O]; the first `counts[0]` rows are of group 0, and so on."""
+    product: Tensor = _Grouped.apply(x_PI, weight_GOI, tuple(counts))  # type: ignore[no-untyped-call]
+    return product
+
+
+def padded_counts(counts: Sequence[int]) -> list[int]:
+    """Rows of each group with those filled up.
+
+    >>> padded_counts([0, 1, 16, 17])
+    [0, 16, 16, 32]
+    """
+    return [-(-count // ROWS) * ROWS for count in counts]
+
+
+def scatter_rows(x_NI: Tensor, row_N: Tensor, rows: int) -> Tensor:
+    """Each row at its index, zeros between, [P, I]."""
+    out: Tensor = _Scatter.apply(x_NI, row_N, rows)  # type: ignore[no-untyped-call]
+    return out
+
+
+def gather_rows(x_PI: Tensor, row_N: Tensor) -> Tensor:
+    """The inverse of `scatter_rows`, [N, I]."""
+    out: Tensor = _Gather.apply(x_PI, row_N)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Grouped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_NI: Tensor, weight_GOI: Tensor, counts: tuple[int, ...]) -> Tensor:
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+            x_NI, weight_GOI = x_NI.to(dtype), weight_GOI.to(dtype)
+        ctx.saved, ctx.counts = (x_NI, weight_GOI), counts
+        out = x_NI.new_empty(len(x_NI), weight_GOI.shape[1])
+        for group, rows in _slices(counts):
+            torch.mm(x_NI[rows], weight_GOI[group].t(), out=out[rows])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_NO: Tensor) -> tuple[Tensor, Tensor, None]:
+        x_NI, weight_GOI = ctx.saved
+        grad_NO = grad_NO.to(x_NI.dtype).contiguous()
+        dx, dweight = torch.empty_like(x_NI), torch.empty_like(weight_GOI)
+        for group, rows in _slices(ctx.counts):
+            torch.mm(grad_NO[rows], weight_GOI[group], out=dx[rows])
+            torch.mm(grad_NO[rows].t(), x_NI[rows], out=dweight[group])
+        return dx, dweight, None
+
+
+def _slices(counts: Sequence[int]) -> list[tuple[int, slice]]:
+    ends = list(accumulate(counts))
+    return [(group, slice(end - count, end)) for group, (end, count) in enumerate(zip(ends, counts, strict=True))]
+
+
+class _Scatter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_NI: Tensor, row_N: Tensor, rows: int) -> Tensor:
+        ctx.row = row_N
+        return x_NI.new_zeros(rows, x_NI.shape[1]).index_copy_(0, row_N, x_NI)
+
+    @staticmethod
+    def backward(ctx: Any, grad_PI: Tensor) -> tuple[Tensor, None, None]:
+        return grad_PI.index_select(0, ctx.row), None, None
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_PI: Tensor, row_N: Tensor) -> Tensor:
+        ctx.row, ctx.rows = row_N, len(x_PI)
+        return x_PI.index_select(0, row_N)
+
+    @staticmethod
+    def backward(ctx: Any, grad_NI: Tensor) -> tuple[Tensor, None]:
+        return grad_NI.new_zeros(ctx.rows, grad_NI.shape[1]).index_copy_(0, ctx.row, grad_NI), None

@@ -22,6 +22,9 @@ ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
 class FeedForward(nn.Module):
     """Two matrices around an activation, or a gated one with a third."""
 
+    output = "down.weight"
+    """The parameter that gives the output."""
+
     def __init__(self, shape: ModelShape, hidden: int = 0) -> None:
         super().__init__()
         self.gated, self.activation = shape.gated, ACTIVATION[shape.activation]

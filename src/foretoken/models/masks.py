@@ -1,6 +1,6 @@
-"""What a position may look at, as numbers that are added to attention's scores: 0 where it may, minus infinity else.
+"""Which positions a position may attend to, as numbers added to the scores: 0 where it may, else minus infinity.
 
-Shapes: B sequences, T positions that look, S positions looked at.
+Shapes: B sequences, T positions that attend, S positions attended to.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from torch import Tensor
 def allowed_BTS(
     tokens_BT: Tensor,
     *,
-    both_ways: bool,
+    bidirectional: bool,
     prefix_B: Tensor | None = None,
     documents_BT: Tensor | None = None,
-    real_BT: Tensor | None = None,
+    padding_mask_BT: Tensor | None = None,
 ) -> Tensor | None:
-    """Which positions of its own sequence each position may look at; None for all, or for the causal ones alone.
+    """Which positions of its own sequence each position may attend to; None for all, or for the causal ones alone.
 
-    `prefix_B` positions at the start see each other both ways; positions of different `documents_BT` never see each
-    other; positions that are not `real_BT` are padding, which nobody looks at.
+    `prefix_B` positions at the start see each other in both directions; positions of different `documents_BT` never see
+    each other; `padding_mask_BT` is False at padding, which nobody attends to.
     """
-    if prefix_B is None and documents_BT is None and real_BT is None:
+    if prefix_B is None and documents_BT is None and padding_mask_BT is None:
         return None
     length = tokens_BT.shape[1]
     allowed = torch.ones(1, length, length, dtype=torch.bool, device=tokens_BT.device)
-    if not both_ways:
+    if not bidirectional:
         allowed = allowed.tril()
     if prefix_B is not None:
         allowed = allowed | (torch.arange(length, device=prefix_B.device) < prefix_B[:, None])[:, None, :]
     if documents_BT is not None:
         allowed = allowed & (documents_BT[:, :, None] == documents_BT[:, None, :])
-    if real_BT is not None:
-        allowed = allowed & real_BT[:, None, :]
+    if padding_mask_BT is not None:
+        allowed = allowed & padding_mask_BT[:, None, :]
     return allowed
 
 
@@ -43,5 +43,5 @@ def causal_TT(length: int) -> Tensor:
 
 
 def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a look is allowed, minus infinity where it is not."""
+    """0 where attention is allowed, minus infinity where it is not."""
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, float("-inf"))

@@ -41,7 +41,7 @@ def read_network(folder: Path, make: Callable[[ModelShape], Built], keep_dtype: 
         _drop_copies(files, names, {part for name in weights for part in _parts(name, shape, names)})
     _check(files, {part: tuple(view.shape) for part, view in _apart(weights, shape, names)})
     for name, weight in weights.items():
-        whole = torch.cat([_turned(files.read(part), part, names) for part in _parts(name, shape, names)])
+        whole = torch.cat([_transposed(files.read(part), part, names) for part in _parts(name, shape, names)])
         value = torch.empty(weight.shape, dtype=whole.dtype if keep_dtype else torch.float32)
         module, _, leaf = name.rpartition(".")
         setattr(network.get_submodule(module), leaf, nn.Parameter(value.copy_(whole.view(weight.shape))))
@@ -158,7 +158,7 @@ def _parts(name: str, shape: ModelShape, names: Names | None) -> list[str]:
     return [name] if names is None else names.theirs(name, shape.gated, shape.experts)
 
 
-def _turned(tensor: Tensor, part: str, names: Names | None) -> Tensor:
+def _transposed(tensor: Tensor, part: str, names: Names | None) -> Tensor:
     return tensor.t() if names is not None and re.fullmatch(names.transposed, part) else tensor
 
 
@@ -171,7 +171,7 @@ def _apart(weights: Mapping[str, Tensor], shape: ModelShape, names: Names | None
         if ".qkv." in name and len(parts) > 1:
             sizes = [shape.query_width, shape.kv_width, shape.kv_width]
         for part, view in zip(parts, torch.split(rows, sizes), strict=True):
-            yield part, _turned(view, part, names)
+            yield part, _transposed(view, part, names)
 
 
 def _named(

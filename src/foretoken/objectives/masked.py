@@ -24,10 +24,10 @@ def masked(builder: ExampleBuilder, text_BL: Integers, rng: np.random.Generator)
     else:
         tokens, labels = _framed(text_BL, builder), None
         inputs = {"tokens": tokens, **builder.documents(tokens)}
-    real = tokens != builder.specials[PAD]
-    if not real.all():
-        inputs["real"] = real
-    hidden = _hidden(builder, tokens, real, rng)
+    padding_mask = tokens != builder.specials[PAD]
+    if not padding_mask.all():
+        inputs["padding_mask"] = padding_mask
+    hidden = _hidden(builder, tokens, padding_mask, rng)
     inputs["tokens"] = corrupted(tokens, hidden, builder.specials[MASK], builder.text_vocabulary, rng)
     positions = np.flatnonzero(hidden)
     return Examples(inputs=inputs, targets=tokens.reshape(-1)[positions], positions=positions, labels=labels)
@@ -46,9 +46,9 @@ def _framed(text_BL: Integers, builder: ExampleBuilder) -> Integers:
     return np.concatenate([ids[CLS] * column, text_BL, ids[SEP] * column], axis=1)
 
 
-def _hidden(builder: ExampleBuilder, tokens: Integers, real: Mask, rng: np.random.Generator) -> Mask:
+def _hidden(builder: ExampleBuilder, tokens: Integers, padding_mask: Mask, rng: np.random.Generator) -> Mask:
     ids, objective = builder.specials, builder.objective
-    text = real & (tokens != ids[CLS]) & (tokens != ids[SEP])
+    text = padding_mask & (tokens != ids[CLS]) & (tokens != ids[SEP])
     if objective.span <= 1:
         return random_tokens(text, objective.corruption_rate, rng)
     hidden = np.zeros(tokens.shape, dtype=bool)
