@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+EnergySource = Literal["measured", "estimate"]
 RAPL = Path("/sys/class/powercap")
 WATTS_PER_CORE = 10.0
 """Estimate for a busy server core with its share of the package and memory; an assumption, not a measurement."""
@@ -17,7 +19,7 @@ class EnergyMeter:
         self.threads, self.busy_threads, self.rapl = threads, busy_threads, rapl
         self.start = self._joules()
 
-    def read(self, seconds: float) -> tuple[float, str]:
+    def read(self, seconds: float) -> tuple[float, EnergySource]:
         """Energy in kWh and `measured` (the run's share of the package) or `estimate`."""
         end = self._joules()
         if self.start is not None and end is not None and end >= self.start:

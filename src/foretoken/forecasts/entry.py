@@ -174,6 +174,7 @@ class Entry:
             "name": self.name,
             **forecast.to_json(),
             **plain,
+            "noise": asdict(self.noise),
             "target": {**target, "band": [asdict(point) for point in self.band]},
         }
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
+from foretoken.compute.energy import EnergySource
 from foretoken.compute.flops import training_flops
 from foretoken.runs.spec import RunSpec, read_as
 
 RunStatus = Literal["finished", "diverged", "failed"]
-EnergySource = Literal["measured", "estimate"]
 Cell = str | float | bool | None
 """A value of the run table."""
 DETERMINED = ("status", "loss", "loss_se", "bits_per_byte", "curve", "by_position", "label_loss", "skipped_steps")
