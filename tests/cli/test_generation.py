@@ -12,7 +12,7 @@ from foretoken.compute.shape import ModelShape
 from foretoken.errors import ForetokenError
 from foretoken.models import build, save_pretrained
 from foretoken.store.atomic import write_json
-from foretoken.store.weights import FACTS, Facts, commit_weights
+from foretoken.store.weights import METADATA_FILE, ModelMetadata, commit_weights
 
 from ..fuzz.verbs import foretoken, strict_json
 
@@ -26,11 +26,13 @@ def home(tmp_path: Path) -> Path:
         shape = ModelShape(layers=1, width=16, heads=2, context=40, vocabulary=264, family=family)
         names = Objective(kind=kind).specials(shape)
         specials = {name: 256 + number for number, name in enumerate(names)}
-        facts = Facts(run="0" * 16, objective=Objective(kind=kind), tokenizer={"kind": "byte"}, specials=specials)
+        metadata = ModelMetadata(
+            run="0" * 16, objective=Objective(kind=kind), tokenizer_json={"kind": "byte"}, specials=specials
+        )
 
-        def write(place: Path, shape: ModelShape = shape, facts: Facts = facts) -> None:
+        def write(place: Path, shape: ModelShape = shape, metadata: ModelMetadata = metadata) -> None:
             save_pretrained(build(shape), place)
-            write_json(place / FACTS, facts.to_json())
+            write_json(place / METADATA_FILE, metadata.to_json())
 
         commit_weights(tmp_path / family, write)
     return tmp_path

@@ -15,7 +15,8 @@ from foretoken.errors import StoreError
 from foretoken.reports import render
 from foretoken.runs.record import RunRecord
 from foretoken.store import atomic
-from foretoken.store.store import FORMAT, Store
+from foretoken.store.format import FORMAT, format_json
+from foretoken.store.store import Store
 from foretoken.study.maintenance import verify
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import gather, status
@@ -59,11 +60,11 @@ def link_out(folder: Path) -> None:
 
 
 def newer_version(folder: Path) -> None:
-    atomic.write_file(folder / "design.json", atomic.sealed({"format": FORMAT + 1}))
+    atomic.write_file(folder / "design.json", atomic.checksummed_json({"format": "foretoken study 3"}))
 
 
 def another_study(folder: Path) -> None:
-    atomic.write_file(folder / "design.json", atomic.sealed({"format": FORMAT, "study": {"name": "another"}}))
+    atomic.write_file(folder / "design.json", format_json({"study": {"name": "another"}}))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def another_study(folder: Path) -> None:
     [
         (foreign_file, "thesis.tex"),
         (link_out, "report"),
-        (newer_version, f"expected: format {FORMAT}\n  got: format {FORMAT + 1}"),
+        (newer_version, f"expected: {FORMAT}\n  got: format foretoken study 3"),
         (another_study, "expected: 'tiny'\n  got: 'another'"),
     ],
 )

@@ -16,7 +16,7 @@ from foretoken.cli import app
 from foretoken.launchers import LAUNCHERS, Job, Outcome
 from foretoken.launchers.jobs import CALIBRATE, TrainingJob
 from foretoken.runs.record import RunRecord
-from foretoken.store.checkpoints import places
+from foretoken.store.checkpoints import in_folder
 from foretoken.store.store import Store
 from foretoken.study.maintenance import prune, verify
 from foretoken.study.progress import ProgressListener
@@ -95,7 +95,7 @@ def test_a_trunk_serves_its_other_branches(how: str, tmp_path: Path, expected: U
     with pytest.raises(SystemExit):
         run(tiny.tiny_study(), folder, Stopping())
     (done,) = Store(folder).records()
-    assert places(Store(folder).trunk_folder(done.spec.trajectory))
+    assert in_folder(Store(folder).trunk_folder(done.spec.trajectory))
     if how == "lost":
         shutil.rmtree(folder / "trunks")
     else:

@@ -22,7 +22,7 @@ from foretoken.forecasts.ledger import LedgerLine
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable
-from foretoken.store.atomic import sealed
+from foretoken.store.atomic import checksummed_json
 
 Ladder = Callable[..., RunTable]
 SPEC = RunSpec(
@@ -218,14 +218,14 @@ def test_times_compare_as_instants_whatever_their_zone(start: str) -> None:
 )
 def test_an_entry_of_other_types_is_refused(fitted: Fit, tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "target.json"
-    path.write_bytes(sealed(frozen(fitted, path).to_json() | change))
+    path.write_bytes(checksummed_json(frozen(fitted, path).to_json() | change))
     with pytest.raises(StoreError, match="no entry of a ledger"):
         Ledger.read(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"inside": "so"}, {"error": None}, {"rivals": {"a": "b"}}, {"format": 0}], ids=str)
 def test_an_outcome_of_other_types_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    (tmp_path / "a.outcome.json").write_bytes(sealed(ENTRY.score(2.0).to_json() | change))
+    (tmp_path / "a.outcome.json").write_bytes(checksummed_json(ENTRY.score(2.0).to_json() | change))
     with pytest.raises(StoreError, match="no entry of a ledger"):
         ledger.read_outcome(tmp_path / "a.json")
 

@@ -17,7 +17,7 @@ from foretoken.errors import CheckpointError, CorpusError, ForetokenError, Store
 from foretoken.generation import fill_mask, infill, open_model, sample
 from foretoken.models import build, save_pretrained
 from foretoken.store.atomic import write_json
-from foretoken.store.weights import FACTS, Facts, commit_weights
+from foretoken.store.weights import METADATA_FILE, ModelMetadata, commit_weights
 
 TEXT = "".join(f"{number} bears met {number * number} foxes.\n" for number in range(500))
 SENTINELS = ["<extra_id_0>", "<extra_id_1>", "<extra_id_2>"]
@@ -111,14 +111,16 @@ def test_a_folder_without_what_is_needed_is_told(tmp_path: Path) -> None:
 
 
 def ours(folder: Path, **changes: Any) -> Path:
-    """A folder of kept weights, with changed facts."""
+    """A folder of kept weights, with changed metadata."""
     shape = ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=260, family="encoder", head="masked")
     specials = {"[PAD]": 256, "[CLS]": 257, "[SEP]": 258, "[MASK]": 259}
-    facts = Facts(run="0" * 16, objective=Objective(kind="masked"), tokenizer={"kind": "byte"}, specials=specials)
+    metadata = ModelMetadata(
+        run="0" * 16, objective=Objective(kind="masked"), tokenizer_json={"kind": "byte"}, specials=specials
+    )
 
     def write(place: Path) -> None:
         save_pretrained(build(shape), place)
-        write_json(place / FACTS, facts.to_json() | changes)
+        write_json(place / METADATA_FILE, metadata.to_json() | changes)
 
     commit_weights(folder, write)
     return folder

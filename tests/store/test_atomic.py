@@ -88,41 +88,41 @@ def test_json_never_holds_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         atomic.write_json(tmp_path / "a.json", {"x": float("nan")})
     with pytest.raises(ValueError, match="JSON"):
-        atomic.sealed({"x": float("inf")})
+        atomic.checksummed_json({"x": float("inf")})
 
 
 def test_what_is_sealed_is_read_as_it_was(tmp_path: Path) -> None:
-    atomic.write_file(tmp_path / "a.json", atomic.sealed(VALUE))
-    assert atomic.read_sealed(tmp_path / "a.json") == VALUE
+    atomic.write_file(tmp_path / "a.json", atomic.checksummed_json(VALUE))
+    assert atomic.read_checksummed_json(tmp_path / "a.json") == VALUE
     assert atomic.read_json(tmp_path / "a.json")["sha256"] in (tmp_path / "a.json").read_text().splitlines()[0]
 
 
-@given(where=st.integers(0, len(atomic.sealed(VALUE)) - 1), byte=st.integers(0, 255))
+@given(where=st.integers(0, len(atomic.checksummed_json(VALUE)) - 1), byte=st.integers(0, 255))
 def test_a_seal_shows_any_changed_byte(where: int, byte: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    content = bytearray(atomic.sealed(VALUE))
+    content = bytearray(atomic.checksummed_json(VALUE))
     path = tmp_path_factory.getbasetemp() / "flipped.json"
     same = content[where] == byte
     content[where] = byte
     path.write_bytes(content)
     if same:
-        assert atomic.read_sealed(path) == VALUE
+        assert atomic.read_checksummed_json(path) == VALUE
     else:
         with pytest.raises(StoreError, match=re.escape(str(path))):
-            atomic.read_sealed(path)
+            atomic.read_checksummed_json(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"null", b"{}", b'{"sha256": "0"}', b"\xff", b"[" * 10**5])
 def test_what_is_not_sealed_is_an_error_of_the_store(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(StoreError, match=r"a\.json"):
-        atomic.read_sealed(tmp_path / "a.json")
+        atomic.read_checksummed_json(tmp_path / "a.json")
 
 
 def test_a_torn_file_is_told_with_its_line(tmp_path: Path) -> None:
-    content = atomic.sealed(VALUE)
+    content = atomic.checksummed_json(VALUE)
     (tmp_path / "a.json").write_bytes(content[: content.index(b"inner")])
     with pytest.raises(StoreError, match=r"a\.json, line 9: not JSON"):
-        atomic.read_sealed(tmp_path / "a.json")
+        atomic.read_checksummed_json(tmp_path / "a.json")
 
 
 def test_a_giant_file_is_not_read(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def save(folder: Path, step: int, attempt: int = 1) -> None:
 
 
 def kept(folder: Path) -> list[tuple[int, int]]:
-    return [(place.step, place.attempt) for place in checkpoints.places(folder)]
+    return [(place.step, place.attempt) for place in checkpoints.in_folder(folder)]
 
 
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_attempts_do_not_write_into_each_others(tmp_path: Path) -> None:
 def test_a_damaged_one_is_set_aside_and_the_one_before_taken(how: str, tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path, step)
-    newest = checkpoints.places(tmp_path)[-1].path
+    newest = checkpoints.in_folder(tmp_path)[-1].path
     damage(newest, how)
     contents, (trouble,) = checkpoints.newest(tmp_path)
     assert contents == {"state": b"1 by 1"}
@@ -77,7 +77,7 @@ def test_one_that_was_never_committed_is_passed_over(tmp_path: Path) -> None:
     save(tmp_path, 1)
     atomic.write_file(tmp_path / "step-000000002-1" / "state", b"half")
     assert checkpoints.newest(tmp_path) == ({"state": b"1 by 1"}, [])
-    assert not checkpoints.places(tmp_path)[-1].committed
+    assert not checkpoints.in_folder(tmp_path)[-1].is_committed
 
 
 @pytest.mark.parametrize("call", ["write", "rename", "unlink", "make_folder"])

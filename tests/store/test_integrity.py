@@ -9,8 +9,9 @@ import pytest
 from foretoken.errors import StoreError
 from foretoken.runs.record import RunRecord
 from foretoken.store import atomic, checkpoints, weights
-from foretoken.store.integrity import REMEDIES, Finding, check_belongs, inspect, mend
-from foretoken.store.store import FORMAT, KNOWN, Store
+from foretoken.store.format import format_json
+from foretoken.store.integrity import REMEDIES, Finding, check_belongs, inspect, repair
+from foretoken.store.store import KNOWN, Store
 
 from ..runs.test_spec import SPEC
 
@@ -27,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
     checkpoints.commit(home / TRUNK, 10, 1, {"state.json": b"{}", "tensors.safetensors": b"123"})
     weights.commit_weights(home / WEIGHTS, lambda place: atomic.write_file(place / "model.safetensors", b"123"))
     for name in ("design.json", "finished.json"):
-        atomic.write_file(home / name, atomic.sealed({"format": FORMAT, "study": {"name": "study"}, "files": {}}))
+        atomic.write_file(home / name, format_json({"study": {"name": "study"}, "files": {}}))
     for name in ("calibration.json", "fit.json", "approach3.json", "progress.json", "attempts/000000001.json"):
         atomic.write_json(home / name, {})
-    atomic.write_file(home / "ledger" / "target-1-2-coupled-0.9.json", atomic.sealed({"loss": 1.0}))
-    atomic.write_file(home / "ledger" / "target-1-2-coupled-0.9.outcome.json", atomic.sealed({"loss": 1.1}))
+    atomic.write_file(home / "ledger" / "target-1-2-coupled-0.9.json", atomic.checksummed_json({"loss": 1.0}))
+    atomic.write_file(home / "ledger" / "target-1-2-coupled-0.9.outcome.json", atomic.checksummed_json({"loss": 1.1}))
     for name in ("log/workers.txt", "report/index.html", ".DS_Store"):
         atomic.write_file(home / name, b"")
     return home
@@ -67,10 +68,10 @@ def test_a_torn_file_is_found_and_mended(name: str, remedy: str, folder: Path) -
     assert remedy in REMEDIES
     if remedy == "refuse":
         with pytest.raises(StoreError, match=r"(?s)line \d+: not JSON.*cure: restore it"):
-            mend([found])
+            repair([found])
         assert (folder / name).exists()
     else:
-        mend([found])
+        repair([found])
         assert not (folder / name).exists()
         assert (folder / f"{name}.corrupt").exists() == (remedy == "set aside")
         assert inspect(folder) == []
@@ -80,7 +81,7 @@ def test_nothing_is_done_when_one_thing_is_refused(folder: Path) -> None:
     (folder / RECORD).write_bytes(b"")
     (folder / "ledger" / "target-1-2-coupled-0.9.json").write_bytes(b"")
     with pytest.raises(StoreError):
-        mend(inspect(folder))
+        repair(inspect(folder))
     assert (folder / RECORD).exists()
 
 
@@ -91,7 +92,7 @@ def test_what_was_cut_off_is_deleted(folder: Path) -> None:
     (folder / TRUNK / "step-000000020-1").mkdir()
     (folder / TRUNK / "step-000000020-1" / "state.json").write_bytes(b"half")
     assert findings(folder) == {**dict.fromkeys(temporaries, "delete"), f"{TRUNK}/step-000000020-1": "delete"}
-    mend(inspect(folder))
+    repair(inspect(folder))
     assert findings(folder) == {}
     assert checkpoints.newest(folder / TRUNK)[0] is not None
 
@@ -101,7 +102,7 @@ def test_a_file_of_somebody_else_is_refused_and_stays(name: str, folder: Path) -
     atomic.write_file(folder / name, b"mine")
     assert "refuse" in findings(folder).values()
     with pytest.raises(StoreError, match="not a file of a study"):
-        mend(inspect(folder))
+        repair(inspect(folder))
     with pytest.raises(StoreError, match="not of a study"):
         check_belongs(folder, "study")
     assert (folder / name).read_bytes() == b"mine"
@@ -119,7 +120,7 @@ def test_a_link_is_refused_and_not_followed(name: str, folder: Path, tmp_path: P
     with pytest.raises(StoreError, match="not of a study"):
         check_belongs(folder, "study")
     with pytest.raises(StoreError, match="a link"):
-        mend([found for found in inspect(folder) if found.path == folder / name])
+        repair([found for found in inspect(folder) if found.path == folder / name])
     assert elsewhere.exists()
 
 
@@ -141,27 +142,60 @@ def test_kept_weights_are_always_hashed(name: str, content: bytes | None, remedy
     path = folder / WEIGHTS / name
     path.unlink() if content is None else path.write_bytes(content)
     assert findings(folder, deep=False) == {WEIGHTS: remedy}
-    mend(inspect(folder))
+    repair(inspect(folder))
     assert findings(folder) == {}
     assert (folder / f"{WEIGHTS}.corrupt").is_dir() == (remedy == "set aside")
 
 
 def test_a_fit_edited_after_the_end_is_made_anew(folder: Path) -> None:
-    atomic.write_file(folder / "finished.json", atomic.sealed({"files": {"fit.json": "0", "report/index.html": "0"}}))
+    atomic.write_file(folder / "finished.json", format_json({"files": {"fit.json": "0", "report/index.html": "0"}}))
     (found,) = inspect(folder)
     assert found == Finding(folder / "fit.json", "changed since the study ended", "remake")
-    mend([found])
+    repair([found])
     assert not (folder / "fit.json").exists()
 
 
 def test_a_folder_of_another_study_or_version_is_refused(folder: Path) -> None:
     with pytest.raises(StoreError, match=r"(?s)another study.*'mine'.*'study'"):
         check_belongs(folder, "mine")
-    atomic.write_file(folder / "design.json", atomic.sealed({"format": FORMAT + 1}))
-    with pytest.raises(StoreError, match=rf"(?s)another version.*format {FORMAT + 1}"):
+    atomic.write_file(folder / "design.json", atomic.checksummed_json({"format": "foretoken study 3"}))
+    with pytest.raises(StoreError, match=r"(?s)another format.*study 3.*another folder"):
         check_belongs(folder, "study")
     (folder / "design.json").write_bytes(b"")
     check_belongs(folder, "study")
+
+
+@pytest.mark.parametrize("format_json", [{}, {"format": 1}, {"format": "foretoken study 3"}])
+def test_a_record_of_another_format_is_refused_and_not_taken_for_damaged(
+    format_json: dict[str, object], folder: Path
+) -> None:
+    path = next(folder.glob("runs/*/record.json"))
+    content = atomic.checksummed_json({**format_json, "loss": 1.0})
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"(?s)another format.*foretoken study 2.*another folder") as refusal:
+        check_belongs(folder, "study")
+    assert refusal.value.code == "old_format"
+    (finding,) = [finding for finding in inspect(folder) if finding.path == path]
+    assert finding.refuses
+    with pytest.raises(StoreError, match="move it out of the folder"):
+        repair([finding])
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["log/workers.txt", "log/slurm/job-17.out", "log/ray/a/b/c.log"])
+def test_a_launcher_may_write_whatever_it_wants_below_log(name: str, folder: Path) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("starting")
+    assert not [finding for finding in inspect(folder) if finding.path.is_relative_to(folder / "log")]
+
+
+@pytest.mark.parametrize("name", ["logs/a.txt", "slurm/job.out", "runs/slurm.out", "notes/log/a.txt"])
+def test_elsewhere_what_is_not_of_a_study_is_refused(name: str, folder: Path) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("starting")
+    assert any(finding.refuses for finding in inspect(folder))
+    with pytest.raises(StoreError, match="not of a study"):
+        check_belongs(folder, "study")
 
 
 def test_a_file_or_nothing_in_the_place_of_the_folder(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from foretoken.errors import LeaseLostError, StoreError
 from foretoken.runs.record import RunRecord
 from foretoken.store import atomic
-from foretoken.store.store import FORMAT, Store, read_record
+from foretoken.store.format import FORMAT, format_json
+from foretoken.store.store import Store, read_record
 
 from ..runs.test_spec import SPEC
 
@@ -53,10 +54,10 @@ def test_another_result_of_the_same_run_is_kept_and_told(tmp_path: Path) -> None
     assert not store.put_record(replace(DONE, loss=1.0000001))
     assert store.records() == [DONE]
     (late,) = tmp_path.rglob("record-*.json")
-    assert atomic.read_sealed(late)["loss"] == 1.0000001
+    assert atomic.read_checksummed_json(late)["loss"] == 1.0000001
 
 
-@pytest.mark.parametrize("there", [atomic.sealed({"format": FORMAT, **FAILED.to_json()}), b'{"spec": '])
+@pytest.mark.parametrize("there", [format_json({**FAILED.to_json()}), b'{"spec": '])
 def test_a_failed_or_damaged_record_is_replaced(there: bytes, tmp_path: Path) -> None:
     store = Store(tmp_path)
     atomic.write_file(store.record_path(SPEC.key), there)
@@ -88,29 +89,30 @@ def test_who_has_lost_the_study_records_nothing(tmp_path: Path) -> None:
 
 
 def _newer(values: dict[str, Any]) -> bytes:
-    return atomic.sealed({**values, "format": FORMAT + 1})
+    return atomic.checksummed_json({**values, "format": "foretoken study 3"})
 
 
 def _other_run(values: dict[str, Any]) -> bytes:
-    return atomic.sealed({**values, "spec": {**values["spec"], "seed": 99}})
+    return atomic.checksummed_json({**values, "spec": {**values["spec"], "seed": 99}})
 
 
 def _edited(values: dict[str, Any]) -> bytes:
-    return atomic.sealed(values).replace(b'"loss": 1.0', b'"loss": 0.5')
+    return atomic.checksummed_json(values).replace(b'"loss": 1.0', b'"loss": 0.5')
 
 
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
         (lambda _: b"", "not JSON"),
-        (lambda values: atomic.sealed(values)[:400], "not JSON"),
+        (lambda values: atomic.checksummed_json(values)[:400], "not JSON"),
         (_edited, "does not match its sha256"),
-        (_newer, r"another version.*\n.*format 1\n.*2"),
+        (_newer, r"another format.*study 2.*study 3"),
         (_other_run, "record of another run"),
-        (lambda _: atomic.sealed({"loss": 1.0}), "no record of this version"),
-        (lambda values: atomic.sealed({**values, "mood": "good"}), "no record of this version"),
+        (lambda _: format_json({"loss": 1.0}), "no record of this version"),
+        (lambda _: atomic.checksummed_json({"format": 1, "loss": 1.0}), "another format.*format 1"),
+        (lambda values: atomic.checksummed_json({**values, "mood": "good"}), "no record of this version"),
     ],
-    ids=["empty", "truncated", "edited", "newer", "another run", "something else", "unknown field"],
+    ids=["empty", "truncated", "edited", "newer", "another run", "something else", "the first format", "unknown field"],
 )
 def test_a_damaged_record_is_no_record_and_says_why(damage: Any, told: str, tmp_path: Path) -> None:
     store, other = Store(tmp_path), replace(DONE, spec=replace(SPEC, seed=7))

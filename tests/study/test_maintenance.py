@@ -15,10 +15,11 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
 from foretoken.store import atomic
-from foretoken.store.checkpoints import commit, places
+from foretoken.store.checkpoints import commit, in_folder
 from foretoken.store.finished import MARK
+from foretoken.store.format import format_json
 from foretoken.store.lease import Lease
-from foretoken.store.store import FORMAT, Store
+from foretoken.store.store import Store
 from foretoken.study.maintenance import actions, prune, surplus, verify
 from foretoken.study.results import read_design, status
 from foretoken.study.runner import StudyRunner, dry_run
@@ -34,8 +35,8 @@ TARGET = replace(SPEC, seed=9, group="target")
 def keep_design(folder: Path, runs: list[RunSpec]) -> Store:
     """A study's folder that plans these runs of one trunk, and a target."""
     study = Study.model_validate(tomllib.loads(MINI)).model_dump()
-    plan = {"format": FORMAT, "study": study, **Design(runs, TARGET).to_json()}
-    atomic.write_file(folder / "design.json", atomic.sealed(plan))
+    plan = {"study": study, **Design(runs, TARGET).to_json()}
+    atomic.write_file(folder / "design.json", format_json(plan))
     return Store(folder)
 
 
@@ -66,7 +67,7 @@ def test_what_a_run_would_do(store: Store) -> None:
     assert told(store) == [("keep", None), ("resume", FORKS[1]), ("resume", FORKS[2])]
     save(store.branch_folder(RUNS[2].key), FORKS[2] + 7)
     assert told(store)[2] == ("resume", FORKS[2] + 7)
-    (places(store.branch_folder(RUNS[2].key))[0].path / atomic.COMMIT).unlink()
+    (in_folder(store.branch_folder(RUNS[2].key))[0].path / atomic.COMMIT).unlink()
     assert told(store)[2] == ("resume", FORKS[2]), "what was never committed does not count"
     done(store, TARGET, "diverged")
     assert told(store, [TARGET]) == [("keep", None)]
@@ -93,14 +94,14 @@ def test_a_checkpoint_stays_while_a_branch_needs_it(store: Store) -> None:
     save(store.branch_folder(RUNS[0].key), FORKS[0] + 1)
     (thing,) = prune(store.folder)
     assert thing.path.parent == store.branch_folder(RUNS[0].key), "its run is done"
-    assert [place.step for place in places(trunk)] == FORKS[:2]
+    assert [place.step for place in in_folder(trunk)] == FORKS[:2]
     done(store, RUNS[1])
     done(store, RUNS[2], "failed")
     assert prune(store.folder) == [], "a run that failed will be tried again"
     done(store, RUNS[2])
-    assert [thing.path for thing in prune(store.folder, dry_run=True)] == [place.path for place in places(trunk)]
+    assert [thing.path for thing in prune(store.folder, dry_run=True)] == [place.path for place in in_folder(trunk)]
     assert len(prune(store.folder)) == 2
-    assert places(trunk) == []
+    assert in_folder(trunk) == []
     assert len(store.records()) == 3
 
 
@@ -111,7 +112,7 @@ def test_checkpoints_beyond_every_waiting_branch_go(store: Store) -> None:
     save(trunk, FORKS[0], FORKS[2])
     (thing,) = prune(store.folder)
     assert (thing.path.name, thing.bytes > 0) == (f"step-{FORKS[2]:09d}-1", True)
-    assert [place.step for place in places(trunk)] == [FORKS[0]]
+    assert [place.step for place in in_folder(trunk)] == [FORKS[0]]
 
 
 def test_leftovers_and_what_was_set_aside_go(store: Store) -> None:
@@ -120,7 +121,7 @@ def test_leftovers_and_what_was_set_aside_go(store: Store) -> None:
     for name in names[:2]:
         atomic.write_file(store.folder / name, b"1")
     save(store.trunk_folder(SPEC.trajectory), FORKS[1])
-    aside = atomic.set_aside(places(store.trunk_folder(SPEC.trajectory))[0].path)
+    aside = atomic.set_aside(in_folder(store.trunk_folder(SPEC.trajectory))[0].path)
     assert {thing.path for thing in prune(store.folder)} == {store.folder / names[0], store.folder / names[1], aside}
     assert not [path for path in store.folder.rglob("*") if path.name.endswith((".corrupt", ".tmp"))]
 
@@ -137,7 +138,7 @@ def test_old_runs_go_when_asked(store: Store) -> None:
     old = replace(SPEC, seed=5)
     for run in (RUNS[0], old):
         done(store, run)
-    atomic.write_file(store.folder / MARK, atomic.sealed({"files": {}}))
+    atomic.write_file(store.folder / MARK, format_json({"files": {}}))
     assert prune(store.folder) == []
     assert (store.folder / MARK).exists()
     (thing,) = prune(store.folder, old_runs=True)

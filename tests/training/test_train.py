@@ -20,7 +20,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import write_json
-from foretoken.store.checkpoints import places
+from foretoken.store.checkpoints import in_folder
 from foretoken.store.store import Store
 from foretoken.training import loop
 from foretoken.training.checkpoint import latest_checkpoint
@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(how: str, tmp_path: Path, 
     whole = determined(train([spec], place(tmp_path / "whole", corpus)))
     with pytest.raises(Stopped):
         train([spec], home, stop=stop_after(10))
-    newest = places(Store(tmp_path).trunk_folder(spec.trajectory))[-1]
+    newest = in_folder(Store(tmp_path).trunk_folder(spec.trajectory))[-1]
     damage(newest.path / "tensors.safetensors", how)
     (record,) = train([spec], home)
     assert determined([record]) == whole
@@ -185,7 +185,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(how: str, tmp_path: Path, 
     assert f"step {newest.step} " in told[0]
     assert f"resumed at step {newest.step - 1}" in record.events
     assert newest.path.with_name(newest.path.name + ".corrupt").is_dir()
-    assert places(newest.path.parent) == []
+    assert in_folder(newest.path.parent) == []
 
 
 def damage(path: Path, how: str) -> None:

@@ -82,6 +82,8 @@ class Objective:
     Raises DesignError for an unknown kind, and for options that the kind does not have.
     """
 
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
+
     kind: ObjectiveKind = "causal"
     corruption_rate: Annotated[float, Gt(0.0), Lt(1.0)] = 0.15
     """masked, span_corruption: share of the text that is hidden."""

@@ -68,7 +68,7 @@ def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
             with _made_whole(folder / address) as unfinished:
                 counts = _tokenize(corpus, seed, unfinished)
                 manifest = counts | {"settings": settings, **_listed(sources)}
-                atomic.write_file(unfinished / MANIFEST, atomic.sealed(manifest))
+                atomic.write_file(unfinished / MANIFEST, atomic.checksummed_json(manifest))
                 if stamp != _hash([_settings(corpus, seed), _stamp(source_files(corpus))]):
                     raise CorpusError("the corpus changed while it was being read", cure="run again")
         if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import StoreError
-from foretoken.store.atomic import read_sealed
+from foretoken.store.atomic import read_checksummed_json
 
 MANIFEST = "manifest.json"
 
@@ -56,7 +56,7 @@ class TokenizedCorpus:
 
     def summary(self) -> dict[str, Any]:
         """What a study keeps of its corpus: address, counts and hash."""
-        splits = read_sealed(self.folder / MANIFEST)["splits"].values()
+        splits = read_checksummed_json(self.folder / MANIFEST)["splits"].values()
         return {
             "address": self.address,
             "tokenizer": self.tokenizer,
@@ -79,7 +79,7 @@ def open_corpus(folder: Path) -> TokenizedCorpus:
 
     Raises StoreError when it is missing or damaged.
     """
-    manifest = read_sealed(folder / MANIFEST)
+    manifest = read_checksummed_json(folder / MANIFEST)
     splits = manifest["splits"]
     width = np.dtype(token_dtype(manifest["vocabulary"])).itemsize
     for split, counts in splits.items():

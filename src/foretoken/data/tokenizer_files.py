@@ -22,7 +22,7 @@ from foretoken.data.tokenizer_measures import describe_tokenizer
 from foretoken.errors import CorpusError, shown
 from foretoken.runs.schema import CorpusSection
 from foretoken.runs.study_file import Study
-from foretoken.store.atomic import read_sealed
+from foretoken.store.atomic import read_checksummed_json
 
 KINDS = ("byte", *LEARNERS)
 TOKENIZER = "tokenizer.json"
@@ -100,7 +100,7 @@ def describe_corpus(corpus: TokenizedCorpus, first: int = 20) -> dict[str, Any]:
     """As `describe_tokenizer`, with the held-out text of a tokenised corpus; what is lost is that of all of it."""
     tokenizer = load_tokenizer(corpus.folder)
     found = describe_tokenizer(tokenizer, held_out_texts(corpus, tokenizer), first)
-    counts = read_sealed(corpus.folder / MANIFEST)["splits"]["validation"]
+    counts = read_checksummed_json(corpus.folder / MANIFEST)["splits"]["validation"]
     if found["text"] is not None and "lost_documents" in counts:
         found["text"]["unknown_share"] = counts["unknown_tokens"] / counts["tokens"]
         found["text"]["unchanged_share"] = 1 - counts["lost_documents"] / counts["documents"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foretoken.data.tokenized import MANIFEST
 from foretoken.errors import StoreError
-from foretoken.store.atomic import read_sealed
+from foretoken.store.atomic import read_checksummed_json
 
 
 def damaged_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
@@ -16,7 +16,7 @@ def damaged_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
 
     Raises StoreError when the manifest itself cannot be trusted.
     """
-    manifest = read_sealed(folder / MANIFEST)
+    manifest = read_checksummed_json(folder / MANIFEST)
     marks = {f"{split}.bin": counts["sha256"] for split, counts in manifest["splits"].items()}
     for name, expected in {**marks, "tokenizer.json": manifest["tokenizer_sha256"]}.items():
         found = _sha256(folder / name)

@@ -21,7 +21,7 @@ from foretoken.generation import Model
 from foretoken.models import save_pretrained
 from foretoken.models.checkpoint_files import read_config
 from foretoken.store import atomic
-from foretoken.store.weights import FACTS, read_facts
+from foretoken.store.weights import METADATA_FILE, read_metadata
 
 UNFINISHED = "unfinished"
 LOCK = "lock"
@@ -129,10 +129,10 @@ def write_model(model: Model, source: Path, objective: Objective, home: Path, na
     for companion in COMPANION_FILES:
         if (source / companion).is_file():
             atomic.write_file(home / companion, (source / companion).read_bytes())
-    facts = read_facts(source)
-    if facts is not None:
-        facts = replace(facts, run=name, objective=objective, specials=dict(model.specials))
-        atomic.write_json(home / FACTS, facts.to_json())
+    metadata = read_metadata(source)
+    if metadata is not None:
+        metadata = replace(metadata, run=name, objective=objective, specials=dict(model.specials))
+        atomic.write_json(home / METADATA_FILE, metadata.to_json())
     config = read_config(source)
     token_ids = {field: config[field] for field in config if field.endswith("_token_id")}
     save_pretrained(model.network, home, token_ids=token_ids)

@@ -17,7 +17,7 @@ from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.entry import Entry, Outcome, now
 from foretoken.forecasts.forecast import Forecast
 from foretoken.runs.spec import RunSpec
-from foretoken.store.atomic import create_file, read_sealed, sealed
+from foretoken.store.atomic import checksummed_json, create_file, read_checksummed_json
 
 OUTCOME = ".outcome.json"
 
@@ -189,7 +189,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _read(path: Path, read: Callable[[Mapping[str, Any]], T]) -> T:
-    values = read_sealed(path)
+    values = read_checksummed_json(path)
     try:
         return read(values)
     except (ValueError, ForetokenError) as error:
@@ -197,7 +197,7 @@ def _read(path: Path, read: Callable[[Mapping[str, Any]], T]) -> T:
 
 
 def _write_once(path: Path, json: dict[str, Any]) -> None:
-    if not create_file(path, sealed(json)):
+    if not create_file(path, checksummed_json(json)):
         raise StoreError(
             f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"
         )

@@ -20,9 +20,9 @@ from foretoken.models import Network, from_pretrained
 from foretoken.models.checkpoint_files import read_config
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
-from foretoken.store.atomic import read_sealed
+from foretoken.store.format import read_format_json
 from foretoken.store.store import Store
-from foretoken.store.weights import Facts, are_committed, check_weights, read_facts
+from foretoken.store.weights import ModelMetadata, are_committed, check_weights, read_metadata
 
 ModelSource = str | Path | Study | Model
 KEEP_WEIGHTS = (
@@ -48,9 +48,9 @@ def open_model(source: ModelSource, run: str | None = None) -> Model:
         raise StoreError(f"no study has been started in {folder}", cure=f"foretoken run {shown(str(source))}")
     if are_committed(folder):
         check_weights(folder)
-    facts = read_facts(folder)
+    metadata = read_metadata(folder)
     network = from_pretrained(folder).eval()
-    return _foreign_model(folder, network) if facts is None else _own_model(folder, network, facts)
+    return _foreign_model(folder, network) if metadata is None else _own_model(folder, network, metadata)
 
 
 def _folder(source: str | Path | Study) -> Path:
@@ -79,7 +79,7 @@ def _weights_of(home: Path, run: str | None) -> Path:
 
 def _target_key(home: Path) -> str:
     try:
-        return RunSpec.from_json(read_sealed(home / "design.json")["target"]).key
+        return RunSpec.from_json(read_format_json(home / "design.json")["target"]).key
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{home / 'design.json'} is no design", got=repr(error), cure="run the study again") from error
 
@@ -98,20 +98,20 @@ def _key_beginning(home: Path, beginning: str) -> str:
     return matches[0]
 
 
-def _own_model(folder: Path, network: Network, facts: Facts) -> Model:
-    """A model that was trained here: the facts beside its weights say how a text is framed."""
+def _own_model(folder: Path, network: Network, metadata: ModelMetadata) -> Model:
+    """A model that was trained here: the metadata beside its weights say how a text is framed."""
     try:
-        tokenizer = tokenizer_from_json(facts.tokenizer)
+        tokenizer = tokenizer_from_json(metadata.tokenizer_json)
     except (KeyError, TypeError, ForetokenError) as error:
         raise StoreError(f"the tokenizer of {folder} cannot be read", got=repr(error), cure="restore it") from error
-    specials, masked = facts.specials, facts.objective.is_masked
+    specials, masked = metadata.specials, metadata.objective.is_masked
     _check_vocabulary(folder, network, max([tokenizer.vocabulary - 1, *specials.values()]) + 1)
     return Model(
-        name=f"run {facts.run}",
+        name=f"run {metadata.run}",
         network=network,
         folder=folder,
         tokenizer=tokenizer,
-        objective=facts.objective,
+        objective=metadata.objective,
         specials=specials,
         before=(specials[CLS],) if masked and CLS in specials else (),
         after=(specials[SEP],) if masked and SEP in specials else (),

@@ -207,7 +207,7 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, _plain(value))
 
 
-def sealed(value: Mapping[str, Any]) -> bytes:
+def checksummed_json(value: Mapping[str, Any]) -> bytes:
     """A JSON object whose first line is the sha256 of all that follows that line."""
     body = _plain(dict(value)).removeprefix(b"{")
     return _seal(body) + body
@@ -217,7 +217,7 @@ def _seal(body: bytes) -> bytes:
     return b'{"sha256": "' + hashlib.sha256(body).hexdigest().encode() + b'",'
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_checksummed_json(path: Path) -> dict[str, Any]:
     """Read a sealed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
     content = _read_bounded(path)
     value = _parsed(path, content)

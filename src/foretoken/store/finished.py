@@ -5,39 +5,72 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from foretoken.errors import RefusedError, StoreError
-from foretoken.store.atomic import delete_file, read_sealed, sealed, write_file
+from foretoken.runs.spec import read_as
+from foretoken.store.atomic import delete_file, write_file
+from foretoken.store.format import format_json, read_format_json
 from foretoken.store.weights import digest
 
 MARK = "finished.json"
 
 
-def mark_finished(folder: Path, inputs: Mapping[str, Any], refusal: RefusedError | None = None) -> None:
+@dataclass(frozen=True)
+class Refusal:
+    """Why a study ended without a forecast."""
+
+    code: str
+    evidence: str
+    cure: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedMark:
+    """What a study was made from, and every file that it ended in."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    inputs: str = ""
+    """sha256 of the inputs."""
+    files: dict[str, str] = field(default_factory=dict)
+    """sha256 by path; of a folder of weights, of all that is in it."""
+    refusal: Refusal | None = None
+
+
+def read_mark(folder: Path) -> FinishedMark | None:
+    """The mark of a study; None when it has not ended, or its mark is damaged."""
+    try:
+        return read_as(FinishedMark, read_format_json(folder / MARK))
+    except (StoreError, TypeError):
+        return None
+
+
+def mark_finished(folder: Path, inputs_json: Mapping[str, Any], refusal: RefusedError | None = None) -> None:
     """Write the mark: a hash of all that the study was made from, and of every file that it ended in."""
-    told = refusal and {"code": refusal.code, "evidence": refusal.evidence, "cure": refusal.cure}
-    values = {"inputs": _digest(inputs), "files": dict(_hashes(folder)), "refusal": told}
-    content = sealed(values)
+    mark = FinishedMark(
+        inputs=_digest(inputs_json),
+        files=dict(_hashes(folder)),
+        refusal=refusal and Refusal(str(refusal.code), refusal.evidence, str(refusal.cure)),
+    )
+    content = format_json(asdict(mark))
     path = folder / MARK
     if not (path.is_file() and path.read_bytes() == content):
         write_file(path, content)
 
 
-def is_finished(folder: Path, inputs: Mapping[str, Any]) -> bool:
+def is_finished(folder: Path, inputs_json: Mapping[str, Any]) -> bool:
     """Whether the study has ended, from these inputs, and none of its files has changed since.
 
     Raises RefusedError when it ended without a forecast.
     """
-    try:
-        mark = read_sealed(folder / MARK)
-    except StoreError:
+    mark = read_mark(folder)
+    if mark is None or mark.inputs != _digest(inputs_json) or mark.files != dict(_hashes(folder)):
         return False
-    if mark["inputs"] != _digest(inputs) or mark["files"] != dict(_hashes(folder)):
-        return False
-    if mark["refusal"]:
-        raise RefusedError(**mark["refusal"])
+    if mark.refusal:
+        raise RefusedError(mark.refusal.code, mark.refusal.evidence, mark.refusal.cure)
     return True
 
 
@@ -48,12 +81,8 @@ def unmark(folder: Path) -> None:
 
 def changed_files(folder: Path) -> list[Path]:
     """Files that are not as they were when the study ended; none when it has not."""
-    try:
-        before: dict[str, str] = read_sealed(folder / MARK)["files"]
-    except StoreError:
-        return []
-    now = dict(_hashes(folder))
-    return [folder / name for name, mark in before.items() if now.get(name) != mark]
+    mark, now = read_mark(folder), dict(_hashes(folder))
+    return [folder / name for name, before in mark.files.items() if now.get(name) != before] if mark else []
 
 
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
@@ -66,5 +95,5 @@ def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
         yield path.relative_to(folder).as_posix(), digest(path)
 
 
-def _digest(inputs: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+def _digest(inputs_json: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(inputs_json, sort_keys=True).encode()).hexdigest()

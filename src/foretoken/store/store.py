@@ -1,9 +1,9 @@
-"""The study's folder: one small immutable file per result, written through the one door.
+"""The study's folder: one small immutable file per result, each written whole or not at all.
 
     runs/quickstart/
         design.json                        the planned runs
         runs/<key>/record.json             one per run; only a failed one is ever replaced
-        runs/<key>/weights/                the network, where launch.keep_weights asks for it, see kept.py
+        runs/<key>/weights/                the network, where launch.keep_weights asks for it, see weights.py
         runs/<key>/step-<n>-<attempt>/     checkpoints of a run's own cooldown
         trunks/<key>/step-<n>-<attempt>/   checkpoints of what several runs share, or of a run without a cooldown
         fit.json, approach3.json           the fits of the small runs
@@ -12,7 +12,7 @@
         calibration.json                   what this machine can do
         finished.json                      written last: the sha256 of all that a finished study rests on
         attempts/<n>.json                  who runs the study, see lease.py
-        progress.json, log/                which runs are under way; the output of the workers
+        progress.json, log/                which runs are under way; what workers and launchers write
 
 The run table is a fold over the records; nothing shared is ever appended to. Nobody writes but the newest attempt, and
 a late one does no harm: a record is created once and for all, and checkpoints carry the attempt in their name.
@@ -29,11 +29,10 @@ from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
+from foretoken.store.format import format_json, read_format_json
 from foretoken.store.lease import check_owner
-from foretoken.store.weights import are_committed, keeps
+from foretoken.store.weights import are_committed, wants_weights
 
-FORMAT = 1
-"""Of the folder's layout; a higher one was written by a newer version."""
 KEY = r"[0-9a-f]{16}"
 CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
@@ -45,7 +44,7 @@ KNOWN = re.compile(
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
 )
-"""Every path that a study's folder may hold. What lies below `log` is the launcher's own."""
+"""Every path that a study's folder may hold. What lies below log/ is the launcher's own affair."""
 TOLERATED = re.compile(r"\.DS_Store|\.nfs\w+|Thumbs\.db|desktop\.ini")
 """What file managers and file servers leave in any folder."""
 
@@ -74,12 +73,12 @@ class Store:
         return self.folder / "runs" / key
 
     def weights_folder(self, key: str) -> Path:
-        """Where the kept weights of a run are."""
+        """Where the saved weights of a run are."""
         return self.folder / "runs" / key / "weights"
 
-    def lacks_weights(self, run: RunSpec, wanted: KeepWeights) -> bool:
+    def lacks_weights(self, run: RunSpec, policy: KeepWeights) -> bool:
         """Whether a run has finished without the weights that `launch.keep_weights` asks for."""
-        if not keeps(run, wanted) or are_committed(self.weights_folder(run.key)):
+        if not wants_weights(run, policy) or are_committed(self.weights_folder(run.key)):
             return False
         record = self.record(run.key)
         return record is not None and record.is_finished
@@ -88,16 +87,16 @@ class Store:
         """Write a record, once and for all; only a failed or damaged one is replaced.
 
         Whoever comes late changes nothing: True when the record that is there says the same. When it does not, the
-        late one is kept beside it (`record-<attempt>.json`) and False tells that training is not deterministic.
+        late one is written beside it (`record-<attempt>.json`) and False says that training is not deterministic.
         """
         self.check_owner()
-        path, content = self.record_path(record.spec.key), atomic.sealed({"format": FORMAT, **record.to_json()})
+        path, content = self.record_path(record.spec.key), format_json(record.to_json())
         if atomic.create_file(path, content):
             return True
-        there = self.record(record.spec.key)
-        if there is None or there.has_failed:
+        earlier = self.record(record.spec.key)
+        if earlier is None or earlier.has_failed:
             atomic.write_file(path, content)
-        elif not record.has_failed and not record.agrees(there):
+        elif not record.has_failed and not record.agrees(earlier):
             atomic.write_file(path.with_name(f"record-{self.attempt or 0}.json"), content)
             return False
         return True
@@ -109,11 +108,15 @@ class Store:
         except StoreError:
             return None
 
-    def has_begun(self, run: RunSpec) -> bool:
-        """Whether anything of a run has been trained: it has a record that is not a failure, or a checkpoint."""
+    def is_done(self, run: RunSpec) -> bool:
+        """Whether a run has a record that stands: it has finished, or diverged, which it would do again."""
         record = self.record(run.key)
+        return record is not None and not record.has_failed
+
+    def has_begun(self, run: RunSpec) -> bool:
+        """Whether anything of a run has been trained: it has a record that stands, or a checkpoint."""
         folders = (self.trunk_folder(run.trajectory), self.branch_folder(run.key))
-        return (record is not None and not record.has_failed) or any(any(f.glob("step-*")) for f in folders)
+        return self.is_done(run) or any(any(folder.glob("step-*")) for folder in folders)
 
     def records(self) -> list[RunRecord]:
         """All records that are whole, ordered by key."""
@@ -126,15 +129,12 @@ class Store:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read a record; StoreError when it is missing, damaged, another run's, or of a newer version."""
-    values = atomic.read_sealed(path)
+    """Read a record; StoreError when it is missing, damaged, another run's, or of another format."""
+    values = read_format_json(path)
     try:
-        made_by = values.pop("format")
-        if made_by != FORMAT:
-            raise StoreError(f"{path} was written by another version", expected=f"format {FORMAT}", got=str(made_by))
         record = RunRecord.from_json(values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} is no record of this version", got=repr(error)) from error
+    except TypeError as error:
+        raise StoreError(f"{path} is no record of this version", got=str(error)) from error
     if record.spec.key != path.parent.name:
         raise StoreError(f"{path} is the record of another run", expected=path.parent.name, got=record.spec.key)
     return record

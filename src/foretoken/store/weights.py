@@ -1,4 +1,4 @@
-"""The kept weights of a run: a folder that is a checkpoint by itself, under its commit mark. No torch here.
+"""The saved weights of a run: a folder that is a checkpoint by itself, under its commit mark. No torch here.
 
     runs/<key>/weights/
         config.json, model.safetensors   the network, as models.save_pretrained writes it
@@ -6,64 +6,80 @@
         foretoken.json                   what else it takes to read and write text with it
         commit.json                      the sha256 of each
 
-They are written before the run's record, so that no record is without those that were asked for. What is lost or
+They are written before the run's record, so that no record is without the weights that were asked for. What is lost or
 damaged is made anew, as a record is: by training the run again, which gives the same bits.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from foretoken.compute.objective import Objective
-from foretoken.errors import ForetokenError, StoreError
+from foretoken.errors import StoreError
 from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import RunSpec, read_as
 from foretoken.store import atomic
 
-FACTS = "foretoken.json"
+METADATA_FILE = "foretoken.json"
+"""Beside a network: its ModelMetadata."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a network's weights do not tell."""
+class ModelMetadata:
+    """What the weights of a network do not say about it."""
 
     run: str
     """The key of the run that trained it."""
     objective: Objective
-    tokenizer: dict[str, Any]
+    tokenizer_json: dict[str, Any]
     """Plain values from which `tokenizer_from_json` makes it."""
     specials: dict[str, int]
     """Ids of the objective's special tokens, by the names of `Objective.specials`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {name: getattr(self, name) for name in ("run", "tokenizer", "specials")} | {
-            "objective": asdict(self.objective)
+        return {
+            "run": self.run,
+            "tokenizer": self.tokenizer_json,
+            "specials": self.specials,
+            "objective": asdict(self.objective),
         }
 
+    @classmethod
+    def from_json(cls, metadata_json: Mapping[str, Any]) -> ModelMetadata:
+        """The inverse of `to_json`; TypeError for other names and types, KeyError for missing ones."""
+        names = {"run", "tokenizer", "specials", "objective"}
+        if set(metadata_json) != names:
+            raise TypeError(f"expected {', '.join(sorted(names))}, got {', '.join(sorted(metadata_json))}")
+        specials = metadata_json["specials"]
+        if not all(type(number) is int and number >= 0 for number in specials.values()):
+            raise TypeError(f"specials {specials}")
+        return cls(
+            run=metadata_json["run"],
+            objective=read_as(Objective, metadata_json["objective"]),
+            tokenizer_json=metadata_json["tokenizer"],
+            specials=specials,
+        )
 
-def read_facts(folder: Path) -> Facts | None:
-    """The facts beside a network; None where there are none. Raises StoreError when they are damaged."""
-    path = folder / FACTS
+
+def read_metadata(folder: Path) -> ModelMetadata | None:
+    """What stands beside a network; None where nothing does. Raises StoreError when it is damaged."""
+    path = folder / METADATA_FILE
     if not path.is_file():
         return None
     try:
-        values = atomic.read_json(path)
-        facts = Facts(**{**values, "objective": Objective(**values["objective"])})
-        if not all(type(number) is int and number >= 0 for number in facts.specials.values()):
-            raise TypeError("specials")
-        return facts
-    except (KeyError, TypeError, AttributeError, ForetokenError) as error:
+        return ModelMetadata.from_json(atomic.read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} is not as this version writes it", got=str(error), cure="restore it") from error
 
 
-def keeps(run: RunSpec, wanted: KeepWeights) -> bool:
-    """Whether `launch.keep_weights` (none, target, all) asks for the weights of a run."""
-    return wanted == "all" or (wanted == "target" and run.is_target)
+def wants_weights(run: RunSpec, policy: KeepWeights) -> bool:
+    """Whether `launch.keep_weights` asks for the final weights of a run."""
+    return {"none": False, "target": run.is_target, "all": True}[policy]
 
 
 def commit_weights(folder: Path, write: Callable[[Path], Any]) -> None:
@@ -81,12 +97,12 @@ def are_committed(folder: Path) -> bool:
 def check_weights(folder: Path) -> None:
     """Raise StoreError when a file is not as the mark says."""
     marks = atomic.read_json(folder / atomic.COMMIT)
-    found = dict(_hashes(folder))
-    if not isinstance(marks, dict) or set(marks) != set(found):
+    hashes = dict(_hashes(folder))
+    if not isinstance(marks, dict) or set(marks) != set(hashes):
         raise StoreError(f"{folder / atomic.COMMIT} does not mark what is there", cure="restore the folder")
     for name, mark in marks.items():
-        if found[name] != mark:
-            raise StoreError(f"{folder / name} is damaged", expected=f"sha256 {mark}", got=found[name])
+        if hashes[name] != mark:
+            raise StoreError(f"{folder / name} is damaged", expected=f"sha256 {mark}", got=hashes[name])
 
 
 def digest(folder: Path) -> str:

@@ -40,15 +40,15 @@ def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none
 
 def _resumed_step(store: Store, run: RunSpec) -> int | None:
     """The step of the newest checkpoint that the run can go on from."""
-    own = [place.step for place in checkpoints.places(store.branch_folder(run.key)) if place.committed]
+    own = [place.step for place in checkpoints.in_folder(store.branch_folder(run.key)) if place.is_committed]
     shared = [place.step for place in _usable(store, run)]
     return max([*own, *shared], default=None)
 
 
-def _usable(store: Store, run: RunSpec) -> list[checkpoints.Place]:
+def _usable(store: Store, run: RunSpec) -> list[checkpoints.CheckpointFolder]:
     """Checkpoints of the trunk that are not beyond where this run leaves it, oldest first."""
     fork = run.fork_step
-    return [p for p in checkpoints.places(store.trunk_folder(run.trajectory)) if p.committed and p.step <= fork]
+    return [p for p in checkpoints.in_folder(store.trunk_folder(run.trajectory)) if p.is_committed and p.step <= fork]
 
 
 def verify(folder: str | Path) -> list[Finding]:
@@ -128,10 +128,12 @@ def surplus(folder: Path, old_runs: bool = False, weights: bool = False) -> list
 
 def _checkpoints(store: Store, runs: list[RunSpec]) -> list[Surplus]:
     waiting = [run for run in runs if (record := store.record(run.key)) is None or record.has_failed]
-    needed = {place.path for run in waiting for place in _usable(store, run)[-checkpoints.KEEP :]}
-    needed |= {p.path for run in waiting for p in checkpoints.places(store.branch_folder(run.key))[-checkpoints.KEEP :]}
+    needed = {place.path for run in waiting for place in _usable(store, run)[-checkpoints.KEPT :]}
+    needed |= {
+        p.path for run in waiting for p in checkpoints.in_folder(store.branch_folder(run.key))[-checkpoints.KEPT :]
+    }
     homes = [*sorted((store.folder / "runs").glob("*")), *sorted((store.folder / "trunks").glob("*"))]
-    committed = [place.path for home in homes for place in checkpoints.places(home) if place.committed]
+    committed = [place.path for home in homes for place in checkpoints.in_folder(home) if place.is_committed]
     return [_surplus(path, "a checkpoint that no run will go on from") for path in committed if path not in needed]
 
 

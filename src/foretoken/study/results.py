@@ -19,10 +19,11 @@ from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable, table_from_records
-from foretoken.store.atomic import read_json, read_sealed
+from foretoken.store.atomic import read_json
 from foretoken.store.diff import Change, changes, nearest_change
+from foretoken.store.format import read_format_json
 from foretoken.store.lease import is_owned
-from foretoken.store.store import FORMAT, Store
+from foretoken.store.store import Store
 from foretoken.study.progress import PROGRESS
 
 FIT_HAS_CHANGED = fits.Check(
@@ -127,11 +128,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     path = folder / "design.json"
     if not path.is_file():
         return {}
-    plan = read_sealed(path)
-    if plan.get("format") != FORMAT:
-        got = f"format {plan.get('format')}"
-        raise StoreError(f"{path} was written by another version", expected=f"format {FORMAT}", got=got)
-    return plan
+    return read_format_json(path)
 
 
 def settings_of(folder: Path, plan: dict[str, Any]) -> Study:

@@ -22,11 +22,12 @@ from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
-from foretoken.store.atomic import delete_file, guarded, read_sealed, sealed, write_file
+from foretoken.store.atomic import delete_file, guarded, write_file
 from foretoken.store.finished import is_finished, mark_finished, unmark
-from foretoken.store.integrity import REMEDIES, check_belongs, inspect, mend
+from foretoken.store.format import format_json
+from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
-from foretoken.store.store import FORMAT, Store
+from foretoken.store.store import Store
 from foretoken.study.maintenance import actions
 from foretoken.study.progress import PROGRESS, ProgressListener
 from foretoken.study.results import (
@@ -77,7 +78,7 @@ def run(
 
 
 def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> dict[str, Any]:
-    """What `run` would do with each run, and what it would mend first; nothing is written.
+    """What `run` would do with each run, and what it would repair first; nothing is written.
 
     A corpus that has not been tokenised yet is tokenised in a temporary folder.
     """
@@ -133,7 +134,7 @@ class StudyRunner:
         with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
             self.lease, self.store = lease, Store(self.folder, lease.attempt)
             findings = inspect(self.folder)
-            mend(findings)
+            repair(findings)
             for finding in findings:
                 self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
@@ -175,7 +176,7 @@ class StudyRunner:
 
     def _mark_finished(self, refusal: RefusedError | None = None) -> None:
         if not status(self.folder)["counts"]["failed"]:
-            mend([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
+            repair([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
             mark_finished(self.folder, self._inputs(), refusal)
 
     @cached_property
@@ -357,17 +358,16 @@ class StudyRunner:
     def _keep(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         plan = {
-            "format": FORMAT,
             "study": self.study.model_dump(),
             "corpus": {"source": self.study.corpus.source, **self.corpus.summary()},
             **design.to_json(),
         }
         path = self.folder / "design.json"
-        kept = read_sealed(path) if path.is_file() else {}
+        kept = read_plan(self.folder)
         plan["command"] = self.command or kept.get("command", "")
         settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target", "command"))
         if not (settled and all(run in kept["runs"] for run in plan["runs"])):
-            write_file(path, sealed(plan))
+            write_file(path, format_json(plan))
         return design
 
 

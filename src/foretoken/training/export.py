@@ -13,21 +13,21 @@ from foretoken.models import Network, save_pretrained
 from foretoken.objectives.examples import example_builder
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import write_json
-from foretoken.store.weights import FACTS, Facts, commit_weights
+from foretoken.store.weights import METADATA_FILE, ModelMetadata, commit_weights
 
 
 def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> None:
-    """Write network, tokenizer and facts of a run (see runs/kept.py). Raises StoreError."""
+    """Write network, tokenizer and metadata of a run (see store/weights.py). Raises StoreError."""
     tokenizer = load_tokenizer(corpus.folder)
-    facts = Facts(
+    metadata = ModelMetadata(
         run=spec.key,
         objective=spec.objective,
-        tokenizer=tokenizer.to_json(),
+        tokenizer_json=tokenizer.to_json(),
         specials=example_builder(spec.objective, spec.shape, corpus).specials,
     )
 
     names = {"pad_token_id": PAD, "decoder_start_token_id": PAD if spec.shape.target_layers else ""}
-    ids = {name: facts.specials[token] for name, token in names.items() if token in facts.specials}
+    ids = {name: metadata.specials[token] for name, token in names.items() if token in metadata.specials}
     if tokenizer.separator is not None:
         ids["eos_token_id"] = tokenizer.separator
 
@@ -35,6 +35,6 @@ def keep_weights(folder: Path, network: Network, spec: RunSpec, corpus: Tokenize
         save_pretrained(network, place, token_ids=ids)
         if isinstance(tokenizer, ByteTokenizer | SubwordTokenizer):
             tokenizer.save(place / "tokenizer.json")
-        write_json(place / FACTS, facts.to_json())
+        write_json(place / METADATA_FILE, metadata.to_json())
 
     commit_weights(folder, write)

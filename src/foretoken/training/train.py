@@ -21,7 +21,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import guarded
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
-from foretoken.store.weights import keeps
+from foretoken.store.weights import wants_weights
 from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
 from foretoken.training.evaluate import evaluate
 from foretoken.training.export import keep_weights
@@ -166,7 +166,7 @@ class _Trunk:
         began = time.perf_counter()
         evaluation = evaluate(self.state, spec, self.corpus)
         seconds = self.state.seconds + time.perf_counter() - began
-        if keeps(spec, self.context.keep_weights):
+        if wants_weights(spec, self.context.keep_weights):
             keep_weights(self.store.weights_folder(spec.key), self.state.network, spec, self.corpus)
         tokens = (spec.steps - self.last_fork) * spec.batch_tokens
         speed = tokens / self.state.seconds
