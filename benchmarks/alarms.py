@@ -28,7 +28,7 @@ Maker = Callable[[np.random.Generator], RunTable]
 def ratio_ladder(generator: np.random.Generator) -> RunTable:
     """8 sizes at 5 ratios of tokens to parameters, noise of 0.4 %."""
     n, ratio = np.repeat(np.geomspace(1e7, 1e9, 8), 5), np.tile([5.0, 10.0, 20.0, 40.0, 80.0], 8)
-    loss = CHINCHILLA.predict(PUBLISHED["besiroglu_2024"].parameters, n, ratio * n)
+    loss = CHINCHILLA.evaluate(PUBLISHED["besiroglu_2024"].parameters, params=n, tokens=ratio * n)
     noisy = loss * np.exp(0.004 * generator.standard_normal(len(n)))
     frame = pd.DataFrame({"params_total": n, "tokens": ratio * n, "flops": 6 * ratio * n**2, "loss": noisy})
     return RunTable(frame, "simulated")

@@ -138,7 +138,7 @@ def grid(generator: np.random.Generator, kind: str) -> tuple[RunTable, dict[str,
     noise = generator.standard_t(TAILS, 36) if kind == "heavy tails" else generator.standard_normal(36)
     budgets = np.append(np.repeat(np.arange(5), 7), 5)
     shared = SHARED * generator.standard_normal(6)[budgets] if kind == "shared by budget" else 0.0
-    loss = CHINCHILLA.predict(truth, n, d) * np.exp(NOISE * noise + shared)
+    loss = CHINCHILLA.evaluate(truth, params=n, tokens=d) * np.exp(NOISE * noise + shared)
     frame = pd.DataFrame({"params_total": n, "tokens": d, "flops": flops, "loss": loss})
     target = {name: float(values.iloc[-1]) for name, values in frame.items()}
     return RunTable(frame.iloc[:-1], "simulated"), target

@@ -80,7 +80,7 @@ def million(rows: int) -> tuple[float, dict[str, float]]:
     n = np.exp(generator.uniform(np.log(1e7), np.log(1e10), rows))
     d = np.exp(generator.uniform(np.log(1e8), np.log(1e12), rows))
     truth = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
-    loss = CHINCHILLA.predict(truth, n, d) * np.exp(0.005 * generator.standard_normal(rows))
+    loss = CHINCHILLA.evaluate(truth, params=n, tokens=d) * np.exp(0.005 * generator.standard_normal(rows))
     table = RunTable(pd.DataFrame({"params_total": n, "tokens": d, "loss": loss}), "simulated")
     began = time.perf_counter()
     found = fit(table)

@@ -41,7 +41,7 @@ Runs = tuple[np.ndarray, np.ndarray]
 
 def published(name: str) -> Truth:
     entry = PUBLISHED[name]
-    return lambda n, d: find_law(entry.law).predict(entry.parameters, n, d)
+    return lambda n, d: find_law(entry.law).evaluate(entry.parameters, params=n, tokens=d)
 
 
 def mistuned(n: Any, d: Any) -> np.ndarray:
@@ -51,7 +51,7 @@ def mistuned(n: Any, d: Any) -> np.ndarray:
 
 TRUTHS: dict[str, Truth] = {
     "besiroglu": published("besiroglu_2024"),
-    "coupled": lambda n, d: find_law("coupled").predict(COUPLED, n, d),
+    "coupled": lambda n, d: find_law("coupled").evaluate(COUPLED, params=n, tokens=d),
     "krajewski": published("krajewski_2024_dense"),
     "hoffmann": published("hoffmann_2022_tex"),
     "kaplan": published("kaplan_2020"),

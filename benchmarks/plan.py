@@ -46,7 +46,7 @@ def ladder(generator: np.random.Generator, parameters: dict[str, float], kind: s
     d = flops / (6 * n)
     shared = SHARED * generator.standard_normal(5) if "shared" in kind else np.zeros(5)
     noise = NOISE * generator.standard_normal(35) + np.repeat(shared, 7)
-    loss = CHINCHILLA.predict(parameters, n, d) * np.exp(noise)
+    loss = CHINCHILLA.evaluate(parameters, params=n, tokens=d) * np.exp(noise)
     return RunTable(pd.DataFrame({"params_total": n, "tokens": d, "flops": flops, "loss": loss}), "simulated")
 
 
@@ -68,10 +68,10 @@ def main() -> None:
             table = ladder(generator, parameters, kind)
             told = allocate(fitted(fit(table, options.law, draws=200)), options.flops)
             n, d = CHINCHILLA.optimum(parameters, options.flops)
-            best = float(CHINCHILLA.predict(parameters, n, d))
+            best = float(CHINCHILLA.evaluate(parameters, params=n, tokens=d))
             low, high = told.intervals["params"] or [np.nan, np.nan]
             ends = told.intervals["loss"] or [np.nan, np.nan]
-            there = float(CHINCHILLA.predict(parameters, told.params, told.tokens))
+            there = float(CHINCHILLA.evaluate(parameters, params=told.params, tokens=told.tokens))
             found.append((low <= n <= high, ends[0] <= there <= ends[1], np.sqrt(high / low), there / best - 1))
         size, loss, width, regret = np.array(found, dtype=float).T
         print(

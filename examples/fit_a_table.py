@@ -11,7 +11,9 @@ import foretoken as ft
 sizes, tokens = (grid.ravel() for grid in np.meshgrid(np.geomspace(5e7, 1.6e9, 6), np.geomspace(1e9, 4e10, 5)))
 rng = np.random.default_rng(0)
 law = ft.PUBLISHED["besiroglu_2024"].parameters
-losses = ft.LAWS["chinchilla"].predict(law, sizes, tokens) * np.exp(0.003 * rng.standard_normal(sizes.size))
+losses = ft.LAWS["chinchilla"].evaluate(law, params=sizes, tokens=tokens) * np.exp(
+    0.003 * rng.standard_normal(sizes.size)
+)
 pd.DataFrame({"N": sizes, "D": tokens, "val_loss": losses}).to_csv("runs.csv", index=False)
 
 table = ft.read_table("runs.csv", {"params": "N", "tokens": "D", "loss": "val_loss"})

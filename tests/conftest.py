@@ -109,7 +109,12 @@ def ladder() -> Callable[..., RunTable]:
         flops, N = 3e11 * 2.0**budget, 8e3 * 2 ** (0.5 * budget + 0.75 * step)
         D = flops / 6 / N
         shaken = np.exp(noise * np.random.default_rng(seed).standard_normal(24))
-        columns = {"params_total": N, "tokens": D, "flops": flops, "loss": CHINCHILLA.predict(TRUTH, N, D) * shaken}
+        columns = {
+            "params_total": N,
+            "tokens": D,
+            "flops": flops,
+            "loss": CHINCHILLA.evaluate(TRUTH, params=N, tokens=D) * shaken,
+        }
         return RunTable(pd.DataFrame({"group": [f"b{k}" for k in budget], **columns}), "a test")
 
     return make

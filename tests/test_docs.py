@@ -53,7 +53,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
     law, generator = PUBLISHED["besiroglu_2024"].parameters, np.random.default_rng(0)
     n = CHINCHILLA.optimum(law, flops)[0] * np.tile(np.geomspace(1 / 4, 4, 7), 5)
-    loss = CHINCHILLA.predict(law, n, flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
+    loss = CHINCHILLA.evaluate(law, params=n, tokens=flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
     frame = pd.DataFrame({"params": n, "tokens": flops / 6 / n, "loss": loss})
     frame.assign(val_loss=loss, D=frame["tokens"], dataset="c4", step=20_000).to_csv(home / "runs.csv", index=False)
     theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}

@@ -38,7 +38,7 @@ def decoders(vocabulary: int = 32_000) -> RunTable:
                     "context": 1024,
                     "tokens": tokens,
                     "flops": training_flops(shape, tokens),
-                    "loss": float(CHINCHILLA.predict(LAW, count.total, tokens)),
+                    "loss": float(CHINCHILLA.evaluate(LAW, params=count.total, tokens=tokens)),
                 }
             )
     return RunTable(pd.DataFrame(rows).astype(float), "a test")

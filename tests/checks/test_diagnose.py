@@ -41,7 +41,7 @@ def clean(
         for step in range(-3, 4):
             N = best * wide**step
             D = flops / 6 / N
-            loss = float(CHINCHILLA.predict(law, N, D)) * np.exp(noise * generator.standard_normal())
+            loss = float(CHINCHILLA.evaluate(law, params=N, tokens=D)) * np.exp(noise * generator.standard_normal())
             rows.append(
                 {"run": f"r{budget}{step}", "group": f"b{budget}", "params_total": N, "tokens": D, "flops": flops,
                  "loss": loss, "corpus": "c", "tokenizer": "t", "eval_set": "v", "status": "finished", "annealed": True,
@@ -177,7 +177,7 @@ def test_one_run_that_carries_the_fit_is_named() -> None:
     frame = clean(noise=0.001).frame
     far = frame.iloc[-1].copy()
     far["run"], far["params_total"], far["tokens"], far["flops"], far["group"] = "far", 3e11, 6e12, 1.08e25, "far"
-    far["loss"] = 1.02 * float(CHINCHILLA.predict(LAW, 3e11, 6e12))
+    far["loss"] = 1.02 * float(CHINCHILLA.evaluate(LAW, params=3e11, tokens=6e12))
     small = pd.concat([frame[frame["flops"] < 1e19], far.to_frame().T.astype(frame.dtypes)], ignore_index=True)
     checks = {check.code: check for check in checks_of(examine(RunTable(small, "a test")))}
     assert "run far" in checks["influential_run"].evidence

@@ -29,7 +29,7 @@ def runs() -> Frame:
     law, generator = PUBLISHED["besiroglu_2024"].parameters, np.random.default_rng(0)
     flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
     n = CHINCHILLA.optimum(law, flops)[0] * np.tile(np.geomspace(1 / 4, 4, 7), 5)
-    loss = CHINCHILLA.predict(law, n, flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
+    loss = CHINCHILLA.evaluate(law, params=n, tokens=flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
     names = [f"r{i}" for i in range(35)]
     return Frame({"run": names, "params_total": n, "tokens": flops / 6 / n, "flops": flops, "loss": loss})
 

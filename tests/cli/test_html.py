@@ -30,7 +30,9 @@ def home(tmp_path_factory) -> Path:
     law, generator, rows = PUBLISHED["besiroglu_2024"].parameters, np.random.default_rng(0), []
     for flops in np.geomspace(1e18, 1e20, 4):
         for params in CHINCHILLA.optimum(law, flops)[0] * 1.6 ** np.arange(-3.0, 4.0):
-            loss = CHINCHILLA.predict(law, params, flops / 6 / params) * np.exp(0.003 * generator.standard_normal())
+            loss = CHINCHILLA.evaluate(law, params=params, tokens=flops / 6 / params) * np.exp(
+                0.003 * generator.standard_normal()
+            )
             rows.append((params, flops / 6 / params, flops, float(loss)))
     pd.DataFrame(rows, columns=["params_total", "tokens", "flops", "loss"]).to_csv(folder / "runs.csv", index=False)
     invoke("fit", folder / "runs.csv", "-o", folder / "fit.json")

@@ -34,7 +34,9 @@ def csv(tmp_path: Path) -> Path:
     for flops in np.geomspace(1e17, 1e20, 6):
         assert CHINCHILLA.optimum is not None
         sizes = CHINCHILLA.optimum(law, flops)[0] * 1.6 ** np.arange(-3.0, 4.0)
-        loss = CHINCHILLA.predict(law, sizes, flops / 6 / sizes) * np.exp(0.003 * generator.standard_normal(7))
+        loss = CHINCHILLA.evaluate(law, params=sizes, tokens=flops / 6 / sizes) * np.exp(
+            0.003 * generator.standard_normal(7)
+        )
         rows += [(N, flops / 6 / N, L, "a") for N, L in zip(sizes, loss, strict=True)]
     frame = pd.DataFrame(rows, columns=["params_total", "D", "val_loss", "set"])
     pd.concat([frame, frame.assign(set="b", val_loss=9.0)]).to_csv(tmp_path / "runs.csv", index=False)

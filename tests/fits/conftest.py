@@ -26,7 +26,9 @@ def ladder() -> Callable[..., RunTable]:
             flops = 3e11 * 2**budget
             for step in range(6):
                 N = 8e3 * 2 ** (0.5 * (budget + 1.5 * step))
-                loss = float(CHINCHILLA.predict(truth, N, flops / 6 / N)) * np.exp(noise * generator.standard_normal())
+                loss = float(CHINCHILLA.evaluate(truth, params=N, tokens=flops / 6 / N)) * np.exp(
+                    noise * generator.standard_normal()
+                )
                 rows.append((f"r{budget}{step}", f"b{budget}", N, flops / 6 / N, flops, loss))
         columns = ["run", "group", "params_total", "tokens", "flops", "loss"]
         return RunTable(pd.DataFrame(rows, columns=columns), "a test")

@@ -19,7 +19,7 @@ def many(runs: int) -> RunTable:
         np.exp(generator.uniform(np.log(1e7), np.log(1e10), runs)),
         np.exp(generator.uniform(np.log(1e8), np.log(1e12), runs)),
     )
-    loss = CHINCHILLA.predict(TRUTH, n, d) * np.exp(0.005 * generator.standard_normal(runs))
+    loss = CHINCHILLA.evaluate(TRUTH, params=n, tokens=d) * np.exp(0.005 * generator.standard_normal(runs))
     return RunTable(pd.DataFrame({"params_total": n, "tokens": d, "loss": loss}), "simulated")
 
 

@@ -51,7 +51,9 @@ def many(seed: int) -> RunTable:
     generator = np.random.default_rng(100 + seed)
     flops = np.repeat(np.geomspace(1e12, 1e15, 16), 6)
     n = 0.01 * np.sqrt(flops) * np.tile(np.geomspace(1 / 6, 6, 6), 16)
-    loss = CHINCHILLA.predict({"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}, n, flops / 6 / n)
+    loss = CHINCHILLA.evaluate(
+        {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}, params=n, tokens=flops / 6 / n
+    )
     loss = loss * np.exp(0.003 * generator.standard_normal(96))
     group = [f"b{k // 6}" for k in range(96)]
     frame = pd.DataFrame({"group": group, "params_total": n, "tokens": flops / 6 / n, "flops": flops, "loss": loss})

@@ -48,7 +48,7 @@ def made(law: Law, runs: int = 48) -> dict[str, np.ndarray]:
     return {**columns, law.column: true * np.exp(noise) if law.target == "log" else true + noise}
 
 
-@pytest.mark.parametrize("name", sorted(name for name in TRUTHS if not LAWS[name].wide))
+@pytest.mark.parametrize("name", sorted(name for name in TRUTHS if not LAWS[name].sequence_input))
 def test_a_law_goes_from_a_file_to_a_forecast(name: str, tmp_path: Path) -> None:
     law = LAWS[name]
     columns = made(law)

@@ -45,7 +45,9 @@ def grid(loss: object) -> RunTable:
 
 @pytest.mark.parametrize("law", ["chinchilla", "coupled"])
 def test_a_loss_that_is_nearly_reached_is_identified(law: str) -> None:
-    table = grid(lambda n, d: CHINCHILLA.predict({"E": 3.0, "A": 20, "B": 3000, "alpha": 0.6, "beta": 0.8}, n, d))
+    table = grid(
+        lambda n, d: CHINCHILLA.evaluate({"E": 3.0, "A": 20, "B": 3000, "alpha": 0.6, "beta": 0.8}, params=n, tokens=d)
+    )
     found = fit(table, law, draws=100)
     assert found.parameters["E"] == pytest.approx(3.0, rel=0.03)
     low, high = found.intervals["E"]
@@ -56,6 +58,6 @@ def test_a_loss_that_is_nearly_reached_is_identified(law: str) -> None:
 def test_a_bend_far_above_the_truth_is_not_taken_for_a_floor(law: str) -> None:
     """Losses of 4.3 and more, which fall ever more slowly towards a floor of 1 that no run comes near."""
     truth = {"E": 1.0, "A": 25.0, "B": 40.0, "alpha": 0.25, "beta": 0.22, "gamma": 0.5}
-    found = fit(grid(lambda n, d: COUPLED.predict(truth, n, d)), law, draws=100)
+    found = fit(grid(lambda n, d: COUPLED.evaluate(truth, params=n, tokens=d)), law, draws=100)
     assert found.parameters["E"] is None
     assert found.reasons["E"]

@@ -14,7 +14,7 @@ TRUTH = np.log([1.0, 0.5, 0.6, 0.4, 0.35])
 def problem(noise: np.ndarray, delta: float = 1e-3, weight: np.ndarray | None = None) -> Problem:
     n, d = np.meshgrid(np.linspace(-1.5, 1.5, 5), np.linspace(-1.5, 1.5, 5))
     x = np.stack([n.ravel(), d.ravel()], axis=1)
-    y = CHINCHILLA.log_loss(TRUTH[None], x)[0] + noise
+    y = CHINCHILLA.value_and_grad(TRUTH[None], x)[0] + noise
     nothing = np.zeros((1, 5))
     weight = np.ones((1, 25)) if weight is None else weight
     return Problem(CHINCHILLA, x, y, weight, delta, nothing, nothing[0], *CHINCHILLA.bounds(y[0]))

@@ -23,7 +23,7 @@ def found(ladder: Ladder) -> Fit:
 
 def test_a_forecast_is_the_law_at_its_parameters(found: Fit) -> None:
     told = predict(found, params=2e5, tokens=1.6e7)
-    expected = CHINCHILLA.predict(found.map_parameters, 2e5, 1.6e7)
+    expected = CHINCHILLA.evaluate(found.map_parameters, params=2e5, tokens=1.6e7)
     assert told.loss == pytest.approx(float(expected))
     assert told.low < told.loss < told.high
 
@@ -60,7 +60,9 @@ def test_nine_of_ten_new_runs_fall_inside(ladder: Ladder) -> None:
     for seed in range(40):
         told = predict(fit(ladder(noise=0.004, seed=seed), draws=60), **TARGET)
         noise = np.random.default_rng(1000 + seed).standard_normal()
-        inside.append(told.low < float(CHINCHILLA.predict(TRUTH, 2e5, 1.6e7)) * np.exp(0.004 * noise) < told.high)
+        inside.append(
+            told.low < float(CHINCHILLA.evaluate(TRUTH, params=2e5, tokens=1.6e7)) * np.exp(0.004 * noise) < told.high
+        )
         widths.append(told.half_width)
     assert sum(inside) >= 34
     assert np.median(widths) < 0.04

@@ -54,8 +54,8 @@ def grid() -> Runs:
 
 def truth(name: str, n: np.ndarray, d: np.ndarray) -> np.ndarray:
     if name == "coupled":
-        return COUPLED.predict(WEAK, n, d)
-    return find_law(PUBLISHED[name].law).predict(PUBLISHED[name].parameters, n, d)
+        return COUPLED.evaluate(WEAK, params=n, tokens=d)
+    return find_law(PUBLISHED[name].law).evaluate(PUBLISHED[name].parameters, params=n, tokens=d)
 
 
 def rms(name: str, runs: Runs, tables: int = 8) -> float:
@@ -67,7 +67,7 @@ def rms(name: str, runs: Runs, tables: int = 8) -> float:
         shaken = NOISE * (d / most) ** -0.25 * np.random.default_rng([SEED, number]).standard_normal(len(n))
         sample = Sample.of(COUPLED, np.log(np.stack([n, d], axis=1)), truth(name, n, d) * np.exp(shaken), d)
         theta = estimate_map(sample, estimate_unpenalised(sample).theta)[0]
-        told = COUPLED.log_loss(theta[None], np.log([[size, RATIO * size]]) - sample.origin)[0][0, 0]
+        told = COUPLED.value_and_grad(theta[None], np.log([[size, RATIO * size]]) - sample.origin)[0][0, 0]
         square += float(told - np.log(truth(name, size, RATIO * size))) ** 2 / tables
     return math.sqrt(square)
 
@@ -90,7 +90,7 @@ def test_the_error_that_is_expected_is_the_error_that_fits_make(name: str) -> No
     n, d = grid()
     prior, size = make_prior(None, "coupled", 1e20, None, 0), np.sqrt(TARGET / 6 / RATIO)
     theta = COUPLED.shift(COUPLED.theta({**PUBLISHED[name].parameters, "gamma": 1.0})[None], -prior.origin)
-    theta[:, :3] -= COUPLED.log_loss(theta, np.zeros((1, 2)))[0][0, 0]
+    theta[:, :3] -= COUPLED.value_and_grad(theta, np.zeros((1, 2)))[0][0, 0]
     most = np.sqrt(1e20 / 6 / RATIO) * RATIO
     prior = replace(prior, theta=theta, linearise_at=theta, noise=RunNoise(NOISE, 0.5, 0.0, most), discrepancy_rate=0.0)
     cells = Candidates(n, d, 6 * n * d, np.ones(len(n)), np.arange(len(n)))
@@ -269,7 +269,7 @@ def test_questions_are_the_law_s_own_losses() -> None:
     target = make_target(prior, TARGET, None, None, "size")
     step = 1e-3 * np.array([0.3, -0.5, 0.4, 0.6, -0.7])
     law, x = prior.law, np.log([[target.params, target.tokens]]) - prior.origin
-    moved = law.log_loss(prior.theta + step, x)[0] - law.log_loss(prior.theta, x)[0]
+    moved = law.value_and_grad(prior.theta + step, x)[0] - law.value_and_grad(prior.theta, x)[0]
     np.testing.assert_allclose(target.loss[:, 0] @ step, moved[:, 0], rtol=0.02, atol=1e-6)
     for draw in range(4):
         real, wrong = (law.named(law.shift(theta[draw], prior.origin)) for theta in (prior.theta, prior.theta + step))
@@ -277,7 +277,7 @@ def test_questions_are_the_law_s_own_losses() -> None:
         (best, _), (chosen, _) = law.optimum(real, TARGET), law.optimum(wrong, TARGET)
 
         def at(n: float, flops: float = TARGET, real: dict[str, float] = real) -> float:
-            return float(np.log(law.predict(real, n, flops / 6 / n)))
+            return float(np.log(law.evaluate(real, params=n, tokens=flops / 6 / n)))
 
         slope = (at(best) - at(best * 1.01**0.5, TARGET * 1.01)) / math.log(1.01)
         regret = (at(float(chosen)) - at(float(best))) / slope

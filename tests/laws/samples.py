@@ -42,7 +42,7 @@ for _published in PUBLISHED.values():
 
 def runs(law: Law, count: int = 120, seed: int = 0) -> np.ndarray:
     """Features x [r, f] of simulated runs, as logarithms."""
-    if law.wide:
+    if law.sequence_input:
         with np.errstate(divide="ignore"):
             return np.log(np.concatenate([histories(curve, 0.004, range(20, 401, 20)) for curve in schedules()]))
     generator = np.random.default_rng(seed)
@@ -69,4 +69,20 @@ def schedules(steps: int = 400, peak: float = 1.5e-3) -> list[np.ndarray]:
     ]
 
 
-assert set(TRUTHS) == set(LAWS)
+def searched_optimum(
+    law: Law, parameters: dict[str, float], C: float, flops_per_param_token: float = 6.0, **others: float
+) -> tuple[float, float]:
+    """N and D of least loss with flops_per_param_token x N x D = C, from a grid that zooms in."""
+    low, high = np.log((1e2, 1e18))
+    for _ in range(4):
+        grid = np.linspace(low, high, 201)
+        N = np.exp(grid)
+        loss = law.evaluate(parameters, params=N, tokens=C / (flops_per_param_token * N), **others)
+        best = int(np.nanargmin(loss))
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 200)]
+    return float(N[best]), C / (flops_per_param_token * float(N[best]))
+
+
+untested, unknown = sorted(set(LAWS) - set(TRUTHS)), sorted(set(TRUTHS) - set(LAWS))
+assert not untested, f"add parameters of {untested} to TRUTHS in tests/laws/samples.py: every law is tested on them"
+assert not unknown, f"TRUTHS in tests/laws/samples.py has laws that are not in LAWS: {unknown}"

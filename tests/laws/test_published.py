@@ -17,7 +17,7 @@ from foretoken.laws.downstream import two_step
 from foretoken.laws.joint_experts import at_experts
 from foretoken.laws.precision import kept
 from foretoken.laws.published import STATUSES
-from foretoken.laws.repeated_data import epoch_worth, unique_params
+from foretoken.laws.repeated_data import unique_params, worth
 from foretoken.laws.routing import effective_experts
 from foretoken.laws.works import works
 
@@ -212,8 +212,9 @@ def test_overhead_of_a_smaller_model(smaller: float, overhead: float) -> None:
 
 def test_what_epochs_are_worth() -> None:
     p = PUBLISHED["muennighoff_2023"].parameters
-    assert np.asarray(epoch_worth(p, [2, 4, 8, 16, 40])).round(3).tolist() == [0.984, 0.931, 0.828, 0.661, 0.379]
-    assert float(epoch_worth(p, 1e9)) * 1e9 == pytest.approx(16.39, abs=0.005)
+    epochs = np.array([2, 4, 8, 16, 40])
+    assert (worth(epochs, 1.0, p["R_D"]) / epochs).round(3).tolist() == [0.984, 0.931, 0.828, 0.661, 0.379]
+    assert float(worth(1e9, 1.0, p["R_D"])) == pytest.approx(16.39, abs=0.005)
     assert [math.log(p[name]) for name in "ABE"] == pytest.approx([6.255414, 7.3049974, 0.6254804], abs=1e-12)
     assert [round(p["A"]), round(p["B"]), round(p["E"], 2)] == [521, 1488, 1.87]
     share = unique_params(1.0, A=p["A"], B=p["B"], alpha=p["alpha"])
@@ -224,9 +225,9 @@ def test_repeated_data_is_chinchilla_when_all_is_fresh() -> None:
     p = PUBLISHED["muennighoff_2023"].parameters
     base = {name: p[name] for name in ("E", "A", "B", "alpha")} | {"beta": p["alpha"]}
     told = of("muennighoff_2023", params=1e9, tokens=1e11, unique_tokens=1e11)
-    assert told == pytest.approx(float(LAWS["chinchilla"].predict(base, 1e9, 1e11)), rel=1e-12)
+    assert told == pytest.approx(float(LAWS["chinchilla"].evaluate(base, params=1e9, tokens=1e11)), rel=1e-12)
     excess = of("muennighoff_2023", params=1e9, tokens=1e9, unique_tokens=1e9)
-    assert excess > float(LAWS["chinchilla"].predict(base, 1e9, 1e9))
+    assert excess > float(LAWS["chinchilla"].evaluate(base, params=1e9, tokens=1e9))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_joint_experts_at_one_expert_is_the_papers_dense_law() -> None:
         N, D = joint.optimum(p, 1e21, experts=experts)
         assert (float(N), float(D)) == pytest.approx((size, data), rel=0.03)
     direct = of("ludziejewski_2025", params=1e9, tokens=1e11, experts=8)
-    assert direct == pytest.approx(float(LAWS["chinchilla"].predict(at_experts(p, 8), 1e9, 1e11)))
+    assert direct == pytest.approx(float(LAWS["chinchilla"].evaluate(at_experts(p, 8), params=1e9, tokens=1e11)))
 
 
 def test_fine_grained_experts() -> None:

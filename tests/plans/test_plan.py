@@ -35,7 +35,7 @@ def ladder(noise: float = 0.004) -> RunTable:
     flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
     n = CHINCHILLA.optimum(TRUTH, flops)[0] * np.tile(np.geomspace(1 / 8, 8, 7), 5)
     d = flops / (6 * n)
-    loss = CHINCHILLA.predict(TRUTH, n, d) * np.exp(noise * generator.standard_normal(35))
+    loss = CHINCHILLA.evaluate(TRUTH, params=n, tokens=d) * np.exp(noise * generator.standard_normal(35))
     return RunTable(pd.DataFrame({"params_total": n, "tokens": d, "flops": flops, "loss": loss}), "simulated")
 
 
@@ -121,7 +121,7 @@ def test_regrets_are_priced_like_the_plan() -> None:
 def test_the_band_ends_where_the_loss_is_a_tolerance_above_the_best() -> None:
     found = plan_of(1e23, law=LAW, tolerance=0.002)
     for n, d in zip(found.band.params, reversed(found.band.tokens), strict=True):
-        assert float(CHINCHILLA.predict(TRUTH, n, d)) == pytest.approx(1.002 * found.loss, rel=1e-6)
+        assert float(CHINCHILLA.evaluate(TRUTH, params=n, tokens=d)) == pytest.approx(1.002 * found.loss, rel=1e-6)
 
 
 def test_a_deadline_caps_the_compute_and_is_said() -> None:

@@ -39,7 +39,7 @@ def own():
     generator, truth = np.random.default_rng(1), PUBLISHED[LAW].parameters
     flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
     n = CHINCHILLA.optimum(truth, flops)[0] * np.tile(np.geomspace(1 / 8, 8, 7), 5)
-    loss = CHINCHILLA.predict(truth, n, flops / 6 / n) * np.exp(0.004 * generator.standard_normal(35))
+    loss = CHINCHILLA.evaluate(truth, params=n, tokens=flops / 6 / n) * np.exp(0.004 * generator.standard_normal(35))
     frame = pd.DataFrame({"params_total": n, "tokens": flops / 6 / n, "flops": flops, "loss": loss})
     return fit(RunTable(frame, "simulated"), draws=50)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
-from foretoken.laws import CHINCHILLA, PUBLISHED, best_size
+from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.plans.limits import Limits, usable_flops
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.split import allocate, budget_for, budgets_for, cheapest, tokens_for
@@ -40,7 +40,8 @@ def test_the_search_agrees_with_the_closed_form(flops: float) -> None:
     searched = allocate(BESIROGLU, flops, Limits(max_params=1e17))
     assert searched.params == pytest.approx(closed.params, rel=1e-6)
     assert searched.loss == pytest.approx(closed.loss, rel=1e-12)
-    assert best_size(CHINCHILLA, BESIROGLU.parameters, flops)[0] == pytest.approx(closed.params, rel=1e-3)
+    assert CHINCHILLA.optimum is not None
+    assert CHINCHILLA.optimum(BESIROGLU.parameters, flops)[0] == pytest.approx(closed.params, rel=1e-6)
 
 
 @settings(deadline=None)
@@ -167,7 +168,11 @@ def test_a_fit_gives_intervals_that_hold_the_truth(ladder: Ladder) -> None:
     truth = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
     assert CHINCHILLA.optimum is not None
     size, length = CHINCHILLA.optimum(truth, 1e13)
-    for name, value in (("params", size), ("tokens", length), ("loss", CHINCHILLA.predict(truth, size, length))):
+    for name, value in (
+        ("params", size),
+        ("tokens", length),
+        ("loss", CHINCHILLA.evaluate(truth, params=size, tokens=length)),
+    ):
         interval = found.intervals[name]
         assert interval is not None
         assert interval[0] < float(value) < interval[1]

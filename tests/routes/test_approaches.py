@@ -28,7 +28,9 @@ def grid(law: dict[str, float] = LAW, *, noise: float = 0.002, wide: float = 1.6
     for budget, flops in enumerate(np.geomspace(1e17, 1e21, 8)):
         assert CHINCHILLA.optimum is not None
         sizes = CHINCHILLA.optimum(law, flops)[0] * wide ** np.arange(-3.0, 4.0)
-        loss = CHINCHILLA.predict(law, sizes, flops / 6 / sizes) * np.exp(noise * generator.standard_normal(7))
+        loss = CHINCHILLA.evaluate(law, params=sizes, tokens=flops / 6 / sizes) * np.exp(
+            noise * generator.standard_normal(7)
+        )
         rows += [(f"b{budget}", N, flops / 6 / N, flops, L) for N, L in zip(sizes, loss, strict=True)]
     return RunTable(pd.DataFrame(rows, columns=["group", "params_total", "tokens", "flops", "loss"]), "a test")
 
@@ -36,7 +38,7 @@ def grid(law: dict[str, float] = LAW, *, noise: float = 0.002, wide: float = 1.6
 def training_curves(law: dict[str, float] = LAW, sizes: int = 25) -> RunTable:
     """Points of the law along the tokens of each size."""
     rows = [
-        (f"N{N:.4g}", N, D, 6 * N * D, float(CHINCHILLA.predict(law, N, D)), False)
+        (f"N{N:.4g}", N, D, 6 * N * D, float(CHINCHILLA.evaluate(law, params=N, tokens=D)), False)
         for N in np.geomspace(1e6, 1e11, sizes)
         for D in N * np.geomspace(0.3, 300, 30)
     ]

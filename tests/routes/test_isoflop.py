@@ -80,7 +80,7 @@ def surface(truth: dict[str, float], noise: float) -> RunTable:
     assert CHINCHILLA.optimum is not None
     flops, step = (part.ravel() for part in np.meshgrid(3e11 * 2.0 ** np.arange(4), np.arange(6)))
     params = CHINCHILLA.optimum(truth, flops)[0] * 2 ** (0.75 * (step - 2.5))
-    loss = CHINCHILLA.predict(truth, params, flops / 6 / params)
+    loss = CHINCHILLA.evaluate(truth, params=params, tokens=flops / 6 / params)
     loss = loss * np.exp(noise * np.random.default_rng(0).standard_normal(len(flops)))
     return RunTable(
         pd.DataFrame({"params": params, "tokens": flops / 6 / params, "flops": flops, "loss": loss}), "test"

@@ -146,7 +146,7 @@ def _entry(rows: Rows, theta: Array, params: str, N: Array, compute: str, C: Arr
 def _best(theta: Array, models: Array, per_token: Array, budget: float, counted: Array) -> Array:
     """Ln N* in the convention's count at one ln C, for theta [b, 5]: [b]."""
     x = np.stack([models, budget - per_token], axis=1)
-    loss = CHINCHILLA.log_loss(theta, x)[0]
+    loss = CHINCHILLA.value_and_grad(theta, x)[0]
     lowest = np.clip(loss.argmin(axis=1), 1, MODELS - 2)
     before, here, after = (loss[np.arange(len(theta)), lowest + step] for step in (-1, 0, 1))
     bend = before - 2 * here + after

@@ -165,7 +165,7 @@ def _at_target(fit: Fit, theta: Array) -> Array:
     largest = max(fit.runs, key=lambda run: run.flops)
     step = {"flops": AHEAD, "params": np.sqrt(AHEAD), "tokens": np.sqrt(AHEAD)}
     x = np.log([[getattr(largest, name) * step[name] for name in law.features]])
-    return np.asarray(law.log_loss(theta, x)[0][:, 0])
+    return np.asarray(law.value_and_grad(theta, x)[0][:, 0])
 
 
 CHECKS: list[CheckOf] = [

@@ -78,7 +78,7 @@ def describe(law: Law) -> dict[str, Any]:
         "predicts": {"column": law.column, "unit": law.unit},
         "features": {name: FEATURES[name]._asdict() for name in law.features},
         "parameters": dict(zip(law.parameters, law.units, strict=True)),
-        "either_sign": list(law.linear),
+        "either_sign": list(law.signed),
         "fitted_to": "the logarithm" if law.target == "log" else "the value itself",
         "best_split": "closed form" if law.optimum else None,
         "assumed_by_forecasts": law.prior_text,

@@ -114,7 +114,7 @@ def _drawn(sample: Sample, noise: _Noise, map_theta: Array, sigma: Array, draws:
     problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean)
     theta = solve(problem, np.repeat(map_theta[None], draws, axis=0), 1e-5, steps=60)[0]
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
-    ends = sample.law.log_loss(theta, target[None])[0][:, 0]
+    ends = sample.law.value_and_grad(theta, target[None])[0][:, 0]
     return theta, float(np.subtract(*np.quantile(ends, [0.95, 0.05])))
 
 
@@ -144,7 +144,7 @@ def _within(residual: Array, cluster: Indices) -> Array:
 
 def _leverage(sample: Sample, theta: Array, sigma: Array, assumed: Array) -> Array:
     """The share of each run's error that the fit takes up [r]; `assumed` is the precision of the prior [p]."""
-    gradient = sample.law.log_loss(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
+    gradient = sample.law.value_and_grad(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
     curvature = gradient.T @ gradient
     curvature += np.diag(assumed + 1e-9 * np.diag(curvature).max())
     found = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)

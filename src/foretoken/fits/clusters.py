@@ -64,7 +64,7 @@ def _labelled(kind: str, labels: list[str | None]) -> dict[str, Indices]:
 
 def remaining(sample: Sample, theta: Array, sigma: Array) -> tuple[Array, Array]:
     """Standardised residuals [r], and the matrix [r, r] that turns errors of runs into residuals of the fit."""
-    gradient = sample.law.log_loss(theta[None], sample.x)[1][0] / sigma[:, None]
+    gradient = sample.law.value_and_grad(theta[None], sample.x)[1][0] / sigma[:, None]
     scale = sample.law.prior(sample.y)[1]
     curvature = gradient.T @ gradient + np.diag(scale**-2.0 + 1e-9)
     maker = np.eye(len(sigma)) - gradient @ np.linalg.solve(curvature, gradient.T)

@@ -56,7 +56,7 @@ class Sample:
 
     def residual(self, theta: Array) -> Array:
         """Measured minus fitted ln loss [r]."""
-        return np.asarray(self.y - self.law.log_loss(theta[None], self.x)[0][0])
+        return np.asarray(self.y - self.law.value_and_grad(theta[None], self.x)[0][0])
 
     def unpenalised_problem(
         self, y: Array, weight: Array, objective: Objective = HUBER, scale: float | None = None

@@ -258,7 +258,7 @@ def _intervals(point: _Point, draws: Array, level: float, brief: bool) -> dict[s
 
 def _conditioning(sample: Sample, theta: Array) -> float:
     """Condition number of the gradient with its columns scaled to length 1: above 1e3 parameters trade off freely."""
-    gradient = sample.law.log_loss(theta[None], sample.x)[1][0]
+    gradient = sample.law.value_and_grad(theta[None], sample.x)[1][0]
     return float(min(np.linalg.cond(gradient / (np.linalg.norm(gradient, axis=0) + 1e-300)), 1e16))
 
 
@@ -268,7 +268,7 @@ def _range(values: Array) -> Range:
 
 def _fitted_runs(rows: Rows, sample: Sample, theta: Array) -> list[FittedRun]:
     """The runs that were used, beside what the forecast's parameters give for them."""
-    fitted = sample.law.log_loss(theta[None], sample.x)[0][0]
+    fitted = sample.law.value_and_grad(theta[None], sample.x)[0][0]
     fitted = np.exp(fitted) if sample.law.target == "log" else fitted
     columns = (rows.params, rows.tokens, rows.flops, rows.loss, fitted)
     labels = zip(rows.run, rows.group, rows.parent, strict=True)

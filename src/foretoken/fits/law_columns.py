@@ -26,7 +26,7 @@ def needed(law: Law) -> tuple[str, ...]:
     >>> needed(LAWS["chinchilla"]), needed(LAWS["table_error"])
     (('params', 'tokens', 'loss'), ('size', 'data', 'score'))
     """
-    if law.wide:
+    if law.sequence_input:
         raise TableError(
             f"{law.name} reads whole histories of learning rates, not one number per run",
             expected="a law of one number per run",

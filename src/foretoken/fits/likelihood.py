@@ -30,11 +30,11 @@ def profiles(sample: Sample, best: Unpenalised, names: tuple[str, ...], level: f
         raise ForetokenError(
             f"{sample.law.name} has no parameter {unknown[0]!r}", expected=", ".join(sample.law.parameters)
         )
-    signed = [name for name in names if name in sample.law.linear]
+    signed = [name for name in names if name in sample.law.signed]
     if signed:
         raise ForetokenError(
             f"{signed[0]!r} may be of either sign, and profiles are of positive parameters",
-            expected=", ".join(name for name in sample.law.parameters if name not in sample.law.linear) or "none",
+            expected=", ".join(name for name in sample.law.parameters if name not in sample.law.signed) or "none",
         )
     profiled = {}
     for name in names:

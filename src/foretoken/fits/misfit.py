@@ -65,7 +65,7 @@ def _held_out(
     sigma = noise.at(sample.effort)
     problem = sample.map_problem(sample.y[None], train.astype(np.float64), sigma)
     theta = solve(problem, np.repeat(map_theta[None], len(train), axis=0), 1e-8)[0]
-    fitted, gradient = sample.law.log_loss(theta, sample.x)
+    fitted, gradient = sample.law.value_and_grad(theta, sample.x)
     wildest = WILDEST if sample.law.target == "log" else np.inf
     tests = []
     for member, seen in enumerate(train):

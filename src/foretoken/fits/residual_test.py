@@ -24,7 +24,7 @@ def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices 
     from scipy.stats import f as fisher
 
     z = np.clip(sample.residual(theta) / sigma, -CLIP, CLIP)
-    own = [sample.law.log_loss(theta[None], sample.x)[1][0]]
+    own = [sample.law.value_and_grad(theta[None], sample.x)[1][0]]
     if budget is not None and budget.max() + 1 <= len(z) / RUNS_PER_BUDGET:
         own.append(np.eye(int(budget.max()) + 1)[budget])
     without, fewer = _left(z, np.concatenate(own, axis=1) / sigma[:, None])

@@ -383,8 +383,8 @@ def _require_whole(fit: Fit) -> None:
 def _positive(fit: Fit, law: Law) -> Iterator[float]:
     """Every number of a fit that is above 0: what the law predicts only where it is a logarithm that is fitted."""
     for values in (fit.map_parameters, fit.unpenalised_parameters):
-        yield from (value for name, value in values.items() if name not in law.linear)
-    signs = [name not in law.linear for name in law.parameters]
+        yield from (value for name, value in values.items() if name not in law.signed)
+    signs = [name not in law.signed for name in law.parameters]
     for draw in (*fit.map_draws, *fit.unpenalised_draws):
         yield from compress(draw, signs)
     yield from chain(fit.ranges.params, fit.ranges.tokens, fit.ranges.flops, *fit.features.values())

@@ -165,7 +165,7 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
     still = [
         name
         for name, values in zip(law.features, x.T, strict=True)
-        if np.ptp(values) < SPREAD and name not in law.steady
+        if np.ptp(values) < SPREAD and name not in law.may_be_constant
     ]
     for name in still:
         evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"

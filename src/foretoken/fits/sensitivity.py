@@ -21,7 +21,7 @@ def sensitivity(sample: Sample, best: Unpenalised, map_theta: Array) -> list[Obj
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
 
     def entry(name: str, text: str, theta: Array) -> ObjectiveForecast:
-        fitted = float(sample.law.log_loss(theta[None], target[None])[0][0, 0])
+        fitted = float(sample.law.value_and_grad(theta[None], target[None])[0][0, 0])
         return ObjectiveForecast(
             objective=name,
             text=text,

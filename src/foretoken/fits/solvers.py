@@ -46,7 +46,7 @@ class Problem:
 
     def fitted(self, theta: Array) -> tuple[Array, Array]:
         """Fitted minus y [b, r], and the gradient [b, r, p]; both of the loss itself when the objective is raw."""
-        value, gradient = self.law.log_loss(theta, self.x)
+        value, gradient = self.law.value_and_grad(theta, self.x)
         if not self.cost.raw or self.law.target == "raw":
             return value - self.y, gradient
         loss = np.exp(value)

@@ -63,8 +63,8 @@ def predict(
     _require_in_reach(np.log(list(reach.values())), reach)
     x = np.log([[known[name] for name in law.features]])
     with np.errstate(all="ignore"):
-        centre = float(law.log_loss(law.theta(estimate.parameters)[None], x)[0][0, 0])
-        draws = law.log_loss(law.thetas(estimate.draws), x)[0][:, 0]
+        centre = float(law.value_and_grad(law.theta(estimate.parameters)[None], x)[0][0, 0])
+        draws = law.value_and_grad(law.thetas(estimate.draws), x)[0][:, 0]
     _require_in_reach(np.append(draws, centre), reach, law)
     run = fit.noise.new_run_sd(tokens) if interval == NEW_RUN else 0.0
     misfit = fit.noise.misfit_growth * math.log(reach.largest)

@@ -25,7 +25,7 @@ def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
 
 def plain_loss(fit: Fit, params: float, tokens: float) -> float:
     """What the plain Huber estimate of a fit gives for a run, without the forecast's assumptions."""
-    return float(find_law(fit.law).predict(fit.unpenalised_parameters, params, tokens))
+    return float(find_law(fit.law).evaluate(fit.unpenalised_parameters, params=params, tokens=tokens))
 
 
 def _best_of_budgets(runs: list[FittedRun]) -> list[FittedRun]:

@@ -329,7 +329,7 @@ def _checks(ladder: _Ladder) -> list[Check]:
     planned = np.log([ladder.candidates.params[here], ladder.candidates.tokens[here]]).T
     x = np.concatenate([prior.past_runs, planned])
     params, tokens = np.exp(x).T
-    loss = np.exp(prior.law.log_loss(prior.theta[:1], x - prior.origin)[0][0])
+    loss = np.exp(prior.law.value_and_grad(prior.theta[:1], x - prior.origin)[0][0])
     flops = prior.per_token * params * tokens
     checks = check_planned_runs(prior.law, params, tokens, flops, loss)
     factor = ladder.target.flops / flops.max() if len(x) else math.inf

@@ -98,7 +98,7 @@ class Prior:
 
     def gradient(self, x: Array) -> Array:
         """Of ln loss in each draw's parameters, at ln N and ln D, x [r, 2]: [s, r, p]."""
-        return np.asarray(self.law.log_loss(self.linearise_at, x - self.origin)[1])
+        return np.asarray(self.law.value_and_grad(self.linearise_at, x - self.origin)[1])
 
     def discrepancy(self, target: Array, x: Array) -> Array:
         """What a discrepancy between truth and law adds to ln loss at x [r, 2]: [r, b], one standard deviation each.
@@ -241,7 +241,7 @@ def _published(name: str, largest: float) -> tuple[Array, Shape]:
     law, parameters = LAWS[PUBLISHED[name].law], PUBLISHED[name].parameters
     assert law.optimum is not None
     params, tokens = law.optimum(parameters, largest, FLOPS_PER_PARAM_TOKEN)
-    share = parameters["E"] / float(law.predict(parameters, params, tokens))
+    share = parameters["E"] / float(law.evaluate(parameters, params=params, tokens=tokens))
     floor = (share * (1 - LOOSER_FLOOR), share * (1 + LOOSER_FLOOR))
     slopes = ((1 - share) * parameters["alpha"], (1 - share) * parameters["beta"], LOOSER_SLOPE)
     return np.log([float(params), float(tokens)]), Shape(floor, slopes, LOOSER_OFFSET, LOOSER_GAMMA)

@@ -89,9 +89,9 @@ def expected_estimate(prior: Prior, target: Target, x: Array, variance: Array) -
     sum (ln loss - fitted)^2 / variance + prior_precision (mean - theta)^2.
     """
     law, x = prior.law, x - prior.origin
-    true, mean, theta = law.log_loss(prior.theta, x)[0], prior.theta + target.prior_offset, prior.theta
+    true, mean, theta = law.value_and_grad(prior.theta, x)[0], prior.theta + target.prior_offset, prior.theta
     for _ in range(STEPS):
-        fitted, gradient = law.log_loss(theta, x)
+        fitted, gradient = law.value_and_grad(theta, x)
         weighted = np.swapaxes(gradient / variance[:, None], 1, 2)
         slope = weighted @ (true - fitted)[..., None] + (target.prior_precision * (mean - theta))[..., None]
         step = np.linalg.solve(weighted @ gradient + np.diag(target.prior_precision), slope)[..., 0]
@@ -117,7 +117,7 @@ def _gradients(prior: Prior, target: Array, x: Array) -> Array:
 
 def _fit_prior(prior: Prior) -> tuple[Array, Array]:
     """What the fit will assume: 1 / variance [p], and its mean less each draw [s, p]."""
-    at_origin = prior.law.log_loss(prior.theta, np.zeros((1, 2)))[0]
+    at_origin = prior.law.value_and_grad(prior.theta, np.zeros((1, 2)))[0]
     mean = np.stack([prior.law.prior(loss)[0] for loss in at_origin])
     spread = prior.law.prior(np.zeros(1))[1]
     assumed = np.isfinite(spread)
@@ -138,7 +138,7 @@ def _lost_compute(prior: Prior, target: Array) -> tuple[Array, Array, Array]:
     def own(x: Array) -> tuple[Array, Array]:
         """Values of ln loss [s] and gradients [s, p + b] of each draw at its own point x [s, 2]."""
         draws = np.arange(len(x))
-        fitted = prior.law.log_loss(prior.linearise_at, x - prior.origin)[0]
+        fitted = prior.law.value_and_grad(prior.linearise_at, x - prior.origin)[0]
         return fitted[draws, draws], _gradients(prior, target, x)[draws, draws]
 
     (here, _), (up, up_gradient), (down, down_gradient) = own(middle), own(middle + split), own(middle - split)

@@ -3,8 +3,7 @@
 A new law is one file and one line in `LAWS`. Coefficients that papers published are in `PUBLISHED`.
 """
 
-from difflib import get_close_matches
-
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
 from foretoken.laws.allocation import ALLOCATION, ALLOCATION_FLOPS_PER_TOKEN, ALLOCATION_STEPS, ALLOCATION_TOKENS
 from foretoken.laws.any_table import SIZE_ACCURACY, SIZE_ERROR, SIZE_SCORE, TABLE_ERROR, TABLE_SCORE
@@ -33,7 +32,6 @@ from foretoken.laws.learning_rate import (
     LEARNING_RATE_PARAMS_TOKENS,
 )
 from foretoken.laws.multi_power import MULTI_POWER
-from foretoken.laws.optimum import best_size
 from foretoken.laws.overtraining import OVERTRAINING
 from foretoken.laws.power import POWER
 from foretoken.laws.precision import PRECISION, QUANTISATION
@@ -46,28 +44,64 @@ LAWS: dict[str, Law] = {
     law.name: law
     for law in (
         # loss from one variable
-        POWER, KAPLAN_PARAMS, KAPLAN_TOKENS, KAPLAN_FLOPS, KAPLAN_FLOPS_MIN,
-        SATURATING_PARAMS, SATURATING_TOKENS, SATURATING_FLOPS,
+        POWER,
+        KAPLAN_PARAMS,
+        KAPLAN_TOKENS,
+        KAPLAN_FLOPS,
+        KAPLAN_FLOPS_MIN,
+        SATURATING_PARAMS,
+        SATURATING_TOKENS,
+        SATURATING_FLOPS,
         # loss from size and data
-        CHINCHILLA, COUPLED, KAPLAN_JOINT, KAPLAN_STEPS, OVERTRAINING, REPEATED_DATA,
+        CHINCHILLA,
+        COUPLED,
+        KAPLAN_JOINT,
+        KAPLAN_STEPS,
+        OVERTRAINING,
+        REPEATED_DATA,
         # loss with experts, with few bits, along a schedule
-        ROUTING, ROUTING_UNSATURATED, FINE_GRAINED_EXPERTS, JOINT_EXPERTS, PRECISION, QUANTISATION, MULTI_POWER,
+        ROUTING,
+        ROUTING_UNSATURATED,
+        FINE_GRAINED_EXPERTS,
+        JOINT_EXPERTS,
+        PRECISION,
+        QUANTISATION,
+        MULTI_POWER,
         # what to choose
-        ALLOCATION, ALLOCATION_TOKENS, ALLOCATION_FLOPS_PER_TOKEN, ALLOCATION_STEPS,
-        LEARNING_RATE_FLOPS, LEARNING_RATE_PARAMS, LEARNING_RATE_PARAMS_TOKENS, LEARNING_RATE_EXPERTS,
-        LEARNING_RATE_LOG_PARAMS, CRITICAL_BATCH, BATCH_FLOPS, BATCH_DATA, BATCH_PARAMS,
+        ALLOCATION,
+        ALLOCATION_TOKENS,
+        ALLOCATION_FLOPS_PER_TOKEN,
+        ALLOCATION_STEPS,
+        LEARNING_RATE_FLOPS,
+        LEARNING_RATE_PARAMS,
+        LEARNING_RATE_PARAMS_TOKENS,
+        LEARNING_RATE_EXPERTS,
+        LEARNING_RATE_LOG_PARAMS,
+        CRITICAL_BATCH,
+        BATCH_FLOPS,
+        BATCH_DATA,
+        BATCH_PARAMS,
         # scores, and any other table
-        ERROR_EXPONENTIAL, ACCURACY_SIGMOID, ACCURACY_FLOPS,
-        BROKEN_1, BROKEN_2, BROKEN_3, SIZE_ERROR, SIZE_SCORE, SIZE_ACCURACY, TABLE_ERROR, TABLE_SCORE,
+        ERROR_EXPONENTIAL,
+        ACCURACY_SIGMOID,
+        ACCURACY_FLOPS,
+        BROKEN_1,
+        BROKEN_2,
+        BROKEN_3,
+        SIZE_ERROR,
+        SIZE_SCORE,
+        SIZE_ACCURACY,
+        TABLE_ERROR,
+        TABLE_SCORE,
     )
-}  # fmt: skip
+}
 """Every law by its name."""
 
 
 def find_law(name: str) -> Law:
     """The law of this name; raises ForetokenError with the names that are near it."""
     if name not in LAWS:
-        near = get_close_matches(name, LAWS, n=4, cutoff=0.5)
+        near = nearest(name, LAWS, most=4)
         raise ForetokenError(
             "unknown law",
             expected=", ".join(near or LAWS),
@@ -88,7 +122,6 @@ __all__ = [
     "Feature",
     "Law",
     "Published",
-    "best_size",
     "cite",
     "find_law",
 ]

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from foretoken.laws.law import Law
+from foretoken.laws.law import Law, Real
 from foretoken.laws.product import product
 
 CITATION = "Hoffmann et al. 2022, arXiv 2203.15556 (approaches 1 and 2)"
 DOMAIN = "through the optimum of each budget; beyond them only as long as the exponent stays"
 
 
-def from_params(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def from_params(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* = k C^a, and the tokens that are left for it."""
     C = np.asarray(C, dtype=np.float64)
     N = parameters["k"] * C ** parameters["a"]
     return N, C / (flops_per_param_token * N)
 
 
-def from_tokens(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def from_tokens(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """D* = k C^b, and the parameters that are left for it."""
     C = np.asarray(C, dtype=np.float64)
     D = parameters["k"] * C ** parameters["b"]
@@ -29,8 +28,8 @@ def from_tokens(parameters: Mapping[str, float], C: Any, flops_per_param_token: 
 
 
 def from_flops_per_token(
-    parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0
-) -> tuple[Any, Any]:
+    parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0
+) -> tuple[Real, Real]:
     """M* = k C^a FLOP per token; N* is M* / flops_per_param_token, D* is C / M*."""
     C = np.asarray(C, dtype=np.float64)
     M = parameters["k"] * C ** parameters["a"]
@@ -38,19 +37,41 @@ def from_flops_per_token(
 
 
 ALLOCATION: Law = product(
-    "allocation", symbol="N*", gives="parameters", column="params", powers={"flops": "a"},
-    optimum=from_params, citation=CITATION, domain=DOMAIN,
-)  # fmt: skip
+    "allocation",
+    symbol="N*",
+    gives="parameters",
+    column="params",
+    powers={"flops": "a"},
+    optimum=from_params,
+    citation=CITATION,
+    domain=DOMAIN,
+)
 ALLOCATION_TOKENS: Law = product(
-    "allocation_tokens", symbol="D*", gives="tokens", column="tokens", powers={"flops": "b"},
-    optimum=from_tokens, citation=CITATION, domain=DOMAIN,
-)  # fmt: skip
+    "allocation_tokens",
+    symbol="D*",
+    gives="tokens",
+    column="tokens",
+    powers={"flops": "b"},
+    optimum=from_tokens,
+    citation=CITATION,
+    domain=DOMAIN,
+)
 ALLOCATION_FLOPS_PER_TOKEN: Law = product(
-    "allocation_flops_per_token", symbol="M*", gives="FLOP per token", column="flops_per_token", powers={"flops": "a"},
-    optimum=from_flops_per_token, domain=DOMAIN,
+    "allocation_flops_per_token",
+    symbol="M*",
+    gives="FLOP per token",
+    column="flops_per_token",
+    powers={"flops": "a"},
+    optimum=from_flops_per_token,
+    domain=DOMAIN,
     citation="DeepSeek-AI 2024, DeepSeek LLM: Scaling Open-Source Language Models with Longtermism, arXiv 2401.02954",
-)  # fmt: skip
+)
 ALLOCATION_STEPS: Law = product(
-    "allocation_steps", symbol="S*", gives="steps", column="steps_min", powers={"flops": "a"}, domain=DOMAIN,
+    "allocation_steps",
+    symbol="S*",
+    gives="steps",
+    column="steps_min",
+    powers={"flops": "a"},
+    domain=DOMAIN,
     citation="Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361",
-)  # fmt: skip
+)

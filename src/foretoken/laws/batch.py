@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from foretoken.laws.formula import Parameter, exponent, law_from
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array, Law, Real
 from foretoken.laws.product import product
 
 DOMAIN = "the architecture, optimizer and schedule of its source; the optimum is flat"
 KAPLAN = "Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361"
 
 
-def critical(L: Any, *, B_star: Any, alpha_B: Any) -> Any:
+def critical(L: Real, *, B_star: Real, alpha_B: Real) -> Real:
     """B_crit(L) = B_star / L^(1 / alpha_B), in tokens: there time and compute are traded evenly.
 
     >>> round(critical(4.0, B_star=2e8, alpha_B=0.5))
@@ -51,16 +49,31 @@ CRITICAL_BATCH: Law = law_from(
     domain="the loss reached, whatever the size; Adam",
 )
 BATCH_FLOPS: Law = product(
-    "batch_flops", symbol="B", gives="tokens", column="batch_tokens", powers={"flops": "a"}, domain=DOMAIN,
+    "batch_flops",
+    symbol="B",
+    gives="tokens",
+    column="batch_tokens",
+    powers={"flops": "a"},
+    domain=DOMAIN,
     citation="DeepSeek-AI 2024, DeepSeek LLM: Scaling Open-Source Language Models with Longtermism, arXiv 2401.02954",
-)  # fmt: skip
+)
 BATCH_DATA: Law = product(
-    "batch_data", symbol="B", gives="tokens", column="batch_tokens", powers={"tokens": "a"}, domain=DOMAIN,
+    "batch_data",
+    symbol="B",
+    gives="tokens",
+    column="batch_tokens",
+    powers={"tokens": "a"},
+    domain=DOMAIN,
     citation="Li et al. 2025, Predictable Scale: Part I, Step Law, arXiv 2503.04715",
-)  # fmt: skip
+)
 BATCH_PARAMS: Law = product(
-    "batch_params", symbol="B", gives="tokens", column="batch_tokens", powers={"params": "a"}, domain=DOMAIN,
+    "batch_params",
+    symbol="B",
+    gives="tokens",
+    column="batch_tokens",
+    powers={"params": "a"},
+    domain=DOMAIN,
     citation=(
         "Porian et al. 2024, Resolving Discrepancies in Compute-Optimal Scaling of Language Models, arXiv 2406.19146"
     ),
-)  # fmt: skip
+)

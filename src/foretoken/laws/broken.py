@@ -7,13 +7,11 @@ With k = 0 it is a power law with an irreducible term.
 
 from __future__ import annotations
 
-from typing import Any
-
-from foretoken.laws.formula import Parameter, exponent, law_from, signed, term
-from foretoken.laws.law import Law
+from foretoken.laws.formula import Parameter, either_sign, exponent, law_from, term
+from foretoken.laws.law import Law, Real
 
 
-def curve(x: Any, *, a: Any, b: Any, c0: Any, **breaks: Any) -> Any:
+def curve(x: Real, *, a: Real, b: Real, c0: Real, **breaks: Real) -> Real:
     """The formula; `breaks` are c1, d1, f1, c2, ... (change of slope, place, width in ln x).
 
     >>> curve(4.0, a=1.0, b=8.0, c0=0.5, c1=0.5, d1=1e9, f1=0.05)
@@ -29,14 +27,14 @@ def curve(x: Any, *, a: Any, b: Any, c0: Any, **breaks: Any) -> Any:
 def broken(k: int) -> Law:
     """The law with k breaks."""
     parameters = {
-        "a": Parameter(kind="floor", unit="score"),
+        "a": Parameter(kind="irreducible", unit="score"),
         "b": term("score x size^c0", c0=(0, 1.0)),
         "c0": exponent(),
     }
     for i in range(1, k + 1):
         parameters |= {
-            f"c{i}": signed(-3.0, 3.0),
-            f"d{i}": Parameter(kind="place", unit="size"),
+            f"c{i}": either_sign(-3.0, 3.0),
+            f"d{i}": Parameter(kind="location", unit="size"),
             f"f{i}": Parameter(low=0.05, high=5.0, unit="1"),
         }
     breaks = "".join(f" (1 + (x/d{i})^(1/f{i}))^(-c{i} f{i})" for i in range(1, k + 1))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array, Law, Real
 
 EXPONENTS = np.exp(np.linspace(np.log(0.06), np.log(1.6), 28))
 """Grid of alpha and of beta on which a fit is begun."""
 STARTS = 24
 
 
-def loss(N: Any, D: Any, *, E: Any, A: Any, B: Any, alpha: Any, beta: Any) -> Any:
+def loss(N: Real, D: Real, *, E: Real, A: Real, B: Real, alpha: Real, beta: Real) -> Real:
     """The formula, in natural units.
 
     >>> loss(1e4, 1e6, E=1.0, A=100.0, B=1000.0, alpha=0.5, beta=0.5)
@@ -24,7 +23,7 @@ def loss(N: Any, D: Any, *, E: Any, A: Any, B: Any, alpha: Any, beta: Any) -> An
     return E + A / N**alpha + B / D**beta
 
 
-def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
+def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     """For theta [b, 5] = logs of (E, A, B, alpha, beta), x [r, 2] = (ln N, ln D) -> ln L [b, r], gradient [b, r, 5]."""
     e, a, b, ln_alpha, ln_beta = (theta[:, k, None] for k in range(5))
     alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
@@ -103,7 +102,7 @@ def prior(y: Array) -> tuple[Array, Array]:
     return mean, np.array([0.2, np.inf, np.inf, 0.5, 0.5])
 
 
-def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss with flops_per_param_token x N x D = C (Hoffmann et al. 2022, equation 4).
 
     >>> from foretoken.laws.published import PUBLISHED
@@ -123,7 +122,7 @@ CHINCHILLA = Law(
     formula="L = E + A / N^alpha + B / D^beta",
     parameters=("E", "A", "B", "alpha", "beta"),
     features=("params", "tokens"),
-    log_loss=log_loss,
+    value_and_grad=value_and_grad,
     starts=starts,
     shift=shift,
     bounds=bounds,

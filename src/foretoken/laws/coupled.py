@@ -7,17 +7,16 @@ Busbridge et al. 2025 fit this form (they write the exponents alpha / gamma and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from foretoken.laws import chinchilla
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array, Law, Real
 
 START_GAMMAS = (1.0, 0.5)
 
 
-def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
+def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     """For theta [b, 6] = logs of (E, A, B, alpha, beta, gamma), x [r, 2] = (ln N, ln D): ln L [b, r], d/dtheta."""
     e, a, b, ln_alpha, ln_beta, ln_gamma = (theta[:, k, None] for k in range(6))
     gamma = np.exp(ln_gamma)
@@ -50,7 +49,7 @@ def prior(y: Array) -> tuple[Array, Array]:
     return np.append(mean, np.log(0.5)), np.append(scale, 0.2)
 
 
-def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss with flops_per_param_token x N x D = C: Chinchilla's, at the exponents over gamma.
 
     >>> n, d = optimum({"A": 4.0, "B": 4.0, "alpha": 0.3, "beta": 0.3, "gamma": 0.5}, 6e20)
@@ -68,7 +67,7 @@ COUPLED = Law(
     formula="L = E + ((A / N^alpha)^(1/gamma) + (B / D^beta)^(1/gamma))^gamma",
     parameters=("E", "A", "B", "alpha", "beta", "gamma"),
     features=("params", "tokens"),
-    log_loss=log_loss,
+    value_and_grad=value_and_grad,
     starts=starts,
     shift=chinchilla.shift,
     bounds=bounds,

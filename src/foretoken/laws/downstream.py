@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from foretoken.laws.dual import exp
-from foretoken.laws.formula import Parameter, law_from, signed
-from foretoken.laws.law import Array, Law
+from foretoken.laws.formula import Parameter, either_sign, law_from
+from foretoken.laws.law import Array, Law, Real
 
 
-def error(L: Any, *, epsilon: Any, k: Any, gamma: Any) -> Any:
+def error(L: Real, *, epsilon: Real, k: Real, gamma: Real) -> Real:
     """Err = epsilon - k exp(-gamma L): mean error over many tasks (Gadre et al. 2024).
 
     >>> round(float(error(0.0, epsilon=0.8, k=0.5, gamma=1.0)), 9)
@@ -19,12 +18,12 @@ def error(L: Any, *, epsilon: Any, k: Any, gamma: Any) -> Any:
     return epsilon - k * exp(-gamma * L)
 
 
-def sigmoid(L: Any, *, a: Any, b: Any, k: Any, L_0: Any) -> Any:
+def sigmoid(L: Real, *, a: Real, b: Real, k: Real, L_0: Real) -> Real:
     """Score = b + a / (1 + exp(-k (L - L_0))): from b to b + a, k < 0 where it falls in loss (Bhagia et al. 2024)."""
     return b + a / (1 + exp(-k * (L - L_0)))
 
 
-def climb(X: Any, *, a: Any, b: Any, k: Any, X_0: Any) -> Any:
+def climb(X: Real, *, a: Real, b: Real, k: Real, X_0: Real) -> Real:
     """Score = b + a / (1 + (X_0 / X)^k): a sigmoid in ln X, from b to b + a, halfway at X_0.
 
     >>> climb(100.0, a=0.5, b=0.25, k=1.0, X_0=100.0)
@@ -38,20 +37,20 @@ def two_step(
     loss_parameters: Mapping[str, float],
     score_law: Law,
     score_parameters: Mapping[str, float],
-    **features: Any,
+    **features: Real,
 ) -> Array:
     """The score that a law of the loss and a law of the score give together."""
     return score_law.evaluate(score_parameters, loss=loss_law.evaluate(loss_parameters, **features))
 
 
 SCALE = Parameter(kind="term", low=1e-3, high=100.0, unit="score")
-LEVEL = Parameter(kind="floor", unit="score", linear=True)
+LEVEL = Parameter(kind="irreducible", unit="score", signed=True)
 ERROR_EXPONENTIAL: Law = law_from(
     error,
     name="error_exponential",
     formula="Err = epsilon - k e^(-gamma L)",
     features=("loss",),
-    still=("loss",),
+    not_centred=("loss",),
     parameters={
         "epsilon": LEVEL,
         "k": Parameter(kind="term", low=1e-3, high=1e6, unit="score"),
@@ -70,12 +69,12 @@ ACCURACY_SIGMOID: Law = law_from(
     name="accuracy_sigmoid",
     formula="score = b + a / (1 + e^(-k (L - L_0)))",
     features=("loss",),
-    still=("loss",),
+    not_centred=("loss",),
     parameters={
         "a": SCALE,
         "b": LEVEL,
-        "k": signed(-60.0, 60.0, "1 / (nats per token)"),
-        "L_0": Parameter(kind="place", unit="nats per token"),
+        "k": either_sign(-60.0, 60.0, "1 / (nats per token)"),
+        "L_0": Parameter(kind="location", unit="nats per token"),
     },
     target="raw",
     column="score",
@@ -92,7 +91,7 @@ ACCURACY_FLOPS: Law = law_from(
         "a": SCALE,
         "b": LEVEL,
         "k": Parameter(low=0.02, high=20.0, unit="1"),
-        "X_0": Parameter(kind="place", unit="FLOP"),
+        "X_0": Parameter(kind="location", unit="FLOP"),
     },
     target="raw",
     column="score",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from foretoken.laws.formula import FLOOR, Parameter, exponent, law_from, term
-from foretoken.laws.law import Law
+from foretoken.laws.formula import IRREDUCIBLE, Parameter, exponent, law_from, term
+from foretoken.laws.law import Law, Real
 
 
-def loss(N: Any, D: Any, G: Any, *, E: Any, a: Any, alpha: Any, b: Any, beta: Any, g: Any, gamma: Any) -> Any:
+def loss(
+    N: Real,
+    D: Real,
+    G: Real,
+    *,
+    E: Real,
+    a: Real,
+    alpha: Real,
+    b: Real,
+    beta: Real,
+    g: Real,
+    gamma: Real,
+) -> Real:
     """The formula, for N total parameters without embeddings, D tokens and granularity G.
 
     >>> loss(100.0, 100.0, 4.0, E=1.0, a=10.0, alpha=0.5, b=10.0, beta=0.5, g=20.0, gamma=0.5)
@@ -22,9 +32,9 @@ FINE_GRAINED_EXPERTS: Law = law_from(
     name="fine_grained_experts",
     formula="L = E + (g / G^gamma + a) / N^alpha + b / D^beta",
     features=("params", "tokens", "granularity"),
-    still=("granularity",),
+    not_centred=("granularity",),
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "a": term("nats per token x parameters^alpha", alpha=(0, 1.0)),
         "alpha": exponent(),
         "b": term("nats per token x tokens^beta", beta=(1, 1.0)),

@@ -6,19 +6,31 @@ Exponents carry their sign. Ê is that of Clark et al. 2022, so it is E_start, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from foretoken.laws import chinchilla
 from foretoken.laws.dual import log
-from foretoken.laws.formula import FLOOR, Parameter, law_from, signed
-from foretoken.laws.law import Array, Law
+from foretoken.laws.formula import IRREDUCIBLE, Parameter, either_sign, law_from
+from foretoken.laws.law import Array, Law, Real
 from foretoken.laws.routing import EXPERTS, effective_experts
 
 
 def loss(
-    N: Any, D: Any, experts: Any, *, E: Any, a: Any, alpha: Any, delta: Any, gamma: Any,
-    b: Any, beta: Any, omega: Any, zeta: Any, E_start: Any, E_max: Any,
-) -> Any:  # fmt: skip
+    N: Real,
+    D: Real,
+    experts: Real,
+    *,
+    E: Real,
+    a: Real,
+    alpha: Real,
+    delta: Real,
+    gamma: Real,
+    b: Real,
+    beta: Real,
+    omega: Real,
+    zeta: Real,
+    E_start: Real,
+    E_max: Real,
+) -> Real:
     """The formula, for N active parameters, D tokens and a number of experts."""
     effective = effective_experts(experts, E_start=E_start, E_max=E_max)
     level = log(effective)
@@ -41,8 +53,8 @@ def at_experts(parameters: Mapping[str, float], experts: float) -> dict[str, flo
 
 
 def optimum(
-    parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0, experts: float = 1.0
-) -> tuple[Any, Any]:
+    parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0, experts: float = 1.0
+) -> tuple[Real, Real]:
     """N* (active) and D* of least loss at compute C with so many experts."""
     return chinchilla.optimum(at_experts(parameters, experts), C, flops_per_param_token)
 
@@ -65,17 +77,17 @@ JOINT_EXPERTS: Law = law_from(
     name="joint_experts",
     formula="L = E + a Ê^delta N^(alpha + gamma ln Ê) + b Ê^omega D^(beta + zeta ln Ê)",
     features=("params", "tokens", "experts"),
-    still=("experts",),
+    not_centred=("experts",),
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "a": _term("parameters"),
-        "alpha": signed(-2.0, -0.01),
-        "delta": signed(-1.0, 1.0),
-        "gamma": signed(-0.2, 0.2),
+        "alpha": either_sign(-2.0, -0.01),
+        "delta": either_sign(-1.0, 1.0),
+        "gamma": either_sign(-0.2, 0.2),
         "b": _term("tokens"),
-        "beta": signed(-2.0, -0.01),
-        "omega": signed(-1.0, 1.0),
-        "zeta": signed(-0.2, 0.2),
+        "beta": either_sign(-2.0, -0.01),
+        "omega": either_sign(-1.0, 1.0),
+        "zeta": either_sign(-0.2, 0.2),
         **EXPERTS,
     },
     shift=_shift,

@@ -7,13 +7,12 @@ in PF-days of 8.64e19 FLOP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from foretoken.laws import chinchilla
 from foretoken.laws.formula import Parameter, exponent, law_from
-from foretoken.laws.law import FEATURES, Array, Law
+from foretoken.laws.law import FEATURES, Array, Law, Real
 from foretoken.laws.starts import even_cloud, least_squares
 
 PF_DAY = 8.64e19
@@ -21,7 +20,7 @@ PF_DAY = 8.64e19
 CITATION = "Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361"
 
 
-def one(X: Any, *, X_c: Any, alpha: Any) -> Any:
+def one(X: Real, *, X_c: Real, alpha: Real) -> Real:
     """L(X) = (X_c / X)^alpha, for parameters, tokens or FLOP.
 
     >>> one(25.0, X_c=100.0, alpha=0.5)
@@ -30,22 +29,22 @@ def one(X: Any, *, X_c: Any, alpha: Any) -> Any:
     return (X_c / X) ** alpha
 
 
-def joint(N: Any, D: Any, *, N_c: Any, D_c: Any, alpha_N: Any, alpha_D: Any) -> Any:
+def joint(N: Real, D: Real, *, N_c: Real, D_c: Real, alpha_N: Real, alpha_D: Real) -> Real:
     """L(N, D) = ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D (equation 1.5)."""
     return ((N_c / N) ** (alpha_N / alpha_D) + D_c / D) ** alpha_D
 
 
-def steps(N: Any, S_min: Any, *, N_c: Any, S_c: Any, alpha_N: Any, alpha_S: Any) -> Any:
+def steps(N: Real, S_min: Real, *, N_c: Real, S_c: Real, alpha_N: Real, alpha_S: Real) -> Real:
     """L(N, S_min) = (N_c / N)^alpha_N + (S_c / S_min)^alpha_S (equation 1.6)."""
     return (N_c / N) ** alpha_N + (S_c / S_min) ** alpha_S
 
 
-def min_steps(S: Any, B: Any, B_crit: Any) -> Any:
+def min_steps(S: Real, B: Real, B_crit: Real) -> Real:
     """Steps that a very large batch would need for the same loss, from S steps of B tokens (section 5.1)."""
     return S / (1 + B_crit / np.asarray(B))
 
 
-def min_compute(C: Any, B: Any, B_crit: Any) -> Any:
+def min_compute(C: Real, B: Real, B_crit: Real) -> Real:
     """Compute that a very small batch would need for the same loss, from C at batches of B tokens (section 5.1).
 
     >>> float(min_compute(3e18, 2e6, 1e6))
@@ -54,7 +53,7 @@ def min_compute(C: Any, B: Any, B_crit: Any) -> Any:
     return C / (1 + np.asarray(B) / B_crit)
 
 
-def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least L(N, D) at compute C. The paper's own advice is another: it comes from L(N, S_min)."""
     inner = parameters["alpha_N"] / parameters["alpha_D"]
     terms = {"A": parameters["N_c"] ** inner, "B": parameters["D_c"], "alpha": inner, "beta": 1.0}
@@ -62,7 +61,7 @@ def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: floa
 
 
 def _place(unit: str, axis: int = 0) -> Parameter:
-    return Parameter(kind="place", unit=unit, axis=axis)
+    return Parameter(kind="location", unit=unit, axis=axis)
 
 
 def _line_starts(x: Array, y: Array) -> Array:

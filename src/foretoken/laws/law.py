@@ -7,12 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Real = Any
+"""What a formula computes with: a float, an array, or a Dual (see dual.py)."""
+Target = Literal["log", "raw"]
+"""What is fitted: the logarithm of the column that a law predicts, or the column itself."""
 
 
 class Feature(NamedTuple):
@@ -50,7 +55,7 @@ def mean_features(x: Array) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """A formula with named parameters, positive unless they are in `linear`.
+    """A formula with named parameters, positive unless they are in `signed`.
 
     Inside a fit a positive parameter is its logarithm (`theta`), and so is every feature of a run (`x`). Shapes:
     b batch, r runs, p parameters, f features.
@@ -62,7 +67,7 @@ class Law:
     """Names, in the order of theta [p]."""
     features: tuple[str, ...]
     """What the law reads of a run, in the order of x [r, f]; all that there are: `FEATURES`."""
-    log_loss: Callable[[Array, Array], tuple[Array, Array]]
+    value_and_grad: Callable[[Array, Array], tuple[Array, Array]]
     """(theta [b, p], x [r, f]) -> what is fitted [b, r] and its gradient in theta [b, r, p]; see `target`."""
     starts: Callable[[Array, Array], Array]
     """(x [r, f], what is fitted [r]) -> theta [starts, p], the most promising first."""
@@ -78,7 +83,7 @@ class Law:
     """(parameters, C, flops_per_param_token) -> N*, D* of least loss at compute C; None without a closed form."""
     citation: str
     domain: str
-    target: Literal["log", "raw"] = "log"
+    target: Target = "log"
     """What is fitted: the logarithm of the `column`, or the column itself."""
     column: str = "loss"
     """What the law predicts, as a column of the run table."""
@@ -86,16 +91,21 @@ class Law:
     """The unit of that column."""
     units: tuple[str, ...] = ()
     """Unit of each parameter."""
-    linear: tuple[str, ...] = ()
+    signed: tuple[str, ...] = ()
     """Parameters of either sign: their theta is the value itself."""
     profiled: tuple[str, ...] = ("E",)
     """Parameters whose profile likelihood a fit always looks at, because runs so often say nothing of them."""
-    steady: tuple[str, ...] = ()
+    may_be_constant: tuple[str, ...] = ()
     """Features that may be the same in all runs."""
     origin: Callable[[Array], Array] = mean_features
-    """x [r, f] -> the origin [f] that a fit moves the features to; 0 for a feature that the law cannot be moved in."""
-    wide: bool = False
+    """x [r, f] -> the origin [f] that a fit moves the features to; 0 for a feature that cannot be centred."""
+    sequence_input: bool = False
     """x holds a whole history per run, not one number per feature."""
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether the logarithm of the column is fitted, so that errors are relative."""
+        return self.target == "log"
 
     def theta(self, parameters: Mapping[str, float]) -> Array:
         """The inverse of `named`: theta [p]."""
@@ -103,53 +113,54 @@ class Law:
 
     def thetas(self, values: Array) -> Array:
         """The inverse of `values`: theta [..., p]."""
-        return np.where(self._straight, values, np.log(np.where(self._straight, 1.0, values)))
+        return np.where(self._is_signed, values, np.log(np.where(self._is_signed, 1.0, values)))
 
     def values(self, theta: Array) -> Array:
         """Parameters from theta [..., p], as an array of the same shape."""
-        return np.where(self._straight, theta, np.exp(np.where(self._straight, 0.0, theta)))
+        return np.where(self._is_signed, theta, np.exp(np.where(self._is_signed, 0.0, theta)))
 
     @property
-    def _straight(self) -> NDArray[np.bool_]:
-        return np.array([name in self.linear for name in self.parameters])
+    def _is_signed(self) -> NDArray[np.bool_]:
+        return np.array([name in self.signed for name in self.parameters])
 
     def named(self, theta: Array) -> dict[str, float]:
         """Parameters by name from theta [p]."""
         return dict(zip(self.parameters, map(float, self.values(theta)), strict=True))
 
-    def evaluate(self, parameters: Mapping[str, float], **features: Any) -> Array:
-        """What the law gives, in its own unit, for features named as in `features`. Broadcasts.
+    def evaluate(self, parameters: Mapping[str, float], **features: ArrayLike | None) -> Array:
+        """What the law gives, in its own unit, for features by name. Broadcasts; further features go unused.
 
-        Raises ForetokenError when one is missing.
+        `flops` are 6 x params x tokens where the law reads them and they are not given. Raises ForetokenError when a
+        feature is missing.
 
-        >>> from foretoken.laws import LAWS
+        >>> from foretoken.laws import CHINCHILLA, LAWS
         >>> round(float(LAWS["power"].evaluate({"a": 8.0, "b": 0.5}, flops=16.0)), 9)
         2.0
+        >>> terms = {"E": 1.0, "A": 10, "B": 100, "alpha": 1.0, "beta": 1.0}
+        >>> CHINCHILLA.evaluate(terms, params=[10, 20], tokens=100).round(6).tolist()
+        [3.0, 2.5]
         """
-        missing = [name for name in self.features if name not in features]
+        known = {name: np.asarray(value, dtype=np.float64) for name, value in features.items() if value is not None}
+        if "flops" not in known and {"params", "tokens"} <= set(known):
+            known["flops"] = 6.0 * known["params"] * known["tokens"]
+        self._require(known)
+        values = np.broadcast_arrays(*(known[name] for name in self.features))
+        with np.errstate(divide="ignore"):
+            x = np.log(values[0] if self.sequence_input else np.stack([value.ravel() for value in values], axis=-1))
+        fitted = self.value_and_grad(self.theta(parameters)[None], x)[0][0]
+        predicted: Array = np.exp(fitted) if self.is_logarithmic else fitted
+        return predicted if self.sequence_input else predicted.reshape(values[0].shape)
+
+    def _require(self, known: Mapping[str, Array]) -> None:
+        missing = [name for name in self.features if name not in known]
         if missing:
+            near = nearest(missing[0], known.keys() - set(self.features))
             raise ForetokenError(
                 f"the law {self.name!r} needs more than it was given",
                 expected=", ".join(self.features),
-                got=", ".join(features) or "nothing",
+                got=", ".join(known) or "nothing",
+                cure=f"did you mean {missing[0]!r} by {near[0]!r}?" if near else None,
             )
-        values = np.broadcast_arrays(*(np.asarray(features[name], dtype=np.float64) for name in self.features))
-        with np.errstate(divide="ignore"):
-            x = np.log(values[0] if self.wide else np.stack([value.ravel() for value in values], axis=-1))
-        fitted = self.log_loss(self.theta(parameters)[None], x)[0][0]
-        told: Array = np.exp(fitted) if self.target == "log" else fitted
-        return told if self.wide else told.reshape(values[0].shape)
-
-    def predict(self, parameters: Mapping[str, float], N: Any, D: Any, C: Any = None) -> Array:
-        """What the law gives for N parameters on D tokens; C FLOP are 6 N D unless given. Broadcasts.
-
-        >>> from foretoken.laws import CHINCHILLA
-        >>> round(float(CHINCHILLA.predict({"E": 1.0, "A": 10, "B": 100, "alpha": 1.0, "beta": 1.0}, 10, 100)), 6)
-        3.0
-        """
-        N, D = np.broadcast_arrays(np.asarray(N, dtype=np.float64), np.asarray(D, dtype=np.float64))
-        known = {"params": N, "tokens": D, "flops": 6.0 * N * D if C is None else np.broadcast_to(C, N.shape)}
-        return self.evaluate(parameters, **{name: known[name] for name in self.features if name in known})
 
     def on(self, *features: str, name: str | None = None) -> Law:
         """The same law, read from other columns.

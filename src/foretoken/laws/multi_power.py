@@ -9,16 +9,15 @@ Shapes: r points of curves, t steps of the longest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from foretoken.laws.dual import outer, total
-from foretoken.laws.formula import FLOOR, Parameter, exponent, law_from
-from foretoken.laws.law import Array, Law
+from foretoken.laws.formula import IRREDUCIBLE, Parameter, exponent, law_from
+from foretoken.laws.law import Array, Law, Real
 
 
-def histories(learning_rates: Any, warmup_sum: float, at: Any = None) -> Array:
+def histories(learning_rates: Real, warmup_sum: float, at: Real = None) -> Array:
     """What the law reads at points of one schedule: [r, 1 + t].
 
     `learning_rates` [t] are those after the warm-up, `at` the numbers of steps done (default: every step).
@@ -32,7 +31,7 @@ def histories(learning_rates: Any, warmup_sum: float, at: Any = None) -> Array:
     return np.column_stack([np.full(len(done), warmup_sum), past])
 
 
-def loss(history: Any, *, E: Any, A: Any, alpha: Any, B: Any, C: Any, beta: Any, gamma: Any) -> Any:
+def loss(history: Real, *, E: Real, A: Real, alpha: Real, B: Real, C: Real, beta: Real, gamma: Real) -> Real:
     """The formula at each point, for histories [r, 1 + t]."""
     warmup, rates = history[:, 0], history[:, 1:]
     later = np.cumsum(rates[:, ::-1], axis=1)[:, ::-1]
@@ -43,7 +42,7 @@ def loss(history: Any, *, E: Any, A: Any, alpha: Any, B: Any, C: Any, beta: Any,
     return E + A * (rates.sum(axis=1) + warmup) ** -alpha - B * total(drops * counts * gain)
 
 
-def loss_curve(parameters: Mapping[str, float], learning_rates: Any, warmup_sum: float = 0.0) -> Array:
+def loss_curve(parameters: Mapping[str, float], learning_rates: Real, warmup_sum: float = 0.0) -> Array:
     """The loss after each step of a schedule [t]."""
     return MULTI_POWER.evaluate(parameters, learning_rates=histories(learning_rates, warmup_sum))
 
@@ -53,10 +52,10 @@ MULTI_POWER: Law = law_from(
     name="multi_power",
     formula="L = E + A (S_1 + S_W)^-alpha - B sum_k (eta_(k-1) - eta_k) (1 - (1 + C eta_k^-gamma S_k)^-beta)",
     features=("learning_rates",),
-    still=("learning_rates",),
-    wide=True,
+    not_centred=("learning_rates",),
+    sequence_input=True,
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "A": Parameter(kind="term", high=1e3, unit="nats per token x LR^alpha"),
         "alpha": exponent(),
         "B": Parameter(kind="term", low=1e-6, high=1e6, unit="nats per token / LR"),

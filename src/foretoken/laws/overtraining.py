@@ -6,14 +6,13 @@ With C = 6 N D it is Chinchilla's form with both exponents 2 eta, A = a / 6^eta 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from foretoken.laws import chinchilla
-from foretoken.laws.formula import FLOOR, Parameter, law_from
-from foretoken.laws.law import Law
+from foretoken.laws.formula import IRREDUCIBLE, LogNormal, Parameter, law_from
+from foretoken.laws.law import Law, Real
 
 
-def loss(N: Any, D: Any, *, E: Any, a: Any, b: Any, eta: Any) -> Any:
+def loss(N: Real, D: Real, *, E: Real, a: Real, b: Real, eta: Real) -> Real:
     """The formula at C = 6 N D and M = D / N.
 
     >>> round(float(loss(1.0, 4.0, E=1.0, a=24.0**0.5, b=24.0**0.5, eta=0.5)), 9)
@@ -22,7 +21,7 @@ def loss(N: Any, D: Any, *, E: Any, a: Any, b: Any, eta: Any) -> Any:
     return E + a * (6.0 * N**2) ** -eta + b * (6.0 * D**2) ** -eta
 
 
-def optimum(parameters: Mapping[str, float], C: Any, flops_per_param_token: float = 6.0) -> tuple[Any, Any]:
+def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss: at every compute M* = (b / a)^(1 / (2 eta)) tokens per parameter."""
     eta = parameters["eta"]
     terms = {"A": parameters["a"], "B": parameters["b"], "alpha": 2 * eta, "beta": 2 * eta}
@@ -39,10 +38,10 @@ OVERTRAINING: Law = law_from(
     formula="L = E + (a M^eta + b M^-eta) C^-eta, M = D / N, C = 6 N D",
     features=("params", "tokens"),
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "a": _term(0),
         "b": _term(1),
-        "eta": Parameter(low=0.01, high=1.5, unit="1", assumed=(0.165, 1.35)),
+        "eta": Parameter(low=0.01, high=1.5, unit="1", prior=LogNormal(0.165, 1.35)),
     },
     optimum=optimum,
     citation=(

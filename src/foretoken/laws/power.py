@@ -7,7 +7,7 @@ import numpy as np
 from foretoken.laws.law import Array, Law
 
 
-def log_loss(theta: Array, x: Array) -> tuple[Array, Array]:
+def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     """For theta [b, 2] = logs of (a, b), x [r, 1] = ln C -> ln L [b, r] and its gradient [b, r, 2]."""
     fall = np.exp(theta[:, 1, None]) * x[:, 0]
     return theta[:, 0, None] - fall, np.stack([np.ones_like(fall), -fall], axis=-1)
@@ -41,7 +41,7 @@ POWER = Law(
     formula="L = a C^-b",
     parameters=("a", "b"),
     features=("flops",),
-    log_loss=log_loss,
+    value_and_grad=value_and_grad,
     starts=starts,
     shift=shift,
     bounds=bounds,

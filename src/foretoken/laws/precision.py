@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from foretoken.laws.dual import exp
-from foretoken.laws.formula import FLOOR, USUAL, Parameter, exponent, law_from, term
-from foretoken.laws.law import Law
+from foretoken.laws.formula import IRREDUCIBLE, USUAL_EXPONENT, Parameter, exponent, law_from, term
+from foretoken.laws.law import Law, Real
 
 CITATION = "Kumar et al. 2024, Scaling Laws for Precision, arXiv 2411.04330"
 
 
-def kept(bits: Any, gamma: Any) -> Any:
+def kept(bits: Real, gamma: Real) -> Real:
     """The share of the parameters that so many bits are worth.
 
     >>> round(float(kept(4.0, 2.6745)), 3)
@@ -21,15 +19,26 @@ def kept(bits: Any, gamma: Any) -> Any:
 
 
 def loss(
-    N: Any, D: Any, P_w: Any, P_a: Any, P_kv: Any,
-    *, E: Any, A: Any, B: Any, alpha: Any, gamma_w: Any, gamma_a: Any, gamma_kv: Any,
-) -> Any:  # fmt: skip
+    N: Real,
+    D: Real,
+    P_w: Real,
+    P_a: Real,
+    P_kv: Real,
+    *,
+    E: Real,
+    A: Real,
+    B: Real,
+    alpha: Real,
+    gamma_w: Real,
+    gamma_a: Real,
+    gamma_kv: Real,
+) -> Real:
     """The formula: N parameters trained on D tokens with these bits for weights, activations, keys and values."""
     effective = N * kept(P_w, gamma_w) * kept(P_a, gamma_a) * kept(P_kv, gamma_kv)
     return E + A / effective**alpha + B / D**alpha
 
 
-def increase(N: Any, D: Any, P_post: Any, *, C_T: Any, gamma_D: Any, gamma_N: Any, gamma_post: Any) -> Any:
+def increase(N: Real, D: Real, P_post: Real, *, C_T: Real, gamma_D: Real, gamma_N: Real, gamma_post: Real) -> Real:
     """Loss added when the weights of a finished model are quantised to P_post bits."""
     return C_T * D**gamma_D / N**gamma_N * exp(-P_post / gamma_post)
 
@@ -40,12 +49,12 @@ PRECISION: Law = law_from(
     name="precision",
     formula="L = E + A / (N q_w q_a q_kv)^alpha + B / D^alpha, q = 1 - e^(-P / gamma)",
     features=("params", "tokens", "bits_weights", "bits_activations", "bits_kv"),
-    still=("bits_weights", "bits_activations", "bits_kv"),
+    not_centred=("bits_weights", "bits_activations", "bits_kv"),
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "A": term("nats per token x parameters^alpha", alpha=(0, 1.0)),
         "B": term("nats per token x tokens^alpha", alpha=(1, 1.0)),
-        "alpha": exponent(assumed=USUAL),
+        "alpha": exponent(prior=USUAL_EXPONENT),
         "gamma_w": BITS,
         "gamma_a": BITS,
         "gamma_kv": BITS,
@@ -58,7 +67,7 @@ QUANTISATION: Law = law_from(
     name="quantisation",
     formula="dL = C_T D^gamma_D / N^gamma_N e^(-P_post/gamma_post)",
     features=("params", "tokens", "bits_post"),
-    still=("bits_post",),
+    not_centred=("bits_post",),
     parameters={
         "C_T": Parameter(
             kind="term", high=1e6, unit="nats per token", falls={"gamma_D": (1, -1.0), "gamma_N": (0, 1.0)}

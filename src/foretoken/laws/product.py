@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from foretoken.laws.formula import Parameter, law_from, signed
-from foretoken.laws.law import FEATURES, Array, Law
+from foretoken.laws.formula import Parameter, either_sign, law_from
+from foretoken.laws.law import FEATURES, Array, Law, Real
 
 
-def product(name: str, *, gives: str, symbol: str, powers: Mapping[str, str], **data: Any) -> Law:
-    """The Law of a product of powers. `gives` is the unit; `powers` names the exponent of each feature."""
+def product(
+    name: str,
+    *,
+    gives: str,
+    symbol: str,
+    column: str,
+    powers: Mapping[str, str],
+    citation: str,
+    domain: str,
+    optimum: Callable[..., tuple[Real, Real]] | None = None,
+) -> Law:
+    """The Law of a product of powers.
 
-    def function(*features: Any, k: Any, **exponents: Any) -> Any:
+    Args:
+        name: of the law.
+        gives: the unit of what it predicts.
+        symbol: of what it predicts, in the formula.
+        column: of the run table that it predicts.
+        powers: the exponent's name for each feature.
+        citation: the paper.
+        domain: where it holds.
+        optimum: N* and D* from the parameters, where it splits compute.
+
+    """
+
+    def function(*features: Real, k: Real, **exponents: Real) -> Real:
         result = k
         for feature, power in zip(features, powers.values(), strict=True):
             result = result * feature ** exponents[power]
         return result
 
+    # ln Y = ln k + sum a_i ln X_i: the fit is ordinary least squares, and one start is the answer.
     def starts(x: Array, y: Array) -> Array:
         line = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
         return np.asarray(line[None], dtype=np.float64)
 
     def shift(theta: Array, origin: Array) -> Array:
         moved = theta.copy()
+        # k is fitted to X_i / e^o_i, and k prod (X_i / e^o_i)^a_i = (k e^-sum(a_i o_i)) prod X_i^a_i; both are theta's
+        # own values here, because exponents are signed and k is a logarithm.
         moved[..., 0] -= (theta[..., 1:] * origin).sum(axis=-1)
         return moved
 
@@ -37,11 +61,14 @@ def product(name: str, *, gives: str, symbol: str, powers: Mapping[str, str], **
         formula=f"{symbol} = k {terms}",
         features=tuple(powers),
         parameters={
-            "k": Parameter(kind="own", low=1e-130, high=1e130, unit=f"{gives} x {per}"),
-            **{power: signed(-10.0, 10.0) for power in powers.values()},
+            "k": Parameter(low=1e-130, high=1e130, unit=f"{gives} x {per}"),
+            **{power: either_sign(-10.0, 10.0) for power in powers.values()},
         },
         starts=starts,
         shift=shift,
         unit=gives,
-        **data,
+        column=column,
+        citation=citation,
+        domain=domain,
+        optimum=optimum,
     )

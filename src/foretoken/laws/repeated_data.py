@@ -9,17 +9,14 @@ With fresh data and no excess of parameters it is the Chinchilla law with one ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from foretoken.laws.dual import exp, smaller
-from foretoken.laws.formula import FLOOR, USUAL, Parameter, exponent, law_from, term
-from foretoken.laws.law import Array, Law
+from foretoken.laws.formula import IRREDUCIBLE, USUAL_EXPONENT, Parameter, exponent, law_from, term
+from foretoken.laws.law import Array, Law, Real
 
 
-def worth(seen: Any, unique: Any, R: Any) -> Any:
+def worth(seen: Real, unique: Real, R: Real) -> Real:
     """What `seen` is worth when only `unique` of it is fresh; at most unique x (1 + R).
 
     >>> round(float(worth(4.0, 1.0, 15.387756)) / 4, 3)
@@ -28,27 +25,23 @@ def worth(seen: Any, unique: Any, R: Any) -> Any:
     return unique + unique * R * (1 - exp(-(seen / unique - 1) / R))
 
 
-def unique_params(unique: Any, *, A: Any, B: Any, alpha: Any) -> Any:
+def unique_params(unique: Real, *, A: Real, B: Real, alpha: Real) -> Real:
     """Parameters that suit `unique` tokens seen once: N* of the base law at D = unique."""
     return (A / B) ** (1 / alpha) * unique
 
 
-def loss(N: Any, D: Any, unique: Any, *, E: Any, A: Any, B: Any, alpha: Any, R_D: Any, R_N: Any) -> Any:
+def loss(N: Real, D: Real, unique: Real, *, E: Real, A: Real, B: Real, alpha: Real, R_D: Real, R_N: Real) -> Real:
     """The formula, for N parameters that see D tokens of which `unique` are distinct."""
     unique = np.minimum(unique, D)
     enough = smaller(N, unique_params(unique, A=A, B=B, alpha=alpha))
     return E + A / worth(N, enough, R_N) ** alpha + B / worth(D, unique, R_D) ** alpha
 
 
-def _near(N: Any, D: Any, unique: Any, *, E: Any, A: Any, B: Any, alpha: Any, R_D: Any, R_N: Any) -> Any:
+def _linearised(
+    N: Real, D: Real, unique: Real, *, E: Real, A: Real, B: Real, alpha: Real, R_D: Real, R_N: Real
+) -> Real:
     """The same where parameters are never in excess: linear in E, A and B."""
     return E + A / N**alpha + B / worth(D, np.minimum(unique, D), R_D) ** alpha
-
-
-def epoch_worth(parameters: Mapping[str, float], epochs: Any) -> Any:
-    """The share of the tokens seen in some epochs that they are worth, against as many fresh ones."""
-    epochs = np.asarray(epochs, dtype=np.float64)
-    return worth(epochs, 1.0, parameters["R_D"]) / epochs
 
 
 def _origin(x: Array) -> Array:
@@ -63,16 +56,16 @@ REPEATED_DATA: Law = law_from(
     formula="L = E + A / N'^alpha + B / D'^alpha, D' = U + U R_D (1 - exp(-(D/U - 1) / R_D)), N' alike",
     features=("params", "tokens", "unique_tokens"),
     parameters={
-        "E": FLOOR,
+        "E": IRREDUCIBLE,
         "A": term("nats per token x parameters^alpha", alpha=(0, 1.0)),
         "B": term("nats per token x tokens^alpha", alpha=(1, 1.0)),
-        "alpha": exponent(0.05, 3.0, USUAL),
+        "alpha": exponent(0.05, 3.0, USUAL_EXPONENT),
         "R_D": Parameter(low=0.1, high=1e3, unit="epochs"),
         "R_N": Parameter(low=0.1, high=1e3, unit="1"),
     },
-    near=_near,
+    linearised=_linearised,
     origin=_origin,
-    steady=("unique_tokens",),
+    may_be_constant=("unique_tokens",),
     profiled=("E", "R_D", "R_N"),
     citation="Muennighoff et al. 2023, Scaling Data-Constrained Language Models, arXiv 2305.16264",
     domain="several epochs over the same data; in the paper 7M to 9B parameters and 1 to 500 epochs with dropout 0.1",

@@ -8,20 +8,18 @@ Exponents carry their sign.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from foretoken.laws.dual import log
-from foretoken.laws.formula import Parameter, law_from, signed
-from foretoken.laws.law import Array, Law
+from foretoken.laws.formula import Parameter, either_sign, law_from
+from foretoken.laws.law import Array, Law, Real
 
 LN10 = float(np.log(10.0))
 CITATION = "Clark et al. 2022, Unified Scaling Laws for Routed Language Models, arXiv 2202.01169"
 DOMAIN = "one number of training tokens in all runs (130B in the paper); N is what one token uses"
 
 
-def effective_experts(experts: Any, *, E_start: Any, E_max: Any) -> Any:
+def effective_experts(experts: Real, *, E_start: Real, E_max: Real) -> Real:
     """Ê: the number of experts, levelled off below `E_start` and above `E_max`. Ê of one expert is `E_start`.
 
     >>> round(effective_experts(1.0, E_start=2.0, E_max=300.0), 9)
@@ -30,13 +28,13 @@ def effective_experts(experts: Any, *, E_start: Any, E_max: Any) -> Any:
     return 1 / (1 / (experts - 1 + 1 / (1 / E_start - 1 / E_max)) + 1 / E_max)
 
 
-def unsaturated(N: Any, experts: Any, *, a: Any, b: Any, c: Any, d: Any) -> Any:
+def unsaturated(N: Real, experts: Real, *, a: Real, b: Real, c: Real, d: Real) -> Real:
     """The formula with Ê = experts."""
     size, routes = log(N) / LN10, log(experts) / LN10
     return 10.0 ** (a * size + b * routes + c * size * routes + d)
 
 
-def loss(N: Any, experts: Any, *, a: Any, b: Any, c: Any, d: Any, E_start: Any, E_max: Any) -> Any:
+def loss(N: Real, experts: Real, *, a: Real, b: Real, c: Real, d: Real, E_start: Real, E_max: Real) -> Real:
     """The formula, for N active parameters and a number of experts per layer."""
     return unsaturated(N, effective_experts(experts, E_start=E_start, E_max=E_max), a=a, b=b, c=c, d=d)
 
@@ -49,7 +47,12 @@ def _shift(theta: Array, origin: Array) -> Array:
     return moved
 
 
-BILINEAR = {"a": signed(-1.0, 0.0), "b": signed(-1.0, 1.0), "c": signed(-0.5, 0.5), "d": signed(-5.0, 5.0)}
+BILINEAR = {
+    "a": either_sign(-1.0, 0.0),
+    "b": either_sign(-1.0, 1.0),
+    "c": either_sign(-0.5, 0.5),
+    "d": either_sign(-5.0, 5.0),
+}
 EXPERTS = {
     "E_start": Parameter(low=1.001, high=15.0, unit="experts"),
     "E_max": Parameter(low=20.0, high=1e5, unit="experts"),
@@ -59,7 +62,7 @@ ROUTING: Law = law_from(
     name="routing",
     formula="log10 L = a log10 N + b log10 Ê + c log10 N log10 Ê + d, Ê(experts; E_start, E_max)",
     features=("params", "experts"),
-    still=("experts",),
+    not_centred=("experts",),
     parameters={**BILINEAR, **EXPERTS},
     shift=_shift,
     citation=CITATION,
@@ -70,7 +73,7 @@ ROUTING_UNSATURATED: Law = law_from(
     name="routing_unsaturated",
     formula="log10 L = a log10 N + b log10 experts + c log10 N log10 experts + d",
     features=("params", "experts"),
-    still=("experts",),
+    not_centred=("experts",),
     parameters=BILINEAR,
     shift=_shift,
     citation=CITATION,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from foretoken.laws.formula import FLOOR, USUAL, exponent, law_from, term
-from foretoken.laws.law import FEATURES, Law
+from foretoken.laws.formula import IRREDUCIBLE, USUAL_EXPONENT, LogNormal, exponent, law_from, term
+from foretoken.laws.law import FEATURES, Law, Real
 
 
-def loss(X: Any, *, E: Any, a: Any, b: Any) -> Any:
+def loss(X: Real, *, E: Real, a: Real, b: Real) -> Real:
     """The formula, for X parameters, tokens or FLOP.
 
     >>> loss(100.0, E=1.0, a=20.0, b=0.5)
@@ -17,7 +15,7 @@ def loss(X: Any, *, E: Any, a: Any, b: Any) -> Any:
     return E + a * X**-b
 
 
-def _law(feature: str, assumed: tuple[float, float] | None, domain: str) -> Law:
+def _law(feature: str, prior: LogNormal | None, domain: str) -> Law:
     known = FEATURES[feature]
     return law_from(
         loss,
@@ -25,15 +23,15 @@ def _law(feature: str, assumed: tuple[float, float] | None, domain: str) -> Law:
         formula=f"L = E + a {known.symbol}^-b",
         features=(feature,),
         parameters={
-            "E": FLOOR,
+            "E": IRREDUCIBLE,
             "a": term(f"nats per token x {known.unit}^b", b=(0, 1.0)),
-            "b": exponent(assumed=assumed),
+            "b": exponent(prior=prior),
         },
         citation="Hoffmann et al. 2022, arXiv 2203.15556 (the form of one term of approach 3)",
         domain=domain,
     )
 
 
-SATURATING_PARAMS = _law("params", USUAL, "sizes trained to convergence on ample data")
-SATURATING_TOKENS = _law("tokens", USUAL, "one size, or sizes large enough not to limit")
+SATURATING_PARAMS = _law("params", USUAL_EXPONENT, "sizes trained to convergence on ample data")
+SATURATING_TOKENS = _law("tokens", USUAL_EXPONENT, "one size, or sizes large enough not to limit")
 SATURATING_FLOPS = _law("flops", None, "the best run of each budget, compute split alike in all")

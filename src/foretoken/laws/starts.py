@@ -1,4 +1,4 @@
-"""Where a fit begins: variable projection over an even cloud of the parameters that enter a law in a bent way.
+"""Starts of a fit: variable projection (Golub and Pereyra 1973) over an even cloud of the non-linear parameters.
 
 Shapes: g candidates, r runs, p parameters, k scales (parameters in which the law is linear).
 """
@@ -10,12 +10,14 @@ from itertools import combinations
 
 import numpy as np
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Target
 
 CANDIDATES = 3000
 NUMBERS = 10_000_000
 """Candidates are fewer where they would make more numbers than this at once."""
 STARTS = 24
+RIDGE = 1e-12
+"""Added to the diagonal of columns of length 1: two parallel columns then give a finite solution, others theirs."""
 ENOUGH = 300
 """Runs that a start is judged by; more are thinned evenly."""
 
@@ -26,6 +28,8 @@ def even_cloud(count: int, dimensions: int) -> Array:
     >>> even_cloud(3, 1).round(3).ravel().tolist()
     [0.118, 0.736, 0.354]
     """
+    # Fixed point of g^(d+1) = g + 1; its powers are as badly approximated by fractions as numbers can be, so that the
+    # multiples of 1/g, 1/g^2, ... modulo 1 stay apart from each other (Roberts 2018, the R_d sequence).
     golden = 2.0
     for _ in range(40):
         golden = (1 + golden) ** (1 / (dimensions + 1))
@@ -40,39 +44,43 @@ def projected(
     low: Array,
     high: Array,
     scales: Sequence[int],
-    straight: Sequence[bool],
-    target: str,
+    signed: Sequence[bool],
+    target: Target,
 ) -> Array:
     """Starts theta [starts, p] between low and high [p].
 
-    Bent parameters come from an even cloud, the `scales` from least squares at each of its points; errors are relative
-    where the target is "log". `values` maps natural parameters [g, p] and x to the law [g, r]; y [r] is natural.
+    Non-linear parameters come from an even cloud, the `scales` from least squares at each of its points; errors are
+    relative where the target is "log". `values` maps natural parameters [g, p] and x to the law [g, r]; y [r] is
+    natural.
     """
+    # Given the others, a law is linear in its scales, so the best scales are in closed form and the search has fewer
+    # dimensions: the cloud fills only those of the non-linear parameters.
     thin = np.linspace(0, len(y) - 1, min(len(y), ENOUGH)).astype(int)
     x, y = x[thin], y[thin]
-    bent = [k for k in range(len(low)) if k not in scales]
+    non_linear = [k for k in range(len(low)) if k not in scales]
     count = int(np.clip(NUMBERS // x.size, 200, CANDIDATES))
     theta = np.zeros((count, len(low)))
-    theta[:, bent] = low[bent] + (high - low)[bent] * even_cloud(count, max(len(bent), 1))[:, : len(bent)]
-    natural = np.where(straight, theta, np.exp(theta))
+    cloud = even_cloud(count, max(len(non_linear), 1))[:, : len(non_linear)]
+    theta[:, non_linear] = low[non_linear] + (high - low)[non_linear] * cloud
+    natural = np.where(signed, theta, np.exp(theta))
     weight = 1 / y if target == "log" else np.ones_like(y)
     if scales:
         columns = np.stack([values(_unit(natural, scales, k), x) for k in scales], axis=-1) * weight[:, None]
-        free = [straight[k] for k in scales]
+        free = [signed[k] for k in scales]
         solved, squares = least_squares(columns, y * weight, free)
         natural[:, list(scales)] = solved
     else:
         squares = ((values(natural, x) - y) ** 2 * weight**2).sum(axis=-1)
-    theta = np.where(straight, natural, np.log(np.maximum(natural, np.exp(np.where(straight, 0.0, low)))))
+    theta = np.where(signed, natural, np.log(np.maximum(natural, np.exp(np.where(signed, 0.0, low)))))
     return np.asarray(np.clip(theta[_promising(squares)], low, high))
 
 
 def _unit(natural: Array, scales: Sequence[int], k: int) -> Array:
     """Scale k is 1, the others 0: the law is then one column."""
-    one = natural.copy()
-    one[:, list(scales)] = 0.0
-    one[:, k] = 1.0
-    return one
+    unit = natural.copy()
+    unit[:, list(scales)] = 0.0
+    unit[:, k] = 1.0
+    return unit
 
 
 def _promising(squares: Array) -> Array:
@@ -97,9 +105,10 @@ def least_squares(columns: Array, y: Array, free: Sequence[bool]) -> tuple[Array
         for size in range(1, len(free) + 1):
             for active in combinations(range(len(free)), size):
                 pick = list(active)
-                part = gram[:, pick][:, :, pick] + 1e-12 * np.eye(size)
+                part = gram[:, pick][:, :, pick] + RIDGE * np.eye(size)
                 full = np.zeros_like(moment)
                 full[:, pick] = np.linalg.solve(part, moment[:, pick, None])[..., 0]
+                # |y - X f|^2 = y.y - 2 f.X'y + f'X'X f, from the products alone
                 error = (y**2).sum() - 2 * (full * moment).sum(1) + np.einsum("gk,gkl,gl->g", full, gram, full)
                 better = ((full >= 0) | np.array(free)).all(axis=1) & (error < squares)
                 best[better], squares[better] = full[better], error[better]

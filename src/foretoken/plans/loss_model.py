@@ -147,7 +147,7 @@ class LossModel:
         known = {"params": params, "tokens": tokens, "unique_tokens": unique, **USUAL_FEATURES, **self.other_features}
         with np.errstate(all="ignore"):
             x = np.stack([np.log(np.broadcast_to(known[name], params.shape)) for name in self.law.features], axis=-1)
-            values = self.law.log_loss(theta, x)[0]
+            values = self.law.value_and_grad(theta, x)[0]
             return np.exp(values) if self.law.target == "log" else values
 
     def interval(self, values: Array) -> list[float] | None:

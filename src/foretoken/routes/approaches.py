@@ -179,7 +179,9 @@ def _approach2(rows: Rows, minimum: str, fitted: Fit | None, level: float, draws
 
 def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     """What the route makes of the same runs without noise, on the fitted surface, less the surface's own answer."""
-    ideal = replace(rows, loss=CHINCHILLA.predict(fitted.unpenalised_parameters, rows.params, rows.tokens))
+    ideal = replace(
+        rows, loss=CHINCHILLA.evaluate(fitted.unpenalised_parameters, params=rows.params, tokens=rows.tokens)
+    )
     curves = [curve for curve in isoflop_curves(ideal, minimum, 1) if curve.is_interior]
     if len(curves) < 2:
         return None
