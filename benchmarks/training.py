@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from foretoken.compute.flops import training_flops
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.data import TokenizedCorpus, batch, prepare
+from foretoken.data import TokenizedCorpus, batch, prepare_corpus
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.evaluate import evaluate
@@ -286,7 +286,7 @@ def make_spec(shape: tuple[int, ...], precision: str, threads: int, corpus: Toke
 
 def make_corpus(vocabulary: int, folder: Path) -> TokenizedCorpus:
     language = LanguageSection(symbols=vocabulary, tokens=4e6)
-    return prepare(CorpusSection(source="zipf_markov", language=language), folder, 0)
+    return prepare_corpus(CorpusSection(source="zipf_markov", language=language), folder, 0)
 
 
 def compare(shape: tuple[int, ...], corpus: TokenizedCorpus, options: argparse.Namespace) -> None:

@@ -96,13 +96,13 @@ def test_what_is_written_opens_in_the_package_and_cuts_alike() -> None:
 
 
 def test_a_study_shows_its_held_out_text() -> None:
-    from foretoken.data import prepare
+    from foretoken.data import prepare_corpus
     from foretoken.runs.study_file import load_study
 
     Path("own.toml").write_text(STUDY.format(kind="wordpiece", more=""))
     with pytest.raises(ForetokenError, match=r"(?s)not been tokenised.*foretoken run own\.toml"):
         told("show", "own.toml")
-    corpus = prepare(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
+    corpus = prepare_corpus(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
     found = keys("show", "own.toml", "--merges", "3")
     assert (found["name"], found["text"]["bytes"]) == (corpus.tokenizer, corpus.validation_bytes)
     assert found["text"]["tokens"] + found["text"]["texts"] == corpus.validation_tokens
@@ -114,7 +114,7 @@ def test_a_study_shows_its_held_out_text() -> None:
 
 def test_a_folder_with_a_tokenizer_is_shown() -> None:
     """A model's folder, and a tokenised corpus."""
-    from foretoken.data import prepare
+    from foretoken.data import prepare_corpus
     from foretoken.runs.study_file import load_study
 
     told("train", "bears", "--vocabulary", "300", "-o", "own.json")
@@ -126,16 +126,16 @@ def test_a_folder_with_a_tokenizer_is_shown() -> None:
     assert found["vocabulary"] == 300
     assert ft.load_tokenizer("model").vocabulary == 300
     Path("own.toml").write_text(STUDY.format(kind="bpe", more=""))
-    corpus = prepare(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
+    corpus = prepare_corpus(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
     assert keys("show", str(corpus.folder))["name"] == corpus.tokenizer
 
 
 def test_a_study_s_tokenizer_is_learned_from_its_training_split() -> None:
-    from foretoken.data import prepare
+    from foretoken.data import prepare_corpus
     from foretoken.runs.study_file import load_study
 
     Path("own.toml").write_text(STUDY.format(kind="bpe", more="validation_share = 0.2"))
-    corpus = prepare(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
+    corpus = prepare_corpus(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
     assert keys("train", "own.toml", "--vocabulary", "520")["name"] == corpus.tokenizer
     assert keys("train", "bears", "--vocabulary", "520")["name"] != corpus.tokenizer
 
@@ -145,10 +145,10 @@ def test_loss_of_text_is_told() -> None:
     text = told("show", "abc.json", "--text", "abcd")
     assert "100.00% of the texts do not come back unchanged" in text
     Path("own.toml").write_text(STUDY.format(kind="file", more='tokenizer_file = "abc.json"\nseparator = "c"'))
-    from foretoken.data import prepare
+    from foretoken.data import prepare_corpus
     from foretoken.runs.study_file import load_study
 
-    prepare(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
+    prepare_corpus(load_study("own.toml").corpus, Path("runs") / "corpora", 0)
     assert keys("show", "own.toml")["text"]["unchanged_share"] == 0
 
 

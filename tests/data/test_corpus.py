@@ -15,7 +15,7 @@ from foretoken.data.corpus import (
     LONGEST_PART_BYTES,
     PART_BYTES,
     documents,
-    file_manifest,
+    hash_files,
     source_files,
 )
 from foretoken.data.formats import BLOCK_BYTES
@@ -92,13 +92,13 @@ def test_a_document_beyond_a_block_is_cut_among_many(tmp_path: Path) -> None:
 
 def test_python_stdlib_is_the_library_without_tests_and_copies() -> None:
     corpus = CorpusSection()
-    manifest = file_manifest(source_files(corpus))
-    names = [entry["name"] for entry in manifest]
+    manifest = hash_files(source_files(corpus))
+    names = [entry.name for entry in manifest]
     read = [document.text for document in documents(corpus)]
     assert names == sorted(names)
     assert {"ast.py", "json/decoder.py"} <= set(names)
     assert not any(folder in f"/{name}" for name in names for folder in ("/test/", "/tests/", "/site-packages/"))
-    assert len(read) == len(set(read)) == len({entry["sha256"] for entry in manifest if entry["bytes"]})
+    assert len(read) == len(set(read)) == len({entry.sha256 for entry in manifest if entry.bytes})
     assert 5e6 < sum(map(len, read)) < 30e6
 
 

@@ -46,7 +46,7 @@ def test_a_vocabulary_without_end_is_refused() -> None:
 def test_the_textbook_example() -> None:
     """aaabdaaabac: Z = aa, Y = ab (as often as Za, and older), X = ZY, which leaves XdXac."""
     tokenizer = learn("plain", [b"aaabdaaabac"], vocabulary=7)
-    merges = tokenizer.model["merges"]
+    merges = tokenizer.model_json["merges"]
     assert [tuple(pair) for pair in merges] == [("a", "a"), ("a", "b"), ("aa", "ab")]
     (tokens,) = tokenizer.encode([b"aaabdaaabac"])
     letters = {"aaab": "X", "d": "d", "a": "a", "c": "c"}
@@ -55,8 +55,8 @@ def test_the_textbook_example() -> None:
 
 
 def test_of_equally_frequent_pairs_the_one_of_older_tokens_is_merged_first() -> None:
-    assert learn("plain", [b"cdcd abab"], vocabulary=6).model["merges"] == [["a", "b"]]
-    assert learn("plain", [b"abab cdcd"], vocabulary=6).model["merges"] == [["a", "b"]]
+    assert learn("plain", [b"cdcd abab"], vocabulary=6).model_json["merges"] == [["a", "b"]]
+    assert learn("plain", [b"abab cdcd"], vocabulary=6).model_json["merges"] == [["a", "b"]]
 
 
 def test_other_text_gives_another_name() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foretoken.data import TokenizedCorpus, find, open_corpus, packing, prepare
+from foretoken.data import TokenizedCorpus, find_corpus, open_corpus, packing, prepare_corpus
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, StoreError
 from foretoken.runs.schema import CorpusSection, LanguageSection
@@ -46,7 +46,7 @@ def split_texts(corpus: TokenizedCorpus, split: str) -> set[bytes]:
 @pytest.mark.parametrize("changes", [{}, {"tokenizer": "bpe", "vocabulary": 300}], ids=["byte", "bpe"])
 def test_every_document_is_in_one_split_and_all_is_counted(tmp_path: Path, changes: dict[str, Any]) -> None:
     section = write_stories(tmp_path / "text", STORIES).model_copy(update=changes)
-    corpus = prepare(section, tmp_path / "corpora", seed=0)
+    corpus = prepare_corpus(section, tmp_path / "corpora", seed=0)
     train, validation = split_texts(corpus, "train"), split_texts(corpus, "validation")
     assert train | validation == {story.encode() for story in STORIES}
     assert not train & validation
@@ -62,7 +62,7 @@ def test_every_document_is_in_one_split_and_all_is_counted(tmp_path: Path, chang
 
 def test_the_manifest_tells_sources_and_hashes(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    corpus = prepare(section, tmp_path / "corpora", seed=0)
+    corpus = prepare_corpus(section, tmp_path / "corpora", seed=0)
     manifest = json.loads((corpus.folder / "manifest.json").read_text())
     content = (tmp_path / "text" / "stories.jsonl").read_bytes()
     assert manifest["sources"] == [
@@ -76,69 +76,69 @@ def test_the_manifest_tells_sources_and_hashes(tmp_path: Path) -> None:
 
 
 def test_a_document_stays_in_its_split_when_others_come_and_go(tmp_path: Path) -> None:
-    before = prepare(write_stories(tmp_path / "text", STORIES[:400]), tmp_path / "corpora", seed=0)
-    after = prepare(write_stories(tmp_path / "text", STORIES[200:][::-1]), tmp_path / "corpora", seed=0)
+    before = prepare_corpus(write_stories(tmp_path / "text", STORIES[:400]), tmp_path / "corpora", seed=0)
+    after = prepare_corpus(write_stories(tmp_path / "text", STORIES[200:][::-1]), tmp_path / "corpora", seed=0)
     stay = {story.encode() for story in STORIES[200:400]}
     assert split_texts(before, "validation") & stay == split_texts(after, "validation") & stay != set()
 
 
 def test_a_bpe_tokenizer_does_not_see_the_validation_split(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "a", STORIES).model_copy(update={"tokenizer": "bpe", "vocabulary": 300})
-    corpus = prepare(section, tmp_path / "corpora", seed=0)
+    corpus = prepare_corpus(section, tmp_path / "corpora", seed=0)
     train = [story for story in STORIES if story.encode() in split_texts(corpus, "train")]
     rest = [story for story in STORIES if story not in train][:5]
     section = write_stories(tmp_path / "b", train + rest).model_copy(update={"tokenizer": "bpe", "vocabulary": 300})
-    again = prepare(section, tmp_path / "corpora", seed=0)
+    again = prepare_corpus(section, tmp_path / "corpora", seed=0)
     assert again.address != corpus.address
     assert again.tokenizer == corpus.tokenizer
 
 
 def test_settings_content_and_names_make_the_address_and_places_do_not(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "here", STORIES)
-    here = prepare(section, tmp_path / "corpora", seed=0)
-    there = prepare(write_stories(tmp_path / "there", STORIES), tmp_path / "corpora", seed=7)
-    other_share = prepare(section.model_copy(update={"validation_share": 0.3}), tmp_path / "corpora", seed=0)
-    other_text = prepare(write_stories(tmp_path / "here", STORIES[1:]), tmp_path / "corpora", seed=0)
+    here = prepare_corpus(section, tmp_path / "corpora", seed=0)
+    there = prepare_corpus(write_stories(tmp_path / "there", STORIES), tmp_path / "corpora", seed=7)
+    other_share = prepare_corpus(section.model_copy(update={"validation_share": 0.3}), tmp_path / "corpora", seed=0)
+    other_text = prepare_corpus(write_stories(tmp_path / "here", STORIES[1:]), tmp_path / "corpora", seed=0)
     assert here.address == there.address
     assert len({here.address, other_share.address, other_text.address}) == 3
 
 
 def test_a_second_call_reads_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    first = prepare(section, tmp_path / "corpora", seed=0)
-    monkeypatch.setattr(packing, "file_manifest", _not_wanted)
+    first = prepare_corpus(section, tmp_path / "corpora", seed=0)
+    monkeypatch.setattr(packing, "hash_files", _not_wanted)
     monkeypatch.setattr(packing, "documents", _not_wanted)
-    assert prepare(section, tmp_path / "corpora", seed=0) == first
+    assert prepare_corpus(section, tmp_path / "corpora", seed=0) == first
 
 
 def test_to_look_for_a_corpus_writes_nothing(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    assert find(section, tmp_path / "corpora", seed=0) is None
+    assert find_corpus(section, tmp_path / "corpora", seed=0) is None
     assert not (tmp_path / "corpora").exists()
-    made = prepare(section, tmp_path / "corpora", seed=0)
+    made = prepare_corpus(section, tmp_path / "corpora", seed=0)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert find(section, tmp_path / "corpora", seed=0) == made
-    assert find(section.model_copy(update={"validation_share": 0.3}), tmp_path / "corpora", seed=0) is None
+    assert find_corpus(section, tmp_path / "corpora", seed=0) == made
+    assert find_corpus(section.model_copy(update={"validation_share": 0.3}), tmp_path / "corpora", seed=0) is None
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"address": "../../text"}', b'{"address": 3}'])
 def test_a_damaged_stamp_is_made_anew(content: bytes, tmp_path: Path) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    made = prepare(section, tmp_path / "corpora", seed=0)
+    made = prepare_corpus(section, tmp_path / "corpora", seed=0)
     (stamp,) = (tmp_path / "corpora" / "stamps").iterdir()
     stamp.write_bytes(content)
-    assert find(section, tmp_path / "corpora", seed=0) is None
-    assert prepare(section, tmp_path / "corpora", seed=0) == made
-    assert find(section, tmp_path / "corpora", seed=0) == made
+    assert find_corpus(section, tmp_path / "corpora", seed=0) is None
+    assert prepare_corpus(section, tmp_path / "corpora", seed=0) == made
+    assert find_corpus(section, tmp_path / "corpora", seed=0) == made
 
 
 def test_touched_sources_are_hashed_but_not_tokenised_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    first = prepare(section, tmp_path / "corpora", seed=0)
+    first = prepare_corpus(section, tmp_path / "corpora", seed=0)
     os.utime(tmp_path / "text" / "stories.jsonl")
     monkeypatch.setattr(packing, "documents", _not_wanted)
-    assert prepare(section, tmp_path / "corpora", seed=0) == first
+    assert prepare_corpus(section, tmp_path / "corpora", seed=0) == first
 
 
 def test_a_source_that_changed_within_the_clock_is_noticed(tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_a_source_that_changed_within_the_clock_is_noticed(tmp_path: Path) -> No
     path = tmp_path / "text" / "stories.jsonl"
     os.utime(path)
     changed_at = path.stat().st_mtime_ns
-    first = prepare(section, tmp_path / "corpora", seed=0)
+    first = prepare_corpus(section, tmp_path / "corpora", seed=0)
     path.write_text(path.read_text().replace("bears", "geese"))
     os.utime(path, ns=(changed_at, changed_at))
-    assert prepare(section, tmp_path / "corpora", seed=0).address != first.address
+    assert prepare_corpus(section, tmp_path / "corpora", seed=0).address != first.address
 
 
 def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path, monke
 
     monkeypatch.setattr(packing, "documents", meddled)
     with pytest.raises(CorpusError, match="changed while it was being read"):
-        prepare(section, tmp_path / "corpora", seed=0)
+        prepare_corpus(section, tmp_path / "corpora", seed=0)
     assert not list((tmp_path / "corpora").glob("*/manifest.json"))
 
 
@@ -172,7 +172,7 @@ def _not_wanted(*arguments: Any) -> Any:
 
 def test_a_language_is_its_symbols_and_knows_its_entropy(tmp_path: Path) -> None:
     section = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=300, tokens=200_000))
-    corpus = prepare(section, tmp_path, seed=3)
+    corpus = prepare_corpus(section, tmp_path, seed=3)
     assert (corpus.vocabulary, corpus.tokenizer) == (300, "symbols-300")
     assert corpus.tokens("train").dtype == np.uint16
     assert corpus.train_tokens + corpus.validation_tokens == 200_000
@@ -181,15 +181,15 @@ def test_a_language_is_its_symbols_and_knows_its_entropy(tmp_path: Path) -> None
     assert corpus.entropy_rate == pytest.approx(nats, abs=1e-9)
     assert corpus.validation_bytes is None
     assert corpus.bytes_per_token is None
-    assert prepare(section, tmp_path, seed=3) == corpus
-    assert prepare(section, tmp_path, seed=4).sources_sha256 != corpus.sources_sha256
+    assert prepare_corpus(section, tmp_path, seed=3) == corpus
+    assert prepare_corpus(section, tmp_path, seed=4).sources_sha256 != corpus.sources_sha256
 
 
 def test_too_little_text_for_two_splits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tiny.txt").write_text("just one line")
     section = CorpusSection(source="text", path=str(tmp_path / "tiny.txt"))
     with pytest.raises(CorpusError, match="split is empty"):
-        prepare(section, tmp_path / "corpora", seed=0)
+        prepare_corpus(section, tmp_path / "corpora", seed=0)
 
 
 @pytest.mark.parametrize("call", ["append", "write", "rename", "flush_folder", "make_folder"])
@@ -201,9 +201,9 @@ def test_a_failed_write_leaves_nothing_that_looks_whole(
     with monkeypatch.context() as broken:
         broken.setattr(atomic.system, call, _no_space)
         with pytest.raises(StoreError, match="disk full"):
-            prepare(section, corpora, seed=0)
+            prepare_corpus(section, corpora, seed=0)
     assert not [path for path in corpora.rglob("*") if path.name.endswith((".tmp", ".unfinished"))]
-    assert prepare(section, corpora, seed=0).train_tokens > 0
+    assert prepare_corpus(section, corpora, seed=0).train_tokens > 0
 
 
 def _no_space(*arguments: Any) -> None:
@@ -212,17 +212,17 @@ def _no_space(*arguments: Any) -> None:
 
 def test_what_a_killed_process_left_is_cleared_and_not_taken(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    whole = prepare(section, tmp_path / "other", seed=0)
+    whole = prepare_corpus(section, tmp_path / "other", seed=0)
     left = tmp_path / "corpora" / f".unfinished-{whole.address}"
     left.mkdir(parents=True)
     (left / "train.bin").write_bytes(b"half")
-    assert prepare(section, tmp_path / "corpora", seed=0).train_tokens == whole.train_tokens
+    assert prepare_corpus(section, tmp_path / "corpora", seed=0).train_tokens == whole.train_tokens
     assert not left.exists()
 
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     section = write_stories(tmp_path / "text", STORIES)
-    corpus = prepare(section, tmp_path / "corpora", seed=0)
+    corpus = prepare_corpus(section, tmp_path / "corpora", seed=0)
     os.truncate(corpus.folder / "train.bin", 10)
     with pytest.raises(StoreError, match=r"(?s)train\.bin is damaged.*got: 10 bytes.*delete"):
         open_corpus(corpus.folder)
@@ -241,9 +241,9 @@ def test_processes_at_once_end_with_one_corpus(tmp_path: Path) -> None:
 
 PREPARE = """
 import pathlib, sys
-from foretoken.data import prepare
+from foretoken.data import prepare_corpus
 from foretoken.runs.schema import CorpusSection
-print(prepare(CorpusSection.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), seed=0).address)
+print(prepare_corpus(CorpusSection.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), seed=0).address)
 assert "torch" not in sys.modules
 """
 
@@ -253,7 +253,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, name: str) -> None
     content = _lines(name, 24 * 2**20)
     (tmp_path / name).write_bytes(content)
     section = CorpusSection(source="text", path=str(tmp_path / name))
-    assert _peak_bytes(lambda: prepare(section, tmp_path / "corpora", seed=0)) < len(content) / 3
+    assert _peak_bytes(lambda: prepare_corpus(section, tmp_path / "corpora", seed=0)) < len(content) / 3
 
 
 def _lines(name: str, size: int) -> bytes:

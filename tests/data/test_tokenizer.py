@@ -73,7 +73,7 @@ def test_special_tokens_are_those_of_the_kind() -> None:
         "byte": {}, "bpe": {END_OF_TEXT: 0}, "wordpiece": customary, "unigram": customary,
     }  # fmt: skip
     assert [one.separator for one in TOKENIZERS.values()] == [0, 0, 3, 3]
-    assert not any(one.closed for one in TOKENIZERS.values())
+    assert not any(one.fixed_vocabulary for one in TOKENIZERS.values())
 
 
 @pytest.mark.parametrize("kind", LEARNED)
@@ -99,7 +99,7 @@ def test_wordpiece_takes_the_longest_piece_that_fits() -> None:
 
 
 def test_unigram_scores_are_log_probabilities_and_fall_with_the_number() -> None:
-    scores = [score for _, score in LEARNED["unigram"].model["vocab"]][5:]
+    scores = [score for _, score in LEARNED["unigram"].model_json["vocab"]][5:]
     assert scores == sorted(scores, reverse=True)
     assert max(scores) < 0
     assert sum(np.exp(scores)) == pytest.approx(1, abs=0.05)
@@ -116,7 +116,7 @@ def test_bytes_are_written_as_gpt_2_writes_them() -> None:
 def test_tokenizers_survive_plain_json(name: str) -> None:
     tokenizer = {**TOKENIZERS, "symbols": SymbolTokenizer(9)}[name]
     again = tokenizer_from_json(json.loads(json.dumps(tokenizer.to_json())))
-    for told in ("name", "vocabulary", "separator", "specials", "unknown", "closed"):
+    for told in ("name", "vocabulary", "separator", "specials", "unknown", "fixed_vocabulary"):
         assert getattr(again, told) == getattr(tokenizer, told)
     text = TEXTS[3] if name != "symbols" else np.arange(9, dtype="<u2").tobytes()
     np.testing.assert_array_equal(again.encode([text])[0], tokenizer.encode([text])[0])

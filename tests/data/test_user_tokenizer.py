@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from foretoken.data import TokenizedCorpus, open_corpus, prepare
+from foretoken.data import TokenizedCorpus, open_corpus, prepare_corpus
 from foretoken.data.learning import learn
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import read_tokenizer
@@ -64,7 +64,7 @@ def section(tmp_path: Path, file: Path, **changes: Any) -> CorpusSection:
 
 
 def prepared(tmp_path: Path, file: Path, **changes: Any) -> TokenizedCorpus:
-    return prepare(section(tmp_path, file, **changes), tmp_path / "corpora", seed=0)
+    return prepare_corpus(section(tmp_path, file, **changes), tmp_path / "corpora", seed=0)
 
 
 @pytest.mark.parametrize("name", FILES[:3])
@@ -75,7 +75,7 @@ def test_a_file_s_tokens_are_the_package_s(name: str, files: Path, tmp_path: Pat
     theirs = Tokenizer.from_file(str(files / name))
     own = read_tokenizer(files / name)
     assert corpus.tokenizer == own.name
-    assert (corpus.vocabulary, corpus.closed) == (theirs.get_vocab_size(), True)
+    assert (corpus.vocabulary, corpus.fixed_vocabulary) == (theirs.get_vocab_size(), True)
     assert corpus.separator == own.separator == theirs.token_to_id("<|endoftext|>" if name == "bpe.json" else "[SEP]")
     first = corpus.tokens("train")[: np.flatnonzero(corpus.tokens("train") == corpus.separator)[0]]
     assert theirs.encode(own.decode(first).decode(), add_special_tokens=False).ids == first.tolist()
@@ -94,11 +94,11 @@ def test_bits_per_byte_need_a_tokenizer_that_loses_nothing(files: Path, tmp_path
 
 def test_special_tokens_are_the_file_s_own(files: Path, tmp_path: Path) -> None:
     corpus = prepared(tmp_path, files / "wordpiece.json")
-    ids, vocabulary = special_ids(corpus.specials, corpus.vocabulary, corpus.closed, ["[MASK]", "[PAD]"])
+    ids, vocabulary = special_ids(corpus.specials, corpus.vocabulary, corpus.fixed_vocabulary, ["[MASK]", "[PAD]"])
     assert (ids, vocabulary) == ({"[MASK]": 4, "[PAD]": 0}, corpus.vocabulary)
     without = prepared(tmp_path, files / "bpe.json")
     with pytest.raises(CorpusError, match=r"no \[MASK\]"):
-        special_ids(without.specials, without.vocabulary, without.closed, ["[MASK]"])
+        special_ids(without.specials, without.vocabulary, without.fixed_vocabulary, ["[MASK]"])
 
 
 def test_content_and_separator_make_the_address_and_the_place_does_not(files: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_corpora_of_each_kind_learn_from_the_training_split_alone(kind: str, siz
     ends = np.flatnonzero(tokens == corpus.separator)
     train = [tokenizer.decode(part[part != corpus.separator]) for part in np.split(tokens, ends + 1)[:-1]]
     assert learn(kind, train, size).name == corpus.tokenizer
-    assert (corpus.vocabulary, corpus.closed) == (size, False)
+    assert (corpus.vocabulary, corpus.fixed_vocabulary) == (size, False)
     assert special_ids(corpus.specials, size, False, ["[MASK]", "<extra_id_0>"]) == (
         {"[MASK]": 4, "<extra_id_0>": size},
         size + 1,

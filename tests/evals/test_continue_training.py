@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from foretoken.arguments import ArgumentNameError
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.data import prepare
+from foretoken.data import prepare_corpus
 from foretoken.errors import DesignError, ForetokenError, StoreError
 from foretoken.evals import ContinueOptions, continue_training, evaluate
 from foretoken.evals.text_corpus import split_text, whole_text
@@ -183,7 +183,9 @@ def test_a_model_that_is_given_as_an_object_stays_as_it_is(texts: Path, tmp_path
 
 def test_what_was_trained_here_keeps_its_facts(texts: Path, tmp_path: Path) -> None:
     """Kept weights of a run: their own tokenizer and special tokens, and the objective that they go on with."""
-    corpus = prepare(CorpusSection(source="text", path=str(texts), validation_share=0.3), tmp_path / "corpora", 0)
+    corpus = prepare_corpus(
+        CorpusSection(source="text", path=str(texts), validation_share=0.3), tmp_path / "corpora", 0
+    )
     objective = Objective(kind="prefix")
     shape = ModelShape(layers=1, width=16, heads=2, context=32, vocabulary=256, **PRESETS["prefix"])
     spec = RunSpec(

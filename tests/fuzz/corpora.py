@@ -1,4 +1,4 @@
-"""Corpora in every format, through `prepare`."""
+"""Corpora in every format, through `prepare_corpus`."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ CORPORA = st.tuples(
 
 def read_corpus(drawn: tuple[dict[str, tuple[bytes, str]], str, str, str], folder: Path) -> None:
     """A folder of text, tokenised."""
-    from foretoken.data import prepare
+    from foretoken.data import prepare_corpus
     from foretoken.runs.schema import CorpusSection
 
     contents, planted, tokenizer, column = drawn
@@ -99,5 +99,5 @@ def read_corpus(drawn: tuple[dict[str, tuple[bytes, str]], str, str, str], folde
         {"source": "text", "path": "text", "tokenizer": tokenizer, "vocabulary": 300, "column": column,
          "validation_share": 0.3}
     )  # fmt: skip
-    corpus = prepare(section, folder / "corpora", 0)
+    corpus = prepare_corpus(section, folder / "corpora", 0)
     assert corpus.train_tokens == len(corpus.tokens("train"))

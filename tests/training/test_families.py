@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from foretoken.compute.objective import KINDS, Objective, families_of
 from foretoken.compute.shape import PRESETS, ModelShape
-from foretoken.data import TokenizedCorpus, prepare
+from foretoken.data import TokenizedCorpus, prepare_corpus
 from foretoken.runs.schema import CorpusSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import Checkpoint
@@ -49,7 +49,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     stories = [json.dumps({"text": f"Story {n}: {n % 13} bears met {n * n}."}) for n in range(60)]
     (home / "stories.jsonl").write_text("\n".join(stories))
     section = CorpusSection(source="text", path=str(home / "stories.jsonl"), validation_share=0.3)
-    return prepare(section, home / "corpora", 0)
+    return prepare_corpus(section, home / "corpora", 0)
 
 
 def make_spec(case: str) -> RunSpec:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare
+from foretoken.data import TokenizedCorpus, prepare_corpus
 from foretoken.models import build
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
@@ -45,7 +45,7 @@ SPEC = RunSpec(
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     language = LanguageSection(symbols=32, tokens=300_000)
-    return prepare(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
+    return prepare_corpus(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
 
 
 def weights_after(spec: RunSpec, corpus: TokenizedCorpus, noise: bool = False) -> dict[str, torch.Tensor]:

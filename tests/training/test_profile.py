@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from foretoken.compute.shape import ModelShape
-from foretoken.data import prepare
+from foretoken.data import prepare_corpus
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training import profile as module
@@ -43,7 +43,7 @@ SPEC = RunSpec(
 def test_phases_and_operations_make_up_a_step(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.2)
     language = LanguageSection(symbols=32, tokens=300_000)
-    corpus = prepare(CorpusSection(source="zipf_markov", language=language), tmp_path, 0)
+    corpus = prepare_corpus(CorpusSection(source="zipf_markov", language=language), tmp_path, 0)
     times = module.profile(replace(SPEC, precision=precision), corpus.folder)
     assert list(times.phases) == ["data", "forward", "loss", "backward", "clipping", "optimizer"]
     assert min(times.phases.values()) > 0

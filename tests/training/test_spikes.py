@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load, save
 
 from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare
+from foretoken.data import TokenizedCorpus, prepare_corpus
 from foretoken.objectives.loss import losses
 from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec, SpikePolicy
@@ -52,7 +52,7 @@ NAN, HUGE = float("nan"), 100.0
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     language = LanguageSection(symbols=32, tokens=300_000)
-    return prepare(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
+    return prepare_corpus(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
 
 
 @pytest.fixture

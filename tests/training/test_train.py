@@ -13,7 +13,7 @@ import torch
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare, windows
+from foretoken.data import TokenizedCorpus, prepare_corpus, windows
 from foretoken.errors import LeaseLostError
 from foretoken.launchers.jobs import WorkerContext
 from foretoken.runs.record import RunRecord
@@ -59,7 +59,7 @@ DETERMINED = ("status", "loss", "loss_se", "curve", "parent", "tokens_trained")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
-    return prepare(LANGUAGE, tmp_path_factory.mktemp("corpora"), 0)
+    return prepare_corpus(LANGUAGE, tmp_path_factory.mktemp("corpora"), 0)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     stories = [json.dumps({"text": f"Story {n}: the {n % 13} bears met {n * n} foxes.\n"}) for n in range(60)]
     (home / "stories.jsonl").write_text("\n".join(stories))
     section = CorpusSection(source="text", path=str(home / "stories.jsonl"), validation_share=0.3)
-    return prepare(section, home / "corpora", 0)
+    return prepare_corpus(section, home / "corpora", 0)
 
 
 def place(folder: Path, corpus: TokenizedCorpus, **more: Any) -> WorkerContext:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from foretoken.errors import CorpusError, legible
 
 if TYPE_CHECKING:
     from foretoken.data.tokenized import TokenizedCorpus
+    from foretoken.data.tokenizer_measures import TokenizerDescription
 
 TRAIN = "Example: foretoken tokenizer train --text aaabdaaabac --kind plain --vocabulary 7 -o textbook.json"
 SHOW = "Example: foretoken tokenizer show textbook.json --text aaabdaaabac"
@@ -45,14 +46,14 @@ def train(
     from foretoken.data.tokenizer_files import train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
 
-    given = [load(path) if path.suffix == ".toml" else path for path in sources or []]
-    learned = train_tokenizer(*given, text=text, kind=kind, vocabulary=vocabulary, column=column)
+    texts = [load(path) if path.suffix == ".toml" else path for path in sources or []]
+    learned = train_tokenizer(*texts, text=text, kind=kind, vocabulary=vocabulary, column=column)
     learned.save(out)
-    found = describe_tokenizer(learned)
+    description = describe_tokenizer(learned)
     if json:
-        print_json(found | {"path": str(out)})
+        print_json({**description.to_json(), "path": str(out)})
         return
-    _print_tokens(found)
+    _print_tokens(description)
     typer.echo(f"wrote {out}")
 
 
@@ -79,20 +80,20 @@ def show(
 
     corpus = _corpus_of(source, seed, folder)
     if corpus is not None and not text:
-        found = describe_corpus(corpus, first)
+        description = describe_corpus(corpus, first)
     else:
-        found = describe_tokenizer(load_tokenizer(corpus.folder if corpus else source), text or (), first)
+        description = describe_tokenizer(load_tokenizer(corpus.folder if corpus else source), text or (), first)
     if json:
-        print_json(found)
+        print_json(description.to_json())
         return
-    _print_tokens(found)
-    _print_text(found)
+    _print_tokens(description)
+    _print_text(description)
 
 
 def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> TokenizedCorpus | None:
     """The tokenised corpus of a study; None when it is a tokenizer's file that is given, or a folder with one."""
-    from foretoken.data import find, open_corpus
-    from foretoken.data.tokenizer_files import TOKENIZER
+    from foretoken.data import find_corpus, open_corpus
+    from foretoken.data.tokenizer import TOKENIZER
     from foretoken.study.results import read_plan
 
     if (source / TOKENIZER).is_file() or (source.suffix != ".toml" and not source.is_dir()):
@@ -100,7 +101,7 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
     home = folder_of(source, seed, folder)
     if source.suffix == ".toml":
         study = load(source, seed)
-        found = find(study.corpus, home.parent / "corpora", study.seed)
+        found = find_corpus(study.corpus, home.parent / "corpora", study.seed)
     else:
         address = read_plan(home).get("corpus", {}).get("address")
         kept = home.parent / "corpora" / str(address)
@@ -115,37 +116,36 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
     return found
 
 
-def _print_tokens(found: dict[str, Any]) -> None:
-    specials = ", ".join(f"{_told(name)} {number}" for name, number in found["specials"].items())
-    typer.echo(f"{found['name']}: {found['vocabulary']} tokens" + (f"; special: {specials}" if specials else ""))
-    for number, merge in enumerate(found["merges"], 1):
-        left, right, made = (_told(merge[part]) for part in ("left", "right", "token"))
-        typer.echo(f"merge {number}: {left} {right} -> {made} ({merge['id']})")
-    for one in found["scores"]:
-        typer.echo(f"score {one['score']:.3f}: {_told(one['token'])} ({one['id']})")
-    if found["longest"]:
-        typer.echo("longest: " + "  ".join(f"{_told(one['token'])} ({one['bytes']} bytes)" for one in found["longest"]))
+def _print_tokens(description: TokenizerDescription) -> None:
+    specials = ", ".join(f"{_shown(name)} {token}" for name, token in description.specials.items())
+    typer.echo(f"{description.name}: {description.vocabulary} tokens" + (f"; special: {specials}" if specials else ""))
+    for number, merge in enumerate(description.merges, 1):
+        typer.echo(f"merge {number}: {_shown(merge.left)} {_shown(merge.right)} -> {_shown(merge.token)} ({merge.id})")
+    for scored in description.scores:
+        typer.echo(f"score {scored.score:.3f}: {_shown(scored.token)} ({scored.id})")
+    if description.longest:
+        sizes = (f"{_shown(piece.token)} ({piece.bytes} bytes)" for piece in description.longest)
+        typer.echo("longest: " + "  ".join(sizes))
 
 
-def _told(token: str) -> str:
-    """A token as it can stand in a terminal; somebody else's may hold anything."""
+def _shown(token: str) -> str:
+    """A token as it can be printed on a terminal; a foreign one may hold control characters."""
     return legible(token, 60)
 
 
-def _print_text(found: dict[str, Any]) -> None:
-    if found["pieces"]:
-        typer.echo("cut: " + "  ".join(f"{_told(one['token'])} ({one['id']})" for one in found["pieces"]))
-    text = found["text"]
-    if text is None or not text["tokens"]:
+def _print_text(description: TokenizerDescription) -> None:
+    if description.pieces:
+        typer.echo("cut: " + "  ".join(f"{_shown(piece.token)} ({piece.id})" for piece in description.pieces))
+    text = description.text
+    if text is None or not text.tokens:
         return
     typer.echo(
-        f"{text['bytes']} bytes, {text['words']} words, {text['tokens']} tokens:"
-        f" {text['bytes_per_token']:.3f} bytes per token"
-        + ("" if text["fertility"] is None else f", fertility {text['fertility']:.3f} tokens per word")
-        + f", {text['unknown_share']:.2%} unknown"
+        f"{text.bytes} bytes, {text.words} words, {text.tokens} tokens: {text.bytes_per_token:.3f} bytes per token"
+        + ("" if text.fertility is None else f", fertility {text.fertility:.3f} tokens per word")
+        + f", {text.unknown_share:.2%} unknown"
     )
-    if text["unchanged_share"] < 1:
+    if text.unchanged_share < 1:
         typer.echo(
-            f"{1 - text['unchanged_share']:.2%} of the texts do not come back unchanged: bits per byte would be too"
-            " good, so there are none"
+            f"{1 - text.unchanged_share:.2%} of the texts do not come back unchanged: bits per byte would be too good,"
+            " so there are none"
         )

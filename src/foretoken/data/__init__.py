@@ -1,10 +1,9 @@
 """Text -> batches: corpora, tokenizers, packing into memory-mapped files, languages of known entropy. No torch."""
 
 from foretoken.data.batches import batch, check_tokens, validation_batches, windows
-from foretoken.data.packing import find, prepare
+from foretoken.data.packing import find_corpus, prepare_corpus
 from foretoken.data.synthetic import ZipfMarkov, language
-from foretoken.data.tokenized import TokenizedCorpus, open_corpus
-from foretoken.data.verify import check_corpus
+from foretoken.data.tokenized import TokenizedCorpus, check_corpus, open_corpus
 
 __all__ = [
     "TokenizedCorpus",
@@ -12,10 +11,10 @@ __all__ = [
     "batch",
     "check_corpus",
     "check_tokens",
-    "find",
+    "find_corpus",
     "language",
     "open_corpus",
-    "prepare",
+    "prepare_corpus",
     "validation_batches",
     "windows",
 ]

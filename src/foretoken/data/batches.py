@@ -21,6 +21,7 @@ Text = NDArray[np.int64]
 """Tokens of text, [sequences, window.length]."""
 
 ROUNDS = 6
+"""Of the Feistel network: with four it is a pseudorandom permutation (Luby and Rackoff 1988); two are to spare."""
 
 
 def batch(
@@ -79,7 +80,7 @@ def shuffled(position: NDArray[np.uint64], number: int, seed: int, epoch: NDArra
     through the network until it falls inside (cycle walking), which keeps it a bijection.
     """
     columns = max(1, int(np.ceil(np.sqrt(number))))
-    rows = -(-number // columns)
+    rows = -(-number // columns)  # rows * columns exceeds number by less than one row, so few positions walk
     key = _mix(epoch + _mix(np.full(1, seed, np.uint64)))
     window = _feistel(position, rows, columns, key)
     while (outside := window >= number).any():

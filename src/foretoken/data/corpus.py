@@ -11,7 +11,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from foretoken.errors import CorpusError
 from foretoken.runs.schema import CorpusSection
 
 FEW_DOCUMENTS = 50
-"""A corpus of fewer is cut into parts."""
+"""A corpus of fewer is cut into parts: held out whole, one of them would be too large or too small a share."""
 PART_BYTES = 16 * 1024
+"""A part ends at the first blank line after so many bytes: about what 4,000 tokens stand for."""
 LONGEST_PART_BYTES = 64 * 1024
 NOT_SOURCE = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test"}
 """Folders of the standard library that are not its source, or are its tests."""
@@ -60,10 +61,10 @@ def source_files(corpus: CorpusSection) -> list[SourceFile]:
     else:
         root = Path(os.path.expanduser(str(corpus.path)))
         if not root.exists():
-            cure = "mend corpus.path"
+            cure = "correct corpus.path"
             raise CorpusError("the corpus is missing", expected="a file or folder", got=str(root), cure=cure)
         if not (root.is_dir() or root.is_file()):  # a pipe or a device has no end
-            raise CorpusError("the corpus is neither a file nor a folder", got=str(root), cure="mend corpus.path")
+            raise CorpusError("the corpus is neither a file nor a folder", got=str(root), cure="correct corpus.path")
         files = _walk(root, set()) if root.is_dir() else [SourceFile(root, root.name)]
     with reading(root):
         if not any(file.path.stat().st_size for file in files):
@@ -74,14 +75,27 @@ def source_files(corpus: CorpusSection) -> list[SourceFile]:
     return files
 
 
-def file_manifest(files: Iterable[SourceFile]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class SourceHash:
+    """A file of the corpus as it was read."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def hash_files(files: Iterable[SourceFile]) -> list[SourceHash]:
     """Name, bytes and sha256 of each file."""
-    manifest = []
+    hashes = []
     for file in files:
         with reading(file.path), open(file.path, "rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            manifest.append({"name": file.name, "bytes": opened.tell(), "sha256": digest})
-    return manifest
+            hashes.append(SourceHash(file.name, opened.tell(), digest))
+    return hashes
 
 
 def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
@@ -89,7 +103,7 @@ def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
 
     `seed` makes a synthetic language; other sources do not depend on it. Of equal files of `python-stdlib` the first
     is given.
-    Raises CorpusError with the place of what is no text.
+    Raises CorpusError with the place of what is not text.
     """
     if corpus.source == "zipf_markov":
         tokens = int(corpus.language.tokens)
@@ -107,12 +121,12 @@ def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
 
 
 def _without_copies(all_documents: Iterable[Document]) -> Iterator[Document]:
-    seen = set()
+    digests = set()
     for document in all_documents:
         digest = hashlib.sha256(document.text).digest()
-        if digest not in seen:
+        if digest not in digests:
             yield document
-        seen.add(digest)
+        digests.add(digest)
 
 
 def _texts(corpus: CorpusSection) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -151,23 +165,24 @@ def _part_end(text: bytes) -> int:
     if line >= 0:
         return line + 1
     end = LONGEST_PART_BYTES
+    # In UTF-8 the bytes of a character after its first are 10xxxxxx (RFC 3629).
     while text[end] & 0xC0 == 0x80:
         end -= 1
     return end
 
 
-def _walk(root: Path, left_out: set[str]) -> list[SourceFile]:
+def _walk(root: Path, skipped: set[str]) -> list[SourceFile]:
     """All files below a folder, hidden ones left out."""
     files = []
     for folder, folders, names in os.walk(root, onerror=_unreadable):
-        folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
+        folders[:] = [name for name in folders if name not in skipped and not name.startswith(".")]
         paths = [Path(folder) / name for name in names if not name.startswith(".")]
         files += [SourceFile(path, path.relative_to(root).as_posix()) for path in paths if path.is_file()]
     return sorted(files, key=lambda file: file.name)
 
 
 def _unreadable(error: OSError) -> None:
-    raise CorpusError("a folder of the corpus cannot be read", got=str(error), cure="give rights, or move it away")
+    raise CorpusError("a folder of the corpus cannot be read", got=str(error), cure="allow reading it, or move it away")
 
 
 def _is_library_source(name: str) -> bool:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from foretoken.errors import CorpusError, MissingExtraError
 
@@ -30,7 +30,7 @@ Texts = Iterator[Iterable[bytes]]
 def read_texts(path: Path, column: str) -> Texts:
     """The texts of a file, by its name: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; all else is one plain text.
 
-    `column` is the column or key that holds the text. Raises CorpusError with the place of what cannot be read.
+    `column` is the column or key that holds the text. Raises CorpusError with the where of what cannot be read.
     """
     reader = next((reader for ending, reader in READERS.items() if path.name.lower().endswith(ending)), _plain)
     with reading(path):
@@ -55,7 +55,7 @@ def _plain_blocks(path: Path) -> Iterator[bytes]:
     decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
     with open(path, "rb") as file:
         for block in chain(iter(partial(file.read, BLOCK_BYTES), b""), [b""]):
-            pending = len(decoder.getstate()[0])
+            pending = len(decoder.getstate()[0])  # bytes of a character that the block before cut in two
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
@@ -94,12 +94,13 @@ def _blocks(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
 
 
 def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress zstd frames one after another; a cut-off one is an OSError."""
+    """Decompress zstd frames one after another; a truncated one is an OSError."""
     try:
         import zstandard
     except ImportError:
         raise MissingExtraError("zstandard", "train", "reading .jsonl.zst") from None
     unpacker = None
+    # A file may hold several frames (as `cat a.zst b.zst` does): what follows the end of one begins the next.
     for block in blocks:
         while block:
             unpacker = unpacker or zstandard.ZstdDecompressor().decompressobj()
@@ -134,17 +135,17 @@ def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        place = f"{path}, line {number}"
+        where = f"{path}, line {number}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise CorpusError(f"{place} is not JSON", got=str(error), cure="mend or delete the line") from None
+            raise CorpusError(f"{where} is not JSON", got=str(error), cure="correct or delete the line") from None
         if not isinstance(value, dict) or column not in value:
             got = (
                 f"the keys {', '.join(value)}" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
             )
-            raise _no_column(place, column, got)
-        yield _checked(value[column], place, column)
+            raise _no_column(where, column, got)
+        yield _utf8_blocks(value[column], where, column)
 
 
 def _parquet(path: Path, column: str) -> Texts:
@@ -162,27 +163,27 @@ def _parquet(path: Path, column: str) -> Texts:
             rows = table.iter_batches(batch_size=256, columns=[column])
             values = chain.from_iterable(batch.column(0).to_pylist() for batch in rows)
             for number, value in enumerate(values, 1):
-                yield _checked(value, f"{path}, row {number}", column)
+                yield _utf8_blocks(value, f"{path}, row {number}", column)
     except pyarrow.ArrowException as error:
         raise OSError(str(error)) from error
 
 
-def _no_column(place: str, column: str, got: str) -> CorpusError:
-    cure = "set corpus.column, or mend the file"
-    return CorpusError(f"{place} has no text in {column!r}", expected=f"a string in {column!r}", got=got, cure=cure)
+def _no_column(where: str, column: str, got: str) -> CorpusError:
+    cure = "set corpus.column, or correct the file"
+    return CorpusError(f"{where} has no text in {column!r}", expected=f"a string in {column!r}", got=got, cure=cure)
 
 
-def _checked(value: Any, place: str, column: str) -> Iterable[bytes]:
+def _utf8_blocks(value: object, where: str, column: str) -> Iterable[bytes]:
     """A string as blocks of UTF-8."""
     if not isinstance(value, str):
-        raise _no_column(place, column, "null" if value is None else f"a value of type {type(value).__name__}")
+        raise _no_column(where, column, "null" if value is None else f"a value of type {type(value).__name__}")
     try:
         text = value.encode()
     except UnicodeEncodeError:
-        raise CorpusError(f"{place} holds half of a surrogate pair", cure="mend or delete the text") from None
+        raise CorpusError(f"{where} holds half of a surrogate pair", cure="correct or delete the text") from None
     if b"\0" in text:
-        cure = "mend or delete the text"
-        raise CorpusError(f"{place} is not text", expected="no NUL characters", got="a NUL character", cure=cure)
+        cure = "correct or delete the text"
+        raise CorpusError(f"{where} is not text", expected="no NUL characters", got="a NUL character", cure=cure)
     return [text[start : start + BLOCK_BYTES] for start in range(0, len(text), BLOCK_BYTES)]
 
 

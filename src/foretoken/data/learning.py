@@ -51,11 +51,12 @@ def learn(kind: str, texts: Iterable[bytes], vocabulary: int) -> SubwordTokenize
         raise _too_small(vocabulary, SMALLEST[kind])
     tokenizer = LEARNERS[kind]((text.decode() for text in _beginning(texts)), vocabulary)
     reached = tokenizer.get_vocab_size()
+    left = "keep" if LEARNERS[kind] is _unigram else "merge"
     if reached < vocabulary:
         raise CorpusError(
             "the vocabulary is larger than the text can give",
             expected=f"{vocabulary} tokens",
-            got=f"{reached} tokens, then nothing was left to {'keep' if kind == 'unigram' else 'merge'}",
+            got=f"{reached} tokens, then nothing was left to {left}",
             cure=f"set corpus.vocabulary (--vocabulary) to at most {reached}, or give more text",
         )
     if reached > vocabulary:
@@ -78,7 +79,7 @@ def _wrong_size(what: str, got: int, expected: str, cure: int) -> CorpusError:
 
 def _bpe(texts: Iterable[str], vocabulary: int) -> Any:
     """Merge the most frequent pair of neighbours, again and again (Sennrich et al. 2016; of bytes: GPT-2, 2019)."""
-    tokenizer = _of_bytes("BPE")
+    tokenizer = _byte_level("BPE")
     _train(tokenizer, texts, "Bpe", vocabulary, [END_OF_TEXT], sorted(byte_characters()))
     return tokenizer
 
@@ -99,7 +100,7 @@ def _wordpiece(texts: Iterable[str], vocabulary: int) -> Any:
     ties, unless they are there before: so they are given to it as if they were special tokens.
     The character # stands alone: the token ### would else be both the third of a word's first three and # inside one.
     """
-    package, learner = the_package(), _of_bytes("BPE", continuing_subword_prefix=CONTINUES)
+    package, learner = the_package(), _byte_level("BPE", continuing_subword_prefix=CONTINUES)
     words = package.pre_tokenizers.Split(package.Regex(f"#|[^#]{{1,{LONGEST_WORD}}}"), "isolated")
     learner.pre_tokenizer = cut = package.pre_tokenizers.Sequence([learner.pre_tokenizer, words])
     alphabet = _alphabet()
@@ -117,16 +118,16 @@ def _wordpiece(texts: Iterable[str], vocabulary: int) -> Any:
 
 def _unigram(texts: Iterable[str], vocabulary: int) -> Any:
     """Pieces with probabilities, pruned from many; a text is cut in the most probable way (Kudo 2018)."""
-    learner = _of_bytes("Unigram")
+    learner = _byte_level("Unigram")
     _train(learner, texts, "Unigram", vocabulary, SPECIALS, _alphabet(), unk_token=UNK)
     pieces = json.loads(learner.to_str())["model"]["vocab"][len(SPECIALS) :]
-    scores = [*((name, 0.0) for name in SPECIALS), *_settled(pieces, vocabulary - len(SPECIALS))]
-    tokenizer = _of_bytes("Unigram", vocab=scores, unk_id=SPECIALS.index(UNK), byte_fallback=False)
+    scores = [*((name, 0.0) for name in SPECIALS), *_reproducible(pieces, vocabulary - len(SPECIALS))]
+    tokenizer = _byte_level("Unigram", vocab=scores, unk_id=SPECIALS.index(UNK), byte_fallback=False)
     tokenizer.add_special_tokens(SPECIALS)
     return tokenizer
 
 
-def _settled(pieces: list[tuple[str, float]], room: int) -> list[tuple[str, float]]:
+def _reproducible(pieces: list[tuple[str, float]], room: int) -> list[tuple[str, float]]:
     """Pieces and scores without what differs between two runs of the trainer, the best first.
 
     Its sums differ in their last digits, and the characters that it kept for the alphabet's sake alone get, as its hash
@@ -134,11 +135,12 @@ def _settled(pieces: list[tuple[str, float]], room: int) -> list[tuple[str, floa
     when the alphabet alone fills it.
     """
     lowest = min(score for _, score in pieces)
-    highest_kept = lowest + 1e-4 * (len(_alphabet()) + 1)
-    kept = [(piece, lowest if len(piece) == 1 and score < highest_kept else score) for piece, score in pieces]
-    best = sorted(((piece, round(score, 4)) for piece, score in kept), key=lambda one: (-one[1], one[0]))
+    # The trainer adds characters that were pruned back at lowest + 1e-4, lowest + 2e-4, ... in the table's order.
+    highest_restored = lowest + 1e-4 * (len(_alphabet()) + 1)
+    levelled = [(piece, lowest if len(piece) == 1 and score < highest_restored else score) for piece, score in pieces]
+    best = sorted(((piece, round(score, 4)) for piece, score in levelled), key=lambda scored: (-scored[1], scored[0]))
     longer = set([piece for piece, _ in best if len(piece) > 1][: room - len(_alphabet())])
-    return [one for one in best if len(one[0]) == 1 or one[0] in longer]
+    return [(piece, score) for piece, score in best if len(piece) == 1 or piece in longer]
 
 
 LEARNERS: dict[str, Callable[[Iterable[str], int], Any]] = {
@@ -149,8 +151,8 @@ LEARNERS: dict[str, Callable[[Iterable[str], int], Any]] = {
 }
 
 
-def _of_bytes(model: str, **arguments: Any) -> Any:
-    """A tokenizer of bytes, not trained yet."""
+def _byte_level(model: str, **arguments: Any) -> Any:
+    """A tokenizer of bytes that is not trained yet."""
     package = the_package()
     tokenizer = package.Tokenizer(getattr(package.models, model)(**arguments))
     tokenizer.pre_tokenizer = package.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -158,19 +160,24 @@ def _of_bytes(model: str, **arguments: Any) -> Any:
     return tokenizer
 
 
-def byte_definition() -> dict[str, Any]:
+def byte_definition_json() -> dict[str, Any]:
     """The bytes themselves as a tokenizer of the package: byte-pair encoding without merges."""
     ids = {character: byte for byte, character in enumerate(byte_characters())}
-    definition: dict[str, Any] = json.loads(_of_bytes("BPE", vocab=ids, merges=[]).to_str())
+    definition: dict[str, Any] = json.loads(_byte_level("BPE", vocab=ids, merges=[]).to_str())
     return definition
 
 
 def _train(
-    tokenizer: Any, texts: Iterable[str], kind: str, vocabulary: int, specials: list[str], alphabet: list[str],
-    **arguments: Any,
-) -> None:  # fmt: skip
+    tokenizer: Any,
+    texts: Iterable[str],
+    kind: str,
+    vocabulary: int,
+    specials: list[str],
+    alphabet: list[str],
+    **more: Any,
+) -> None:
     trainer = getattr(the_package().trainers, f"{kind}Trainer")(
-        vocab_size=vocabulary, special_tokens=specials, initial_alphabet=alphabet, show_progress=False, **arguments
+        vocab_size=vocabulary, special_tokens=specials, initial_alphabet=alphabet, show_progress=False, **more
     )
     tokenizer.train_from_iterator(texts, trainer)
 
@@ -181,6 +188,7 @@ def byte_characters() -> list[str]:
     >>> byte_characters()[ord(" ")], byte_characters()[ord("a")]
     ('Ġ', 'a')
     """
+    # The printable characters of Latin-1 stand for their own bytes; 0xAD is the invisible soft hyphen.
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
@@ -193,7 +201,7 @@ def _alphabet() -> list[str]:
 
 SMALLEST = {
     "bpe": 1 + 256,
-    "wordpiece": len(SPECIALS) + 2 * len(_alphabet()) - 1,
+    "wordpiece": len(SPECIALS) + 2 * len(_alphabet()) - 1,  # each byte in front and inside of a word, # in front only
     "unigram": len(SPECIALS) + len(_alphabet()),
     "plain": 1,
 }

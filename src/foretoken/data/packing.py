@@ -20,23 +20,24 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from foretoken.data.corpus import SourceFile, documents, file_manifest, source_files
+from foretoken.data.corpus import SourceFile, documents, hash_files, source_files
 from foretoken.data.learning import learn
 from foretoken.data.subword import read_tokenizer, tokenizer_bytes
 from foretoken.data.synthetic import language
-from foretoken.data.tokenized import MANIFEST, TokenizedCorpus, open_corpus, token_dtype
-from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer
+from foretoken.data.tokenized import MANIFEST, Manifest, SplitCounts, TokenizedCorpus, open_corpus, token_dtype
+from foretoken.data.tokenizer import TOKENIZER, ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError, StoreError
 from foretoken.runs.schema import CorpusSection
 from foretoken.store import atomic
 
 LAYOUT = 2
-"""Raised when the same sources and settings come to give other tokens."""
+"""Part of every address: to be increased when the same sources and settings come to give other tokens."""
 CHUNK_BYTES = 2**20
 """Text that is tokenised at once."""
 ADDRESS = re.compile("[0-9a-f]{16}")
@@ -44,42 +45,42 @@ SETTLED_SECONDS = 2.0
 """A file that changed more recently may change again within the resolution of its time, so its stamp is not kept."""
 
 
-def find(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus | None:
+def find_corpus(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus | None:
     """The tokenised corpus where it has been made and its sources look unchanged; nothing is written."""
-    stamp = _hash([_settings(corpus, seed), _stamp(source_files(corpus))])
+    stamp = _hash([_settings_json(corpus, seed), _stamps(source_files(corpus))])
     address = _address(folder / "stamps" / f"{stamp}.json")
     return open_corpus(folder / address) if address and (folder / address).is_dir() else None
 
 
-def prepare(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
-    """Tokenise a corpus, or find it where it already is. `seed` makes a synthetic language and is else without effect.
+def prepare_corpus(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedCorpus:
+    """Tokenise a corpus, or find it where it already is. `seed` makes a synthetic language; other text ignores it.
 
     Raises CorpusError for text that cannot be read or is too short, StoreError when the folder cannot be written.
     """
-    if (found := find(corpus, folder, seed)) is not None:
-        return found
-    files, settings = source_files(corpus), _settings(corpus, seed)
-    stamp = _hash([settings, _stamp(files)])
+    if (existing := find_corpus(corpus, folder, seed)) is not None:
+        return existing
+    files, settings = source_files(corpus), _settings_json(corpus, seed)
+    stamp = _hash([settings, _stamps(files)])
     with _lock(folder):
         _clear(folder)
-        sources = file_manifest(files) or [settings]
+        sources = [source.to_json() for source in hash_files(files)] or [settings]
         address = _hash([settings, sources])
         if not (folder / address).is_dir():
-            with _made_whole(folder / address) as unfinished:
-                counts = _tokenize(corpus, seed, unfinished)
-                manifest = counts | {"settings": settings, **_listed(sources)}
-                atomic.write_file(unfinished / MANIFEST, atomic.checksummed_json(manifest))
-                if stamp != _hash([_settings(corpus, seed), _stamp(source_files(corpus))]):
+            with _renamed_when_whole(folder / address) as unfinished:
+                manifest = _tokenize(corpus, seed, unfinished, settings, sources)
+                atomic.write_file(unfinished / MANIFEST, atomic.checksummed_json(manifest.to_json()))
+                # The address is that of the sources before they were tokenised: it must still be that of what was read.
+                if stamp != _hash([_settings_json(corpus, seed), _stamps(source_files(corpus))]):
                     raise CorpusError("the corpus changed while it was being read", cure="run again")
-        if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamp(files)):
+        if all(time.time() - changed / 1e9 > SETTLED_SECONDS for _, _, changed in _stamps(files)):
             atomic.write_json(folder / "stamps" / f"{stamp}.json", {"address": address})
     return open_corpus(folder / address)
 
 
-def _address(known: Path) -> str | None:
+def _address(stamp: Path) -> str | None:
     """The address that a stamp leads to; None when there is none that can be read."""
     try:
-        address = atomic.read_json(known)["address"]
+        address = atomic.read_json(stamp)["address"]
     except (StoreError, KeyError, TypeError):
         return None
     return address if isinstance(address, str) and ADDRESS.fullmatch(address) else None
@@ -87,10 +88,11 @@ def _address(known: Path) -> str | None:
 
 def is_validation(text: bytes, share: float) -> bool:
     """Whether a document is held out: its own content decides, so it never moves when others come or go."""
+    # The first 8 bytes of the hash are a uniform number below 2^64.
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") < share * 2**64
 
 
-def _settings(corpus: CorpusSection, seed: int) -> dict[str, Any]:
+def _settings_json(corpus: CorpusSection, seed: int) -> dict[str, Any]:
     """All that the tokens depend on beside the content of the sources."""
     settings: dict[str, Any] = {"layout": LAYOUT, "source": corpus.source, "validation_share": corpus.validation_share}
     if corpus.source == "zipf_markov":
@@ -104,14 +106,10 @@ def _settings(corpus: CorpusSection, seed: int) -> dict[str, Any]:
     return settings
 
 
-def _stamp(files: list[SourceFile]) -> list[tuple[str, int, int]]:
+def _stamps(files: list[SourceFile]) -> list[tuple[str, int, int]]:
     """Path, size and time of change (ns) of each file."""
-    seen = [(str(file.path.absolute()), file.path.stat()) for file in files]
-    return [(path, status.st_size, status.st_mtime_ns) for path, status in seen]
-
-
-def _listed(sources: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"sources": sources, "sources_sha256": _sha256(sources)}
+    statuses = [(str(file.path.absolute()), file.path.stat()) for file in files]
+    return [(path, status.st_size, status.st_mtime_ns) for path, status in statuses]
 
 
 def _tokenizer(corpus: CorpusSection, seed: int) -> Tokenizer:
@@ -130,42 +128,49 @@ def training_texts(corpus: CorpusSection, seed: int) -> Iterator[bytes]:
     return (text for text in texts if not is_validation(text, corpus.validation_share))
 
 
-def _tokenize(corpus: CorpusSection, seed: int, folder: Path) -> dict[str, Any]:
-    """Write the tokens and the tokenizer; what the manifest tells of them."""
+def _tokenize(
+    corpus: CorpusSection, seed: int, folder: Path, settings_json: dict[str, Any], sources_json: list[dict[str, Any]]
+) -> Manifest:
+    """Write the tokens and the tokenizer."""
     synthetic = corpus.source == "zipf_markov"
     tokenizer = _tokenizer(corpus, seed)
-    described = json.dumps(tokenizer.to_json()).encode()
-    atomic.write_file(folder / "tokenizer.json", described)
+    definition = json.dumps(tokenizer.to_json()).encode()
+    atomic.write_file(folder / TOKENIZER, definition)
     with atomic.new_file(folder / "train.bin") as train, atomic.new_file(folder / "validation.bin") as validation:
         writers = {
             "train": _SplitWriter(train, tokenizer),
-            "validation": _SplitWriter(validation, tokenizer, compare=tokenizer.closed),
+            # Only a user's own tokenizer can lose text: those that are learned here are of bytes.
+            "validation": _SplitWriter(validation, tokenizer, compare=tokenizer.fixed_vocabulary),
         }
         for document in documents(corpus, seed):
             held_out = is_validation(document.text, corpus.validation_share)
             writers["validation" if held_out else "train"].add(document.text)
         splits = {split: writer.finish() for split, writer in writers.items()}
     _check_not_empty(splits)
-    lossy = tokenizer.closed and splits["validation"]["lost_documents"] > 0
-    return {
-        "tokenizer": tokenizer.name,
-        "tokenizer_sha256": hashlib.sha256(described).hexdigest(),
-        "vocabulary": tokenizer.vocabulary,
-        "separator": tokenizer.separator,
-        "specials": dict(tokenizer.specials),
-        "closed": tokenizer.closed,
-        "entropy_rate": language(corpus.language, seed).entropy_rate if synthetic else None,
-        "splits": {split: count | {"bytes": None} if synthetic or lossy else count for split, count in splits.items()},
-    }
+    if synthetic or splits["validation"].lost_documents:
+        splits = {split: replace(counts, bytes=None) for split, counts in splits.items()}
+    return Manifest(
+        tokenizer=tokenizer.name,
+        tokenizer_sha256=hashlib.sha256(definition).hexdigest(),
+        vocabulary=tokenizer.vocabulary,
+        separator=tokenizer.separator,
+        specials=dict(tokenizer.specials),
+        fixed_vocabulary=tokenizer.fixed_vocabulary,
+        entropy_rate=language(corpus.language, seed).entropy_rate if synthetic else None,
+        splits=splits,
+        settings_json=settings_json,
+        sources_json=sources_json,
+        sources_sha256=_sha256(sources_json),
+    )
 
 
-def _check_not_empty(splits: dict[str, dict[str, Any]]) -> None:
+def _check_not_empty(splits: dict[str, SplitCounts]) -> None:
     for split, counts in splits.items():
-        if not counts["tokens"]:
+        if not counts.tokens:
             raise CorpusError(
                 f"the {split} split is empty: the corpus has too few different documents",
                 expected="documents in both splits",
-                got=", ".join(f"{name} {splits[name]['documents']}" for name in splits),
+                got=", ".join(f"{name} {splits[name].documents}" for name in splits),
                 cure="give more text, or change corpus.validation_share",
             )
 
@@ -176,28 +181,33 @@ class _SplitWriter:
     def __init__(self, file: IO[bytes], tokenizer: Tokenizer, compare: bool = False) -> None:
         self.file, self.tokenizer = file, tokenizer
         self.dtype = token_dtype(tokenizer.vocabulary)
-        self.waiting: list[bytes] = []
-        self.waiting_bytes = self.documents = self.bytes = self.tokens = self.lost = self.unknown = 0
+        self.pending: list[bytes] = []
+        self.pending_bytes = self.documents = self.bytes = self.tokens = self.lost = self.unknown = 0
         self.compare = compare
         self.sha256 = hashlib.sha256()
 
     def add(self, text: bytes) -> None:
-        self.waiting.append(text)
-        self.waiting_bytes += len(text)
-        if self.waiting_bytes >= CHUNK_BYTES:
+        self.pending.append(text)
+        self.pending_bytes += len(text)
+        if self.pending_bytes >= CHUNK_BYTES:
             self._write()
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> SplitCounts:
         """Write the rest; counts of the split."""
         self._write()
-        counts = {"documents": self.documents, "bytes": self.bytes, "tokens": self.tokens}
-        lost = {"lost_documents": self.lost, "unknown_tokens": self.unknown} if self.compare else {}
-        return counts | lost | {"sha256": self.sha256.hexdigest()}
+        return SplitCounts(
+            documents=self.documents,
+            bytes=self.bytes,
+            tokens=self.tokens,
+            lost_documents=self.lost if self.compare else None,
+            unknown_tokens=self.unknown if self.compare else None,
+            sha256=self.sha256.hexdigest(),
+        )
 
     def _write(self) -> None:
         separator = self.tokenizer.separator
         end = np.array([] if separator is None else [separator], self.dtype)
-        for text, tokens in zip(self.waiting, self.tokenizer.encode(self.waiting), strict=True):
+        for text, tokens in zip(self.pending, self.tokenizer.encode(self.pending), strict=True):
             if self.compare:
                 self.lost += self.tokenizer.decode(tokens) != text
                 self.unknown += int(np.count_nonzero(tokens == self.tokenizer.unknown))
@@ -205,9 +215,9 @@ class _SplitWriter:
             atomic.system.append(self.file, content)
             self.sha256.update(content)
             self.tokens += len(tokens) + len(end)
-        self.documents += len(self.waiting)
-        self.bytes += self.waiting_bytes
-        self.waiting, self.waiting_bytes = [], 0
+        self.documents += len(self.pending)
+        self.bytes += self.pending_bytes
+        self.pending, self.pending_bytes = [], 0
 
 
 @contextmanager
@@ -222,16 +232,16 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
-    """Delete what dead processes left; whoever holds the lock writes alone."""
-    for left in [*folder.glob(".unfinished-*"), *folder.rglob(f".*{atomic.TEMPORARY}")]:
-        if left.is_dir():
-            atomic.delete_folder(left)
+    """Delete what dead processes left behind; the holder of the lock is the only one that writes."""
+    for leftover in [*folder.glob(".unfinished-*"), *folder.rglob(f".*{atomic.TEMPORARY}")]:
+        if leftover.is_dir():
+            atomic.delete_folder(leftover)
         else:
-            atomic.delete_file(left)
+            atomic.delete_file(leftover)
 
 
 @contextmanager
-def _made_whole(final: Path) -> Iterator[Path]:
+def _renamed_when_whole(final: Path) -> Iterator[Path]:
     """A folder to write in, renamed to `final` at the end."""
     unfinished = final.with_name(f".unfinished-{final.name}")
     with atomic.writing(unfinished):
@@ -246,9 +256,9 @@ def _made_whole(final: Path) -> Iterator[Path]:
             atomic.delete_folder(unfinished)
 
 
-def _sha256(value: Any) -> str:
+def _sha256(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return _sha256(value)[:16]

@@ -20,28 +20,28 @@ OTHER_SPELLINGS = {
 
 
 def special_ids(
-    specials: Mapping[str, int], vocabulary: int, closed: bool, wanted: Sequence[str]
+    specials: Mapping[str, int], vocabulary: int, fixed_vocabulary: bool, needed: Sequence[str]
 ) -> tuple[dict[str, int], int]:
-    """The ids of the wanted special tokens, by the names wanted, and the network's vocabulary with them.
+    """The ids of the needed special tokens, by their names, and the network's vocabulary with them.
 
-    What the tokenizer lacks is numbered from `vocabulary` up, in the order wanted.
-    Raises CorpusError when a closed tokenizer (a user's own) lacks one.
+    What the tokenizer lacks is numbered from `vocabulary` up, in the order of `needed`.
+    Raises CorpusError when a tokenizer of fixed vocabulary (a user's own) lacks one.
 
-    >>> special_ids({"[MASK]": 4}, vocabulary=1000, closed=False, wanted=["[CLS]", "[MASK]", "<extra_id_0>"])
+    >>> special_ids({"[MASK]": 4}, vocabulary=1000, fixed_vocabulary=False, needed=["[CLS]", "[MASK]", "<extra_id_0>"])
     ({'[CLS]': 1000, '[MASK]': 4, '<extra_id_0>': 1001}, 1002)
     """
-    found = {name: specials[spelling] for name in wanted if (spelling := _spelling(name, specials)) is not None}
-    lacking = [name for name in dict.fromkeys(wanted) if name not in found]
-    if lacking and closed:
+    own = {name: specials[spelling] for name in needed if (spelling := _spelling(name, specials)) is not None}
+    lacking = [name for name in dict.fromkeys(needed) if name not in own]
+    if lacking and fixed_vocabulary:
         raise CorpusError(
             f"the tokenizer has no {lacking[0]}, which the objective needs",
-            expected=f"the special tokens {_listed(list(dict.fromkeys(wanted)))}",
+            expected=f"the special tokens {_listed(list(dict.fromkeys(needed)))}",
             got=_listed(list(specials)) if specials else "a tokenizer without special tokens",
             cure="add them to the tokenizer's file as special tokens, learn a tokenizer here (corpus.tokenizer), or"
             " choose another objective",
         )
     added = {name: vocabulary + number for number, name in enumerate(lacking)}
-    return {name: (found | added)[name] for name in wanted}, vocabulary + len(added)
+    return {name: (own | added)[name] for name in needed}, vocabulary + len(added)
 
 
 def _spelling(name: str, specials: Mapping[str, int]) -> str | None:

@@ -20,6 +20,8 @@ END_OF_TEXT, PAD, UNK, CLS, SEP, MASK = "<|endoftext|>", "[PAD]", "[UNK]", "[CLS
 SEPARATORS = {"bpe": END_OF_TEXT, "wordpiece": SEP, "unigram": SEP}
 """The token that ends a document, by kind; characters (`plain`) have none."""
 LARGEST_VOCABULARY = 1_000_000
+FILE = "file"
+"""Kind of a tokenizer that a user brings in a file."""
 
 
 class SubwordTokenizer:
@@ -42,7 +44,7 @@ class SubwordTokenizer:
         self.vocabulary = max(self.ids.values(), default=-1) + 1
         self.specials = {token.content: number for number, token in sorted(added.items()) if token.special}
         self.end_documents_with(separator or SEPARATORS.get(kind))
-        self.closed = kind == "file"
+        self.fixed_vocabulary = kind == FILE
         self.name = f"{kind}-{self.vocabulary}-{hashlib.sha256(definition.encode()).hexdigest()[:12]}"
 
     def end_documents_with(self, separator: str | None) -> None:
@@ -51,7 +53,7 @@ class SubwordTokenizer:
         self.separator: int | None = None if separator is None else self.ids.get(separator)
 
     @cached_property
-    def model(self) -> Mapping[str, Any]:
+    def model_json(self) -> Mapping[str, Any]:
         """What was learned: `vocab`, and `merges` where there are some."""
         model: dict[str, Any] = json.loads(self.definition)["model"]
         return model
@@ -64,7 +66,7 @@ class SubwordTokenizer:
     @cached_property
     def unknown(self) -> int | None:
         """The token of what the tokenizer has no token for."""
-        model = self.model
+        model = self.model_json
         return self.ids.get(model["unk_token"]) if model.get("unk_token") else model.get("unk_id")
 
     def encode(self, texts: Sequence[bytes]) -> list[NDArray[Any]]:
@@ -86,7 +88,7 @@ class SubwordTokenizer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values from which `tokenizer_from_json` makes it again."""
-        separator = {"separator": self._separator} if self.closed else {}
+        separator = {"separator": self._separator} if self.fixed_vocabulary else {}
         return {"kind": self.kind, "definition": json.loads(self.definition), **separator}
 
     def save(self, path: str | Path) -> None:
@@ -108,7 +110,7 @@ def read_tokenizer(path: str | Path, separator: str | None = None) -> SubwordTok
     `KNOWN_SEPARATORS`. Dropout of merges is left out, so that the same text gives the same tokens.
     Raises CorpusError when the file is missing, is no such file, has too many tokens, or the separator is in doubt.
     """
-    tokenizer = closed_tokenizer(tokenizer_values(path), str(path))
+    tokenizer = foreign_tokenizer(read_tokenizer_json(path), str(path))
     tokenizer.end_documents_with(_found_separator(tokenizer, separator))
     return tokenizer
 
@@ -127,7 +129,7 @@ def tokenizer_bytes(path: str | Path) -> bytes:
         raise CorpusError(f"cannot read {path}", got=str(error), cure="give another file") from error
 
 
-def tokenizer_values(path: str | Path) -> dict[str, Any]:
+def read_tokenizer_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a tokenizer's file. Raises CorpusError."""
     try:
         values = json.loads(tokenizer_bytes(path))
@@ -141,17 +143,17 @@ def tokenizer_values(path: str | Path) -> dict[str, Any]:
 CURE = "give a file that the package `tokenizers` wrote (Tokenizer.save), not the vocabulary or the merges alone"
 
 
-def closed_tokenizer(values: dict[str, Any], place: str) -> SubwordTokenizer:
+def foreign_tokenizer(definition_json: dict[str, Any], where: str) -> SubwordTokenizer:
     """A tokenizer of somebody else, without a separator yet."""
-    model = values.get("model")
+    model = definition_json.get("model")
     if not isinstance(model, dict):
-        got = f"the keys {', '.join(legible(key, 40) for key in list(values)[:10])}"
-        raise CorpusError(f"{place} is no tokenizer", expected="a JSON object with `model`", got=got, cure=CURE)
+        got = f"the keys {', '.join(legible(key, 40) for key in list(definition_json)[:10])}"
+        raise CorpusError(f"{where} is no tokenizer", expected="a JSON object with `model`", got=got, cure=CURE)
     changes = {"model": model | {"dropout": None}} if "dropout" in model else {}
-    tokenizer = SubwordTokenizer("file", canonical(values | changes))
+    tokenizer = SubwordTokenizer(FILE, canonical(definition_json | changes))
     if not 2 <= tokenizer.vocabulary <= LARGEST_VOCABULARY:
         expected, got = f"2 to {LARGEST_VOCABULARY} tokens", f"{tokenizer.vocabulary} (one above the largest id)"
-        raise CorpusError(f"{place} cannot be used", expected=expected, got=got, cure="give another tokenizer")
+        raise CorpusError(f"{where} cannot be used", expected=expected, got=got, cure="give another tokenizer")
     return tokenizer
 
 
@@ -169,7 +171,7 @@ def _found_separator(tokenizer: SubwordTokenizer, named: str | None) -> str:
     )
 
 
-def canonical(values: Any) -> str:
+def canonical(values: object) -> str:
     """The same text for the same tokenizer."""
     return json.dumps(values, sort_keys=True, ensure_ascii=True)
 

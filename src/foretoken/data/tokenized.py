@@ -1,9 +1,10 @@
-"""A tokenised corpus on disk: all that training needs of it, without its sources."""
+"""A tokenised corpus on disk: all that training needs of it, without its sources; and whether it is undamaged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,111 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.data.tokenizer import TOKENIZER
 from foretoken.errors import StoreError
 from foretoken.store.atomic import read_checksummed_json
 
 MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCounts:
+    """What was written for one split."""
+
+    documents: int
+    bytes: int | None
+    """Bytes of text; None where they are not known or would mislead (`TokenizedCorpus.validation_bytes`)."""
+    tokens: int
+    lost_documents: int | None = None
+    """Documents that do not come back from their tokens; None where nothing can be lost or nobody compared."""
+    unknown_tokens: int | None = None
+    sha256: str
+    """Of the file of tokens."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what was not counted is left out."""
+        counted = asdict(self)
+        return {name: value for name, value in counted.items() if value is not None or name == "bytes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What manifest.json says of a tokenised corpus."""
+
+    tokenizer: str
+    tokenizer_sha256: str
+    vocabulary: int
+    separator: int | None
+    specials: dict[str, int]
+    fixed_vocabulary: bool
+    entropy_rate: float | None
+    splits: dict[str, SplitCounts]
+    settings_json: dict[str, Any]
+    """All that the tokens depend on beside the content of the sources."""
+    sources_json: list[dict[str, Any]]
+    """Name, bytes and sha256 of each file; of a synthetic language its settings."""
+    sources_sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "tokenizer": self.tokenizer,
+            "tokenizer_sha256": self.tokenizer_sha256,
+            "vocabulary": self.vocabulary,
+            "separator": self.separator,
+            "specials": self.specials,
+            "closed": self.fixed_vocabulary,
+            "entropy_rate": self.entropy_rate,
+            "splits": {split: counts.to_json() for split, counts in self.splits.items()},
+            "settings": self.settings_json,
+            "sources": self.sources_json,
+            "sources_sha256": self.sources_sha256,
+        }
+
+    @classmethod
+    def from_json(cls, values_json: dict[str, Any]) -> Manifest:
+        """The inverse of `to_json`. Raises KeyError, TypeError or AttributeError for another object."""
+        values = dict(values_json)
+        return cls(
+            fixed_vocabulary=values.pop("closed"),
+            splits={split: SplitCounts(**counts) for split, counts in values.pop("splits").items()},
+            settings_json=values.pop("settings"),
+            sources_json=values.pop("sources"),
+            **values,
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a tokenised corpus. Raises StoreError when it is missing, damaged or of another format."""
+    try:
+        return Manifest.from_json(read_checksummed_json(folder / MANIFEST))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{folder / MANIFEST} is not as this version writes it",
+            expected="a manifest of a tokenised corpus",
+            got=str(error),
+            cure=f"delete {folder}, then run again",
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSummary:
+    """What a study keeps of its corpus: address, counts and hash."""
+
+    address: str
+    tokenizer: str
+    vocabulary: int
+    tokens: int
+    train_tokens: int
+    validation_tokens: int
+    bytes: int | None
+    sha256: str
+    """Of the names, sizes and hashes of the sources."""
+    entropy_rate: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +132,10 @@ class TokenizedCorpus:
     train_tokens: int
     validation_tokens: int
     validation_bytes: int | None
-    """Bytes of text behind the validation tokens. None for a synthetic language, which has no bytes, and for a
+    """Bytes of text that the validation tokens stand for. None for a synthetic language, which has no bytes, and for a
     tokenizer that loses some of them: bits per byte would be too good."""
     entropy_rate: float | None
-    """Nats per token that no model can go below; None where nobody knows."""
+    """Nats per token that no model can go below; None where it is not known."""
     sources_sha256: str
     """Hash of the names, sizes and hashes of the sources; the list itself is in manifest.json."""
     validation_sha256: str
@@ -41,7 +143,7 @@ class TokenizedCorpus:
     """The token that ends a document, if there is one."""
     specials: Mapping[str, int] = field(default_factory=dict)
     """Special tokens that the tokenizer itself has, by the names that it gives them."""
-    closed: bool = False
+    fixed_vocabulary: bool = False
     """Whether no tokens may be added to the tokenizer: it is a user's own."""
 
     @property
@@ -54,20 +156,21 @@ class TokenizedCorpus:
         """Bytes of text per validation token: nats per token / (this x log 2) are bits per byte."""
         return None if self.validation_bytes is None else self.validation_bytes / self.validation_tokens
 
-    def summary(self) -> dict[str, Any]:
-        """What a study keeps of its corpus: address, counts and hash."""
-        splits = read_checksummed_json(self.folder / MANIFEST)["splits"].values()
-        return {
-            "address": self.address,
-            "tokenizer": self.tokenizer,
-            "vocabulary": self.vocabulary,
-            "tokens": self.train_tokens + self.validation_tokens,
-            "train_tokens": self.train_tokens,
-            "validation_tokens": self.validation_tokens,
-            "bytes": None if self.validation_bytes is None else sum(split["bytes"] for split in splits),
-            "sha256": self.sources_sha256,
-            "entropy_rate": self.entropy_rate,
-        }
+    def summary(self) -> CorpusSummary:
+        """What a study keeps of its corpus."""
+        sizes = [counts.bytes for counts in read_manifest(self.folder).splits.values()]
+        known = [size for size in sizes if size is not None]
+        return CorpusSummary(
+            address=self.address,
+            tokenizer=self.tokenizer,
+            vocabulary=self.vocabulary,
+            tokens=self.train_tokens + self.validation_tokens,
+            train_tokens=self.train_tokens,
+            validation_tokens=self.validation_tokens,
+            bytes=sum(known) if len(known) == len(sizes) else None,
+            sha256=self.sources_sha256,
+            entropy_rate=self.entropy_rate,
+        )
 
     def tokens(self, split: str) -> NDArray[Any]:
         """The tokens of `train` or `validation`, memory-mapped."""
@@ -77,32 +180,64 @@ class TokenizedCorpus:
 def open_corpus(folder: Path) -> TokenizedCorpus:
     """The tokenised corpus in `<folder>/<address>`; its sources are not needed any more.
 
-    Raises StoreError when it is missing or damaged.
+    Raises StoreError when it is missing or damaged. Only sizes are compared; `check_corpus` reads every byte.
     """
-    manifest = read_checksummed_json(folder / MANIFEST)
-    splits = manifest["splits"]
-    width = np.dtype(token_dtype(manifest["vocabulary"])).itemsize
-    for split, counts in splits.items():
-        path, expected = folder / f"{split}.bin", counts["tokens"] * width
+    manifest = read_manifest(folder)
+    width = np.dtype(token_dtype(manifest.vocabulary)).itemsize
+    for split, counts in manifest.splits.items():
+        path, expected = folder / f"{split}.bin", counts.tokens * width
         got = path.stat().st_size if path.is_file() else 0
         if got != expected:
             cure = f"delete {folder}, then run again"
             raise StoreError(f"{path} is damaged", expected=f"{expected} bytes", got=f"{got} bytes", cure=cure)
+    train, validation = manifest.splits["train"], manifest.splits["validation"]
     return TokenizedCorpus(
         folder=folder,
         address=folder.name,
-        tokenizer=manifest["tokenizer"],
-        vocabulary=manifest["vocabulary"],
-        train_tokens=splits["train"]["tokens"],
-        validation_tokens=splits["validation"]["tokens"],
-        validation_bytes=splits["validation"]["bytes"],
-        entropy_rate=manifest["entropy_rate"],
-        sources_sha256=manifest["sources_sha256"],
-        validation_sha256=splits["validation"]["sha256"],
-        separator=manifest.get("separator", None if manifest["tokenizer"].startswith("symbols") else 0),
-        specials=manifest.get("specials", {}),
-        closed=manifest.get("closed", False),
+        tokenizer=manifest.tokenizer,
+        vocabulary=manifest.vocabulary,
+        train_tokens=train.tokens,
+        validation_tokens=validation.tokens,
+        validation_bytes=validation.bytes,
+        entropy_rate=manifest.entropy_rate,
+        sources_sha256=manifest.sources_sha256,
+        validation_sha256=validation.sha256,
+        separator=manifest.separator,
+        specials=manifest.specials,
+        fixed_vocabulary=manifest.fixed_vocabulary,
     )
+
+
+def damaged_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """File, expected sha256 and actual one of each that is not as its manifest says; `none` for one that is missing.
+
+    Every byte is read. Raises StoreError when the manifest itself cannot be trusted.
+    """
+    manifest = read_manifest(folder)
+    hashes = {f"{split}.bin": counts.sha256 for split, counts in manifest.splits.items()}
+    for name, expected in {**hashes, TOKENIZER: manifest.tokenizer_sha256}.items():
+        actual = _file_sha256(folder / name)
+        if actual != expected:
+            yield folder / name, expected, actual
+
+
+def check_corpus(folder: Path) -> None:
+    """Raise StoreError, with both hashes, when a corpus is not what was once made."""
+    for path, expected, actual in damaged_files(folder):
+        raise StoreError(
+            f"{path} is not what was tokenised",
+            expected=f"sha256 {expected}",
+            got=actual,
+            cure=f"delete the folder {folder}, then run again: it will be made anew",
+        )
+
+
+def _file_sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "none"
 
 
 def token_dtype(vocabulary: int) -> str:
@@ -112,4 +247,5 @@ def token_dtype(vocabulary: int) -> str:
 
 @lru_cache(maxsize=16)
 def _mapped(path: Path, dtype: str) -> NDArray[Any]:
+    # Cached, so that a step does not map the file anew; a corpus is never changed in place, so no entry goes stale.
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))

@@ -16,15 +16,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.data.learning import byte_definition
+from foretoken.data.learning import byte_definition_json
 from foretoken.data.subword import SubwordTokenizer, canonical
 from foretoken.store.atomic import write_json
 
 Tokens = NDArray[Any]
+TOKENIZER = "tokenizer.json"
+"""The tokenizer's file in the folder of a model or of a tokenised corpus."""
 
 
 class Tokenizer(Protocol):
-    """What packing needs of a tokenizer."""
+    """Text to tokens and back."""
 
     @property
     def name(self) -> str:
@@ -47,7 +49,7 @@ class Tokenizer(Protocol):
         """The token of what it has no token for, if it has one."""
 
     @property
-    def closed(self) -> bool:
+    def fixed_vocabulary(self) -> bool:
         """Whether no tokens may be added to it."""
 
     def encode(self, texts: Sequence[bytes]) -> list[Tokens]:
@@ -60,6 +62,10 @@ class Tokenizer(Protocol):
         """Plain values from which `tokenizer_from_json` makes it again."""
 
 
+SYMBOLS = "symbols"
+"""Kind of the tokenizer of a synthetic language."""
+
+
 @dataclass(frozen=True)
 class ByteTokenizer:
     """The bytes themselves."""
@@ -69,7 +75,7 @@ class ByteTokenizer:
     separator: int | None = 0
     specials: Mapping[str, int] = field(default_factory=dict)
     unknown: int | None = None
-    closed: bool = False
+    fixed_vocabulary: bool = False
 
     def encode(self, texts: Sequence[bytes]) -> list[Tokens]:
         """The tokens of each text, without separators."""
@@ -88,7 +94,7 @@ class ByteTokenizer:
 
         Raises StoreError when it cannot be written.
         """
-        write_json(Path(path), byte_definition())
+        write_json(Path(path), byte_definition_json())
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class SymbolTokenizer:
     separator: int | None = None
     specials: Mapping[str, int] = field(default_factory=dict)
     unknown: int | None = None
-    closed: bool = False
+    fixed_vocabulary: bool = False
 
     @property
     def name(self) -> str:
@@ -116,11 +122,13 @@ class SymbolTokenizer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values from which `tokenizer_from_json` makes it again."""
-        return {"kind": "symbols", "vocabulary": self.vocabulary}
+        return {"kind": SYMBOLS, "vocabulary": self.vocabulary}
 
 
 def tokenizer_from_json(values: dict[str, Any]) -> Tokenizer:
-    """The inverse of `to_json`."""
-    if values["kind"] in ("byte", "symbols"):
-        return ByteTokenizer() if values["kind"] == "byte" else SymbolTokenizer(values["vocabulary"])
+    """The inverse of `to_json`. Raises KeyError or CorpusError for values of something else."""
+    if values["kind"] == ByteTokenizer.name:
+        return ByteTokenizer()
+    if values["kind"] == SYMBOLS:
+        return SymbolTokenizer(values["vocabulary"])
     return SubwordTokenizer(values["kind"], canonical(values["definition"]), values.get("separator"))

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from foretoken.arguments import named_arguments
 from foretoken.data.corpus import documents
 from foretoken.data.learning import LEARNERS, learn
 from foretoken.data.packing import training_texts
 from foretoken.data.subword import (
+    FILE,
     KNOWN_SEPARATORS,
     SubwordTokenizer,
-    closed_tokenizer,
-    tokenizer_values,
+    foreign_tokenizer,
+    read_tokenizer_json,
 )
-from foretoken.data.tokenized import MANIFEST, TokenizedCorpus
-from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer, Tokenizer, tokenizer_from_json
-from foretoken.data.tokenizer_measures import describe_tokenizer
+from foretoken.data.tokenized import TokenizedCorpus, read_manifest
+from foretoken.data.tokenizer import SYMBOLS, TOKENIZER, ByteTokenizer, SymbolTokenizer, Tokenizer, tokenizer_from_json
+from foretoken.data.tokenizer_measures import TokenizerDescription, describe_tokenizer
 from foretoken.errors import CorpusError, shown
 from foretoken.runs.schema import CorpusSection
 from foretoken.runs.study_file import Study
-from foretoken.store.atomic import read_checksummed_json
 
 KINDS = ("byte", *LEARNERS)
-TOKENIZER = "tokenizer.json"
-"""The tokenizer's file in the folder of a model or of a tokenised corpus."""
 
 
+@named_arguments
 def train_tokenizer(
     *sources: str | Path | Study, text: str = "", kind: str = "bpe", vocabulary: int | None = None, column: str = "text"
 ) -> ByteTokenizer | SubwordTokenizer:
@@ -63,26 +64,29 @@ def _texts(source: str | Path | Study, column: str) -> Iterator[bytes]:
     return training_texts(source.corpus, source.seed)
 
 
+@named_arguments
 def load_tokenizer(path: str | Path) -> Tokenizer:
     """A tokenizer from a file of the package `tokenizers` or of a tokenised corpus, or from a folder with one.
 
     It has a separator where one is known (`read_tokenizer` asks for it). Raises CorpusError when it cannot be read.
     """
     path = Path(path)
-    values = tokenizer_values(path / TOKENIZER if path.is_dir() else path)
+    values = read_tokenizer_json(path / TOKENIZER if path.is_dir() else path)
     if "kind" in values and "model" not in values:
-        return _of_a_corpus(values, path)
-    tokenizer = closed_tokenizer(values, str(path))
+        return _corpus_tokenizer_from_json(values, path)
+    tokenizer = foreign_tokenizer(values, str(path))
     known = [name for name in KNOWN_SEPARATORS if name in tokenizer.ids]
     tokenizer.end_documents_with(known[0] if len(known) == 1 else None)
     return tokenizer
 
 
-def _of_a_corpus(values: dict[str, Any], path: Path) -> Tokenizer:
-    learned = values["kind"] in (*LEARNERS, "file") and isinstance(values.get("definition"), dict)
-    symbols = values["kind"] == "symbols" and isinstance(values.get("vocabulary"), int)
-    if not (learned or symbols or values["kind"] == "byte"):
-        raise CorpusError(f"{path} is no tokenizer", expected=", ".join(KINDS), got=shown(values["kind"]))
+def _corpus_tokenizer_from_json(values: dict[str, Any], path: Path) -> Tokenizer:
+    """The tokenizer of a tokenised corpus, if the values have what its kind needs."""
+    kind = values["kind"]
+    learned = kind in (*LEARNERS, FILE) and isinstance(values.get("definition"), dict)
+    symbols = kind == SYMBOLS and isinstance(values.get("vocabulary"), int)
+    if not (learned or symbols or kind == ByteTokenizer.name):
+        raise CorpusError(f"{path} is no tokenizer", expected=", ".join(KINDS), got=shown(kind))
     return tokenizer_from_json(values)
 
 
@@ -96,12 +100,17 @@ def held_out_texts(corpus: TokenizedCorpus, tokenizer: Tokenizer, most_tokens: i
         start = end + 1
 
 
-def describe_corpus(corpus: TokenizedCorpus, first: int = 20) -> dict[str, Any]:
-    """As `describe_tokenizer`, with the held-out text of a tokenised corpus; what is lost is that of all of it."""
+def describe_corpus(corpus: TokenizedCorpus, first: int = 20) -> TokenizerDescription:
+    """As `describe_tokenizer`, with the held-out text of a tokenised corpus; the losses are those of all of it."""
     tokenizer = load_tokenizer(corpus.folder)
-    found = describe_tokenizer(tokenizer, held_out_texts(corpus, tokenizer), first)
-    counts = read_checksummed_json(corpus.folder / MANIFEST)["splits"]["validation"]
-    if found["text"] is not None and "lost_documents" in counts:
-        found["text"]["unknown_share"] = counts["unknown_tokens"] / counts["tokens"]
-        found["text"]["unchanged_share"] = 1 - counts["lost_documents"] / counts["documents"]
-    return found
+    description = describe_tokenizer(tokenizer, held_out_texts(corpus, tokenizer), first)
+    counts = read_manifest(corpus.folder).splits["validation"]
+    if description.text is None or counts.lost_documents is None or counts.unknown_tokens is None:
+        return description
+    # The texts were decoded from tokens, so they seem unchanged; packing compared them with the originals.
+    measures = replace(
+        description.text,
+        unknown_share=counts.unknown_tokens / counts.tokens,
+        unchanged_share=1 - counts.lost_documents / counts.documents,
+    )
+    return replace(description, text=measures)

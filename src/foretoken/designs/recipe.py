@@ -33,7 +33,7 @@ class TokenSource:
     train_tokens: int
     specials: Mapping[str, int] = field(default_factory=dict)
     """Special tokens that the tokenizer has."""
-    closed: bool = False
+    fixed_vocabulary: bool = False
     """Whether no others may be added."""
     separator: int | None = None
     """The token that ends a document, if there is one."""
@@ -136,7 +136,7 @@ class Recipe:
                 cure="leave out objective.separate_documents, or take text and a tokenizer that has one",
             )
         wanted = self.objective.specials(nominal)
-        return special_ids(self.source.specials, self.source.vocabulary, self.source.closed, wanted)[1]
+        return special_ids(self.source.specials, self.source.vocabulary, self.source.fixed_vocabulary, wanted)[1]
 
     def shape(self, params: float) -> ModelShape:
         """The shape with about this many parameters; raises DesignError when there is none."""

@@ -126,9 +126,9 @@ def continue_training(request: ContinueRequest) -> ContinuedTraining:
     StoreError for a folder that is in use or cannot be written, KeyboardInterrupt when it was stopped.
     """
     model, home = open_model(request.source, request.run), Path(request.folder).expanduser()
-    if model.folder is None:
-        raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
     source_folder = model.folder
+    if source_folder is None:
+        raise CheckpointError("the model is not from a folder", expected="a model on disk", cure="save it first")
     check_apart(home, source_folder, Path(request.text))
     if isinstance(request.source, Model):  # the user's own object must stay as it is
         model = replace(model, network=copy.deepcopy(model.network))

@@ -112,7 +112,7 @@ def _corpus(
         validation_sha256=digest["validation"],
         separator=model.tokenizer.separator,
         specials=dict(model.specials),
-        closed=True,
+        fixed_vocabulary=True,
         by_split=by_split,
     )
 
@@ -189,7 +189,7 @@ class _SplitEncoder:
     def _encode(self) -> None:
         encoded = self.tokenizer.encode([text for text, _ in self.pending])
         for (text, ends), tokens in zip(self.pending, encoded, strict=True):
-            lossless = not self.tokenizer.closed or self.tokenizer.decode(tokens) == text
+            lossless = not self.tokenizer.fixed_vocabulary or self.tokenizer.decode(tokens) == text
             part = tokens.astype(self.dtype)
             part = np.concatenate([part, self.separator]) if ends else part
             self.parts.append(part)

@@ -12,8 +12,8 @@ from foretoken.arguments import named_arguments
 from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.data.specials import special_ids
 from foretoken.data.subword import SubwordTokenizer, refusing, the_package
-from foretoken.data.tokenizer import Tokenizer, tokenizer_from_json
-from foretoken.data.tokenizer_files import TOKENIZER, load_tokenizer
+from foretoken.data.tokenizer import TOKENIZER, Tokenizer, tokenizer_from_json
+from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
 from foretoken.generation.model import SENTINEL, Model, sentinel_number
 from foretoken.models import Network, from_pretrained

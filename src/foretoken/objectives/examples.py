@@ -71,7 +71,7 @@ class ExampleBuilder:
 
 def example_builder(objective: Objective, shape: ModelShape, corpus: TokenizedCorpus) -> ExampleBuilder:
     """What makes the examples of a run. Raises CorpusError when the tokenizer lacks a special token."""
-    specials, _ = special_ids(corpus.specials, corpus.vocabulary, corpus.closed, objective.specials(shape))
+    specials, _ = special_ids(corpus.specials, corpus.vocabulary, corpus.fixed_vocabulary, objective.specials(shape))
     return ExampleBuilder(
         objective=objective,
         shape=shape,

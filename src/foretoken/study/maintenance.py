@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foretoken.data.verify import damaged_files
+from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
 from foretoken.runs.schema import KeepWeights
 from foretoken.runs.spec import RunSpec

@@ -13,7 +13,7 @@ from typing import Any
 
 from foretoken import fits, forecasts, reports, routes
 from foretoken._version import RECIPE, __version__
-from foretoken.data import TokenizedCorpus, check_tokens, find, prepare
+from foretoken.data import TokenizedCorpus, check_tokens, find_corpus, prepare_corpus
 from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
 from foretoken.forecasts import ledger
@@ -86,7 +86,7 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
     check_belongs(runner.folder, study.name)
     with tempfile.TemporaryDirectory() as elsewhere:
         if runner.known_corpus is None:
-            runner.corpus = prepare(study.corpus, Path(elsewhere), study.seed)
+            runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         design = runner.planned()
     return {
         "runs": actions(runner.store, runner.to_train(design), study.launch.keep_weights),
@@ -182,7 +182,7 @@ class StudyRunner:
     @cached_property
     def known_corpus(self) -> TokenizedCorpus | None:
         """The tokenised corpus, if it has been made."""
-        return find(self.study.corpus, self.corpora, self.study.seed)
+        return find_corpus(self.study.corpus, self.corpora, self.study.seed)
 
     @cached_property
     def corpus(self) -> TokenizedCorpus:
@@ -190,7 +190,7 @@ class StudyRunner:
         if self.known_corpus is not None:
             return self.known_corpus
         self.phase("reading the corpus")
-        return prepare(self.study.corpus, self.corpora, self.study.seed)
+        return prepare_corpus(self.study.corpus, self.corpora, self.study.seed)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -203,7 +203,7 @@ class StudyRunner:
             vocabulary=corpus.vocabulary,
             train_tokens=corpus.train_tokens,
             specials=corpus.specials,
-            closed=corpus.closed,
+            fixed_vocabulary=corpus.fixed_vocabulary,
             separator=corpus.separator,
         )
         return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=self.machine.bfloat16)
@@ -359,7 +359,7 @@ class StudyRunner:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         plan = {
             "study": self.study.model_dump(),
-            "corpus": {"source": self.study.corpus.source, **self.corpus.summary()},
+            "corpus": {"source": self.study.corpus.source, **self.corpus.summary().to_json()},
             **design.to_json(),
         }
         path = self.folder / "design.json"
