@@ -42,7 +42,7 @@ def test_loss_is_that_of_windows_side_by_side(texts: Path, tmp_path: Path) -> No
     assert found.perplexity == pytest.approx(math.exp(found.loss))
     size = (texts / "7.txt").stat().st_size
     assert found.bits_per_byte == pytest.approx(found.loss / math.log(2) * len(stream) / size, rel=1e-3)
-    assert [row[:2] for row in found.by_position][-1] == [9, 16]
+    assert [row[:2] for row in found.by_position][-1] == (9, 16)
     assert np.average([row[2] for row in found.by_position], weights=[1, 1, 2, 4, 8]) == pytest.approx(found.loss)
 
 

@@ -72,7 +72,12 @@ class ContinuedTraining:
 
 
 def _evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    return {name: getattr(evaluation, name) for name in ("loss", "loss_se", "by_position", "label_loss")}
+    return {
+        "loss": evaluation.loss,
+        "loss_se": evaluation.loss_se,
+        "by_position": [list(row) for row in evaluation.by_position],
+        "label_loss": evaluation.label_loss,
+    }
 
 
 def ignore_progress(step: int, steps: int, loss: float) -> None:

@@ -64,7 +64,9 @@ class TextLoss:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self) | {"perplexity": self.perplexity, "perplexity_range": list(self.perplexity_range)}
+        rows = [list(row) for row in self.by_position]
+        perplexity = {"perplexity": self.perplexity, "perplexity_range": list(self.perplexity_range)}
+        return asdict(self) | {"by_position": rows} | perplexity
 
 
 @named_arguments
