@@ -41,7 +41,7 @@ def loss(
 def at_experts(parameters: Mapping[str, float], experts: float) -> dict[str, float]:
     """The same law at one number of experts, as parameters of the Chinchilla law (exponents positive)."""
     p = parameters
-    effective = effective_experts(float(experts), E_start=p["E_start"], E_max=p["E_max"])
+    effective: float = effective_experts(float(experts), E_start=p["E_start"], E_max=p["E_max"])
     level = log(effective)
     return {
         "E": p["E"],

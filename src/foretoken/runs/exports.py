@@ -128,9 +128,10 @@ def curve_rows(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
     for record in records:
         row = record.to_row()
         names = ("run", "params_total", "params_non_embedding", "params_active")
+        flops = record.spec.flops
         for tokens, loss in record.curve if record.is_finished else ():
             if tokens > 0:
                 share = tokens / record.spec.tokens
                 rows.append({name: row[name] for name in names} | {"tokens": float(tokens), "loss": float(loss)})
-                rows[-1] |= {"flops": row["flops"] * share, "annealed": False}
+                rows[-1] |= {"flops": flops * share, "annealed": False}
     return rows

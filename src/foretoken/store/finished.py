@@ -53,7 +53,7 @@ def mark_finished(folder: Path, inputs_json: Mapping[str, Any], refusal: Refused
     mark = FinishedMark(
         inputs=_digest(inputs_json),
         files=dict(_hashes(folder)),
-        refusal=refusal and Refusal(str(refusal.code), refusal.evidence, str(refusal.cure)),
+        refusal=Refusal(str(refusal.code), refusal.evidence, str(refusal.cure)) if refusal else None,
     )
     content = format_json(asdict(mark))
     path = folder / MARK
