@@ -22,7 +22,7 @@ from foretoken.compute.recurrent import recurrent_flops, recurrent_parameters
 from foretoken.compute.serving import kv_cache_bytes
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.compute.shape_fields import ShapeFields
-from foretoken.data import TokenizedCorpus, prepare
+from foretoken.data import TokenizedCorpus, prepare_corpus
 from foretoken.designs import Recipe, TokenSource, make_design
 from foretoken.errors import DesignError
 from foretoken.fits import fit
@@ -142,7 +142,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
     section = CorpusSection(
         source="zipf_markov", validation_share=0.2, language=LanguageSection(symbols=32, tokens=120_000)
     )
-    return prepare(section, tmp_path_factory.mktemp("language") / "corpora", 0)
+    return prepare_corpus(section, tmp_path_factory.mktemp("language") / "corpora", 0)
 
 
 def spec() -> RunSpec:
