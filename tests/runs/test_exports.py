@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from foretoken.errors import TableError
-from foretoken.runs.exports import curve_rows
-from foretoken.runs.filters import keep_rows
+from foretoken.runs.filters import filter_rows
 from foretoken.runs.record import CurvePoint, RunRecord
+from foretoken.runs.table import curve_rows
 from foretoken.store.read import read_table
 from foretoken.store.store import Store
 
@@ -128,7 +128,7 @@ FRAME = pd.DataFrame(
     ],
 )
 def test_where_keeps_the_rows_on_which_all_conditions_hold(where: str, rows: list[int]) -> None:
-    kept, said = keep_rows(FRAME, where, {"D": "step"})
+    kept, said = filter_rows(FRAME, where, {"D": "step"})
     assert list(kept["step"]) == list(FRAME["step"][rows])
     assert bool(said) == bool(where)
     assert not said or f"keeps {len(rows)} of 4 rows" in said[0]
@@ -146,7 +146,7 @@ def test_where_keeps_the_rows_on_which_all_conditions_hold(where: str, rows: lis
 )
 def test_where_that_cannot_be_is_an_error_that_helps(where: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
-        keep_rows(FRAME, where)
+        filter_rows(FRAME, where)
 
 
 def test_where_is_said_and_counts(tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ def _curves(path: Path) -> RunTable | None:
     """The training curves that a folder's records keep, if any."""
     import pandas as pd
 
-    from foretoken.runs.exports import curve_rows
-    from foretoken.runs.table import RunTable
+    from foretoken.runs.table import RunTable, curve_rows
     from foretoken.store.read import records_in
 
     if not path.is_dir():

@@ -105,7 +105,7 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinch
 
     from foretoken.fits.law_columns import needed
     from foretoken.laws import find_law
-    from foretoken.runs.filters import keep_rows
+    from foretoken.runs.filters import filter_rows
     from foretoken.store.read import read_table
     from foretoken.study.results import ladder_table
 
@@ -115,7 +115,7 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinch
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
     table = ladder_table(path)
-    frame, said = keep_rows(table.frame, where)
+    frame, said = filter_rows(table.frame, where)
     return replace(table, frame=frame, assumed=(*table.assumed, "the study's target is left out of the fit", *said))
 
 

@@ -1,4 +1,4 @@
-"""Tables of other makes: W&B run exports (CSV and JSON), and folders of our own records.
+"""Files that run tables come in: CSV, JSON lines, JSON and parquet, among them exports of W&B; sizes are bounded.
 
 A W&B export is known by its columns: `config` and `summary` that hold mappings, or names that begin with `config.`
 or `summary.`. Whatever is done to it is said in a sentence.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +18,115 @@ from foretoken.errors import TableError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from foretoken.runs.record import RunRecord
-
+LARGEST_FILE = 2**30
+"""Bytes of the largest run table that is read."""
+MOST_CELLS = 10**8
+"""Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
+LONGEST_CELL = 1_000_000
+"""Characters of the longest cell that is read as a mapping."""
 NESTED = {"config": "config", "summary": "summary", "summaryMetrics": "summary", "summary_metrics": "summary"}
 PREFIXES = ("config.", "summary.")
-LABELS = {"Name": "run", "name": "run", "State": "status", "state": "status"}
-LONGEST_CELL = 1_000_000
+WANDB_NAMES = {"Name": "run", "name": "run", "State": "status", "state": "status"}
+"""Columns of a W&B export, and ours."""
 
 
-def read_json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
+def read_frame(path: Path) -> pd.DataFrame:
+    """The rows of a file as they are; TableError when it is missing, too large, or not what its suffix says."""
+    if not path.is_file():
+        raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
+    if path.suffix not in READERS:
+        raise TableError("unknown kind of run table", expected=", ".join(READERS), got=path.suffix or "no suffix")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
+        _refuse_empty(path)
+        return READERS[path.suffix](path)
+    except TableError:
+        raise
+    except Exception as error:  # parsers of others: what they raise on noise is no fixed list
+        raise TableError(
+            f"cannot read the run table {path}",
+            expected=f"what its name says, {path.suffix}",
+            got=str(error) or type(error).__name__,
+            cure="export it again, or give the file the suffix of what it holds",
+            code="unreadable_table",
+        ) from error
+
+
+def _refuse_empty(path: Path) -> None:
+    with path.open("rb") as file:
+        while block := file.read(2**16):
+            if block.strip(b"\xef\xbb\xbf \t\r\n"):
+                return
+    raise TableError(
+        f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
+    )
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.read_csv(path, low_memory=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(f"{path}: rows have more fields than the header", cure="name every column")
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
+    frame.columns = pd.Index(names.tolist())
+    return frame
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        rows, columns = file.metadata.num_rows, file.metadata.num_columns
+        if rows * columns > MOST_CELLS:
+            raise TableError(
+                f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(rows * columns)
+            )
+        content = file.read()
+    content.validate(full=True)  # else text that is not UTF-8 is only found where a cell is printed
+    frame: pd.DataFrame = content.to_pandas(ignore_metadata=True)
+    return frame
+
+
+def _json_lines(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    text = path.read_text(encoding="utf-8-sig")
+    array = _json_rows(text, path)
+    if array is not None:
+        return pd.DataFrame(array)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            rows.append(_json_object(line, f"{path}, line {number}"))
+    return pd.DataFrame(rows)
+
+
+def _json_object(line: str, where: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
+    if not isinstance(row, dict):
+        raise TableError(f"{where}: expected one JSON object per line", got=line[:60])
+    return row
+
+
+READERS = {".csv": _csv, ".jsonl": _json_lines, ".json": _json_lines, ".parquet": _parquet}
+"""By suffix of the file."""
+
+
+def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
     """Rows of a file that is one JSON array, or an object with one under `runs`; None when it is JSON lines."""
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    rows = found.get("runs") if isinstance(found, dict) else found
+    rows = content.get("runs") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         return None  # a single JSON line
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
@@ -51,18 +143,18 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     short = {str(name): _short(str(name)) for name in frame.columns}
     count = Counter(short.values())
     rename = {name: other for name, other in short.items() if other != name and count[other] == 1}
-    said = []
+    notes = []
     if rename:
-        said.append(f"a W&B export: {len(rename)} columns config.* and summary.* are read without that prefix")
-    kept = sorted(name for name, other in short.items() if other != name and count[other] > 1)
-    if kept:
-        said.append(f"these keep their prefix, since the short name is taken: {', '.join(kept)}")
+        notes.append(f"a W&B export: {len(rename)} columns config.* and summary.* are read without that prefix")
+    ambiguous = sorted(name for name, other in short.items() if other != name and count[other] > 1)
+    if ambiguous:
+        notes.append(f"these keep their prefix, since the short name is taken: {', '.join(ambiguous)}")
     frame = frame.rename(columns=rename)
-    for theirs, ours in LABELS.items():
+    for theirs, ours in WANDB_NAMES.items():
         if theirs in frame and ours not in frame:
             frame = frame.rename(columns={theirs: ours})
-            said.append(f"`{theirs}` of the W&B export is read as `{ours}`")
-    return frame, said
+            notes.append(f"`{theirs}` of the W&B export is read as `{ours}`")
+    return frame, notes
 
 
 def _is_export(frame: pd.DataFrame) -> bool:
@@ -96,42 +188,27 @@ def _mapping(cell: object) -> dict[str, Any] | None:
     if not isinstance(cell, str) or len(cell) > LONGEST_CELL or not cell.lstrip().startswith("{"):
         return None
     try:
-        found = json.loads(cell)
+        value = json.loads(cell)
     except (ValueError, RecursionError):
         try:
-            found = ast.literal_eval(cell)
+            value = ast.literal_eval(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"prefix.a.b": 1}; W&B's {"value": 1, "desc": None} is 1."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in (values or {}).items():
         if isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}:
             value = value["value"]
         if isinstance(value, dict):
-            found |= _leaves(value, f"{prefix}.{key}")
+            leaves |= _leaves(value, f"{prefix}.{key}")
         elif not isinstance(value, list):
-            found[f"{prefix}.{key}"] = value
-    return found
+            leaves[f"{prefix}.{key}"] = value
+    return leaves
 
 
 def _short(name: str) -> str:
     return next((name[len(prefix) :] for prefix in PREFIXES if name.startswith(prefix)), name)
-
-
-def curve_rows(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
-    """Points of the training curves of finished records, as rows of a table: training loss, learning rate still up."""
-    rows = []
-    for record in records:
-        row = record.to_row()
-        names = ("run", "params_total", "params_non_embedding", "params_active")
-        flops = record.spec.flops
-        for tokens, loss in record.curve if record.is_finished else ():
-            if tokens > 0:
-                share = tokens / record.spec.tokens
-                rows.append({name: row[name] for name in names} | {"tokens": float(tokens), "loss": float(loss)})
-                rows[-1] |= {"flops": flops * share, "annealed": False}
-    return rows

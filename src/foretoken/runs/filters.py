@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from foretoken.arguments import nearest
 from foretoken.errors import TableError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def parse_where(text: str) -> list[Condition]:
     return conditions
 
 
-def keep_rows(
+def filter_rows(
     frame: pd.DataFrame, where: str | Sequence[Condition], rename: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows on which every condition holds, and a sentence about it.
@@ -56,24 +57,28 @@ def keep_rows(
     conditions = parse_where(where) if isinstance(where, str) else list(where)
     if not conditions:
         return frame, []
-    kept = frame
+    left = frame
     for condition in conditions:
         name = condition.column if condition.column in frame else dict(rename or {}).get(condition.column, "")
         if name not in frame:
-            known = ", ".join(map(str, frame.columns))
-            raise TableError(f"--where {condition}: no column {condition.column!r}", expected=known)
-        before, kept = kept, kept[_holds(kept[name], condition)]
-        if not len(kept):
+            known = list(map(str, frame.columns))
+            near = nearest(condition.column, known)
+            raise TableError(
+                f"--where {condition}: no column {condition.column!r}",
+                expected=", ".join(known),
+                cure=f"did you mean {near[0]!r}?" if near else None,
+            )
+        before, left = left, left[_holds(left[name], condition)]
+        if not len(left):
             values = ", ".join(map(str, before[name].dropna().unique()[:12]))
             raise TableError(f"--where {condition} leaves no row", got=f"values of {name}: {values}")
     text = ", ".join(map(str, conditions))
-    return kept.reset_index(drop=True), [f"--where {text} keeps {len(kept)} of {len(frame)} rows"]
+    return left.reset_index(drop=True), [f"--where {text} keeps {len(left)} of {len(frame)} rows"]
 
 
 def _holds(column: pd.Series, condition: Condition) -> pd.Series:
     if condition.operator in ("=", "!="):
-        wanted = [value.strip() for value in condition.value.split("|")]
-        equal = _equals_any(column, wanted)
+        equal = _equals_any(column, [value.strip() for value in condition.value.split("|")])
         return equal if condition.operator == "=" else ~equal
     number = _number(condition.value)
     if number is None:
@@ -85,11 +90,12 @@ def _holds(column: pd.Series, condition: Condition) -> pd.Series:
     return compare[condition.operator](number)
 
 
-def _equals_any(column: pd.Series, wanted: Sequence[str]) -> pd.Series:
+def _equals_any(column: pd.Series, options: Sequence[str]) -> pd.Series:
     """Numbers are compared as numbers, everything else as text; an empty cell equals ""."""
     text = column.map(lambda value: "" if value is None or value != value else str(value).strip())
-    equal = text.isin(wanted) | text.str.lower().isin([w.lower() for w in wanted if w.lower() in ("true", "false")])
-    numbers = [number for value in wanted if (number := _number(value)) is not None]
+    flags = [option.lower() for option in options if option.lower() in ("true", "false")]
+    equal = text.isin(options) | text.str.lower().isin(flags)
+    numbers = [number for value in options if (number := _number(value)) is not None]
     return equal | _as_numbers(column).isin(numbers)
 
 

@@ -8,23 +8,30 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import Cell, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+ColumnKind = Literal["text", "number", "flag"]
+
+
 class Column(NamedTuple):
     """One canonical column."""
 
-    kind: str
-    """`text`, `number` or `flag`."""
+    kind: ColumnKind
     unit: str
     meaning: str
     determined: bool = True
     """False for what differs between two runs of the same spec: times, energy, machines."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its cells are floats; counts too, because 6 N D overflows 64-bit integers."""
+        return self.kind == "number"
 
 
 COLUMNS: dict[str, Column] = {
@@ -58,7 +65,7 @@ COLUMNS: dict[str, Column] = {
     "warmup_tokens": Column("number", "tokens", "length of the warm-up"),
     "schedule": Column("text", "", "learning-rate schedule"),
     "annealed": Column("flag", "", "whether the learning rate was brought down at the end"),
-    "skipped_steps": Column("number", "", "steps not applied or batches left out after a spike of the loss"),
+    "skipped_steps": Column("number", "", "steps not applied or batches skipped after a spike of the loss"),
     "parent": Column("text", "", "trunk; runs with one parent share a trajectory"),
     "task": Column("text", "", "downstream task"),
     "metric": Column("text", "", "downstream metric"),
@@ -112,14 +119,34 @@ class RunTable:
 
 
 def table_from_records(records: Iterable[RunRecord], source: str) -> RunTable:
-    """The fold over records that makes a study's table: one row each, ordered by run."""
+    """The fold over records that makes a study's table: one row each, from the cheapest run to the dearest."""
     import pandas as pd
 
-    rows = sorted((record.to_row() for record in records), key=lambda row: str(row["run"]))
+    # By what a run is and not by its key: resampling draws rows by their number, so a fit's intervals would
+    # otherwise move whenever the hash does.
+    rows = [record.to_row() for record in sorted(records, key=_order)]
     frame = pd.DataFrame(rows)
     empty = [name for name in frame if name != "loss" and frame[name].isna().all()]
     frame = frame.drop(columns=empty)
     return RunTable(frame.astype({"loss": float}) if "loss" in frame else frame, source)
+
+
+def _order(record: RunRecord) -> tuple[float, int, int, float, int, str]:
+    spec = record.spec
+    return (spec.flops, spec.parameters.total, spec.tokens, spec.learning_rate, spec.seed, spec.key)
+
+
+def curve_rows(records: Iterable[RunRecord]) -> list[dict[str, Cell]]:
+    """Points of the training curves of finished records, as rows of a table: training loss, learning rate still up."""
+    rows = []
+    for record in records:
+        whole = record.to_row()
+        sizes = {name: whole[name] for name in ("run", "params_total", "params_non_embedding", "params_active")}
+        for tokens, loss in record.curve if record.is_finished else ():
+            if tokens > 0:
+                flops = record.spec.flops * (tokens / record.spec.tokens)
+                rows.append({**sizes, "tokens": tokens, "loss": loss, "flops": flops, "annealed": False})
+    return rows
 
 
 def _plain(value: object) -> object:

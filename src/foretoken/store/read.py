@@ -9,10 +9,10 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foretoken.arguments import named_arguments, nearest
 from foretoken.errors import StoreError, TableError, shown
-from foretoken.runs.exports import plain_columns
-from foretoken.runs.filters import keep_rows
-from foretoken.runs.reading import read_frame
+from foretoken.runs.exports import plain_columns, read_frame
+from foretoken.runs.filters import filter_rows
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable, table_from_records
 from foretoken.store.store import read_record
@@ -21,31 +21,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@named_arguments
 def read_table(
     path: str | Path, rename: Mapping[str, str] | None = None, where: str = "", need: Sequence[str] = NEEDED
 ) -> RunTable:
     """Read runs from CSV, JSON, JSON lines or parquet, a W&B export among them, or from a folder of our records.
 
-    `rename` maps our column to the file's: `{"loss": "val_loss", "tokens": "D"}`; `where` keeps rows
-    (`dataset=c4,step>=20000`); `need` names the columns that must be there, `params` standing for any count of them.
-    A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is said in `assumed`. Raises
-    TableError when a column is missing or holds no numbers, or no row is left.
+    A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is said in `assumed`.
+
+    Args:
+        path: the file, or the folder of a study.
+        rename: our column: the file's, as in `{"loss": "val_loss", "tokens": "D"}`.
+        where: conditions that the rows meet, as `dataset=c4,step>=20000`.
+        need: columns that must be there, `params` standing for any count of parameters.
+
+    Raises TableError when a column is missing or holds no numbers, or no row is left.
+
     """
     path = Path(path)
     frame, assumed = _read_any(path)
     _refuse_doubles(frame, {*COLUMNS, *(rename or {}).values()}, path)
-    frame, said = keep_rows(frame, where, rename)
-    assumed += said
-    frame, said = _rename(frame, dict(rename or {}), path)
-    assumed += said
+    frame, notes = filter_rows(frame, where, rename)
+    assumed += notes
+    frame, notes = _rename(frame, dict(rename or {}), path)
+    assumed += notes
     sizes = [name for name in SIZES if name in frame]
     countable = bool(sizes) and "tokens" in frame
     for name in need:
-        there = sizes if name == "params" else name in frame or (name == "flops" and countable)
-        if not there:
-            _missing(path, name, frame)
+        given = bool(sizes) if name == "params" else name in frame or (name == "flops" and countable)
+        if not given:
+            _refuse_missing(path, name, frame)
     for name in frame.columns.intersection([*COLUMNS, *need]):
-        if name not in COLUMNS or COLUMNS[name].kind == "number":
+        if name not in COLUMNS or COLUMNS[name].is_number:
             frame[name] = _numbers(frame[name], path)
         else:
             _refuse_nested(frame[name], path)
@@ -77,18 +84,19 @@ def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> tuple[pd
     """The frame under our names, and which of its own columns of these names are not read."""
     for ours, theirs in rename.items():
         if theirs not in frame:
+            near = nearest(theirs, map(str, frame.columns))
             raise TableError(
                 f"--map {ours}={theirs}: {path} has no column {theirs!r}",
                 expected=", ".join(map(str, frame.columns)),
-                cure="name one of these",
+                cure=f"did you mean {near[0]!r}?" if near else "name one of these",
                 code="missing_column",
             )
     hidden = [ours for ours in rename if ours in frame and ours not in rename.values()]
-    said = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
-    return frame.drop(columns=hidden).rename(columns={theirs: ours for ours, theirs in rename.items()}), said
+    notes = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
+    return frame.drop(columns=hidden).rename(columns={theirs: ours for ours, theirs in rename.items()}), notes
 
 
-def _missing(path: Path, name: str, frame: pd.DataFrame) -> None:
+def _refuse_missing(path: Path, name: str, frame: pd.DataFrame) -> None:
     raise TableError(
         f"{path} has no column for {name}",
         expected=f"a column {name!r}" + (f" ({COLUMNS[name].meaning})" if name in COLUMNS else ""),
@@ -129,7 +137,7 @@ def _refuse_nested(column: pd.Series, path: Path) -> None:
 
 def _refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, path: Path, what: str) -> None:
     """Raise TableError for the first cell that is wrong and not missing."""
-    rows = [row for row, (bad, there) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and there]
+    rows = [row for row, (bad, filled) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and filled]
     if rows:
         raise TableError(
             f"{path}: column {column.name!r} holds {what}",
