@@ -22,7 +22,7 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.errors import ForetokenError, shown
 from foretoken.laws.published import PUBLISHED
-from foretoken.runs.spec import Precision, RouterLosses, Schedule, SpikePolicy
+from foretoken.runs.spec import HAS_TRUNK, Precision, RouterLosses, Schedule, SpikePolicy
 from foretoken.units import parse_count, parse_flops
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
@@ -177,8 +177,13 @@ class ModelSection(Section):
 
 RECURRENT_CHOICES = ("preset", "context", "width_per_layer", "layers", "tied", "bias")
 OF_EXPERTS = (
-    "active_experts", "shared_experts", "expert_every", "expert_width_ratio", "expert_capacity_factor", "router_losses",
-)  # fmt: skip
+    "active_experts",
+    "shared_experts",
+    "expert_every",
+    "expert_width_ratio",
+    "expert_capacity_factor",
+    "router_losses",
+)
 
 
 class RuleSection(Section):
@@ -214,7 +219,7 @@ class TrainingSection(Section):
 
     @model_validator(mode="after")
     def _room_for_both_ends(self) -> TrainingSection:
-        if self.schedule == "wsd" and self.warmup_share + self.cooldown > 1:
+        if HAS_TRUNK[self.schedule] and self.warmup_share + self.cooldown > 1:
             raise ValueError("warmup_share and cooldown together exceed the run")
         return self
 
@@ -245,6 +250,19 @@ class PlannedRuns(Section):
         return self.seeds * len(self.learning_rate_factors)
 
 
+GRIDS: dict[DesignKind, tuple[str, ...]] = {
+    "isoflop": ("budgets",),
+    "ladder": ("params", "tokens_per_param"),
+    "runs": ("runs",),
+}
+"""The lists that each kind of design is made from."""
+EXAMPLES: dict[DesignKind, str] = {
+    "isoflop": "budgets = [1e11, 2e11, 4e11]",
+    "ladder": "params = [20e3, 50e3], tokens_per_param = [20, 40, 80]",
+    "runs": 'runs = [{ params = "2M", tokens = "40M" }]',
+}
+
+
 class DesignSection(Section):
     """The small runs."""
 
@@ -268,13 +286,9 @@ class DesignSection(Section):
     @model_validator(mode="after")
     def _kind_has_its_grid(self) -> DesignSection:
         if (self.kind == "runs") != bool(self.runs):
-            raise ValueError(
-                '`runs` is needed by kind \'runs\', and by no other: runs = [{ params = "2M", tokens = "40M" }]'
-            )
-        if self.kind == "isoflop" and not self.budgets:
-            raise ValueError("kind 'isoflop' needs `budgets`, for example budgets = [1e11, 2e11, 4e11]")
-        if self.kind == "ladder" and not (self.params and self.tokens_per_param):
-            raise ValueError("kind 'ladder' needs `params` and `tokens_per_param`")
+            raise ValueError(f"`runs` is needed by kind 'runs', and by no other: {EXAMPLES['runs']}")
+        if missing := [name for name in GRIDS[self.kind] if not getattr(self, name)]:
+            raise ValueError(f"kind {self.kind!r} needs `{'` and `'.join(missing)}`, for example {EXAMPLES[self.kind]}")
         sizes = [(planned.params, planned.tokens) for planned in self.runs]
         if len(set(sizes)) < len(sizes):
             raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rate_factors`")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Schedule = Literal["wsd", "cosine"]
+HAS_TRUNK: dict[Schedule, bool] = {"wsd": True, "cosine": False}
+"""Whether the learning rate is constant until a last decay (Hu et al. 2024, arXiv 2404.06395), so that runs of several
+lengths share the steps before it. A cosine depends on the length from the first step on."""
 Precision = Literal["float32", "bfloat16"]
 SpikeAction = Literal["stop", "skip", "roll_back"]
 TARGET = "target"
@@ -127,8 +130,8 @@ class RunSpec:
 
     @property
     def has_trunk(self) -> bool:
-        """Whether the learning rate is constant until a last decay, so that longer runs can share its steps."""
-        return self.schedule == "wsd"
+        """Whether longer runs can share its steps, see HAS_TRUNK."""
+        return HAS_TRUNK[self.schedule]
 
     @property
     def is_target(self) -> bool:

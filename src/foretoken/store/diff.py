@@ -7,30 +7,31 @@ from typing import Any
 
 from foretoken.runs.spec import NOT_IN_KEY, RunSpec
 
-Change = dict[str, tuple[Any, Any]]
+Change = dict[str, tuple[object, object]]
 """Field (`training.clip`, `shape.width`) -> (old, new)."""
 COMPARED = 500
 """Runs that a new one is compared with at most."""
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+def changes(old_json: Mapping[str, Any], new_json: Mapping[str, Any]) -> Change:
     """Fields of nested plain values that differ.
 
     >>> changes({"clip": 1.0, "shape": {"width": 64}}, {"clip": 1.0, "shape": {"width": 32}})
     {'shape.width': (64, 32)}
     """
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(_flat(old_json)), dict(_flat(new_json))
     return {name: pair for name in before | after if (pair := (before.get(name), after.get(name)))[0] != pair[1]}
 
 
 def nearest_change(spec: RunSpec, others: Iterable[RunSpec]) -> Change | None:
-    """What tells a run from the most similar of others, labels left out; None where there is no other."""
-    mine = _determining(spec)
-    compared = [changes(_determining(other), mine) for _, other in zip(range(COMPARED), others, strict=False)]
+    """What differs between a run and the most similar of others; None where there is no other."""
+    mine = _key_json(spec)
+    compared = [changes(_key_json(other), mine) for _, other in zip(range(COMPARED), others, strict=False)]
     return min(compared, key=len, default=None)
 
 
-def _determining(spec: RunSpec) -> dict[str, Any]:
+def _key_json(spec: RunSpec) -> dict[str, Any]:
+    """The fields that move a run's key."""
     return {name: value for name, value in spec.to_json().items() if name not in NOT_IN_KEY}
 
 

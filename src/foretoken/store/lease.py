@@ -19,11 +19,12 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
+from foretoken.runs.spec import read_as
 from foretoken.store import atomic
 
 RENEWALS = 6
@@ -32,13 +33,29 @@ SETTLE_TRIES = 20
 NAME = re.compile(r"(\d{9})\.json")
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Who runs a study, as its file says."""
+
+    attempt: int
+    host: str
+    """The machine and its last start, see `_host`."""
+    pid: int
+    since: str
+    """UTC, ISO 8601; so is `ended_at`, which is None while the attempt lasts."""
+    ended_at: str | None = None
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on {self.host.partition(' ')[0]}"
+
+
 class Lease:
     """The right to write in a study's folder; a context manager."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder, self.seconds = folder / "attempts", seconds
         self.attempt = 0
-        self.values: dict[str, Any] = {}
+        self._own: Attempt | None = None
         self._ended = threading.Event()
 
     def __enter__(self) -> Lease:
@@ -63,9 +80,10 @@ class Lease:
         """Give the study back: in place, for a file that is torn by a death on the way is no sign of life either."""
         self._ended.set()
         with self._file as file, contextlib.suppress(OSError):
-            if newest_attempt(self.folder) == self.attempt:
+            if self._own and newest_attempt(self.folder) == self.attempt:
                 file.truncate(0)
-                atomic.system.write(file, json.dumps({**self.values, "ended_at": _now()}, indent=1).encode())
+                ended = replace(self._own, ended_at=_now())
+                atomic.system.write(file, json.dumps(asdict(ended), indent=1).encode())
 
     @property
     def path(self) -> Path:
@@ -87,9 +105,9 @@ class Lease:
 
     def _take(self, attempt: int) -> None:
         """Create an attempt, locked from the first moment on; if another was faster nothing happens."""
-        values = {"attempt": attempt, "host": _host(), "pid": os.getpid(), "since": _now(), "ended_at": None}
+        own = Attempt(attempt, _host(), os.getpid(), _now())
         draft = self.folder / f".{attempt}-{secrets.token_hex(4)}{atomic.TEMPORARY}"
-        atomic.write_json(draft, values)
+        atomic.write_json(draft, asdict(own))
         with atomic.writing(draft):
             file = open(draft, "r+b", buffering=0)  # noqa: SIM115
         with contextlib.suppress(OSError):  # a file system without locks: the lease alone decides
@@ -106,19 +124,19 @@ class Lease:
                 raise
             return
         if newest_attempt(self.folder) == attempt:
-            self.attempt, self.values, self._file = attempt, values, file
+            self.attempt, self._own, self._file = attempt, own, file
         else:  # it was taken from a listing that is long past
             file.close()
 
     def _must_be_over(self, attempt: int) -> None:
         """Raise StudyBusyError while the owner of an attempt lives."""
         path = _path(self.folder, attempt)
-        values = _read(path)
-        if values is None or values["ended_at"] or _has_died(path, values) or self._age(path) > self.seconds:
+        owner = _read(path)
+        if owner is None or owner.ended_at or _has_died(path, owner) or self._age(path) > self.seconds:
             return
         raise StudyBusyError(
             f"the study in {self.folder.parent} is being run by another process",
-            got=f"pid {values['pid']} on {values['host'].partition(' ')[0]} since {values['since']}",
+            got=f"{owner} since {owner.since}",
             cure="wait for it, or stop it with Ctrl-C",
         )
 
@@ -133,7 +151,7 @@ class Lease:
                 clock.unlink(missing_ok=True)
 
     def _probe(self) -> None:
-        """Find out before anything is started whether the folder can keep what it is told."""
+        """Find out before anything is started whether the folder keeps what is written into it."""
         first, second = (self.folder / f".probe-{secrets.token_hex(4)}{atomic.TEMPORARY}" for _ in range(2))
         try:
             atomic.write_file(first, b"1")
@@ -164,17 +182,17 @@ def newest_attempt(folder: Path) -> int:
         names = os.listdir(folder)
     except FileNotFoundError:
         return 0
-    return max((int(found[1]) for name in names if (found := NAME.fullmatch(name))), default=0)
+    return max((int(match[1]) for name in names if (match := NAME.fullmatch(name))), default=0)
 
 
 def check_owner(study: Path, attempt: int) -> None:
     """Raise LeaseLostError when a newer attempt than this has the study."""
     newest = newest_attempt(study / "attempts")
     if newest != attempt:
-        values = _read(_path(study / "attempts", newest)) or {"pid": "?", "host": "?"}
+        owner = _read(_path(study / "attempts", newest))
         raise LeaseLostError(
             f"the study in {study} was taken over by another process while this one stood still",
-            got=f"pid {values['pid']} on {values['host'].partition(' ')[0]}",
+            got=str(owner or "an owner that has left no name"),
             cure="nothing: what this one did is kept or repeated by the other",
         )
 
@@ -182,8 +200,8 @@ def check_owner(study: Path, attempt: int) -> None:
 def is_owned(study: Path, seconds: float) -> bool:
     """Whether a process runs the study now; nothing is written to find out."""
     attempt = newest_attempt(study / "attempts")
-    values = _read(path := _path(study / "attempts", attempt)) if attempt else None
-    if values is None or values["ended_at"] or _has_died(path, values):
+    owner = _read(path := _path(study / "attempts", attempt)) if attempt else None
+    if owner is None or owner.ended_at or _has_died(path, owner):
         return False
     try:
         return time.time() - path.stat().st_mtime <= seconds
@@ -200,18 +218,17 @@ def _path(folder: Path, attempt: int) -> Path:
     return folder / f"{attempt:09d}.json"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Attempt | None:
     """What an attempt's file says; None when it is gone by now or damaged, so that nobody can own by it."""
     try:
-        values = atomic.read_json(path)
-        return values if {"host", "pid", "since", "ended_at"} <= set(values) else None
+        return read_as(Attempt, atomic.read_json(path))
     except (StoreError, TypeError):
         return None
 
 
-def _has_died(path: Path, values: dict[str, Any]) -> bool:
+def _has_died(path: Path, owner: Attempt) -> bool:
     """Whether the owner ran on this machine and the kernel has let go of its lock."""
-    if values["host"] != _host():
+    if owner.host != _host():
         return False
     for _ in range(SETTLE_TRIES):
         with contextlib.suppress(FileNotFoundError), open(path) as file:
