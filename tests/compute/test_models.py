@@ -65,14 +65,14 @@ def test_tables_are_whole(name: str) -> None:
     assert all(len(row.scores) == len(table.columns) for row in table.rows)
     assert all(column.better in ("higher", "lower") for column in table.columns)
     printed = [score for row in table.rows for score in row.scores if score is not None]
-    assert [row["score"] for row in table.long()] == printed
+    assert [row.score for row in table.scores()] == printed
     assert len({(row.name, row.setting) for row in table.rows}) == len(table.rows)
 
 
 def test_scores_as_printed() -> None:
     def score(table: str, model: str, task: str, setting: str = "") -> list[float]:
-        return [row["score"] for row in BENCHMARKS[table].long()
-                if (row["model"], row["task"], row["setting"]) == (model, task, setting)]  # fmt: skip
+        rows = BENCHMARKS[table].scores()
+        return [row.score for row in rows if (row.model, row.task, row.setting) == (model, task, setting)]
 
     assert score("gpt2_zero_shot", "gpt2_xl", "LAMBADA") == [8.63, 63.24]
     assert score("closed_book", "chinchilla", "Natural Questions", "64") == [35.5]

@@ -61,7 +61,7 @@ def one(name: str) -> dict[str, Any]:
     if name in BENCHMARKS:
         table = BENCHMARKS[name]
         brief = {"id": name, "title": table.title, "source": table.source, "status": table.status}
-        return brief | {"careful": list(table.careful), "scores": list(table.long())}
+        return brief | {"careful": list(table.careful), "scores": [score.to_json() for score in table.scores()]}
     model = MODELS.find(name)
     told: dict[str, Any] = {key: value for key, value in asdict(model).items() if key != "shape"}
     told |= {"flops": model.compute, "flops_source": model.compute_source, "shape": None, "counted": None}
@@ -77,10 +77,10 @@ def one(name: str) -> dict[str, Any]:
             "flops_per_token": per_token,
         }
     told["scores"] = [
-        score
+        {"table": table.id, **score.to_json()}
         for table in BENCHMARKS.values()
-        for score in ({"table": table.id, **row} for row in table.long())
-        if score["model"] == name
+        for score in table.scores()
+        if score.model == name
     ]
     return told
 

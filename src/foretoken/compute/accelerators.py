@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, shown
 
-KINDS = ("gpu", "tpu", "consumer", "cpu")
+DeviceKind = Literal["gpu", "tpu", "consumer", "cpu"]
+Verification = Literal["verified", "secondary", "assumed", "yours"]
+"""Where a value is from: read at its source, from others' notes, assumed here, or a user's own."""
+KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
+USED_AS: dict[DeviceKind, DeviceKind] = {"gpu": "gpu", "tpu": "tpu", "consumer": "consumer", "cpu": "gpu"}
+"""Whose typical utilisation a kind is reckoned with: none is published of processors."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,7 @@ class Accelerator:
     name: str
     also: tuple[str, ...] = ()
     """Other names that mean it."""
-    kind: str = "gpu"
-    """`gpu`, `tpu`, `consumer` or `cpu`."""
+    kind: DeviceKind = "gpu"
     announced: str = ""
     """Year and month."""
     peak_tflops: Mapping[str, float]
@@ -48,8 +53,7 @@ class Accelerator:
     """Accelerators in one machine."""
     price: Price | None = None
     source: str = "yours"
-    status: str = "yours"
-    """`verified`, `secondary` or `yours`."""
+    status: Verification = "yours"
     secondary: tuple[str, ...] = ()
     """Fields, or precisions of the peak, that were not read at the source."""
     careful: tuple[str, ...] = ()
@@ -60,12 +64,12 @@ class Accelerator:
         Raises ForetokenError for a precision that is not known of it.
         """
         usual = next((name for name in ("bf16", "fp16") if name in self.peak_tflops), next(iter(self.peak_tflops)))
-        wanted = precision or usual
-        if wanted not in self.peak_tflops:
+        name = precision or usual
+        if name not in self.peak_tflops:
             raise ForetokenError(
-                f"no peak of {self.name} in {wanted} is known", expected=", ".join(self.peak_tflops), got=repr(wanted)
+                f"no peak of {self.name} in {name} is known", expected=", ".join(self.peak_tflops), got=repr(name)
             )
-        return self.peak_tflops[wanted] * 1e12
+        return self.peak_tflops[name] * 1e12
 
     @property
     def memory(self) -> float:
@@ -82,13 +86,18 @@ class Accelerator:
 class TypicalUse:
     """Model FLOPs utilisation to be expected where none was measured."""
 
-    kinds: tuple[str, ...]
+    kinds: tuple[DeviceKind, ...]
     params_from: float
     value: float
     low: float
     high: float
     source: str
-    status: str
+    status: Verification
+
+    @property
+    def is_yours(self) -> bool:
+        """Whether it is from a user's own file."""
+        return self.status == "yours"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,16 +139,15 @@ class Accelerators(Mapping[str, Accelerator]):
         ('H100 SXM', 'rtx_4090')
         """
         names = {_plain(alias): entry for entry in self.values() for alias in (entry.id, entry.name, *entry.also)}
-        found = names.get(_plain(name))
-        if found is None:
-            near = difflib.get_close_matches(_plain(name)[:50], names, n=4, cutoff=0.4)
-            nearest = list(dict.fromkeys(names[key].name for key in near)) or [e.name for e in self.values()]
+        entry = names.get(_plain(name))
+        if entry is None:
+            near = list(dict.fromkeys(names[key].name for key in nearest(_plain(name), names, 4)))
             raise ForetokenError(
                 f"unknown accelerator {shown(name)}",
-                expected=f"nearest known: {', '.join(nearest)}",
+                expected=f"nearest known: {', '.join(near or [other.name for other in self.values()])}",
                 cure="take one of these, or describe yours in a file of accelerators (docs/costs.md)",
             )
-        return found
+        return entry
 
     def typical_use(self, accelerator: Accelerator, params: float = 1e9) -> TypicalUse:
         """Typical MFU of this kind of device on a model of so many parameters; the user's own rows first.
@@ -149,9 +157,9 @@ class Accelerators(Mapping[str, Accelerator]):
         >>> known.typical_use(known["h100_sxm"]).value, known.typical_use(known["h100_sxm"], 1e7).value
         (0.4, 0.12)
         """
-        kind = "gpu" if accelerator.kind == "cpu" else accelerator.kind
+        kind = USED_AS[accelerator.kind]
         fitting = [use for use in self.uses if kind in use.kinds and use.params_from <= params]
-        return max(fitting, key=lambda use: (use.status == "yours", use.params_from))
+        return max(fitting, key=lambda use: (use.is_yours, use.params_from))
 
 
 def _plain(name: str) -> str:

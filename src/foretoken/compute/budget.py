@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from foretoken.compute.accelerator_file import read_accelerators
 from foretoken.compute.accelerators import Accelerators
@@ -63,12 +63,18 @@ def parse_budget(
     accelerator: str | None = None,
     count: float | None = None,
     known: Accelerators | None = None,
-    **machine_values: Any,
+    mfu: float | None = None,
+    usd_per_hour: float | None = None,
+    watts: float | None = None,
+    pue: float | None = None,
+    kg_co2e_per_kwh: float | None = None,
+    precision: str | None = None,
+    params: float = 1e9,
 ) -> Budget:
     """Read a budget; a bare number is FLOP.
 
     `accelerator` and `count` are used where the text names none (dollars need one; FLOP get their hours by it). The
-    rest (`mfu`, `usd_per_hour`, `watts`, `pue`, `kg_co2e_per_kwh`, `precision`, `params`) is as in `machine.machine`.
+    others are those of `machine.machine`.
 
     Raises ForetokenError for a text that is no budget, accelerators without a time, dollars without an accelerator or
     a price, an unknown accelerator (with the nearest names), an MFU above 1, and numbers that are not above 0.
@@ -80,8 +86,10 @@ def parse_budget(
     """
     if count is not None:
         count = parse_count(count, "number of accelerators")
-    check_values({name: value for name, value in machine_values.items() if name != "precision"})
-    used = machine(accelerator, known=known, **machine_values) if accelerator else None
+    values = {"mfu": mfu, "usd_per_hour": usd_per_hour, "watts": watts, "pue": pue, "kg_co2e_per_kwh": kg_co2e_per_kwh}
+    check_values({**values, "params": params})
+    named = partial(machine, known=known, precision=precision, params=params, **values)
+    used = named(accelerator) if accelerator else None
     if not isinstance(text, str):
         flops = parse_flops(text)
         return _from_flops(str(text), flops, used, count)
@@ -91,7 +99,7 @@ def parse_budget(
         match = pattern.fullmatch(text)
         if match and not _is_flops(text):
             name = match["name"]
-            chosen = machine(name.strip(), known=known, **machine_values) if name else used
+            chosen = named(name.strip()) if name else used
             return read(text, match, chosen, count)
     _refuse_other_texts(text, known)
     return _from_flops(text, parse_flops(text), used, count)

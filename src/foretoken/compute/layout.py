@@ -105,7 +105,7 @@ def find_layout(
     (64, True, True)
     """
     sequences = max(1, round(batch_tokens / shape.context))
-    least, found = math.inf, None
+    least, fastest = math.inf, None
     for split, micro_batch in _candidates(shape, machine, count, sequences):
         if even and shape.layers % (split.pipeline * split.interleave):
             continue
@@ -113,11 +113,11 @@ def find_layout(
         least = min(least, memory.total)
         if memory.total <= machine.accelerator.memory * MEMORY_SHARE:
             layout = _timed(shape, machine, split, micro_batch, sequences, memory, efficiency)
-            if found is None or layout.step_seconds < found.step_seconds:
-                found = layout
-    if found is None:
+            if fastest is None or layout.step_seconds < fastest.step_seconds:
+                fastest = layout
+    if fastest is None:
         raise _no_fit(shape, machine, count, sequences, least)
-    hours = found.hours(tokens or 0.0)
+    hours = fastest.hours(tokens or 0.0)
     if deadline_hours is not None and hours > deadline_hours:
         raise DesignError(
             "no layout meets the deadline",
@@ -125,7 +125,7 @@ def find_layout(
             got=f"{hours:.4g} hours with the fastest: {hours / deadline_hours:.3g} times that",
             cure="take more accelerators, fewer tokens or a smaller model",
         )
-    return found
+    return fastest
 
 
 def lay_out(
@@ -144,8 +144,7 @@ def lay_out(
 
 
 def _candidates(shape: ModelShape, machine: Machine, count: int, sequences: int) -> Iterator[tuple[Split, int]]:
-    for groups in _groups(shape, min(machine.accelerator.node, count), count, sequences):
-        data, pipeline = groups["data"], groups["pipeline"]
+    for tensor, pipeline, data in _groups(shape, min(machine.accelerator.node, count), count, sequences):
         zeros = (1, 3) if data > 1 and pipeline == 1 else (1,) if data > 1 else (0,)
         interleaves = [v for v in (1, 2, 4, 8) if pipeline * v <= shape.layers] if pipeline > 1 else [1]
         micro_batches = [b for b in (1, 2, 4, 8, 16, 32, 64) if b == 1 or data * b <= sequences]
@@ -153,18 +152,24 @@ def _candidates(shape: ModelShape, machine: Machine, count: int, sequences: int)
             zeros, interleaves, micro_batches, ("selective", "full")
         ):
             split = Split(
-                **groups, zero=zero, interleave=interleave, recompute=recompute, sequence_parallel=groups["tensor"] > 1
+                tensor=tensor,
+                pipeline=pipeline,
+                data=data,
+                zero=zero,
+                interleave=interleave,
+                recompute=recompute,
+                sequence_parallel=tensor > 1,
             )
             yield split, micro_batch
 
 
-def _groups(shape: ModelShape, node: int, count: int, sequences: int) -> Iterator[dict[str, int]]:
+def _groups(shape: ModelShape, node: int, count: int, sequences: int) -> Iterator[tuple[int, int, int]]:
     """Tensor x pipeline x data = count, with a sequence for every data-parallel group at least."""
     for tensor in (t for t in (1, 2, 4, 8, 16, 32, 64) if t <= node and count % t == 0 and _divides(t, shape)):
         for pipeline in (p for p in range(1, shape.layers + 1) if count % (tensor * p) == 0):
             data = count // (tensor * pipeline)
             if data <= sequences:
-                yield {"tensor": tensor, "pipeline": pipeline, "data": data}
+                yield tensor, pipeline, data
 
 
 def _divides(tensor: int, shape: ModelShape) -> bool:
@@ -203,10 +208,18 @@ def _timed(
     seconds = compute + tensor + pipeline + data + bubble
     tokens = float(sequences * shape.context)
     return Layout(
-        split=split, micro_batch=micro_batch, micro_batches=steps, memory=memory, compute_seconds=compute,
-        tensor_seconds=tensor, pipeline_seconds=pipeline, data_seconds=data, bubble_seconds=bubble, batch_tokens=tokens,
+        split=split,
+        micro_batch=micro_batch,
+        micro_batches=steps,
+        memory=memory,
+        compute_seconds=compute,
+        tensor_seconds=tensor,
+        pipeline_seconds=pipeline,
+        data_seconds=data,
+        bubble_seconds=bubble,
+        batch_tokens=tokens,
         mfu=per_token * tokens / (seconds * peak * split.accelerators),
-    )  # fmt: skip
+    )
 
 
 def _recomputed(shape: ModelShape, split: Split) -> float:
@@ -229,13 +242,13 @@ def _between(machine: Machine, split: Split) -> float:
 
 
 def _known(machine: Machine, name: str) -> float:
-    found: float | None = getattr(machine.accelerator, name)
-    if found is None:
+    speed: float | None = getattr(machine.accelerator, name)
+    if speed is None:
         raise DesignError(
             f"no {name} of {machine.accelerator.name} is known, so communication cannot be timed",
             cure=f"put {name} in a file of accelerators (docs/costs.md)",
         )
-    return found
+    return speed
 
 
 def _no_fit(shape: ModelShape, machine: Machine, count: int, sequences: int, least: float) -> DesignError:

@@ -82,14 +82,12 @@ def machine(
     """
     known = known or read_accelerators()
     entry = known.find(accelerator) if isinstance(accelerator, str) else accelerator
-    given = {
-        "mfu": mfu, "usd_per_hour": usd_per_hour, "watts": watts, "pue": pue, "kg_co2e_per_kwh": kg_co2e_per_kwh,
-    }  # fmt: skip
-    check_values(given)
+    own = {"mfu": mfu, "usd_per_hour": usd_per_hour, "watts": watts, "pue": pue, "kg_co2e_per_kwh": kg_co2e_per_kwh}
+    check_values(own)
     usual = {item.name: item for item in _usual(entry, known, precision, params)}
     units = {"mfu": "", "usd_per_hour": "USD per hour", "watts": "W", "pue": "", "kg_co2e_per_kwh": "kg per kWh"}
-    own = {name: Assumption(name, value, units[name], YOURS) for name, value in given.items() if value is not None}
-    return Machine(accelerator=entry, assumed=tuple((usual | own).values()))
+    yours = {name: Assumption(name, value, units[name], YOURS) for name, value in own.items() if value is not None}
+    return Machine(accelerator=entry, assumed=tuple((usual | yours).values()))
 
 
 def utilisation(flops: float, accelerator_hours: float, peak: float) -> float:
@@ -117,9 +115,9 @@ def _usual(entry: Accelerator, known: Accelerators, precision: str | None, param
     return found
 
 
-def check_values(given: Mapping[str, object]) -> None:
+def check_values(values: Mapping[str, float | None]) -> None:
     """Raise ForetokenError for an MFU above 1 and numbers that are not above 0 and finite; None is not looked at."""
-    for name, value in given.items():
+    for name, value in values.items():
         least, most = LEAST.get(name, 0.0), MOST.get(name, math.inf)
         sound = isinstance(value, int | float) and 0 < value <= most and least <= value and math.isfinite(value)
         if value is not None and not sound:

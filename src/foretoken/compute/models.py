@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from foretoken.compute.accelerators import Verification
 from foretoken.compute.registry import Registry
 from foretoken.compute.shape import PRESETS, ModelShape
+
+ComputeSource = Literal["printed", "6 N D"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,7 @@ class NotableModel:
     """Year and month of the paper or the announcement."""
     params: float
     source: str
-    status: str
+    status: Verification
     """`verified` (read in the paper, its repository, or data that cite the page) or `secondary`: not read there."""
     secondary: tuple[str, ...] = ()
     """Fields of a verified entry that were not read at the source: notes of others, or not looked up."""
@@ -55,26 +58,26 @@ class NotableModel:
         return 6.0 * (self.active_params or self.params) * self.tokens
 
     @property
-    def compute_source(self) -> str | None:
+    def compute_source(self) -> ComputeSource | None:
         """`printed`, `6 N D`, or None where the compute is not known."""
         if self.flops is not None:
             return "printed"
         return None if self.tokens is None else "6 N D"
 
 
-def _model(name: str, values: dict[str, Any], models: dict[str, Any]) -> NotableModel:
-    parts: dict[str, Any] = {key: tuple(values[key]) for key in ("secondary", "careful") if key in values}
-    if "shape" in values:
-        parts["shape"] = ModelShape(**_shape(values["shape"], models))
-    return NotableModel(id=name, **(values | parts))
+def _model_from_json(name: str, values_json: dict[str, Any], models_json: dict[str, Any]) -> NotableModel:
+    parts: dict[str, Any] = {key: tuple(values_json[key]) for key in ("secondary", "careful") if key in values_json}
+    if "shape" in values_json:
+        parts["shape"] = ModelShape.from_json(_shape_json(values_json["shape"], models_json))
+    return NotableModel(id=name, **(values_json | parts))
 
 
-def _shape(values: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a shape, those of its preset or of the model it is like included."""
-    own = {key: value for key, value in values.items() if key not in ("preset", "like")}
-    like = _shape(models[values["like"]]["shape"], models) if "like" in values else {}
-    return {**PRESETS.get(values.get("preset", ""), {}), **like, **own}
+def _shape_json(shape_json: dict[str, Any], models_json: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a shape, those of its preset or of the model it is like included."""
+    own = {key: value for key, value in shape_json.items() if key not in ("preset", "like")}
+    like = _shape_json(models_json[shape_json["like"]]["shape"], models_json) if "like" in shape_json else {}
+    return {**PRESETS.get(shape_json.get("preset", ""), {}), **like, **own}
 
 
-MODELS: Registry[NotableModel] = Registry("models.toml", "model", _model)
+MODELS: Registry[NotableModel] = Registry("models.toml", "model", _model_from_json)
 """Models by id."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, shown
 
 Entry = TypeVar("Entry")
@@ -16,12 +16,14 @@ Entry = TypeVar("Entry")
 class Registry(Mapping[str, Entry], Generic[Entry]):
     """The entries of a file beside this one, by id.
 
-    `entry(id, values, all_values)` makes one; `what` names its kind in messages.
+    `entry_from_json(id, values, values_of_all)` makes one; `what` names its kind in messages.
     """
 
-    def __init__(self, file: str, what: str, entry: Callable[[str, dict[str, Any], dict[str, Any]], Entry]) -> None:
-        self.file, self.what, self.entry = file, what, entry
-        self.read: dict[str, Entry] | None = None
+    def __init__(
+        self, file: str, what: str, entry_from_json: Callable[[str, dict[str, Any], dict[str, Any]], Entry]
+    ) -> None:
+        self.file, self.what, self.entry_from_json = file, what, entry_from_json
+        self.entries: dict[str, Entry] | None = None
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries()[name]
@@ -35,12 +37,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def find(self, name: str) -> Entry:
         """The entry of this id; raises ForetokenError with the nearest ids."""
         if name not in self:
-            near = difflib.get_close_matches(name[:50], self, n=4, cutoff=0.4) or list(self)[:4]
+            near = nearest(name, self, 4) or list(self)[:4]
             raise ForetokenError(f"unknown {self.what} {shown(name)}", expected=f"nearest known: {', '.join(near)}")
         return self[name]
 
     def _entries(self) -> dict[str, Entry]:
-        if self.read is None:
-            found = tomllib.loads(Path(__file__).with_name(self.file).read_text(encoding="utf-8"))
-            self.read = {name: self.entry(name, values, found) for name, values in found.items()}
-        return self.read
+        if self.entries is None:
+            tables = tomllib.loads(Path(__file__).with_name(self.file).read_text(encoding="utf-8"))
+            self.entries = {name: self.entry_from_json(name, values, tables) for name, values in tables.items()}
+        return self.entries
