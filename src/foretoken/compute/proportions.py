@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from foretoken.compute.choices import ACTIVATIONS
 from foretoken.compute.families import FAMILIES
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import PRESETS, ModelShape
@@ -35,7 +36,7 @@ class Proportions:
     """Accelerators that share each layer: heads, feed-forward and vocabulary are multiples of it."""
     pipeline: int = 1
     """Stages of the pipeline: the depth is a multiple of it."""
-    count: str = "total"
+    count: Literal["total", "non_embedding"] = "total"
     """Which parameters are asked for: `total` or `non_embedding`, of experts those that a token passes."""
     family: str = "decoder"
     experts: int = 0
@@ -55,6 +56,11 @@ class Proportions:
             )
 
     @property
+    def counts_all(self) -> bool:
+        """Whether embeddings and head are among the parameters that are asked for."""
+        return self.count == "total"
+
+    @property
     def preset(self) -> str:
         """The preset whose choices the shapes have."""
         preset = FAMILIES[self.family].preset
@@ -67,8 +73,8 @@ def shape_of(params: float, proportions: Proportions | None = None) -> ModelShap
 
     Raises DesignError where the vocabulary alone is larger, or no shape comes within 15 %.
 
-    >>> found = shape_of(6.7e9)
-    >>> found.layers, found.width, found.heads, found.feed_forward
+    >>> shape = shape_of(6.7e9)
+    >>> shape.layers, shape.width, shape.heads, shape.feed_forward
     (32, 4096, 32, 11008)
     """
     like = proportions or Proportions()
@@ -103,29 +109,27 @@ def head_width(params: float) -> int:
 
 def _of_width(params: float, width: int, like: Proportions) -> ModelShape | None:
     """The shape of this width whose depth comes nearest; None where the vocabulary leaves nothing."""
-    fixed = _fixed(params, width, like)
-    one, two = (_count(ModelShape(layers=k * like.pipeline, **fixed), like) for k in (1, 2))
-    stages = round((params - one) / (two - one)) + 1
-    return ModelShape(layers=stages * like.pipeline, **fixed) if stages >= 1 else None
+    one, two = (_of_depth(stages * like.pipeline, params, width, like) for stages in (1, 2))
+    # parameters are linear in the depth, so two depths give the one that comes nearest
+    per_stage = _count(two, like) - _count(one, like)
+    stages = round((params - _count(one, like)) / per_stage) + 1
+    return replace(one, layers=stages * like.pipeline) if stages >= 1 else None
 
 
-def _fixed(params: float, width: int, like: Proportions) -> dict[str, Any]:
-    """Everything of a shape but its depth."""
-    heads, preset = width // head_width(params), PRESETS[like.preset]
+def _of_depth(layers: int, params: float, width: int, like: Proportions) -> ModelShape:
+    heads, choices = width // head_width(params), PRESETS[like.preset].copy()
     grouped = params >= GROUPED and heads % KEYS == 0 and KEYS % like.tensor_parallel == 0
-    gated = preset["activation"] in ("swiglu", "geglu")
-    hidden = -(-8 * width // 3) if gated else 4 * width
+    hidden = -(-8 * width // 3) if ACTIVATIONS[choices["activation"]].gated else 4 * width
     step = math.lcm(WIDE if width >= WIDE else 8, like.tensor_parallel)
-    found = preset | {
-        "width": width, "heads": heads, "kv_heads": KEYS if grouped else 0, "context": like.context,
-        "vocabulary": _up(like.vocabulary, like.tensor_parallel), "feed_forward": _up(hidden, step),
-    }  # fmt: skip
+    choices |= {"heads": heads, "kv_heads": KEYS if grouped else 0, "feed_forward": _up(hidden, step)}
     if FAMILIES[like.family].causal_decoder:
-        found["tied"] = like.tied
+        choices["tied"] = like.tied
     if like.experts:
-        found |= {"experts": like.experts, "active_experts": like.active_experts,
-                  "expert_width": _up(-(-hidden // like.active_experts), step)}  # fmt: skip
-    return found
+        # the experts that a token passes are together as wide as the feed-forward that they stand for
+        choices["expert_width"] = _up(-(-hidden // like.active_experts), step)
+        choices |= {"experts": like.experts, "active_experts": like.active_experts}
+    vocabulary = _up(like.vocabulary, like.tensor_parallel)
+    return ModelShape.of(layers=layers, width=width, context=like.context, vocabulary=vocabulary, **choices)
 
 
 def _up(value: int, step: int) -> int:
@@ -134,8 +138,8 @@ def _up(value: int, step: int) -> int:
 
 
 def _count(shape: ModelShape, like: Proportions) -> int:
-    found = count_parameters(shape)
-    return (found.total if like.count == "total" else found.non_embedding) - found.idle
+    count = count_parameters(shape)
+    return (count.total if like.counts_all else count.non_embedding) - count.idle
 
 
 def _badness(shape: ModelShape, params: float, like: Proportions) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from foretoken.arguments import nearest
 from foretoken.compute.choices import ACTIVATIONS, HEADS, NORMS, POSITIONS
@@ -12,15 +12,62 @@ from foretoken.compute.families import FAMILIES, Family, families_with, own_fiel
 from foretoken.compute.shape_fields import ShapeFields
 from foretoken.errors import DesignError
 
-_LLAMA = {"norm": "rms", "positions": "rotary", "activation": "swiglu", "tied": False, "bias": False}
-_BERT = {
-    "family": "encoder", "norm": "layer", "positions": "learned", "activation": "gelu_exact", "tied": True,
-    "bias": True, "embedding_norm": True, "final_norm": False, "head": "masked", "norm_epsilon": 1e-12,
-}  # fmt: skip
-_T5 = {
-    "family": "encoder_decoder", "norm": "rms", "positions": "relative", "bias": False, "norm_epsilon": 1e-6,
-}  # fmt: skip
-PRESETS: dict[str, dict[str, object]] = {
+
+class ShapeChoices(TypedDict, total=False):
+    """The fields of a shape that are not its sizes: what presets and studies choose."""
+
+    heads: int
+    feed_forward: int
+    norm: str
+    positions: str
+    activation: str
+    tied: bool
+    bias: bool
+    family: str
+    kv_heads: int
+    attention_width: int
+    experts: int
+    active_experts: int
+    shared_experts: int
+    expert_width: int
+    expert_every: int
+    decoder_layers: int
+    decoder_context: int
+    position_buckets: int
+    embedding_norm: bool
+    final_norm: bool
+    block_norms: int
+    head: str
+    token_types: int
+    pooler: bool
+    classes: int
+    norm_epsilon: float
+    rotary_base: float
+    expert_capacity_factor: float
+    shared_stacks: bool
+
+
+_LLAMA: ShapeChoices = {"norm": "rms", "positions": "rotary", "activation": "swiglu", "tied": False, "bias": False}
+_BERT: ShapeChoices = {
+    "family": "encoder",
+    "norm": "layer",
+    "positions": "learned",
+    "activation": "gelu_exact",
+    "tied": True,
+    "bias": True,
+    "embedding_norm": True,
+    "final_norm": False,
+    "head": "masked",
+    "norm_epsilon": 1e-12,
+}
+_T5: ShapeChoices = {
+    "family": "encoder_decoder",
+    "norm": "rms",
+    "positions": "relative",
+    "bias": False,
+    "norm_epsilon": 1e-6,
+}
+PRESETS: dict[str, ShapeChoices] = {
     "gpt2": {"norm": "layer", "positions": "learned", "activation": "gelu", "tied": True, "bias": True},
     "llama": _LLAMA,
     "prefix": {"family": "prefix", **_LLAMA},
@@ -41,7 +88,7 @@ def preset_family(preset: str) -> Family:
     >>> preset_family("bert").name
     'encoder'
     """
-    return FAMILIES[str(PRESETS[preset].get("family", "decoder"))]
+    return FAMILIES[PRESETS[preset].get("family", "decoder")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +109,19 @@ class ModelShape(ShapeFields):
         if not self.feed_forward:
             wide = -(-8 * self.width // 3 // 8) * 8 if self.gated else 4 * self.width
             object.__setattr__(self, "feed_forward", wide)
+
+    @classmethod
+    def of(
+        cls, *, layers: int, width: int, context: int, vocabulary: int, **choices: Unpack[ShapeChoices]
+    ) -> ModelShape:
+        """A shape of these sizes with the choices of a preset or of a study.
+
+        >>> ModelShape.of(layers=1, width=16, heads=2, context=8, vocabulary=32, **PRESETS["prefix"]).family
+        'prefix'
+        """
+        return cls.from_json(
+            {"layers": layers, "width": width, "context": context, "vocabulary": vocabulary, **choices}
+        )
 
     @property
     def family_record(self) -> Family:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from typing import Any
+from dataclasses import replace
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
@@ -13,9 +13,18 @@ from foretoken.errors import DesignError
 from foretoken.runs.schema import ModelSection
 
 SHARED = (
-    "norm", "positions", "activation", "tied", "bias", "shared_stacks", "experts", "active_experts", "shared_experts",
-    "expert_every", "expert_capacity_factor",
-)  # fmt: skip
+    "norm",
+    "positions",
+    "activation",
+    "tied",
+    "bias",
+    "shared_stacks",
+    "experts",
+    "active_experts",
+    "shared_experts",
+    "expert_every",
+    "expert_capacity_factor",
+)
 """Fields of a shape that a study may choose for all sizes."""
 WIDTH_STEP = 4
 MAX_WIDTH = 16_384
@@ -25,37 +34,30 @@ SMALL_HEAD, LARGE_HEAD = 16, 64
 
 def shape_of_width(model: ModelSection, objective: Objective, vocabulary: int, width: int) -> ModelShape:
     """The shape of this width: depth = width / width_per_layer (at least 2), heads that divide the width."""
-    choices: dict[str, Any] = dict(PRESETS[model.preset])
-    choices |= {name: value for name in SHARED if (value := getattr(model, name)) is not None}
-    family = preset_family(model.preset)
+    family, shape_json = preset_family(model.preset), {**PRESETS[model.preset]}
+    shape_json |= {name: value for name in SHARED if (value := getattr(model, name)) is not None}
     if not family.recurrent:
-        choices["heads"] = width // head_width(width)
-        shared = math.gcd(model.queries_per_kv_head, choices["heads"])
-        choices["kv_heads"] = choices["heads"] // shared if shared > 1 else 0
+        heads = width // head_width(width)
+        shared = math.gcd(model.queries_per_kv_head, heads)
+        shape_json |= {"heads": heads, "kv_heads": heads // shared if shared > 1 else 0}
     if family.two_stacks:
-        choices["decoder_context"] = (
-            objective.target_length(model.context) if objective.corrupts_spans else model.context
-        )
+        target = objective.target_length(model.context) if objective.corrupts_spans else model.context
+        shape_json["decoder_context"] = target
     if objective.next_sentence:
-        choices |= {"token_types": 2, "pooler": True, "classes": 2}
-    if model.expert_width_ratio != 1.0:
-        plain = {name: choices[name] for name in ("heads", "activation") if name in choices}
-        dense = ModelShape(layers=1, width=width, context=8, vocabulary=8, **plain)
-        choices["expert_width"] = max(8, round(dense.feed_forward * model.expert_width_ratio / 8) * 8)
-    return ModelShape(
-        layers=model.layers or max(2, round(width / model.width_per_layer)),
-        width=width,
-        context=model.context,
-        vocabulary=vocabulary,
-        **choices,
-    )
+        shape_json |= {"token_types": 2, "pooler": True, "classes": 2}
+    shape_json |= {"width": width, "context": model.context, "vocabulary": vocabulary}
+    shape_json["layers"] = model.layers or max(2, round(width / model.width_per_layer))
+    shape = ModelShape.from_json(shape_json)
+    if model.expert_width_ratio == 1.0:
+        return shape
+    return replace(shape, expert_width=max(8, round(shape.feed_forward * model.expert_width_ratio / 8) * 8))
 
 
 def head_width(width: int) -> int:
     """The even divisor of the width, of at most half of it, nearest in ratio to what a head should have."""
-    wanted = min(max(SMALL_HEAD, width // 8), LARGE_HEAD)
+    ideal = min(max(SMALL_HEAD, width // 8), LARGE_HEAD)
     divisors = (k for k in range(2, width // 2 + 1, 2) if width % k == 0)
-    return min(divisors, key=lambda k: (abs(math.log(k / wanted)), k))
+    return min(divisors, key=lambda k: (abs(math.log(k / ideal)), k))
 
 
 def nearest_shape(model: ModelSection, objective: Objective, vocabulary: int, params: float) -> ModelShape:
@@ -70,12 +72,12 @@ def nearest_shape(model: ModelSection, objective: Objective, vocabulary: int, pa
 def shape_of_params(model: ModelSection, objective: Objective, vocabulary: int, params: float) -> ModelShape:
     """As `nearest_shape`, but raises DesignError when the nearest is twice as large or half as large."""
     shape = nearest_shape(model, objective, vocabulary, params)
-    found = count_parameters(shape).total
-    if not 0.5 < found / params < 2.0:
+    total = count_parameters(shape).total
+    if not 0.5 < total / params < 2.0:
         raise DesignError(
             "no network of this size can be built",
             expected=f"about {params:.3g} parameters",
-            got=f"{found} with width {shape.width} and vocabulary {vocabulary}",
+            got=f"{total} with width {shape.width} and vocabulary {vocabulary}",
             cure="change the budgets, the vocabulary or width_per_layer",
         )
     return shape
