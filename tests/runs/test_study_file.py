@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from foretoken.arguments import ArgumentNameError
 from foretoken.errors import StudyFileError
-from foretoken.runs.schema import RuleSection
-from foretoken.runs.study_file import load_study
+from foretoken.runs.schema import EXAMPLES, DesignKind, RuleSection
+from foretoken.runs.study_file import all_keys, load_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").rglob("*.toml"))
 
@@ -51,6 +53,18 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ('name = "a"\n[training]\neval_tokens = 100\n[design]\nbudgets = [1e9]', "two contexts"),
         ('name = "corpora"\n[design]\nbudgets = [1e9]', "taken"),
         ('name = "a"\nseed = -1\n[design]\nbudgets = [1e9]', "seed"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[training.spikes]\nsigmas = 1', r"training\.spikes\.sigmas: .* 2 "),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[training.spikes]\nmax_spikes = 0', r"training\.spikes\.max_spikes"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[training.spikes]\npolicy = "hope"', r"'stop', 'skip' or 'roll_back'"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[objective]\nkind = "maskd"', r"objective\.kind: .*'masked'"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[objective]\ncorruption_rate = 1', r"objective\.corruption_rate"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[objective]\nmean_span_length = 0.5', "objective: .*at least 1 token"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\n[model]\npreset = "lama"', "did you mean 'llama'"),
+        ('name = "a"\n[design]\nbudgets = [1e9]\ncenter = "besiroglu"', "did you mean 'besiroglu_2024'"),
+        (
+            'name = "a"\n[design]\nbudgets = [1e9]\n[model]\nexperts = 4\nrouter_losses = { z = -1 }',
+            r"router_losses\.z",
+        ),
     ],
 )
 def test_single_mistakes(text: str, part: str, tmp_path: Path) -> None:
@@ -98,3 +112,69 @@ def test_of_a_file_of_rubbish_the_first_mistakes_are_told(tmp_path: Path) -> Non
     with pytest.raises(StudyFileError, match=r"3002 mistake|3001 mistake") as caught:
         load_study(tmp_path / "study.toml")
     assert len(str(caught.value)) < 7000
+
+
+@pytest.mark.parametrize("kind", get_args(DesignKind))
+def test_each_kind_of_design_is_refused_with_an_example_that_is_sound(kind: DesignKind, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(f'name = "a"\n[design]\nkind = "{kind}"\n')
+    with pytest.raises(StudyFileError) as refusal:
+        load_study(path)
+    assert EXAMPLES[kind] in str(refusal.value)
+    lines = EXAMPLES[kind].replace("], ", "]\n")
+    path.write_text(f'name = "a"\n[design]\nkind = "{kind}"\n{lines}\n')
+    assert load_study(path).design.kind == kind
+
+
+def test_every_table_of_the_file_is_known() -> None:
+    keys = set(all_keys())
+    assert {"seed", "corpus.language.symbols", "training.spikes.skip_batches", "training.learning_rate.value"} <= keys
+    assert {"model.router_losses.load_balance", "objective.kind", "design.runs.learning_rate_factors"} <= keys
+
+
+def misspelled(name: str) -> str:
+    """The name with its middle letter doubled."""
+    middle = len(name) // 2
+    return name[:middle] + name[middle] + name[middle:]
+
+
+LONG_KEYS = [key for key in sorted(all_keys()) if len(key.split(".")[-1]) > 4 and "runs." not in key]
+
+
+@pytest.mark.parametrize("key", LONG_KEYS)
+def test_a_misspelled_key_shows_the_right_one(key: str, tmp_path: Path) -> None:
+    table, _, name = key.rpartition(".")
+    path = tmp_path / "study.toml"
+    header = f"[{table}]\n" if table else ""
+    path.write_text(f"{header}{misspelled(name)} = 1\n")
+    with pytest.raises(StudyFileError) as refusal:
+        load_study(path)
+    place = ".".join(filter(None, [table, misspelled(name)]))
+    assert f"  {place}: unknown key; did you mean {name!r}? known: " in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[training]\nspikes = { policy = 'skip', cooldown = 3 }", "'training.cooldown'"),
+        ("[training]\ncontext = 128", "'model.context'"),
+        ("[model]\nworkers = 2", "'launch.workers'"),
+        ("[training]\nobjective = 'masked'", "'objective'"),
+    ],
+)
+def test_a_key_in_the_wrong_table_shows_its_own(text: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(StudyFileError, match=f"unknown key; did you mean {hint}"):
+        load_study(tmp_path / "study.toml")
+
+
+def test_a_seed_and_a_name_stand_in_place_of_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text('name = "a"\nseed = 1\n[design]\nbudgets = [1e9]')
+    assert (load_study(path).name, load_study(path).seed) == ("a", 1)
+    study = load_study(path, seed=0, name="b")
+    assert (study.name, study.seed) == ("b", 0)
+    with pytest.raises(StudyFileError, match="name: "):
+        load_study(path, name="../up")
+    with pytest.raises(ArgumentNameError, match=r"(?s)no argument 'sede'.*did you mean 'seed'"):
+        load_study(path, sede=3)  # type: ignore[call-arg]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from foretoken.arguments import ArgumentNameError
 from foretoken.errors import TableError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import COLUMNS, RunTable, table_from_records
@@ -50,6 +52,7 @@ def test_columns_are_renamed(tmp_path: Path) -> None:
         (ROWS.drop(columns="tokens"), {}, "--map tokens="),
         (ROWS.drop(columns="params"), {}, "--map params="),
         (ROWS, {"loss": "val_loss"}, "no column 'val_loss'"),
+        (ROWS.rename(columns={"loss": "eval_loss"}), {"loss": "evalloss"}, r"(?s)evalloss.*did you mean 'eval_loss'"),
         (ROWS.assign(loss=["3.0", "three"]), {}, "'three' in row 2"),
     ],
 )
@@ -162,3 +165,34 @@ def test_text_in_parquet_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
                    tmp_path / "a.parquet")  # fmt: skip
     with pytest.raises(TableError, match="cannot read the run table"):
         read_table(tmp_path / "a.parquet")
+
+
+def test_a_misspelled_argument_shows_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentNameError, match=r"(?s)no argument 'renam'.*did you mean 'rename'"):
+        read_table(tmp_path, renam={})  # type: ignore[call-arg]
+
+
+def test_a_misspelled_column_of_a_condition_shows_the_right_one(tmp_path: Path) -> None:
+    path = write(ROWS.assign(dataset="c4"), tmp_path / "a.csv")
+    with pytest.raises(TableError, match=r"(?s)no column 'datset'.*did you mean 'dataset'"):
+        read_table(path, where="datset=c4")
+
+
+def test_rows_are_in_the_order_of_what_the_runs_are_and_not_of_their_hashes() -> None:
+    """So a fit, whose resampling draws rows by number, gives the same intervals whatever the keys are."""
+    specs = [replace(SPEC, tokens=512 * (7 + 3 * n % 11), seed=n % 3, software=f"s{n}") for n in range(12)]
+    records = [RunRecord(spec=spec, status="finished", loss=1.0) for spec in specs]
+    frame = table_from_records(records, "here").frame
+    assert list(frame["run"]) != sorted(frame["run"])
+    order = list(zip(frame["flops"], frame["seed"], strict=True))
+    assert order == sorted(order)
+    renamed = [replace(record, spec=replace(record.spec, software="other")) for record in reversed(records)]
+    other = table_from_records(renamed, "there").frame
+    assert [list(frame[name]) for name in ("tokens", "seed")] == [list(other[name]) for name in ("tokens", "seed")]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_canonical_column_says_its_unit_and_meaning(name: str) -> None:
+    column = COLUMNS[name]
+    assert column.meaning
+    assert column.is_number or not column.unit or name == "finished_at"

@@ -9,7 +9,8 @@ import pytest
 
 from foretoken.errors import RefusedError
 from foretoken.store import atomic
-from foretoken.store.finished import changed_files, is_finished, mark_finished, unmark
+from foretoken.store.finished import FinishedMark, changed_files, is_finished, mark_finished, read_mark, unmark
+from foretoken.store.format import format_json
 
 INPUTS = {"study": {"seed": 0}, "source": ["c0ffee", "2.13.0"]}
 FILES = ("design.json", "fit.json", "approach3.json", "report/index.html", "runs/a/record.json", "ledger/t.json")
@@ -71,3 +72,31 @@ def test_a_refusal_is_remembered_word_for_word(folder: Path) -> None:
         is_finished(folder, INPUTS)
     assert (again.value.code, str(again.value)) == (refusal.code, str(refusal))
     assert not is_finished(folder, {})
+
+
+def test_the_mark_is_read_as_what_was_written(folder: Path) -> None:
+    mark = read_mark(folder)
+    assert mark
+    assert set(mark.files) == set(FILES)
+    assert all(len(sha256) == 64 for sha256 in [mark.inputs, *mark.files.values()])
+    assert mark.refusal is None
+    unmark(folder)
+    assert read_mark(folder) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"files": []}, {"files": {"a": 1}}, {"inputs": None}, {"refusal": {"code": "a"}}, {"mood": "good"}],
+    ids=str,
+)
+def test_a_mark_of_other_types_marks_nothing(change: dict[str, object], folder: Path) -> None:
+    atomic.write_file(folder / "finished.json", format_json({"inputs": "", "files": {}, **change}))
+    assert read_mark(folder) is None
+    assert not is_finished(folder, INPUTS)
+
+
+def test_a_mark_of_another_format_marks_nothing(folder: Path) -> None:
+    atomic.write_file(folder / "finished.json", atomic.checksummed_json({"inputs": "", "files": {}}))
+    assert read_mark(folder) is None
+    atomic.write_file(folder / "finished.json", format_json({"inputs": "", "files": {}}))
+    assert read_mark(folder) == FinishedMark()

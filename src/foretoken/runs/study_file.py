@@ -127,7 +127,7 @@ def _sentence(mistake: ErrorDetails) -> str:
 def _hint(place: tuple[int | str, ...]) -> str:
     """What is most like an unknown key: a key of its table, or one of the same name in another table."""
     name, keys = str(place[-1]), _keys_at(place[:-1])
-    near = nearest(name, keys) or [key for key in _all_keys() if key.split(".")[-1] == name]
+    near = nearest(name, keys) or [key for key in all_keys() if key.split(".")[-1] == name]
     return f"{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(keys)}"
 
 
@@ -139,11 +139,12 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
     return _keys_of(table)
 
 
-def _all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
+def all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
+    """Every key of the study file with its tables before it: `training.spikes.window`."""
     for name in _keys_of(table):
         yield prefix + name
     for name, inner in _tables(table).items():
-        yield from _all_keys(inner, f"{prefix}{name}.")
+        yield from all_keys(inner, f"{prefix}{name}.")
 
 
 def _keys_of(table: type) -> list[str]:
