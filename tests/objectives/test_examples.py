@@ -14,7 +14,7 @@ from foretoken.compute.objective import CLS, MASK, PAD, SEP, Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.errors import DesignError
 from foretoken.objectives import ExampleBuilder, Examples, make_examples
-from foretoken.objectives.masked import corrupted
+from foretoken.objectives.masked import corrupt_tokens
 from foretoken.objectives.span_corruption import corrupt_spans
 from foretoken.objectives.spans import random_spans
 
@@ -227,7 +227,7 @@ def test_corruption_leaves_what_is_not_hidden() -> None:
     tokens = np.arange(100)[None]
     hidden = np.zeros((1, 100), dtype=bool)
     hidden[0, ::7] = True
-    shown = corrupted(tokens, hidden, 999, 100, np.random.default_rng(0))
+    shown = corrupt_tokens(tokens, hidden, 999, 100, np.random.default_rng(0))
     np.testing.assert_array_equal(shown[~hidden], tokens[~hidden])
 
 

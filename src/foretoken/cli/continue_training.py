@@ -12,15 +12,25 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from foretoken.cli.evaluate import ColumnOption, ContextOption, ObjectiveOption, TextArgument, show_positions
+from foretoken.cli.model_options import (
+    ColumnOption,
+    ContextOption,
+    ObjectiveOption,
+    RunOption,
+    SourceArgument,
+    TextArgument,
+    print_positions,
+)
 from foretoken.cli.options import JsonOption, needing_torch, print_json
 from foretoken.cli.run import INTERRUPTED
-from foretoken.cli.sample import RunOption, SourceArgument
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:
     from foretoken.evals import ContinuedTraining
 
+ValidationShareOption = Annotated[
+    float, typer.Option("--validation-share", help="Share of the documents that is held out.")
+]
 LINE_SECONDS = 5.0
 """Time between two progress lines."""
 
@@ -32,9 +42,7 @@ def continue_training(
     tokens: Annotated[str, typer.Option(help="Positions to train on: 2M, 1e9.")],
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; it warms up and decays to 0.")] = 1e-4,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Positions of a step.")] = 16_384,
-    validation_share: Annotated[
-        float, typer.Option("--validation-share", help="Share of the documents that is held out.")
-    ] = 0.05,
+    validation_share: ValidationShareOption = 0.05,
     repeat: Annotated[bool, typer.Option("--repeat", help="Read the text more than once where it is short.")] = False,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     threads: Annotated[int, typer.Option(help="0 for as many as torch takes.")] = 0,
@@ -53,30 +61,26 @@ def continue_training(
         from foretoken import evals
         from foretoken.training.torch_setup import keep_memory
     keep_memory()
-    try:
-        with _stopped_by_signals() as stopped:
-            result = evals.continue_training(
-                source,
-                text,
-                output,
-                tokens=parse_count(tokens),
-                learning_rate=learning_rate,
-                batch_tokens=batch_tokens,
-                validation_share=validation_share,
-                repeat=repeat,
-                precision=cast("evals.Precision", precision),
-                threads=threads,
-                seed=seed,
-                context=context,
-                column=column,
-                run=run,
-                objective=objective or None,
-                report=_ProgressLines(),
-                should_stop=stopped.is_set,
-            )
-    except KeyboardInterrupt:
-        typer.echo("stopped; rerun the same command to resume from the last checkpoint", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with _stopped_by_signals() as stopped:
+        result = evals.continue_training(
+            source,
+            text,
+            output,
+            tokens=parse_count(tokens),
+            learning_rate=learning_rate,
+            batch_tokens=batch_tokens,
+            validation_share=validation_share,
+            repeat=repeat,
+            precision=cast("evals.Precision", precision),
+            threads=threads,
+            seed=seed,
+            context=context,
+            column=column,
+            run=run,
+            objective=objective or None,
+            report=_ProgressLines(),
+            should_stop=stopped.is_set,
+        )
     if json:
         print_json(result.to_json())
     else:
@@ -92,7 +96,7 @@ def _show(result: ContinuedTraining) -> None:
     typer.echo(f"  change       {change:+.4f} ± {error:.4f}")
     if after.label_loss is not None and before.label_loss is not None:
         typer.echo(f"  loss of labels  {before.label_loss:.4f} before, {after.label_loss:.4f} after")
-    show_positions({"before": before.by_position, "after": after.by_position})
+    print_positions({"before": before.by_position, "after": after.by_position})
     typer.echo(f"wrote {result.folder}")
 
 
@@ -110,6 +114,9 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     handlers = {name: signal.signal(name, request_stop) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
+    except KeyboardInterrupt:
+        typer.echo("stopped; rerun the same command to resume from the last checkpoint", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         for name, handler in handlers.items():
             signal.signal(name, handler)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foretoken.cli.model_options import (
+    ColumnOption,
+    ContextOption,
+    ObjectiveOption,
+    RunOption,
+    SourceArgument,
+    TextArgument,
+    print_positions,
+)
 from foretoken.cli.options import JsonOption, needing_torch, print_json
-from foretoken.cli.sample import RunOption, SourceArgument
 from foretoken.units import parse_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from foretoken.evals import TextLoss
-
-TextArgument = Annotated[
-    Path, typer.Argument(metavar="TEXT", help="A file or folder: plain text, .jsonl (.gz, .zst), .parquet.")
-]
-ContextOption = Annotated[
-    int | None, typer.Option(help="Tokens of a sequence; all that the model can read, unless given.")
-]
-ColumnOption = Annotated[str, typer.Option(help="What holds the text in .jsonl and .parquet.")]
-ObjectiveOption = Annotated[
-    str, typer.Option(help="causal, prefix, masked or span_corruption; the model's own unless given.")
-]
 
 
 def evaluate(
@@ -73,15 +67,4 @@ def _show(text_loss: TextLoss) -> None:
         typer.echo(f"  bits per byte   {text_loss.bits_per_byte:.4f}")
     if text_loss.label_loss is not None:
         typer.echo(f"  loss of labels  {text_loss.label_loss:.4f}")
-    show_positions({"loss": text_loss.by_position})
-
-
-def show_positions(columns: dict[str, Sequence[Sequence[float]]]) -> None:
-    """A table of losses by position in the sequence; nothing where there are none."""
-    if not all(columns.values()):
-        return
-    typer.echo(f"  {'position':>14s}" + "".join(f"  {name:>8s}" for name in columns))
-    for rows in zip(*columns.values(), strict=True):
-        first, last, _ = rows[0]
-        positions = f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
-        typer.echo(f"  {positions:>14s}" + "".join(f"  {row[2]:8.4f}" for row in rows))
+    print_positions({"loss": text_loss.by_position})

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from foretoken.cli.model_options import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
 from foretoken.cli.options import JsonOption, needing_torch, print_json
-from foretoken.cli.sample import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
 
 
 def fill_mask(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foretoken.cli.model_options import RunOption, SourceArgument
 from foretoken.cli.options import JsonOption, needing_torch, print_json
-from foretoken.cli.sample import RunOption, SourceArgument
 
 if TYPE_CHECKING:
     from foretoken.evals import FinetuneResult, SeedMean

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from foretoken.cli.model_options import (
+    RunOption,
+    SamplingSeedOption,
+    SourceArgument,
+    TopKOption,
+    TopPOption,
+    readable,
+)
 from foretoken.cli.options import JsonOption, needing_torch, print_json
-from foretoken.errors import legible
-
-SourceArgument = Annotated[
-    Path, typer.Argument(metavar="SOURCE", help="A study file, a study's folder, or a folder of safetensors weights.")
-]
-RunOption = Annotated[str | None, typer.Option("--run", metavar="KEY", help="A study's run, not its target.")]
-TopKOption = Annotated[int, typer.Option("--top-k", help="Sample from this many tokens; 0 for all.")]
-TopPOption = Annotated[float, typer.Option("--top-p", help="Sample from the most probable tokens with this share.")]
-SamplingSeedOption = Annotated[int, typer.Option("--seed", help="Of the sampling.")]
 
 
 def sample(
@@ -60,8 +58,3 @@ def sample(
         typer.echo(f"perplexity of the prompt: {result.prompt_perplexity:.4g}", err=True)
     if result.forgotten:
         typer.echo(f"the first {result.forgotten} tokens of the prompt did not fit into the context", err=True)
-
-
-def readable(text: str) -> str:
-    """All of a text, with control characters escaped."""
-    return legible(text, most=len(text))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from foretoken.arguments import named_arguments
+from foretoken.arguments import takes
 from foretoken.compute.hardware import available_memory
 from foretoken.compute.objective import Objective
 from foretoken.data import windows
@@ -69,46 +69,51 @@ class TextLoss:
         return asdict(self) | {"by_position": rows} | perplexity
 
 
-@named_arguments
-def evaluate(
-    source: ModelSource,
-    text: str | Path,
-    *,
-    objective: Objective | str | None = None,
-    context: int | None = None,
-    tokens: float = DEFAULT_TOKENS,
-    column: str = "text",
-    run: str | None = None,
-) -> TextLoss:
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """A model, a text, and how the one is measured on the other."""
+
+    source: ModelSource
+    """A study with kept weights, or a folder of safetensors."""
+    text: str | Path
+    """Plain text, .jsonl (.gz, .zst) or .parquet; or a folder of these."""
+    _: KW_ONLY
+    objective: Objective | str | None = None
+    """What is predicted; what the model was trained to predict unless given."""
+    context: int | None = None
+    """Tokens of a sequence; all that the model can read unless given."""
+    tokens: float = DEFAULT_TOKENS
+    """Tokens that are read at most, the first ones of the text."""
+    column: str = "text"
+    """What holds the text in .jsonl and .parquet."""
+    run: str | None = None
+    """Of a study, the run whose key begins so, in place of its target."""
+
+
+@takes(EvaluateRequest)
+def evaluate(request: EvaluateRequest) -> TextLoss:
     """The loss of a model on a file or folder of text, in sequences side by side that do not overlap.
 
-    What is hidden depends on the text alone, so all models are asked the same.
-
-    Args:
-        source: a study with kept weights, or a folder of safetensors.
-        text: plain text, .jsonl (.gz, .zst) or .parquet; or a folder of these.
-        objective: what is predicted; what the model was trained to predict unless given.
-        context: tokens of a sequence; all that the model can read unless given.
-        tokens: tokens that are read at most, the first ones of the text.
-        column: what holds the text in .jsonl and .parquet.
-        run: of a study, the run whose key begins so, in place of its target.
+    The arguments are the fields of `EvaluateRequest`. What is hidden depends on the text alone, so it is the same for
+    all models.
 
     Raises CorpusError for a text that cannot be read or is shorter than two sequences, DesignError for an objective or
     a context that the model does not have, CheckpointError for weights that give no loss, what `open_model` raises.
-
     """
-    if not 1 <= tokens < 1e15:
-        raise DesignError("tokens must be between 1 and 1e15", expected="tokens of 1 or more", got=f"{tokens:g}")
-    model = open_model(source, run)
-    corpus = whole_text(model, text, column, int(tokens))
-    builder = builder_for(model, corpus, objective, context)
+    if not 1 <= request.tokens < 1e15:
+        raise DesignError(
+            "tokens must be between 1 and 1e15", expected="tokens of 1 or more", got=f"{request.tokens:g}"
+        )
+    model = open_model(request.source, request.run)
+    corpus = whole_text(model, request.text, request.column, int(request.tokens))
+    builder = builder_for(model, corpus, request.objective, request.context)
     _check_memory(builder)
     sequences = _count_sequences(builder, corpus)
     evaluation = finite_evaluation(model.network, builder, corpus, sequences)
     bits, reason = _bits_per_byte(evaluation.loss, corpus, builder.objective)
     return TextLoss(
         model=model.name,
-        text=str(text),
+        text=str(request.text),
         objective=builder.objective.kind,
         context=builder.shape.context,
         tokens=sequences * builder.objective.window(builder.shape).stride,

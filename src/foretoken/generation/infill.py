@@ -7,13 +7,13 @@ gets at least one token, and the next sentinel follows in order, at the latest w
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from foretoken.arguments import named_arguments
+from foretoken.arguments import takes
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, DesignError, ForetokenError
 from foretoken.generation.cache import Cache, start_cache
@@ -54,40 +54,40 @@ class InfilledText:
         return asdict(self)
 
 
-@named_arguments
+@dataclass(frozen=True)
+class InfillRequest(SamplingOptions):
+    """A model, a text with blanks, and how to fill them."""
+
+    source: ModelSource
+    """A study with kept weights, or a folder of safetensors."""
+    text: str
+    """With blanks <X>, <Y>, <Z> or <extra_id_0>, <extra_id_1>, ..., each once."""
+    _: KW_ONLY
+    tokens: int | None = None
+    """Tokens of a blank at most; 32, or as many as fit, unless given."""
+    beams: int = 1
+    """Answers that the search follows side by side; 1 is greedy."""
+    temperature: float = 0.0
+    """Above 0 the answer is sampled, not searched for."""
+    seed: int = 0
+    """Of the sampling."""
+    run: str | None = None
+    """Of a study, the run whose key begins so, in place of its target."""
+
+
+@takes(InfillRequest)
 @torch.no_grad()
-def infill(
-    source: ModelSource,
-    text: str,
-    *,
-    tokens: int | None = None,
-    beams: int = 1,
-    temperature: float = 0.0,
-    top_k: int = 40,
-    top_p: float = 0.95,
-    seed: int = 0,
-    run: str | None = None,
-) -> InfilledText:
-    """Fill the blanks <X>, <Y>, <Z> or <extra_id_0>, <extra_id_1>, ... of a text, in the order in which they stand.
+def infill(request: InfillRequest) -> InfilledText:
+    """Fill the blanks of a text by a model that was trained with span corruption, in the order in which they stand.
 
-    Where tokens hold the space before their word, the space before a blank belongs to the blank.
-
-    Args:
-        source: a study with kept weights, or a folder of safetensors.
-        text: with one blank or more, each name once.
-        tokens: tokens of a blank at most; 32, or as many as fit, unless given.
-        beams: answers that the search follows side by side; 1 is greedy.
-        temperature: above 0 the answer is sampled, not searched for.
-        top_k: sample from this many tokens; 0 for all.
-        top_p: sample from the most probable tokens with this share.
-        seed: of the sampling.
-        run: of a study, the run whose key begins so, in place of its target.
+    The arguments are the fields of `InfillRequest`. Where tokens hold the space before their word, the space before a
+    blank belongs to the blank.
 
     Raises DesignError for a model that was not trained with span corruption, CorpusError for a text without blanks,
     with more than the model has sentinels, or longer than its context.
-
     """
-    model, options = open_model(source, run), SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
+    model, text = open_model(request.source, request.run), request.text
+    beams, temperature = request.beams, request.temperature
     sentinels, names = _sentinels(model), BLANK.findall(text)
     _check_names(names, len(sentinels), text)
     if beams < 1 or (beams > 1 and temperature):
@@ -97,11 +97,11 @@ def infill(
     sentinel_of = dict(zip(names, sentinels, strict=False))
     stripped = model.strip_spaces_before(text, names)
     source_tokens = [*model.before, *model.encode_with_specials(stripped, sentinel_of), *model.after]
-    longest = _longest_blank(model, len(source_tokens), len(names), tokens)
+    longest = _longest_blank(model, len(source_tokens), len(names), request.tokens)
     grammar = AnswerGrammar(model, sentinels[: len(names) + 1], longest)
     cache, logits_1V = _begin(model, source_tokens)
     if temperature:
-        answer, logprobs = sample_answer(grammar, cache, logits_1V, options, RandomStreams(seed, 1))
+        answer, logprobs = sample_answer(grammar, cache, logits_1V, request, RandomStreams(request.seed, 1))
     else:
         answer, logprobs = beam_search(grammar, cache, logits_1V, beams)
     blanks, filled = _fill(model, stripped, names, grammar.split(answer, logprobs))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from foretoken.arguments import named_arguments
+from foretoken.arguments import takes
 from foretoken.compute.families import FAMILIES, cannot
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, ForetokenError
@@ -60,60 +60,58 @@ class Samples:
         return values
 
 
-@named_arguments
+@dataclass(frozen=True)
+class SampleRequest(SamplingOptions):
+    """A model, a prompt, and how to continue it."""
+
+    source: ModelSource
+    """A study with kept weights, or a folder of safetensors."""
+    prompt: str = ""
+    """The text to continue; an encoder-decoder's source."""
+    _: KW_ONLY
+    tokens: int = 100
+    """Tokens to write at most."""
+    samples: int = 1
+    """How many texts to write."""
+    seed: int = 0
+    """Of the sampling."""
+    run: str | None = None
+    """Of a study, the run whose key begins so, in place of its target."""
+
+
+@takes(SampleRequest)
 @torch.no_grad()
-def sample(
-    source: ModelSource,
-    prompt: str = "",
-    *,
-    tokens: int = 100,
-    temperature: float = 0.8,
-    top_k: int = 40,
-    top_p: float = 0.95,
-    seed: int = 0,
-    samples: int = 1,
-    run: str | None = None,
-) -> Samples:
+def sample(request: SampleRequest) -> Samples:
     """Continue a prompt with a model; an encoder-decoder reads it and writes its target.
 
-    When the context of a causal model is full, it forgets the older half of what it has read; an LSTM has no limit; a
-    model that sees its prompt in both directions, or writes into a second context, is refused what does not fit.
-
-    Args:
-        source: a study with kept weights, or a folder of safetensors.
-        prompt: the text to continue.
-        tokens: tokens to write at most.
-        temperature: the logits are divided by it; at 0 the most probable token is taken each time.
-        top_k: sample from this many tokens; 0 for all.
-        top_p: sample from the most probable tokens with this share.
-        seed: of the sampling.
-        samples: how many texts to write.
-        run: of a study, the run whose key begins so, in place of its target.
+    The arguments are the fields of `SampleRequest`. When the context of a causal model is full, it forgets the older
+    half of what it has read; an LSTM has no limit; a model that sees its prompt in both directions, or writes into a
+    second context, is refused what does not fit.
 
     Raises DesignError for an encoder, CorpusError for a prompt that is too long, that is missing where nothing else can
     begin a text, or that the tokenizer cannot take.
-
     """
-    model, options = open_model(source, run), SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
+    model = open_model(request.source, request.run)
+    tokens, samples, seed = request.tokens, request.samples, request.seed
     for name, number in (("tokens", tokens), ("samples", samples)):
         if number < 1:
             raise ForetokenError(
                 f"{name} must be at least 1", expected="1 or more", got=str(number), cure=f"ask for more {name}"
             )
-    writer = Writer(model, model.encode(prompt), tokens, samples)
-    token_rows, logprob_rows = writer.write(options, RandomStreams(seed, samples), tokens)
+    writer = Writer(model, model.encode(request.prompt), tokens, samples)
+    token_rows, logprob_rows = writer.write(request, RandomStreams(seed, samples), tokens)
     perplexity, reason = writer.perplexity()
     rows = zip(token_rows.tolist(), logprob_rows.tolist(), strict=True)
     return Samples(
         model=model.name,
-        prompt=prompt,
+        prompt=request.prompt,
         continues=writer.continues,
         prompt_tokens=writer.prompt,
         prompt_perplexity=perplexity,
         prompt_perplexity_reason=reason,
         forgotten=writer.forgotten,
         samples=[_sample(model, writer.context, *row) for row in rows],
-        options=options,
+        options=SamplingOptions(temperature=request.temperature, top_k=request.top_k, top_p=request.top_p),
         seed=seed,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -236,14 +236,14 @@ T = TypeVar("T")
 def read_as(kind: type[T], values_json: Mapping[str, Any]) -> T:
     """A record from its plain values, those of its parts too, every type checked; TypeError says what is wrong."""
     try:
-        record: T = _validator(kind)(values_json)
+        record: T = _validator(kind)(values_json)  # type: ignore[arg-type]
         return record
     except (ValueError, ForetokenError) as error:
         raise TypeError(str(error)) from None
 
 
 @cache
-def _validator(kind: Hashable) -> Callable[[Any], Any]:
+def _validator(kind: type[T]) -> Callable[[Any], T]:
     from pydantic import TypeAdapter  # here, because a plan or a forecast reads no records
 
     return TypeAdapter(kind).validate_python

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foretoken.data import TokenizedCorpus, validation_batches
-from foretoken.data.batches import Text
+from foretoken.data import Text, TokenizedCorpus, validation_batches
 from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder, Examples, make_examples
 from foretoken.objectives.examples import VALIDATION, batch_rng, example_builder

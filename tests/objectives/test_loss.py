@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from foretoken.objectives.cross_entropy import cross_entropy
+from foretoken.objectives.loss import cross_entropy
 
 GENERATOR = torch.Generator().manual_seed(0)
 FEATURES = torch.randn(50, 8, generator=GENERATOR)
