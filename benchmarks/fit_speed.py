@@ -19,8 +19,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from foretoken.fits import fit
-from foretoken.fits.bootstrap import bootstrap
-from foretoken.fits.clusters import cluster_errors
+from foretoken.fits.bootstrap import bootstrap, cluster_errors
 from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised
 from foretoken.fits.objectives import huber
 from foretoken.fits.rows import Rows, clean_rows
@@ -32,7 +31,7 @@ from foretoken.store.read import read_table
 
 def rival(rows: Rows, starts: int) -> tuple[float, float]:
     """Seconds, and the least Huber sum, of L-BFGS-B from `starts` points of Hoffmann's grid."""
-    n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.loss)
+    n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.y)
 
     def objective(p: Array) -> tuple[float, Array]:
         terms = np.stack([p[0] - p[3] * n, p[1] - p[4] * d, np.full_like(n, p[2])])
@@ -56,7 +55,7 @@ def rival(rows: Rows, starts: int) -> tuple[float, float]:
 
 def ours(rows: Rows) -> tuple[float, Unpenalised, Sample]:
     """Seconds (the median of five), the unpenalised estimate, and its sample."""
-    sample = Sample.of(CHINCHILLA, rows.features(CHINCHILLA), rows.loss, rows.tokens)
+    sample = Sample.of(CHINCHILLA, rows.features(CHINCHILLA), rows.y, rows.tokens)
     taken = []
     for _ in range(5):
         began = time.perf_counter()

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.optimize import least_squares, minimize, minimize_scalar
 
 from foretoken.checks.waterfall import Step, draw_waterfall, isoflop_waterfall
-from foretoken.fits.profile import Profile, profile
+from foretoken.fits.likelihood import Profile, profile
 from foretoken.fits.solvers import huber
 from foretoken.laws import PUBLISHED, downstream, overtraining, repeated_data, routing
 from foretoken.reports import Waterfalls, save_page

@@ -96,7 +96,7 @@ def conventions(
 
 def conventions_of(table: RunTable, rows: Rows, found: Fit, level: float) -> Conventions:
     """The same, from a fit of these rows that there is already."""
-    frame = table.frame.iloc[rows.at]
+    frame = table.frame.iloc[rows.row_index]
     sizes, compute = count_sizes(frame), count_compute(frame, rows)
     absent = [f"N {name}" for name in SIZES if name not in sizes and name != "undeclared"]
     absent += [] if "with attention" in compute else ["C with attention (layers, width, context)"]

@@ -9,14 +9,14 @@ from foretoken.checks import curves, fit, recipe
 from foretoken.checks.conventions import Conventions, conventions_of
 from foretoken.checks.table_view import CheckOf, Examined, examine
 from foretoken.checks.unchecked import unchecked
-from foretoken.fits import checks_rows, checks_units
-from foretoken.fits.doubts import worst_first
+from foretoken.fits import table_checks, unit_checks
 from foretoken.fits.result import Check, RowCounts
+from foretoken.fits.table_checks import worst_first
 from foretoken.runs.table import RunTable
 
 CHECKS: list[CheckOf] = [
-    *checks_rows.CHECKS,
-    *checks_units.CHECKS,
+    *table_checks.CHECKS,
+    *unit_checks.CHECKS,
     *recipe.CHECKS,
     *curves.CHECKS,
     *fit.CHECKS,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
-from foretoken.fits.estimate import Sample, spread
-from foretoken.fits.outliers import outlying_runs
+from foretoken.fits.estimate import Sample
+from foretoken.fits.fit_checks import outlying_runs
+from foretoken.fits.noise import spread
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import by_budget
 from foretoken.fits.solvers import solve

@@ -9,7 +9,7 @@ import numpy as np
 from foretoken.checks.table_view import CheckOf, Examined
 from foretoken.fits.result import Check
 from foretoken.fits.rows import NOT_ANNEALED
-from foretoken.fits.seen import listed, plural
+from foretoken.fits.table_rows import listed, plural
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.envelope import trajectories
 
@@ -49,7 +49,7 @@ def wrong_horizon(seen: Examined) -> Iterator[Check]:
     """Points on the way of a schedule that was set for a longer run."""
     if "schedule" not in seen.frame or not len(seen.rows):
         return
-    words = seen.frame["schedule"].iloc[seen.rows.at].astype(str).str.lower()
+    words = seen.frame["schedule"].iloc[seen.rows.row_index].astype(str).str.lower()
     matched = words.str.contains("|".join(MATCHED)).to_numpy()
     count = sum(int(matched[here].sum()) - 1 for here in trajectories(seen.rows) if matched[here].sum() > 1)
     if count:
@@ -77,7 +77,7 @@ def sweep_edges(seen: Examined) -> Iterator[Check]:
         if values is None:
             continue
         cells = [here for here in _cells(seen) if len(np.unique(values[here])) >= LEAST_SWEEP]
-        edges = [here for here in cells if _at_edge(values[here], seen.rows.loss[here])]
+        edges = [here for here in cells if _at_edge(values[here], seen.rows.y[here])]
         if edges:
             evidence = f"{len(edges)} of {plural(len(cells), 'sweep')} are best at the end of {name}"
             yield Check(code, "doubt", evidence, f"widen the sweep of {name} there: the optimum lies beyond")

@@ -9,13 +9,13 @@ from foretoken.errors import RefusedError
 from foretoken.fits.fit import fit
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import clean_rows
-from foretoken.fits.seen import Seen, lenient
+from foretoken.fits.table_rows import TableRows, without_refusals
 from foretoken.routes.isoflop import Curve, isoflop_curves
 from foretoken.runs.table import RunTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined(Seen):
+class Examined(TableRows):
     """A table, looked at as far as it goes: nothing in it is refused here, mixtures are not looked at."""
 
     curves: list[Curve]
@@ -32,14 +32,14 @@ CheckOf = Callable[[Examined], Iterable[Check]]
 
 def examine(table: RunTable, params: str = "auto", seed: int = 0) -> Examined:
     """Look at a table. Raises TableError when columns are missing: then there is nothing to look at."""
-    open_minded = lenient(table)
-    rows = clean_rows(open_minded, params)
+    cleaned = without_refusals(table)
+    rows = clean_rows(cleaned, params)
     try:
         curves = isoflop_curves(rows, draws=50, seed=seed)
     except RefusedError:
         curves = []
     try:
-        found = fit(open_minded, "chinchilla", params=params, draws=50, seed=seed)
+        found = fit(cleaned, "chinchilla", params=params, draws=50, seed=seed)
         refusal = ""
     except RefusedError as error:
         found, refusal = None, str(error).split("\n")[0]
@@ -50,5 +50,5 @@ def examine(table: RunTable, params: str = "auto", seed: int = 0) -> Examined:
         curves=curves,
         fit=found,
         refusal=refusal,
-        table=open_minded,
+        table=cleaned,
     )

@@ -24,7 +24,7 @@ def aggregate(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
     if len(rows) <= MOST_ROWS:
         return rows, np.ones(len(rows)), 0.0
     x = rows.features(law)
-    y = np.log(rows.loss) if law.target == "log" else rows.loss
+    y = np.log(rows.y) if law.target == "log" else rows.y
     width = FINEST
     while (cell := _cells(x, width)).max() + 1 > MOST_ROWS:
         width *= 2
@@ -40,6 +40,7 @@ def aggregate(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
     said = f"{len(rows)} runs are taken together in {len(count)} cells, {100 * width:.0f} % wide in " + " and in ".join(
         law.features
     )
+    others = [name for name in law.features if name in rows.other_features]
     cells = replace(
         rows,
         run=[f"cell {number}" for number in range(len(count))],
@@ -48,8 +49,8 @@ def aggregate(rows: Rows, law: Law) -> tuple[Rows, Array, float]:
         params=params,
         tokens=tokens,
         flops=flops,
-        loss=np.exp(level) if law.target == "log" else level,
-        others={name: np.exp(mean(np.log(rows.feature(name)))) for name in law.features if name in rows.others},
+        y=np.exp(level) if law.target == "log" else level,
+        other_features={name: np.exp(mean(np.log(rows.feature(name)))) for name in others},
         assumed=[*rows.assumed, said],
     )
     return cells, count, spread

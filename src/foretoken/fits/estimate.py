@@ -8,10 +8,9 @@ import numpy as np
 
 from foretoken.fits.noise import NoiseModel, estimate_noise, spread
 from foretoken.fits.objectives import HUBER, OBJECTIVES, Objective, huber
+from foretoken.fits.result import ObjectiveForecast
 from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
-
-__all__ = ["DELTA", "Sample", "Unpenalised", "estimate_map", "estimate_unpenalised", "spread"]
 
 DELTA = 1e-3
 """Huber's delta of the unpenalised fit, on log loss (Hoffmann et al. 2022)."""
@@ -20,6 +19,8 @@ ROBUST = 1.5
 FEW_STARTS = 6
 AGREE = 0.01
 """Starts agree within this share of the best objective and parameters."""
+REFERENCE_FACTOR = 8.0
+"""Forecasts are compared at this many times the compute of the run with the most, shared by all features."""
 
 
 @dataclass(frozen=True)
@@ -126,3 +127,28 @@ def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
         noise = estimate_noise(sample.residual(theta), sample.effort, len(theta), sample.count)
         sigma = noise.at(sample.effort)
     return theta, noise
+
+
+def sensitivity(sample: Sample, best: Unpenalised, map_theta: Array) -> list[ObjectiveForecast]:
+    """One entry per objective, and the forecast's own.
+
+    `loss` is the law at 8 times the largest compute: numbers that differ by more than the interval are a doubt.
+    """
+    target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
+
+    def entry(name: str, text: str, theta: Array) -> ObjectiveForecast:
+        fitted = float(sample.law.value_and_grad(theta[None], target[None])[0][0, 0])
+        return ObjectiveForecast(
+            objective=name,
+            text=text,
+            parameters=sample.law.named(sample.law.shift(theta, sample.origin)),
+            loss=float(np.exp(fitted)) if sample.law.target == "log" else fitted,
+        )
+
+    found = [entry("map", "each run by its noise, with the law's weak prior", map_theta)]
+    for name, objective in OBJECTIVES.items():
+        if objective.raw and sample.law.target != "log":
+            continue
+        theta = best.theta if name == best.objective else estimate_unpenalised(sample, name, best.theta).theta
+        found.append(entry(name, objective.text, theta))
+    return found

@@ -11,20 +11,16 @@ from foretoken._version import __version__
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.aggregate import aggregate
-from foretoken.fits.bootstrap import Bootstrap, bootstrap
-from foretoken.fits.clusters import ClusterError, cluster_errors
-from foretoken.fits.doubts import with_doubts
-from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised
+from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, cluster_errors
+from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised, sensitivity
 from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.likelihood import profiles
-from foretoken.fits.misfit import misfit_growth
+from foretoken.fits.misfit import misfit_growth, pattern_p_value
 from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
-from foretoken.fits.residual_test import pattern_p_value
 from foretoken.fits.result import (
     Fit,
-    FittedRun,
     HeldOut,
     Noise,
     ObjectiveValue,
@@ -34,7 +30,7 @@ from foretoken.fits.result import (
     Starts,
 )
 from foretoken.fits.rows import Rows, clean_rows, refusals
-from foretoken.fits.sensitivity import sensitivity
+from foretoken.fits.table_checks import with_doubts
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
@@ -152,7 +148,7 @@ class _Uncertainty:
 
 def _point_estimates(rows: Rows, law: Law, objective: str) -> _Point:
     rows, count, within_cell_sd = aggregate(rows, law)
-    sample = Sample.of(law, rows.features(law), rows.loss, rows.tokens, count)
+    sample = Sample.of(law, rows.features(law), rows.y, rows.tokens, count)
     unpenalised = estimate_unpenalised(sample, objective)
     map_theta, noise = estimate_map(sample, unpenalised.theta)
     return _Point(rows, sample, within_cell_sd, unpenalised, map_theta, noise)
@@ -210,7 +206,7 @@ def _assembled(
     at_low, at_high = point.at_bounds()
     at_bound = (at_low | at_high) - {"E"}
     profile = {} if brief else profiles(sample, best, profiled, level)
-    reasons = identify(law, estimates, intervals, at_low, float(rows.loss.min())) | flat(law, profile)
+    reasons = identify(law, estimates, intervals, at_low, float(rows.y.min())) | flat(law, profile)
     p_value = uncertainty.noise.pattern_p_value
     return Fit(
         law=law.name,
@@ -231,9 +227,9 @@ def _assembled(
         checks=fit_checks(rows, sample, best, point.map_theta, at_bound, reasons, p_value),
         assumed=[*rows.assumed, f"forecast_parameters assume: {law.prior_text}"],
         noise=uncertainty.noise,
-        ranges=Ranges(_range(rows.params), _range(rows.tokens), _range(rows.flops), _range(rows.loss)),
+        ranges=Ranges(_range(rows.params), _range(rows.tokens), _range(rows.flops), _range(rows.y)),
         features={name: _range(rows.feature(name)) for name in law.features},
-        runs=_fitted_runs(rows, sample, point.map_theta),
+        runs=rows.fitted_runs(_fitted_values(sample, point.map_theta)),
         data_sha256=digest,
         seconds=seconds,
         interval_seconds=perf_counter() - began,
@@ -266,13 +262,7 @@ def _range(values: Array) -> Range:
     return Range(float(values.min()), float(values.max()))
 
 
-def _fitted_runs(rows: Rows, sample: Sample, theta: Array) -> list[FittedRun]:
-    """The runs that were used, beside what the forecast's parameters give for them."""
+def _fitted_values(sample: Sample, theta: Array) -> Array:
+    """The law's value for each run, in the law's unit [r]."""
     fitted = sample.law.value_and_grad(theta[None], sample.x)[0][0]
-    fitted = np.exp(fitted) if sample.law.target == "log" else fitted
-    columns = (rows.params, rows.tokens, rows.flops, rows.loss, fitted)
-    labels = zip(rows.run, rows.group, rows.parent, strict=True)
-    return [
-        FittedRun(run, group, parent, *map(float, values))
-        for (run, group, parent), values in zip(labels, zip(*columns, strict=True), strict=True)
-    ]
+    return np.asarray(np.exp(fitted) if sample.law.target == "log" else fitted)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from foretoken.fits.estimate import Sample, Unpenalised
-from foretoken.fits.result import Check
+from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, by_budget
+from foretoken.fits.table_rows import listed, plural
 from foretoken.laws.law import Array
 
 FEW_RUNS = 12
@@ -23,6 +24,8 @@ ENOUGH_BUDGETS = 6
 """Budgets from which a cubic leaves something to judge it by."""
 LEAST_EXPLAINED = 0.5
 """Share of the squared spread (median deviation) of log loss that a law should explain of its own runs."""
+OUTLIER, LEAST_OUTLIER = 10.0, 0.02
+"""Robust deviations, and the least distance on log loss, from which a run is an outlier."""
 
 
 def fit_checks(
@@ -148,3 +151,14 @@ def row_checks(rows: Rows) -> Iterator[Check]:
     if rows.repeated:
         evidence = f"{rows.repeated} runs saw tokens more than once"
         yield Check("repeated_tokens", "doubt", evidence, "the law is for one pass; leave these runs out")
+
+
+def outlying_runs(fit: Fit) -> Iterator[Check]:
+    """Runs that finished far from the law: diverged, or of another kind."""
+    residual = fit.residuals
+    scale = 1.4826 * float(np.median(abs(residual)))
+    far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
+    if len(far):
+        names = listed(f"{fit.runs[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
+        cure = "look at their curves; mark them diverged, or leave them out and say so"
+        yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)

@@ -83,7 +83,7 @@ def under_looser_law(law: Law, rows: Rows) -> dict[str, float]:
     looser = LOOSER.get(law.name)
     if looser is None or len(rows) <= len(looser.parameters) + 1:
         return {}
-    sample = Sample.of(looser, rows.features(looser), rows.loss)
+    sample = Sample.of(looser, rows.features(looser), rows.y)
     return {looser.name: looser.named(looser.shift(estimate_unpenalised(sample).theta, sample.origin))["E"]}
 
 

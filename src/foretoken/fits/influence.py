@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from foretoken.fits.estimate import DELTA, Sample, spread
+from foretoken.fits.estimate import DELTA, Sample
+from foretoken.fits.noise import spread
 from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.result import Fit, FittedRun, Range
 from foretoken.fits.solvers import Problem, solve

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.law_columns import for_law, read_beside
-from foretoken.fits.result import Dropped
+from foretoken.fits.law_columns import LawTable, law_table
+from foretoken.fits.result import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
-from foretoken.runs.table import SIZES, RunTable
+from foretoken.runs.table import RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class Rows:
     params: Array
     tokens: Array
     flops: Array
-    loss: Array
+    y: Array
     """What the law predicts: the loss, or the column that the law names."""
     params_column: str
     dropped: list[Dropped]
@@ -57,27 +57,48 @@ class Rows:
     skipped: int
     """Runs that left out steps or batches after a spike of the loss."""
     assumed: list[str]
-    at: Indices = field(default_factory=lambda: np.array([], dtype=np.intp))
-    """Where each run stands in the table, from 0."""
+    row_index: Indices = field(default_factory=lambda: np.array([], dtype=np.intp))
+    """The row of each run in the table, from 0."""
+    other_features: dict[str, Array] = field(default_factory=dict)
+    """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
 
     def __len__(self) -> int:
-        return len(self.loss)
-
-    others: dict[str, Array] = field(default_factory=dict)
-    """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
+        return len(self.y)
 
     def feature(self, name: str) -> Array:
         """One feature of the runs [r]. Raises TableError when the table does not have it for all of them."""
-        values = self.others[name] if name in self.others else getattr(self, name, None)
-        if values is None or not (np.isfinite(values) & (np.asarray(values) > 0)).all():
+        columns = {"params": self.params, "tokens": self.tokens, "flops": self.flops} | self.other_features
+        values = columns.get(name)
+        if values is None or not (np.isfinite(values) & (values > 0)).all():
             got = "no such column" if values is None else "empty cells, or values not above 0"
             raise TableError(f"the law reads {name!r}", expected="a number above 0 for every run", got=got)
-        return np.asarray(values)
+        return values
 
     def features(self, law: Law) -> Array:
         """What the law reads, as logarithms: x [r, f]."""
         x: Array = np.log(np.stack([self.feature(name) for name in law.features], axis=-1))
         return x
+
+    def select(self, runs: Indices) -> Rows:
+        """Some of the runs, by their numbers."""
+        return replace(
+            self,
+            run=[self.run[i] for i in runs],
+            group=[self.group[i] for i in runs],
+            parent=[self.parent[i] for i in runs],
+            params=self.params[runs],
+            tokens=self.tokens[runs],
+            flops=self.flops[runs],
+            y=self.y[runs],
+            row_index=self.row_index[runs],
+            other_features={name: values[runs] for name, values in self.other_features.items()},
+        )
+
+    def fitted_runs(self, fitted: Array) -> list[FittedRun]:
+        """Each run beside a curve's value for it: fitted [r]."""
+        labels = zip(self.run, self.group, self.parent, strict=True)
+        columns = zip(self.params, self.tokens, self.flops, self.y, fitted, strict=True)
+        return [FittedRun(*names, *map(float, values)) for names, values in zip(labels, columns, strict=True)]
 
 
 def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) -> Rows:
@@ -94,39 +115,39 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
             cure="export it again, with its rows",
             code="empty_table",
         )
-    frame, said = (table.frame, []) if law is None else for_law(table.frame, law)
-    column = _params_column(frame, params)
-    for name in ("tokens", "loss"):
-        if name not in frame:
-            raise TableError(f"the table has no column {name!r}", cure="name it with --map")
-    reasons = _reasons(frame, column, PLAUSIBLE_LOSS if law is None or law.column == "loss" else PLAUSIBLE)
+    columns = law_table(table.frame, law, params)
+    reasons = _reasons(columns)
+    used = reasons == ""
     if law is None or law.target == "log":
-        used = frame["loss"].reset_index(drop=True)[(reasons == "").to_numpy()]
-        _refuse_impossible_loss(used, law.column if law else "loss")
-    kept = frame[reasons == ""]
-    for mixture in mixtures(kept):
+        _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
+    frame = columns.frame[used]
+    for mixture in mixtures(frame):
         raise mixture
     counts = Counter(reason for reason in reasons if reason)
-    assumed = [*table.assumed, *said]
-    flops = kept["flops"] if "flops" in kept else 6.0 * kept[column] * kept["tokens"]
-    if "flops" not in kept:
+    assumed = [*table.assumed, *columns.assumed]
+    if columns.flops is None:
         assumed.append("`flops` is missing and taken as 6 x params x tokens")
+    flops = 6.0 * columns.params * columns.tokens if columns.flops is None else columns.flops
     return Rows(
-        run=[str(run) for run in kept.get("run", kept.index)],
-        group=_labels(kept, "group"),
-        parent=_labels(kept, "parent"),
-        params=kept[column].to_numpy(dtype=np.float64),
-        tokens=kept["tokens"].to_numpy(dtype=np.float64),
-        flops=flops.to_numpy(dtype=np.float64),
-        loss=kept["loss"].to_numpy(dtype=np.float64),
-        params_column=column,
+        run=[str(run) for run in frame.get("run", frame.index)],
+        group=_labels(frame, "group"),
+        parent=_labels(frame, "parent"),
+        params=_numbers(columns.params[used]),
+        tokens=_numbers(columns.tokens[used]),
+        flops=_numbers(flops[used]),
+        y=_numbers(columns.y[used]),
+        params_column=columns.params_column,
         dropped=[Dropped(reason, count) for reason, count in sorted(counts.items())],
-        repeated=int((kept["tokens"] > 1.001 * kept["unique_tokens"]).sum()) if "unique_tokens" in kept else 0,
-        skipped=int((kept["skipped_steps"] > 0).sum()) if "skipped_steps" in kept else 0,
+        repeated=int((columns.tokens[used] > 1.001 * frame["unique_tokens"]).sum()) if "unique_tokens" in frame else 0,
+        skipped=int((frame["skipped_steps"] > 0).sum()) if "skipped_steps" in frame else 0,
         assumed=assumed,
-        at=np.flatnonzero((reasons == "").to_numpy()),
-        others=read_beside(kept),
+        row_index=np.flatnonzero(used.to_numpy()),
+        other_features=columns.other_features(used),
     )
+
+
+def _numbers(column: pd.Series) -> Array:
+    return np.asarray(column.to_numpy(dtype=np.float64))
 
 
 def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
@@ -136,17 +157,11 @@ def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
     follow each other in compute by less than 2 % are.
     """
     compute = np.log(np.asarray(flops))
-    members = [np.flatnonzero([name == one for name in group]) for one in sorted(set(map(str, group)))]
-    if None in group or any(np.ptp(compute[here]) > OWN_BUDGET for here in members):
+    members = [np.flatnonzero([label == name for label in group]) for name in sorted(set(map(str, group)))]
+    if None in group or any(np.ptp(compute[runs]) > OWN_BUDGET for runs in members):
         order = np.argsort(compute, kind="stable")
         members = np.split(order, np.flatnonzero(np.diff(compute[order]) > NEXT_BUDGET) + 1)
-    return sorted(members, key=lambda here: float(compute[here].mean()))
-
-
-def refuse_unidentified(rows: Rows, law: Law) -> None:
-    """Raise RefusedError when no estimate of this law's parameters can mean anything."""
-    for refusal in refusals(rows, law):
-        raise refusal
+    return sorted(members, key=lambda runs: float(compute[runs].mean()))
 
 
 def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
@@ -162,19 +177,19 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
         return
     x = rows.features(law)
     names = {"params": "one_size", "tokens": "one_token_count", "flops": "one_compute"}
-    still = [
+    constant = [
         name
         for name, values in zip(law.features, x.T, strict=True)
         if np.ptp(values) < SPREAD and name not in law.may_be_constant
     ]
-    for name in still:
+    for name in constant:
         evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"
         yield RefusedError(names.get(name, f"one_{name}"), evidence, f"add runs with other {name}")
-    if not still and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
+    if not constant and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
         evidence = "params and tokens move together: one is a power of the other in every run"
         yield RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
-    if np.ptp(rows.loss) < 1e-6 * np.abs(rows.loss).max():
-        yield RefusedError("equal_losses", f"all losses are {rows.loss[0]:.6g}", "check the column of the loss")
+    if np.ptp(rows.y) < 1e-6 * np.abs(rows.y).max():
+        yield RefusedError("equal_losses", f"all losses are {rows.y[0]:.6g}", "check the column of the loss")
 
 
 def _spread_around_line(x: Array) -> float:
@@ -182,25 +197,11 @@ def _spread_around_line(x: Array) -> float:
     return float(np.linalg.svd(x - x.mean(axis=0), compute_uv=False)[-1] / np.sqrt(len(x)))
 
 
-def _params_column(frame: pd.DataFrame, params: str) -> str:
-    known = [name for name in SIZES if name in frame and frame[name].notna().any()]
-    if params == "auto" and known:
-        return known[0]
-    if params not in known:
-        raise TableError(
-            f"the table has no numbers for N in {params!r}",
-            expected=", ".join(known or SIZES),
-            got=params,
-            cure="name the column: --params, or --map params_total=YOUR_COLUMN",
-            code="missing_column",
-        )
-    return params
-
-
-def _reasons(frame: pd.DataFrame, column: str, limits: tuple[float, float]) -> pd.Series:
+def _reasons(columns: LawTable) -> pd.Series:
     """Why a row is left out, "" where it is used; the first reason that holds."""
     import pandas as pd
 
+    frame, y, name = columns.frame, columns.y, columns.y_name
     reason = pd.Series("", index=frame.index)
 
     def leave_out(rows: Any, why: str) -> None:
@@ -210,34 +211,36 @@ def _reasons(frame: pd.DataFrame, column: str, limits: tuple[float, float]) -> p
         for status in frame["status"].dropna().unique():
             if status != "finished":
                 leave_out(frame["status"] == status, f"status is {status}")
-    leave_out(frame["loss"].isna(), "loss is missing")
-    leave_out(~np.isfinite(frame["loss"].astype(float)), "loss is infinite")
-    within = f"loss is not within 1e-9 to {'1e9' if limits is PLAUSIBLE_LOSS else '1e40'}"
-    leave_out((frame["loss"] > 0) & ~frame["loss"].between(*limits), within)
-    for name in (column, "tokens") + (("flops",) if "flops" in frame else ()):
-        leave_out(~(np.isfinite(frame[name].astype(float)) & (frame[name] > 0)), f"{name} is missing or not above 0")
-        leave_out(~frame[name].between(*PLAUSIBLE), f"{name} is not within 1e-9 to 1e40")
+    leave_out(y.isna(), f"{name} is missing")
+    leave_out(~np.isfinite(y.astype(float)), f"{name} is infinite")
+    limits, words = (PLAUSIBLE_LOSS, "1e-9 to 1e9") if name == "loss" else (PLAUSIBLE, "1e-9 to 1e40")
+    leave_out((y > 0) & ~y.between(*limits), f"{name} is not within {words}")
+    for count, values in columns.numbers().items():
+        leave_out(~(np.isfinite(values.astype(float)) & (values > 0)), f"{count} is missing or not above 0")
+        leave_out(~values.between(*PLAUSIBLE), f"{count} is not within 1e-9 to 1e40")
     if "annealed" in frame:
         leave_out(frame["annealed"].map(lambda flag: str(flag).lower() in ("false", "0", "0.0", "no")), NOT_ANNEALED)
     return reason
 
 
-def _refuse_impossible_loss(loss: pd.Series, what: str) -> None:
-    wrong = loss.index[loss <= 0]
+def _refuse_impossible(y: pd.Series, name: str) -> None:
+    """Raise TableError where a column that is fitted by its logarithm is 0 or below."""
+    wrong = y.index[y <= 0]
     if len(wrong):
+        is_loss = name == "loss"
         raise TableError(
-            "a loss in nats per token cannot be 0 or below" if what == "loss" else f"this law's {what} is above 0",
-            expected="losses above 0" if what == "loss" else "numbers above 0",
-            got=f"{loss[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
+            "a loss in nats per token cannot be 0 or below" if is_loss else f"this law's {name} is above 0",
+            expected="losses above 0" if is_loss else "numbers above 0",
+            got=f"{y[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
             cure="correct or remove these rows; an unfinished run has an empty loss",
             code="impossible_loss",
         )
 
 
-def mixtures(kept: pd.DataFrame) -> Iterator[RefusedError]:
+def mixtures(frame: pd.DataFrame) -> Iterator[RefusedError]:
     """Several validation sets, tokenizers or versions of the software among rows."""
     for column, (code, what, cure) in MIXED.items():
-        values = sorted(map(str, kept[column].dropna().unique())) if column in kept else []
+        values = sorted(map(str, frame[column].dropna().unique())) if column in frame else []
         if len(values) > 1:
             shown = ", ".join(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
             yield RefusedError(code, f"{len(values)} {what}: {shown}", cure)

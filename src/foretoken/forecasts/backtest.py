@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from foretoken.arguments import check_level
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, check_estimator
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
-from foretoken.fits.seen import lenient
+from foretoken.fits.table_checks import doubts, worst_first
+from foretoken.fits.table_rows import without_refusals
 from foretoken.forecasts.predict import predict
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
@@ -128,7 +128,7 @@ def _rows(table: RunTable, params: str, law: Law) -> Rows:
         raise RefusedError(
             "not_finite", f"{int(wrong.sum())} rows hold infinite numbers", "remove these rows or leave the cells empty"
         )
-    return clean_rows(lenient(table), params, law)
+    return clean_rows(without_refusals(table), params, law)
 
 
 def _doubts(table: RunTable, rows: Rows, law: Law) -> list[Check]:
@@ -177,7 +177,7 @@ def _scored(
     digest: str,
 ) -> tuple[int, list[dict[str, float]], list[Check]]:
     """Runs seen, the forecast runs, and the doubts."""
-    seen = _part(rows, train)
+    seen = rows.select(np.flatnonzero(train))
     doubts = [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
     objective = OBJECTIVES.get(estimator, HUBER).name
     found = fit_rows(seen, law, digest, level, draws, seed, objective, brief=True)
@@ -187,34 +187,21 @@ def _scored(
 
 def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) -> dict[str, float]:
     at: dict[str, Any] = {name: float(getattr(rows, name)[run]) for name in ("params", "tokens", "flops")}
-    others = {name: float(rows.others[name][run]) for name in find_law(found.law).features if name in rows.others}
+    others = {
+        name: float(rows.other_features[name][run])
+        for name in find_law(found.law).features
+        if name in rows.other_features
+    }
     told = predict(found, **at, at=others, level=level, estimator=estimator)
     return {
         **at,
         **{f"at_{name}": value for name, value in others.items()},
-        "loss": float(rows.loss[run]),
+        "loss": float(rows.y[run]),
         "forecast": told.loss,
         "low": told.low,
         "high": told.high,
         "distance": told.extrapolation.largest,
     }
-
-
-def _part(rows: Rows, keep: Mask) -> Rows:
-    """The rows that `keep` [r] picks."""
-    at = np.flatnonzero(keep)
-    return replace(
-        rows,
-        run=[rows.run[i] for i in at],
-        group=[rows.group[i] for i in at],
-        parent=[rows.parent[i] for i in at],
-        params=rows.params[at],
-        tokens=rows.tokens[at],
-        flops=rows.flops[at],
-        loss=rows.loss[at],
-        at=rows.at[at],
-        others={name: values[at] for name, values in rows.others.items()},
-    )
 
 
 def _score(runs: list[dict[str, float]], level: float, relative: bool = True) -> dict[str, float]:

@@ -30,7 +30,7 @@ def check_planned_runs(law: Law, params: Array, tokens: Array, flops: Array, los
         params=params,
         tokens=tokens,
         flops=flops,
-        loss=loss,
+        y=loss,
         params_column="params_total",
         dropped=[],
         repeated=0,

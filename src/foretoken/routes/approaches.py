@@ -9,10 +9,10 @@ import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import RefusedError
-from foretoken.fits.doubts import doubts, worst_first
 from foretoken.fits.fit import fit
 from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
+from foretoken.fits.table_checks import doubts, worst_first
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
 from foretoken.routes.envelope import envelope
@@ -179,9 +179,7 @@ def _approach2(rows: Rows, minimum: str, fitted: Fit | None, level: float, draws
 
 def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     """What the route makes of the same runs without noise, on the fitted surface, less the surface's own answer."""
-    ideal = replace(
-        rows, loss=CHINCHILLA.evaluate(fitted.unpenalised_parameters, params=rows.params, tokens=rows.tokens)
-    )
+    ideal = replace(rows, y=_surface_loss(fitted, rows))
     curves = [curve for curve in isoflop_curves(ideal, minimum, 1) if curve.is_interior]
     if len(curves) < 2:
         return None
@@ -190,6 +188,10 @@ def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     slope_error = slope - truth.slopes[0]
     apart = slope_error * np.log(rows.flops.max()) + intercept - truth.intercepts[0]
     return Bias(float(slope_error), float(np.exp(apart)))
+
+
+def _surface_loss(fitted: Fit, rows: Rows) -> Array:
+    return CHINCHILLA.evaluate(fitted.unpenalised_parameters, params=rows.params, tokens=rows.tokens)
 
 
 def _bias_checks(routes: list[Route]) -> list[Check]:

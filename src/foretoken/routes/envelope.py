@@ -67,7 +67,7 @@ def _on_grid(rows: Rows, curves: Sequence[Indices]) -> tuple[Array, Array]:
     flops = np.log(rows.flops)
     everything = np.concatenate(list(curves))
     compute = np.linspace(flops[everything].min(), flops[everything].max(), POINTS)
-    losses = [np.interp(compute, flops[c], np.log(rows.loss[c]), left=np.inf, right=np.inf) for c in curves]
+    losses = [np.interp(compute, flops[c], np.log(rows.y[c]), left=np.inf, right=np.inf) for c in curves]
     return compute, np.array(losses)
 
 

@@ -124,7 +124,7 @@ def isoflop_curves(rows: Rows, minimum: str = "parabola", draws: int = 400, seed
     if not members:
         raise RefusedError("no_isoflop_budget", "no two sizes share a budget", "train several sizes at equal FLOPs")
     generator = np.random.default_rng(seed)
-    noise = local_noise([(np.log(rows.params[budget]), rows.loss[budget]) for budget in members])
+    noise = local_noise([(np.log(rows.params[budget]), rows.y[budget]) for budget in members])
     method = find_minimum(minimum)
     # A parabola is judged by its own residuals; an interpolant has none, and takes the noise of neighbouring sizes.
     return [Curve(rows, here, method, None if minimum == "parabola" else noise, generator, draws) for here in members]
@@ -151,7 +151,7 @@ class Curve:
     ) -> None:
         self.rows, self.method = rows, method
         self.runs = budget[np.argsort(rows.params[budget], kind="stable")]
-        self.size, self.loss = np.log(rows.params[self.runs]), rows.loss[self.runs]
+        self.size, self.loss = np.log(rows.params[self.runs]), rows.y[self.runs]
         self.flops = float(np.exp(np.log(rows.flops[self.runs]).mean()))
         self.parabola: Array | None = None
         self.status: MinimumStatus = "too_few"
@@ -188,15 +188,11 @@ class Curve:
     def result(self, level: float) -> IsoflopBudget:
         """The budget, its minimum only when that is interior."""
         rows, interior = self.rows, self.is_interior
-        fitted = self.loss if self.parabola is None else np.polyval(self.parabola, self.size)
-        columns = zip(*(c[self.runs] for c in (rows.params, rows.tokens, rows.flops, rows.loss)), fitted, strict=True)
+        fitted = self.loss if self.parabola is None else np.asarray(np.polyval(self.parabola, self.size))
         return IsoflopBudget(
             group=rows.group[self.runs[0]] or f"{self.flops:.3g}",
             flops=self.flops,
-            runs=[
-                FittedRun(rows.run[i], rows.group[i], rows.parent[i], *map(float, values))
-                for i, values in zip(self.runs, columns, strict=True)
-            ],
+            runs=rows.select(self.runs).fitted_runs(fitted),
             status=self.status,
             parabola=None if self.parabola is None else self.parabola.tolist(),
             params=float(np.exp(self.at)) if interior else None,

@@ -24,7 +24,7 @@ def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int =
     if len(rows) < 6 or min(np.ptp(np.log(rows.params)), np.ptp(np.log(rows.tokens))) < 0.02:
         reason = "needs 6 runs or more that vary in N and in D"
         return Route(name=NAME, method=METHOD, reason=reason, params_column=rows.params_column)
-    n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.loss)
+    n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.y)
     origin = n.mean(), d.mean()
     x = np.stack([n - origin[0], d - origin[1]], axis=1)
     best = min((_descend(x, y, start) for start in _starts(y)), key=lambda descent: descent[1])[0]

@@ -1,18 +1,20 @@
-"""The doctor, on the rows themselves: cells, doubles, mixtures, budgets without a minimum."""
+"""Table checks: cells, doubles, mixtures, budgets without a minimum. They go with every result made from the table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from foretoken.fits.fit_checks import design_checks, row_checks
-from foretoken.fits.result import Check, Severity
-from foretoken.fits.rows import by_budget, mixtures, refusals
-from foretoken.fits.seen import Seen, SeenCheck, listed, plural
+from foretoken.fits import unit_checks
+from foretoken.fits.fit_checks import design_checks, outlying_runs, row_checks
+from foretoken.fits.result import SEVERITIES, Check, Fit, Severity
+from foretoken.fits.rows import Rows, by_budget, mixtures, refusals
+from foretoken.fits.table_rows import TableCheck, TableRows, listed, plural
 from foretoken.laws import CHINCHILLA
-from foretoken.runs.table import COLUMNS
+from foretoken.runs.table import COLUMNS, RunTable
 
 MAY_BE_EQUAL = (
     {"tokens", "unique_tokens"},
@@ -32,24 +34,24 @@ MANY = 5000
 """Runs of which budgets are no longer looked for one by one."""
 
 
-def refused(seen: Seen) -> Iterator[Check]:
+def refused(seen: TableRows) -> Iterator[Check]:
     """Too few runs, one size, one length, N and D that move together, equal losses."""
     for error in refusals(seen.rows, CHINCHILLA):
         yield Check.of_refusal(error)
 
 
-def doubtful_design(seen: Seen) -> Iterator[Check]:
+def doubtful_design(seen: TableRows) -> Iterator[Check]:
     """Few runs, N and D nearly collinear."""
     if len(seen.rows) > 2:
         yield from design_checks(seen.rows)
 
 
-def doubtful_rows(seen: Seen) -> Iterator[Check]:
+def doubtful_rows(seen: TableRows) -> Iterator[Check]:
     """Shared trajectories, plain `params`, diverged runs, repeated tokens."""
     yield from row_checks(seen.rows)
 
 
-def infinite_values(seen: Seen) -> Iterator[Check]:
+def infinite_values(seen: TableRows) -> Iterator[Check]:
     """Infinities in columns of numbers."""
     for name in [name for name in COLUMNS if name in seen.frame and COLUMNS[name].kind == "number"]:
         where = np.flatnonzero(np.isinf(seen.frame[name].to_numpy(dtype=np.float64))) + 1
@@ -60,7 +62,7 @@ def infinite_values(seen: Seen) -> Iterator[Check]:
             )
 
 
-def missing_as_zero(seen: Seen) -> Iterator[Check]:
+def missing_as_zero(seen: TableRows) -> Iterator[Check]:
     """A loss or count of 0 or below is a missing value in disguise."""
     for name in COUNTS:
         if name in seen.frame and (seen.frame[name] <= 0).any():
@@ -69,7 +71,7 @@ def missing_as_zero(seen: Seen) -> Iterator[Check]:
             yield Check("missing_as_zero", "doubt", evidence, "leave the cell of a missing value empty")
 
 
-def duplicated_rows(seen: Seen) -> Iterator[Check]:
+def duplicated_rows(seen: TableRows) -> Iterator[Check]:
     """Equal rows, whatever they are called."""
     names = [name for name in seen.frame if name != "run" and not (name in COLUMNS and not COLUMNS[name].determined)]
     cells = seen.frame[names]
@@ -80,7 +82,7 @@ def duplicated_rows(seen: Seen) -> Iterator[Check]:
         yield Check("duplicated_rows", "doubt", evidence, "leave them out: they count the same evidence twice")
 
 
-def duplicated_columns(seen: Seen) -> Iterator[Check]:
+def duplicated_columns(seen: TableRows) -> Iterator[Check]:
     """Two columns of numbers with the same values, one of them canonical."""
     numbers, equal = seen.frame.select_dtypes("number"), dict[bytes, list[str]]()
     for name in numbers:
@@ -95,9 +97,9 @@ def duplicated_columns(seen: Seen) -> Iterator[Check]:
             yield Check("duplicated_columns", severity, evidence, "check which was meant; name the other with --map")
 
 
-def mixed(seen: Seen) -> Iterator[Check]:
+def mixed(seen: TableRows) -> Iterator[Check]:
     """Several evaluation sets, tokenizers, corpora, families or objectives in one table."""
-    for error in mixtures(seen.frame.iloc[seen.rows.at]):
+    for error in mixtures(seen.frame.iloc[seen.rows.row_index]):
         yield Check.of_refusal(error)
     for name, (code, cure) in MIXED.items():
         words = seen.words(name)
@@ -105,7 +107,7 @@ def mixed(seen: Seen) -> Iterator[Check]:
             yield Check(code, "doubt", f"{len(words)} values of {name}: {listed(words)}", cure)
 
 
-def no_interior_minimum(seen: Seen) -> Iterator[Check]:
+def no_interior_minimum(seen: TableRows) -> Iterator[Check]:
     """Most budgets have their lowest loss at their smallest or largest size: N* is not among the runs."""
     rows = seen.rows
     if not 0 < len(rows) <= MANY:
@@ -113,7 +115,7 @@ def no_interior_minimum(seen: Seen) -> Iterator[Check]:
     budgets = [here for here in by_budget(rows.group, rows.flops) if len(set(rows.params[here])) >= LEAST_SIZES]
     if sum(map(len, budgets)) <= len(rows) / 2:
         return  # no IsoFLOP design
-    best = [(rows.params[here], rows.params[here][rows.loss[here].argmin()]) for here in budgets]
+    best = [(rows.params[here], rows.params[here][rows.y[here].argmin()]) for here in budgets]
     edges = [(size == sizes.min(), size == sizes.max()) for sizes, size in best]
     smallest, largest = (sum(side) for side in zip(*edges, strict=True))
     if smallest + largest > len(budgets) / 2:
@@ -125,7 +127,7 @@ def no_interior_minimum(seen: Seen) -> Iterator[Check]:
         yield Check("no_interior_minimum", "doubt", evidence, cure)
 
 
-TABLE: list[SeenCheck] = [
+TABLE: list[TableCheck] = [
     infinite_values,
     missing_as_zero,
     duplicated_rows,
@@ -134,4 +136,22 @@ TABLE: list[SeenCheck] = [
     no_interior_minimum,
 ]
 """What concerns every number that is made from the table."""
-CHECKS: list[SeenCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
+CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
+
+
+def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Check]:
+    """Every doubt about a table and its usable rows, worst first; its units only where the law is of nats per token."""
+    units = unit_checks.TABLE if unit == "nats per token" else []
+    seen = TableRows.of(table, rows)
+    return worst_first(check for checks in [*TABLE, *units] for check in checks(seen))
+
+
+def with_doubts(fit: Fit, table: RunTable, rows: Rows, unit: str) -> Fit:
+    """A fit that also says what is doubtful about its table."""
+    return replace(fit, checks=worst_first([*fit.checks, *outlying_runs(fit), *doubts(table, rows, unit)]))
+
+
+def worst_first(checks: Iterable[Check]) -> list[Check]:
+    """Each check once, worst first."""
+    unique = {(check.code, check.evidence): check for check in checks}
+    return sorted(unique.values(), key=lambda check: SEVERITIES.index(check.severity))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.fits.result import Check
-from foretoken.fits.seen import Seen, SeenCheck, plural
+from foretoken.fits.table_rows import TableCheck, TableRows, plural
 
 PLAUSIBLE_RATIO = (1e-3, 1e6)
 """Tokens per parameter of any real run."""
@@ -19,9 +19,9 @@ PERPLEXITIES = ("perplexity", "ppl")
 SHARE, SHARE_MOVES = 0.3, 0.1
 
 
-def loss_unit(seen: Seen) -> Iterator[Check]:
+def loss_unit(seen: TableRows) -> Iterator[Check]:
     """Losses that cannot be nats: above the loss of guessing, or another column's values in another unit."""
-    loss, vocabulary = seen.rows.loss, _vocabulary(seen)
+    loss, vocabulary = seen.rows.y, _vocabulary(seen)
     if not len(loss):
         return
     declared = f"the vocabulary has {vocabulary:.0f} entries" if vocabulary else "no vocabulary is that large"
@@ -37,12 +37,12 @@ def loss_unit(seen: Seen) -> Iterator[Check]:
     yield from _beside_others(seen)
 
 
-def _beside_others(seen: Seen) -> Iterator[Check]:
+def _beside_others(seen: TableRows) -> Iterator[Check]:
     """Other columns that are the loss in nats, or in another unit, in every run."""
-    loss = seen.rows.loss
+    loss = seen.rows.y
     if np.ptp(loss) == 0:
         return
-    others = seen.frame.iloc[seen.rows.at].select_dtypes("number").drop(columns="loss", errors="ignore")
+    others = seen.frame.iloc[seen.rows.row_index].select_dtypes("number").drop(columns="loss", errors="ignore")
     names = [str(name) for name in others]
     values = others.to_numpy(dtype=np.float64, na_value=np.nan)
     with np.errstate(all="ignore"):
@@ -80,7 +80,7 @@ def _unit(code: str, evidence: str) -> Check:
     return Check(code, "doubt", evidence, f"if so, {cure}; a law is fitted to nats per token")
 
 
-def _vocabulary(seen: Seen) -> float | None:
+def _vocabulary(seen: TableRows) -> float | None:
     """Entries of the tokenizer: told, or head and embedding over the width."""
     for name in ("vocabulary", "vocab_size"):
         told = seen.used(name)
@@ -95,7 +95,7 @@ def _vocabulary(seen: Seen) -> float | None:
     return float(max(size for size in known if size)) if known and all(known) else None
 
 
-def units(seen: Seen) -> Iterator[Check]:
+def units(seen: TableRows) -> Iterator[Check]:
     """Tokens per parameter, and FLOPs per parameter and token, that no real run has."""
     rows = seen.rows
     if not len(rows):
@@ -115,7 +115,7 @@ def units(seen: Seen) -> Iterator[Check]:
         )
 
 
-def embedding_share(seen: Seen) -> Iterator[Check]:
+def embedding_share(seen: TableRows) -> Iterator[Check]:
     """A share of embeddings that is large and changes with size bends the exponent, depending on how N is counted."""
     total, inner = seen.used("params_total"), seen.used("params_non_embedding")
     if total is None or inner is None:
@@ -127,7 +127,7 @@ def embedding_share(seen: Seen) -> Iterator[Check]:
         yield Check("embedding_share", "doubt", f"{evidence} the largest models' parameters", cure)
 
 
-def attention_share(seen: Seen) -> Iterator[Check]:
+def attention_share(seen: TableRows) -> Iterator[Check]:
     """FLOPs of exactly 6 N D where attention would add a tenth or more."""
     layers, width, context = (seen.used(name) for name in ("layers", "width", "context"))
     if layers is None or width is None or context is None:
@@ -140,7 +140,7 @@ def attention_share(seen: Seen) -> Iterator[Check]:
         yield Check("attention_left_out", "note", evidence, "count exact FLOPs; the share is largest for small models")
 
 
-def active_share(seen: Seen) -> Iterator[Check]:
+def active_share(seen: TableRows) -> Iterator[Check]:
     """Mixtures of experts: two counts of N."""
     total, active = seen.used("params_total"), seen.used("params_active")
     if total is not None and active is not None and (active < 0.9 * total).any():
@@ -150,6 +150,6 @@ def active_share(seen: Seen) -> Iterator[Check]:
         yield Check("active_differs", "note", evidence, "fit both counts: --params params_active")
 
 
-TABLE: list[SeenCheck] = [loss_unit, units]
+TABLE: list[TableCheck] = [loss_unit, units]
 """What concerns every number that is made from the table."""
-CHECKS: list[SeenCheck] = [*TABLE, embedding_share, attention_share, active_share]
+CHECKS: list[TableCheck] = [*TABLE, embedding_share, attention_share, active_share]

@@ -1,4 +1,4 @@
-"""What the checks of a table look at: its rows as they are, and those that could be used."""
+"""A table beside its usable rows: what the checks of a table read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class TableRows:
     """A table and its usable rows."""
 
     frame: pd.DataFrame
@@ -27,30 +27,30 @@ class Seen:
     """Those that could be used."""
     assumed: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, table: RunTable, rows: Rows) -> TableRows:
+        """A table beside its usable rows."""
+        return cls(frame=table.frame.reset_index(drop=True), rows=rows, assumed=table.assumed)
+
     def used(self, name: str) -> Array | None:
         """A column of numbers at the usable rows; None where it is absent or has gaps there."""
         if name not in self.frame:
             return None
-        values = self.frame[name].iloc[self.rows.at].to_numpy(dtype=np.float64)
+        values = self.frame[name].iloc[self.rows.row_index].to_numpy(dtype=np.float64)
         return values if len(values) and np.isfinite(values).all() else None
 
     def words(self, name: str) -> list[str]:
         """Distinct texts of a column at the usable rows, in order of appearance."""
         if name not in self.frame:
             return []
-        return [str(value) for value in self.frame[name].iloc[self.rows.at].dropna().unique()]
+        return [str(value) for value in self.frame[name].iloc[self.rows.row_index].dropna().unique()]
 
 
-SeenCheck = Callable[[Seen], Iterable[Check]]
+TableCheck = Callable[[TableRows], Iterable[Check]]
 
 
-def look(table: RunTable, rows: Rows) -> Seen:
-    """A table beside its usable rows."""
-    return Seen(frame=table.frame.reset_index(drop=True), rows=rows, assumed=table.assumed)
-
-
-def lenient(table: RunTable) -> RunTable:
-    """The table without what `clean_rows` refuses: a loss of 0 or below is a missing one, mixtures go unseen."""
+def without_refusals(table: RunTable) -> RunTable:
+    """The table without what `clean_rows` refuses: a loss of 0 or below becomes a missing one, mixtures are ignored."""
     frame = table.frame.reset_index(drop=True)
     if "loss" in frame:
         frame = frame.assign(loss=frame["loss"].where(~(frame["loss"] <= 0)))
@@ -58,11 +58,19 @@ def lenient(table: RunTable) -> RunTable:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
+    """`1 run`, `2 runs`.
+
+    >>> plural(1, "run"), plural(2, "row")
+    ('1 run', '2 rows')
+    """
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:
-    """The first few of many, in words."""
+    """The first few of many, in words.
+
+    >>> listed("abcdefg", most=3)
+    'a, b, c and 4 more'
+    """
     words = [str(value) for value in values]
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
