@@ -37,9 +37,9 @@ def exponents(study: StudyResults) -> list[str]:
     """One study's row."""
     best = study.isoflop
     slope = ranged(best.params_exponent, best.params_exponent_interval) if best is not None else "not given"
-    told, outcome = study.predicted, study.outcome or {}
-    forecast = f"{told['loss']:.3f} [{told['low']:.3f}, {told['high']:.3f}]" if told else study.refusal or "none"
-    scored = f"{outcome['loss']:.3f} ({100 * outcome['error']:+.1f} %)" if outcome else "none"
+    told, outcome = study.forecast, study.outcome
+    forecast = f"{told.loss:.3f} [{told.low:.3f}, {told.high:.3f}]" if told else study.refusal or "none"
+    scored = f"{outcome.loss:.3f} ({100 * outcome.error:+.1f} %)" if outcome else "none"
     fit = study.approach3
     return [
         study.name.removeprefix("family_"), study.records[0].spec.objective.kind, parameter(study.fit, "alpha"),

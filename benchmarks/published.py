@@ -22,7 +22,7 @@ from foretoken.checks.waterfall import Step, draw_waterfall, isoflop_waterfall
 from foretoken.fits.likelihood import Profile, profile
 from foretoken.fits.solvers import huber
 from foretoken.laws import PUBLISHED, downstream, overtraining, repeated_data, routing
-from foretoken.reports import Waterfalls, save_page
+from foretoken.reports import save_page
 from foretoken.runs.table import RunTable
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "scaling"
@@ -274,7 +274,9 @@ def main() -> None:
             print(f"{one.what:<60} {one.asked:>11.7g} {one.tolerance:>8.3g} {one.measured:>11.7g}{met}")
     waterfalls = {dataset: porian_steps(folder, dataset) for dataset in PUBLISHED_EXPONENTS}
     if asked.html is not None:
-        save_page(Waterfalls(waterfalls, PUBLISHED_EXPONENTS), asked.html, source="From Kaplan to Chinchilla")
+        from waterfall_page import waterfall_page
+
+        save_page(waterfall_page(waterfalls, PUBLISHED_EXPONENTS), asked.html)
     for dataset, steps in waterfalls.items():
         print(f"\nexponent of N*, {dataset} (parabolas in brackets)")
         for line, step in zip(draw_waterfall(steps), steps, strict=True):

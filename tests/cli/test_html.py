@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.cli import app
+from foretoken.cli.options import typed_command
 from foretoken.laws import CHINCHILLA, PUBLISHED
 
 
@@ -76,3 +77,13 @@ def test_a_verb_writes_its_page_and_json_stays_alone(home, tmp_path, words):
 def test_a_page_that_cannot_be_written_is_a_user_error(home, tmp_path):
     result = CliRunner().invoke(app, ["laws", "--html", str(tmp_path)])
     assert "cannot write the page" in str(result.exception)
+
+
+def test_the_foot_repeats_the_command_that_was_typed(tmp_path):
+    before = typed_command.set("foretoken laws --html '<b>'")
+    try:
+        invoke("laws", "--html", tmp_path / "page.html", "--json")
+    finally:
+        typed_command.reset(before)
+    foot = (tmp_path / "page.html").read_text(encoding="utf-8").partition("<footer>")[2]
+    assert "<code>foretoken laws --html &#x27;&lt;b&gt;&#x27;</code>" in foot

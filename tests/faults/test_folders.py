@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from foretoken.errors import StoreError
-from foretoken.reports import render
+from foretoken.reports import page_of
 from foretoken.runs.record import RunRecord
 from foretoken.store import atomic
 from foretoken.store.format import FORMAT, format_json
@@ -113,7 +113,7 @@ def test_a_report_of_some_of_the_runs_says_so(tmp_path: Path, expected: Undistur
     for record in done.records()[:4]:
         store.put_record(record)
     planned = status(store.folder)["counts"]["planned"]
-    assert f"4 of {planned} runs" in render(gather(store.folder))
+    assert f"4 of {planned} runs" in page_of(gather(store.folder))
 
 
 def test_readers_never_see_half_of_what_is_being_written(tmp_path: Path, expected: Undisturbed) -> None:
@@ -134,7 +134,7 @@ def test_readers_never_see_half_of_what_is_being_written(tmp_path: Path, expecte
         assert before <= told["finished"] <= len(store.records())
         assert told["planned"] == len(runs)
         results = gather(store.folder)
-        assert results.counts["finished"] == len(results.records) == len(results.table)
+        assert results.counts.finished == len(results.records) == len(results.table)
         seen.append(told["finished"])
     writer.join()
     assert seen == sorted(seen)

@@ -17,13 +17,12 @@ from unittest.mock import patch
 import torch
 
 import foretoken.study.runner
-from foretoken import fits, routes
+from foretoken import fits, reports, routes
 from foretoken.data import packing
 from foretoken.errors import ForetokenError
 from foretoken.launchers import LAUNCHERS, Job, LocalLauncher, Outcome
 from foretoken.launchers.jobs import CALIBRATE, TRAIN, Speed
 from foretoken.launchers.launcher import OnEvent, Started
-from foretoken.reports import study_page
 from foretoken.runs.study_file import Study
 from foretoken.store import atomic
 from foretoken.training import train
@@ -76,7 +75,7 @@ def in_process() -> Iterator[None]:
         patch.object(packing, "documents", DOCUMENTS),
         patch.object(fits, "fit", FIT),
         patch.object(routes, "isoflop", ISOFLOP),
-        patch.object(study_page, "render", lambda study: f"<!doctype html><title>{study.name}</title>"),
+        patch.object(reports, "page_of", lambda study: f"<!doctype html><title>{study.name}</title>"),
     ):
         yield
     torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.reports import StudyResults, render
+from foretoken.reports import CorpusFacts, StudyResults, TrainingCost, page_of
 from foretoken.runs.table import RunTable
 
 from .mutations import HOSTILE
@@ -37,7 +37,7 @@ class Elements(HTMLParser):
 @pytest.fixture(scope="module")
 def plain() -> list[str]:
     """The tags of the page of a harmless study."""
-    return Elements(render(results("name"))).tags
+    return Elements(page_of(results("name"))).tags
 
 
 def results(name: str) -> StudyResults:
@@ -46,11 +46,11 @@ def results(name: str) -> StudyResults:
     numbers = {"params_total": 1e6, "tokens": [1e7, 2e7], "flops": [6e13, 12e13], "loss": [3.0, 2.9]}
     return StudyResults(
         name=name,
-        study={"name": name, "corpus": {"path": name, "column": name}},
+        settings_json={"name": name, "corpus": {"path": name, "column": name}},
         table=RunTable(pd.DataFrame({**labels, **numbers}), name),
         refusal=name,
-        corpus={"source": name, "sha256": name},
-        cost={"machine": name, "seconds": 1.0, "kwh_source": name},
+        corpus=CorpusFacts(source=name, sha256=name),
+        cost=TrainingCost(machine=name, seconds=1.0, kwh_source=name),
         commands=[name],
         version=name,
     )
@@ -59,7 +59,7 @@ def results(name: str) -> StudyResults:
 @settings(max_examples=30, derandomize=True, database=None, deadline=None)
 @given(name=NAMES)
 def test_hostile_names_make_no_element(name: str, plain: list[str]) -> None:
-    page = Elements(render(results(name)))
+    page = Elements(page_of(results(name)))
     assert set(page.tags) <= set(plain) | {"g", "path", "use", "circle", "defs", "clippath", "rect", "text"}
     assert page.tags.count("script") == plain.count("script") == 1
     assert not page.active

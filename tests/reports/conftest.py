@@ -12,10 +12,13 @@ import pytest
 
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
+from foretoken.designs import Design
 from foretoken.fits.fit import fit
+from foretoken.fits.result import Fit
+from foretoken.forecasts.entry import Entry
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
-from foretoken.reports.study_results import StudyResults
+from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
 from foretoken.routes.isoflop import isoflop
 from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.runs.spec import RunSpec
@@ -137,46 +140,49 @@ def make_material() -> Material:
     target = record_of(target_spec, noise)
     table = table_from_records(ladder, "runs/quickstart")
     law = fit(table, draws=60)
-    size = float(target_spec.parameters.total)
-    told = predict(law, params=size, tokens=float(target_spec.tokens), flops=target_spec.flops)
-    entry = {
-        **told.to_json(),
-        "compute_factor": target_spec.flops / law.ranges.flops.high,
-        "frozen_at": "2026-01-31T12:20:01.250+00:00",
-        "data_sha256": law.data_sha256,
-        "rivals": rival_forecasts(law, flops=target_spec.flops),
-    }
+    entry = entry_of(law, target_spec)
     assert target.loss is not None
-    outcome = {
-        "loss": target.loss,
-        "error": (told.loss - target.loss) / target.loss,
-        "inside": told.low <= target.loss <= told.high,
-        "rivals": {name: (loss - target.loss) / target.loss for name, loss in entry["rivals"].items()},
-        "started_at": "2026-01-31T12:20:02.000+00:00",
-        "finished_at": "2026-01-31T12:24:56.789+00:00",
-    }
-    total = sum(record.spec.flops for record in ladder)
+    outcome = entry.score(
+        target.loss, started_at="2026-01-31T12:20:02.000+00:00", finished_at="2026-01-31T12:24:56.789+00:00"
+    )
     whole = StudyResults(
         name="quickstart",
-        study=Study.model_validate({"name": "quickstart", "design": {"budgets": list(BUDGETS)}}).model_dump(),
+        settings_json=Study.model_validate({"name": "quickstart", "design": {"budgets": list(BUDGETS)}}).model_dump(),
         table=table_from_records([*ladder, target], "runs/quickstart"),
         records=[*ladder, target],
         fit=law,
         isoflop=isoflop(table),
-        forecast=entry,
+        entry=entry,
         outcome=outcome,
-        design={
-            "total_flops": total,
-            "share_of_target": total / target_spec.flops,
-            "target": {"params_total": size, "tokens": float(target_spec.tokens), "flops": target_spec.flops},
-        },
-        corpus={"source": "python-stdlib", "tokens": 11_234_567, "bytes": 11_234_567, "sha256": "9f" * 32},
-        counts={"planned": 23, "running": 0, "finished": 22, "diverged": 1, "failed": 0},
-        cost={"seconds": 512.0, "kwh": 0.0071, "kwh_source": "estimate", "machine": "2 x86-64 cores, Linux"},
+        design=Design([record.spec for record in ladder], target_spec),
+        corpus=CorpusFacts(source="python-stdlib", tokens=11_234_567, bytes=11_234_567, sha256="9f" * 32),
+        counts=RunCounts(planned=23, finished=22, diverged=1),
+        cost=TrainingCost(seconds=512.0, kwh=0.0071, kwh_source="estimate", machine="2 x86-64 cores, Linux"),
         commands=("foretoken run studies/quickstart.toml", "foretoken report studies/quickstart.toml"),
         version="0.1.0",
     )
     return Material(ladder, target, whole)
+
+
+def entry_of(law: Fit, target: RunSpec) -> Entry:
+    """The forecast of the target by the law, as the ledger keeps it."""
+    size, tokens = float(target.parameters.total), float(target.tokens)
+    return Entry(
+        name="target.json",
+        forecast=predict(law, params=size, tokens=tokens, flops=target.flops),
+        compute_factor=target.flops / law.ranges.flops.high,
+        frozen_at="2026-01-31T12:20:01.250+00:00",
+        law=law.law,
+        forecast_parameters=law.map_parameters,
+        parameters=law.parameters,
+        noise=law.noise,
+        bootstrap=law.bootstrap,
+        params_column=law.params_column,
+        data_sha256=law.data_sha256,
+        records=[run.run for run in law.runs],
+        rivals=rival_forecasts(law, flops=target.flops),
+        conventions={"params": "params_total"},
+    )
 
 
 @pytest.fixture(scope="session")

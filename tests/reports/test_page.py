@@ -12,10 +12,10 @@ import re
 import pandas as pd
 import pytest
 
-from foretoken.forecasts.forecast import Forecast
-from foretoken.reports import render, write
+from foretoken.fits.result import Check
+from foretoken.reports import CorpusFacts, RunCounts, TrainingCost, page_of, write_report
 from foretoken.reports.html import _asset
-from foretoken.reports.provenance import making_section
+from foretoken.reports.provenance import provenance_section
 from foretoken.reports.study_page import verdict
 from foretoken.runs.table import RunTable, table_from_records
 
@@ -27,22 +27,22 @@ def states(material):
     """Studies from nothing to scored, by name."""
     empty = RunTable(pd.DataFrame(), "runs/quickstart")
     half = material.ladder[:7]
-    bare = dict.fromkeys(("fit", "isoflop", "forecast", "outcome"))
+    bare = dict.fromkeys(("fit", "isoflop", "entry", "outcome"))
     return {
         "nothing": material.study(
-            **bare, table=empty, records=[], design={}, corpus={}, counts={"planned": 24, "finished": 0}, cost={}
+            **bare, table=empty, records=[], design=None, corpus=None, counts=RunCounts(planned=24), cost=None
         ),
         "half": material.study(
             **bare,
             table=table_from_records(half, "x"),
             records=half,
-            counts={"planned": 24, "running": 2, "finished": 17},
+            counts=RunCounts(planned=24, running=2, finished=17),
         ),
         "all_failed": material.study(
             **bare,
             table=table_from_records([failed(half[0])], "x"),
             records=[failed(half[0])],
-            counts={"planned": 1, "finished": 0, "failed": 1},
+            counts=RunCounts(planned=1, failed=1),
         ),
         "refused": material.study(
             **bare,
@@ -50,7 +50,7 @@ def states(material):
             records=material.ladder,
             refusal="refused (one_size): every run has 20.1k parameters\n  cure: add sizes",
         ),
-        "fitted": material.study(forecast=None, outcome=None),
+        "fitted": material.study(entry=None, outcome=None),
         "open": material.study(outcome=None, table=table_from_records(material.ladder, "x"), records=material.ladder),
         "inside": material.whole,
     }
@@ -66,12 +66,12 @@ def failed(record):
 @pytest.fixture(scope="module")
 def pages(states):
     """The pages of all states; each was read by a parser and found well formed."""
-    return {name: Reader(render(study)) for name, study in states.items()}
+    return {name: Reader(page_of(study)) for name, study in states.items()}
 
 
 @pytest.fixture(scope="module")
 def whole(material) -> str:
-    return render(material.whole)
+    return page_of(material.whole)
 
 
 STATES = {
@@ -127,14 +127,14 @@ def test_sections_in_order(pages):
 
 
 def test_verdict_says_the_inputs(pages, material):
-    told, outcome = material.whole.forecast, material.whole.outcome
+    entry, forecast, outcome = material.whole.entry, material.whole.forecast, material.whole.outcome
     sentence = (
-        f"is forecast to reach {told['loss']:.3f} nats per token (90 %: {told['low']:.3f} to {told['high']:.3f}); "
-        f"it reached {outcome['loss']:.3f}: inside."
+        f"is forecast to reach {forecast.loss:.3f} nats per token (90 %: {forecast.low:.3f} to {forecast.high:.3f}); "
+        f"it reached {outcome.loss:.3f}: inside."
     )
     assert sentence in pages["inside"].text
     assert "2026-01-31 12:20 UTC" in pages["inside"].text
-    assert f"data {told['data_sha256'][:12]}" in pages["inside"].text
+    assert f"data {entry.data_sha256[:12]}" in pages["inside"].text
 
 
 def test_open_forecast_has_no_second_half(pages):
@@ -142,7 +142,7 @@ def test_open_forecast_has_no_second_half(pages):
 
 
 def test_an_outcome_outside_says_so_and_by_how_much(material):
-    outcome = {**material.whole.outcome, "loss": 1.9, "inside": False, "error": -0.2}
+    outcome = dataclasses.replace(material.whole.outcome, loss=1.9, inside=False, error=-0.2)
     page = Reader(verdict(material.study(outcome=outcome)))
     assert "it reached 1.900: outside." in page.text
     assert "forecast 20.00 % below" in page.text
@@ -157,29 +157,27 @@ def test_refusal_is_told_in_its_own_words(pages):
     assert "refused (one_size): every run has 20.1k parameters cure: add sizes" in pages["refused"].text
 
 
+def with_check(material, check):
+    """The whole study, its forecast with one check more."""
+    forecast = dataclasses.replace(material.whole.forecast, checks=[check])
+    return material.study(entry=dataclasses.replace(material.whole.entry, forecast=forecast))
+
+
 def test_doubts_about_the_forecast_stand_in_the_verdict(material):
-    doubt = {"code": "few_runs", "severity": "doubt", "evidence": "8 runs", "cure": "add runs"}
-    page = Reader(verdict(material.study(forecast={**material.whole.forecast, "checks": [doubt]})))
+    doubt = Check("few_runs", "doubt", "8 runs", "add runs")
+    page = Reader(verdict(with_check(material, doubt)))
     assert "Read with care: 8 runs." in page.text
 
 
 def test_a_refused_check_outweighs_the_outcome(material):
-    check = {"code": "x", "severity": "refusal", "evidence": "sizes and tokens move together", "cure": "vary them"}
-    page = Reader(verdict(material.study(forecast={**material.whole.forecast, "checks": [check]})))
+    check = Check("collinear", "refusal", "sizes and tokens move together", "vary them")
+    page = Reader(verdict(with_check(material, check)))
     assert "not to be trusted" in page.words
     assert "sizes and tokens move together" in page.words
 
 
-def test_a_nested_entry_reads_like_a_flat_one(material):
-    inner = {field.name for field in dataclasses.fields(Forecast)}
-    flat = material.whole.forecast
-    nested = {key: value for key, value in flat.items() if key not in inner}
-    nested["forecast"] = {key: value for key, value in flat.items() if key in inner}
-    assert verdict(material.study(forecast=nested)) == verdict(material.whole)
-
-
 def test_equal_studies_give_equal_bytes(material, whole):
-    assert render(material.whole) == whole
+    assert page_of(material.whole) == whole
 
 
 def test_size(whole):
@@ -201,17 +199,17 @@ def test_hostile_names_stay_text(material):
     ]
     study = material.study(
         name=hostile,
-        study={"name": hostile, hostile: {hostile: hostile}},
+        settings_json={"name": hostile, hostile: {hostile: hostile}},
         table=table_from_records(ladder, hostile),
         records=ladder,
         refusal=hostile,
         commands=[hostile],
-        corpus={"source": hostile, "sha256": hostile},
-        cost={"machine": hostile, "seconds": 1.0, "kwh_source": hostile, "kwh": 1.0},
+        corpus=CorpusFacts(source=hostile, sha256=hostile),
+        cost=TrainingCost(machine=hostile, seconds=1.0, kwh_source=hostile, kwh=1.0),
         fit=None,
         isoflop=None,
     )
-    text = render(study)
+    text = page_of(study)
     page = Reader(text)
     assert page.tags.count("script") == 1
     assert "img" not in page.tags
@@ -241,7 +239,7 @@ def test_no_placeholder_colour_is_left(whole):
 
 
 def test_numbers_in_figures_are_not_cut(whole, material):
-    assert f">forecast {material.whole.forecast['loss']:.3f}</text>" in whole
+    assert f">forecast {material.whole.forecast.loss:.3f}</text>" in whole
 
 
 def test_csv_link_gives_back_the_whole_table(whole, material):
@@ -263,10 +261,11 @@ def test_failed_run_shows_its_cause_and_traceback(pages):
 
 
 def test_known_entropy_rate_is_told(material):
-    assert "0.9012 nats per token" in making_section(material.study(entropy_rate=0.9012))
+    corpus = CorpusFacts(source="digits", entropy_rate=0.9012)
+    assert "0.9012 nats per token" in provenance_section(material.study(corpus=corpus))
 
 
 def test_write_puts_the_page_into_the_study(tmp_path, states):
-    path = write(states["nothing"], tmp_path)
+    path = write_report(states["nothing"], tmp_path)
     assert path == tmp_path / "report" / "index.html"
-    assert path.read_text(encoding="utf-8") == render(states["nothing"])
+    assert path.read_text(encoding="utf-8") == page_of(states["nothing"])

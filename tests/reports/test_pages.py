@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken import plan
+from foretoken.arguments import ArgumentNameError
 from foretoken.checks import diagnose
 from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import ForetokenError
@@ -19,7 +22,9 @@ from foretoken.forecasts import Ledger, backtest, ledger, predict, rival_forecas
 from foretoken.forecasts.band import band_along
 from foretoken.forecasts.scores import placed
 from foretoken.laws import PUBLISHED
-from foretoken.reports import Waterfalls, page_of, save_page
+from foretoken.reports import PAGES, Page, PageOptions, page_of, save_page
+from foretoken.reports.diagnosis_page import waterfall_figure
+from foretoken.reports.html import element
 from foretoken.reports.law_figures import law_figure
 from foretoken.reports.palette import MOST_MARKS, colour_groups, coloured, thinned
 from foretoken.routes import approaches
@@ -28,7 +33,8 @@ from foretoken.runs.table import RunTable
 from .reader import Reader
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> $\\frac{$ & \"'"
-KINDS = ("fit", "backtest", "diagnosis", "approaches", "forecast", "ledger", "published", "waterfalls")
+KINDS = ("fit", "backtest", "diagnosis", "approaches", "forecast", "ledger", "published")
+OPTIONS = PageOptions(source=HOSTILE, rebuild=HOSTILE)
 STEPS = with_changes([Step("Kaplan's counts", 0.84, [0.81, 0.9], None), Step("head counted", 0.7, None, None)])
 
 
@@ -79,23 +85,20 @@ def results(table, fitted, book):
     """One result of each kind, with what its page can use besides."""
     points = placed(book["open"].entry, [(9.6e9, 3.5)])
     return {
-        "fit": (fitted, {}),
-        "backtest": (backtest(table, draws=60), {}),
-        "diagnosis": (diagnose(table), {}),
-        "approaches": (approaches(table, draws=60), {"runs": table}),
-        "forecast": (predict(fitted, params=2e9, tokens=4e10), {"fit": fitted}),
-        "ledger": (book, {"points": {"open": points}}),
-        "published": (PUBLISHED, {}),
-        "waterfalls": (Waterfalls({"a": STEPS, "b": STEPS}, {"a": (0.834, 0.701)}), {}),
+        "fit": (fitted, OPTIONS),
+        "backtest": (backtest(table, draws=60), OPTIONS),
+        "diagnosis": (diagnose(table), OPTIONS),
+        "approaches": (approaches(table, draws=60), dataclasses.replace(OPTIONS, runs=table)),
+        "forecast": (predict(fitted, params=2e9, tokens=4e10), dataclasses.replace(OPTIONS, fit=fitted)),
+        "ledger": (book, dataclasses.replace(OPTIONS, points={"open": points})),
+        "published": (PUBLISHED, OPTIONS),
     }
 
 
 @pytest.fixture(scope="module")
 def pages(results):
     """The text of every page, under the name of a hostile table."""
-    return {
-        name: page_of(result, source=HOSTILE, rebuild=HOSTILE, **given) for name, (result, given) in results.items()
-    }
+    return {name: page_of(result, options) for name, (result, options) in results.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,8 +133,7 @@ def test_colours_come_from_the_page(pages, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_results_give_equal_bytes(results, pages, kind):
-    result, given = results[kind]
-    assert page_of(result, source=HOSTILE, rebuild=HOSTILE, **given) == pages[kind]
+    assert page_of(*results[kind]) == pages[kind]
 
 
 def test_fit_page_says_exponent_interval_and_pull_of_a_few_runs(pages, fitted):
@@ -177,9 +179,9 @@ def test_ledger_page_tells_open_inside_outside_and_a_run_on_its_way(pages, book)
         assert f"{line.entry.forecast.loss:.4f}" in page.text
 
 
-def test_waterfall_page_has_each_change_and_the_published_values(pages):
-    assert ">0.700 (−0.140), published 0.701</text>" in pages["waterfalls"]
-    assert ">0.700 (−0.140)</text>" in pages["waterfalls"]
+def test_waterfall_has_each_change_and_the_published_values():
+    assert ">0.700 (−0.140), published 0.701</text>" in waterfall_figure(STEPS, (0.834, 0.701))
+    assert ">0.700 (−0.140)</text>" in waterfall_figure(STEPS)
 
 
 def test_published_page_counts_tokens_per_parameter(pages):
@@ -193,19 +195,46 @@ def test_hostile_names_of_runs_and_columns_stay_text(tmp_path):
     found = fit(hostile, draws=60)
     text = page_of(dataclasses.replace(found, assumed=[HOSTILE], params_column=HOSTILE, bootstrap=HOSTILE))
     assert Reader(text).tags.count("script") == 1
-    text = page_of(Waterfalls({HOSTILE: [dataclasses.replace(STEPS[0], name=HOSTILE)]}))
-    assert Reader(text).tags.count("img") == 0
+    assert "<img" not in waterfall_figure([dataclasses.replace(STEPS[0], name=HOSTILE)])
 
 
 def test_save_page_writes_what_page_of_gives(tmp_path):
-    found = Waterfalls({"a": STEPS})
-    path = save_page(found, tmp_path / "page.html", source="x")
-    assert path.read_text(encoding="utf-8") == page_of(found, source="x")
+    path = save_page(PUBLISHED, tmp_path / "page.html", PageOptions(source="x"))
+    assert path.read_text(encoding="utf-8") == page_of(PUBLISHED, PageOptions(source="x"))
 
 
-def test_what_has_no_page_is_refused():
+@pytest.mark.parametrize("result", [3.5, {}, {"open": {"forecast": {"loss": 2.0}}}, None, [STEPS]])
+def test_what_has_no_page_is_refused_by_name(result):
+    with pytest.raises(ForetokenError, match="no page for this result") as refused:
+        page_of(result)
+    assert refused.value.got == type(result).__name__
+    assert "Fit" in refused.value.expected
+
+
+def test_the_json_of_a_plan_is_refused_and_no_file_is_left(tmp_path):
+    found = plan("1e23", law="besiroglu_2024")
     with pytest.raises(ForetokenError, match="no page for this result"):
-        page_of(3.5)
+        save_page(found.to_json(), tmp_path / "plan.html")
+    assert not list(tmp_path.iterdir())
+    assert save_page(found, tmp_path / "plan.html").is_file()
+
+
+def test_a_wrong_option_names_the_nearest():
+    with pytest.raises(ArgumentNameError, match="no argument 'option'") as refused:
+        page_of(PUBLISHED, option=OPTIONS)
+    assert refused.value.cure == "did you mean 'options'?"
+
+
+def test_a_page_made_elsewhere_is_taken_as_it_is():
+    made = Page(title=HOSTILE, kicker="k", sentence="s", parts=[element("p", "one"), None], rebuild="make page")
+    page = Reader(page_of(made))
+    assert {"one", "make page"} <= set(page.words)
+    assert "make page" not in Reader(page_of(made, PageOptions(rebuild="other"))).words
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_page_is_made_from_its_result_and_options_alone(kind):
+    assert len(inspect.signature(PAGES[kind]).parameters) == 2
 
 
 def test_many_runs_are_thinned_and_the_page_says_so(fitted):

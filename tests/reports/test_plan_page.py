@@ -21,7 +21,7 @@ from foretoken.plans.loss_model import LossModel, published
 from foretoken.plans.plan import plan
 from foretoken.plans.request import Machines, planned
 from foretoken.plans.split import best_losses
-from foretoken.reports import page_of, save_page
+from foretoken.reports import PageOptions, page_of, save_page
 from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
 from foretoken.reports.plan_limits import allowed_sizes
 from foretoken.units import format_count
@@ -64,8 +64,9 @@ def plans():
 @pytest.fixture(scope="module")
 def pages(plans):
     """The text of every page, under a hostile name."""
+    options = PageOptions(source=HOSTILE, rebuild=HOSTILE)
     return {
-        name: page_of(found, source=HOSTILE, rebuild=HOSTILE, losses=losses) for name, (found, losses) in plans.items()
+        name: page_of(found, dataclasses.replace(options, losses=losses)) for name, (found, losses) in plans.items()
     }
 
 
@@ -94,7 +95,7 @@ def test_every_figure_has_title_caption_and_data(pages, name):
 @pytest.mark.parametrize("name", ["whole life", "fit"])
 def test_equal_plans_give_equal_bytes(plans, pages, name):
     found, losses = plans[name]
-    assert page_of(found, source=HOSTILE, rebuild=HOSTILE, losses=losses) == pages[name]
+    assert page_of(found, PageOptions(source=HOSTILE, rebuild=HOSTILE, losses=losses)) == pages[name]
 
 
 @pytest.mark.parametrize("name", WISHES)
@@ -180,7 +181,7 @@ def test_without_layout_or_recipe_the_page_says_why(plans):
     found, losses = plans["budget"]
     bare = dataclasses.replace(found, layout=None, layout_reason="nothing fits", recipe=None, recipe_reason="no shape",
                                serving=None)  # fmt: skip
-    text = Reader(page_of(bare, losses=losses)).text
+    text = Reader(page_of(bare, PageOptions(losses=losses))).text
     assert "No layout. Nothing fits." in text
     assert "No shape." in text
 
@@ -242,7 +243,7 @@ def test_verb_writes_the_page_and_json_stays_alone(tmp_path):
 @pytest.mark.parametrize("name", ["whole life", "split only"])
 def test_page_fits_a_phone_and_shows_every_figure(plans, tmp_path, name):
     found, losses = plans[name]
-    save_page(found, tmp_path / "page.html", losses=losses)
+    save_page(found, tmp_path / "page.html", PageOptions(losses=losses))
     seen, console = look(tmp_path, 390, ANY_PAGE)
     assert console == []
     assert seen["wide"] <= seen["screen"] <= 390

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from foretoken.checks import diagnose
-from foretoken.reports import save_page, write
+from foretoken.reports import save_page, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -67,7 +67,7 @@ def look(folder: Path, width: int, probe: str = PROBE) -> tuple[dict, list[str]]
 
 @pytest.mark.parametrize(("width", "narrow"), [(390, 1), (1280, 0)])
 def test_page_fits_its_screen_without_complaint(material, tmp_path, width, narrow):
-    write(material.whole, tmp_path)
+    write_report(material.whole, tmp_path)
     found, console = look(tmp_path, width)
     assert console == []
     assert found["wide"] <= found["screen"] <= width

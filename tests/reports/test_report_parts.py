@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretoken.reports import html, numbers, svg
-from foretoken.reports.forecast_figure import forecast_section, path_to_target
+from foretoken.reports import html, numbers, page_of, palette, svg
+from foretoken.reports.forecast_figure import path_to_target
 from foretoken.reports.html import Html, element, join
 from foretoken.reports.isoflop_figures import isoflop_section
 from foretoken.reports.law_section import law_section
+from foretoken.reports.palette import budget_styles, budgets_of
 from foretoken.reports.run_figures import _thinned
-from foretoken.reports.svg import apart, budget_styles, budgets_of, log_ticks, padded
+from foretoken.reports.svg import apart, log_ticks, padded
 
 
-@pytest.mark.parametrize("module", [html, svg, numbers])
+@pytest.mark.parametrize("module", [html, svg, numbers, palette])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -76,7 +77,7 @@ def test_padded_leaves_air_around_one_value():
 
 
 def test_budget_colours_follow_log_compute(material):
-    budgets = budgets_of(material.whole)
+    budgets = budgets_of(material.whole.ladder)
     assert [budget.label for budget in budgets.values()] == ["1.25·10¹¹", "2.5·10¹¹", "5·10¹¹", "10¹²"]
     light, dark = budget_styles(budgets).split("@media screen")
     assert light.count("--budget-") == dark.count("--budget-") == 4
@@ -84,10 +85,10 @@ def test_budget_colours_follow_log_compute(material):
 
 
 def test_path_ends_at_the_forecast(material):
-    told, path = material.whole.forecast, path_to_target(material.whole)
+    forecast, path = material.whole.forecast, path_to_target(material.whole.forecast, material.whole.fit)
     end = path.outer[-1]
-    assert (end.params, end.tokens, end.flops) == pytest.approx((told["params"], told["tokens"], told["flops"]))
-    assert (end.loss, end.low, end.high) == pytest.approx((told["loss"], told["low"], told["high"]))
+    assert (end.params, end.tokens, end.flops) == pytest.approx((forecast.params, forecast.tokens, forecast.flops))
+    assert (end.loss, end.low, end.high) == pytest.approx((forecast.loss, forecast.low, forecast.high))
     assert path.flops == sorted(path.flops)
     assert all(
         wide.low < narrow.low < narrow.high < wide.high for wide, narrow in zip(path.outer, path.inner, strict=True)
@@ -96,18 +97,15 @@ def test_path_ends_at_the_forecast(material):
 
 def test_left_out_runs_are_crossed_and_said(material):
     kept = dataclasses.replace(material.whole.fit, runs=material.whole.fit.runs[1:])
-    budgets = budgets_of(material.whole)
-    assert "Crosses" not in forecast_section(material.whole, budgets)
-    assert "Crosses: runs left out of the fit." in forecast_section(material.study(fit=kept), budgets)
+    assert "Crosses" not in page_of(material.whole)
+    assert "Crosses: runs left out of the fit." in page_of(material.study(fit=kept))
 
 
 def test_edge_minimum_is_hollow_and_named(material):
     first, *others = material.whole.isoflop.budgets
     edge = dataclasses.replace(first, status="edge_large", params=None, params_interval=None, tokens=None, loss=None)
-    section = isoflop_section(
-        material.study(isoflop=dataclasses.replace(material.whole.isoflop, budgets=[edge, *others])),
-        budgets_of(material.whole),
-    )
+    isoflop = dataclasses.replace(material.whole.isoflop, budgets=[edge, *others])
+    section = isoflop_section(isoflop, budgets_of(material.whole.ladder))
     assert "3 of 4 budgets have their best size inside the sizes tried" in section
     assert "Hollow with an arrow (1.25·10¹¹ FLOP)" in section
     assert ">→</text>" in section
@@ -120,8 +118,8 @@ def test_no_minimum_at_all_draws_curves_alone(material):
         for b in isoflop.budgets
     ]
     blank = {f"{n}_{p}": None for n in ("params", "tokens") for p in ("exponent", "exponent_interval", "prefactor")}
-    study = material.study(isoflop=dataclasses.replace(isoflop, budgets=flat, **blank))
-    section = isoflop_section(study, budgets_of(study))
+    isoflop = dataclasses.replace(isoflop, budgets=flat, **blank)
+    section = isoflop_section(isoflop, budgets_of(material.whole.ladder))
     assert section.count("<figure") == 1
     assert "0 of 4 budgets" in section
 
@@ -131,8 +129,9 @@ def test_one_minimum_gives_no_exponent(material):
     first, *others = isoflop.budgets
     flat = [dataclasses.replace(b, status="too_few", params=None, tokens=None, loss=None) for b in others]
     blank = {f"{n}_{p}": None for n in ("params", "tokens") for p in ("exponent", "exponent_interval", "prefactor")}
-    study = material.study(isoflop=dataclasses.replace(isoflop, budgets=[first, *flat], **blank))
-    assert "Too few minima for a power law in compute" in isoflop_section(study, budgets_of(study))
+    isoflop = dataclasses.replace(isoflop, budgets=[first, *flat], **blank)
+    section = isoflop_section(isoflop, budgets_of(material.whole.ladder))
+    assert "Too few minima for a power law in compute" in section
 
 
 def test_unidentified_parameter_is_a_dash_with_its_reason(material):
@@ -141,7 +140,7 @@ def test_unidentified_parameter_is_a_dash_with_its_reason(material):
         parameters={**material.whole.fit.parameters, "E": None},
         reasons={"E": "the runs do not level off"},
     )
-    section = law_section(material.study(fit=fit), {})
+    section = law_section(fit, {})
     assert "<td>E</td><td>—</td>" in section
     assert "The runs do not level off." in section
 

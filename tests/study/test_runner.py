@@ -259,5 +259,5 @@ def test_half_a_study_has_a_report(undisturbed: Path, tmp_path: Path) -> None:
     for record in some:
         Store(tmp_path).put_record(record)
     results = gather(tmp_path)
-    assert results.counts["finished"] == 3
+    assert results.counts.finished == 3
     assert results.forecast is None

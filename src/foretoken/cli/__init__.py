@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import shlex
 import sys
 
 import typer
@@ -23,6 +24,7 @@ from foretoken.cli.laws import laws
 from foretoken.cli.ledger import ledger
 from foretoken.cli.models import models
 from foretoken.cli.next_run import next
+from foretoken.cli.options import typed_command
 from foretoken.cli.plan import plan
 from foretoken.cli.predict import predict
 from foretoken.cli.profile import profile
@@ -60,6 +62,7 @@ app.add_typer(tokenizer, name="tokenizer")
 
 def main() -> None:
     """Run the command line; errors of the user become one message and exit code 2."""
+    typed_command.set(shlex.join(["foretoken", *sys.argv[1:]]))
     gc.set_threshold(100_000)  # thousands of records are many small objects and no garbage
     try:
         app()

@@ -46,7 +46,7 @@ def approaches(
 
     runs = open_table(table, rename, where)
     found = compare(runs, curves=_curves(table), params=params, level=level)
-    write_page(html, found, source=table.name, runs=runs)
+    write_page(html, found, table.name, runs=runs)
     if json:
         print_json(found.to_json())
     else:

@@ -51,7 +51,7 @@ def backtest(
     found = score(
         open_table(table, rename, where, law), train_fraction, law=law, estimator=estimator, level=level, params=params
     )
-    write_page(html, found, source=table.name)
+    write_page(html, found, table.name)
     if json:
         print_json(found.to_json())
     else:

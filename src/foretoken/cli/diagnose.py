@@ -41,7 +41,7 @@ def diagnose(
     from foretoken.checks.diagnose import diagnose as look
 
     found = look(open_table(table, rename, where), params=params)
-    write_page(html, found, source=table.name)
+    write_page(html, found, table.name)
     if json:
         print_json(found.to_json())
         return

@@ -88,7 +88,7 @@ def fit(
     )
     if out is not None:
         found.save(out)
-    write_page(html, found, source=table.name)
+    write_page(html, found, table.name)
     if json:
         print_json(plain_fit(found))
     else:

@@ -116,7 +116,7 @@ def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption 
     if not folder.is_dir():
         raise ForetokenError(f"no ledger at {folder}", cure="name it with --ledger, or freeze a forecast first")
     book = Ledger.read(folder)
-    write_page(html, book, source=folder.resolve().name)
+    write_page(html, book, folder.resolve().name)
     if json:
         print_json(book.summary().to_json())
         return
@@ -170,7 +170,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
     from foretoken.forecasts.ledger import Ledger, LedgerLine, keep_outcome
 
     keep_outcome(path, outcome)
-    write_page(html, Ledger((LedgerLine(path.stem, entry, outcome),)), source=path.stem)
+    write_page(html, Ledger((LedgerLine(path.stem, entry, outcome),)), path.stem)
     if json:
         print_json(outcome.to_json())
         return
@@ -189,7 +189,7 @@ def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json:
     from foretoken.forecasts.scores import placed
 
     points = placed(entry, [parse_point(text) for text in at])
-    write_page(html, Ledger((LedgerLine(name, entry),)), source=name, points={name: points})
+    write_page(html, Ledger((LedgerLine(name, entry),)), name, points={name: points})
     if json:
         print_json({"points": [point.to_json() for point in points]})
         return

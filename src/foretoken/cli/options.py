@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +16,14 @@ from foretoken.errors import ForetokenError, MissingExtraError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from foretoken.fits.result import Check
+    from foretoken.fits.result import Check, Fit
+    from foretoken.forecasts.band import PlacedPoint
+    from foretoken.plans.loss_model import LossModel
     from foretoken.runs.study_file import Study
     from foretoken.runs.table import RunTable
+
+typed_command = ContextVar("typed_command", default="")
+"""The command line as it was typed, for the foot of a page; empty where a verb is called otherwise."""
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml).")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder.")]
@@ -85,14 +89,27 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, allow_nan=False))
 
 
-def write_page(path: Path | None, result: Any, **given: Any) -> None:
-    """Write the page of a result, if one was asked for; what was typed stands at its foot."""
+def write_page(
+    path: Path | None,
+    result: object,
+    source: str = "",
+    *,
+    fit: Fit | None = None,
+    losses: LossModel | None = None,
+    runs: RunTable | None = None,
+    points: Mapping[str, Sequence[PlacedPoint]] | None = None,
+) -> None:
+    """Write the page of a result, if one was asked for; the command that made it stands at its foot.
+
+    `source` names the table or file behind the result; the others are fields of `reports.PageOptions`.
+    """
     if path is None:
         return
-    from foretoken.reports import save_page
+    from foretoken.reports import PageOptions, save_page
 
-    typed = shlex.join(["foretoken", *sys.argv[1:]]) if "foretoken" in sys.argv[0] else ""
-    save_page(result, path, rebuild=typed, **given)
+    command = typed_command.get()
+    options = PageOptions(source=source, rebuild=command, fit=fit, losses=losses, runs=runs, points=points or {})
+    save_page(result, path, options)
     typer.echo(f"wrote {path}", err=True)
 
 

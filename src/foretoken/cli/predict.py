@@ -47,7 +47,7 @@ def predict(
         kind=kind,
         estimator=estimator,
     )
-    write_page(html, told, source=fit_file.name, fit=found)
+    write_page(html, told, fit_file.name, fit=found)
     if json:
         typer.echo(json_module.dumps(told.to_json(), indent=1, allow_nan=False))
         return

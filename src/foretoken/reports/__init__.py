@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import Fit
@@ -23,16 +24,26 @@ from foretoken.reports.ledger_page import ledger_page
 from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
-from foretoken.reports.study_page import render, write
-from foretoken.reports.study_results import StudyResults
-from foretoken.reports.summary import Page
-from foretoken.reports.waterfall_page import Waterfalls, waterfall_page
+from foretoken.reports.study_page import study_page
+from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
+from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
 from foretoken.store.atomic import write_file
 
-__all__ = ["StudyResults", "Waterfalls", "page_of", "render", "save_page", "write"]
+__all__ = [
+    "PAGES",
+    "CorpusFacts",
+    "Page",
+    "PageOptions",
+    "RunCounts",
+    "StudyResults",
+    "TrainingCost",
+    "page_of",
+    "save_page",
+    "write_report",
+]
 
-PAGES: dict[type, Callable[..., Page]] = {
+PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     Fit: fit_page,
     BackTest: backtest_page,
     Diagnosis: diagnosis_page,
@@ -40,36 +51,63 @@ PAGES: dict[type, Callable[..., Page]] = {
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,
-    Waterfalls: waterfall_page,
     Ledger: ledger_page,
+    StudyResults: study_page,
+    Page: lambda page, _: page,
 }
-"""What has a page, and what makes it."""
+"""What has a page, and the function that makes it; a Page made elsewhere is taken as it is."""
+
+PLAIN = PageOptions()
+"""Nothing beside the result."""
 
 
-def page_of(result: Any, *, rebuild: str = "", **given: Any) -> str:
+@named_arguments
+def page_of(result: object, options: PageOptions = PLAIN) -> str:
     """The page of a result as text; equal results give equal text.
 
-    `given` is what a page can use besides, such as `source` (a name), `fit`, or `losses` (the Source of a plan);
-    `rebuild` is the command that its foot repeats. Raises ForetokenError for a result that has no page.
+    Args:
+        result: anything that PAGES knows: a fit, a forecast, a plan, a study's results, ...
+        options: what the page can use besides, such as a name for its title.
+
+    Raises ForetokenError for a result that has no page.
+
     """
-    make = next((make for kind, make in PAGES.items() if isinstance(result, kind)), None)
+    make = next((PAGES[kind] for kind in type(result).__mro__ if kind in PAGES), None)
     if make is None:
         known = ", ".join(sorted(kind.__name__ for kind in PAGES))
-        raise ForetokenError("no page for this result", expected=known, got=type(result).__name__)
-    page = make(result, **given)
+        got = type(result).__name__
+        raise ForetokenError("no page for this result", expected=known, got=got, cure="give the result, not its JSON")
+    page = make(result, options)
+    rebuild = options.rebuild or page.rebuild
     return document(page.title, page.kicker, page.sentence, page.parts, rebuild=rebuild, styles=page.styles)
 
 
-def save_page(result: Any, path: str | Path, **given: Any) -> Path:
-    """Write the page of a result to a file and return its path; arguments as for `page_of`.
+@named_arguments
+def save_page(result: object, path: str | Path, options: PageOptions = PLAIN) -> Path:
+    """Write the page of a result to a file and return its path.
+
+    Args:
+        result: as for `page_of`.
+        path: the file, which is written anew.
+        options: as for `page_of`.
 
     Raises StoreError where no file can be written.
+
     """
     path = Path(path)
-    text = page_of(result, **given)
+    text = page_of(result, options)
     try:
         write_file(path, text.encode())
     except StoreError as error:
         cure = "name a file in a folder that you may write to"
         raise StoreError(f"cannot write the page {path}", got=error.got, cure=cure) from None
+    return path
+
+
+def write_report(study: StudyResults, folder: str | Path) -> Path:
+    """Write `report/index.html` in the study's folder and return its path; StoreError when a link leads out of it."""
+    path = Path(folder) / "report" / "index.html"
+    if path.parent.is_symlink():
+        raise StoreError(f"{path.parent} is a link, and a report stays in its study's folder", cure="delete the link")
+    write_file(path, page_of(study).encode())
     return path

@@ -11,19 +11,17 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.isoflop_figures import isoflop_section
 from foretoken.reports.numbers import count, factor, interval, number, percent, power, significant
-from foretoken.reports.palette import MOST_COLOURS
-from foretoken.reports.study_results import StudyResults
-from foretoken.reports.summary import Page, assumed_section, lead
+from foretoken.reports.palette import MOST_COLOURS, budget_styles, ranked
+from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import (
     ACCENT,
     INK,
     PAPER,
-    Budget,
     apart,
-    budget_styles,
-    drawing,
+    figure_size,
     log_axis,
     padded,
+    responsive,
     short_count,
     short_power,
 )
@@ -36,19 +34,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def approaches_page(found: Approaches, source: str = "", runs: RunTable | None = None) -> Page:
-    """All routes; with the `runs` that they were made from, also the IsoFLOP curves."""
-    curves = _curves(found, runs)
-    budgets = _colours(curves)
+def approaches_page(found: Approaches, options: PageOptions) -> Page:
+    """All routes; with the runs that they were made from, also the IsoFLOP curves."""
+    curves = _curves(found, options.runs)
+    budgets = ranked((budget.group, budget.flops) for budget in curves.budgets) if curves else {}
     sentence = _sentence(found)
     return Page(
-        title=source or "Routes to the best size",
+        title=options.source or "Routes to the best size",
         kicker="foretoken approaches",
         sentence=sentence,
         parts=[
             lead(sentence, _facts(found), found.checks),
             _routes(found),
-            _isoflop(curves, budgets),
+            isoflop_section(curves, budgets) if curves else None,
             section("methods", "How each route works", _methods(found)),
             section("checks", "Checks", checks_list(found.checks)),
             assumed_section(found.assumed),
@@ -68,7 +66,7 @@ def _sentence(found: Approaches) -> str:
     return f"{many} say that the best size grows as C^{number(values[0], 3)} to C^{number(values[-1], 3)}."
 
 
-def _facts(found: Approaches) -> Iterator[tuple[str, str, str]]:
+def _facts(found: Approaches) -> Iterator[Fact]:
     for route in known_routes(found):
         band = " to ".join(number(end, 3) for end in route.exponent_interval or ())
         yield route.name, number(route.exponent, 3), f"{percent(found.level, 0)}: {band}"
@@ -92,21 +90,6 @@ def _curves(found: Approaches, runs: RunTable | None) -> IsoflopFit | None:
     except RefusedError:
         return None
     return curves if len(curves.budgets) <= 2 * MOST_COLOURS else None
-
-
-def _colours(curves: IsoflopFit | None) -> dict[str, Budget]:
-    budgets = curves.budgets if curves else []
-    return {b.group: Budget(b.group, b.flops, f"#0102{place:02x}") for place, b in enumerate(budgets)}
-
-
-def _isoflop(curves: IsoflopFit | None, budgets: dict[str, Budget]) -> Html | None:
-    """The section of the study's report, on the curves alone."""
-    if curves is None:
-        return None
-    import pandas as pd
-
-    study = StudyResults(name="", study={}, table=RunTable(pd.DataFrame(), ""), isoflop=curves)
-    return isoflop_section(study, budgets)
 
 
 def _methods(found: Approaches) -> Html:
@@ -144,17 +127,8 @@ def path_figure(found: Approaches) -> Html:
         "curves); routes without marks ask a fitted surface. Bars at the right: N* at the largest compute with its "
         f"{percent(found.level, 0)} interval. Each route counts N as its row in the table of methods says."
     )
-    panels = [
-        drawing(
-            f"paths-{kind}",
-            (width, height),
-            partial(_draw_paths, routes=routes, room=LABEL / (width - LABEL - AXIS)),
-            title=title,
-            described=caption,
-            class_=kind,
-        )
-        for kind, width, height in (("wide", 760, 420), ("narrow", 380, 360))
-    ]
+    draw = partial(_draw_paths, routes=routes)
+    panels = responsive("paths", draw, title=title, described=caption, wide=(760, 420), narrow=360)
     rows = [[route.name, power(point.flops), count(point.params)] for route in routes for point in route.points]
     return figure("paths", title, panels, caption, table(["route", "C (FLOP)", "N*"], rows, class_="numbers"))
 
@@ -198,7 +172,8 @@ def _row(route: Route) -> list[str]:
     ]
 
 
-def _draw_paths(axes: Axes, *, routes: Sequence[Route], room: float) -> None:
+def _draw_paths(axes: Axes, *, routes: Sequence[Route]) -> None:
+    room = LABEL / (figure_size(axes)[0] - LABEL - AXIS)
     points = [point for route in routes for point in route.points]
     ends = [route.largest for route in routes if route.largest]
     low, high = padded([*(point.flops for point in points), *(end.flops for end in ends)], 0.04)
@@ -237,7 +212,7 @@ def _name_ends(axes: Axes, routes: Sequence[Route]) -> None:
 
     ends = [(math.log(route.largest.params), route) for route in routes if route.largest]
     bottom, top = map(math.log, axes.get_ylim())
-    height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
+    height = figure_size(axes)[1]
     places = apart([end for end, _ in ends], (top - bottom) * 17 / height)
     left, right = axes.get_xlim()
     for (_, route), place in zip(ends, places, strict=True):

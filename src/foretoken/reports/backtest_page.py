@@ -12,21 +12,33 @@ from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
-from foretoken.reports.summary import Page, assumed_section, lead
-from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, padded, short_power
+from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
+from foretoken.reports.svg import (
+    ACCENT,
+    BAND,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    drawing,
+    log_axis,
+    padded,
+    responsive,
+    short_power,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def backtest_page(found: BackTest, source: str = "") -> Page:
-    """All that a back-test found; `source` names the table."""
+def backtest_page(found: BackTest, options: PageOptions) -> Page:
+    """All that a back-test measured."""
     sentence = (
         f"Forecasts of {found.n_test} runs from cheaper ones missed by {percent(found.test_error, 2)} on average; "
         f"{percent(found.coverage, 0)} of them fell inside their {percent(found.level, 0)} interval."
     )
     return Page(
-        title=source or "Back-test",
+        title=options.source or "Back-test",
         kicker="foretoken backtest",
         sentence=sentence,
         parts=[
@@ -39,7 +51,7 @@ def backtest_page(found: BackTest, source: str = "") -> Page:
     )
 
 
-def _facts(found: BackTest) -> Iterator[tuple[str, str, str]]:
+def _facts(found: BackTest) -> Iterator[Fact]:
     yield "Mean error", percent(found.test_error, 2), f"median {percent(found.median_error, 2)}"
     yield "Largest error", percent(found.max_error, 2), ""
     side = "too high" if found.bias > 0 else "too low"
@@ -68,9 +80,8 @@ def held_out_figure(found: BackTest) -> Html:
         f"{shown}Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
         "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
     )
-    panels = _wide_and_narrow(
-        "held-out", partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})"), title, caption
-    )
+    draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})")
+    panels = responsive("held-out", draw, title=title, described=caption, wide=(760, 380), narrow=340)
     heads = ["N", "D", "C (FLOP)", "forecast", "low", "high", "reached", "error"]
     data = [
         [
@@ -179,13 +190,6 @@ def _chosen(rows: Sequence[Row]) -> list[Row]:
 
 def _inside(row: Row) -> bool:
     return row["low"] <= row["loss"] <= row["high"]
-
-
-def _wide_and_narrow(key: str, draw: partial[None], title: str, caption: str) -> list[Html]:
-    return [
-        drawing(f"{key}-{kind}", size, draw, title=title, described=caption, class_=kind)
-        for kind, size in (("wide", (760, 380)), ("narrow", (380, 340)))
-    ]
 
 
 def _draw_runs(axes: Axes, *, rows: Sequence[Row], label: str) -> None:

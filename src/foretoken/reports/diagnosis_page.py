@@ -10,14 +10,14 @@ from foretoken.checks.waterfall import Step
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import SEVERITIES, Html, as_sentence, element, figure, join, section, table
 from foretoken.reports.numbers import count, interval, number, significant
-from foretoken.reports.summary import Page, assumed_section, lead
+from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 
 
-def diagnosis_page(found: Diagnosis, source: str = "") -> Page:
-    """All that the doctor says; `source` names the table."""
+def diagnosis_page(found: Diagnosis, options: PageOptions) -> Page:
+    """All checks of a table, what could not be checked, and its conventions."""
     sentence = _sentence(found)
     return Page(
-        title=source or "Diagnosis",
+        title=options.source or "Diagnosis",
         kicker="foretoken diagnose",
         sentence=sentence,
         parts=[
@@ -39,7 +39,7 @@ def _sentence(found: Diagnosis) -> str:
     return f"Nothing is doubtful about these {found.rows.used} runs by the checks that their columns allow."
 
 
-def _facts(found: Diagnosis) -> Iterator[tuple[str, str, str]]:
+def _facts(found: Diagnosis) -> Iterator[Fact]:
     lost = found.rows.left_out
     yield "Runs", f"{found.rows.used} usable", f"{lost} left out" if lost else "none left out"
     yield "Checks that fired", str(len(found.checks)), f"{sum(not c.is_note for c in found.checks)} are doubts"

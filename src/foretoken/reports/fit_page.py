@@ -11,61 +11,52 @@ from foretoken.fits.objectives import MAP
 from foretoken.fits.result import Fit, ParameterProfile
 from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import Html, element, figure, join, section, table
+from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.law_figures import law_figure, residual_title
 from foretoken.reports.law_section import law_section, parameter_figure, significant_tick
 from foretoken.reports.numbers import count, number, percent, power, significant
-from foretoken.reports.palette import coloured
-from foretoken.reports.study_results import StudyResults
-from foretoken.reports.summary import Page, lead
-from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, budget_styles, drawing, log_axis
-from foretoken.runs.table import RunTable
+from foretoken.reports.palette import budget_styles, coloured
+from foretoken.reports.summary import Fact, Page, PageOptions, lead
+from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, drawing, log_axis, responsive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def fit_page(fit: Fit, source: str = "") -> Page:
-    """All that a fit holds; `source` names the table."""
+def fit_page(fit: Fit, options: PageOptions) -> Page:
+    """All that a fit holds."""
     shown, budgets = coloured(fit)
     moved = influence(fit)
     sentence = _sentence(fit, moved)
     return Page(
-        title=source or f"{fit.law} law",
+        title=options.source or f"{fit.law} law",
         kicker="foretoken fit",
         sentence=sentence,
         parts=[
             lead(sentence, _facts(fit), fit.checks),
             section("runs", "The law and its runs", law_figure(shown, budgets)),
-            law_section(as_study(shown), budgets),
-            section("parameters-section", "How sure are the parameters?", *_parameters(fit)),
-            _carried(moved),
+            law_section(shown, budgets),
+            section("parameters-section", "How sure are the parameters?", *_parameter_figures(fit)),
+            _influence(moved),
         ],
         styles=budget_styles(budgets),
     )
 
 
-def as_study(fit: Fit) -> StudyResults:
-    """A fit alone, as the parts of a report read it."""
-    import pandas as pd
-
-    return StudyResults(name=fit.law, study={}, table=RunTable(pd.DataFrame(), ""), fit=fit)
-
-
 def _sentence(fit: Fit, moved: Influence | None) -> str:
     if moved is None:
-        unknown = f" They do not say what {' and '.join(fit.reasons)} is." if fit.reasons else ""
+        unknown = f" They do not identify {' and '.join(fit.reasons)}." if fit.reasons else ""
         return f"{fit.law.replace('_', ' ').capitalize()}, fitted to {_used(fit)} runs. {residual_title(fit)}.{unknown}"
     band = " to ".join(number(end, 3) for end in moved.interval or ())
-    said = f" ({100 * moved.level:g} %: {band})" if band else ""
-    return f"The best size grows as N* ~ C^{number(moved.exponent, 3)}{said}. {influence_sentence(moved)}."
+    interval = f" ({100 * moved.level:g} %: {band})" if band else ""
+    return f"The best size grows as N* ~ C^{number(moved.exponent, 3)}{interval}. {influence_sentence(moved)}."
 
 
 def _used(fit: Fit) -> int:
     return fit.rows.used
 
 
-def _facts(fit: Fit) -> Iterator[tuple[str, str, str]]:
+def _facts(fit: Fit) -> Iterator[Fact]:
     lost = fit.rows.left_out
     yield "Runs", f"{_used(fit)} used", f"{lost} left out" if lost else "none left out"
     yield "Status", fit.status.replace("_", " "), f"condition number {significant(fit.conditioning)}"
@@ -77,26 +68,25 @@ def _facts(fit: Fit) -> Iterator[tuple[str, str, str]]:
     yield "Time", f"{fit.seconds:.2g} s", f"intervals {fit.interval_seconds:.2g} s"
 
 
-def _parameters(fit: Fit) -> list[Html | None]:
+def _parameter_figures(fit: Fit) -> list[Html | None]:
     return [parameter_figure(fit), profile_figure(fit), objective_figure(fit)]
 
 
-def _carried(moved: Influence | None) -> Html:
-    """The section on the few runs that carry the fit."""
+def _influence(moved: Influence | None) -> Html:
+    """What leaving out a few runs does."""
+    title = "Is the fit driven by a few runs?"
     if moved is None:
-        words = (
-            "Not looked at: this needs a law with a closed-form N*, and 20 runs or more that were not taken together."
-        )
-        return section("carried", "Do a few runs carry it?", element("p", words))
-    return section("carried", "Do a few runs carry it?", influence_figure(moved), _own_words(moved))
+        words = "Not tested: this needs a law with a closed-form N*, and at least 20 runs that were not aggregated."
+        return section("influence-section", title, element("p", words))
+    return section("influence-section", title, influence_figure(moved), _driven_words(moved))
 
 
-def _own_words(moved: Influence) -> Html | None:
-    outside = moved.interval and not moved.interval[0] <= moved.after("highest_loss", moved.few) <= moved.interval[1]
-    if not outside:
+def _driven_words(moved: Influence) -> Html | None:
+    """The verdict where the runs of highest loss decide; None where they do not."""
+    if not moved.interval or moved.interval[0] <= moved.after("highest_loss", moved.few) <= moved.interval[1]:
         return None
-    words = f"Without these {moved.few} runs the exponent lies outside the interval that all runs give: they carry it."
-    return join([element("p", words, class_="doubt")])
+    words = f"Without these {moved.few} runs the exponent lies outside the interval of all runs: they drive the fit."
+    return element("p", words, class_="doubt")
 
 
 INFLUENCE_STYLES = {"highest_loss": (ACCENT, "o", "-"), "lowering": (INK, "v", "--"), "raising": (MUTED, "^", "--")}
@@ -118,17 +108,8 @@ def influence_figure(found: Influence) -> Html:
         + f". Shaded: the {percent(found.level, 0)} interval with all runs. A mark outside it means that the answer "
         "rests on those few runs: look at each of them before you trust it."
     )
-    panels = [
-        drawing(
-            f"influence-{kind}",
-            size,
-            partial(_draw_influence, found=found),
-            title=title,
-            described=caption,
-            class_=kind,
-        )
-        for kind, size in (("wide", (760, 300)), ("narrow", (380, 300)))
-    ]
+    draw = partial(_draw_influence, found=found)
+    panels = responsive("influence", draw, title=title, described=caption, wide=(760, 300), narrow=300)
     rows = [
         [
             _mark_words(name),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from foretoken.reports.html import Html
 from foretoken.reports.numbers import significant
-from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, drawing, log_axis
+from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, is_wide, log_axis, responsive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 ROW = 46
 """Pixels of one line: its name above, its mark below."""
 BELOW = 52
-LETTERS = {"wide": 120, "narrow": 50}
-"""Letters that a name and its number may have together."""
+WIDE_LETTERS, NARROW_LETTERS = 120, 50
+"""Letters that a name and its number may have together, on a wide page and on a phone: at 11 pixels a letter of this
+font is about 6 wide."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,7 @@ def forest(
     """The drawing for a wide page and for a phone; `marks` are upright lines with names, `log` writes a log axis."""
     draw = partial(_draw, lines=lines, label=label, marks=marks, log=log)
     height = ROW * len(lines) + BELOW + (18 if marks else 0)
-    return [
-        drawing(
-            f"{key}-{kind}", (width, height), partial(draw, kind=kind), title=title, described=described, class_=kind
-        )
-        for kind, width in (("wide", 760), ("narrow", 380))
-    ]
+    return responsive(key, draw, title=title, described=described, wide=(760, height), narrow=height)
 
 
 def _draw(
@@ -75,7 +71,6 @@ def _draw(
     label: str,
     marks: Sequence[tuple[float, str]],
     log: Callable[[float], str] | None,
-    kind: str,
 ) -> None:
     low, high = _bounds(lines, [place for place, _ in marks], log is not None)
     if log is not None:
@@ -92,19 +87,20 @@ def _draw(
         axes.annotate(words, (place, 1), (4 if side == "left" else -4, 2), xycoords=("data", "axes fraction"),
                       textcoords="offset points", ha=side, color=MUTED, fontsize=11)  # fmt: skip
     for row, line in enumerate(lines):
-        _draw_line(axes, row, line, kind)
+        _draw_line(axes, row, line)
     axes.set_xlabel(label)
 
 
-def _draw_line(axes: Axes, row: int, line: Line, kind: str) -> None:
+def _draw_line(axes: Axes, row: int, line: Line) -> None:
     """Name and number above, bar and mark below."""
     place: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 11}
     colour = ACCENT if line.strong else INK
-    fits = len(line.name) + len(line.words) <= LETTERS[kind]
-    name = line.name if fits or len(line.name) <= LETTERS[kind] else line.name[: LETTERS[kind] - 1] + "…"
+    letters = WIDE_LETTERS if is_wide(axes) else NARROW_LETTERS
+    fits = len(line.name) + len(line.words) <= letters
+    name = line.name if fits or len(line.name) <= letters else line.name[: letters - 1] + "…"
     axes.text(0, row - 0.36, name, **place)
     said = line.words if fits else "" if line.value is None else significant(line.value)
-    if len(name) + len(said) <= LETTERS[kind]:
+    if len(name) + len(said) <= letters:
         axes.text(1, row - 0.36, said, ha="right", color=MUTED, **place)
     axes.axhline(row, color=RULE, linewidth=0.5, zorder=0)
     if line.interval:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from foretoken.forecasts.forecast import Forecast
 from foretoken.reports.html import Html, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, interval, number, percent, power, significant
-from foretoken.reports.study_results import StudyResults
-from foretoken.reports.svg import ACCENT, INK, PAPER, Budget, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.reports.palette import Budgets, colour_of
+from foretoken.reports.svg import ACCENT, INK, PAPER, apart, drawing, log_axis, padded, short_count, short_power
 from foretoken.routes.isoflop import IsoflopBudget, IsoflopFit
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ STATUS_WORDS = {
 }
 
 
-def isoflop_section(study: StudyResults, budgets: dict[str, Budget]) -> Html | None:
-    """The section, or None for a study without IsoFLOP curves."""
-    isoflop = study.isoflop
-    if isoflop is None or not any(budget.runs for budget in isoflop.budgets):
+def isoflop_section(isoflop: IsoflopFit, budgets: Budgets, target: Forecast | None = None) -> Html | None:
+    """The curves and how their minima grow; with a `target`, its proportions too. None where no budget has runs."""
+    if not any(budget.runs for budget in isoflop.budgets):
         return None
     curves = drawing(
         "isoflop-curves",
@@ -40,7 +40,7 @@ def isoflop_section(study: StudyResults, budgets: dict[str, Budget]) -> Html | N
     )
     drawings = [figure("isoflop", _curves_title(isoflop), [curves], _curves_caption(isoflop), _curves_data(isoflop))]
     if any(budget.is_interior for budget in isoflop.budgets):
-        drawings.append(growth_figure(study, isoflop, budgets))
+        drawings.append(growth_figure(isoflop, budgets, target))
     doubts = [checks_list(isoflop.checks)] if isoflop.checks else []
     return section(
         "isoflop-section", "Which size is best at each budget?", element("div", *drawings, class_="pair"), *doubts
@@ -83,15 +83,14 @@ def _curves_data(isoflop: IsoflopFit) -> Html:
     return table(headers, rows, class_="numbers words-7")
 
 
-def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: dict[str, Budget]) -> None:
+def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     shown = [budget for budget in isoflop.budgets if budget.runs]
     sizes = [run.params for budget in shown for run in budget.runs]
     low, high = padded(sizes)
     log_axis(axes, "x", low, high * (high / low) ** 0.13, short_count)
     ends = []
     for budget in shown:
-        known = budgets.get(budget.group)
-        ends.append(_draw_curve(axes, budget, known.colour if known else INK))
+        ends.append(_draw_curve(axes, budget, colour_of(budget.group, budgets)))
     bottom, top = axes.get_ylim()
     places = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
     for (size, _, flops, shift), place in zip(ends, places, strict=True):
@@ -154,19 +153,19 @@ class Growth:
         return float(self.prefactor * flops**self.exponent)
 
 
-def growth_figure(study: StudyResults, isoflop: IsoflopFit, budgets: dict[str, Budget]) -> Html:
+def growth_figure(isoflop: IsoflopFit, budgets: Budgets, target: Forecast | None) -> Html:
     """N* and D* against compute, one panel each."""
     growths = [_growth(isoflop, "N", "params"), _growth(isoflop, "D", "tokens")]
     powers = [significant(growth.exponent, 2) for growth in growths]
     title = f"The best size grows with compute to the power {powers[0]}, its tokens to the power {powers[1]}"
     if growths[0].exponent is None:
         title = "Too few minima for a power law in compute"
-    caption = GROWTH_CAPTION + (OF_TARGET if study.predicted else "")
+    caption = GROWTH_CAPTION + (OF_TARGET if target else "")
     panels = [
         drawing(
             f"isoflop-{growth.column}",
             GROWTH_PANEL,
-            partial(_draw_growth, study=study, isoflop=isoflop, budgets=budgets, growth=growth),
+            partial(_draw_growth, target=target, isoflop=isoflop, budgets=budgets, growth=growth),
             title=title,
             described=caption,
         )
@@ -185,18 +184,16 @@ def _growth(isoflop: IsoflopFit, letter: str, column: str) -> Growth:
     return Growth(letter, column, *parts)
 
 
-def _draw_growth(
-    axes: Axes, *, study: StudyResults, isoflop: IsoflopFit, budgets: dict[str, Budget], growth: Growth
-) -> None:
+def _draw_growth(axes: Axes, *, target: Forecast | None, isoflop: IsoflopFit, budgets: Budgets, growth: Growth) -> None:
     """Minima with their intervals, the law through them, and the target, on two log axes."""
     minima = [(budget, *_minimum(budget, growth)) for budget in isoflop.budgets if budget.is_interior]
-    goal, wish = study.predicted.get("flops"), study.predicted.get(growth.column)
+    goal, wish = (target.flops, getattr(target, growth.column)) if target else (None, None)
     log_axis(axes, "x", *padded([b.flops for b in isoflop.budgets] + ([goal] if goal else [])), short_power)
     heights = [height for _, value, pair in minima for height in (value, *pair)]
     heights += _draw_law(axes, growth, minima[0][0].flops, minima[-1][0].flops)
     log_axis(axes, "y", *padded(heights + ([wish] if wish else [])), short_count)
     for budget, value, pair in minima:
-        colour = budgets[budget.group].colour if budget.group in budgets else INK
+        colour = colour_of(budget.group, budgets)
         axes.plot([budget.flops] * len(pair), pair, color=colour, linewidth=3, alpha=0.45, zorder=3)
         axes.plot(budget.flops, value, "o", color=colour, markersize=8, markeredgecolor=PAPER, zorder=4)
     if goal and wish:

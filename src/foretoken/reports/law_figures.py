@@ -12,8 +12,8 @@ from foretoken.laws import find_law
 from foretoken.laws.law import FEATURES, Law
 from foretoken.reports.html import Html, element, figure, table
 from foretoken.reports.numbers import count, number, percent, power
-from foretoken.reports.palette import colour_key, draw_marks, drawn_words, mark_noun, thinned
-from foretoken.reports.svg import INK, MUTED, Budget, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.reports.palette import Budget, Budgets, colour_key, draw_marks, drawn_words, mark_noun, thinned
+from foretoken.reports.svg import INK, MUTED, apart, drawing, log_axis, padded, short_count, short_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ PANEL = (430, 340)
 POINTS = 40
 
 
-def law_figure(fit: Fit, budgets: dict[str, Budget]) -> Html:
+def law_figure(fit: Fit, budgets: Budgets) -> Html:
     """Loss against N and against D with the law at each budget; for other laws against their feature, or the fitted."""
     law = find_law(fit.law)
     kept = thinned(fit.runs)
@@ -73,9 +73,7 @@ def _views(law: Law) -> tuple[str, dict[str, Callable[..., None]]]:
     return words, {"fitted": _draw_fitted}
 
 
-def _draw_budgets(
-    axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget], name: str
-) -> None:
+def _draw_budgets(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets, name: str) -> None:
     write = short_count
     places = [getattr(run, name) for run in runs]
     low, high = padded(places)
@@ -117,7 +115,7 @@ def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
         axes.annotate(words, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=10, color=MUTED)
 
 
-def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget]) -> None:
+def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets) -> None:
     import numpy as np
 
     (name,) = law.features
@@ -130,7 +128,7 @@ def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budg
     axes.set_ylabel(f"{law.column} ({law.unit})")
 
 
-def _draw_fitted(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: dict[str, Budget]) -> None:
+def _draw_fitted(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets) -> None:
     values = [value for run in runs for value in (run.loss, run.fitted)]
     axes.plot([min(values), max(values)], [min(values), max(values)], color=INK, linewidth=1.2, zorder=2)
     draw_marks(axes, [(run.fitted, run.loss, run.group or "") for run in runs], budgets)
@@ -171,10 +169,9 @@ RESIDUAL_AXES = {
 }
 FAR = 3.0
 """The farthest run is told on its own from so many times what nine of ten keep within."""
-OTHERS = {"": Budget("", 1.0, INK)}
 
 
-def residual_figure(fit: Fit, budgets: dict[str, Budget]) -> Html | None:
+def residual_figure(fit: Fit, budgets: Budgets) -> Html | None:
     """Three panels with one scale; None without residuals."""
     if not fit.runs:
         return None
@@ -241,7 +238,7 @@ def _draw_residuals(
     fit: Fit,
     kept: list[int],
     errors: list[float],
-    budgets: dict[str, Budget],
+    budgets: Budgets,
     name: str,
     relative: bool,
 ) -> None:
@@ -251,9 +248,8 @@ def _draw_residuals(
     places = [getattr(run, name) for run in runs]
     log_axis(axes, "x", *padded(places), write)
     axes.axhline(0, color=MUTED, linewidth=1)
-    groups = [run.group if run.group in budgets else "" for run in runs]
     heights = [scale * errors[i] for i in kept]
-    draw_marks(axes, zip(places, heights, map(str, groups), strict=True), budgets | OTHERS)
+    draw_marks(axes, zip(places, heights, (run.group or "" for run in runs), strict=True), budgets)
     reach = 1.25 * scale * max(*map(abs, errors), 1e-4)
     axes.set_ylim(-reach, reach)
     axes.set_xlabel(words)

@@ -13,8 +13,8 @@ from foretoken.laws import LAWS
 from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table
 from foretoken.reports.law_figures import residual_figure
 from foretoken.reports.numbers import count, factor, interval, number, percent, significant
-from foretoken.reports.study_results import StudyResults
-from foretoken.reports.svg import ACCENT, INK, PAPER, Budget, drawing, log_axis
+from foretoken.reports.palette import Budgets
+from foretoken.reports.svg import ACCENT, INK, PAPER, drawing, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,21 +25,31 @@ STRONG = 0.9
 """Correlations from here on are said in words."""
 
 
-def law_section(study: StudyResults, budgets: dict[str, Budget]) -> Html:
-    """The section; without a fit it says why there is none."""
-    fit = study.fit
-    if fit is None:
-        why = study.refusal or "There is no fit yet: it is made when the small runs are finished."
-        return section("law", "Is the law right?", element("p", why, class_="doubt" if study.refusal else None))
+def no_law_section(refusal: str | None) -> Html:
+    """The section where there is no fit: why it was refused, or that the small runs are not finished."""
+    why = refusal or "There is no fit yet: it is made when the small runs are finished."
+    return section("law", "Is the law right?", element("p", why, class_="doubt" if refusal else None))
+
+
+def law_section(fit: Fit, budgets: Budgets, entropy_rate: float | None = None, approach3: Fit | None = None) -> Html:
+    """Residuals, parameters, procedure, held-out budgets and checks of a fit.
+
+    Args:
+        fit: the fit behind the page.
+        budgets: colours of its runs.
+        entropy_rate: nats per token that no model can go below, where the source is synthetic.
+        approach3: Chinchilla's own form on the same runs, where the fit is of another law.
+
+    """
     return section(
         "law",
         "Is the law right?",
         element("p", _introduction(fit)),
         residual_figure(fit, budgets),
         element("h3", "Parameters"),
-        _parameters(fit, study),
+        _parameters(fit, entropy_rate),
         element("p", _correlations(fit)),
-        *_approach3(study),
+        *_approach3(fit, approach3, entropy_rate),
         element("h3", "How it was fitted"),
         element("ul", *(element("li", line) for line in _procedure(fit))),
         _held_out(fit),
@@ -55,32 +65,32 @@ def _introduction(fit: Fit) -> Html:
     return element("span", "The law is ", words, f", fitted to {fit.rows.used} runs.{source}")
 
 
-def _parameters(fit: Fit, study: StudyResults) -> Html:
+def _parameters(fit: Fit, entropy_rate: float | None) -> Html:
     rows = []
     for name, value in fit.parameters.items():
         bounds = fit.intervals.get(name)
         why = fit.reasons.get(name, "")
-        rows.append([name, significant(value, 4), interval(bounds), as_sentence(why) if why else _meaning(name, study)])
+        rows.append(
+            [name, significant(value, 4), interval(bounds), as_sentence(why) if why else _meaning(name, entropy_rate)]
+        )
     return table(["", "estimate", f"{percent(fit.level, 0)} interval", ""], rows, class_="numbers words-4")
 
 
-def _approach3(study: StudyResults) -> list[Html]:
+def _approach3(fit: Fit, other: Fit | None, entropy_rate: float | None) -> list[Html]:
     """The parameters of Chinchilla's own form, where the forecast is by another law."""
-    other = study.approach3
-    if other is None or study.fit is None or other.law == study.fit.law:
+    if other is None or other.law == fit.law:
         return []
     words = (
         f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
-        f"{significant(other.objective.huber_sum)} against {significant(study.fit.objective.huber_sum)}."
+        f"{significant(other.objective.huber_sum)} against {significant(fit.objective.huber_sum)}."
     )
-    return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, study)]
+    return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, entropy_rate)]
 
 
-def _meaning(name: str, study: StudyResults) -> str:
-    known = study.entropy_rate
+def _meaning(name: str, entropy_rate: float | None) -> str:
     meanings = {
         "E": "irreducible loss (nats per token)"
-        + (f"; the source's entropy rate is {number(known, 4)}" if known else ""),
+        + (f"; the source's entropy rate is {number(entropy_rate, 4)}" if entropy_rate else ""),
         "alpha": "how fast the loss falls with parameters",
         "beta": "how fast the loss falls with tokens",
         "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's unpenalised sum",

@@ -13,8 +13,8 @@ from foretoken.forecasts.ledger import Ledger, LedgerLine, LedgerSummary
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent
-from foretoken.reports.summary import Page, lead
-from foretoken.reports.svg import ACCENT, BAND, INK, drawing, log_axis, padded, short_count
+from foretoken.reports.summary import Fact, Page, PageOptions, lead
+from foretoken.reports.svg import ACCENT, BAND, INK, log_axis, padded, responsive, short_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 Points = Mapping[str, Sequence[PlacedPoint]]
 
 
-def ledger_page(ledger: Ledger, source: str = "", points: Points | None = None) -> Page:
-    """All forecasts of a ledger; `points` are those of running targets, by the name of the forecast."""
+def ledger_page(ledger: Ledger, options: PageOptions) -> Page:
+    """All forecasts of a ledger, with points of the targets that are running."""
     summary = ledger.summary()
     sentence = _sentence(summary)
     return Page(
-        title=source or "Ledger",
+        title=options.source or "Ledger",
         kicker="foretoken ledger",
         sentence=sentence,
         parts=[
             lead(sentence, _facts(summary)),
             section("entries", "Forecast and outcome", *_entries(summary)),
-            *_bands(ledger, points or {}),
+            *_bands(ledger, options.points),
         ],
     )
 
@@ -52,7 +52,7 @@ def _sentence(summary: LedgerSummary) -> str:
     )
 
 
-def _facts(summary: LedgerSummary) -> Iterator[tuple[str, str, str]]:
+def _facts(summary: LedgerSummary) -> Iterator[Fact]:
     yield "Frozen", str(summary.frozen), f"{summary.scored} scored"
     if summary.scored:
         yield "Mean error", percent(summary.mean_error, 2), f"bias {percent(summary.bias, 2, signed=True)}"
@@ -140,10 +140,7 @@ def band_figure(
         + (" Star: its outcome." if outcome else "")
     )
     draw = partial(_draw_band, forecast=forecast, band=band, outcome=outcome, points=points)
-    panels = [
-        drawing(f"{key}-{kind}", size, draw, title=title, described=caption, class_=kind)
-        for kind, size in (("wide", (760, 340)), ("narrow", (380, 320)))
-    ]
+    panels = responsive(key, draw, title=title, described=caption)
     rows = [
         [
             percent(point.share, 1),

@@ -1,27 +1,100 @@
-"""Colours of runs by their compute, for any table: one per budget, or per step of compute where none are."""
+"""Colours of runs by compute: one per budget, or per step of log compute where a table has no budgets."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Fit, FittedRun
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
-from foretoken.reports.svg import Budget, short_count
+from foretoken.reports.svg import INK, short_count
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 MOST_COLOURS = 8
+"""Steps of compute: neighbours of more than eight tints of viridis are hard to tell apart."""
 MOST_MARKS = 400
-"""Runs that one panel draws; of more, as many are chosen evenly over compute."""
+"""Runs that one panel draws, evenly over compute: more circles hide each other, and a page stays below 400 kB."""
 SAME_BUDGET = 1.05
 """Runs are of one budget while each has at most 5 % more FLOP than the one before ..."""
 ONE_BUDGET = 1.3
 """... and none has more than 30 % above the least of them; else compute is cut into even steps."""
+
+
+LIGHT_RANGE, DARK_RANGE = (0.0, 0.72), (0.32, 1.0)
+"""Parts of viridis that stand out on light and on dark paper."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One colour: the runs of a group, by their compute."""
+
+    group: str
+    flops: float
+    rank: int
+    """Position in the order of compute."""
+
+    @property
+    def label(self) -> str:
+        """Its compute, as curves and tables name it."""
+        return power(self.flops)
+
+    @property
+    def colour(self) -> str:
+        """The placeholder that becomes `variable` in a drawing (see svg.py)."""
+        return f"#0102{self.rank:02x}"
+
+    @property
+    def variable(self) -> str:
+        """The CSS variable that `budget_styles` sets."""
+        return f"var(--budget-{self.rank})"
+
+
+Budgets = Mapping[str, Budget]
+"""Colours by the name of their group, in order of compute."""
+
+
+def budgets_of(ladder: pd.DataFrame) -> dict[str, Budget]:
+    """The groups of a run table in order of compute, with the colour that each has in every figure."""
+    if not len(ladder) or "group" not in ladder or "flops" not in ladder:
+        return {}
+    medians = ladder.groupby("group")["flops"].median().dropna().sort_values()
+    return ranked([(str(group), float(flops)) for group, flops in medians.items()])
+
+
+def ranked(groups: Iterable[tuple[str, float]]) -> dict[str, Budget]:
+    """Groups as (name, FLOP), given in order of compute, with their colours."""
+    return {group: Budget(group, flops, rank) for rank, (group, flops) in enumerate(groups)}
+
+
+def budget_styles(budgets: Budgets) -> str:
+    """CSS variables of the budgets: viridis on a log norm of compute, for light and for dark paper."""
+    if not budgets:
+        return ""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    logs = [math.log(budget.flops) for budget in budgets.values()]
+    width = max(logs) - min(logs)
+    shares = [(log - min(logs)) / width if width else 0.0 for log in logs]
+
+    def block(low: float, high: float) -> str:
+        tints = [to_hex(colormaps["viridis"](low + (high - low) * share)) for share in shares]
+        return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints))
+
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(*DARK_RANGE)}}}}}"
+    return f":root{{{block(*LIGHT_RANGE)}}}{dark}"
+
+
+def colour_of(group: str | None, budgets: Budgets) -> str:
+    """The colour of a run's group; ink for a group that has none."""
+    budget = budgets.get(group or "")
+    return budget.colour if budget else INK
 
 
 def coloured(fit: Fit) -> tuple[Fit, dict[str, Budget]]:
@@ -39,13 +112,12 @@ def colour_groups(flops: Sequence[float]) -> tuple[list[str], dict[str, Budget]]
     """
     groups = _budgets(flops) or _steps(flops)
     names = [""] * len(flops)
-    budgets = {}
-    for place, members in enumerate(groups):
-        middle = math.exp(sum(math.log(flops[i]) for i in members) / len(members))
-        budgets[str(place)] = Budget(str(place), middle, f"#0102{place:02x}")
+    middles = []
+    for rank, members in enumerate(groups):
+        middles.append((str(rank), math.exp(sum(math.log(flops[i]) for i in members) / len(members))))
         for i in members:
-            names[i] = str(place)
-    return names, budgets
+            names[i] = str(rank)
+    return names, ranked(middles)
 
 
 def _budgets(flops: Sequence[float]) -> list[list[int]]:
@@ -70,13 +142,13 @@ def _steps(flops: Sequence[float]) -> list[list[int]]:
     return [groups[step] for step in sorted(groups)]
 
 
-def colour_key(budgets: dict[str, Budget]) -> Html | None:
+def colour_key(budgets: Budgets) -> Html | None:
     """What each colour stands for, as one line of text."""
     if len(budgets) < 2:
         return None
     items = [
-        element("span", element("i", class_="dot", style=f"background:var(--budget-{name})"), power(budget.flops, 1))
-        for name, budget in budgets.items()
+        element("span", element("i", class_="dot", style=f"background:{budget.variable}"), power(budget.flops, 1))
+        for budget in budgets.values()
     ]
     return element("p", *items, element("span", "FLOP"), class_="key")
 
@@ -105,7 +177,7 @@ def drawn_words(shown: int, of: int, noun: str = "runs") -> str:
     return f"Drawn: {shown} of {short_count(of)} {noun}, evenly over compute. " if shown < of else ""
 
 
-def draw_marks(axes: Axes, points: Iterable[tuple[float, float, str]], budgets: dict[str, Budget]) -> None:
+def draw_marks(axes: Axes, points: Iterable[tuple[float, float, str]], budgets: Budgets) -> None:
     """Open circles, one path per colour: points are (x, y, group)."""
     by_group: dict[str, tuple[list[float], list[float]]] = {}
     for x, y, group in points:
@@ -117,7 +189,7 @@ def draw_marks(axes: Axes, points: Iterable[tuple[float, float, str]], budgets: 
             *columns,
             "o",
             markerfacecolor="none",
-            color=budgets[group].colour,
+            color=colour_of(group, budgets),
             markersize=5 if len(columns[0]) < 60 else 4,
             markeredgewidth=1.2,
             zorder=3,

@@ -11,6 +11,7 @@ from foretoken.laws import PUBLISHED
 from foretoken.plans.plan import Alternative, Plan
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power
+from foretoken.reports.palette import Budgets, ranked
 from foretoken.reports.plan_curves import Frontier, Isoflop
 from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words
 from foretoken.reports.svg import (
@@ -20,10 +21,10 @@ from foretoken.reports.svg import (
     MUTED,
     PAPER,
     SHADE,
-    Budget,
     apart,
-    drawing,
+    figure_size,
     log_axis,
+    responsive,
     short_count,
     short_power,
 )
@@ -33,15 +34,16 @@ if TYPE_CHECKING:
 
 SEEN = 0.004
 """Regret, in nats per token, below which a mark would lie on the plan's."""
-SIZES = (("wide", (760, 400)), ("narrow", (380, 360)))
+WIDE, NARROW = (760, 400), 360
+"""Sizes of both figures, in CSS pixels: on a wide page, and the height on a phone."""
 
 
-def colours(curves: Sequence[Isoflop]) -> dict[str, Budget]:
+def colours(curves: Sequence[Isoflop]) -> Budgets:
     """A colour for each budget of the family."""
-    return {str(k): Budget(str(k), one.flops, f"#0102{k:02x}") for k, one in enumerate(curves)}
+    return ranked((str(rank), curve.flops) for rank, curve in enumerate(curves))
 
 
-def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budget]) -> Html:
+def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Html:
     """Loss over N at five budgets, with the line of optima."""
     first, last = curves[0], curves[-1]
     title = (
@@ -60,9 +62,7 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budg
         + limits_words(plan)
     ).strip()
     draw = partial(_draw_family, plan=plan, curves=curves, budgets=budgets)
-    panels = [
-        drawing(f"family-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
-    ]
+    panels = responsive("family", draw, title=title, described=caption, wide=WIDE, narrow=NARROW)
     heads = ["budget (FLOP)", "N*", "D*", "D*/N*", "loss (nats per token)", "beyond the runs"]
     heads += ["N within the limits", "its loss"] if limited(plan) else []
     rows = [
@@ -79,8 +79,8 @@ def _within(plan: Plan, one: Isoflop) -> list[str]:
     return [MISSING] * 2 if one.allowed is None else [count(one.allowed[0]), number(one.allowed[1], 4)]
 
 
-def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: dict[str, Budget]) -> None:
-    width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> None:
+    width = figure_size(axes)[0]
     low, high = float(curves[0].params[0]) / 1.2, float(curves[-1].params[-1])
     room = (high / low) ** (75 / (width - 135))
     log_axis(axes, "x", low, high * room, short_count)
@@ -97,7 +97,7 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
     for one, budget in zip(curves, budgets.values(), strict=True):
         if one.allowed is not None and abs(one.allowed[0] / one.best[0] - 1) > 0.01:
             axes.plot(*one.allowed, "o", color=budget.colour, markerfacecolor=PAPER, markersize=6, zorder=4)
-    height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
+    height = figure_size(axes)[1]
     places = apart(losses, 1.1 * (top - bottom) * 16 / (height - 70))
     for one, place in zip(curves, places, strict=True):
         axes.annotate(power(one.flops, 1), (float(one.params[-1]), place), (6, 0), textcoords="offset points",
@@ -125,9 +125,7 @@ def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float
     )
     marks = _worst(plan)
     draw = partial(_draw_frontier, plan=plan, found=found, rate=rate, marks=marks, unit=unit)
-    panels = [
-        drawing(f"frontier-{kind}", size, draw, title=title, described=caption, class_=kind) for kind, size in SIZES
-    ]
+    panels = responsive("frontier", draw, title=title, described=caption, wide=WIDE, narrow=NARROW)
     within = [None] * len(found.flops) if found.within is None else found.within
     rows = [
         [power(flops), _money(flops * rate) if priced else MISSING, number(loss, 4),
@@ -171,7 +169,7 @@ def _draw_frontier(
     here = plan.flops * rate
     axes.plot(here, plan.loss or math.nan, "o", color=ACCENT, markersize=9, markeredgecolor=PAPER, zorder=5)
     bottom, top = axes.get_ylim()
-    height = 72 * axes.figure.get_figheight()  # type: ignore[union-attr]
+    height = figure_size(axes)[1]
     ends = [one.loss or math.nan for one in marks]
     places = apart(ends, (top - bottom) * 17 / (height - 60))
     axes.annotate("the plan", (here, plan.loss or math.nan), (-10, -12), textcoords="offset points", ha="right",

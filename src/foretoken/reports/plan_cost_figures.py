@@ -17,7 +17,17 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.reports.plan_curves import LifeCurves
-from foretoken.reports.svg import ACCENT, INK, MUTED, PAPER, apart, drawing, log_axis, short_count
+from foretoken.reports.svg import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    apart,
+    figure_size,
+    log_axis,
+    responsive,
+    short_count,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,10 +56,7 @@ def life_figure(plan: Plan, curves: LifeCurves) -> Html:
     )
     served = served_tokens(plan)
     draw = partial(_draw_life, lines=_life_lines(plan, curves), curves=curves, served=served)
-    panels = [
-        drawing(f"life-{kind}", size, draw, title=title, described=caption, class_=kind)
-        for kind, size in (("wide", (760, 330)), ("narrow", (380, 320)))
-    ]
+    panels = responsive("life", draw, title=title, described=caption, wide=(760, 330))
     small = curves.smallest if curves.smallest is not None else [None] * len(curves.demand)
     rows = [
         [count(demand), power(chosen), power(optimal), MISSING if least is None else power(least)]
@@ -83,7 +90,7 @@ def _life_lines(plan: Plan, curves: LifeCurves) -> list[LifeLine]:
 
 
 def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, served: float | None) -> None:
-    width, height = (72 * side for side in axes.figure.get_size_inches())  # type: ignore[union-attr]
+    width, height = figure_size(axes)
     low, high = float(curves.demand[0]), float(curves.demand[-1])
     room = (high / low) ** (LIFE_LABEL / (width - 60 - LIFE_LABEL))
     log_axis(axes, "x", low, high * room, lambda value: short_count(value) if value <= high else "")

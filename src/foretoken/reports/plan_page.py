@@ -12,6 +12,7 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, join, section
 from foretoken.reports.html import figure as with_numbers
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
+from foretoken.reports.palette import budget_styles
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
 from foretoken.reports.plan_cost_figures import cut_table, life_figure, machine_figures, served_tokens
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
@@ -30,15 +31,15 @@ from foretoken.reports.plan_tables import (
     span,
     usd,
 )
-from foretoken.reports.summary import Page, assumed_section, lead
-from foretoken.reports.svg import budget_styles, short_count
+from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
+from foretoken.reports.svg import short_count
 
 REACHED = {"params": "size", "flops": "compute"}
 
 
-def plan_page(plan: Plan, source: str = "", losses: LossModel | None = None) -> Page:
-    """A plan; with `losses`, the source that made it, the curves too. `source` is a name for the title."""
-    sentence, styles = _sentence(plan), ""
+def plan_page(plan: Plan, options: PageOptions) -> Page:
+    """A plan; with the losses it was made with, the curves too."""
+    losses, sentence, styles = options.losses, _sentence(plan), ""
     parts: list[Html | None] = [lead(sentence, _facts(plan), plan.checks)]
     if losses is None or plan.loss is None:
         parts.append(_sizes_alone(plan))
@@ -57,7 +58,9 @@ def plan_page(plan: Plan, source: str = "", losses: LossModel | None = None) -> 
         section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks)),
         assumed_section(plan.assumed),
     ]
-    return Page(title=source or _title(plan), kicker="foretoken plan", sentence=sentence, parts=parts, styles=styles)
+    return Page(
+        title=options.source or _title(plan), kicker="foretoken plan", sentence=sentence, parts=parts, styles=styles
+    )
 
 
 def _title(plan: Plan) -> str:
@@ -81,7 +84,7 @@ def _sentence(plan: Plan) -> str:
     return "; ".join(said) + "."
 
 
-def _facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
+def _facts(plan: Plan) -> Iterator[Fact]:
     level, cost, bands = percent(plan.level, 0), plan.cost, plan.interval
     none = "no interval"
     said = {key: f"{level}: {span(bands[key])}" if bands[key] else none for key in ("params", "tokens")}

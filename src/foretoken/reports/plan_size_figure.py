@@ -15,7 +15,20 @@ from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
 from foretoken.reports.plan_limits import draw_limits, limits_words
-from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, RULE, drawing, log_axis, log_ticks, short_count
+from foretoken.reports.svg import (
+    ACCENT,
+    BAND,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    figure_size,
+    is_wide,
+    log_axis,
+    log_ticks,
+    responsive,
+    short_count,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,16 +52,13 @@ class Mark:
 def size_figure(plan: Plan, curve: SizeCurve) -> Html:
     """Loss over N at the budget."""
     title, caption = _title(plan, curve), _caption(plan, curve)
-    panels = [
-        drawing(f"sizes-{kind}", size, partial(_draw, plan=plan, curve=curve, marks=_marks(plan, laws)), title=title,
-                described=caption, class_=kind)
-        for kind, size, laws in (("wide", (760, 430), True), ("narrow", (380, 360), False))
-    ]  # fmt: skip
+    draw = partial(_draw, plan=plan, curve=curve)
+    panels = responsive("sizes", draw, title=title, described=caption, wide=(760, 430), narrow=360)
+    least, points = curve.best[1], zip(curve.params, curve.tokens, curve.losses, strict=True)
     rows = [
-        [count(params), count(tokens), number(tokens / params, 1), number(loss, 4),
-         percent(loss / curve.best[1] - 1, 2)]
-        for params, tokens, loss in list(zip(curve.params, curve.tokens, curve.losses, strict=True))[::3]
-    ]  # fmt: skip
+        [count(size), count(tokens), number(tokens / size, 1), number(loss, 4), percent(loss / least - 1, 2)]
+        for size, tokens, loss in list(points)[::3]
+    ]
     heads = ["N", "D", "D/N", "loss (nats per token)", "above the least"]
     return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
 
@@ -109,7 +119,8 @@ def _mark(one: Alternative, name: str, kind: str) -> Mark:
     return Mark(one.params, one.loss, name, kind)
 
 
-def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve, marks: Sequence[Mark]) -> None:
+def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve) -> None:
+    marks = _marks(plan, name_laws=is_wide(axes))
     low, high = float(curve.params[0]), float(curve.params[-1])
     log_axis(axes, "x", low, high, short_count)
     least = min(curve.best[1], plan.loss or curve.best[1])
@@ -170,7 +181,7 @@ def _token_axis(axes: Axes, product: float) -> None:
     upper = axes.secondary_xaxis("top", functions=(turn, turn))
     left, right = axes.get_xlim()
     labelled, bare = log_ticks(product / right, product / left)
-    width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    width = figure_size(axes)[0]
     every = max(1, -(-len(labelled) * 50 // int(width)))
     upper.xaxis.set_major_locator(FixedLocator(labelled[::every]))
     upper.xaxis.set_minor_locator(FixedLocator(bare) if bare else NullLocator())

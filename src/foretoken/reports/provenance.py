@@ -9,8 +9,8 @@ from typing import Any
 
 from foretoken.reports.html import Html, details, element, join, section, table
 from foretoken.reports.numbers import MISSING, count, missing, number, percent, power, significant
+from foretoken.reports.palette import Budgets
 from foretoken.reports.study_results import TARGET, StudyResults
-from foretoken.reports.svg import Budget
 from foretoken.runs.record import RunRecord
 from foretoken.units import format_duration
 
@@ -30,10 +30,10 @@ CONVENTIONS = (
 )
 
 
-def making_section(study: StudyResults) -> Html:
+def provenance_section(study: StudyResults) -> Html:
     """The section, with the settings folded away."""
     facts = table(["", ""], [[name, words] for name, words in _facts(study)], class_="plain")
-    settings = table(["setting", "value"], list(_flat(study.study)), class_="plain")
+    settings = table(["setting", "value"], list(_flat(study.settings_json)), class_="plain")
     return section(
         "making",
         "How it was made",
@@ -52,32 +52,31 @@ def commands(study: StudyResults) -> list[str]:
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:
     corpus, design, cost = study.corpus, study.design, study.cost
-    if corpus:
-        words = f"{corpus.get('source', MISSING)}, {count(corpus.get('tokens'))} tokens" + (
-            f", {count(corpus['bytes'])} bytes" if corpus.get("bytes") else ""
-        )
-        yield "corpus", words
-        yield "sha256 of the corpus", str(corpus.get("sha256") or MISSING)
+    if corpus is not None:
+        size = f", {count(corpus.bytes)} bytes" if corpus.bytes else ""
+        yield "corpus", f"{corpus.source}, {count(corpus.tokens)} tokens{size}"
+        yield "sha256 of the corpus", corpus.sha256 or MISSING
     if study.entropy_rate is not None:
         yield "entropy rate of the source", f"{number(study.entropy_rate, 4)} nats per token"
     yield from _identities(study)
-    if design.get("total_flops") is not None:
-        share = percent(design.get("share_of_target"), 0)
-        yield "compute of the small runs", f"{power(design['total_flops'])} FLOP, {share} of the target's"
-    if cost.get("seconds") is not None:
-        yield "time", f"{format_duration(cost['seconds'])} of training, all processes together"
-    if cost.get("kwh") is not None:
-        yield "energy", f"{cost['kwh']:.2g} kWh ({cost.get('kwh_source') or 'estimate'})"
-    if cost.get("machine"):
-        yield "machine", str(cost["machine"])
+    if design is not None:
+        share = percent(design.total_flops / design.target.flops, 0)
+        yield "compute of the small runs", f"{power(design.total_flops)} FLOP, {share} of the target's"
+    if cost is not None:
+        yield "time", f"{format_duration(cost.seconds)} of training, all processes together"
+    if cost is not None and cost.kwh is not None:
+        yield "energy", f"{cost.kwh:.2g} kWh ({cost.kwh_source or 'estimate'})"
+    if cost is not None and cost.machine:
+        yield "machine", cost.machine
     if study.fit is not None:
         yield "sha256 of the fitted rows", study.fit.data_sha256
-    if study.version or (study.fit and study.fit.version):
-        yield "foretoken", study.version or (study.fit.version if study.fit else "")
+    version = study.version or (study.fit.version if study.fit else "")
+    if version:
+        yield "foretoken", version
 
 
 def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
-    """What the runs say of themselves; one value each in a sound study, all of them otherwise."""
+    """What the runs' specs record; one value each in a sound study, all of them otherwise."""
     specs = [record.spec for record in study.records]
     identities: dict[str, set[str]] = {
         "objective": {spec.objective.kind for spec in specs},
@@ -90,7 +89,7 @@ def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
         if values:
             yield name, ", ".join(sorted(values))
     devices = sorted({record.device for record in study.records if record.device})
-    if devices and not study.cost.get("machine"):
+    if devices and not (study.cost and study.cost.machine):
         yield "machine", ", ".join(devices)
 
 
@@ -118,7 +117,7 @@ SHOWN: dict[str, tuple[str, Write]] = {
 """Columns that are shown, with their heading; the CSV has them all."""
 
 
-def run_table(study: StudyResults, budgets: dict[str, Budget]) -> Html:
+def run_table(study: StudyResults, budgets: Budgets) -> Html:
     """The table with its CSV link; a sentence while there are no runs."""
     frame = study.table.frame
     if not len(frame):
@@ -139,24 +138,21 @@ def run_table(study: StudyResults, budgets: dict[str, Budget]) -> Html:
     )
 
 
-def _ordered(study: StudyResults, budgets: dict[str, Budget]) -> list[dict[Any, Any]]:
+def _ordered(study: StudyResults, budgets: Budgets) -> list[dict[Any, Any]]:
     """Rows by budget, then by size; the target last."""
     ranks = {group: rank for rank, group in enumerate(budgets)}
     rows = study.table.frame.to_dict("records")
     return sorted(rows, key=lambda row: (ranks.get(str(row.get("group")), len(ranks)), row.get("params_total", 0.0)))
 
 
-def _row(
-    row: dict[Any, Any], shown: dict[str, tuple[str, Write]], budgets: dict[str, Budget], record: RunRecord | None
-) -> Html:
+def _row(row: dict[Any, Any], shown: dict[str, tuple[str, Write]], budgets: Budgets, record: RunRecord | None) -> Html:
     group = str(row.get("group", ""))
-    label = budgets[group].label if group in budgets else group
-    number_of = budgets[group].colour[-2:] if group in budgets else None
-    dot = element("i", class_="dot", style=f"background:var(--budget-{int(number_of, 16)})" if number_of else None)
+    budget = budgets.get(group)
+    dot = element("i", class_="dot", style=f"background:{budget.variable}" if budget else None)
     flops = row.get("flops")
     cells = [
         element("td", element("code", str(row.get("run", ""))[:8])),
-        element("td", dot, label, data_value=None if missing(flops) else flops),
+        element("td", dot, budget.label if budget else group, data_value=None if missing(flops) else flops),
         *(
             element("td", write(row.get(name)), data_value="" if missing(row.get(name)) else row[name])
             for name, (_, write) in shown.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +13,17 @@ from foretoken.laws.published import Published
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.numbers import count, number, power, significant
-from foretoken.reports.summary import Page, lead
+from foretoken.reports.summary import Page, PageOptions, lead
 from foretoken.reports.svg import (
     ACCENT,
     INK,
     MUTED,
     RULE,
     apart,
-    drawing,
+    is_wide,
     log_axis,
     padded,
+    responsive,
     short_count,
     short_power,
 )
@@ -55,7 +57,7 @@ class Advice:
         return [tokens / params for tokens, params in zip(self.tokens, self.params, strict=True)]
 
 
-def published_page(entries: Mapping[str, Published], source: str = "") -> Page:
+def published_page(entries: Mapping[str, Published], options: PageOptions) -> Page:
     """All published laws that split compute between size and tokens."""
     told = [advice for name, entry in entries.items() if (advice := _advice(name, entry)) is not None]
     ratios = [advice.ratios[LARGE] for advice in told]
@@ -64,7 +66,7 @@ def published_page(entries: Mapping[str, Published], source: str = "") -> Page:
         f"{significant(max(ratios), 2)} tokens per parameter."
     )
     return Page(
-        title=source or "Published laws",
+        title=options.source or "Published laws",
         kicker="foretoken laws",
         sentence=sentence,
         parts=[
@@ -109,26 +111,20 @@ def _sizes(told: Sequence[Advice]) -> Html:
     sizes = [advice.params[LARGE] for advice in told]
     title = f"Best sizes at {power(COMPUTES[LARGE])} FLOP lie between {count(min(sizes))} and {count(max(sizes))}"
     caption = "Best size against compute. Dashed: Kaplan et al. 2020. Coloured: Hoffmann's law, fitted again in 2024."
-    panels = [
-        drawing(f"sizes-{kind}", (width, height), partial(_draw, told=told, labelled=kind == "wide"), title=title,
-                described=caption, class_=kind)
-        for kind, width, height in (("wide", 760, 460), ("narrow", 380, 340))
-    ]  # fmt: skip
+    draw = partial(_draw, told=told)
+    panels = responsive("sizes", draw, title=title, described=caption, wide=(760, 460), narrow=340)
     heads = ["id", *(f"N* at {power(flops)}" for flops in COMPUTES), "exponent"]
     rows = [[advice.name, *map(count, advice.params), number(_exponent(advice), 3)] for advice in told]
     return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
 def _exponent(advice: Advice) -> float:
-    import math
-
     ends = advice.params[LARGE] / advice.params[SMALL]
     return math.log(ends) / math.log(COMPUTES[LARGE] / COMPUTES[SMALL])
 
 
-def _draw(axes: Axes, *, told: Sequence[Advice], labelled: bool) -> None:
-    import math
-
+def _draw(axes: Axes, *, told: Sequence[Advice]) -> None:
+    labelled = is_wide(axes)
     room = LABEL / (760 - LABEL - AXIS) if labelled else 0.0
     low, high = padded(COMPUTES, 0.02)
     write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731

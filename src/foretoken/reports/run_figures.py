@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, number, power
-from foretoken.reports.study_results import TARGET, StudyResults
-from foretoken.reports.svg import ACCENT, INK, MUTED, Budget, drawing, log_axis, padded, short_count
+from foretoken.reports.palette import Budgets, colour_of
+from foretoken.reports.study_results import TARGET
+from foretoken.reports.svg import ACCENT, MUTED, drawing, log_axis, padded, short_count
 from foretoken.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ EARLY = 0.1
 """Share of a run that does not count for the axes: its steep start would flatten the rest."""
 
 
-def curves_figure(study: StudyResults, budgets: dict[str, Budget]) -> Html | None:
+def curves_figure(records: Sequence[RunRecord], budgets: Budgets) -> Html | None:
     """Small multiples with shared axes; None before any run has a curve."""
-    sizes = _by_size(study.records)
+    sizes = _by_size(records)
     if not sizes:
         return None
-    shown = [record for records in sizes.values() for record in records]
+    shown = [record for same_size in sizes.values() for record in same_size]
     bounds = _curve_bounds(shown)
     caption = (
         "Training loss (nats per token) against tokens seen, the same axes in every panel, the first steps left out. "
@@ -39,11 +40,11 @@ def curves_figure(study: StudyResults, budgets: dict[str, Budget]) -> Html | Non
         drawing(
             f"curves-{rank}",
             (215, 180),
-            partial(_draw_curves, records=records, budgets=budgets, bounds=bounds, name=name),
+            partial(_draw_curves, records=same_size, budgets=budgets, bounds=bounds, name=name),
             title=f"Training curves of {name}",
             described=caption,
         )
-        for rank, (name, records) in enumerate(sizes.items())
+        for rank, (name, same_size) in enumerate(sizes.items())
     ]
     return figure("curves", _curves_title(shown), panels, caption, _curves_data(shown), columns=4)
 
@@ -81,15 +82,14 @@ def _draw_curves(
     axes: Axes,
     *,
     records: Sequence[RunRecord],
-    budgets: dict[str, Budget],
+    budgets: Budgets,
     bounds: tuple[tuple[float, float], tuple[float, float]],
     name: str,
 ) -> None:
     log_axis(axes, "x", *bounds[0], short_count)
     axes.set_ylim(*bounds[1])
     for record in reversed(records):
-        budget = budgets.get(record.spec.group)
-        colour = ACCENT if record.spec.group == TARGET else budget.colour if budget else INK
+        colour = ACCENT if record.spec.group == TARGET else colour_of(record.spec.group, budgets)
         start = record.spec.tokens - record.spec.cooldown_steps * record.spec.batch_tokens
         first = record is max((r for r in records if r.parent == record.parent), key=lambda r: r.spec.tokens)
         trunk = [point for point in record.curve if point[0] <= start]
@@ -149,9 +149,9 @@ POSITIONS_CAPTION = (
 )
 
 
-def positions_figure(study: StudyResults) -> Html | None:
+def positions_figure(records: Sequence[RunRecord]) -> Html | None:
     """One line per run; None where losses are not known by place (objectives other than next-token prediction)."""
-    shown = _longest_runs(study.records)
+    shown = _longest_runs(records)
     if not shown:
         return None
     drawn = drawing(

@@ -2,56 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
-from pathlib import Path
-from typing import Any
 
-from foretoken.errors import StoreError
-from foretoken.reports.forecast_figure import RIVAL_NAMES, forecast_section
-from foretoken.reports.html import Html, document, element, join, section, table
+from foretoken.fits.result import Check
+from foretoken.reports.forecast_figure import RIVAL_NAMES, ForecastView, MeasuredRun, forecast_section
+from foretoken.reports.html import Html, as_sentence, element, join, section, table
 from foretoken.reports.isoflop_figures import isoflop_section
-from foretoken.reports.law_section import law_section
-from foretoken.reports.numbers import MISSING, count, factor, number, percent, power
-from foretoken.reports.provenance import commands, making_section, run_table
+from foretoken.reports.law_section import law_section, no_law_section
+from foretoken.reports.numbers import count, factor, number, percent, power
+from foretoken.reports.palette import Budgets, budget_styles, budgets_of
+from foretoken.reports.provenance import commands, provenance_section, run_table
 from foretoken.reports.run_figures import curves_figure, positions_figure
 from foretoken.reports.study_results import StudyResults
-from foretoken.reports.svg import Budget, budget_styles, budgets_of
-from foretoken.store.atomic import write_file
+from foretoken.reports.summary import Page, PageOptions
 from foretoken.units import format_duration
 
+RIVAL_RULES = {
+    "largest_run": "the loss of the largest small run",
+    "power_law": "a straight line in log loss over log compute, through the best run of each budget",
+    "power_law_all_runs": "the same line through all runs",
+    "chinchilla": "Chinchilla's form by its authors' estimator: Huber on log loss, no prior",
+}
 
-def render(study: StudyResults) -> str:
-    """The page as text; equal studies give equal text."""
-    budgets = budgets_of(study)
-    return document(
-        study.name,
-        "foretoken report",
-        sentence(study),
-        _sections(study, budgets),
-        rebuild=commands(study)[-1],
+
+def study_page(study: StudyResults, options: PageOptions) -> Page:
+    """All that a study's folder holds; what is missing yet leaves its section out."""
+    budgets = budgets_of(study.ladder)
+    return Page(
+        title=options.source or study.name,
+        kicker="foretoken report",
+        sentence=verdict_sentence(study),
+        parts=[
+            verdict(study),
+            _forecast(study, budgets),
+            rivals_section(study),
+            None if study.isoflop is None else isoflop_section(study.isoflop, budgets, study.forecast),
+            _law(study, budgets),
+            _runs(study, budgets),
+            provenance_section(study),
+        ],
         styles=budget_styles(budgets),
+        rebuild=commands(study)[-1],
     )
 
 
-def write(study: StudyResults, folder: str | Path) -> Path:
-    """Write `report/index.html` in the study's folder and return its path; StoreError when a link leads out of it."""
-    path = Path(folder) / "report" / "index.html"
-    if path.parent.is_symlink():
-        raise StoreError(f"{path.parent} is a link, and a report stays in its study's folder", cure="delete the link")
-    write_file(path, render(study).encode())
-    return path
+def _law(study: StudyResults, budgets: Budgets) -> Html:
+    if study.fit is None:
+        return no_law_section(study.refusal)
+    return law_section(study.fit, budgets, study.entropy_rate, study.approach3)
 
 
-def _sections(study: StudyResults, budgets: dict[str, Budget]) -> list[Html | None]:
+def _runs(study: StudyResults, budgets: Budgets) -> Html:
+    figures = curves_figure(study.records, budgets), positions_figure(study.records)
+    return section("runs", "The runs", *figures, run_table(study, budgets))
+
+
+def _forecast(study: StudyResults, budgets: Budgets) -> Html | None:
+    """The section; None while there is neither a loss nor a forecast to draw."""
+    runs = _measured(study)
+    if not runs and study.forecast is None:
+        return None
+    view = ForecastView(
+        runs=runs,
+        forecast=study.forecast,
+        fit=study.fit,
+        frozen=True,
+        outcome=study.outcome,
+        rivals=study.rivals,
+        goal=study.design.target.flops if study.design else None,
+        entropy_rate=study.entropy_rate,
+        counted=bool(study.records),
+    )
+    return forecast_section(view, budgets)
+
+
+def _measured(study: StudyResults) -> list[MeasuredRun]:
+    """The small runs that have a loss; those that the fit does not rest on are marked."""
+    ladder = study.ladder
+    if not len(ladder) or not {"loss", "flops"} <= set(ladder):
+        return []
+    fitted = {run.run for run in study.fit.runs} if study.fit else None
     return [
-        verdict(study),
-        forecast_section(study, budgets),
-        rivals_section(study),
-        isoflop_section(study, budgets),
-        law_section(study, budgets),
-        section("runs", "The runs", curves_figure(study, budgets), positions_figure(study), run_table(study, budgets)),
-        making_section(study),
+        MeasuredRun(
+            group=str(row.get("group", "")),
+            flops=row["flops"],
+            loss=row["loss"],
+            fitted=fitted is None or row.get("run") in fitted,
+        )
+        for row in ladder.dropna(subset=["loss", "flops"]).to_dict("records")
     ]
 
 
@@ -65,6 +104,7 @@ class State(Enum):
     DISTRUSTED = "not to be trusted"
 
 
+# Each state has a shape of its own, so that no colour has to tell them apart.
 SHAPES = {
     State.NONE: '<circle cx="12" cy="12" r="8.5" stroke-dasharray="2.5 3.5"/>',
     State.OPEN: '<circle cx="12" cy="12" r="8.5"/>',
@@ -76,109 +116,101 @@ SHAPES = {
 
 def state_of(study: StudyResults) -> State:
     """The state; a refusal outweighs everything, because then no number is to be used."""
-    if reasons(study):
+    if refusals(study):
         return State.DISTRUSTED
-    if not study.predicted:
+    if study.forecast is None:
         return State.NONE
-    if not study.outcome or study.outcome.get("loss") is None:
+    if study.outcome is None:
         return State.OPEN
-    return State.INSIDE if study.outcome.get("inside") else State.OUTSIDE
+    return State.INSIDE if study.outcome.inside else State.OUTSIDE
 
 
-def _evidence(study: StudyResults, severity: str) -> list[str]:
-    """What the forecast's own checks of this severity saw."""
-    checks: list[Any] = study.predicted.get("checks") or []
-    return [str(check.get("evidence", "")) for check in checks if check.get("severity") == severity]
+def refusals(study: StudyResults) -> list[str]:
+    """Why the numbers are not to be trusted; empty otherwise."""
+    return ([study.refusal] if study.refusal else []) + [check.evidence for check in _checks(study) if check.is_refusal]
 
 
-def reasons(study: StudyResults) -> list[str]:
-    """Why the numbers are not to be trusted, in words; empty otherwise."""
-    return ([study.refusal] if study.refusal else []) + _evidence(study, "refusal")
+def _checks(study: StudyResults) -> Sequence[Check]:
+    """The forecast's own checks."""
+    return study.entry.checks if study.entry else ()
 
 
 def verdict(study: StudyResults) -> Html:
-    """State, sentence and facts."""
+    """The first screen: a state in word and shape, one sentence, and the facts that a decision needs."""
     state = state_of(study)
     icon = Html(f'<svg class="state-shape" viewBox="0 0 24 24" aria-hidden="true">{SHAPES[state]}</svg>')
     badge = element("p", icon, state.value, class_="state", data_state=state.name.lower())
-    why = [element("p", reason, class_="doubt") for reason in reasons(study)]
-    why += [element("p", f"Read with care: {doubt}.", class_="care") for doubt in _evidence(study, "doubt")]
+    why = [element("p", reason, class_="doubt") for reason in refusals(study)]
+    doubts = [check.evidence for check in _checks(study) if check.is_doubt]
+    why += [element("p", "Read with care: ", as_sentence(doubt), class_="care") for doubt in doubts]
     facts = (element("div", element("dt", name), element("dd", *words)) for name, words in _facts(study))
-    return element(
-        "section", badge, element("p", sentence(study), class_="sentence"), *why, element("dl", *facts), id="verdict"
-    )
+    sentence = element("p", verdict_sentence(study), class_="sentence")
+    return element("section", badge, sentence, *why, element("dl", *facts), id="verdict")
 
 
-def sentence(study: StudyResults) -> str:
+def verdict_sentence(study: StudyResults) -> str:
     """The whole page in one sentence."""
-    told, outcome = study.predicted, study.outcome or {}
-    if not told:
+    forecast, outcome = study.forecast, study.outcome
+    if forecast is None:
         return f"{_progress(study)} are finished; no forecast has been frozen yet."
     words = (
-        f"A run of {power(told.get('flops'))} FLOP is forecast to reach {number(told.get('loss'))} nats per token "
-        f"({percent(told.get('level'), 0)}: {number(told.get('low'))} to {number(told.get('high'))})"
+        f"A run of {power(forecast.flops)} FLOP is forecast to reach {number(forecast.loss)} nats per token "
+        f"({percent(forecast.level, 0)}: {number(forecast.low)} to {number(forecast.high)})"
     )
-    if outcome.get("loss") is None:
-        return words + "."
-    where = "inside" if outcome.get("inside") else "outside"
-    return f"{words}; it reached {number(outcome['loss'])}: {where}."
+    return f"{words}." if outcome is None else f"{words}; it reached {number(outcome.loss)}: {outcome.verdict}."
 
 
 def _progress(study: StudyResults) -> str:
-    finished, planned = study.counts.get("finished", 0), study.counts.get("planned")
-    return f"{finished} of {planned} runs" if planned is not None else f"{finished} runs"
+    counts = study.counts
+    return f"{counts.finished} runs" if counts.planned is None else f"{counts.finished} of {counts.planned} runs"
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, list[object]]]:
     """Name and words of each fact, in the order of reading."""
-    told, outcome = study.predicted, study.outcome or {}
-    if told:
-        low, high, loss = (told.get(key) for key in ("low", "high", "loss"))
-        half = (high - low) / 2 / loss if low and high and loss else None
-        yield "Forecast", [number(loss, 4), _small(f"±{percent(half)}")]
-    if outcome.get("loss") is not None:
-        yield "Outcome", [number(outcome["loss"], 4), _small(_miss(outcome.get("error")))]
-    if told.get("frozen_at"):
-        yield "Frozen", [_time(told["frozen_at"]), _small(f"data {str(told.get('data_sha256') or MISSING)[:12]}")]
-    if told:
-        far = told.get("extrapolation") or {}
-        compute = told.get("compute_factor") or far.get("flops")
-        beside = f"parameters {factor(far.get('params'))}, tokens {factor(far.get('tokens'))}"
-        yield "Beyond the data", [f"compute {factor(compute)}", _small(beside)]
+    if study.entry is not None:
+        yield from _forecast_facts(study)
     yield from _sizes(study)
     yield "Runs", [_progress(study), _small(_run_counts(study))]
-    yield from _cost(study)
+    if study.cost is not None:
+        kwh, source = study.cost.kwh, study.cost.kwh_source or "estimate"
+        energy = "energy unknown" if kwh is None else f"{kwh:.2g} kWh ({source})"
+        yield "Cost", [format_duration(study.cost.seconds), _small(energy)]
+
+
+def _forecast_facts(study: StudyResults) -> Iterator[tuple[str, list[object]]]:
+    """The forecast, its outcome, when it was frozen, and how far it reaches."""
+    entry, outcome = study.entry, study.outcome
+    assert entry is not None
+    forecast = entry.forecast
+    yield "Forecast", [number(forecast.loss, 4), _small(f"±{percent(forecast.half_width)}")]
+    if outcome is not None:
+        yield "Outcome", [number(outcome.loss, 4), _small(_miss(outcome.error))]
+    yield "Frozen", [_time(entry.frozen_at), _small(f"data {entry.data_sha256[:12]}")]
+    reach = forecast.extrapolation
+    sizes = f"parameters {factor(reach.get('params'))}, tokens {factor(reach.get('tokens'))}"
+    yield "Beyond the data", [f"compute {factor(entry.compute_factor)}", _small(sizes)]
 
 
 def _sizes(study: StudyResults) -> Iterator[tuple[str, list[object]]]:
-    """The target, and what the small runs take of it."""
-    target, share = study.design.get("target") or study.predicted, study.design.get("share_of_target")
-    if target:
-        size = target.get("params_total", target.get("params"))
-        yield "Target", [f"{count(size)} parameters", _small(f"{count(target.get('tokens'))} tokens")]
-    if share is not None:
-        total = power(study.design.get("total_flops"))
-        yield "Small runs together", [f"{percent(share, 0)} of the target", _small(f"{total} FLOP")]
+    """The target, and the share of its compute that the small runs take."""
+    design = study.design
+    if design is None:
+        return
+    target = design.target
+    yield "Target", [f"{count(target.parameters.total)} parameters", _small(f"{count(target.tokens)} tokens")]
+    share = percent(design.total_flops / target.flops, 0)
+    yield "Small runs together", [f"{share} of the target", _small(f"{power(design.total_flops)} FLOP")]
 
 
 def _run_counts(study: StudyResults) -> str:
-    used = [f"{study.fit.rows.used} fitted"] if study.fit else []
-    running = [f"{study.counts['running']} running"] if study.counts.get("running") else []
-    return ", ".join(used + running + [f"{study.counts.get(kind, 0)} {kind}" for kind in ("diverged", "failed")])
+    counts = study.counts
+    fitted = [f"{study.fit.rows.used} fitted"] if study.fit else []
+    running = [f"{counts.running} running"] if counts.running else []
+    return ", ".join([*fitted, *running, f"{counts.diverged} diverged", f"{counts.failed} failed"])
 
 
-def _cost(study: StudyResults) -> Iterator[tuple[str, list[object]]]:
-    seconds, kwh = study.cost.get("seconds"), study.cost.get("kwh")
-    if seconds is not None:
-        source = study.cost.get("kwh_source") or "estimate"
-        energy = f"{kwh:.2g} kWh ({source})" if kwh is not None else "energy unknown"
-        yield "Cost", [format_duration(seconds), _small(energy)]
-
-
-def _miss(error: float | None) -> str:
+def _miss(error: float) -> str:
     """The error in words: its sign alone is read the wrong way round too often."""
-    if error is None:
-        return ""
     return f"forecast {percent(abs(error), 2)} {'above' if error >= 0 else 'below'}"
 
 
@@ -191,36 +223,24 @@ def _small(words: str) -> Html:
     return join([element("small", words)])
 
 
-RIVAL_RULES = {
-    "largest_run": "the loss of the ladder's largest run",
-    "power_law": "a straight line in log loss over log compute through the best run of each budget",
-    "power_law_all_runs": "the same through all runs",
-    "chinchilla": "Chinchilla's form by its authors' estimator: Huber on log loss, nothing assumed",
-}
-
-
 def rivals_section(study: StudyResults) -> Html | None:
     """Forecast and rivals side by side, with their errors once there is an outcome; None before a forecast."""
-    told, outcome = study.predicted, study.outcome or {}
-    if not told or not study.rivals:
+    forecast, outcome = study.forecast, study.outcome
+    if forecast is None or not study.rivals:
         return None
-    rows: list[list[object]] = [
-        ["the law", number(told.get("loss"), 4), _signed_error(outcome.get("error")), "the fit below"]
+    errors = outcome.rivals if outcome else {}
+    rows = [["the law", number(forecast.loss, 4), _error(outcome.error if outcome else None), "the fit below"]]
+    rows += [
+        [RIVAL_NAMES.get(name, name), number(loss, 4), _error(errors.get(name)), RIVAL_RULES.get(name, "")]
+        for name, loss in study.rivals.items()
     ]
-    errors = outcome.get("rivals") or {}
-    for name, loss in study.rivals.items():
-        known = errors.get(name)
-        if known is None and outcome.get("loss"):
-            known = (loss - outcome["loss"]) / outcome["loss"]
-        rows.append([RIVAL_NAMES.get(name, name), number(loss, 4), _signed_error(known), RIVAL_RULES.get(name, "")])
-    headers = ["", "forecast (nats)", "error", "how"]
     return section(
         "rivals",
         "Does it beat plain guesses?",
-        element("p", "A forecast earns its place by beating what anyone could say without it."),
-        table(headers, rows, class_="numbers words-4"),
+        element("p", "A forecast is worth its cost where it beats what anyone could say without a law."),
+        table(["", "forecast (nats)", "error", "rule"], rows, class_="numbers words-4"),
     )
 
 
-def _signed_error(value: object) -> str:
-    return "open" if value is None else percent(value, 2, signed=True)
+def _error(error: float | None) -> str:
+    return "open" if error is None else percent(error, 2, signed=True)

@@ -1,4 +1,4 @@
-"""StudyResults: all that a report shows, gathered by study.py. Whatever a study does not have yet is None or absent."""
+"""StudyResults: all that a study's page shows. What a study does not have yet is None or empty."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from foretoken.designs import Design
 from foretoken.fits.result import Fit
+from foretoken.forecasts.entry import Entry, Outcome
+from foretoken.forecasts.forecast import Forecast
 from foretoken.routes.isoflop import IsoflopFit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import RunTable
@@ -19,12 +22,46 @@ TARGET = "target"
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunCounts:
+    """How many runs stand how."""
+
+    planned: int | None = None
+    running: int = 0
+    finished: int = 0
+    diverged: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusFacts:
+    """What the runs were trained on."""
+
+    source: str
+    tokens: int | None = None
+    bytes: int | None = None
+    sha256: str = ""
+    entropy_rate: float | None = None
+    """Nats per token that no model can go below, where the source is synthetic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCost:
+    """What the training of all runs took together."""
+
+    seconds: float
+    kwh: float | None = None
+    kwh_source: str = ""
+    """How the energy was measured or estimated."""
+    machine: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """A study as it stands: nothing finished, half way, refused, forecast, or scored."""
 
     name: str
-    study: Mapping[str, Any]
-    """The study file's settings, as `Study.model_dump()`."""
+    settings_json: Mapping[str, Any]
+    """The study file's settings, defaults included."""
     table: RunTable
     """Rows of the ladder and of the target (its `group` is `target`)."""
     records: Sequence[RunRecord] = ()
@@ -32,37 +69,34 @@ class StudyResults:
     approach3: Fit | None = None
     """Chinchilla's own form, where the forecast is by another law."""
     isoflop: IsoflopFit | None = None
-    forecast: Mapping[str, Any] | None = None
-    """The ledger's frozen entry: forecast, frozen_at, data_sha256, compute_factor, rivals."""
-    outcome: Mapping[str, Any] | None = None
-    """The ledger's score: loss, error, inside, started_at, finished_at, rivals."""
+    entry: Entry | None = None
+    """The frozen forecast."""
+    outcome: Outcome | None = None
+    """What the target reached, held against the forecast."""
     refusal: str | None = None
     """Why there is no fit or no forecast, in the words of the error."""
-    design: Mapping[str, Any] = field(default_factory=dict)
-    """runs, total_flops, target {params_total, tokens, flops}, share_of_target."""
-    corpus: Mapping[str, Any] = field(default_factory=dict)
-    """source, tokens, bytes, sha256, entropy_rate."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """planned, running, finished, diverged, failed."""
-    cost: Mapping[str, Any] = field(default_factory=dict)
-    """seconds, kwh, kwh_source, machine."""
-    entropy_rate: float | None = None
-    """Nats per token that no model can go below, where the source is synthetic."""
+    design: Design | None = None
+    corpus: CorpusFacts | None = None
+    counts: RunCounts = field(default_factory=RunCounts)
+    cost: TrainingCost | None = None
     commands: Sequence[str] = ()
     """What was typed, to make and to rebuild."""
     version: str = ""
 
     @property
-    def predicted(self) -> Mapping[str, Any]:
-        """The frozen entry as one flat mapping, whether its forecast is nested or not; empty without one."""
-        entry = self.forecast or {}
-        return {**entry, **(entry.get("forecast") or {})}
+    def forecast(self) -> Forecast | None:
+        """The forecast that was frozen."""
+        return self.entry.forecast if self.entry else None
 
     @property
     def rivals(self) -> Mapping[str, float]:
         """Losses that the plain rivals forecast, by name."""
-        found: Mapping[str, float] = self.predicted.get("rivals") or {}
-        return found
+        return self.entry.rivals if self.entry else {}
+
+    @property
+    def entropy_rate(self) -> float | None:
+        """Nats per token that no model can go below, where the source is synthetic."""
+        return self.corpus.entropy_rate if self.corpus else None
 
     @property
     def ladder(self) -> pd.DataFrame:

@@ -1,12 +1,22 @@
-"""The first screen of a page: one sentence, the facts beside it, and what to read with care."""
+"""Page: the parts of one page; PageOptions: what else it may use; and its first screen: sentence, facts, doubts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from foretoken.fits.result import Check
 from foretoken.reports.html import Html, as_sentence, element, section
+
+if TYPE_CHECKING:
+    from foretoken.fits.result import Fit
+    from foretoken.forecasts.band import PlacedPoint
+    from foretoken.plans.loss_model import LossModel
+    from foretoken.runs.table import RunTable
+
+Fact = tuple[str, str, str]
+"""Name, value, and a remark in small letters (or an empty text)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,31 +25,48 @@ class Page:
 
     title: str
     kicker: str
+    """The small line above the title: the command that the page belongs to."""
     sentence: str
     """The finding."""
     parts: Sequence[Html | None]
     styles: str = ""
+    """CSS beside the page's own."""
+    rebuild: str = ""
+    """The command that the foot repeats, unless the options give another."""
 
 
-def lead(sentence: str, facts: Iterable[tuple[str, str, str]], checks: Iterable[Check] = ()) -> Html:
-    """The sentence, its doubts, and facts as (name, value, small words)."""
-    serious = [check for check in checks if not check.is_note]
-    doubt = [element("p", "Read with care: ", " ".join(as_sentence(c.evidence) for c in serious), class_="doubt")]
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """What a page can use beside its result; each kind of page reads what it needs."""
+
+    source: str = ""
+    """Name of the table or file behind the result: the title."""
+    rebuild: str = ""
+    """The command that makes the page again, for its foot."""
+    fit: Fit | None = None
+    """Of a forecast: the fit that made it, for the law, its runs and its checks."""
+    losses: LossModel | None = None
+    """Of a plan: the losses it was made with, for the curves."""
+    runs: RunTable | None = None
+    """Of the approaches: the table they read, for the IsoFLOP curves."""
+    points: Mapping[str, Sequence[PlacedPoint]] = field(default_factory=dict)
+    """Of a ledger: points of running targets, by the name of the forecast."""
+
+
+def lead(sentence: str, facts: Iterable[Fact], checks: Iterable[Check] = ()) -> Html:
+    """The first screen: the sentence, the doubts about it, and facts."""
+    serious = [as_sentence(check.evidence) for check in checks if not check.is_note]
+    doubt = element("p", "Read with care: ", " ".join(serious), class_="doubt") if serious else None
     boxes = [
-        element("div", element("dt", name), element("dd", value, element("small", small) if small else None))
-        for name, value, small in facts
+        element("div", element("dt", name), element("dd", value, element("small", remark) if remark else None))
+        for name, value, remark in facts
     ]
-    return element(
-        "section",
-        element("p", sentence, class_="sentence"),
-        *(doubt if serious else []),
-        element("dl", *boxes),
-        id="verdict",
-    )
+    return element("section", element("p", sentence, class_="sentence"), doubt, element("dl", *boxes), id="verdict")
 
 
 def assumed_section(assumed: Sequence[str]) -> Html | None:
     """What was assumed, in sentences; None where nothing was."""
     if not assumed:
         return None
-    return section("assumed", "What was assumed", element("ul", *(element("li", as_sentence(one)) for one in assumed)))
+    items = (element("li", as_sentence(assumption)) for assumption in assumed)
+    return section("assumed", "What was assumed", element("ul", *items))

@@ -1,7 +1,7 @@
 """Figures as inline SVG that take their colours from the page, so that dark mode and print reach every curve.
 
 matplotlib draws with placeholder colours; on the way out each becomes a CSS variable of page.css (`var(--ink)`) or, for
-a compute budget, of the block that `budget_styles` writes (`var(--budget-3)`). Equal input gives equal bytes.
+a compute budget, of the block that `palette.budget_styles` writes (`var(--budget-3)`). Equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
-from foretoken.reports.study_results import StudyResults
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROLES = ("ink", "muted", "rule", "shade", "band", "band-deep", "accent", "paper")
+# matplotlib checks colours, so it cannot be given `var(--ink)`: each role draws in a hex code that no page uses.
 INK, MUTED, RULE, SHADE, BAND, BAND_DEEP, ACCENT, PAPER = (f"#0101{i:02x}" for i in range(len(ROLES)))
-LIGHT_RANGE, DARK_RANGE = (0.0, 0.72), (0.32, 1.0)
-"""Parts of viridis that stand out on light and on dark paper."""
+PHONE = 380
+"""Width of a drawing for a phone, in CSS pixels: 390 less the page's margin."""
 
 TICK_PIXELS = 42
 """Room for one label of a log axis; where there is less, every second or third tick has one."""
@@ -51,52 +50,6 @@ RC: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Budget:
-    """One colour: the runs of a group, by their compute."""
-
-    group: str
-    flops: float
-    colour: str
-    """Placeholder that becomes `var(--budget-...)`."""
-
-    @property
-    def label(self) -> str:
-        """Its compute, as curves and tables name it."""
-        return power(self.flops)
-
-
-def budgets_of(study: StudyResults) -> dict[str, Budget]:
-    """The ladder's groups in order of compute, with the colour that each has in every figure."""
-    ladder = study.ladder
-    if not len(ladder) or "group" not in ladder or "flops" not in ladder:
-        return {}
-    medians = ladder.groupby("group")["flops"].median().dropna().sort_values()
-    return {
-        str(group): Budget(str(group), float(flops), f"#0102{i:02x}")
-        for i, (group, flops) in enumerate(medians.items())
-    }
-
-
-def budget_styles(budgets: dict[str, Budget]) -> str:
-    """CSS variables of the budgets: viridis on a log norm of compute, for light and for dark paper."""
-    if not budgets:
-        return ""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    logs = [math.log(budget.flops) for budget in budgets.values()]
-    width = max(logs) - min(logs)
-    places = [(log - min(logs)) / width if width else 0.0 for log in logs]
-
-    def block(low: float, high: float) -> str:
-        tints = [to_hex(colormaps["viridis"](low + (high - low) * place)) for place in places]
-        return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints))
-
-    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(*DARK_RANGE)}}}}}"
-    return f":root{{{block(*LIGHT_RANGE)}}}{dark}"
-
-
 def drawing(
     name: str, size: tuple[int, int], draw: Callable[[Axes], None], *, title: str, described: str, class_: str = ""
 ) -> Html:
@@ -114,13 +67,42 @@ def drawing(
     return _inline(file.getvalue(), name, size, element("title", title) + element("desc", described), class_)
 
 
+def responsive(
+    key: str,
+    draw: Callable[..., None],
+    *,
+    title: str,
+    described: str,
+    wide: tuple[int, int] = (760, 340),
+    narrow: int = 320,
+) -> list[Html]:
+    """A panel drawn for a wide page and again for a phone; the page's style shows the one that fits.
+
+    Args:
+        key: id of the figure, with which the names of both drawings begin.
+        draw: draws on the axes it is given.
+        title: of both drawings.
+        described: what they show, for those who do not see them.
+        wide: width and height for a wide page, in CSS pixels.
+        narrow: height for a phone.
+
+    """
+    sizes = {"wide": wide, "narrow": (PHONE, narrow)}
+    return [
+        drawing(f"{key}-{screen}", size, draw, title=title, described=described, class_=screen)
+        for screen, size in sizes.items()
+    ]
+
+
 def _inline(svg: str, name: str, size: tuple[int, int], texts: str, class_: str) -> Html:
-    """What matplotlib wrote, without what a page does not need, and with variables for placeholders."""
+    """The body of matplotlib's file, without what a page does not need, and with variables for placeholders."""
     body = svg[svg.index("</style>") : svg.rindex("</svg>")].partition("</defs>")[2]
+    # Ids such as `line2d_12` repeat from one figure to the next, and a page must not have an id twice.
     body = re.sub(r' id="[\w.]+_\d+"| transform="rotate\(-0 [^"]*"', "", body)
     body = body.replace(" font-family: 'DejaVu Sans';", "")
     body = re.sub(r"#0101([0-9a-f]{2})", lambda hit: f"var(--{ROLES[int(hit[1], 16)]})", body)
     body = re.sub(r"#0102([0-9a-f]{2})", lambda hit: f"var(--budget-{int(hit[1], 16)})", body)
+    # Two decimals of a pixel are enough; only inside tags, so that no number in a text is cut.
     body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", "\n", body)
@@ -149,6 +131,7 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
     inside = [(m, m * 10.0**k) for k in exponents for m in (1, 2, 5) if low <= m * 10.0**k <= high]
     decades = [value for m, value in inside if m == 1]
     others = [value for m, value in inside if m != 1]
+    # Below 1.6 decades an axis may hold a single power of ten, so 2 and 5 are labelled too.
     short = math.log10(high / low) < 1.6
     return (sorted(decades + others), []) if short else (decades, others)
 
@@ -161,13 +144,24 @@ def log_axis(axes: Axes, which: str, low: float, high: float, write: Callable[[f
     axis = axes.xaxis if which == "x" else axes.yaxis
     labelled, bare = log_ticks(low, high)
     if which == "x":
-        width = 72 * axes.figure.get_figwidth()  # type: ignore[union-attr]
+        width = figure_size(axes)[0]
         every = max(1, math.ceil(len(labelled) * TICK_PIXELS / width))
         bare, labelled = bare + [tick for tick in labelled if tick not in labelled[::every]], labelled[::every]
     axis.set_major_locator(FixedLocator(labelled))
     axis.set_minor_locator(FixedLocator(bare))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def figure_size(axes: Axes) -> tuple[float, float]:
+    """Width and height of the whole drawing in CSS pixels: matplotlib counts 72 to the inch."""
+    width, height = axes.figure.get_size_inches()  # type: ignore[union-attr]
+    return 72 * float(width), 72 * float(height)
+
+
+def is_wide(axes: Axes) -> bool:
+    """Whether the drawing is for a wide page, and not for a phone."""
+    return figure_size(axes)[0] > PHONE
 
 
 def short_power(value: float) -> str:
@@ -188,29 +182,31 @@ def short_count(value: float) -> str:
 
 
 def padded(values: Sequence[float], share: float = 0.08) -> tuple[float, float]:
-    """Bounds of a log axis with some air on both sides."""
+    """Bounds of a log axis with a margin on both sides: `share` of its length, and 15 % of a value at least."""
     low, high = min(values), max(values)
-    air = max((high / low) ** share, 1.15)
-    return low / air, high * air
+    margin = max((high / low) ** share, 1.15)
+    return low / margin, high * margin
 
 
-def apart(places: list[float], gap: float) -> list[float]:
-    """Places of labels moved as little as needed to be `gap` apart, in the order given.
+def apart(heights: list[float], gap: float) -> list[float]:
+    """Heights of labels moved as little as needed to be `gap` apart, in the order given.
 
     >>> apart([1.0, 1.0, 5.0], 1.0)
     [0.5, 1.5, 5.0]
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
+    # Pool adjacent violators: labels that would overlap form a cluster, evenly spaced about the mean of the heights
+    # they want, which is the move of least squares; a cluster that now touches the one below takes it in.
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
     clusters: list[tuple[float, list[int]]] = []
     for i in order:
-        middle, members = places[i], [i]
+        middle, members = heights[i], [i]
         while clusters and middle - clusters[-1][0] < gap * (len(members) + len(clusters[-1][1])) / 2:
-            other, before = clusters.pop()
-            total = len(before) + len(members)
-            middle = (other * len(before) + middle * len(members)) / total
-            members = before + members
+            below_middle, below = clusters.pop()
+            total = len(below) + len(members)
+            middle = (below_middle * len(below) + middle * len(members)) / total
+            members = below + members
         clusters.append((middle, members))
-    moved = list(places)
+    moved = list(heights)
     for middle, members in clusters:
         for rank, i in enumerate(members):
             moved[i] = middle + gap * (rank - (len(members) - 1) / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,20 +201,19 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         isoflop = None
     return reports.StudyResults(
         name=study.name,
-        study=study.model_dump(),
+        settings_json=study.model_dump(),
         table=table_from_records(records, str(folder)),
         records=records,
         fit=fit,
         approach3=approach3,
         isoflop=isoflop,
-        forecast=entry.to_json() if entry else None,
-        outcome=outcome.to_json() if outcome else None,
+        entry=entry,
+        outcome=outcome,
         refusal=str(refusal) if refusal else None,
-        design=design_totals(design),
-        corpus=plan.get("corpus", {}),
-        counts={**status(folder)["counts"], **_ended(records)},
+        design=design,
+        corpus=_corpus_facts(plan.get("corpus", {})),
+        counts=_run_counts(status(folder)["counts"], records),
         cost=_cost(records),
-        entropy_rate=plan.get("corpus", {}).get("entropy_rate"),
         commands=[*filter(None, [plan.get("command")]), f"foretoken report {folder}"],
         version=__version__,
     )
@@ -222,7 +221,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
 
 def report(folder: str | Path) -> Path:
     """Write a study's report/index.html anew from its files, and say where. Raises StoreError without a study."""
-    return reports.write(gather(Path(folder)), Path(folder))
+    return reports.write_report(gather(Path(folder)), Path(folder))
 
 
 def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:
@@ -252,11 +251,36 @@ def design_totals(design: Design) -> dict[str, Any]:
     }
 
 
-def _cost(records: list[RunRecord]) -> dict[str, Any]:
+def _cost(records: list[RunRecord]) -> reports.TrainingCost:
     sources = {record.kwh_source for record in records if record.kwh_source}
-    return {
-        "seconds": sum(record.seconds for record in records),
-        "kwh": sum(record.kwh or 0.0 for record in records),
-        "kwh_source": ", ".join(sorted(sources)),
-        "machine": processor_name(),
-    }
+    return reports.TrainingCost(
+        seconds=sum(record.seconds for record in records),
+        kwh=sum(record.kwh or 0.0 for record in records),
+        kwh_source=", ".join(sorted(sources)),
+        machine=processor_name(),
+    )
+
+
+def _run_counts(counts_json: Mapping[str, int], records: Sequence[RunRecord]) -> reports.RunCounts:
+    """Planned and running ones as `status` counts them; those that ended, of the records that the page shows."""
+    ended = _ended(records)
+    return reports.RunCounts(
+        planned=counts_json["planned"],
+        running=counts_json["running"],
+        finished=ended["finished"],
+        diverged=ended["diverged"],
+        failed=ended["failed"],
+    )
+
+
+def _corpus_facts(corpus_json: Mapping[str, Any]) -> reports.CorpusFacts | None:
+    """The corpus as design.json keeps it; None in a design without one."""
+    if not corpus_json:
+        return None
+    return reports.CorpusFacts(
+        source=corpus_json["source"],
+        tokens=corpus_json["tokens"],
+        bytes=corpus_json["bytes"],
+        sha256=corpus_json["sha256"],
+        entropy_rate=corpus_json["entropy_rate"],
+    )

@@ -344,7 +344,7 @@ class StudyRunner:
     def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
         """Write report/index.html."""
         self.phase("writing the report")
-        return reports.write(gather(self.folder, refusal), self.folder)
+        return reports.write_report(gather(self.folder, refusal), self.folder)
 
     def design_summary(self, design: Design) -> dict[str, Any]:
         """The keys of `foretoken design --json`."""
