@@ -34,29 +34,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def approaches_page(found: Approaches, options: PageOptions) -> Page:
+def approaches_page(approaches: Approaches, options: PageOptions) -> Page:
     """All routes; with the runs that they were made from, also the IsoFLOP curves."""
-    curves = _curves(found, options.runs)
+    curves = _curves(approaches, options.runs)
     budgets = ranked((budget.group, budget.flops) for budget in curves.budgets) if curves else {}
-    sentence = _sentence(found)
+    sentence = _sentence(approaches)
     return Page(
         title=options.source or "Routes to the best size",
         kicker="foretoken approaches",
         sentence=sentence,
         parts=[
-            lead(sentence, _facts(found), found.checks),
-            _routes(found),
+            lead(sentence, _facts(approaches), approaches.checks),
+            _routes(approaches),
             isoflop_section(curves, budgets) if curves else None,
-            section("methods", "How each route works", _methods(found)),
-            section("checks", "Checks", checks_list(found.checks)),
-            assumed_section(found.assumed),
+            section("methods", "How each route works", _methods(approaches)),
+            section("checks", "Checks", checks_list(approaches.checks)),
+            assumed_section(approaches.assumed),
         ],
         styles=budget_styles(budgets),
     )
 
 
-def _sentence(found: Approaches) -> str:
-    routes = known_routes(found)
+def _sentence(approaches: Approaches) -> str:
+    routes = known_routes(approaches)
     if not routes:
         return "The table allows none of the routes to the best size."
     values = sorted(route.exponent for route in routes if route.exponent is not None)
@@ -66,34 +66,36 @@ def _sentence(found: Approaches) -> str:
     return f"{many} say that the best size grows as C^{number(values[0], 3)} to C^{number(values[-1], 3)}."
 
 
-def _facts(found: Approaches) -> Iterator[Fact]:
-    for route in known_routes(found):
+def _facts(approaches: Approaches) -> Iterator[Fact]:
+    for route in known_routes(approaches):
         band = " to ".join(number(end, 3) for end in route.exponent_interval or ())
-        yield route.name, number(route.exponent, 3), f"{percent(found.level, 0)}: {band}"
+        yield route.name, number(route.exponent, 3), f"{percent(approaches.level, 0)}: {band}"
 
 
-def _routes(found: Approaches) -> Html:
+def _routes(approaches: Approaches) -> Html:
     """The lines, the exponents, and the bias in words."""
-    if not known_routes(found):
+    if not known_routes(approaches):
         return section("routes", "The routes side by side", element("p", "No route has an exponent.", class_="doubt"))
-    biases = [f"{route.name}: {route.bias}." for route in found.routes if route.bias]
-    told = [element("p", "What approach 2 does without any noise. ", " ".join(biases))] if biases else []
-    return section("routes", "The routes side by side", path_figure(found), exponent_figure(found), *told)
+    biases = [f"{route.name}: {route.bias}." for route in approaches.routes if route.bias]
+    bias_words = [element("p", "What approach 2 does without any noise. ", " ".join(biases))] if biases else []
+    return section(
+        "routes", "The routes side by side", path_figure(approaches), exponent_figure(approaches), *bias_words
+    )
 
 
-def _curves(found: Approaches, runs: RunTable | None) -> IsoflopFit | None:
+def _curves(approaches: Approaches, runs: RunTable | None) -> IsoflopFit | None:
     """The IsoFLOP curves of the runs; None where no two sizes share a budget, or there are too many budgets to draw."""
     if runs is None:
         return None
     try:
-        curves = isoflop(runs, params=found.params_column, level=found.level, draws=200)
+        curves = isoflop(runs, params=approaches.params_column, level=approaches.level, draws=200)
     except RefusedError:
         return None
     return curves if len(curves.budgets) <= 2 * MOST_COLOURS else None
 
 
-def _methods(found: Approaches) -> Html:
-    rows = [[route.name, as_sentence(route.reason or route.method), route.params_column] for route in found.routes]
+def _methods(approaches: Approaches) -> Html:
+    rows = [[route.name, as_sentence(route.reason or route.method), route.params_column] for route in approaches.routes]
     return table(["route", "method, or why it has no answer", "N is"], rows, class_="words")
 
 
@@ -110,14 +112,14 @@ LABEL, AXIS = 125, 55
 """Pixels for the names at the right, and for the axis at the left."""
 
 
-def known_routes(found: Approaches) -> list[Route]:
+def known_routes(approaches: Approaches) -> list[Route]:
     """The routes that the table allows."""
-    return [route for route in found.routes if route.exponent is not None]
+    return [route for route in approaches.routes if route.exponent is not None]
 
 
-def path_figure(found: Approaches) -> Html:
+def path_figure(approaches: Approaches) -> Html:
     """N* against compute, a line per route."""
-    routes = known_routes(found)
+    routes = known_routes(approaches)
     ends = [route.largest.params for route in routes if route.largest]
     largest = max((route.largest.flops for route in routes if route.largest), default=0.0)
     spread = max(ends) / min(ends) if ends else 1.0
@@ -125,7 +127,7 @@ def path_figure(found: Approaches) -> Html:
     caption = (
         "Best size N* against compute by each route. Marks: what its line goes through (minima of budgets, the lowest "
         "curves); routes without marks ask a fitted surface. Bars at the right: N* at the largest compute with its "
-        f"{percent(found.level, 0)} interval. Each route counts N as its row in the table of methods says."
+        f"{percent(approaches.level, 0)} interval. Each route counts N as its row in the table of methods says."
     )
     draw = partial(_draw_paths, routes=routes)
     panels = responsive("paths", draw, title=title, described=caption, wide=(760, 420), narrow=360)
@@ -133,13 +135,13 @@ def path_figure(found: Approaches) -> Html:
     return figure("paths", title, panels, caption, table(["route", "C (FLOP)", "N*"], rows, class_="numbers"))
 
 
-def exponent_figure(found: Approaches) -> Html:
+def exponent_figure(approaches: Approaches) -> Html:
     """The exponents side by side, and for approach 2 what is left when its simulated bias is taken off."""
-    routes = known_routes(found)
+    routes = known_routes(approaches)
     values = [route.exponent for route in routes if route.exponent is not None]
     title = f"The exponent of N* is {number(min(values), 3)} to {number(max(values), 3)}, by route"
     caption = (
-        f"Exponent a of N* = G C^a with its {percent(found.level, 0)} interval. Hollow: approach 2 less its bias, "
+        f"Exponent a of N* = G C^a with its {percent(approaches.level, 0)} interval. Hollow: approach 2 less its bias, "
         "which is what the same method makes of the same runs without any noise on the surface of approach 3, less the "
         "surface's own exponent."
     )
@@ -154,7 +156,7 @@ def exponent_figure(found: Approaches) -> Html:
         for route in routes
     ]
     panels = forest("exponents", lines, "exponent a of N* ~ C^a", title=title, described=caption)
-    rows = [_row(route) for route in found.routes]
+    rows = [_row(route) for route in approaches.routes]
     heads = ["route", "exponent", "interval", "bias", "G", "N* at the largest C", "interval"]
     return figure("exponents", title, panels, caption, table(heads, rows, class_="numbers"))
 
@@ -182,14 +184,14 @@ def _draw_paths(axes: Axes, *, routes: Sequence[Route]) -> None:
     log_axis(axes, "x", low, high * (high / low) ** room, write)
     sizes = [point.params for point in points] + [size for end in ends for size in (end.params, *end.interval)]
     log_axis(axes, "y", *padded(sizes), short_count)
-    for place, route in enumerate(routes):
-        _draw_route(axes, route, first, place)
+    for rank, route in enumerate(routes):
+        _draw_route(axes, route, first, rank)
     _name_ends(axes, routes)
     axes.set_xlabel("compute C (FLOP)")
     axes.set_ylabel("best size N*")
 
 
-def _draw_route(axes: Axes, route: Route, first: float, place: int) -> None:
+def _draw_route(axes: Axes, route: Route, first: float, rank: int) -> None:
     assert route.largest is not None
     assert route.exponent is not None
     assert route.prefactor is not None
@@ -202,7 +204,7 @@ def _draw_route(axes: Axes, route: Route, first: float, place: int) -> None:
         x, y = zip(*((point.flops, point.params) for point in route.points), strict=True)
         axes.plot(x, y, marker, color=colour, markerfacecolor=PAPER, markersize=5.5, markeredgewidth=1.2, zorder=3)
     left, right = axes.get_xlim()
-    beside = end * (right / left) ** (0.006 * (place + 1))
+    beside = end * (right / left) ** (0.006 * (rank + 1))
     axes.plot([beside] * 2, route.largest.interval, color=colour, linewidth=1.6, zorder=2)
 
 
@@ -212,14 +214,14 @@ def _name_ends(axes: Axes, routes: Sequence[Route]) -> None:
 
     ends = [(math.log(route.largest.params), route) for route in routes if route.largest]
     bottom, top = map(math.log, axes.get_ylim())
-    height = figure_size(axes)[1]
-    places = apart([end for end, _ in ends], (top - bottom) * 17 / height)
+    drawing_height = figure_size(axes)[1]
+    heights = apart([end for end, _ in ends], (top - bottom) * 17 / drawing_height)
     left, right = axes.get_xlim()
-    for (_, route), place in zip(ends, places, strict=True):
+    for (_, route), height in zip(ends, heights, strict=True):
         assert route.largest is not None
         colour = ACCENT if route.name == "approach 3" else INK
         beside = route.largest.flops * (right / left) ** 0.045
-        axes.annotate(_short(route.name), (beside, math.exp(place)), va="center", fontsize=11, color=colour)
+        axes.annotate(_short(route.name), (beside, math.exp(height)), va="center", fontsize=11, color=colour)
 
 
 def _short(name: str) -> str:

@@ -12,6 +12,7 @@ from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
+from foretoken.reports.palette import drawn_words
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import (
     ACCENT,
@@ -21,6 +22,7 @@ from foretoken.reports.svg import (
     PAPER,
     RULE,
     drawing,
+    label,
     log_axis,
     padded,
     responsive,
@@ -31,53 +33,51 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def backtest_page(found: BackTest, options: PageOptions) -> Page:
+def backtest_page(backtest: BackTest, options: PageOptions) -> Page:
     """All that a back-test measured."""
     sentence = (
-        f"Forecasts of {found.n_test} runs from cheaper ones missed by {percent(found.test_error, 2)} on average; "
-        f"{percent(found.coverage, 0)} of them fell inside their {percent(found.level, 0)} interval."
+        f"Forecasts of {backtest.n_test} runs from cheaper ones missed by {percent(backtest.test_error, 2)} on "
+        f"average; {percent(backtest.coverage, 0)} of them fell inside their {percent(backtest.level, 0)} interval."
     )
     return Page(
         title=options.source or "Back-test",
         kicker="foretoken backtest",
         sentence=sentence,
         parts=[
-            lead(sentence, _facts(found), found.checks),
-            section("outcomes", "Forecast and outcome", held_out_figure(found)),
-            section("distances", "How far does it carry?", distance_figure(found), origin_figure(found)),
-            section("checks", "Checks", checks_list(found.checks)),
-            assumed_section(found.assumed),
+            lead(sentence, _facts(backtest), backtest.checks),
+            section("outcomes", "Forecast and outcome", held_out_figure(backtest)),
+            section("distances", "How far does it carry?", distance_figure(backtest), origin_figure(backtest)),
+            section("checks", "Checks", checks_list(backtest.checks)),
+            assumed_section(backtest.assumed),
         ],
     )
 
 
-def _facts(found: BackTest) -> Iterator[Fact]:
-    yield "Mean error", percent(found.test_error, 2), f"median {percent(found.median_error, 2)}"
-    yield "Largest error", percent(found.max_error, 2), ""
-    side = "too high" if found.bias > 0 else "too low"
-    yield "Bias", percent(found.bias, 2, signed=True), f"forecasts are {side} on average"
-    yield "Inside the interval", percent(found.coverage, 0), f"promised {percent(found.level, 0)}"
-    yield "Half the interval", percent(found.median_half_width, 2), "median"
-    yield "Interval score", significant(found.interval_score), "less is better"
-    yield "Runs", f"{'up to ' * (len(found.origins) > 1)}{found.n_train} seen", f"{found.n_test} forecast"
-    yield "Estimator", found.estimator, f"law: {found.law}"
+def _facts(backtest: BackTest) -> Iterator[Fact]:
+    yield "Mean error", percent(backtest.test_error, 2), f"median {percent(backtest.median_error, 2)}"
+    yield "Largest error", percent(backtest.max_error, 2), ""
+    side = "too high" if backtest.bias > 0 else "too low"
+    yield "Bias", percent(backtest.bias, 2, signed=True), f"forecasts are {side} on average"
+    yield "Inside the interval", percent(backtest.coverage, 0), f"promised {percent(backtest.level, 0)}"
+    yield "Half the interval", percent(backtest.median_half_width, 2), "median"
+    yield "Interval score", significant(backtest.interval_score), "less is better"
+    yield "Runs", f"{'up to ' * (len(backtest.origins) > 1)}{backtest.n_train} seen", f"{backtest.n_test} forecast"
+    yield "Estimator", backtest.estimator, f"law: {backtest.law}"
 
 
 MOST_RUNS = 300
 Row = dict[str, float]
 
 
-def held_out_figure(found: BackTest) -> Html:
+def held_out_figure(backtest: BackTest) -> Html:
     """Every held-out run at its compute: the interval that was forecast for it, and what it reached."""
-    rows = _chosen(found.rows)
-    law = find_law(found.law)
-    inside = sum(_inside(row) for row in found.rows)
-    title = (
-        f"{inside} of {found.n_test} held-out runs fell inside the {percent(found.level, 0)} interval forecast for them"
-    )
-    shown = f"Drawn: {len(rows)} of {found.n_test} runs, evenly over compute. " if len(rows) < found.n_test else ""
+    rows = _chosen(backtest.rows)
+    law = find_law(backtest.law)
+    inside = sum(_inside(row) for row in backtest.rows)
+    level = percent(backtest.level, 0)
+    title = f"{inside} of {backtest.n_test} held-out runs fell inside the {level} interval forecast for them"
     caption = (
-        f"{shown}Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
+        f"{drawn_words(len(rows), backtest.n_test)}Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
         "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
     )
     draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})")
@@ -96,21 +96,21 @@ def held_out_figure(found: BackTest) -> Html:
     return figure("held-out", title, panels, caption, table(heads, data, class_="numbers"))
 
 
-def distance_figure(found: BackTest) -> Html:
+def distance_figure(backtest: BackTest) -> Html:
     """Signed error, and coverage, against how far each run lies beyond those that were seen."""
-    rows = _chosen(found.rows)
-    relative = find_law(found.law).target == "log"
-    steps = steps_of(found.rows, relative)
+    rows = _chosen(backtest.rows)
+    relative = find_law(backtest.law).target == "log"
+    steps = steps_of(backtest.rows, relative)
     title = _distance_title(steps)
     caption = (
         f"Left: forecast less outcome{', as a share of the outcome,' if relative else ''} against how many times the "
         "run lies beyond the ones that were seen (the largest factor in parameters, tokens or compute); the line joins "
         "the mean of each step. Right: share of the runs inside their interval, with its own 90 % interval; dotted: "
-        f"the {percent(found.level, 0)} that was promised."
+        f"the {percent(backtest.level, 0)} that was promised."
     )
     views: dict[str, Callable[[Axes], None]] = {
         "error": partial(_draw_errors, rows=rows, steps=steps, relative=relative),
-        "coverage": partial(_draw_coverage, steps=steps, level=found.level),
+        "coverage": partial(_draw_coverage, steps=steps, level=backtest.level),
     }
     panels = [
         drawing(f"{name}-by-distance", (430, 300), draw, title=title, described=caption) for name, draw in views.items()
@@ -130,11 +130,11 @@ def distance_figure(found: BackTest) -> Html:
     return figure("distance", title, panels, caption, table(heads, data, class_="numbers"), columns=2)
 
 
-def origin_figure(found: BackTest) -> Html | None:
+def origin_figure(backtest: BackTest) -> Html | None:
     """The mean error of each rolling origin; None with one origin."""
-    if len(found.origins) < 2:
+    if len(backtest.origins) < 2:
         return None
-    worst = max(found.origins, key=lambda origin: origin["test_error"])
+    worst = max(backtest.origins, key=lambda origin: origin["test_error"])
     title = f"The largest mean error is {percent(worst['test_error'], 2)}, up to the {_quantile(worst)} of compute"
     caption = (
         "Mean absolute error of each fit: it sees the runs up to a quantile of compute, and forecasts those up to "
@@ -148,7 +148,7 @@ def origin_figure(found: BackTest) -> Html | None:
             said=f"{percent(origin['test_error'], 2)}, bias {percent(origin['bias'], 2, signed=True)}, "
             f"{percent(origin['coverage'], 0)} inside ({origin['n_train']} runs seen, {origin['n_test']} forecast)",
         )
-        for origin in found.origins
+        for origin in backtest.origins
     ]
     panels = forest("origins", lines, "mean absolute error (%)", title=title, described=caption)
     heads = ["seen up to the quantile", "runs seen", "forecast", "mean error", "bias", "inside"]
@@ -161,7 +161,7 @@ def origin_figure(found: BackTest) -> Html | None:
             percent(origin["bias"], 2, signed=True),
             percent(origin["coverage"], 0),
         ]
-        for origin in found.origins
+        for origin in backtest.origins
     ]
     return figure("origins", title, panels, caption, table(heads, data, class_="numbers"))
 
@@ -202,26 +202,28 @@ def _draw_runs(axes: Axes, *, rows: Sequence[Row], label: str) -> None:
         linewidth=2.5,
         zorder=1,
     )
-    for kept, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
-        shown = [row for row in rows if _inside(row) == kept]
-        axes.plot([row["flops"] for row in shown], [row["loss"] for row in shown], "o", color=colour,
-                  markerfacecolor=fill, markersize=4.5, markeredgewidth=1.2, zorder=3)  # fmt: skip
+    _draw_outcomes(axes, rows, [row["flops"] for row in rows], [row["loss"] for row in rows])
     axes.set_xlabel("training compute (FLOP)")
     axes.set_ylabel(label)
 
 
+def _draw_outcomes(axes: Axes, rows: Sequence[Row], x: Sequence[float], y: Sequence[float]) -> None:
+    """A circle per run at (x, y): open in ink inside its interval, coloured and filled outside."""
+    for inside, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
+        shown = [i for i, row in enumerate(rows) if _inside(row) == inside]
+        xs, ys = [x[i] for i in shown], [y[i] for i in shown]
+        axes.plot(xs, ys, "o", color=colour, markerfacecolor=fill, markersize=4.5, markeredgewidth=1.2, zorder=3)
+
+
 def _draw_errors(axes: Axes, *, rows: Sequence[Row], steps: Sequence[Step], relative: bool) -> None:
-    places = [max(1.0, row["distance"]) for row in rows]
-    low, high = padded([*places, 2.0], 0.05)
+    distances = [max(1.0, row["distance"]) for row in rows]
+    low, high = padded([*distances, 2.0], 0.05)
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
     axes.axhline(0, color=MUTED, linewidth=1)
     errors = [100 * error_of(row, relative) for row in rows]
-    for kept, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
-        shown = [i for i, row in enumerate(rows) if _inside(row) == kept]
-        axes.plot([places[i] for i in shown], [errors[i] for i in shown], "o", color=colour, markerfacecolor=fill,
-                  markersize=4, markeredgewidth=1, zorder=2)  # fmt: skip
-    axes.plot([step.middle for step in steps], [100 * step.bias for step in steps], "o-", color=INK,
-              markeredgecolor=PAPER, markersize=7, linewidth=1.6, zorder=4)  # fmt: skip
+    _draw_outcomes(axes, rows, distances, errors)
+    middles, biases = [step.middle for step in steps], [100 * step.bias for step in steps]
+    axes.plot(middles, biases, "o-", color=INK, markeredgecolor=PAPER, markersize=7, linewidth=1.6, zorder=4)
     axes.set_xlabel("times beyond the runs seen")
     axes.set_ylabel("error of the forecast (%)")
 
@@ -230,8 +232,7 @@ def _draw_coverage(axes: Axes, *, steps: Sequence[Step], level: float) -> None:
     low, high = padded([steps[0].low, steps[-1].high], 0.05)
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
     axes.axhline(100 * level, color=MUTED, linestyle=":", linewidth=1.4)
-    axes.annotate(f"promised: {percent(level, 0)}", (1, 100 * level), (-2, 4), xycoords=("axes fraction", "data"),
-                  textcoords="offset points", ha="right", color=MUTED, fontsize=11)  # fmt: skip
+    label(axes, f"promised: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline")
     for step in steps:
         axes.plot([step.middle] * 2, [100 * end for end in step.ends], color=BAND, linewidth=6, zorder=1)
         axes.plot(step.middle, 100 * step.coverage, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=3)

@@ -13,42 +13,43 @@ from foretoken.reports.numbers import count, interval, number, significant
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 
 
-def diagnosis_page(found: Diagnosis, options: PageOptions) -> Page:
+def diagnosis_page(diagnosis: Diagnosis, options: PageOptions) -> Page:
     """All checks of a table, what could not be checked, and its conventions."""
-    sentence = _sentence(found)
+    sentence = _sentence(diagnosis)
     return Page(
         title=options.source or "Diagnosis",
         kicker="foretoken diagnose",
         sentence=sentence,
         parts=[
-            lead(sentence, _facts(found), found.checks),
-            section("checks", "What is doubtful, and what cures it", _checks(found)),
-            section("unchecked", "What could not be looked at", *_unchecked(found)),
-            conventions_section(found.conventions),
-            assumed_section(found.assumed),
+            lead(sentence, _facts(diagnosis), diagnosis.checks),
+            section("checks", "What is doubtful, and what cures it", _checks(diagnosis)),
+            section("unchecked", "What could not be looked at", *_unchecked(diagnosis)),
+            conventions_section(diagnosis.conventions),
+            assumed_section(diagnosis.assumed),
         ],
     )
 
 
-def _sentence(found: Diagnosis) -> str:
-    refused, doubts = (sum(check.is_refusal for check in found.checks), sum(check.is_doubt for check in found.checks))
+def _sentence(diagnosis: Diagnosis) -> str:
+    refused = sum(check.is_refusal for check in diagnosis.checks)
+    doubts = sum(check.is_doubt for check in diagnosis.checks)
     if refused:
-        return f"No law should be fitted to this table: {as_sentence(found.checks[0].evidence, capital=False)}"
+        return f"No law should be fitted to this table: {as_sentence(diagnosis.checks[0].evidence, capital=False)}"
     if doubts:
-        return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {found.rows.used} usable runs."
-    return f"Nothing is doubtful about these {found.rows.used} runs by the checks that their columns allow."
+        return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {diagnosis.rows.used} usable runs."
+    return f"Nothing is doubtful about these {diagnosis.rows.used} runs by the checks that their columns allow."
 
 
-def _facts(found: Diagnosis) -> Iterator[Fact]:
-    lost = found.rows.left_out
-    yield "Runs", f"{found.rows.used} usable", f"{lost} left out" if lost else "none left out"
-    yield "Checks that fired", str(len(found.checks)), f"{sum(not c.is_note for c in found.checks)} are doubts"
-    yield "Not looked at", str(len(found.unchecked)), "for want of columns"
-    yield "N counted by", found.params_column, ""
+def _facts(diagnosis: Diagnosis) -> Iterator[Fact]:
+    lost = diagnosis.rows.left_out
+    yield "Runs", f"{diagnosis.rows.used} usable", f"{lost} left out" if lost else "none left out"
+    yield "Checks that fired", str(len(diagnosis.checks)), f"{sum(not c.is_note for c in diagnosis.checks)} are doubts"
+    yield "Not looked at", str(len(diagnosis.unchecked)), "for want of columns"
+    yield "N counted by", diagnosis.params_column, ""
 
 
-def _checks(found: Diagnosis) -> Html:
-    if not found.checks:
+def _checks(diagnosis: Diagnosis) -> Html:
+    if not diagnosis.checks:
         return element("p", "No check fired.")
     rows = [
         [
@@ -57,18 +58,18 @@ def _checks(found: Diagnosis) -> Html:
             as_sentence(check.cure),
             element("code", check.code),
         ]
-        for check in found.checks
+        for check in diagnosis.checks
     ]
     return table(["", "evidence", "cure", "code"], rows, class_="words")
 
 
-def _unchecked(found: Diagnosis) -> list[Html]:
-    if not found.unchecked:
+def _unchecked(diagnosis: Diagnosis) -> list[Html]:
+    if not diagnosis.unchecked:
         return [element("p", "The columns allow every check.")]
     words = "A check without its column is silent, which is no praise. Add these columns, or name them with --map."
     rows = [
         [as_sentence(entry["what"]), _codes(entry["columns"], " or "), _codes(entry["codes"], ", ")]
-        for entry in found.unchecked
+        for entry in diagnosis.unchecked
     ]
     return [element("p", words), table(["not looked for", "needs", "code"], rows, class_="words")]
 
@@ -77,27 +78,27 @@ def _codes(names: list[str], between: str) -> Html:
     return join((element("code", name) for name in names), between)
 
 
-def conventions_section(found: Conventions) -> Html:
+def conventions_section(conventions: Conventions) -> Html:
     """The exponent of N* under every count of N and C, and the waterfall between them."""
-    if found.reason:
-        return section("conventions-section", "What do conventions do?", element("p", as_sentence(found.reason)))
-    parts = [_conventions_figure(found)]
-    if len(found.waterfall) > 1:
-        parts.append(waterfall_figure(found.waterfall))
-    absent = [element("p", f"The columns do not allow: {', '.join(found.absent)}.")] if found.absent else []
+    if conventions.reason:
+        return section("conventions-section", "What do conventions do?", element("p", as_sentence(conventions.reason)))
+    parts = [_conventions_figure(conventions)]
+    if len(conventions.waterfall) > 1:
+        parts.append(waterfall_figure(conventions.waterfall))
+    absent = [element("p", f"The columns do not allow: {', '.join(conventions.absent)}.")] if conventions.absent else []
     return section("conventions-section", "What do conventions do?", *parts, *absent)
 
 
-def _conventions_figure(found: Conventions) -> Html:
-    exponents = [entry.exponent for entry in found.entries]
+def _conventions_figure(conventions: Conventions) -> Html:
+    exponents = [entry.exponent for entry in conventions.entries]
     title = f"Counting alone moves the exponent of N* from {number(min(exponents), 3)} to {number(max(exponents), 3)}"
     if len(exponents) == 1:
         title = f"The exponent of N* is {number(exponents[0], 3)} in the one count that the columns allow"
     caption = (
         "Exponent a of N* ~ C^a when N and C are counted in each way. One law, fitted in the table's own count "
-        f"({found.surface}), is asked every time, so the differences are of counting alone. Lines: 90 % intervals."
+        f"({conventions.surface}), is used every time, so the differences are of counting alone. Lines: 90 % intervals."
     )
-    lines = [Line(f"N {_words(e.params)}; C {_words(e.compute)}", e.exponent, e.interval) for e in found.entries]
+    lines = [Line(f"N {_words(e.params)}; C {_words(e.compute)}", e.exponent, e.interval) for e in conventions.entries]
     panels = forest("conventions", lines, "exponent a of N* ~ C^a", title=title, described=caption)
     rows = [
         [
@@ -108,7 +109,7 @@ def _conventions_figure(found: Conventions) -> Html:
             significant(e.prefactor),
             count(e.largest["params"]),
         ]
-        for e in found.entries
+        for e in conventions.entries
     ]
     heads = ["N", "C", "exponent", "90 % interval", "prefactor", "N* at the largest C"]
     return figure("conventions", title, panels, caption, table(heads, rows, class_="numbers"))
@@ -153,10 +154,10 @@ def _waterfall_lines(steps: Sequence[Step], others: Sequence[float | None]) -> l
     lines = []
     for step, other in zip(steps, others, strict=True):
         change = "" if step.change is None else f" ({step.change:+.3f})".replace("-", "−")
-        said = "no exponent" if step.exponent is None else f"{number(step.exponent, 3)}{change}"
-        said += f", published {number(other, 3)}" if other is not None else ""
+        text = "no exponent" if step.exponent is None else f"{number(step.exponent, 3)}{change}"
+        text += f", published {number(other, 3)}" if other is not None else ""
         start = step.exponent if before is None else before
-        lines.append(Line(step.name, step.exponent, step.interval, said=said, start=start, beside=other))
+        lines.append(Line(step.name, step.exponent, step.interval, text=text, start=start, beside=other))
         before = before if step.exponent is None else step.exponent
     return lines
 

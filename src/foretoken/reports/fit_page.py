@@ -92,28 +92,28 @@ def _driven_words(moved: Influence) -> Html | None:
 INFLUENCE_STYLES = {"highest_loss": (ACCENT, "o", "-"), "lowering": (INK, "v", "--"), "raising": (MUTED, "^", "--")}
 
 
-def influence_sentence(found: Influence) -> str:
+def influence_sentence(moved: Influence) -> str:
     """By how much the few runs of highest loss move the exponent."""
-    after = found.after("highest_loss", found.few)
-    runs = f"The {found.few} runs of highest loss move" if found.few > 1 else "The run of highest loss moves"
-    return f"{runs} the exponent of N* from {number(after, 3)} to {number(found.exponent, 3)}"
+    after = moved.after("highest_loss", moved.few)
+    runs = f"The {moved.few} runs of highest loss move" if moved.few > 1 else "The run of highest loss moves"
+    return f"{runs} the exponent of N* from {number(after, 3)} to {number(moved.exponent, 3)}"
 
 
-def influence_figure(found: Influence) -> Html:
+def influence_figure(moved: Influence) -> Html:
     """The exponent against the number of runs left out, for three orders."""
-    title = influence_sentence(found)
+    title = influence_sentence(moved)
     caption = (
         "Exponent a of N* ~ C^a, fitted again without 1, 2, ... runs: "
         + "; ".join(f"{words} ({_mark_words(name)})" for name, words in ORDERS.items())
-        + f". Shaded: the {percent(found.level, 0)} interval with all runs. A mark outside it means that the answer "
+        + f". Shaded: the {percent(moved.level, 0)} interval with all runs. A mark outside it means that the answer "
         "rests on those few runs: look at each of them before you trust it."
     )
-    draw = partial(_draw_influence, found=found)
+    draw = partial(_draw_influence, moved=moved)
     panels = responsive("influence", draw, title=title, described=caption, wide=(760, 300), narrow=300)
     rows = [
         [
             _mark_words(name),
-            str(place + 1),
+            str(rank + 1),
             run.run[:24],
             count(run.params),
             count(run.tokens),
@@ -121,7 +121,7 @@ def influence_figure(found: Influence) -> Html:
             number(a, 4),
         ]
         for name in ORDERS
-        for place, (run, a) in enumerate(zip(found.left_out[name], found.exponents[name], strict=True))
+        for rank, (run, a) in enumerate(zip(moved.left_out[name], moved.exponents[name], strict=True))
     ]
     heads = ["order", "left out", "run", "N", "D", "loss", "exponent without these"]
     return figure("influence", title, panels, caption, table(heads, rows, class_="numbers"))
@@ -131,15 +131,15 @@ def _mark_words(order: str) -> str:
     return {"highest_loss": "circles", "lowering": "triangles down", "raising": "triangles up"}[order]
 
 
-def _draw_influence(axes: Axes, *, found: Influence) -> None:
-    if found.interval:
-        axes.axhspan(*found.interval, color=BAND, linewidth=0, zorder=0)
-    axes.axhline(found.exponent, color=MUTED, linewidth=1, zorder=1)
-    for name, values in found.exponents.items():
+def _draw_influence(axes: Axes, *, moved: Influence) -> None:
+    if moved.interval:
+        axes.axhspan(*moved.interval, color=BAND, linewidth=0, zorder=0)
+    axes.axhline(moved.exponent, color=MUTED, linewidth=1, zorder=1)
+    for name, values in moved.exponents.items():
         colour, marker, style = INFLUENCE_STYLES[name]
-        places = range(len(values) + 1)
-        axes.plot(places, [found.exponent, *values], marker, color=colour, linestyle=style, linewidth=1.3, markersize=6)
-    axes.set_xticks(range(len(found.exponents["highest_loss"]) + 1))
+        counts = range(len(values) + 1)
+        axes.plot(counts, [moved.exponent, *values], marker, color=colour, linestyle=style, linewidth=1.3, markersize=6)
+    axes.set_xticks(range(len(moved.exponents["highest_loss"]) + 1))
     axes.set_xlabel("runs left out")
     axes.set_ylabel("exponent a of N* ~ C^a")
 
@@ -157,38 +157,38 @@ def profile_figure(fit: Fit) -> Html | None:
         f"lies above its least. Shaded: the values inside the {percent(fit.level, 0)} profile interval; shade that "
         "reaches an end of the axis means that the runs set no bound there. Filled: the plain estimate."
     )
-    title = "; ".join(_profile_finding(name, told) for name, told in fit.profiles.items())
+    title = "; ".join(_profile_finding(name, profile) for name, profile in fit.profiles.items())
     panels = [
         drawing(
-            f"profile-{place}",
+            f"profile-{rank}",
             (430, 260),
-            partial(_draw_profile, name=name, told=told, estimate=fit.unpenalised_parameters.get(name)),
-            title=_profile_finding(name, told),
+            partial(_draw_profile, name=name, profile=profile, estimate=fit.unpenalised_parameters.get(name)),
+            title=_profile_finding(name, profile),
             described=caption,
         )
-        for place, (name, told) in enumerate(fit.profiles.items())
+        for rank, (name, profile) in enumerate(fit.profiles.items())
     ]
     rows = [
         [name, significant(value, 4), percent(rise, 3)]
-        for name, told in fit.profiles.items()
-        for value, rise in zip(told.values, told.rise, strict=True)
+        for name, profile in fit.profiles.items()
+        for value, rise in zip(profile.values, profile.rise, strict=True)
     ]
     data = table(["parameter", "held at", "objective above its least"], rows, class_="numbers")
     return figure("profiles", title, panels, caption, data, columns=2)
 
 
-def _profile_finding(name: str, told: ParameterProfile) -> str:
-    low, high = (significant(end) for end in told.interval)
-    if told.identified:
+def _profile_finding(name: str, profile: ParameterProfile) -> str:
+    low, high = (significant(end) for end in profile.interval)
+    if profile.identified:
         return f"The runs say what {name} is: {low} to {high}"
     return f"The runs do not say what {name} is: anything from {low} to {high} fits"
 
 
-def _draw_profile(axes: Axes, *, name: str, told: ParameterProfile, estimate: float | None) -> None:
+def _draw_profile(axes: Axes, *, name: str, profile: ParameterProfile, estimate: float | None) -> None:
     import numpy as np
 
-    values, rise = np.array(told.values), 100 * np.array(told.rise)
-    low, high = told.interval
+    values, rise = np.array(profile.values), 100 * np.array(profile.rise)
+    low, high = profile.interval
     limit = max(float(np.interp([low, high], values, rise).max()), 0.1)
     near = rise <= PROFILE_TOP * limit
     air = (high / low) ** 0.15 if low > 0 else 1.0
@@ -212,16 +212,16 @@ def objective_figure(fit: Fit) -> Html | None:
     if not fit.sensitivity:
         return None
     law = find_law(fit.law)
-    told = {entry.objective: entry.loss for entry in fit.sensitivity}
-    chosen = told.get(MAP, next(iter(told.values())))
-    apart = max(abs(value / chosen - 1) for value in told.values()) if chosen else 0.0
+    losses = {entry.objective: entry.loss for entry in fit.sensitivity}
+    chosen = losses.get(MAP, next(iter(losses.values())))
+    apart = max(abs(value / chosen - 1) for value in losses.values()) if chosen else 0.0
     title = f"Another objective moves the forecast at 8 times the compute by at most {percent(apart, 2)}"
     caption = (
         "The law fitted to the same runs by each objective, at 8 times the compute of the largest run. Coloured: the "
         "one that forecasts use. What moves by more than the interval of a forecast is a doubt about the runs."
     )
     lines = [
-        Line(_objective_name(name), value, said=number(value, 4), strong=name == MAP) for name, value in told.items()
+        Line(_objective_name(name), value, said=number(value, 4), strong=name == MAP) for name, value in losses.items()
     ]
     panels = forest("objectives", lines, f"{law.column} ({law.unit})", title=title, described=caption)
     names = list(law.parameters)

@@ -25,6 +25,7 @@ from foretoken.reports.svg import (
     SHADE,
     apart,
     figure_size,
+    label,
     log_axis,
     padded,
     responsive,
@@ -206,8 +207,9 @@ def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath 
     if path is not None:
         _draw_path(axes, path, edge)
     for run in view.runs:
-        mark = {"marker": "o" if run.fitted else "x", "color": colour_of(run.group, budgets), "markerfacecolor": "none"}
-        axes.plot(run.flops, run.loss, linestyle="", markersize=6.5, markeredgewidth=1.4, zorder=3, **mark)  # type: ignore[arg-type]
+        colour, marker = colour_of(run.group, budgets), "o" if run.fitted else "x"
+        (mark,) = axes.plot(run.flops, run.loss, marker, color=colour, markersize=6.5, markeredgewidth=1.4, zorder=3)
+        mark.set_markerfacecolor("none")
     if view.entropy_rate is not None:
         axes.axhline(view.entropy_rate, color=MUTED, linestyle=":", linewidth=1.2)
     if view.forecast is not None:
@@ -220,8 +222,7 @@ def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:
     """Grey ground where no small run lies, with the factor by which the target is beyond them."""
     axes.axvspan(edge, high, color=SHADE, linewidth=0, zorder=0)
     words = f"{factor(goal / edge)} beyond the data"
-    top = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-    axes.annotate(words, (edge, 1.0), (6, -6), color=MUTED, **top)  # type: ignore[arg-type]
+    label(axes, words, (edge, 1.0), (6, -6), colour=MUTED, size=12, va="top", above=True)
 
 
 def _draw_path(axes: Axes, path: TargetPath, edge: float) -> None:
@@ -256,6 +257,5 @@ def _draw_target(axes: Axes, view: ForecastView, forecast: Forecast) -> None:
     heights = apart([loss for loss, _, _ in labels], (high - low) * LINE)
     for (loss, words, colour), height in zip(labels, heights, strict=True):
         axes.plot([beside, labelled], [loss, height], color=RULE, linewidth=0.8, zorder=2)
-        right_of = {"textcoords": "offset points", "va": "center", "fontsize": 11}
-        axes.annotate(words, (labelled, height), (4, 0), color=colour, **right_of)  # type: ignore[arg-type]
+        label(axes, words, (labelled, height), (4, 0), colour=colour)
     axes.set_ylim(min(low, *heights) - (high - low) * 0.03, high)

@@ -72,7 +72,7 @@ def _draw(
     marks: Sequence[tuple[float, str]],
     log: Callable[[float], str] | None,
 ) -> None:
-    low, high = _bounds(lines, [place for place, _ in marks], log is not None)
+    low, high = _bounds(lines, [value for value, _ in marks], log is not None)
     if log is not None:
         log_axis(axes, "x", low, high, log)
     else:
@@ -80,12 +80,13 @@ def _draw(
     axes.set_ylim(len(lines) - 0.35, -0.62)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    for place, words in marks:
-        axes.axvline(place, color=MUTED, linestyle=":", linewidth=1.2, zorder=1)
+    for value, words in marks:
+        axes.axvline(value, color=MUTED, linestyle=":", linewidth=1.2, zorder=1)
+        # A name stands towards the middle of the axis, where there is room for it.
         middle = (low * high) ** 0.5 if log is not None else (low + high) / 2
-        side = "left" if place < middle else "right"
-        axes.annotate(words, (place, 1), (4 if side == "left" else -4, 2), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", ha=side, color=MUTED, fontsize=11)  # fmt: skip
+        side = "left" if value < middle else "right"
+        shift = (4 if side == "left" else -4, 2)
+        label(axes, words, (value, 1), shift, colour=MUTED, ha=side, va="baseline", above=True)
     for row, line in enumerate(lines):
         _draw_line(axes, row, line)
     axes.set_xlabel(label)
@@ -93,15 +94,15 @@ def _draw(
 
 def _draw_line(axes: Axes, row: int, line: Line) -> None:
     """Name and number above, bar and mark below."""
-    place: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 11}
+    style: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 11}
     colour = ACCENT if line.strong else INK
     letters = WIDE_LETTERS if is_wide(axes) else NARROW_LETTERS
     fits = len(line.name) + len(line.words) <= letters
     name = line.name if fits or len(line.name) <= letters else line.name[: letters - 1] + "…"
-    axes.text(0, row - 0.36, name, **place)
-    said = line.words if fits else "" if line.value is None else significant(line.value)
-    if len(name) + len(said) <= letters:
-        axes.text(1, row - 0.36, said, ha="right", color=MUTED, **place)
+    axes.text(0, row - 0.36, name, **style)
+    text = line.words if fits else "" if line.value is None else significant(line.value)
+    if len(name) + len(text) <= letters:
+        axes.text(1, row - 0.36, text, ha="right", color=MUTED, **style)
     axes.axhline(row, color=RULE, linewidth=0.5, zorder=0)
     if line.interval:
         axes.plot(list(line.interval), [row, row], color=colour, linewidth=2, zorder=3)

@@ -11,7 +11,7 @@ from foretoken.forecasts.forecast import Forecast
 from foretoken.reports.html import Html, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, interval, number, percent, power, significant
 from foretoken.reports.palette import Budgets, colour_of
-from foretoken.reports.svg import ACCENT, INK, PAPER, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.reports.svg import ACCENT, INK, PAPER, apart, drawing, label, log_axis, padded, short_count, short_power
 from foretoken.routes.isoflop import IsoflopBudget, IsoflopFit
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     for budget in shown:
         ends.append(_draw_curve(axes, budget, colour_of(budget.group, budgets)))
     bottom, top = axes.get_ylim()
-    places = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
-    for (size, _, flops, shift), place in zip(ends, places, strict=True):
-        axes.annotate(power(flops), (size, place), (shift, 0), textcoords="offset points", va="center", fontsize=11)
+    heights = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
+    for (size, _, flops, shift), height in zip(ends, heights, strict=True):
+        label(axes, power(flops), (size, height), (shift, 0))
     axes.set_xlabel("parameters N (all trained)")
     axes.set_ylabel("validation loss (nats per token)")
 
@@ -119,13 +119,11 @@ def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, 
     return sizes[-1], losses[-1], budget.flops, 28 if budget.status == "edge_large" else 7
 
 
-def _edge_mark(axes: Axes, place: tuple[float, float], larger: bool, colour: str) -> None:
+def _edge_mark(axes: Axes, point: tuple[float, float], larger: bool, colour: str) -> None:
     """A hollow mark whose arrow says on which side the minimum must be."""
-    axes.plot(*place, "o", markerfacecolor=PAPER, color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
+    axes.plot(*point, "o", markerfacecolor=PAPER, color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
     arrow, shift = ("→", 15) if larger else ("←", -15)
-    axes.annotate(
-        arrow, place, (shift, 0.5), textcoords="offset points", ha="center", va="center", fontsize=17, color=colour
-    )
+    label(axes, arrow, point, (shift, 0.5), colour=colour, size=17, ha="center")
 
 
 GROWTH_PANEL = (430, 215)
@@ -187,17 +185,17 @@ def _growth(isoflop: IsoflopFit, letter: str, column: str) -> Growth:
 def _draw_growth(axes: Axes, *, target: Forecast | None, isoflop: IsoflopFit, budgets: Budgets, growth: Growth) -> None:
     """Minima with their intervals, the law through them, and the target, on two log axes."""
     minima = [(budget, *_minimum(budget, growth)) for budget in isoflop.budgets if budget.is_interior]
-    goal, wish = (target.flops, getattr(target, growth.column)) if target else (None, None)
+    goal, target_value = (target.flops, getattr(target, growth.column)) if target else (None, None)
     log_axis(axes, "x", *padded([b.flops for b in isoflop.budgets] + ([goal] if goal else [])), short_power)
     heights = [height for _, value, pair in minima for height in (value, *pair)]
     heights += _draw_law(axes, growth, minima[0][0].flops, minima[-1][0].flops)
-    log_axis(axes, "y", *padded(heights + ([wish] if wish else [])), short_count)
+    log_axis(axes, "y", *padded(heights + ([target_value] if target_value else [])), short_count)
     for budget, value, pair in minima:
         colour = colour_of(budget.group, budgets)
         axes.plot([budget.flops] * len(pair), pair, color=colour, linewidth=3, alpha=0.45, zorder=3)
         axes.plot(budget.flops, value, "o", color=colour, markersize=8, markeredgecolor=PAPER, zorder=4)
-    if goal and wish:
-        _draw_target(axes, goal, wish, above=wish >= (growth.at(goal) or 0.0))
+    if goal and target_value:
+        _draw_target(axes, goal, target_value, above=target_value >= (growth.at(goal) or 0.0))
     axes.set_ylabel("best size N*" if growth.letter == "N" else "its tokens D*")
     axes.set_xlabel("" if growth.letter == "N" else "compute budget C (FLOP)")
 
@@ -220,7 +218,7 @@ def _draw_law(axes: Axes, growth: Growth, first: float, last: float) -> list[flo
 def _draw_target(axes: Axes, flops: float, value: float, *, above: bool) -> None:
     axes.plot(flops, value, "_", color=ACCENT, markersize=14, markeredgewidth=2.5, zorder=5)
     side, shift = ("bottom", 5) if above else ("top", -6)
-    axes.annotate("target", (flops, value), (0, shift), textcoords="offset points", ha="center", va=side, color=ACCENT)
+    label(axes, "target", (flops, value), (0, shift), colour=ACCENT, size=12, ha="center", va=side)
 
 
 def _minimum(budget: IsoflopBudget, growth: Growth) -> tuple[float, Sequence[float]]:

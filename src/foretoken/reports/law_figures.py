@@ -13,7 +13,7 @@ from foretoken.laws.law import FEATURES, Law
 from foretoken.reports.html import Html, element, figure, table
 from foretoken.reports.numbers import count, number, percent, power
 from foretoken.reports.palette import Budget, Budgets, colour_key, draw_marks, drawn_words, mark_noun, thinned
-from foretoken.reports.svg import INK, MUTED, apart, drawing, log_axis, padded, short_count, short_power
+from foretoken.reports.svg import INK, MUTED, apart, drawing, label, log_axis, padded, short_count, short_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +25,8 @@ POINTS = 40
 def law_figure(fit: Fit, budgets: Budgets) -> Html:
     """Loss against N and against D with the law at each budget; for other laws against their feature, or the fitted."""
     law = find_law(fit.law)
-    kept = thinned(fit.runs)
-    runs = [fit.runs[i] for i in kept]
+    drawn = thinned(fit.runs)
+    runs = [fit.runs[i] for i in drawn]
     words, views = _views(law)
     title = _title(fit, law)
     caption = drawn_words(len(runs), len(fit.runs), mark_noun(fit)) + words
@@ -75,10 +75,10 @@ def _views(law: Law) -> tuple[str, dict[str, Callable[..., None]]]:
 
 def _draw_budgets(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets, name: str) -> None:
     write = short_count
-    places = [getattr(run, name) for run in runs]
-    low, high = padded(places)
+    values = [getattr(run, name) for run in runs]
+    low, high = padded(values)
     log_axis(axes, "x", low, high * (high / low) ** 0.1, write)
-    draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(places, runs, strict=True)], budgets)
+    draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(values, runs, strict=True)], budgets)
     axes.set_ylim(*_heights([run.loss for run in runs]))
     ends = [_curve(axes, fit, law, budget, name) for budget in budgets.values()]
     _name_curves(axes, [end for end in ends if end is not None])
@@ -100,8 +100,8 @@ def _curve(axes: Axes, fit: Fit, law: Law, budget: Budget, name: str) -> tuple[f
     loss = law.evaluate(fit.map_parameters, params=params, tokens=tokens)
     x = params if name == "params" else tokens
     axes.plot(x, loss, color=budget.colour, linewidth=1.5, zorder=2)
-    place = int(x.argmax())
-    return float(x[place]), float(loss[place]), power(budget.flops, 0)
+    end = int(x.argmax())
+    return float(x[end]), float(loss[end]), power(budget.flops, 0)
 
 
 def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
@@ -110,19 +110,19 @@ def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
     shown = [end for end in ends if bottom < end[1] < top]
     if not shown or len(shown) > 8:
         return
-    places = apart([loss for _, loss, _ in shown], (top - bottom) * 0.052)
-    for (x, _, words), place in zip(shown, places, strict=True):
-        axes.annotate(words, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=10, color=MUTED)
+    heights = apart([loss for _, loss, _ in shown], (top - bottom) * 0.052)
+    for (x, _, words), height in zip(shown, heights, strict=True):
+        label(axes, words, (x, height), (5, 0), colour=MUTED, size=10)
 
 
 def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets) -> None:
     import numpy as np
 
     (name,) = law.features
-    places = [getattr(run, name) for run in runs]
-    log_axis(axes, "x", *padded(places), short_power if name == "flops" else short_count)
-    draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(places, runs, strict=True)], budgets)
-    grid = np.geomspace(min(places), max(places), POINTS)
+    values = [getattr(run, name) for run in runs]
+    log_axis(axes, "x", *padded(values), short_power if name == "flops" else short_count)
+    draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(values, runs, strict=True)], budgets)
+    grid = np.geomspace(min(values), max(values), POINTS)
     axes.plot(grid, law.evaluate(fit.map_parameters, **{name: grid}), color=INK, linewidth=1.4, zorder=2)
     axes.set_xlabel(f"{FEATURES[name].symbol} ({_unit(fit, name)})")
     axes.set_ylabel(f"{law.column} ({law.unit})")
@@ -180,17 +180,19 @@ def residual_figure(fit: Fit, budgets: Budgets) -> Html | None:
     write = _residual_writer(relative)
     title = residual_title(fit)
     noun = mark_noun(fit)
-    kept = thinned(fit.runs)
+    drawn = thinned(fit.runs)
     caption = (
         f"{'Loss over fitted loss, less 1,' if relative else 'Measured less fitted'} for each of the {len(errors)} "
         f"{noun} (root mean square {write(spread)}), coloured by compute budget. "
-        f"{drawn_words(len(kept), len(errors), noun)}A bend or a slope here would mean that the law has the wrong form."
+        f"{drawn_words(len(drawn), len(errors), noun)}A bend or a slope here means that the law has the wrong form."
     )
     panels = [
         drawing(
             f"residuals-{name}",
             (290, 230),
-            partial(_draw_residuals, fit=fit, kept=kept, errors=errors, budgets=budgets, name=name, relative=relative),
+            partial(
+                _draw_residuals, fit=fit, drawn=drawn, errors=errors, budgets=budgets, name=name, relative=relative
+            ),
             title=f"Residuals against {RESIDUAL_AXES[name][0]}",
             described=caption,
         )
@@ -206,7 +208,7 @@ def residual_figure(fit: Fit, budgets: Budgets) -> Html | None:
             number(row.fitted, 4),
             percent(error, 2, signed=True) if relative else number(error, 4),
         ]
-        for row, error in ((fit.runs[i], errors[i]) for i in kept)
+        for row, error in ((fit.runs[i], errors[i]) for i in drawn)
     ]
     data = table(["run", "N", "D", "C (FLOP)", "loss", "fitted", "residual"], rows, class_="numbers")
     return figure("residuals", title, panels, caption, data, columns=3)
@@ -236,7 +238,7 @@ def _draw_residuals(
     axes: Axes,
     *,
     fit: Fit,
-    kept: list[int],
+    drawn: list[int],
     errors: list[float],
     budgets: Budgets,
     name: str,
@@ -244,12 +246,12 @@ def _draw_residuals(
 ) -> None:
     words, write = RESIDUAL_AXES[name]
     scale = 100 if relative else 1
-    runs = [fit.runs[i] for i in kept]
-    places = [getattr(run, name) for run in runs]
-    log_axis(axes, "x", *padded(places), write)
+    runs = [fit.runs[i] for i in drawn]
+    values = [getattr(run, name) for run in runs]
+    log_axis(axes, "x", *padded(values), write)
     axes.axhline(0, color=MUTED, linewidth=1)
-    heights = [scale * errors[i] for i in kept]
-    draw_marks(axes, zip(places, heights, (run.group or "" for run in runs), strict=True), budgets)
+    heights = [scale * errors[i] for i in drawn]
+    draw_marks(axes, zip(values, heights, (run.group or "" for run in runs), strict=True), budgets)
     reach = 1.25 * scale * max(*map(abs, errors), 1e-4)
     axes.set_ylim(-reach, reach)
     axes.set_xlabel(words)

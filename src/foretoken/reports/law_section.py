@@ -157,8 +157,8 @@ def _held_out(fit: Fit) -> Html | None:
         "every interval beyond the data widens by that."
     )
     headers = ["compute beyond the data", "mean error", "explained by the parameters' doubt"]
-    told = table(headers, rows, class_="numbers")
-    shown = told if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", told)
+    budgets_table = table(headers, rows, class_="numbers")
+    shown = budgets_table if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", budgets_table)
     return element("div", element("h3", "Held-out budgets"), element("p", words), shown)
 
 
@@ -169,8 +169,8 @@ Estimate = tuple[float, Sequence[float] | None]
 
 def parameter_figure(fit: Fit) -> Html:
     """One panel per parameter, unpenalised above, MAP below."""
-    found = _both_estimates(fit)
-    apart = [name for name, (unpenalised, map_estimate) in found.items() if _outside(unpenalised, map_estimate)]
+    estimates = _both_estimates(fit)
+    apart = [name for name, (unpenalised, map_estimate) in estimates.items() if _outside(unpenalised, map_estimate)]
     names = ", ".join(apart)
     title = f"Forecasts use other values of {names} than the unpenalised fit" if apart else "Both estimates agree"
     caption = (
@@ -179,13 +179,13 @@ def parameter_figure(fit: Fit) -> Html:
     )
     panels = [
         drawing(
-            f"parameter-{place}",
+            f"parameter-{rank}",
             (290, 140),
             partial(_draw_parameter, name=name, unpenalised=pair[0], map_estimate=pair[1]),
             title=f"{name}, unpenalised and MAP",
             described=caption,
         )
-        for place, (name, pair) in enumerate(found.items())
+        for rank, (name, pair) in enumerate(estimates.items())
     ]
     rows = [
         [
@@ -195,7 +195,7 @@ def parameter_figure(fit: Fit) -> Html:
             significant(map_estimate[0], 4),
             interval(map_estimate[1]),
         ]
-        for name, (unpenalised, map_estimate) in found.items()
+        for name, (unpenalised, map_estimate) in estimates.items()
     ]
     heads = ["parameter", "unpenalised", "interval", "used by forecasts", "interval"]
     return figure("parameters", title, panels, caption, table(heads, rows, class_="numbers"), columns=3)

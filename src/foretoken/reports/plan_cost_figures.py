@@ -17,17 +17,7 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.reports.plan_curves import LifeCurves
-from foretoken.reports.svg import (
-    ACCENT,
-    INK,
-    MUTED,
-    PAPER,
-    apart,
-    figure_size,
-    log_axis,
-    responsive,
-    short_count,
-)
+from foretoken.reports.svg import ACCENT, INK, MUTED, PAPER, apart, figure_size, log_axis, responsive, short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,6 +21,7 @@ from foretoken.reports.svg import (
     RULE,
     apart,
     is_wide,
+    label,
     log_axis,
     padded,
     responsive,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 COMPUTES = (1e18, 1e21, 1e24, 1e26)
 SMALL, LARGE = 1, 2
 LABEL, AXIS = 230, 60
+"""Pixels for the names at the right, and for the axis at the left."""
+REFITTED = "besiroglu_2024"
+"""Hoffmann's law fitted again, drawn in the accent colour."""
 CAREFUL = (
     "Each law is read in its own paper's counts of N, D and C, which differ: the distance between two lines is partly "
     "that of their conventions. Compute is split as C = 6 N D. Losses are of different texts and tokenizers and do not "
@@ -59,10 +63,10 @@ class Advice:
 
 def published_page(entries: Mapping[str, Published], options: PageOptions) -> Page:
     """All published laws that split compute between size and tokens."""
-    told = [advice for name, entry in entries.items() if (advice := _advice(name, entry)) is not None]
-    ratios = [advice.ratios[LARGE] for advice in told]
+    advices = [advice for name, entry in entries.items() if (advice := _advice(name, entry)) is not None]
+    ratios = [advice.ratios[LARGE] for advice in advices]
     sentence = (
-        f"At {power(COMPUTES[LARGE])} FLOP, {len(told)} published laws ask for {significant(min(ratios), 2)} to "
+        f"At {power(COMPUTES[LARGE])} FLOP, {len(advices)} published laws ask for {significant(min(ratios), 2)} to "
         f"{significant(max(ratios), 2)} tokens per parameter."
     )
     return Page(
@@ -71,8 +75,8 @@ def published_page(entries: Mapping[str, Published], options: PageOptions) -> Pa
         sentence=sentence,
         parts=[
             lead(sentence, []),
-            section("split", "How to split compute", element("p", CAREFUL), _ratios(told), _sizes(told)),
-            section("sources", "Sources", _sources(told, entries)),
+            section("split", "How to split compute", element("p", CAREFUL), _ratios(advices), _sizes(advices)),
+            section("sources", "Sources", _sources(advices, entries)),
         ],
     )
 
@@ -88,11 +92,11 @@ def _advice(name: str, entry: Published) -> Advice | None:
     return Advice(name, [float(n) for n in sizes], [float(d) for d in tokens], entry.source, entry.counting)
 
 
-def _ratios(told: Sequence[Advice]) -> Html:
-    small, large = (power(COMPUTES[place]) for place in (SMALL, LARGE))
-    ordered = sorted(told, key=lambda advice: advice.ratios[LARGE])
-    rising = sum(advice.ratios[LARGE] > 1.05 * advice.ratios[SMALL] for advice in told)
-    title = f"From {small} to {large} FLOP, {rising} of {len(told)} laws ask for more tokens per parameter"
+def _ratios(advices: Sequence[Advice]) -> Html:
+    small, large = (power(COMPUTES[index]) for index in (SMALL, LARGE))
+    ordered = sorted(advices, key=lambda advice: advice.ratios[LARGE])
+    rising = sum(advice.ratios[LARGE] > 1.05 * advice.ratios[SMALL] for advice in advices)
+    title = f"From {small} to {large} FLOP, {rising} of {len(advices)} laws ask for more tokens per parameter"
     caption = f"Tokens per parameter of the best run at {large} FLOP (filled) and at {small} FLOP (hollow)."
     lines = [
         Line(a.name, a.ratios[LARGE], said=significant(a.ratios[LARGE], 3), beside=a.ratios[SMALL]) for a in ordered
@@ -107,14 +111,14 @@ def _tick(value: float) -> str:
     return f"{value:g}"
 
 
-def _sizes(told: Sequence[Advice]) -> Html:
-    sizes = [advice.params[LARGE] for advice in told]
+def _sizes(advices: Sequence[Advice]) -> Html:
+    sizes = [advice.params[LARGE] for advice in advices]
     title = f"Best sizes at {power(COMPUTES[LARGE])} FLOP lie between {count(min(sizes))} and {count(max(sizes))}"
     caption = "Best size against compute. Dashed: Kaplan et al. 2020. Coloured: Hoffmann's law, fitted again in 2024."
-    draw = partial(_draw, told=told)
+    draw = partial(_draw, advices=advices)
     panels = responsive("sizes", draw, title=title, described=caption, wide=(760, 460), narrow=340)
     heads = ["id", *(f"N* at {power(flops)}" for flops in COMPUTES), "exponent"]
-    rows = [[advice.name, *map(count, advice.params), number(_exponent(advice), 3)] for advice in told]
+    rows = [[advice.name, *map(count, advice.params), number(_exponent(advice), 3)] for advice in advices]
     return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
@@ -123,38 +127,39 @@ def _exponent(advice: Advice) -> float:
     return math.log(ends) / math.log(COMPUTES[LARGE] / COMPUTES[SMALL])
 
 
-def _draw(axes: Axes, *, told: Sequence[Advice]) -> None:
+def _draw(axes: Axes, *, advices: Sequence[Advice]) -> None:
     labelled = is_wide(axes)
     room = LABEL / (760 - LABEL - AXIS) if labelled else 0.0
     low, high = padded(COMPUTES, 0.02)
     write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731
     log_axis(axes, "x", low, high * (high / low) ** room, write)
-    log_axis(axes, "y", *padded([size for advice in told for size in advice.params], 0.03), short_count)
-    for advice in told:
+    log_axis(axes, "y", *padded([size for advice in advices for size in advice.params], 0.03), short_count)
+    for advice in advices:
         dashed = advice.name.startswith("kaplan_2020")
-        axes.plot(COMPUTES, advice.params, color=_colour(advice), linestyle="--" if dashed else "-", linewidth=1.4,
-                  zorder=3 if advice.name == "besiroglu_2024" else 2)  # fmt: skip
+        style, order = "--" if dashed else "-", 3 if advice.name == REFITTED else 2
+        axes.plot(COMPUTES, advice.params, color=_colour(advice), linestyle=style, linewidth=1.4, zorder=order)
     axes.set_xlabel("compute C (FLOP)")
     axes.set_ylabel("best size N*")
     if not labelled:
         return
     bottom, top = map(math.log, axes.get_ylim())
-    ends = [math.log(advice.params[-1]) for advice in told]
-    places = apart(ends, (top - bottom) * 15 / 400)
-    for advice, end, place in zip(told, ends, places, strict=True):
-        axes.plot([COMPUTES[-1] * 1.1, COMPUTES[-1] * 2.5], [math.exp(end), math.exp(place)], color=RULE, linewidth=0.8)
-        axes.annotate(advice.name, (COMPUTES[-1] * 3, math.exp(place)), va="center", fontsize=10, color=_colour(advice))
+    ends = [math.log(advice.params[-1]) for advice in advices]
+    heights, last = apart(ends, (top - bottom) * 15 / 400), COMPUTES[-1]
+    for advice, end, height in zip(advices, ends, heights, strict=True):
+        level = math.exp(height)
+        axes.plot([1.1 * last, 2.5 * last], [math.exp(end), level], color=RULE, linewidth=0.8)
+        label(axes, advice.name, (3 * last, level), colour=_colour(advice), size=10)
 
 
 def _colour(advice: Advice) -> str:
-    if advice.name == "besiroglu_2024":
+    if advice.name == REFITTED:
         return ACCENT
     return MUTED if advice.name.startswith("kaplan_2020") else INK
 
 
-def _sources(told: Sequence[Advice], entries: Mapping[str, Published]) -> Html:
+def _sources(advices: Sequence[Advice], entries: Mapping[str, Published]) -> Html:
     rows = [
         [element("code", a.name), a.source, f"N: {a.counting}", f"C: {entries[a.name].compute}", entries[a.name].status]
-        for a in told
+        for a in advices
     ]
     return table(["id", "source", "N counts", "C counts", "how it was checked"], rows, class_="words")

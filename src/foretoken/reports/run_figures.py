@@ -11,7 +11,7 @@ from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, number, power
 from foretoken.reports.palette import Budgets, colour_of
 from foretoken.reports.study_results import TARGET
-from foretoken.reports.svg import ACCENT, MUTED, drawing, log_axis, padded, short_count
+from foretoken.reports.svg import ACCENT, MUTED, drawing, label, log_axis, padded, short_count
 from foretoken.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def curves_figure(records: Sequence[RunRecord], budgets: Budgets) -> Html | None
 
 def _by_size(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """Records that have a curve, by number of parameters; the target comes last."""
-    found: dict[tuple[bool, int], list[RunRecord]] = defaultdict(list)
+    by_size: dict[tuple[bool, int], list[RunRecord]] = defaultdict(list)
     for record in records:
         if len(record.curve) > 1:
-            found[record.spec.group == TARGET, record.spec.parameters.total].append(record)
-    names = {key: f"{count(key[1])} parameters" if not key[0] else f"target, {count(key[1])}" for key in found}
-    return {names[key]: sorted(found[key], key=lambda record: record.spec.tokens) for key in sorted(found)}
+            by_size[record.spec.group == TARGET, record.spec.parameters.total].append(record)
+    names = {key: f"{count(key[1])} parameters" if not key[0] else f"target, {count(key[1])}" for key in by_size}
+    return {names[key]: sorted(by_size[key], key=lambda record: record.spec.tokens) for key in sorted(by_size)}
 
 
 def _curves_title(records: Sequence[RunRecord]) -> str:
@@ -119,8 +119,8 @@ def _thinned(points: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
         return points
     import numpy as np
 
-    places = np.unique(np.geomspace(1, len(points), MOST_POINTS).round().astype(int) - 1)
-    return [points[place] for place in places]
+    indices = np.unique(np.geomspace(1, len(points), MOST_POINTS).round().astype(int) - 1)
+    return [points[index] for index in indices]
 
 
 def _curves_data(records: Sequence[RunRecord]) -> Html:
@@ -186,8 +186,8 @@ def _positions_title(record: RunRecord) -> str:
 
 
 def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
-    places = [row[1] for row in records[0].by_position]
-    log_axis(axes, "x", 0.9, 1.5 * places[-1], short_count)
+    positions = [row[1] for row in records[0].by_position]
+    log_axis(axes, "x", 0.9, 1.5 * positions[-1], short_count)
     named: list[tuple[float, str, str]] = []
     for rank, record in enumerate(records):
         target = record.spec.group == TARGET
@@ -196,9 +196,9 @@ def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
         axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=3)
         named.append((y[-1], count(record.spec.parameters.total), colour))
     gap, low = 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0]), -float("inf")
-    for place, name, colour in sorted(named):  # no two names closer than a line
-        low = max(place, low + gap)
-        axes.annotate(name, (places[-1], low), (6, 0), textcoords="offset points", color=colour, va="center")
+    for loss, name, colour in sorted(named):  # no two names closer than a line
+        low = max(loss, low + gap)
+        label(axes, name, (positions[-1], low), (6, 0), colour=colour, size=12)
     axes.set_xlabel("place in the sequence")
     axes.set_ylabel("loss (nats per token)")
 
@@ -206,7 +206,7 @@ def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
 def _positions_data(records: Sequence[RunRecord]) -> Html:
     headers = ["places", *(f"{count(record.spec.parameters.total)} parameters" for record in records)]
     rows = [
-        [f"{row[0]:.0f}–{row[1]:.0f}", *(number(record.by_position[place][2], 4) for record in records)]
-        for place, row in enumerate(records[0].by_position)
+        [f"{row[0]:.0f}–{row[1]:.0f}", *(number(record.by_position[index][2], 4) for record in records)]
+        for index, row in enumerate(records[0].by_position)
     ]
     return table(headers, rows, class_="numbers")

@@ -159,6 +159,34 @@ def figure_size(axes: Axes) -> tuple[float, float]:
     return 72 * float(width), 72 * float(height)
 
 
+def label(
+    axes: Axes,
+    words: str,
+    at: tuple[float, float],
+    shift: tuple[float, float] = (0, 0),
+    *,
+    colour: str = INK,
+    size: float = 11,
+    ha: str = "left",
+    va: str = "center",
+    above: bool = False,
+) -> None:
+    """Words at a point of the data, `shift` pixels to its right and above; with `above`, y is a share of the axes."""
+    y_is = "axes fraction" if above else "data"
+    axes.annotate(
+        words,
+        at,
+        shift,
+        xycoords=("data", y_is),
+        textcoords="offset points",
+        color=colour,
+        fontsize=size,
+        ha=ha,
+        va=va,
+        zorder=6,
+    )
+
+
 def is_wide(axes: Axes) -> bool:
     """Whether the drawing is for a wide page, and not for a phone."""
     return figure_size(axes)[0] > PHONE
