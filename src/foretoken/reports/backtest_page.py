@@ -22,11 +22,11 @@ from foretoken.reports.svg import (
     PAPER,
     RULE,
     drawing,
-    label,
     log_axis,
     padded,
     responsive,
     short_power,
+    write_label,
 )
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def held_out_figure(backtest: BackTest) -> Html:
     inside = sum(_inside(row) for row in backtest.rows)
     level = percent(backtest.level, 0)
     title = f"{inside} of {backtest.n_test} held-out runs fell inside the {level} interval forecast for them"
-    caption = (
-        f"{drawn_words(len(rows), backtest.n_test)}Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
+    caption = drawn_words(len(rows), backtest.n_test) + (
+        "Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
         "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
     )
     draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})")
@@ -145,7 +145,7 @@ def origin_figure(backtest: BackTest) -> Html | None:
             f"up to the {_quantile(origin)}",
             100 * origin["test_error"],
             start=0.0,
-            said=f"{percent(origin['test_error'], 2)}, bias {percent(origin['bias'], 2, signed=True)}, "
+            text=f"{percent(origin['test_error'], 2)}, bias {percent(origin['bias'], 2, signed=True)}, "
             f"{percent(origin['coverage'], 0)} inside ({origin['n_train']} runs seen, {origin['n_test']} forecast)",
         )
         for origin in backtest.origins
@@ -232,7 +232,9 @@ def _draw_coverage(axes: Axes, *, steps: Sequence[Step], level: float) -> None:
     low, high = padded([steps[0].low, steps[-1].high], 0.05)
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
     axes.axhline(100 * level, color=MUTED, linestyle=":", linewidth=1.4)
-    label(axes, f"promised: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline")
+    write_label(
+        axes, f"promised: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline"
+    )
     for step in steps:
         axes.plot([step.middle] * 2, [100 * end for end in step.ends], color=BAND, linewidth=6, zorder=1)
         axes.plot(step.middle, 100 * step.coverage, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=3)

@@ -221,7 +221,7 @@ def objective_figure(fit: Fit) -> Html | None:
         "one that forecasts use. What moves by more than the interval of a forecast is a doubt about the runs."
     )
     lines = [
-        Line(_objective_name(name), value, said=number(value, 4), strong=name == MAP) for name, value in losses.items()
+        Line(_objective_name(name), value, text=number(value, 4), strong=name == MAP) for name, value in losses.items()
     ]
     panels = forest("objectives", lines, f"{law.column} ({law.unit})", title=title, described=caption)
     names = list(law.parameters)

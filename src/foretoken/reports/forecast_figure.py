@@ -25,11 +25,11 @@ from foretoken.reports.svg import (
     SHADE,
     apart,
     figure_size,
-    label,
     log_axis,
     padded,
     responsive,
     short_power,
+    write_label,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:
     """Grey ground where no small run lies, with the factor by which the target is beyond them."""
     axes.axvspan(edge, high, color=SHADE, linewidth=0, zorder=0)
     words = f"{factor(goal / edge)} beyond the data"
-    label(axes, words, (edge, 1.0), (6, -6), colour=MUTED, size=12, va="top", above=True)
+    write_label(axes, words, (edge, 1.0), (6, -6), colour=MUTED, size=12, va="top", above=True)
 
 
 def _draw_path(axes: Axes, path: TargetPath, edge: float) -> None:
@@ -257,5 +257,5 @@ def _draw_target(axes: Axes, view: ForecastView, forecast: Forecast) -> None:
     heights = apart([loss for loss, _, _ in labels], (high - low) * LINE)
     for (loss, words, colour), height in zip(labels, heights, strict=True):
         axes.plot([beside, labelled], [loss, height], color=RULE, linewidth=0.8, zorder=2)
-        label(axes, words, (labelled, height), (4, 0), colour=colour)
+        write_label(axes, words, (labelled, height), (4, 0), colour=colour)
     axes.set_ylim(min(low, *heights) - (high - low) * 0.03, high)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from foretoken.reports.html import Html
 from foretoken.reports.numbers import significant
-from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, is_wide, log_axis, responsive
+from foretoken.reports.svg import ACCENT, BAND_DEEP, INK, MUTED, PAPER, RULE, is_wide, log_axis, responsive, write_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ class Line:
     name: str
     value: float | None
     interval: Sequence[float] | None = None
-    said: str = ""
+    text: str = ""
     """What stands at the right; the number with its interval unless given."""
     start: float | None = None
     """Where a waterfall's bar begins."""
@@ -42,8 +42,8 @@ class Line:
     @property
     def words(self) -> str:
         """The number as it stands at the right."""
-        if self.said or self.value is None:
-            return self.said or "none"
+        if self.text or self.value is None:
+            return self.text or "none"
         band = " to ".join(significant(end) for end in self.interval) if self.interval else ""
         return significant(self.value) + (f" ({band})" if band else "")
 
@@ -86,7 +86,7 @@ def _draw(
         middle = (low * high) ** 0.5 if log is not None else (low + high) / 2
         side = "left" if value < middle else "right"
         shift = (4 if side == "left" else -4, 2)
-        label(axes, words, (value, 1), shift, colour=MUTED, ha=side, va="baseline", above=True)
+        write_label(axes, words, (value, 1), shift, colour=MUTED, ha=side, va="baseline", above=True)
     for row, line in enumerate(lines):
         _draw_line(axes, row, line)
     axes.set_xlabel(label)

@@ -11,7 +11,18 @@ from foretoken.forecasts.forecast import Forecast
 from foretoken.reports.html import Html, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, interval, number, percent, power, significant
 from foretoken.reports.palette import Budgets, colour_of
-from foretoken.reports.svg import ACCENT, INK, PAPER, apart, drawing, label, log_axis, padded, short_count, short_power
+from foretoken.reports.svg import (
+    ACCENT,
+    INK,
+    PAPER,
+    apart,
+    drawing,
+    log_axis,
+    padded,
+    short_count,
+    short_power,
+    write_label,
+)
 from foretoken.routes.isoflop import IsoflopBudget, IsoflopFit
 
 if TYPE_CHECKING:
@@ -94,7 +105,7 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     bottom, top = axes.get_ylim()
     heights = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
     for (size, _, flops, shift), height in zip(ends, heights, strict=True):
-        label(axes, power(flops), (size, height), (shift, 0))
+        write_label(axes, power(flops), (size, height), (shift, 0))
     axes.set_xlabel("parameters N (all trained)")
     axes.set_ylabel("validation loss (nats per token)")
 
@@ -123,7 +134,7 @@ def _edge_mark(axes: Axes, point: tuple[float, float], larger: bool, colour: str
     """A hollow mark whose arrow says on which side the minimum must be."""
     axes.plot(*point, "o", markerfacecolor=PAPER, color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
     arrow, shift = ("→", 15) if larger else ("←", -15)
-    label(axes, arrow, point, (shift, 0.5), colour=colour, size=17, ha="center")
+    write_label(axes, arrow, point, (shift, 0.5), colour=colour, size=17, ha="center")
 
 
 GROWTH_PANEL = (430, 215)
@@ -218,7 +229,7 @@ def _draw_law(axes: Axes, growth: Growth, first: float, last: float) -> list[flo
 def _draw_target(axes: Axes, flops: float, value: float, *, above: bool) -> None:
     axes.plot(flops, value, "_", color=ACCENT, markersize=14, markeredgewidth=2.5, zorder=5)
     side, shift = ("bottom", 5) if above else ("top", -6)
-    label(axes, "target", (flops, value), (0, shift), colour=ACCENT, size=12, ha="center", va=side)
+    write_label(axes, "target", (flops, value), (0, shift), colour=ACCENT, size=12, ha="center", va=side)
 
 
 def _minimum(budget: IsoflopBudget, growth: Growth) -> tuple[float, Sequence[float]]:

@@ -13,7 +13,7 @@ from foretoken.laws.law import FEATURES, Law
 from foretoken.reports.html import Html, element, figure, table
 from foretoken.reports.numbers import count, number, percent, power
 from foretoken.reports.palette import Budget, Budgets, colour_key, draw_marks, drawn_words, mark_noun, thinned
-from foretoken.reports.svg import INK, MUTED, apart, drawing, label, log_axis, padded, short_count, short_power
+from foretoken.reports.svg import INK, MUTED, apart, drawing, log_axis, padded, short_count, short_power, write_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +112,7 @@ def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
         return
     heights = apart([loss for _, loss, _ in shown], (top - bottom) * 0.052)
     for (x, _, words), height in zip(shown, heights, strict=True):
-        label(axes, words, (x, height), (5, 0), colour=MUTED, size=10)
+        write_label(axes, words, (x, height), (5, 0), colour=MUTED, size=10)
 
 
 def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets) -> None:

@@ -81,12 +81,12 @@ def _line(line: LedgerLine) -> Line:
     band = [100 * (end / forecast.loss - 1) for end in (forecast.low, forecast.high)]
     if outcome is None:
         text = f"{number(forecast.loss)} ({number(forecast.low)} to {number(forecast.high)}), open"
-        return Line(line.name, None, band, said=text)
+        return Line(line.name, None, band, text=text)
     return Line(
         line.name,
         100 * (outcome.loss / forecast.loss - 1),
         band,
-        said=f"forecast {number(forecast.loss)}, reached {number(outcome.loss)}: {outcome.verdict}",
+        text=f"forecast {number(forecast.loss)}, reached {number(outcome.loss)}: {outcome.verdict}",
         strong=not outcome.inside,
     )
 

@@ -155,7 +155,7 @@ def _waterfall(parts: Sequence[tuple[str, float]], unit: str) -> list[Line]:
     ends = list(accumulate(value for _, value in parts))
     starts = [0.0, *ends[:-1]]
     return [
-        Line(f"{name}: {significant(value)} {unit}", end, said=" ", start=start)
+        Line(f"{name}: {significant(value)} {unit}", end, text=" ", start=start)
         for (name, value), end, start in zip(parts, ends, starts, strict=True)
     ]
 

@@ -132,7 +132,7 @@ def _sizes_alone(plan: Plan) -> Html:
     caption = "Size of every other choice for the same compute, each law in its own count of N. Coloured: the plan."
     named: list[tuple[str, Plan | Alternative]] = [("the plan", plan), *((one.name, one) for one in plan.alternatives)]
     lines = [
-        Line(name, one.params, said=f"{count(one.params)} on {count(one.tokens)}", strong=one is plan)
+        Line(name, one.params, text=f"{count(one.params)} on {count(one.tokens)}", strong=one is plan)
         for name, one in sorted(named, key=lambda pair: pair[1].params)
     ]
     panels = forest("choices", lines, "parameters N", title=title, described=caption, log=short_count)

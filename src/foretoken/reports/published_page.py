@@ -21,12 +21,12 @@ from foretoken.reports.svg import (
     RULE,
     apart,
     is_wide,
-    label,
     log_axis,
     padded,
     responsive,
     short_count,
     short_power,
+    write_label,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _ratios(advices: Sequence[Advice]) -> Html:
     title = f"From {small} to {large} FLOP, {rising} of {len(advices)} laws ask for more tokens per parameter"
     caption = f"Tokens per parameter of the best run at {large} FLOP (filled) and at {small} FLOP (hollow)."
     lines = [
-        Line(a.name, a.ratios[LARGE], said=significant(a.ratios[LARGE], 3), beside=a.ratios[SMALL]) for a in ordered
+        Line(a.name, a.ratios[LARGE], text=significant(a.ratios[LARGE], 3), beside=a.ratios[SMALL]) for a in ordered
     ]
     panels = forest("ratios", lines, "tokens per parameter", title=title, described=caption, log=_tick)
     heads = ["id", *(f"at {power(flops)}" for flops in COMPUTES)]
@@ -148,7 +148,7 @@ def _draw(axes: Axes, *, advices: Sequence[Advice]) -> None:
     for advice, end, height in zip(advices, ends, heights, strict=True):
         level = math.exp(height)
         axes.plot([1.1 * last, 2.5 * last], [math.exp(end), level], color=RULE, linewidth=0.8)
-        label(axes, advice.name, (3 * last, level), colour=_colour(advice), size=10)
+        write_label(axes, advice.name, (3 * last, level), colour=_colour(advice), size=10)
 
 
 def _colour(advice: Advice) -> str:

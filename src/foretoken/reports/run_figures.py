@@ -11,7 +11,7 @@ from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, number, power
 from foretoken.reports.palette import Budgets, colour_of
 from foretoken.reports.study_results import TARGET
-from foretoken.reports.svg import ACCENT, MUTED, drawing, label, log_axis, padded, short_count
+from foretoken.reports.svg import ACCENT, MUTED, drawing, log_axis, padded, short_count, write_label
 from foretoken.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
     gap, low = 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0]), -float("inf")
     for loss, name, colour in sorted(named):  # no two names closer than a line
         low = max(loss, low + gap)
-        label(axes, name, (positions[-1], low), (6, 0), colour=colour, size=12)
+        write_label(axes, name, (positions[-1], low), (6, 0), colour=colour, size=12)
     axes.set_xlabel("place in the sequence")
     axes.set_ylabel("loss (nats per token)")
 

@@ -159,7 +159,7 @@ def figure_size(axes: Axes) -> tuple[float, float]:
     return 72 * float(width), 72 * float(height)
 
 
-def label(
+def write_label(
     axes: Axes,
     words: str,
     at: tuple[float, float],
