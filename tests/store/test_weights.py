@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
-from foretoken.runs.schema import KeepWeights
+from foretoken.runs.spec import KeepWeights
 from foretoken.store import atomic
 from foretoken.store.weights import (
     METADATA_FILE,

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import KeepWeights, RunSpec
 
 TRAIN = "foretoken.training.entry_points:train_job"
 CALIBRATE = "foretoken.training.entry_points:calibrate_job"

@@ -190,7 +190,7 @@ def _mapping(cell: object) -> dict[str, Any] | None:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        try:
+        try:  # as Python prints a dict; literal_eval reads data and runs nothing
             value = ast.literal_eval(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
@@ -201,6 +201,7 @@ def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"prefix.a.b": 1}; W&B's {"value": 1, "desc": None} is 1."""
     leaves: dict[str, Any] = {}
     for key, value in (values or {}).items():
+        # W&B's own config.yaml wraps every setting: {"lr": {"value": 0.1, "desc": None}}.
         if isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}:
             value = value["value"]
         if isinstance(value, dict):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "dataset=c4,hparams=tuned,step>=20000"
 OPERATORS = ("=", "!=", ">=", "<=", ">", "<")
+# The longer operators come first: of `>=` the pattern would else take `>` and leave `=` to the value.
 _CONDITION = re.compile(r"^\s*(.+?)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$", re.S)
 
 
@@ -95,6 +96,7 @@ def _equals_any(column: pd.Series, options: Sequence[str]) -> pd.Series:
     text = column.map(lambda value: "" if value is None or value != value else str(value).strip())
     flags = [option.lower() for option in options if option.lower() in ("true", "false")]
     equal = text.isin(options) | text.str.lower().isin(flags)
+    # As text "1e3" is not "1000", and a column that was read as floats prints 1000.0; as numbers all three are equal.
     numbers = [number for value in options if (number := _number(value)) is not None]
     return equal | _as_numbers(column).isin(numbers)
 

@@ -113,6 +113,7 @@ class RunRecord:
 
     def to_row(self) -> dict[str, Cell]:
         """One row of the run table, in its canonical columns (see runs/table.py)."""
+        # Counts are floats: 6 N D of the largest runs is beyond 64-bit integers.
         spec, count = self.spec, self.spec.parameters
         return {
             "run": spec.key,
@@ -143,7 +144,7 @@ class RunRecord:
             "batch_tokens": float(spec.batch_tokens),
             "warmup_tokens": float(spec.warmup_tokens),
             "schedule": spec.schedule,
-            "annealed": True,
+            "annealed": True,  # a branch cools down before its loss is measured, and a cosine ends at its lowest
             "skipped_steps": float(self.skipped_steps),
             "parent": self.parent,
             "seed": float(spec.seed),

@@ -3,82 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, WrapValidator, model_validator
 
-from foretoken.arguments import nearest
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
-from foretoken.errors import ForetokenError, shown
 from foretoken.laws.published import PUBLISHED
-from foretoken.runs.spec import HAS_TRUNK, Precision, RouterLosses, Schedule, SpikePolicy
-from foretoken.units import parse_count, parse_flops
+from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, known_name
+from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
 TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
 DesignKind = Literal["isoflop", "ladder", "runs"]
-KeepWeights = Literal["none", "target", "all"]
 ForecastLaw = Literal["coupled", "chinchilla"]
 
 
-def mistake(error: ForetokenError) -> ValueError:
-    """A refusal as pydantic collects it."""
-    return ValueError(error.message + (f", got {error.got}" if error.got else ""))
-
-
-def _quantity(parse: Callable[[str | float], float]) -> BeforeValidator:
-    def read(value: str | float) -> float:
-        try:
-            return float(parse(value))
-        except ForetokenError as error:
-            raise mistake(error) from error
-
-    return BeforeValidator(read)
-
-
-def _checked(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return validate(value)
-    except ForetokenError as error:
-        raise mistake(error) from error
-
-
-def _known(names: Collection[str], what: str) -> AfterValidator:
-    def check(value: object) -> object:
-        if isinstance(value, str) and value not in names:
-            near = nearest(value, names)
-            hint = f"; did you mean {near[0]!r}?" if near else ";"
-            raise ValueError(f"unknown {what} {shown(value)}{hint} known: {', '.join(sorted(names))}")
-        return value
-
-    return AfterValidator(check)
-
-
-Count = Annotated[float, _quantity(parse_count), Field(ge=1e-12, le=1e18)]
-Flops = Annotated[float, _quantity(parse_flops), Field(ge=1.0, le=1e32)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
-"""Limits that no study meets, so that a slip of the hand is refused rather than computed for hours."""
 MOST_RUNS = 10_000
 """Runs of one list: no study trains more, and a slip of the hand is refused at once."""
-
-
-class Section(BaseModel):
-    """One table of the study file: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LanguageSection(Section):
@@ -132,7 +74,7 @@ class CorpusSection(Section):
 class ModelSection(Section):
     """Choices shared by all sizes of the ladder and the target."""
 
-    preset: Annotated[str, _known(PRESETS, "preset")] = "llama"
+    preset: Annotated[str, known_name(PRESETS, "preset")] = "llama"
     """The family and its usual choices."""
     context: int = Field(default=128, ge=8, le=1_000_000)
     width_per_layer: float = Field(default=16.0, ge=0.5, le=16_384.0)
@@ -219,12 +161,13 @@ class TrainingSection(Section):
 
     @model_validator(mode="after")
     def _room_for_both_ends(self) -> TrainingSection:
+        # A cosine falls from the end of the warm-up on, so only a schedule with a last decay can run out of room.
         if HAS_TRUNK[self.schedule] and self.warmup_share + self.cooldown > 1:
             raise ValueError("warmup_share and cooldown together exceed the run")
         return self
 
 
-ObjectiveSection = Annotated[Objective, WrapValidator(_checked)]
+ObjectiveSection = Annotated[Objective, WrapValidator(checked)]
 """What the networks learn to predict, with the choices of that objective."""
 
 
@@ -272,7 +215,7 @@ class DesignSection(Section):
     sizes_per_budget: int = Field(default=5, ge=4, le=100)
     size_ratio: float = Field(default=1.5, ge=1.01, le=100.0)
     """isoflop: step between neighbouring sizes."""
-    center: Annotated[str, _known(PUBLISHED, "law")] | Ratio = 20.0
+    center: Annotated[str, known_name(PUBLISHED, "law")] | Ratio = 20.0
     """isoflop: tokens per parameter at the middle of each curve, or the published law that gives it."""
     recenter_rounds: int = Field(default=1, ge=0, le=4)
     """How often sizes may be added on the side where a curve has its minimum at the edge."""
@@ -289,6 +232,7 @@ class DesignSection(Section):
             raise ValueError(f"`runs` is needed by kind 'runs', and by no other: {EXAMPLES['runs']}")
         if missing := [name for name in GRIDS[self.kind] if not getattr(self, name)]:
             raise ValueError(f"kind {self.kind!r} needs `{'` and `'.join(missing)}`, for example {EXAMPLES[self.kind]}")
+        # Two entries of one size and length are the same runs by their keys; more seeds belong into one entry.
         sizes = [(planned.params, planned.tokens) for planned in self.runs]
         if len(set(sizes)) < len(sizes):
             raise ValueError("`runs` has a size and length twice: say `seeds` or `learning_rate_factors`")

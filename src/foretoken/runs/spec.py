@@ -28,6 +28,8 @@ HAS_TRUNK: dict[Schedule, bool] = {"wsd": True, "cosine": False}
 lengths share the steps before it. A cosine depends on the length from the first step on."""
 Precision = Literal["float32", "bfloat16"]
 SpikeAction = Literal["stop", "skip", "roll_back"]
+KeepWeights = Literal["none", "target", "all"]
+"""Whose final weights a study saves."""
 TARGET = "target"
 """The group of the big run whose loss is forecast."""
 NOT_IN_KEY = ("group",)

@@ -31,10 +31,10 @@ from foretoken.runs.schema import (
     LaunchSection,
     ModelSection,
     ObjectiveSection,
-    Section,
     TargetSection,
     TrainingSection,
 )
+from foretoken.runs.section import Section
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -86,6 +86,7 @@ def load_study(path: str | Path, *, seed: int | None = None, name: str | None = 
     path = Path(path)
     if not path.is_file():
         raise StudyFileError(f"no study file at {path}", expected="a TOML file", cure="see studies/quickstart.toml")
+    # Into the values before they are checked, so that a bad name or seed is one of the mistakes that are listed.
     given = {"seed": seed, "name": name}
     values = {**_read(path), **{key: value for key, value in given.items() if value is not None}}
     try:
@@ -106,6 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise StudyFileError(f"{path} is too large for a study file", expected=f"at most {LARGEST_FILE} bytes")
     try:
         text = content.decode("utf-8-sig")
+        # Before parsing, since it is the parser that takes the time.
         if any(line.count(".") > MOST_DOTS and not line.startswith("#") for line in text.split("\n")):
             raise RecursionError
         return tomllib.loads(text)
@@ -154,6 +156,8 @@ def _keys_of(table: type) -> list[str]:
 def _tables(table: type) -> dict[str, type]:
     """The keys of a table that hold tables, or lists of tables."""
     hints = get_type_hints(table)
+    # The key of a list of tables (`list[PlannedRuns]`) or of a wrapped one (`Annotated[Objective, ...]`) has its kind
+    # as the first argument of the hint.
     inner = {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
     return {name: kind for name, kind in inner.items() if is_dataclass(kind) or _is_section(kind)}
 

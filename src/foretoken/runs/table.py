@@ -111,6 +111,7 @@ class RunTable:
         names = [name for name in COLUMNS if name in self.frame and COLUMNS[name].determined]
         encode = json.JSONEncoder(sort_keys=True, default=str).encode
         rows = [encode(_plain(row)) for row in self.frame[names].to_dict("records")]
+        # Sorted, because the order of rows is no property of the runs; two equal rows count twice.
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def to_csv(self, path: str | Path) -> None:
@@ -144,6 +145,7 @@ def curve_rows(records: Iterable[RunRecord]) -> list[dict[str, Cell]]:
         sizes = {name: whole[name] for name in ("run", "params_total", "params_non_embedding", "params_active")}
         for tokens, loss in record.curve if record.is_finished else ():
             if tokens > 0:
+                # FLOPs per token are constant along a run, with full attention at a fixed context.
                 flops = record.spec.flops * (tokens / record.spec.tokens)
                 rows.append({**sizes, "tokens": tokens, "loss": loss, "flops": flops, "annealed": False})
     return rows

@@ -1,4 +1,4 @@
-"""The one door: everything that is written into a study's folder is written here.
+"""Atomic, checksummed writes; the only code that writes into a study's folder.
 
 A file is written under a temporary name in its own folder, flushed, renamed, and the folder flushed; so it is there
 whole or not at all. Files that belong together are committed by a mark that is written last and deleted first and holds
@@ -33,7 +33,7 @@ LARGEST_JSON = 2**28
 
 
 class System:
-    """The system calls of the door. A test puts one in its place that dies or fails at the Nth call."""
+    """The system calls that writes are made of. A test puts one in its place that dies or fails at the Nth call."""
 
     def append(self, file: IO[bytes], content: bytes) -> None:
         """Write a part of a file."""
@@ -101,6 +101,7 @@ def create_file(path: Path, content: bytes) -> bool:
     with _temporary(path, content) as temporary:
         _guard.get()()
         try:
+            # Unlike a rename, which replaces what is there, a hard link fails when the name is taken: of many one wins.
             system.link(temporary, path)
         except FileExistsError:
             return False
@@ -116,6 +117,7 @@ def _temporary(path: Path, content: bytes) -> Iterator[Path]:
         try:
             if not path.parent.is_dir():
                 system.make_folder(path.parent)
+            # The content is on the disk before the name is: after a power cut the name would else be of an empty file.
             with open(temporary, "xb") as file:
                 system.write(file, content)
             yield temporary
@@ -126,7 +128,7 @@ def _temporary(path: Path, content: bytes) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a name is one that the door gives to what is being written, and not somebody else's `notes.tmp`."""
+    """Whether a name is one that is given here to what is being written, and not somebody else's `notes.tmp`."""
     return bool(re.fullmatch(rf"\..+-[0-9a-f]{{8}}\{TEMPORARY}", path.name))
 
 
@@ -184,6 +186,7 @@ def delete_folder(folder: Path) -> None:
         if folder.is_symlink():
             system.unlink(folder)
             return
+        # Without its mark the folder counts as never written, so a death half way leaves nothing that looks whole.
         if (folder / COMMIT).exists():
             system.unlink(folder / COMMIT)
         for path in _listed(folder):
@@ -209,6 +212,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def checksummed_json(value: Mapping[str, Any]) -> bytes:
     """A JSON object whose first line is the sha256 of all that follows that line."""
+    # The checksum is spliced in as text: of the parsed values it would depend on how numbers are printed again.
     body = _plain(dict(value)).removeprefix(b"{")
     return _seal(body) + body
 
@@ -218,7 +222,7 @@ def _seal(body: bytes) -> bytes:
 
 
 def read_checksummed_json(path: Path) -> dict[str, Any]:
-    """Read a sealed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
+    """Read a checksummed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
     content = _read_bounded(path)
     value = _parsed(path, content)
     body = content.partition(b",")[2]
@@ -242,7 +246,7 @@ def read_json(path: Path) -> Any:
 def _read_bounded(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size  # what read() is told to read at most, it makes room for at once
+            size = os.fstat(file.fileno()).st_size  # read(limit) would make room for the whole limit at once
             content = file.read(size + 1) if size <= LARGEST_JSON else b""
     except OSError as error:
         raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure="restore it") from error
@@ -284,7 +288,8 @@ def _plain_files(folder: Path) -> set[str]:
 def read_commit(folder: Path) -> dict[str, bytes]:
     """The files of a committed folder; StoreError when its mark is missing or one of its files is not as marked."""
     marks = read_json(folder / COMMIT)
-    if not isinstance(marks, dict) or set(marks) != _plain_files(folder):  # so it names no path, pipe or link either
+    # Equal to what is listed here, so a mark that was made up names no path elsewhere, no pipe and no link.
+    if not isinstance(marks, dict) or set(marks) != _plain_files(folder):
         raise StoreError(f"{folder / COMMIT} does not mark what is there", cure="delete the folder")
     contents = {}
     for name, mark in marks.items():

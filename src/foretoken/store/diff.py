@@ -25,6 +25,7 @@ def changes(old_json: Mapping[str, Any], new_json: Mapping[str, Any]) -> Change:
 
 def nearest_change(spec: RunSpec, others: Iterable[RunSpec]) -> Change | None:
     """What differs between a run and the most similar of others; None where there is no other."""
+    # Fewest fields that differ: of a sweep over one setting that is the neighbour, and the setting is named.
     mine = _key_json(spec)
     compared = [changes(_key_json(other), mine) for _, other in zip(range(COMPARED), others, strict=False)]
     return min(compared, key=len, default=None)

@@ -55,6 +55,7 @@ def mark_finished(folder: Path, inputs_json: Mapping[str, Any], refusal: Refused
         files=dict(_hashes(folder)),
         refusal=Refusal(str(refusal.code), refusal.evidence, str(refusal.cure)) if refusal else None,
     )
+    # Written only where it differs, so that running a finished study again leaves every file as it is.
     content = format_json(asdict(mark))
     path = folder / MARK
     if not (path.is_file() and path.read_bytes() == content):
@@ -87,6 +88,7 @@ def changed_files(folder: Path) -> list[Path]:
 
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     """Path and sha256 of each file, and folder of weights, that a finished study rests on."""
+    # Calibration, progress and log say nothing about the result, and may change or go.
     names = ("design.json", "fit.json", "approach3.json", "report/index.html")
     paths = [folder / name for name in names if (folder / name).is_file()]
     for path in sorted([*paths, *folder.glob("runs/*/record.json"), *folder.glob("ledger/*.json")]):

@@ -26,6 +26,7 @@ def read_format_json(path: Path) -> dict[str, Any]:
     Raises StoreError when it is damaged, and with the code `old_format` when it is of another format.
     """
     values = atomic.read_checksummed_json(path)
+    # After the checksum: an edited format is damage, and not another format.
     found = values.pop("format", None)
     if found != FORMAT:
         raise StoreError(

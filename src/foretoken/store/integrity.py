@@ -48,6 +48,7 @@ def inspect(folder: Path, deep: bool = False) -> list[Finding]:
     """All that is wrong; `deep` also reads and hashes every checkpoint. Nothing is written."""
     paths = list(_walk(folder))
     findings = [*_foreign(folder, paths), *_unfinished(folder, paths), *_unreadable(folder), *_weights(folder)]
+    # A damaged fit is also an edited one; it is listed once, with the stronger remedy.
     known = {finding.path for finding in findings}
     findings += [finding for finding in _edited(folder) if finding.path not in known]
     return findings + (list(_damaged_checkpoints(folder)) if deep else [])
@@ -55,6 +56,7 @@ def inspect(folder: Path, deep: bool = False) -> list[Finding]:
 
 def repair(findings: list[Finding]) -> None:
     """Do what each finding's remedy says. Raises StoreError on the first that is refused, before anything is done."""
+    # All refusals first: a folder that is refused is left as it was found.
     for finding in findings:
         if finding.refuses:
             raise StoreError(f"{finding.path}: {finding.problem}", cure="restore it, or move it out of the folder")
@@ -71,6 +73,7 @@ def check_belongs(folder: Path, study: str) -> None:
     """Raise StoreError when a folder is no study's, another study's, or of another format; nothing is written."""
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is not a folder", cure="give another --folder")
+    # Before anything is read by this version's rules, by which a sound folder of another format looks damaged.
     _check_format(folder)
     name = _name_in(folder) or study
     if name != study:

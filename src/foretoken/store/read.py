@@ -40,6 +40,7 @@ def read_table(
     """
     path = Path(path)
     frame, assumed = _read_any(path)
+    # Before anything is renamed: of two columns of one name nobody can say which was meant.
     _refuse_doubles(frame, {*COLUMNS, *(rename or {}).values()}, path)
     frame, notes = filter_rows(frame, where, rename)
     assumed += notes
@@ -91,6 +92,7 @@ def _rename(frame: pd.DataFrame, rename: dict[str, str], path: Path) -> tuple[pd
                 cure=f"did you mean {near[0]!r}?" if near else "name one of these",
                 code="missing_column",
             )
+    # --map loss=val_loss beside a column `loss`: that column gives way, unless it is itself the source of another.
     hidden = [ours for ours in rename if ours in frame and ours not in rename.values()]
     notes = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
     return frame.drop(columns=hidden).rename(columns={theirs: ours for ours, theirs in rename.items()}), notes
@@ -118,6 +120,7 @@ def _numbers(column: pd.Series, path: Path) -> pd.Series:
 
 def _number(cell: object) -> float:
     """The number in a cell; NaN where there is none. Dates and truth values are none."""
+    # float(True) is 1.0, which would make a number of a flag.
     if isinstance(cell, bool) or not isinstance(cell, str | Real | Decimal):
         return math.nan
     try:

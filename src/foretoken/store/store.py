@@ -25,8 +25,7 @@ from pathlib import Path
 
 from foretoken.errors import StoreError
 from foretoken.runs.record import RunRecord
-from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import KeepWeights, RunSpec
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
 from foretoken.store.format import format_json, read_format_json
@@ -91,6 +90,7 @@ class Store:
         """
         self.check_owner()
         path, content = self.record_path(record.spec.key), format_json(record.to_json())
+        # Created and never replaced: whoever comes second reads the first one's record below and compares.
         if atomic.create_file(path, content):
             return True
         earlier = self.record(record.spec.key)
@@ -120,6 +120,7 @@ class Store:
 
     def records(self) -> list[RunRecord]:
         """All records that are whole, ordered by key."""
+        # A record that is damaged counts as none: the run is trained again, which gives the same bits.
         keys = sorted(path.parent.name for path in (self.folder / "runs").glob("*/record.json"))
         return [record for key in keys if (record := self.record(key))]
 
@@ -135,6 +136,7 @@ def read_record(path: Path) -> RunRecord:
         record = RunRecord.from_json(values)
     except TypeError as error:
         raise StoreError(f"{path} is no record of this version", got=str(error)) from error
+    # A folder that was copied under another key would otherwise be taken for the result of that run.
     if record.spec.key != path.parent.name:
         raise StoreError(f"{path} is the record of another run", expected=path.parent.name, got=record.spec.key)
     return record

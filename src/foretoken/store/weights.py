@@ -20,8 +20,7 @@ from typing import Any
 
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
-from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec, read_as
+from foretoken.runs.spec import KeepWeights, RunSpec, read_as
 from foretoken.store import atomic
 
 METADATA_FILE = "foretoken.json"
@@ -84,6 +83,7 @@ def wants_weights(run: RunSpec, policy: KeepWeights) -> bool:
 
 def commit_weights(folder: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill the folder, then mark it; an older mark goes first. Raises StoreError."""
+    # The old mark goes before the first byte changes and the new one comes after the last: in between there is none.
     atomic.delete_file(folder / atomic.COMMIT)
     write(folder)
     atomic.write_json(folder / atomic.COMMIT, dict(_hashes(folder)))

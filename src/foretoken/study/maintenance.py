@@ -9,8 +9,7 @@ from typing import Any
 
 from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
-from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import KeepWeights, RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import changed_files, unmark
 from foretoken.store.integrity import Finding, inspect

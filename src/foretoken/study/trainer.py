@@ -14,8 +14,7 @@ from foretoken.launchers.calibration import Calibration
 from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Job, Launcher, Machine, Outcome
 from foretoken.runs.record import RunRecord
-from foretoken.runs.schema import KeepWeights
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import KeepWeights, RunSpec
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
 from foretoken.study.progress import Progress, ProgressListener

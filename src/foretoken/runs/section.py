@@ -1,0 +1,64 @@
+"""What the tables of a study file are made of: quantities with units, names that are known, no unknown keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler
+
+from foretoken.arguments import nearest
+from foretoken.errors import ForetokenError, shown
+from foretoken.units import parse_count, parse_flops
+
+
+def mistake(error: ForetokenError) -> ValueError:
+    """A refusal as pydantic collects it."""
+    return ValueError(error.message + (f", got {error.got}" if error.got else ""))
+
+
+def quantity(parse: Callable[[str | float], float]) -> BeforeValidator:
+    """Numbers, and texts with a unit, as `parse` reads them."""
+
+    def read(value: str | float) -> float:
+        try:
+            return float(parse(value))
+        except ForetokenError as error:
+            raise mistake(error) from error
+
+    return BeforeValidator(read)
+
+
+def checked(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """For a dataclass that checks itself: what it refuses is one of the mistakes of the file."""
+    try:
+        return validate(value)
+    except ForetokenError as error:
+        raise mistake(error) from error  # pydantic collects a ValueError; any other would hide the mistakes after it
+
+
+def known_name(names: Collection[str], what: str) -> AfterValidator:
+    """Texts that are one of `names`; of others the nearest is shown."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and value not in names:
+            near = nearest(value, names)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise ValueError(f"unknown {what} {shown(value)}{hint} known: {', '.join(sorted(names))}")
+        return value
+
+    return AfterValidator(check)
+
+
+Count = Annotated[float, quantity(parse_count), Field(ge=1e-12, le=1e18)]
+Flops = Annotated[float, quantity(parse_flops), Field(ge=1.0, le=1e32)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
+"""Limits that no study meets, so that a slip of the hand is refused rather than computed for hours."""
+
+
+class Section(BaseModel):
+    """One table of the study file: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
