@@ -12,7 +12,7 @@ from foretoken.compute.models import MODELS
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.models import build
-from foretoken.models.checkpoint_config import write_config
+from foretoken.models.checkpoint_config import shape_to_config_json
 
 SHAPES = {name: model.shape for name, model in MODELS.items() if model.shape and model.shape.block_norms == 2}
 LISTED = ["gpt_1", "gpt2_small", "gpt2_medium", "gpt2_large", "gpt2_xl", "gpt3_small", "gpt3_medium", "gpt3_large",
@@ -51,14 +51,14 @@ def test_the_bake_off(name: str) -> None:
     assert f"{numel(SHAPES[name]) / 1e9:.1f}" == BAKE_OFF[name]
 
 
-THEIRS = [name for name, shape in SHAPES.items() if write_config(shape)]
+THEIRS = [name for name, shape in SHAPES.items() if shape_to_config_json(shape)]
 
 
 def theirs(name: str) -> Any:
     """The network of transformers, without memory."""
     transformers = pytest.importorskip("transformers")
     shape = SHAPES[name]
-    config = write_config(shape)
+    config = shape_to_config_json(shape)
     assert config
     if name.startswith("roberta"):  # as BERT, but for two more positions that nothing uses
         sizes = {"hidden_size": shape.width, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
@@ -81,7 +81,7 @@ def test_transformers_counts_the_same(name: str) -> None:
 
 
 def test_which_models_transformers_opens() -> None:
-    told = {name: write_config(shape) for name, shape in SHAPES.items()}
+    told = {name: shape_to_config_json(shape) for name, shape in SHAPES.items()}
     kinds = {name: config["architectures"][0] for name, config in told.items() if config}
     assert kinds.items() >= {
         "gpt2_xl": "GPT2LMHeadModel", "bert_large": "BertForPreTraining", "spanbert_large": "BertForMaskedLM",

@@ -19,7 +19,7 @@ from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
 from foretoken.generation import Model
 from foretoken.models import save_pretrained
-from foretoken.models.checkpoint_files import read_config
+from foretoken.models.checkpoint_files import read_config_json
 from foretoken.store import atomic
 from foretoken.store.weights import METADATA_FILE, read_metadata
 
@@ -133,6 +133,6 @@ def write_model(model: Model, source: Path, objective: Objective, home: Path, na
     if metadata is not None:
         metadata = replace(metadata, run=name, objective=objective, specials=dict(model.specials))
         atomic.write_json(home / METADATA_FILE, metadata.to_json())
-    config = read_config(source)
+    config = read_config_json(source)
     token_ids = {field: config[field] for field in config if field.endswith("_token_id")}
     save_pretrained(model.network, home, token_ids=token_ids)

@@ -17,7 +17,7 @@ from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
 from foretoken.generation.model import SENTINEL, Model, sentinel_number
 from foretoken.models import Network, from_pretrained
-from foretoken.models.checkpoint_files import read_config
+from foretoken.models.checkpoint_files import read_config_json
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
 from foretoken.store.format import read_format_json
@@ -126,7 +126,11 @@ def _foreign_model(folder: Path, network: Network) -> Model:
             expected=f"{TOKENIZER} of the package `tokenizers`",
             cure=f"copy the model's {TOKENIZER} into the folder",
         )
-    tokenizer, family, config = load_tokenizer(folder / TOKENIZER), network.shape.family_record, read_config(folder)
+    tokenizer, family, config = (
+        load_tokenizer(folder / TOKENIZER),
+        network.shape.family_record,
+        read_config_json(folder),
+    )
     _set_separator(tokenizer, config.get("eos_token_id"))
     _check_vocabulary(folder, network, tokenizer.vocabulary)
     sentinels = sorted((name for name in tokenizer.specials if SENTINEL.fullmatch(name)), key=sentinel_number)

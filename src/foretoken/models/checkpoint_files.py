@@ -98,7 +98,7 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config_json(folder: Path) -> dict[str, Any]:
     """The configuration of a checkpoint; raises CheckpointError, or StoreError when it is damaged."""
     if not (folder / CONFIG).is_file():
         raise CheckpointError(
@@ -113,7 +113,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def write_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Iterator[tuple[str, Tensor]]) -> None:
+def write_checkpoint(folder: Path, config_json: Mapping[str, Any], tensors: Iterator[tuple[str, Tensor]]) -> None:
     """Write tensors and configuration; raises StoreError, and then the folder has no configuration."""
     delete_file(folder / CONFIG)
     shards = list(_shards(tensors))
@@ -131,7 +131,7 @@ def write_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Iterator[
     for path in sorted(folder.iterdir()):
         if OURS.fullmatch(path.name) and path.name not in names:
             delete_file(path)
-    write_json(folder / CONFIG, dict(config))
+    write_json(folder / CONFIG, dict(config_json))
 
 
 def _shards(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:

@@ -18,8 +18,13 @@ from torch import Tensor, nn
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import CheckpointError
 from foretoken.models.attention import rotary_table
-from foretoken.models.checkpoint_config import architecture, read_shape, shape_of, write_config
-from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config, write_checkpoint
+from foretoken.models.checkpoint_config import (
+    architecture,
+    shape_from_config_json,
+    shape_from_json,
+    shape_to_config_json,
+)
+from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config_json, write_checkpoint
 from foretoken.models.checkpoint_names import NAMES, SEGMENTS, Names
 from foretoken.models.stack import Stack
 from foretoken.store.atomic import read_json, write_file
@@ -27,12 +32,15 @@ from foretoken.store.atomic import read_json, write_file
 OWN = "foretoken"
 TOKENIZER = "tokenizer.json"
 
+TokenIds = int | list[int] | None
+"""The id of a special token, of several, or none."""
+
 Built = TypeVar("Built", bound=nn.Module)
 
 
 def read_network(folder: Path, make: Callable[[ModelShape], Built], keep_dtype: bool) -> Built:
     """What `from_pretrained` gives; `make` builds a network whose weights have no values yet."""
-    config, files = read_config(folder), TensorFiles(folder)
+    config, files = read_config_json(folder), TensorFiles(folder)
     names = None if config.get("model_type") == OWN else NAMES[architecture(config)]
     shape = _own_shape(config) if names is None else _their_shape(config, names, files)
     network = _made(shape, make, len(files.shapes), names is not None)
@@ -56,7 +64,7 @@ def save_pretrained(
     folder: str | Path,
     *,
     tokenizer: str | Path | None = None,
-    token_ids: Mapping[str, Any] | None = None,
+    token_ids: Mapping[str, TokenIds] | None = None,
 ) -> Path:
     """Write config.json and model.safetensors into a folder; the inverse of `from_pretrained`, bit for bit.
 
@@ -68,7 +76,7 @@ def save_pretrained(
     assert isinstance(shape, ModelShape)
     if any(weight.is_meta for weight in weights.values()):
         raise CheckpointError("a network without values cannot be saved", cure="build it with a seed")
-    config = write_config(shape)
+    config = shape_to_config_json(shape)
     names = NAMES[config["model_type"]] if config else None
     config = config or {"model_type": OWN, "shape": asdict(shape)}
     config |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None, **(token_ids or {})}
@@ -80,12 +88,12 @@ def save_pretrained(
     return folder
 
 
-def _own_shape(config: Mapping[str, Any]) -> ModelShape:
-    own = config.get("shape")
-    return shape_of(own if isinstance(own, dict) else {})
+def _own_shape(config_json: Mapping[str, Any]) -> ModelShape:
+    own = config_json.get("shape")
+    return shape_from_json(own if isinstance(own, dict) else {})
 
 
-def _their_shape(config: Mapping[str, Any], names: Names, files: TensorFiles) -> ModelShape:
+def _their_shape(config_json: Mapping[str, Any], names: Names, files: TensorFiles) -> ModelShape:
     """The shape, once the tensors go by the names of the table."""
     for name in list(files.shapes):
         if re.fullmatch(names.ignored, name):
@@ -98,7 +106,7 @@ def _their_shape(config: Mapping[str, Any], names: Names, files: TensorFiles) ->
     for copy, first in names.copies.items():
         if copy in files.shapes and first not in files.shapes:
             files.rename(copy, first)
-    shape = read_shape(config, files.shapes)
+    shape = shape_from_config_json(config_json, files.shapes)
     if shape.token_types and SEGMENTS in files.shapes and not files.read(SEGMENTS).any():
         files.drop(SEGMENTS)  # a table of zeros adds nothing; it is how a network without segments is saved
         return replace(shape, token_types=0)
@@ -120,10 +128,10 @@ def _made(shape: ModelShape, make: Callable[[ModelShape], Built], tensors: int, 
         raise CheckpointError("config.json names sizes that no network can have", got=str(error)) from error
 
 
-def _drop_copies(files: TensorFiles, names: Names, wanted: set[str]) -> None:
+def _drop_copies(files: TensorFiles, names: Names, separate: set[str]) -> None:
     """Tied tensors may be there twice, but not with two values."""
     for copy, first in names.copies.items():
-        if copy in files.shapes and copy not in wanted:
+        if copy in files.shapes and copy not in separate:
             if not torch.equal(files.read(copy), files.read(first)):
                 raise CheckpointError(
                     f"config.json ties {copy} to {first}, but the files hold two different tensors",
@@ -132,24 +140,21 @@ def _drop_copies(files: TensorFiles, names: Names, wanted: set[str]) -> None:
             files.drop(copy)
 
 
-def _check(files: TensorFiles, wanted: Mapping[str, tuple[int, ...]]) -> None:
+def _check(files: TensorFiles, expected: Mapping[str, tuple[int, ...]]) -> None:
     """Raise CheckpointError when tensors are missing, too many, or of another shape."""
-    found = files.shapes
-    missing = [name for name in wanted if name not in found]
-    more = [name for name in found if name not in wanted]
-    other = [
-        f"{name} {found[name]} for {wanted[name]}" for name in wanted if found.get(name, wanted[name]) != wanted[name]
-    ]
-    told = [
-        f"{len(names)} {kind}: {', '.join(names[:3])}"
-        for kind, names in (("missing", missing), ("not known", more), ("of another shape", other))
-        if names
-    ]
-    if told:
+    shapes = files.shapes
+    differ = [name for name in expected if shapes.get(name, expected[name]) != expected[name]]
+    problems = {
+        "missing": [name for name in expected if name not in shapes],
+        "not known": [name for name in shapes if name not in expected],
+        "of another shape": [f"{name} {shapes[name]} for {expected[name]}" for name in differ],
+    }
+    if any(problems.values()):
+        listed = (f"{len(names)} {kind}: {', '.join(names[:3])}" for kind, names in problems.items() if names)
         raise CheckpointError(
             "the tensors are not those of the configuration",
-            expected=f"{len(wanted)} tensors",
-            got="; ".join(told),
+            expected=f"{len(expected)} tensors",
+            got="; ".join(listed),
             cure="take config.json and weights from one checkpoint of a language model",
         )
 
@@ -175,12 +180,12 @@ def _apart(weights: Mapping[str, Tensor], shape: ModelShape, names: Names | None
 
 
 def _named(
-    tensors: Iterator[tuple[str, Tensor]], names: Names | None, config: Mapping[str, Any], shape: ModelShape
+    tensors: Iterator[tuple[str, Tensor]], names: Names | None, config_json: Mapping[str, Any], shape: ModelShape
 ) -> Iterator[tuple[str, Tensor]]:
     """As they are written: a bare model has no prefix, and BERT always has kinds of segments."""
-    prefix = names.prefix if names is not None and config["architectures"] == ["BertModel"] else ""
+    prefix = names.prefix if names is not None and config_json["architectures"] == ["BertModel"] else ""
     for name, tensor in tensors:
         yield name.removeprefix(prefix), tensor.detach().cpu()
-    if config["model_type"] == "bert" and not shape.token_types:
-        zeros = torch.zeros(config["type_vocab_size"], shape.width, dtype=tensor.dtype)
+    if config_json["model_type"] == "bert" and not shape.token_types:
+        zeros = torch.zeros(config_json["type_vocab_size"], shape.width, dtype=tensor.dtype)
         yield SEGMENTS.removeprefix(prefix), zeros
