@@ -15,8 +15,8 @@ from foretoken.arguments import ArgumentNameError
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import prepare_corpus
-from foretoken.errors import DesignError, ForetokenError, StoreError
-from foretoken.evals import ContinueOptions, continue_training, evaluate
+from foretoken.errors import ForetokenError, StoreError
+from foretoken.evals import continue_training, evaluate
 from foretoken.evals.text_corpus import split_text, whole_text
 from foretoken.generation import open_model
 from foretoken.models import build, from_pretrained, save_pretrained
@@ -234,17 +234,6 @@ def test_of_one_small_text_the_end_is_held_out(texts: Path, tmp_path: Path) -> N
     tokens = [*split.tokens("train"), *split.tokens("validation")]
     assert tokens == whole_text(model, one, "text", 10**9).tokens("validation").tolist()
     assert model.decode([int(token) for token in tokens[-20:-1]]).endswith("foxes in wood 15.\n")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"learning_rate": 0.0}, {"learning_rate": math.nan}, {"cooldown": 1.5}, {"warmup_share": -1}, {"threads": -1},
-     {"batch_tokens": 0}, {"validation_share": 0.5}, {"precision": "float8"}, {"weight_decay": -1.0},
-     {"threads": 10**6}, {"threads": "2"}, {"seed": 2**70}, {"seed": 1.5}, {"learning_rate": "1e-4"}, {"repeat": 1}],
-)  # fmt: skip
-def test_invalid_options_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(DesignError, match=next(iter(wrong))):
-        ContinueOptions(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_wrong_name_of_an_argument_shows_the_nearest(texts: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from foretoken.evals.metrics import Predictions, accuracy, exact_match, f1, mean_over_seeds
+from foretoken.cli import app
+from foretoken.evals.metrics import METRICS, Predictions, accuracy, exact_match, f1, mean_over_seeds
 
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30)
 
@@ -74,3 +76,33 @@ def test_the_interval_over_seeds_is_student_s(values: list[float]) -> None:
             stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
         )
     assert mean_over_seeds(values[:1]).se is None
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(PAIRS)
+def test_every_metric_is_a_share_and_knows_when_all_is_right(metric: str, pairs: list[tuple[int, int]]) -> None:
+    score, error = METRICS[metric](predictions(pairs))
+    assert 0 <= score <= 1
+    assert error >= 0
+    best, no_error = METRICS[metric](predictions([(label, label) for label, _ in pairs]))
+    assert (best, no_error) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_names_of_examples_do_not_matter(metric: str) -> None:
+    random = np.random.default_rng(3)
+    predicted, targets = random.integers(3, size=(2, 40))
+    example, order = np.arange(40) // 2, random.permutation(20)
+    renamed = Predictions(predicted, targets, order[example])
+    assert METRICS[metric](renamed) == pytest.approx(METRICS[metric](Predictions(predicted, targets, example)))
+
+
+def test_help_and_docs_name_every_metric() -> None:
+    *most, last = METRICS
+    text = f"{', '.join(most)} or {last}"
+    (command,) = (
+        one for one in app.registered_commands if one.name == "finetune" or one.callback.__name__ == "finetune"
+    )
+    assert text in str(command.callback.__annotations__["metric"])
+    docs = (Path(__file__).parents[2] / "docs" / "fine_tuning.md").read_text()
+    assert all(f"`{metric}`" in docs for metric in METRICS)

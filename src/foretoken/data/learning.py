@@ -42,7 +42,7 @@ def learn(kind: str, texts: Iterable[bytes], vocabulary: int) -> SubwordTokenize
     Raises CorpusError when the texts give fewer tokens, or when that many do not hold the alphabet.
 
     >>> textbook = learn("plain", [b"aaabdaaabac"], vocabulary=7)
-    >>> [a + b for a, b in textbook.model["merges"]]
+    >>> [a + b for a, b in textbook.model_json["merges"]]
     ['aa', 'ab', 'aaab']
     """
     if vocabulary > LARGEST_VOCABULARY:
