@@ -27,24 +27,24 @@ def test_the_cut_is_the_quantile_of_flops_and_keeps_what_lies_at_it(ladder: Ladd
     found = backtest(table, 0.75, draws=50)
     edge = np.quantile(table.frame["flops"], 0.75)
     assert found.n_train == int((table.frame["flops"] <= edge * (1 + 1e-9)).sum())
-    assert min(run["flops"] for run in found.rows) > edge
+    assert min(run.flops for run in found.rows) > edge
 
 
 def test_scores_are_those_of_the_listed_runs(ladder: Ladder) -> None:
     found = backtest(ladder(noise=0.004), 0.5, draws=50)
-    error = np.array([run["forecast"] / run["loss"] - 1 for run in found.rows])
+    error = np.array([run.forecast / run.loss - 1 for run in found.rows])
     assert found.test_error == pytest.approx(np.abs(error).mean())
     assert found.bias == pytest.approx(error.mean())
     assert found.median_error == pytest.approx(np.median(np.abs(error)))
-    assert found.coverage == np.mean([run["low"] <= run["loss"] <= run["high"] for run in found.rows])
+    assert found.coverage == np.mean([run.is_inside for run in found.rows])
 
 
 def test_without_a_fraction_the_origin_rolls_and_no_run_is_scored_twice(ladder: Ladder) -> None:
     table = ladder(noise=0.002)
     found = backtest(table, draws=50)
     assert len(found.origins) >= 2
-    assert found.n_test == sum(origin["n_test"] for origin in found.origins)
-    assert len({(run["params"], run["tokens"]) for run in found.rows}) == found.n_test
+    assert found.n_test == sum(origin.n_test for origin in found.origins)
+    assert len({(run.params, run.tokens) for run in found.rows}) == found.n_test
 
 
 def test_held_out_losses_do_not_change_their_forecast(ladder: Ladder) -> None:
@@ -52,8 +52,8 @@ def test_held_out_losses_do_not_change_their_forecast(ladder: Ladder) -> None:
     larger = table.frame["flops"] > table.frame["flops"].median()
     spoiled = replace(table, frame=table.frame.assign(loss=table.frame["loss"].where(~larger, 2.0)))
     one, two = (backtest(t, 0.5, draws=50) for t in (table, spoiled))
-    assert [run["forecast"] for run in one.rows] == [run["forecast"] for run in two.rows]
-    assert [run["high"] for run in one.rows] == [run["high"] for run in two.rows]
+    assert [run.forecast for run in one.rows] == [run.forecast for run in two.rows]
+    assert [run.high for run in one.rows] == [run.high for run in two.rows]
 
 
 @pytest.mark.parametrize("estimator", ["huber", "least_squares", "student_t", "asymmetric"])

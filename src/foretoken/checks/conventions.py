@@ -88,7 +88,7 @@ def conventions(
     """
     rows = clean_rows(table, params)
     try:
-        found = fit(table, "chinchilla", params=params, draws=draws, seed=seed)
+        found = fit(table, CHINCHILLA.name, params=params, draws=draws, seed=seed)
     except RefusedError as error:
         return Conventions([], [], rows.params_column, [], str(error).split("\n")[0])
     return conventions_of(table, rows, found, level)

@@ -70,8 +70,8 @@ def _show(found: BackTest) -> None:
     )
     for origin in found.origins if len(found.origins) > 1 else []:
         typer.echo(
-            f"  up to the {100 * origin['train_fraction']:g} % quantile: {origin['n_train']} runs,"
-            f" next {origin['n_test']}: error {100 * origin['test_error']:.2f} %, bias {100 * origin['bias']:+.2f} %"
+            f"  up to the {100 * origin.train_fraction:g} % quantile: {origin.n_train} runs,"
+            f" next {origin.n_test}: error {100 * origin.test_error:.2f} %, bias {100 * origin.bias:+.2f} %"
         )
     print_checks(found.checks)
     print_assumed(found.assumed)

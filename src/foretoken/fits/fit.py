@@ -31,7 +31,7 @@ from foretoken.fits.result import (
 )
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.table_checks import with_doubts
-from foretoken.laws import find_law
+from foretoken.laws import FIT_LAW, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
@@ -45,7 +45,7 @@ FEWEST_DRAWS = 50
 @named_arguments
 def fit(
     table: RunTable,
-    law: str = "chinchilla",
+    law: str = FIT_LAW,
     *,
     params: str = "auto",
     level: float = 0.9,

@@ -1,7 +1,8 @@
-"""How wrong forecasts from a table's smaller runs were about its larger ones."""
+"""Back-test: forecasts of a table's larger runs from its smaller ones, scored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.arguments import check_level
+from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, check_estimator
@@ -17,8 +18,9 @@ from foretoken.fits.result import Check, Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.table_checks import doubts, worst_first
 from foretoken.fits.table_rows import without_refusals
+from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
-from foretoken.laws import find_law
+from foretoken.laws import FORECAST_LAW, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
@@ -26,15 +28,13 @@ FEWEST_TRAIN, FEWEST_TEST = 8, 3
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles of compute at which a rolling origin stands."""
 SAME = 1 + 1e-9
+"""Runs of one budget differ in their FLOPs by rounding; a quantile must not cut through them."""
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class BackTest:
-    """Forecasts of runs that the fit did not see, held against what they reached.
-
-    Errors are shares of the loss; of a law that is not fitted on logarithms (an accuracy), differences.
-    """
+class Scores:
+    """How forecasts did; errors are shares of the loss, or differences for a law that is not fitted on logarithms."""
 
     test_error: float
     """Mean absolute."""
@@ -43,11 +43,30 @@ class BackTest:
     max_error: float
     median_error: float
     coverage: float
-    """Share of the held-out runs inside the new-run interval at `level`."""
-    level: float
+    """Share of the held-out runs inside the new-run interval at the level."""
     median_half_width: float
     interval_score: float
     """Mean width plus 2 / (1 - level) times what runs missed it by (Gneiting and Raftery 2007); less is better."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The forecasts of one fit."""
+
+    train_fraction: float
+    """The fit saw the runs up to this quantile of compute."""
+    n_train: int
+    n_test: int
+    test_error: float
+    bias: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class BackTest(Scores):
+    """Forecasts of runs that the fit did not see, held against what they reached."""
+
+    level: float
     n_train: int
     """Runs that the (largest) fit saw."""
     n_test: int
@@ -55,25 +74,32 @@ class BackTest:
     law: str
     checks: list[Check]
     seconds: float
-    origins: list[dict[str, Any]]
-    """Each fit on its own: {train_fraction, n_train, n_test, test_error, bias, coverage}."""
-    rows: list[dict[str, float]]
-    """Each held-out run: {params, tokens, flops, loss, forecast, low, high, distance, train_fraction}.
-
-    `distance` is the largest factor beyond the runs seen, in params, tokens or flops.
-    """
+    origins: list[Origin]
+    """Each fit on its own."""
+    rows: list[HeldOutRun]
+    """Each held-out run beside its forecast."""
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return asdict(self) | {"rows": [run.to_json() for run in self.rows]}
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Which runs [r] are seen, and which are forecast from them."""
+
+    train_fraction: float
+    train: Mask
+    test: Mask
+
+
+@named_arguments
 def backtest(
     table: RunTable,
     train_fraction: float | None = None,
     *,
-    law: str = "coupled",
+    law: str = FORECAST_LAW,
     estimator: str = MAP,
     level: float = 0.9,
     params: str = "auto",
@@ -82,38 +108,54 @@ def backtest(
 ) -> BackTest:
     """Fit the runs whose FLOPs are at or below a quantile of all FLOPs, forecast the rest, and score the forecasts.
 
-    Without `train_fraction` the origin rolls: quantiles 0.5 to 0.9, each fit scored on the runs between its origin and
-    the next. Raises ForetokenError below 8 training or 3 test runs, or for numbers that are not finite; every other
-    doubt is a check beside the number.
+    Args:
+        table: the runs.
+        train_fraction: the quantile. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored on the runs
+            between its origin and the next.
+        law: its name.
+        estimator: `map`, or the name of an objective such as `huber`.
+        level: probability that each interval holds.
+        params: the column that is N, or auto.
+        draws: of the bootstrap of each fit.
+        seed: of these draws.
+
+    Raises ForetokenError below 8 training or 3 test runs, or for numbers that are not finite; every other doubt is a
+    check beside the number.
+
     """
     began = perf_counter()
     _require(train_fraction, estimator, level)
     formula = find_law(law)
     rows = _rows(table, params, formula)
-    cuts = _cuts(rows.flops, train_fraction)
-    found = [
-        (share, _scored(rows, formula, train, test, estimator, level, draws, seed, table.digest))
-        for share, train, test in cuts
-    ]
-    runs = [{**run, "train_fraction": share} for share, (_, scored, _) in found for run in scored]
-    doubtful = [
-        *_left_out(rows),
-        *_doubts(table, rows, formula),
-        *(check for _, (_, _, told) in found for check in told),
-    ]
-    checks = {check.code: check for check in doubtful}
+    fitted: list[tuple[Cut, Fit]] = []
+    checks = [*_left_out(rows), *_doubts(table, rows, formula)]
+    for cut in _cuts(rows.flops, train_fraction):
+        seen = rows.select(np.flatnonzero(cut.train))
+        checks += [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, formula)]
+        objective = OBJECTIVES.get(estimator, HUBER).name
+        fit = fit_rows(seen, formula, table.digest, level, draws, seed, objective, brief=True)
+        checks += [check for check in fit.checks if check.is_doubt]
+        fitted.append((cut, fit))
+    held_out = [_held_out(fit, rows, cut, estimator, level) for cut, fit in fitted]
+    runs = [run for part in held_out for run in part]
+    relative = formula.is_logarithmic
+    scores = _scores(runs, level, relative)
     return BackTest(
-        **_score(runs, level, formula.target == "log"),
+        test_error=scores.test_error,
+        bias=scores.bias,
+        max_error=scores.max_error,
+        median_error=scores.median_error,
+        coverage=scores.coverage,
+        median_half_width=scores.median_half_width,
+        interval_score=scores.interval_score,
         level=level,
-        n_train=max(trained for _, (trained, _, _) in found),
+        n_train=max(int(cut.train.sum()) for cut, _ in fitted),
         n_test=len(runs),
         estimator=estimator,
         law=law,
-        checks=worst_first(checks.values()),
+        checks=worst_first({check.code: check for check in checks}.values()),
         seconds=perf_counter() - began,
-        origins=[
-            _origin(share, trained, scored, level, formula.target == "log") for share, (trained, scored, _) in found
-        ],
+        origins=[_origin(cut, part, level, relative) for (cut, _), part in zip(fitted, held_out, strict=True)],
         rows=runs,
         assumed=[*rows.assumed, f"law: {formula.formula}", f"estimator: {estimator}"],
     )
@@ -137,25 +179,26 @@ def _doubts(table: RunTable, rows: Rows, law: Law) -> list[Check]:
 
 
 def _left_out(rows: Rows) -> list[Check]:
-    said = "; ".join(f"{dropped.count} left out: {dropped.reason}" for dropped in rows.dropped)
-    return [Check("rows_left_out", "note", said, "complete these rows, or leave them out yourself")] if said else []
+    evidence = "; ".join(f"{dropped.count} left out: {dropped.reason}" for dropped in rows.dropped)
+    cure = "complete these rows, or leave them out yourself"
+    return [Check("rows_left_out", "note", evidence, cure)] if evidence else []
 
 
-def _cuts(flops: Array, fraction: float | None) -> list[tuple[float, Mask, Mask]]:
-    """(quantile, which runs are seen, which are forecast), at least 8 and 3 of them."""
+def _cuts(flops: Array, fraction: float | None) -> list[Cut]:
+    """One cut, or one for each rolling origin; at least 8 runs are seen and 3 forecast."""
     if len(flops) < FEWEST_TRAIN + FEWEST_TEST:
         _require_runs(len(flops), 0)
     if fraction is not None:
         train = flops <= np.quantile(flops, fraction) * SAME
         _require_runs(int(train.sum()), int((~train).sum()))
-        return [(fraction, train, ~train)]
+        return [Cut(fraction, train, ~train)]
     edges = [float(np.quantile(flops, share)) * SAME for share in ORIGINS] + [np.inf]
     cuts = []
     for share, edge, after in zip(ORIGINS, edges[:-1], edges[1:], strict=True):
         train, test = flops <= edge, (flops > edge) & (flops <= after)
         if train.sum() >= FEWEST_TRAIN and test.any():
-            cuts.append((share, train, test))
-    _require_runs(max((int(cut[1].sum()) for cut in cuts), default=0), sum(int(cut[2].sum()) for cut in cuts))
+            cuts.append(Cut(share, train, test))
+    _require_runs(max((int(cut.train.sum()) for cut in cuts), default=0), sum(int(cut.test.sum()) for cut in cuts))
     return cuts
 
 
@@ -165,65 +208,52 @@ def _require_runs(train: int, test: int) -> None:
         raise RefusedError("too_few_runs", evidence, "add runs, or choose another --train-fraction")
 
 
-def _scored(
-    rows: Rows,
-    law: Law,
-    train: Mask,
-    test: Mask,
-    estimator: str,
-    level: float,
-    draws: int,
-    seed: int,
-    digest: str,
-) -> tuple[int, list[dict[str, float]], list[Check]]:
-    """Runs seen, the forecast runs, and the doubts."""
-    seen = rows.select(np.flatnonzero(train))
-    doubts = [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
-    objective = OBJECTIVES.get(estimator, HUBER).name
-    found = fit_rows(seen, law, digest, level, draws, seed, objective, brief=True)
-    scored = [_forecast(found, rows, int(run), estimator, level) for run in np.flatnonzero(test)]
-    return len(seen), scored, [*doubts, *(check for check in found.checks if check.is_doubt)]
+def _held_out(fit: Fit, rows: Rows, cut: Cut, estimator: str, level: float) -> list[HeldOutRun]:
+    """The runs that a fit did not see, beside their forecasts."""
+    further = [name for name in find_law(fit.law).features if name in rows.other_features]
+    held_out = []
+    for run in np.flatnonzero(cut.test):
+        params, tokens, flops = (float(values[run]) for values in (rows.params, rows.tokens, rows.flops))
+        at = {name: float(rows.other_features[name][run]) for name in further}
+        forecast = predict(fit, params=params, tokens=tokens, flops=flops, at=at, level=level, estimator=estimator)
+        held_out.append(
+            HeldOutRun(
+                params=params,
+                tokens=tokens,
+                flops=flops,
+                at=at,
+                loss=float(rows.y[run]),
+                forecast=forecast.loss,
+                low=forecast.low,
+                high=forecast.high,
+                distance=forecast.extrapolation.largest,
+                train_fraction=cut.train_fraction,
+            )
+        )
+    return held_out
 
 
-def _forecast(found: Fit, rows: Rows, run: int, estimator: str, level: float) -> dict[str, float]:
-    at: dict[str, Any] = {name: float(getattr(rows, name)[run]) for name in ("params", "tokens", "flops")}
-    others = {
-        name: float(rows.other_features[name][run])
-        for name in find_law(found.law).features
-        if name in rows.other_features
-    }
-    told = predict(found, **at, at=others, level=level, estimator=estimator)
-    return {
-        **at,
-        **{f"at_{name}": value for name, value in others.items()},
-        "loss": float(rows.y[run]),
-        "forecast": told.loss,
-        "low": told.low,
-        "high": told.high,
-        "distance": told.extrapolation.largest,
-    }
-
-
-def _score(runs: list[dict[str, float]], level: float, relative: bool = True) -> dict[str, float]:
-    loss, forecast, low, high = (np.array([run[name] for run in runs]) for name in ("loss", "forecast", "low", "high"))
+def _scores(runs: Sequence[HeldOutRun], level: float, relative: bool = True) -> Scores:
+    loss, forecast = np.array([run.loss for run in runs]), np.array([run.forecast for run in runs])
+    low, high = np.array([run.low for run in runs]), np.array([run.high for run in runs])
     whole = loss if relative else np.ones_like(loss)
     error = (forecast - loss) / whole
     missed = (np.maximum(0.0, low - loss) + np.maximum(0.0, loss - high)) / whole
-    return {
-        "test_error": float(np.abs(error).mean()),
-        "bias": float(error.mean()),
-        "max_error": float(np.abs(error).max()),
-        "median_error": float(np.median(np.abs(error))),
-        "coverage": float(((low <= loss) & (loss <= high)).mean()),
-        "median_half_width": float(np.median((high - low) / 2 / (forecast if relative else whole))),
-        "interval_score": float(((high - low) / whole + 2 / (1 - level) * missed).mean()),
-    }
+    return Scores(
+        test_error=float(np.abs(error).mean()),
+        bias=float(error.mean()),
+        max_error=float(np.abs(error).max()),
+        median_error=float(np.median(np.abs(error))),
+        coverage=float(((low <= loss) & (loss <= high)).mean()),
+        median_half_width=float(np.median((high - low) / 2 / (forecast if relative else whole))),
+        interval_score=float(((high - low) / whole + 2 / (1 - level) * missed).mean()),
+    )
 
 
-def _origin(share: float, trained: int, scored: list[dict[str, float]], level: float, relative: bool) -> dict[str, Any]:
-    told = _score(scored, level, relative)
-    kept = {name: told[name] for name in ("test_error", "bias", "coverage")}
-    return {"train_fraction": share, "n_train": trained, "n_test": len(scored), **kept}
+def _origin(cut: Cut, runs: Sequence[HeldOutRun], level: float, relative: bool) -> Origin:
+    scores = _scores(runs, level, relative)
+    n_train = int(cut.train.sum())
+    return Origin(cut.train_fraction, n_train, len(runs), scores.test_error, scores.bias, scores.coverage)
 
 
 def _require(fraction: float | None, estimator: str, level: float) -> None:

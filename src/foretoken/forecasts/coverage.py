@@ -1,16 +1,52 @@
-"""Held-out runs by how far they lie beyond the runs that were seen: error and coverage of each step of distance."""
+"""Held-out runs, and their errors and coverage by how far they lie beyond the runs that were seen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 MOST_STEPS = 6
 FEWEST = 5
 """Runs of a step at least, except where there are fewer in all."""
 Z = 1.645
+"""The 95 % quantile of a standard normal: 90 % lie within so many standard deviations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutRun:
+    """A run that a fit did not see, beside its forecast."""
+
+    params: float
+    tokens: float
+    flops: float
+    at: dict[str, float] = field(default_factory=dict)
+    """Values of the law's further features, by name."""
+    loss: float
+    """Measured: what the law predicts, in the law's unit."""
+    forecast: float
+    low: float
+    high: float
+    distance: float
+    """The largest factor beyond the runs seen, in params, tokens or flops."""
+    train_fraction: float
+    """The quantile of compute up to which runs were seen."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether its interval holds it."""
+        return self.low <= self.loss <= self.high
+
+    def error(self, relative: bool = True) -> float:
+        """Forecast less outcome, as a share of the outcome where that is what a law is fitted to."""
+        return (self.forecast - self.loss) / (self.loss if relative else 1.0)
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values; further features are `at_NAME`."""
+        plain = asdict(self)
+        del plain["at"]
+        return plain | {f"at_{name}": value for name, value in self.at.items()}
 
 
 @dataclass(frozen=True)
@@ -31,39 +67,29 @@ class Step:
 
     @property
     def middle(self) -> float:
-        """Its place on a log axis."""
+        """The geometric mean of its ends: its middle on a log axis."""
         return math.sqrt(self.low * self.high)
 
 
-def steps_of(rows: Sequence[dict[str, float]], relative: bool = True) -> list[Step]:
-    """Steps of nearly equal numbers of runs, in order of distance.
-
-    >>> rows = [{"distance": 2.0 + i, "forecast": 2.0, "loss": 2.0, "low": 1.9, "high": 2.1} for i in range(20)]
-    >>> [(step.runs, step.coverage) for step in steps_of(rows)]
-    [(5, 1.0), (5, 1.0), (5, 1.0), (5, 1.0)]
-    """
-    order = sorted(rows, key=lambda row: row["distance"])
+def steps_of(runs: Sequence[HeldOutRun], relative: bool = True) -> list[Step]:
+    """Steps of nearly equal numbers of runs, in order of distance."""
+    order = sorted(runs, key=lambda run: run.distance)
     steps = max(1, min(MOST_STEPS, len(order) // FEWEST))
     cuts = [round(k * len(order) / steps) for k in range(steps + 1)]
     return [_step(order[a:b], relative) for a, b in pairwise(cuts)]
 
 
-def error_of(row: dict[str, float], relative: bool = True) -> float:
-    """Forecast less outcome, as a share of the outcome where that is what a law is fitted to."""
-    return (row["forecast"] - row["loss"]) / (row["loss"] if relative else 1.0)
-
-
-def _step(rows: Sequence[dict[str, float]], relative: bool) -> Step:
-    errors = [error_of(row, relative) for row in rows]
-    inside = sum(row["low"] <= row["loss"] <= row["high"] for row in rows)
+def _step(runs: Sequence[HeldOutRun], relative: bool) -> Step:
+    errors = [run.error(relative) for run in runs]
+    inside = sum(run.is_inside for run in runs)
     return Step(
-        low=rows[0]["distance"],
-        high=rows[-1]["distance"],
-        runs=len(rows),
+        low=runs[0].distance,
+        high=runs[-1].distance,
+        runs=len(runs),
         bias=sum(errors) / len(errors),
         error=sum(map(abs, errors)) / len(errors),
-        coverage=inside / len(rows),
-        ends=wilson(inside, len(rows)),
+        coverage=inside / len(runs),
+        ends=wilson(inside, len(runs)),
     )
 
 
@@ -73,6 +99,8 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
     >>> [round(end, 3) for end in wilson(9, 10)]
     [0.652, 0.977]
     """
+    # The shares p for which the observed one lies within Z standard deviations: (share - p)^2 = Z^2 p (1 - p) / tries,
+    # a quadratic in p. Unlike share +- Z sd it stays between 0 and 1 and has a width where all or none hit.
     share, whole = hits / tries, 1 + Z**2 / tries
     centre = (share + Z**2 / (2 * tries)) / whole
     reach = Z / whole * math.sqrt(share * (1 - share) / tries + Z**2 / (4 * tries**2))

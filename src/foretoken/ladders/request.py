@@ -11,6 +11,7 @@ from foretoken.compute.budget import Budget, parse_budget
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits.result import Fit
 from foretoken.ladders.target import GOALS, Goal
+from foretoken.laws import FORECAST_LAW
 from foretoken.units import parse_count
 
 FEWEST, MOST = 8, 1000
@@ -66,7 +67,7 @@ class NextRunRequest:
     noise: float | None = None
     learning_rate_error: float = 0.0
     goal: Goal = "both"
-    formula: str = "coupled"
+    formula: str = FORECAST_LAW
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -96,6 +96,21 @@ LAWS: dict[str, Law] = {
     )
 }
 """Every law by its name."""
+FIT_LAW = CHINCHILLA.name
+"""What `fit` and the checks of a table take unless told otherwise: the form in which papers publish coefficients."""
+FORECAST_LAW = COUPLED.name
+"""What back-tests, ladders and studies take: it holds Chinchilla's form, and has a parameter for how its terms mix."""
+
+
+def forecasting_laws() -> dict[str, Law]:
+    """Laws L(N, D): those that forecast the loss of a run from its size and length alone.
+
+    >>> sorted(forecasting_laws())
+    ['chinchilla', 'coupled', 'kaplan_joint', 'overtraining']
+    """
+    return {
+        name: law for name, law in LAWS.items() if set(law.features) == {"params", "tokens"} and law.column == "loss"
+    }
 
 
 def find_law(name: str) -> Law:
@@ -116,6 +131,8 @@ __all__ = [
     "CHINCHILLA",
     "COUPLED",
     "FEATURES",
+    "FIT_LAW",
+    "FORECAST_LAW",
     "LAWS",
     "POWER",
     "PUBLISHED",
@@ -124,4 +141,5 @@ __all__ = [
     "Published",
     "cite",
     "find_law",
+    "forecasting_laws",
 ]

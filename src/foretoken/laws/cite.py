@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import NamedTuple
 
+from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
 from foretoken.laws.published import PUBLISHED
 from foretoken.laws.works import Work, works
@@ -32,23 +32,36 @@ def cite(name: str) -> Citation:
     from foretoken.laws import LAWS
 
     if name in PUBLISHED:
-        papers, where = [works()[PUBLISHED[name].work]], f"\n{PUBLISHED[name].source}"
+        papers, place = [works()[PUBLISHED[name].work]], f"\n{PUBLISHED[name].source}"
     elif name in LAWS:
-        papers, where = of_law(LAWS[name].citation), ""
+        papers, place = of_law(LAWS[name].citation), ""
     else:
         raise unknown(name, [*PUBLISHED, *LAWS])
-    return Citation("\n".join(paper.text for paper in papers) + where, "\n\n".join(paper.bibtex for paper in papers))
+    return Citation("\n".join(paper.text for paper in papers) + place, "\n\n".join(paper.bibtex for paper in papers))
 
 
 def of_law(citation: str) -> list[Work]:
-    """The papers whose arXiv numbers a law's citation names."""
+    """The papers whose arXiv numbers a law's citation names.
+
+    Raises ForetokenError, code `no_such_work`, where there is none, or where works.toml does not hold one.
+    """
     by_number = {work.arxiv: work for work in works().values()}
-    return [by_number[number] for number in re.findall(r"arXiv (\d{4}\.\d{5})", citation)]
+    numbers = re.findall(r"arXiv[ :](\d{4}\.\d{4,5})", citation)
+    missing = [number for number in numbers if number not in by_number]
+    if missing or not numbers:
+        what = f"arXiv {missing[0]}" if missing else "a paper with an arXiv number"
+        raise ForetokenError(
+            f"the paper behind this law is not in works.toml: {citation}",
+            expected=f"an entry for {what}",
+            cure="add it to src/foretoken/laws/works.toml: authors, title, year, arxiv",
+            code="no_such_work",
+        )
+    return [by_number[number] for number in numbers]
 
 
 def unknown(name: str, known: list[str]) -> ForetokenError:
     """The error for a name that is neither a law nor a published id, with those near it."""
-    near = get_close_matches(name, known, n=4, cutoff=0.5) or [one for one in known if one.startswith(name[:4])][:4]
+    near = nearest(name, known, most=4) or [other for other in known if other.startswith(name[:4])][:4]
     return ForetokenError(
         "no law and no published coefficients of this name",
         expected=", ".join(near) if near else "a name that `foretoken laws` lists",

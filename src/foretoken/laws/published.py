@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-STATUSES = {
+PublishedStatus = Literal["verified", "secondary"]
+STATUSES: dict[PublishedStatus, str] = {
     "verified": "read in the paper, its official repository, or a data set that cites the page",
     "secondary": "read in other people's notes or code only, several of which agree",
 }
@@ -24,7 +25,7 @@ class Published:
     """The paper, a key of `works.works()`."""
     source: str
     """The paper and the place in it."""
-    status: str
+    status: PublishedStatus
     """`verified` or `secondary`: how the numbers were checked (`STATUSES`)."""
     parameters: dict[str, float]
     counting: str
@@ -50,6 +51,13 @@ class Published:
     table: tuple[dict[str, float], ...] = ()
     """Rows that the paper prints: params, tokens, flops."""
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Published:
+        """One entry of `published.toml`."""
+        lists = {name: tuple(values[name]) for name in ("careful", "table") if name in values}
+        numbers = {name: float(value) for name, value in values["parameters"].items()}
+        return cls(**(values | lists | {"parameters": numbers}))
+
 
 class Registry(Mapping[str, Published]):
     """The published fits by id, read from their file when one is first asked for."""
@@ -66,14 +74,8 @@ class Registry(Mapping[str, Published]):
 
 @cache
 def _entries() -> dict[str, Published]:
-    found = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
-    return {name: _entry(values) for name, values in found.items()}
-
-
-def _entry(values: dict[str, Any]) -> Published:
-    lists = {name: tuple(values[name]) for name in ("careful", "table") if name in values}
-    numbers = {name: float(value) for name, value in values["parameters"].items()}
-    return Published(**(values | lists | {"parameters": numbers}))
+    json = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+    return {name: Published.from_json(values) for name, values in json.items()}
 
 
 PUBLISHED: Mapping[str, Published] = Registry()

@@ -44,5 +44,14 @@ class Work:
 @cache
 def works() -> dict[str, Work]:
     """Every paper by its key."""
-    found = tomllib.loads(Path(__file__).with_name("works.toml").read_text(encoding="utf-8"))
-    return {key: Work(key=key, **{**entry, "authors": tuple(entry["authors"])}) for key, entry in found.items()}
+    entries = tomllib.loads(Path(__file__).with_name("works.toml").read_text(encoding="utf-8"))
+    return {
+        key: Work(
+            key=key,
+            authors=tuple(entry["authors"]),
+            title=entry["title"],
+            year=entry["year"],
+            arxiv=entry["arxiv"],
+        )
+        for key, entry in entries.items()
+    }

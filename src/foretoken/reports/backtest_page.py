@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from foretoken.forecasts.backtest import BackTest
-from foretoken.forecasts.coverage import Step, error_of, steps_of
+from foretoken.forecasts.backtest import BackTest, Origin
+from foretoken.forecasts.coverage import HeldOutRun, Step, steps_of
 from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, checks_list, figure, section, table
@@ -66,14 +66,13 @@ def _facts(backtest: BackTest) -> Iterator[Fact]:
 
 
 MOST_RUNS = 300
-Row = dict[str, float]
 
 
 def held_out_figure(backtest: BackTest) -> Html:
     """Every held-out run at its compute: the interval that was forecast for it, and what it reached."""
     rows = _chosen(backtest.rows)
     law = find_law(backtest.law)
-    inside = sum(_inside(row) for row in backtest.rows)
+    inside = sum(row.is_inside for row in backtest.rows)
     level = percent(backtest.level, 0)
     title = f"{inside} of {backtest.n_test} held-out runs fell inside the {level} interval forecast for them"
     caption = drawn_words(len(rows), backtest.n_test) + (
@@ -85,11 +84,11 @@ def held_out_figure(backtest: BackTest) -> Html:
     heads = ["N", "D", "C (FLOP)", "forecast", "low", "high", "reached", "error"]
     data = [
         [
-            count(row["params"]),
-            count(row["tokens"]),
-            power(row["flops"]),
-            *(number(row[name], 4) for name in ("forecast", "low", "high", "loss")),
-            percent(error_of(row, law.target == "log"), 2, signed=True),
+            count(row.params),
+            count(row.tokens),
+            power(row.flops),
+            *(number(value, 4) for value in (row.forecast, row.low, row.high, row.loss)),
+            percent(row.error(law.is_logarithmic), 2, signed=True),
         ]
         for row in rows
     ]
@@ -99,7 +98,7 @@ def held_out_figure(backtest: BackTest) -> Html:
 def distance_figure(backtest: BackTest) -> Html:
     """Signed error, and coverage, against how far each run lies beyond those that were seen."""
     rows = _chosen(backtest.rows)
-    relative = find_law(backtest.law).target == "log"
+    relative = find_law(backtest.law).is_logarithmic
     steps = steps_of(backtest.rows, relative)
     title = _distance_title(steps)
     caption = (
@@ -134,8 +133,8 @@ def origin_figure(backtest: BackTest) -> Html | None:
     """The mean error of each rolling origin; None with one origin."""
     if len(backtest.origins) < 2:
         return None
-    worst = max(backtest.origins, key=lambda origin: origin["test_error"])
-    title = f"The largest mean error is {percent(worst['test_error'], 2)}, up to the {_quantile(worst)} of compute"
+    worst = max(backtest.origins, key=lambda origin: origin.test_error)
+    title = f"The largest mean error is {percent(worst.test_error, 2)}, up to the {_quantile(worst)} of compute"
     caption = (
         "Mean absolute error of each fit: it sees the runs up to a quantile of compute, and forecasts those up to "
         "the next."
@@ -143,10 +142,10 @@ def origin_figure(backtest: BackTest) -> Html | None:
     lines = [
         Line(
             f"up to the {_quantile(origin)}",
-            100 * origin["test_error"],
+            100 * origin.test_error,
             start=0.0,
-            text=f"{percent(origin['test_error'], 2)}, bias {percent(origin['bias'], 2, signed=True)}, "
-            f"{percent(origin['coverage'], 0)} inside ({origin['n_train']} runs seen, {origin['n_test']} forecast)",
+            text=f"{percent(origin.test_error, 2)}, bias {percent(origin.bias, 2, signed=True)}, "
+            f"{percent(origin.coverage, 0)} inside ({origin.n_train} runs seen, {origin.n_test} forecast)",
         )
         for origin in backtest.origins
     ]
@@ -155,19 +154,19 @@ def origin_figure(backtest: BackTest) -> Html | None:
     data = [
         [
             _quantile(origin),
-            str(origin["n_train"]),
-            str(origin["n_test"]),
-            percent(origin["test_error"], 2),
-            percent(origin["bias"], 2, signed=True),
-            percent(origin["coverage"], 0),
+            str(origin.n_train),
+            str(origin.n_test),
+            percent(origin.test_error, 2),
+            percent(origin.bias, 2, signed=True),
+            percent(origin.coverage, 0),
         ]
         for origin in backtest.origins
     ]
     return figure("origins", title, panels, caption, table(heads, data, class_="numbers"))
 
 
-def _quantile(origin: dict[str, Any]) -> str:
-    return f"{percent(origin['train_fraction'], 0)} quantile"
+def _quantile(origin: Origin) -> str:
+    return f"{percent(origin.train_fraction, 0)} quantile"
 
 
 def _distance_title(steps: Sequence[Step]) -> str:
@@ -180,47 +179,43 @@ def _distance_title(steps: Sequence[Step]) -> str:
     )
 
 
-def _chosen(rows: Sequence[Row]) -> list[Row]:
+def _chosen(rows: Sequence[HeldOutRun]) -> list[HeldOutRun]:
     """At most MOST_RUNS of the rows, evenly over compute."""
-    order = sorted(rows, key=lambda row: row["flops"])
+    order = sorted(rows, key=lambda row: row.flops)
     if len(order) <= MOST_RUNS:
         return order
     return [order[round(k * (len(order) - 1) / (MOST_RUNS - 1))] for k in range(MOST_RUNS)]
 
 
-def _inside(row: Row) -> bool:
-    return row["low"] <= row["loss"] <= row["high"]
-
-
-def _draw_runs(axes: Axes, *, rows: Sequence[Row], label: str) -> None:
-    log_axis(axes, "x", *padded([row["flops"] for row in rows]), short_power)
+def _draw_runs(axes: Axes, *, rows: Sequence[HeldOutRun], label: str) -> None:
+    log_axis(axes, "x", *padded([row.flops for row in rows]), short_power)
     axes.vlines(
-        [row["flops"] for row in rows],
-        [row["low"] for row in rows],
-        [row["high"] for row in rows],
+        [row.flops for row in rows],
+        [row.low for row in rows],
+        [row.high for row in rows],
         color=RULE,
         linewidth=2.5,
         zorder=1,
     )
-    _draw_outcomes(axes, rows, [row["flops"] for row in rows], [row["loss"] for row in rows])
+    _draw_outcomes(axes, rows, [row.flops for row in rows], [row.loss for row in rows])
     axes.set_xlabel("training compute (FLOP)")
     axes.set_ylabel(label)
 
 
-def _draw_outcomes(axes: Axes, rows: Sequence[Row], x: Sequence[float], y: Sequence[float]) -> None:
+def _draw_outcomes(axes: Axes, rows: Sequence[HeldOutRun], x: Sequence[float], y: Sequence[float]) -> None:
     """A circle per run at (x, y): open in ink inside its interval, coloured and filled outside."""
     for inside, colour, fill in ((True, INK, "none"), (False, ACCENT, ACCENT)):
-        shown = [i for i, row in enumerate(rows) if _inside(row) == inside]
+        shown = [i for i, row in enumerate(rows) if row.is_inside == inside]
         xs, ys = [x[i] for i in shown], [y[i] for i in shown]
         axes.plot(xs, ys, "o", color=colour, markerfacecolor=fill, markersize=4.5, markeredgewidth=1.2, zorder=3)
 
 
-def _draw_errors(axes: Axes, *, rows: Sequence[Row], steps: Sequence[Step], relative: bool) -> None:
-    distances = [max(1.0, row["distance"]) for row in rows]
+def _draw_errors(axes: Axes, *, rows: Sequence[HeldOutRun], steps: Sequence[Step], relative: bool) -> None:
+    distances = [max(1.0, row.distance) for row in rows]
     low, high = padded([*distances, 2.0], 0.05)
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
     axes.axhline(0, color=MUTED, linewidth=1)
-    errors = [100 * error_of(row, relative) for row in rows]
+    errors = [100 * row.error(relative) for row in rows]
     _draw_outcomes(axes, rows, distances, errors)
     middles, biases = [step.middle for step in steps], [100 * step.bias for step in steps]
     axes.plot(middles, biases, "o-", color=INK, markeredgecolor=PAPER, markersize=7, linewidth=1.6, zorder=4)

@@ -9,14 +9,13 @@ from pydantic import Field, WrapValidator, model_validator
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
-from foretoken.laws.published import PUBLISHED
+from foretoken.laws import FORECAST_LAW, PUBLISHED, forecasting_laws
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
 TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
 DesignKind = Literal["isoflop", "ladder", "runs"]
-ForecastLaw = Literal["coupled", "chinchilla"]
 
 
 MOST_RUNS = 10_000
@@ -273,5 +272,6 @@ class LaunchSection(Section):
 class ForecastSection(Section):
     """How the forecast is stated."""
 
-    law: ForecastLaw = "coupled"
+    law: Annotated[str, known_name(forecasting_laws(), "law of parameters and tokens")] = FORECAST_LAW
+    """Any law L(N, D): one that forecasts from size and length alone."""
     level: float = Field(default=0.9, gt=0.0, lt=1.0)
