@@ -10,7 +10,7 @@ import pytest
 
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
-from foretoken.fits.result import Dropped, RowCounts
+from foretoken.fits.parts import Dropped, RowCounts
 from foretoken.runs.table import RunTable
 from foretoken.store.read import read_table
 

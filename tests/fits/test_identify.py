@@ -6,7 +6,7 @@ import pytest
 
 from foretoken.fits import fit
 from foretoken.fits.identify import identify, widened
-from foretoken.fits.result import Range
+from foretoken.fits.parts import Range
 from foretoken.laws import CHINCHILLA, COUPLED, POWER
 from foretoken.runs.table import RunTable
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
-from foretoken.fits.result import Noise
+from foretoken.fits.parts import Noise
 from foretoken.forecasts import Entry, Ledger, Outcome, ledger, predict
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.entry import instant

@@ -12,7 +12,7 @@ import re
 import pandas as pd
 import pytest
 
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.reports import CorpusFacts, RunCounts, TrainingCost, page_of, write_report
 from foretoken.reports.html import _asset
 from foretoken.reports.provenance import provenance_section

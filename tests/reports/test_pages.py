@@ -17,7 +17,7 @@ from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.influence import influence
-from foretoken.fits.result import RowCounts
+from foretoken.fits.parts import RowCounts
 from foretoken.forecasts import Ledger, backtest, ledger, predict, rival_forecasts
 from foretoken.forecasts.band import band_along
 from foretoken.forecasts.scores import placed

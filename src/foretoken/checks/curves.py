@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
-from foretoken.fits.result import Check
-from foretoken.fits.table_rows import listed
+from foretoken.fits.check import Check, listed
 from foretoken.laws.law import Array
 from foretoken.routes.approaches import isoflop_bias
 from foretoken.routes.isoflop import REFUSALS

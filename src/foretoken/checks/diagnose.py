@@ -10,8 +10,8 @@ from foretoken.checks.conventions import Conventions, conventions_of
 from foretoken.checks.table_view import CheckOf, Examined, examine
 from foretoken.checks.unchecked import unchecked
 from foretoken.fits import table_checks, unit_checks
-from foretoken.fits.result import Check, RowCounts
-from foretoken.fits.table_checks import worst_first
+from foretoken.fits.check import Check, worst_first
+from foretoken.fits.parts import RowCounts
 from foretoken.runs.table import RunTable
 
 CHECKS: list[CheckOf] = [

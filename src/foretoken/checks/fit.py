@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.fits.check import Check
 from foretoken.fits.estimate import Sample
 from foretoken.fits.fit_checks import outlying_runs
 from foretoken.fits.noise import spread
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
 from foretoken.fits.solvers import solve
 from foretoken.laws import find_law

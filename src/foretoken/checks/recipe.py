@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.checks.table_view import CheckOf, Examined
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.rows import NOT_ANNEALED
-from foretoken.fits.table_rows import listed, plural
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.envelope import trajectories
 

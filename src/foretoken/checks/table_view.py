@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from foretoken.errors import RefusedError
+from foretoken.fits.check import Check
 from foretoken.fits.fit import fit
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import clean_rows
 from foretoken.fits.table_rows import TableRows, without_refusals
 from foretoken.routes.isoflop import Curve, isoflop_curves

@@ -16,7 +16,8 @@ from foretoken.errors import ForetokenError, MissingExtraError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from foretoken.fits.result import Check, Fit
+    from foretoken.fits.check import Check
+    from foretoken.fits.result import Fit
     from foretoken.forecasts.band import PlacedPoint
     from foretoken.plans.loss_model import LossModel
     from foretoken.runs.study_file import Study

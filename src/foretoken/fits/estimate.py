@@ -8,7 +8,7 @@ import numpy as np
 
 from foretoken.fits.noise import NoiseModel, estimate_noise, spread
 from foretoken.fits.objectives import HUBER, OBJECTIVES, Objective, huber
-from foretoken.fits.result import ObjectiveForecast
+from foretoken.fits.parts import ObjectiveForecast
 from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
 

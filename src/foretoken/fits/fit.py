@@ -19,16 +19,8 @@ from foretoken.fits.likelihood import profiles
 from foretoken.fits.misfit import misfit_growth, pattern_p_value
 from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
-from foretoken.fits.result import (
-    Fit,
-    HeldOut,
-    Noise,
-    ObjectiveValue,
-    Range,
-    Ranges,
-    RowCounts,
-    Starts,
-)
+from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.table_checks import with_doubts
 from foretoken.laws import FIT_LAW, find_law

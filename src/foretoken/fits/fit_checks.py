@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.estimate import Sample, Unpenalised
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget
-from foretoken.fits.table_rows import listed, plural
 from foretoken.laws.law import Array
 
 FEW_RUNS = 12

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from foretoken.fits.estimate import Sample, estimate_unpenalised
-from foretoken.fits.result import ParameterProfile, Range
+from foretoken.fits.parts import ParameterProfile, Range
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws import COUPLED

@@ -14,7 +14,8 @@ import numpy as np
 from foretoken.fits.estimate import DELTA, Sample
 from foretoken.fits.noise import spread
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.result import Fit, FittedRun, Range
+from foretoken.fits.parts import FittedRun, Range
+from foretoken.fits.result import Fit
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Indices, Law

@@ -10,7 +10,7 @@ import numpy as np
 from foretoken.errors import ForetokenError
 from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.result import ParameterProfile, Range
+from foretoken.fits.parts import ParameterProfile, Range
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws.law import Array
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from foretoken.fits.estimate import Sample
 from foretoken.fits.noise import NoiseModel
-from foretoken.fits.result import HeldOut
+from foretoken.fits.parts import HeldOut
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices

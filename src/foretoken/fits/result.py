@@ -8,230 +8,36 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain, compress
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal
 
 import numpy as np
 
-from foretoken.errors import RefusedError, StoreError, shown
+from foretoken.errors import StoreError, shown
+from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.objectives import MAP, check_estimator
+from foretoken.fits.parts import (
+    Estimate,
+    FittedRun,
+    HeldOut,
+    Noise,
+    ObjectiveForecast,
+    ObjectiveValue,
+    ParameterProfile,
+    Range,
+    Ranges,
+    RowCounts,
+    Starts,
+)
 from foretoken.laws import LAWS
 from foretoken.laws.law import Array, Law
 from foretoken.store.atomic import read_json, write_json
 
-PLAIN = {"extra": "forbid", "allow_inf_nan": False}
-"""How pydantic reads what another program may have written."""
 LARGEST_LOG = 100.0
 """Above any distance or error on a logarithm that a fit can have."""
 FORMAT = 2
 """Version of the file format. Another one is refused; format 1 was never released."""
 
-Severity = Literal["refusal", "doubt", "note"]
-"""Worst first. `refusal`: there is no number. `doubt`: the number is to be used with care. `note`: good to know."""
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 FitStatus = Literal["converged", "bound_hit", "not_identified"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One named doubt about a table or a fit."""
-
-    __pydantic_config__ = PLAIN
-
-    code: str
-    severity: Severity
-    evidence: str
-    cure: str
-
-    @classmethod
-    def of_refusal(cls, error: RefusedError) -> Check:
-        """A refusal, as a check beside others."""
-        return cls(error.code, "refusal", error.evidence, error.cure or "")
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether there is no number at all."""
-        return self.severity == "refusal"
-
-    @property
-    def is_doubt(self) -> bool:
-        """Whether there is a number, to be used with care."""
-        return self.severity == "doubt"
-
-    @property
-    def is_note(self) -> bool:
-        """Whether it is only good to know."""
-        return self.severity == "note"
-
-
-class Range(NamedTuple):
-    """The two ends of an interval, or the smallest and the largest of a column."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Smallest and largest values among the runs that were used."""
-
-    __pydantic_config__ = PLAIN
-
-    params: Range
-    tokens: Range
-    flops: Range
-    loss: Range
-    """Of what the law predicts, in the law's unit."""
-
-    def by_name(self) -> dict[str, Range]:
-        """The same, by column."""
-        return {"params": self.params, "tokens": self.tokens, "flops": self.flops, "loss": self.loss}
-
-
-@dataclass(frozen=True)
-class FittedRun:
-    """One run that the fit used (or one cell of many), beside the law's value for it."""
-
-    __pydantic_config__ = PLAIN
-
-    run: str
-    group: str | None
-    parent: str | None
-    params: float
-    tokens: float
-    flops: float
-    loss: float
-    """Measured: what the law predicts, in the law's unit."""
-    fitted: float
-    """The law's value, with the parameters that forecasts use."""
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Rows that were left out for one reason."""
-
-    __pydantic_config__ = PLAIN
-
-    reason: str
-    count: int
-
-
-@dataclass(frozen=True)
-class RowCounts:
-    """How many rows a fit used, and which it left out."""
-
-    __pydantic_config__ = PLAIN
-
-    used: int
-    dropped: list[Dropped]
-
-    @property
-    def left_out(self) -> int:
-        """How many rows were left out."""
-        return sum(dropped.count for dropped in self.dropped)
-
-
-@dataclass(frozen=True)
-class ObjectiveValue:
-    """What the unpenalised estimate minimised, and how far it came."""
-
-    __pydantic_config__ = PLAIN
-
-    name: str
-    """huber, or another of `foretoken.fits.objectives.OBJECTIVES`."""
-    huber_sum: float
-    """Sum of Huber's loss of the residuals on log loss at `delta`, whatever was minimised."""
-    delta: float
-
-
-@dataclass(frozen=True)
-class Starts:
-    """How the starts of the search fared."""
-
-    __pydantic_config__ = PLAIN
-
-    tried: int
-    agree: int
-    """Starts that ended within 1 % of the best objective and parameters."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How a new run differs from the law, on log loss."""
-
-    __pydantic_config__ = PLAIN
-
-    run_sd: float
-    """Standard deviation of one run at `most_tokens` and beyond."""
-    tokens_power: float
-    """Shorter runs scatter more: run_sd x (tokens / most_tokens)^(-tokens_power / 2)."""
-    most_tokens: float
-    """Tokens of the table's longest run."""
-    cluster_sd: float
-    """Standard deviation of an error that all runs of a budget or a trajectory have in common."""
-    degrees_of_freedom: float
-    """Of the Student-t of a new run."""
-    misfit_growth: float
-    """The law's own misfit, per ln of the distance beyond the data."""
-    pattern_p_value: float
-    """How likely so strong a pattern of the residuals is if the law is right; 0 where it could not be tested."""
-
-    def new_run_sd(self, tokens: float | None) -> float:
-        """Standard deviation of one new run of this length about the law; of the longest where None."""
-        shorter = min(0.0, math.log(tokens / self.most_tokens)) if tokens else 0.0
-        return math.hypot(self.run_sd * math.exp(-0.5 * self.tokens_power * shorter), self.cluster_sd)
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """How well a fit of the smaller runs foretold an octave of larger ones, on log loss."""
-
-    __pydantic_config__ = PLAIN
-
-    distance: float
-    """Mean ln of the largest factor beyond the runs seen, in params, tokens or flops."""
-    error: float
-    """Mean of forecast minus measured."""
-    square: float
-    """Mean squared error."""
-    explained: float
-    """Root mean square that the parameters' uncertainty and the noise of runs explain."""
-
-
-@dataclass(frozen=True)
-class ParameterProfile:
-    """Profile likelihood of one parameter."""
-
-    __pydantic_config__ = PLAIN
-
-    values: list[float]
-    """Values at which the parameter was held, rising."""
-    rise: list[float]
-    """The share by which the objective grows there."""
-    interval: Range
-    """Values within the limit of the fit's level; an end of `values` means that the runs set no bound there."""
-    identified: bool
-    """Whether the interval is closed and at most a factor of 4 wide."""
-
-
-@dataclass(frozen=True)
-class ObjectiveForecast:
-    """What another objective would have said."""
-
-    __pydantic_config__ = PLAIN
-
-    objective: str
-    text: str
-    parameters: dict[str, float]
-    loss: float
-    """Of the law, at 8 times the largest compute."""
-
-
-class Estimate(NamedTuple):
-    """One set of parameters with its bootstrap draws."""
-
-    parameters: dict[str, float]
-    draws: Array
-    """[draws, parameters], in the order of `parameters`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from foretoken.errors import RefusedError, TableError
 from foretoken.fits.law_columns import LawTable, law_table
-from foretoken.fits.result import Dropped, FittedRun
+from foretoken.fits.parts import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import RunTable
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from foretoken.fits import unit_checks
+from foretoken.fits.check import Check, Severity, listed, plural, worst_first
 from foretoken.fits.fit_checks import design_checks, outlying_runs, row_checks
-from foretoken.fits.result import SEVERITIES, Check, Fit, Severity
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget, mixtures, refusals
-from foretoken.fits.table_rows import TableCheck, TableRows, listed, plural
+from foretoken.fits.table_rows import TableCheck, TableRows
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import COLUMNS, RunTable
 
@@ -149,9 +150,3 @@ def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Ch
 def with_doubts(fit: Fit, table: RunTable, rows: Rows, unit: str) -> Fit:
     """A fit that also says what is doubtful about its table."""
     return replace(fit, checks=worst_first([*fit.checks, *outlying_runs(fit), *doubts(table, rows, unit)]))
-
-
-def worst_first(checks: Iterable[Check]) -> list[Check]:
-    """Each check once, worst first."""
-    unique = {(check.code, check.evidence): check for check in checks}
-    return sorted(unique.values(), key=lambda check: SEVERITIES.index(check.severity))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.fits.rows import MIXED, Rows
 from foretoken.laws.law import Array
 from foretoken.runs.table import RunTable
@@ -55,22 +55,3 @@ def without_refusals(table: RunTable) -> RunTable:
     if "loss" in frame:
         frame = frame.assign(loss=frame["loss"].where(~(frame["loss"] <= 0)))
     return replace(table, frame=frame.drop(columns=list(MIXED), errors="ignore"))
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`.
-
-    >>> plural(1, "run"), plural(2, "row")
-    ('1 run', '2 rows')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def listed(values: Iterable[object], most: int = 5) -> str:
-    """The first few of many, in words.
-
-    >>> listed("abcdefg", most=3)
-    'a, b, c and 4 more'
-    """
-    words = [str(value) for value in values]
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

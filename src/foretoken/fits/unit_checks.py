@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.fits.result import Check
-from foretoken.fits.table_rows import TableCheck, TableRows, plural
+from foretoken.fits.check import Check, plural
+from foretoken.fits.table_rows import TableCheck, TableRows
 
 PLAUSIBLE_RATIO = (1e-3, 1e6)
 """Tokens per parameter of any real run."""

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, check_estimator
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
-from foretoken.fits.table_checks import doubts, worst_first
+from foretoken.fits.table_checks import doubts
 from foretoken.fits.table_rows import without_refusals
 from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from foretoken.errors import ForetokenError
-from foretoken.fits.result import PLAIN, Fit
+from foretoken.fits.check import PLAIN
+from foretoken.fits.result import Fit
 from foretoken.forecasts.predict import predict
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

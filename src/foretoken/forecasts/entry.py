@@ -11,7 +11,8 @@ from typing import Any, TypeVar, cast
 
 from foretoken._version import __version__
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits.result import PLAIN, Check, Noise
+from foretoken.fits.check import PLAIN, Check
+from foretoken.fits.parts import Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
 from foretoken.runs.record import RunRecord

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
-from foretoken.fits.result import PLAIN, Check
+from foretoken.fits.check import PLAIN, Check
 
 IntervalKind = Literal["new-run", "mean"]
 """What an interval holds: one new run, with its noise, or the law itself."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law

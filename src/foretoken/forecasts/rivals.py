@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from foretoken.fits.result import Fit, FittedRun
+from foretoken.fits.parts import FittedRun
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
 from foretoken.laws import find_law
 

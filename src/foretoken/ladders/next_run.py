@@ -17,7 +17,8 @@ import numpy as np
 
 from foretoken.arguments import takes
 from foretoken.errors import DesignError
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.check import Check
+from foretoken.fits.result import Fit
 from foretoken.forecasts.predict import FAR, predict
 from foretoken.ladders.candidates import Candidates, isoflop_runs, possible_runs
 from foretoken.ladders.exchange import ROUNDS, LadderLimits, choose_runs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from foretoken.fits.check import Check
 from foretoken.fits.fit_checks import design_checks
-from foretoken.fits.result import Check
 from foretoken.fits.rows import Rows, refusals
 from foretoken.laws.law import Array, Law
 

@@ -10,7 +10,7 @@ from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost, cost, training_hours
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.plans.advice import alternatives
 from foretoken.plans.band import TOLERANCE, Band, band
 from foretoken.plans.building import build, served

@@ -7,7 +7,7 @@ from typing import Any
 
 from foretoken.compute.layout import ASSUMED as LAID_OUT
 from foretoken.compute.machine import Assumption, Machine
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import NO_DRAWS, Allocation

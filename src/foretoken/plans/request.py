@@ -13,7 +13,8 @@ from foretoken.compute.machine import Machine
 from foretoken.compute.price import training_hours
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.check import Check
+from foretoken.fits.result import Fit
 from foretoken.plans.band import TOLERANCE
 from foretoken.plans.constraints import Given, solve_split
 from foretoken.plans.experts import Experts

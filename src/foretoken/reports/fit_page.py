@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from foretoken.fits.influence import ORDERS, Influence, influence
 from foretoken.fits.objectives import MAP
-from foretoken.fits.result import Fit, ParameterProfile
+from foretoken.fits.parts import ParameterProfile
+from foretoken.fits.result import Fit
 from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, section, table

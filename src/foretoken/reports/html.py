@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 
 VOID = ("meta", "link", "br")
 

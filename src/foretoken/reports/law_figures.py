@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Fit, FittedRun
+from foretoken.fits.parts import FittedRun
+from foretoken.fits.result import Fit
 from foretoken.laws import find_law
 from foretoken.laws.law import FEATURES, Law
 from foretoken.reports.html import Html, element, figure, table

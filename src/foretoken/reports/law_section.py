@@ -8,7 +8,8 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Dropped, Fit
+from foretoken.fits.parts import Dropped
+from foretoken.fits.result import Fit
 from foretoken.laws import LAWS
 from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table
 from foretoken.reports.law_figures import residual_figure

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Fit, FittedRun
+from foretoken.fits.parts import FittedRun
+from foretoken.fits.result import Fit
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
 from foretoken.reports.svg import INK, short_count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.reports.forecast_figure import RIVAL_NAMES, ForecastView, MeasuredRun, forecast_section
 from foretoken.reports.html import Html, as_sentence, element, join, section, table
 from foretoken.reports.isoflop_figures import isoflop_section

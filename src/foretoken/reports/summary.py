@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from foretoken.fits.result import Check
+from foretoken.fits.check import Check
 from foretoken.reports.html import Html, as_sentence, element, section
 
 if TYPE_CHECKING:

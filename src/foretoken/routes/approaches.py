@@ -9,10 +9,11 @@ import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import RefusedError
+from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit
-from foretoken.fits.result import Check, Fit
+from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
-from foretoken.fits.table_checks import doubts, worst_first
+from foretoken.fits.table_checks import doubts
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
 from foretoken.routes.envelope import envelope

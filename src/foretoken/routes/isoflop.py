@@ -10,7 +10,8 @@ import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.fits.result import Check, FittedRun, Range
+from foretoken.fits.check import Check
+from foretoken.fits.parts import FittedRun, Range
 from foretoken.fits.rows import Rows, by_budget, clean_rows
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.minimum import MINIMA, Minimum, MinimumStatus, local_noise

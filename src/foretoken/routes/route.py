@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from foretoken.fits.result import Range
+from foretoken.fits.parts import Range
 from foretoken.laws.law import Array
 
 BIASED, BIASED_SIZE = 0.02, 1.2
