@@ -118,9 +118,9 @@ def test_policy_names_the_one_script(whole):
 def test_sections_in_order(pages):
     assert pages["inside"].headings == [
         "The forecast",
-        "Does it beat plain guesses?",
+        "Does it beat simple baselines?",
         "Which size is best at each budget?",
-        "Is the law right?",
+        "How well does the law fit?",
         "The runs",
         "How it was made",
     ]

@@ -77,7 +77,9 @@ def _routes(approaches: Approaches) -> Html:
     if not known_routes(approaches):
         return section("routes", "The routes side by side", element("p", "No route has an exponent.", class_="doubt"))
     biases = [f"{route.name}: {route.bias}." for route in approaches.routes if route.bias]
-    bias_words = [element("p", "What approach 2 does without any noise. ", " ".join(biases))] if biases else []
+    bias_words = (
+        [element("p", "Bias of approach 2, on the same runs without noise. ", " ".join(biases))] if biases else []
+    )
     return section(
         "routes", "The routes side by side", path_figure(approaches), exponent_figure(approaches), *bias_words
     )
@@ -126,7 +128,7 @@ def path_figure(approaches: Approaches) -> Html:
     title = f"At {power(largest, 1)} FLOP the routes' best sizes differ by {factor(spread)}"
     caption = (
         "Best size N* against compute by each route. Marks: what its line goes through (minima of budgets, the lowest "
-        "curves); routes without marks ask a fitted surface. Bars at the right: N* at the largest compute with its "
+        "curves); routes without marks read a fitted surface. Bars at the right: N* at the largest compute with its "
         f"{percent(approaches.level, 0)} interval. Each route counts N as its row in the table of methods says."
     )
     draw = partial(_draw_paths, routes=routes)

@@ -1,4 +1,4 @@
-"""The page of a back-test: would the forecasts have been right, how far, and as surely as they said?"""
+"""The page of a back-test: errors of the forecasts, their coverage, and how both change with distance."""
 
 from __future__ import annotations
 
@@ -46,7 +46,12 @@ def backtest_page(backtest: BackTest, options: PageOptions) -> Page:
         parts=[
             lead(sentence, _facts(backtest), backtest.checks),
             section("outcomes", "Forecast and outcome", held_out_figure(backtest)),
-            section("distances", "How far does it carry?", distance_figure(backtest), origin_figure(backtest)),
+            section(
+                "distances",
+                "How does the error grow with distance?",
+                distance_figure(backtest),
+                origin_figure(backtest),
+            ),
             section("checks", "Checks", checks_list(backtest.checks)),
             assumed_section(backtest.assumed),
         ],
@@ -58,9 +63,9 @@ def _facts(backtest: BackTest) -> Iterator[Fact]:
     yield "Largest error", percent(backtest.max_error, 2), ""
     side = "too high" if backtest.bias > 0 else "too low"
     yield "Bias", percent(backtest.bias, 2, signed=True), f"forecasts are {side} on average"
-    yield "Inside the interval", percent(backtest.coverage, 0), f"promised {percent(backtest.level, 0)}"
+    yield "Inside the interval", percent(backtest.coverage, 0), f"nominal {percent(backtest.level, 0)}"
     yield "Half the interval", percent(backtest.median_half_width, 2), "median"
-    yield "Interval score", significant(backtest.interval_score), "less is better"
+    yield "Interval score", significant(backtest.interval_score), "lower is better"
     yield "Runs", f"{'up to ' * (len(backtest.origins) > 1)}{backtest.n_train} seen", f"{backtest.n_test} forecast"
     yield "Estimator", backtest.estimator, f"law: {backtest.law}"
 
@@ -105,7 +110,7 @@ def distance_figure(backtest: BackTest) -> Html:
         f"Left: forecast less outcome{', as a share of the outcome,' if relative else ''} against how many times the "
         "run lies beyond the ones that were seen (the largest factor in parameters, tokens or compute); the line joins "
         "the mean of each step. Right: share of the runs inside their interval, with its own 90 % interval; dotted: "
-        f"the {percent(backtest.level, 0)} that was promised."
+        f"the {percent(backtest.level, 0)} that it should hold."
     )
     views: dict[str, Callable[[Axes], None]] = {
         "error": partial(_draw_errors, rows=rows, steps=steps, relative=relative),
@@ -228,7 +233,7 @@ def _draw_coverage(axes: Axes, *, steps: Sequence[Step], level: float) -> None:
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
     axes.axhline(100 * level, color=MUTED, linestyle=":", linewidth=1.4)
     write_label(
-        axes, f"promised: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline"
+        axes, f"nominal: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline"
     )
     for step in steps:
         axes.plot([step.middle] * 2, [100 * end for end in step.ends], color=BAND, linewidth=6, zorder=1)

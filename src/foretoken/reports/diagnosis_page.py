@@ -1,4 +1,4 @@
-"""The page of a diagnosis: what is doubtful about a table, what could not be looked at, and what its conventions do."""
+"""The page of a diagnosis: checks of a table, what could not be checked, and what counting conventions change."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def diagnosis_page(diagnosis: Diagnosis, options: PageOptions) -> Page:
         sentence=sentence,
         parts=[
             lead(sentence, _facts(diagnosis), diagnosis.checks),
-            section("checks", "What is doubtful, and what cures it", _checks(diagnosis)),
-            section("unchecked", "What could not be looked at", *_unchecked(diagnosis)),
+            section("checks", "Doubts and cures", _checks(diagnosis)),
+            section("unchecked", "What could not be checked", *_unchecked(diagnosis)),
             conventions_section(diagnosis.conventions),
             assumed_section(diagnosis.assumed),
         ],
@@ -37,14 +37,14 @@ def _sentence(diagnosis: Diagnosis) -> str:
         return f"No law should be fitted to this table: {as_sentence(diagnosis.checks[0].evidence, capital=False)}"
     if doubts:
         return f"{doubts} doubt{'s' * (doubts > 1)} about this table of {diagnosis.rows.used} usable runs."
-    return f"Nothing is doubtful about these {diagnosis.rows.used} runs by the checks that their columns allow."
+    return f"No check that the columns allow raises a doubt about these {diagnosis.rows.used} runs."
 
 
 def _facts(diagnosis: Diagnosis) -> Iterator[Fact]:
     lost = diagnosis.rows.left_out
     yield "Runs", f"{diagnosis.rows.used} usable", f"{lost} left out" if lost else "none left out"
     yield "Checks that fired", str(len(diagnosis.checks)), f"{sum(not c.is_note for c in diagnosis.checks)} are doubts"
-    yield "Not looked at", str(len(diagnosis.unchecked)), "for want of columns"
+    yield "Not checked", str(len(diagnosis.unchecked)), "columns are missing"
     yield "N counted by", diagnosis.params_column, ""
 
 
@@ -66,12 +66,12 @@ def _checks(diagnosis: Diagnosis) -> Html:
 def _unchecked(diagnosis: Diagnosis) -> list[Html]:
     if not diagnosis.unchecked:
         return [element("p", "The columns allow every check.")]
-    words = "A check without its column is silent, which is no praise. Add these columns, or name them with --map."
+    words = "A check whose column is missing says nothing. Add these columns, or name them with --map."
     rows = [
         [as_sentence(entry["what"]), _codes(entry["columns"], " or "), _codes(entry["codes"], ", ")]
         for entry in diagnosis.unchecked
     ]
-    return [element("p", words), table(["not looked for", "needs", "code"], rows, class_="words")]
+    return [element("p", words), table(["not checked", "needs", "code"], rows, class_="words")]
 
 
 def _codes(names: list[str], between: str) -> Html:
@@ -81,12 +81,16 @@ def _codes(names: list[str], between: str) -> Html:
 def conventions_section(conventions: Conventions) -> Html:
     """The exponent of N* under every count of N and C, and the waterfall between them."""
     if conventions.reason:
-        return section("conventions-section", "What do conventions do?", element("p", as_sentence(conventions.reason)))
+        return section(
+            "conventions-section",
+            "How much do counting conventions matter?",
+            element("p", as_sentence(conventions.reason)),
+        )
     parts = [_conventions_figure(conventions)]
     if len(conventions.waterfall) > 1:
         parts.append(waterfall_figure(conventions.waterfall))
     absent = [element("p", f"The columns do not allow: {', '.join(conventions.absent)}.")] if conventions.absent else []
-    return section("conventions-section", "What do conventions do?", *parts, *absent)
+    return section("conventions-section", "How much do counting conventions matter?", *parts, *absent)
 
 
 def _conventions_figure(conventions: Conventions) -> Html:

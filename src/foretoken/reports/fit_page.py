@@ -156,7 +156,7 @@ def profile_figure(fit: Fit) -> Html | None:
     caption = (
         "The parameter is held at each value and all others are fitted again. Height: by how much the objective then "
         f"lies above its least. Shaded: the values inside the {percent(fit.level, 0)} profile interval; shade that "
-        "reaches an end of the axis means that the runs set no bound there. Filled: the plain estimate."
+        "reaches an end of the axis means that the runs set no bound there. Filled: the unpenalised estimate."
     )
     title = "; ".join(_profile_finding(name, profile) for name, profile in fit.profiles.items())
     panels = [
@@ -181,8 +181,8 @@ def profile_figure(fit: Fit) -> Html | None:
 def _profile_finding(name: str, profile: ParameterProfile) -> str:
     low, high = (significant(end) for end in profile.interval)
     if profile.identified:
-        return f"The runs say what {name} is: {low} to {high}"
-    return f"The runs do not say what {name} is: anything from {low} to {high} fits"
+        return f"The runs identify {name}: {low} to {high}"
+    return f"The runs do not identify {name}: anything from {low} to {high} fits"
 
 
 def _draw_profile(axes: Axes, *, name: str, profile: ParameterProfile, estimate: float | None) -> None:
@@ -190,6 +190,7 @@ def _draw_profile(axes: Axes, *, name: str, profile: ParameterProfile, estimate:
 
     values, rise = np.array(profile.values), 100 * np.array(profile.rise)
     low, high = profile.interval
+    # The ends of the interval lie where the rise reaches its threshold, so that height sets the scale of the figure.
     limit = max(float(np.interp([low, high], values, rise).max()), 0.1)
     near = rise <= PROFILE_TOP * limit
     air = (high / low) ** 0.15 if low > 0 else 1.0
@@ -219,7 +220,7 @@ def objective_figure(fit: Fit) -> Html | None:
     title = f"Another objective moves the forecast at 8 times the compute by at most {percent(apart, 2)}"
     caption = (
         "The law fitted to the same runs by each objective, at 8 times the compute of the largest run. Coloured: the "
-        "one that forecasts use. What moves by more than the interval of a forecast is a doubt about the runs."
+        "one that forecasts use. A difference larger than the interval of a forecast is a reason to look at the runs."
     )
     lines = [
         Line(_objective_name(name), value, text=number(value, 4), strong=name == MAP) for name, value in losses.items()

@@ -38,6 +38,26 @@ STATUS_WORDS = {
 }
 
 
+LABEL_SHIFT = 7
+"""Pixels from a curve's end to its name."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A curve whose lowest run is its last on one side: an arrow beside it says where the minimum must be."""
+
+    run: int
+    """Index of the lowest run, in order of size."""
+    arrow: str
+    shift: int
+    """Pixels from the run to the arrow."""
+    label_shift: int = LABEL_SHIFT
+    """Pixels from the curve's end to its name, beyond an arrow that stands there."""
+
+
+EDGES = {"edge_small": Edge(0, "←", -15), "edge_large": Edge(-1, "→", 15, label_shift=28)}
+
+
 def isoflop_section(isoflop: IsoflopFit, budgets: Budgets, target: Forecast | None = None) -> Html | None:
     """The curves and how their minima grow; with a `target`, its proportions too. None where no budget has runs."""
     if not any(budget.runs for budget in isoflop.budgets):
@@ -68,7 +88,7 @@ def _curves_caption(isoflop: IsoflopFit) -> str:
         "Open circles: runs of one compute budget. Line: parabola over log size. Filled: its minimum, "
         f"the bar is its {percent(isoflop.level, 0)} interval."
     )
-    edges = [power(b.flops) for b in isoflop.budgets if b.status.startswith("edge")]
+    edges = [power(budget.flops) for budget in isoflop.budgets if budget.status in EDGES]
     hollow = (
         f" Hollow with an arrow ({', '.join(edges)} FLOP): the best size tried is at the edge, so it gives no minimum."
     )
@@ -99,9 +119,7 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     sizes = [run.params for budget in shown for run in budget.runs]
     low, high = padded(sizes)
     log_axis(axes, "x", low, high * (high / low) ** 0.13, short_count)
-    ends = []
-    for budget in shown:
-        ends.append(_draw_curve(axes, budget, colour_of(budget.group, budgets)))
+    ends = [_draw_curve(axes, budget, colour_of(budget.group, budgets)) for budget in shown]
     bottom, top = axes.get_ylim()
     heights = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
     for (size, _, flops, shift), height in zip(ends, heights, strict=True):
@@ -124,17 +142,12 @@ def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, 
         if budget.params_interval:
             axes.plot(budget.params_interval, [budget.loss] * 2, color=colour, linewidth=3, alpha=0.45, zorder=3)
         axes.plot(budget.params, budget.loss, "o", color=colour, markersize=8, markeredgecolor=PAPER, zorder=4)
-    elif budget.status.startswith("edge"):
-        best = runs[0] if budget.status == "edge_small" else runs[-1]
-        _edge_mark(axes, (best.params, best.loss), budget.status == "edge_large", colour)
-    return sizes[-1], losses[-1], budget.flops, 28 if budget.status == "edge_large" else 7
-
-
-def _edge_mark(axes: Axes, point: tuple[float, float], larger: bool, colour: str) -> None:
-    """A hollow mark whose arrow says on which side the minimum must be."""
-    axes.plot(*point, "o", markerfacecolor=PAPER, color=colour, markersize=9, markeredgewidth=1.8, zorder=4)
-    arrow, shift = ("→", 15) if larger else ("←", -15)
-    write_label(axes, arrow, point, (shift, 0.5), colour=colour, size=17, ha="center")
+    elif (edge := EDGES.get(budget.status)) is not None:
+        size, loss = runs[edge.run].params, runs[edge.run].loss
+        axes.plot(size, loss, "o", color=colour, markerfacecolor=PAPER, markersize=9, markeredgewidth=1.8, zorder=4)
+        write_label(axes, edge.arrow, (size, loss), (edge.shift, 0.5), colour=colour, size=17, ha="center")
+        return sizes[-1], losses[-1], budget.flops, edge.label_shift
+    return sizes[-1], losses[-1], budget.flops, LABEL_SHIFT
 
 
 GROWTH_PANEL = (430, 215)

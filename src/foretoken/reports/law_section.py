@@ -1,4 +1,4 @@
-"""Is the law right? The fit card: residuals, parameters, starts, rows left out, checks in words, held-out check."""
+"""How well does the law fit? Residuals, parameters, procedure, held-out budgets and checks of a fit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 MOST_HELD_OUT = 8
 """More rows than these open on demand."""
 STRONG = 0.9
-"""Correlations from here on are said in words."""
+"""Correlations of at least this are named."""
 
 
 def no_law_section(refusal: str | None) -> Html:
     """The section where there is no fit: why it was refused, or that the small runs are not finished."""
     why = refusal or "There is no fit yet: it is made when the small runs are finished."
-    return section("law", "Is the law right?", element("p", why, class_="doubt" if refusal else None))
+    return section("law", "How well does the law fit?", element("p", why, class_="doubt" if refusal else None))
 
 
 def law_section(fit: Fit, budgets: Budgets, entropy_rate: float | None = None, approach3: Fit | None = None) -> Html:
@@ -44,7 +44,7 @@ def law_section(fit: Fit, budgets: Budgets, entropy_rate: float | None = None, a
     """
     return section(
         "law",
-        "Is the law right?",
+        "How well does the law fit?",
         element("p", _introduction(fit)),
         residual_figure(fit, budgets),
         element("h3", "Parameters"),
@@ -85,7 +85,7 @@ def _approach3(fit: Fit, other: Fit | None, entropy_rate: float | None) -> list[
         f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
         f"{significant(other.objective.huber_sum)} against {significant(fit.objective.huber_sum)}."
     )
-    return [element("h3", "Beside it: approach 3"), element("p", words), _parameters(other, entropy_rate)]
+    return [element("h3", "For comparison: approach 3"), element("p", words), _parameters(other, entropy_rate)]
 
 
 def _meaning(name: str, entropy_rate: float | None) -> str:
@@ -94,7 +94,7 @@ def _meaning(name: str, entropy_rate: float | None) -> str:
         + (f"; the source's entropy rate is {number(entropy_rate, 4)}" if entropy_rate else ""),
         "alpha": "how fast the loss falls with parameters",
         "beta": "how fast the loss falls with tokens",
-        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's unpenalised sum",
+        "gamma": "how much parameters and tokens stand in for each other; 1 is Chinchilla's plain sum",
     }
     return meanings.get(name, "")
 
@@ -106,13 +106,14 @@ def _correlations(fit: Fit) -> str:
     import numpy as np
 
     names = list(fit.unpenalised_parameters)
+    # Parameters span decades, so their logarithms are correlated; the tiny shift keeps a draw of exactly 0 finite.
     with np.errstate(invalid="ignore"):
         matrix = np.nan_to_num(np.corrcoef(np.log(np.abs(np.array(fit.map_draws)) + 1e-300).T))
     pairs = [(names[i], names[j], matrix[i, j]) for i, j in combinations(range(len(names)), 2)]
     strong = [f"{a} and {b} ({number(r, 2)})" for a, b, r in pairs if abs(r) >= STRONG]
     if not strong:
-        return f"No two parameters are strongly tied: correlations of {len(fit.map_draws)} draws are below {STRONG}."
-    return f"Tied in the {len(fit.map_draws)} draws, so one is known only with the other: {', '.join(strong)}."
+        return f"No two parameters are strongly correlated: all are below {STRONG} in the {len(fit.map_draws)} draws."
+    return f"Strongly correlated in the {len(fit.map_draws)} draws, so known only together: {', '.join(strong)}."
 
 
 def _procedure(fit: Fit) -> list[str]:
@@ -153,11 +154,11 @@ def _held_out(fit: Fit) -> Html | None:
         for row in sorted(fit.held_out, key=lambda row: row.distance)
     ]
     words = (
-        "Budgets left out, and what the law fitted to the cheaper ones said of them. Beyond what its parameters' doubt "
-        f"explains, it strays {percent(fit.noise.misfit_growth, 2)} per e-fold of compute; "
-        "every interval beyond the data widens by that."
+        "Budgets that were held out, and by how much the law fitted to the cheaper ones missed them. Beyond what the "
+        f"uncertainty of its parameters explains, its error grows by {percent(fit.noise.misfit_growth, 2)} per e-fold "
+        "of compute; every interval beyond the data is widened by that."
     )
-    headers = ["compute beyond the data", "mean error", "explained by the parameters' doubt"]
+    headers = ["compute beyond the data", "mean error", "explained by parameter uncertainty"]
     budgets_table = table(headers, rows, class_="numbers")
     shown = budgets_table if len(rows) <= MOST_HELD_OUT else details(f"The {len(rows)} held-out budgets", budgets_table)
     return element("div", element("h3", "Held-out budgets"), element("p", words), shown)
@@ -176,7 +177,7 @@ def parameter_figure(fit: Fit) -> Html:
     title = f"Forecasts use other values of {names} than the unpenalised fit" if apart else "Both estimates agree"
     caption = (
         f"Above, in ink: the unpenalised estimate ({fit.objective.name}). Below, coloured: the estimate that "
-        f"forecasts use, each run by its noise and with weak prior knowledge. Bars: {percent(fit.level, 0)} intervals."
+        f"forecasts use, MAP: runs weighted by their noise, with a weak prior. Bars: {percent(fit.level, 0)} intervals."
     )
     panels = [
         drawing(

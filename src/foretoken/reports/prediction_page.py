@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from foretoken.fits.result import Fit
-from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.forecast import Forecast, IntervalKind
 from foretoken.laws import find_law
 from foretoken.reports.forecast_figure import ForecastView, MeasuredRun, forecast_section
 from foretoken.reports.html import Html, checks_list, section
@@ -14,6 +14,8 @@ from foretoken.reports.law_section import law_section
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.palette import budget_styles, coloured, thinned
 from foretoken.reports.summary import Fact, Page, PageOptions, lead
+
+INTERVAL_REMARKS: dict[IntervalKind, str] = {"new-run": "", "mean": " (the law itself, not one run)"}
 
 
 def prediction_page(forecast: Forecast, options: PageOptions) -> Page:
@@ -52,7 +54,7 @@ def _has_way(forecast: Forecast, fit: Fit) -> bool:
 
 def _sentence(forecast: Forecast) -> str:
     size = f"A run of {count(forecast.params)} parameters on {count(forecast.tokens)} tokens"
-    kind = "" if forecast.kind == "new-run" else " (the law itself, not one run)"
+    kind = INTERVAL_REMARKS[forecast.kind]
     return (
         f"{size} is forecast to reach {number(forecast.loss)} {forecast.unit} "
         f"({percent(forecast.level, 0)}: {number(forecast.low)} to {number(forecast.high)}){kind}."

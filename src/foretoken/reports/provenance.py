@@ -23,8 +23,8 @@ CONVENTIONS = (
     ),
     (
         "loss",
-        "nats per predicted token, on one fixed set of held-out documents; losses of different objectives tell "
-        "different things and are never compared",
+        "nats per predicted token, on one fixed set of held-out documents; losses of different objectives "
+        "measure different things and are never compared",
     ),
     ("interval", "where one new run will fall, not only where the law lies"),
 )

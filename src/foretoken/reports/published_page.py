@@ -39,7 +39,7 @@ LABEL, AXIS = 230, 60
 REFITTED = "besiroglu_2024"
 """Hoffmann's law fitted again, drawn in the accent colour."""
 CAREFUL = (
-    "Each law is read in its own paper's counts of N, D and C, which differ: the distance between two lines is partly "
+    "Each law is taken in its own paper's counts of N, D and C, which differ: the distance between two lines is partly "
     "that of their conventions. Compute is split as C = 6 N D. Losses are of different texts and tokenizers and do not "
     "compare at all, so none is drawn."
 )
@@ -47,7 +47,7 @@ CAREFUL = (
 
 @dataclass(frozen=True)
 class Advice:
-    """What one published law says: best sizes and their tokens at COMPUTES."""
+    """Best sizes and their tokens at COMPUTES by one published law."""
 
     name: str
     params: list[float]
@@ -114,7 +114,7 @@ def _tick(value: float) -> str:
 def _sizes(advices: Sequence[Advice]) -> Html:
     sizes = [advice.params[LARGE] for advice in advices]
     title = f"Best sizes at {power(COMPUTES[LARGE])} FLOP lie between {count(min(sizes))} and {count(max(sizes))}"
-    caption = "Best size against compute. Dashed: Kaplan et al. 2020. Coloured: Hoffmann's law, fitted again in 2024."
+    caption = "Best size against compute. Dashed: Kaplan et al. 2020. Coloured: Hoffmann's law, refitted in 2024."
     draw = partial(_draw, advices=advices)
     panels = responsive("sizes", draw, title=title, described=caption, wide=(760, 460), narrow=340)
     heads = ["id", *(f"N* at {power(flops)}" for flops in COMPUTES), "exponent"]

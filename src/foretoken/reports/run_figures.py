@@ -62,7 +62,9 @@ def _by_size(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 def _curves_title(records: Sequence[RunRecord]) -> str:
     trunks = {record.parent or record.spec.key for record in records}
     shared = (
-        f"{len(records)} runs grew on {len(trunks)} trunks" if len(trunks) < len(records) else f"{len(records)} runs"
+        f"{len(records)} runs branch from {len(trunks)} trunks"
+        if len(trunks) < len(records)
+        else f"{len(records)} runs"
     )
     lost = sum(record.has_diverged for record in records)
     return f"{shared}; {lost or 'none'} diverged"
@@ -91,6 +93,7 @@ def _draw_curves(
     for record in reversed(records):
         colour = ACCENT if record.spec.group == TARGET else colour_of(record.spec.group, budgets)
         start = record.spec.tokens - record.spec.cooldown_steps * record.spec.batch_tokens
+        # Branches share their trunk: only the longest of them draws it.
         first = record is max((r for r in records if r.parent == record.parent), key=lambda r: r.spec.tokens)
         trunk = [point for point in record.curve if point[0] <= start]
         if first or record.parent is None:
@@ -143,14 +146,14 @@ def _curves_data(records: Sequence[RunRecord]) -> Html:
 MOST_SIZES = 5
 """Runs that are drawn: the largest of the ladder, spread over sizes, and the target."""
 POSITIONS_CAPTION = (
-    "Validation loss (nats per token) by the place of the token in its sequence, in doublings of the place; a point "
-    "stands at the last place of its range. The more a curve still falls at its end, the more the model makes of "
+    "Validation loss (nats per token) by the position of the token in its sequence, in doublings; a point "
+    "stands at the last position of its range. The more a curve still falls at its end, the more the model uses "
     "distant text. Grey: runs of the ladder, the longest of some sizes; coloured: the target."
 )
 
 
 def positions_figure(records: Sequence[RunRecord]) -> Html | None:
-    """One line per run; None where losses are not known by place (objectives other than next-token prediction)."""
+    """One line per run; None where losses by position are not known (objectives other than next-token prediction)."""
     shown = _longest_runs(records)
     if not shown:
         return None
@@ -180,7 +183,7 @@ def _positions_title(record: RunRecord) -> str:
     first, last = record.by_position[0], record.by_position[-1]
     half = record.by_position[-2] if len(record.by_position) > 1 else first
     return (
-        f"From place {half[0]:.0f}–{half[1]:.0f} to {last[0]:.0f}–{last[1]:.0f} the largest run gains "
+        f"From position {half[0]:.0f}–{half[1]:.0f} to {last[0]:.0f}–{last[1]:.0f} the largest run gains "
         f"{number(half[2] - last[2], 3)} of {number(first[2] - last[2], 2)} nats"
     )
 
@@ -196,15 +199,16 @@ def _draw_positions(axes: Axes, *, records: Sequence[RunRecord]) -> None:
         axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=3)
         named.append((y[-1], count(record.spec.parameters.total), colour))
     gap, low = 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0]), -float("inf")
-    for loss, name, colour in sorted(named):  # no two names closer than a line
+    # Upwards through the names: each at its own curve, or one line above the name below it.
+    for loss, name, colour in sorted(named):
         low = max(loss, low + gap)
         write_label(axes, name, (positions[-1], low), (6, 0), colour=colour, size=12)
-    axes.set_xlabel("place in the sequence")
+    axes.set_xlabel("position in the sequence")
     axes.set_ylabel("loss (nats per token)")
 
 
 def _positions_data(records: Sequence[RunRecord]) -> Html:
-    headers = ["places", *(f"{count(record.spec.parameters.total)} parameters" for record in records)]
+    headers = ["positions", *(f"{count(record.spec.parameters.total)} parameters" for record in records)]
     rows = [
         [f"{row[0]:.0f}–{row[1]:.0f}", *(number(record.by_position[index][2], 4) for record in records)]
         for index, row in enumerate(records[0].by_position)

@@ -236,7 +236,7 @@ def rivals_section(study: StudyResults) -> Html | None:
     ]
     return section(
         "rivals",
-        "Does it beat plain guesses?",
+        "Does it beat simple baselines?",
         element("p", "A forecast is worth its cost where it beats what anyone could say without a law."),
         table(["", "forecast (nats)", "error", "rule"], rows, class_="numbers words-4"),
     )
