@@ -86,6 +86,7 @@ def _stack(shape: ShapeFields, stack: _Stack, step: Step) -> float:
     positions, sparse = step.sequences * length, shape.expert_layers(stack.layers)
     ends = INDEX + INDEX * bool(shape.token_types) + shape.embedding_norm * norm(shape) + factor
     ends += shape.final_norm * norm(shape)
+    # each layer of a block (attention, cross-attention, feed-forward) has a norm, an input and a dropout of its own
     parts = 3 if stack.source else 2
     block = parts * (norm(shape) + shape.width + factor)
     each = stack.layers * block + (stack.layers - sparse) * _hidden(shape, shape.feed_forward) + ends
@@ -116,7 +117,7 @@ def _attention(shape: ShapeFields, stack: _Stack, sequences: int) -> float:
     length, width, relative = stack.length, shape.query_width, shape.position_kind.relative
     if not stack.causal or stack.own_masks or relative:
         return _masked_attention(shape, length, length, relative) + length * _views(shape, length, sequences)
-    if length > LONGEST:
+    if length > LONGEST:  # fused attention: inputs, output, and a log-sum per head and position
         return length * (5 * width + shape.heads)
     # a block of rows keeps probabilities up to its own end only: about half of the square of the length
     ends = (min(start + BLOCK, length) for start in range(0, length, BLOCK))
@@ -157,6 +158,7 @@ def _experts(shape: ShapeFields, positions: int) -> float:
     # a group is filled up by (GROUP - 1) / 2 rows on average
     rows = positions * active + shape.experts * (GROUP - 1) / 2
     row = shape.width + _hidden(shape, hidden) + INDEX * shape.bias
+    # probabilities and logits of all experts; two indices and three weights of each one chosen
     router = 2 * shape.experts + (2 * INDEX + 3) * active + 2
     return rows * row + positions * (active * shape.width + router + shape.shared_experts * _hidden(shape, hidden))
 
@@ -179,6 +181,7 @@ def _workspace(length: int, sequences: int, width: int) -> float:
     It fills rows up to 64 bytes, and by as much again where they would be a multiple of 1024 bytes long, and each
     of its parts up to 4096 bytes.
     """
+    # the layout is oneDNN's own, and not documented: held against the bytes that torch holds in the tests
     states = 2 * (length + 1) * sequences
     inner = length * sequences
     parts = [inner * _filled_up(4 * width), inner * _filled_up(width)]

@@ -43,18 +43,21 @@ def six_n_active(shape: ModelShape) -> float:
 def kaplan(shape: ModelShape) -> float:
     """3 (2 N + 2 layers x context x attention width), N the weights of the blocks (Kaplan et al. 2020, table 1)."""
     _require_one_stack(shape, "kaplan")
+    # one product per pair of positions and dimension: Kaplan et al. count the scores and leave out their mixture
     scores = shape.layers * shape.context * shape.query_width
     return 6.0 * (block_weights(shape, shape.layers) + scores)
 
 
 def chinchilla(shape: ModelShape) -> float:
     """Appendix F of Hoffmann et al. 2022 (arXiv 2203.15556): with the embedding as a product, softmax and logits."""
+    # 2 V W of the embedding as a product with one-hot rows, 2 V W of the logits; three times for forward and backward
     return chinchilla_blocks(shape) + 3.0 * 4.0 * shape.vocabulary * shape.width
 
 
 def chinchilla_blocks(shape: ModelShape) -> float:
     """Appendix F without embedding and logits: what the ratios to 6 N D that it prints are made of."""
     _require_one_stack(shape, "chinchilla")
+    # 3 FLOPs per score, head and position: exponential, sum, division
     softmax = 3.0 * shape.heads * shape.context * shape.layers
     return 3.0 * (2.0 * stack_products(shape, shape.layers, shape.context) + softmax)
 
@@ -131,6 +134,7 @@ def inference_flops(shape: ModelShape, context: float) -> float:
     True
     """
     _require_one_stack(shape, "inference")
+    # forward only: 2 FLOPs for each multiply-add
     return 2.0 * (stack_products(shape, shape.layers, context) + head_products(shape, 1))
 
 

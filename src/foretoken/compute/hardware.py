@@ -16,6 +16,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 def available_cores() -> int:
     """Cores that this process may use, by its affinity and by the quota of its container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # an affinity says which cores a process may run on, a quota how much time of them it gets: both limit it
     quota = _quota(CGROUP)
     return cores if quota >= cores else max(1, math.ceil(quota))
 

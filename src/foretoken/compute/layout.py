@@ -25,7 +25,7 @@ from typing import Any
 
 from foretoken.compute.flops import FLOPS_PER_TOKEN
 from foretoken.compute.machine import Assumption, Machine
-from foretoken.compute.memory import Memory, Split, fullest_params, training_memory
+from foretoken.compute.memory import Memory, Optimizer, Split, fullest_params, training_memory
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
@@ -85,7 +85,7 @@ def find_layout(
     *,
     tokens: float | None = None,
     deadline_hours: float | None = None,
-    optimizer: str = "adam",
+    optimizer: Optimizer = "adam",
     efficiency: float = KERNEL_EFFICIENCY,
     even: bool = False,
 ) -> Layout:
@@ -129,7 +129,13 @@ def find_layout(
 
 
 def lay_out(
-    shape: ModelShape, machine: Machine, split: Split, micro_batch: int, batch_tokens: float, *, optimizer: str = "adam"
+    shape: ModelShape,
+    machine: Machine,
+    split: Split,
+    micro_batch: int,
+    batch_tokens: float,
+    *,
+    optimizer: Optimizer = "adam",
 ) -> Layout:
     """A given cut, with its memory and times for another batch.
 
@@ -195,15 +201,19 @@ def _timed(
     message = 2.0 * positions * shape.width
     tensor = pipeline = data = 0.0
     if split.tensor > 1:
+        # two all-reduces forward and two backward in each block; with full recomputation the forward pass runs twice
         reduces = 6 if split.recompute == "full" else 4
+        # a ring sends (t - 1) / t of the message twice: to add up, and to spread the sums
         ring = 2.0 * (split.tensor - 1) / split.tensor * message / _link(machine)
         tensor = steps * shape.layers * stage * reduces * ring
     if split.pipeline > 1:
         pipeline = steps * split.interleave * 2.0 * message / split.tensor / _between(machine, split)
     if split.data > 1:
         passes, behind = (2 * steps + 1, compute) if split.zero == 3 else (2, compute / steps)
+        # an all-reduce is a scatter and a gather; ZeRO 3 gathers for each pass of each micro-batch, and scatters once
         traffic = passes * (split.data - 1) / split.data * 2.0 * fullest_params(shape, split)
         data = max(0.0, traffic / _between(machine, split) - BACKWARD * behind)
+    # p - 1 groups of blocks stand still while the pipeline fills and empties, of m v that work (Narayanan et al. 2021)
     bubble = (compute + tensor) * (split.pipeline - 1) / (steps * split.interleave)
     seconds = compute + tensor + pipeline + data + bubble
     tokens = float(sequences * shape.context)
@@ -224,7 +234,7 @@ def _timed(
 
 def _recomputed(shape: ModelShape, split: Split) -> float:
     """FLOPs done again, as a share of those of the model: the forward pass, or attention's scores."""
-    if split.recompute != "selective":
+    if split.recompute != "selective":  # a forward pass is a third of forward and backward
         return 1 / 3 if split.recompute == "full" else 0.0
     return 4.0 * shape.layers * shape.context * shape.query_width / FLOPS_PER_TOKEN["matmul"](shape)
 

@@ -43,13 +43,13 @@ class Machine:
 
     def need(self, name: str) -> float:
         """As `value`; raises ForetokenError where the number is neither known nor given."""
-        found = self.value(name)
-        if found is None:
+        value = self.value(name)
+        if value is None:
             raise ForetokenError(
                 f"no {name} of {self.accelerator.name} is known",
                 cure=f"give {name}, or put it in a file of accelerators (docs/costs.md)",
             )
-        return found
+        return value
 
     @property
     def flops_per_hour(self) -> float:
@@ -101,7 +101,7 @@ def utilisation(flops: float, accelerator_hours: float, peak: float) -> float:
 
 def _usual(entry: Accelerator, known: Accelerators, precision: str | None, params: float) -> list[Assumption]:
     use, price, site = known.typical_use(entry, params), entry.price, known.site
-    found = [
+    assumed = [
         Assumption("peak", entry.peak(precision), "FLOP/s", f"{entry.name}: {entry.source}"),
         Assumption("mfu", use.value, "", f"typical ({use.status}): {use.source}", use.low, use.high),
         Assumption("pue", site.pue, "", site.pue_source),
@@ -109,10 +109,10 @@ def _usual(entry: Accelerator, known: Accelerators, precision: str | None, param
     ]
     if price:
         dated = f"{price.source}; {price.date}, approximate" if price.date else price.source
-        found.append(Assumption("usd_per_hour", price.usd, "USD per hour", dated, price.low, price.high))
+        assumed.append(Assumption("usd_per_hour", price.usd, "USD per hour", dated, price.low, price.high))
     if entry.watts:
-        found.append(Assumption("watts", entry.watts, "W", f"{entry.name}: {entry.source}"))
-    return found
+        assumed.append(Assumption("watts", entry.watts, "W", f"{entry.name}: {entry.source}"))
+    return assumed
 
 
 def check_values(values: Mapping[str, float | None]) -> None:

@@ -8,14 +8,17 @@ feed-forwards count as they are. s positions, b sequences, h width, a heads.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
 from foretoken.compute.flops import plain_transformers
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
-RECOMPUTE = ("none", "selective", "full")
-OPTIMIZER_BYTES = {"adam": 12.0, "adam_8bit": 6.0, "momentum": 8.0, "adafactor": 4.0}
+Recompute = Literal["none", "selective", "full"]
+RECOMPUTE: tuple[Recompute, ...] = get_args(Recompute)
+Optimizer = Literal["adam", "adam_8bit", "momentum", "adafactor"]
+OPTIMIZER_BYTES: dict[Optimizer, float] = {"adam": 12.0, "adam_8bit": 6.0, "momentum": 8.0, "adafactor": 4.0}
 """Bytes per parameter beside 16-bit weights and gradients, the 32-bit copy of the weights (4) included. Adafactor's own
 state is a row and a column per matrix, so next to nothing."""
 
@@ -36,7 +39,7 @@ class Split:
     """Whether norms and dropout are cut along the sequence over the tensor-parallel group."""
     zero: int = 0
     """Stage of ZeRO, over the data-parallel group: 1 cuts the optimizer, 2 gradients too, 3 (FSDP) weights too."""
-    recompute: str = "none"
+    recompute: Recompute = "none"
     """`none`, `selective` (attention's scores; also what fused attention does), `full` (every block)."""
 
     def __post_init__(self) -> None:
@@ -56,6 +59,8 @@ class Split:
     @property
     def in_flight(self) -> float:
         """Micro-batches whose activations the first stage holds: 1F1B, interleaved or not."""
+        # the first stage starts one micro-batch per stage before the first comes back; interleaving adds p - 1 more
+        # groups of its blocks, each 1 / interleave of the stage
         return self.pipeline + ((self.pipeline - 1) / self.interleave if self.interleave > 1 else 0.0)
 
 
@@ -86,7 +91,7 @@ def training_memory(
     micro_batch: int = 1,
     split: Split = WHOLE,
     *,
-    optimizer: str = "adam",
+    optimizer: Optimizer = "adam",
     gradient_bytes: float = 2.0,
     dropout: bool = False,
 ) -> Memory:
@@ -118,6 +123,7 @@ def fullest_params(shape: ModelShape, split: Split) -> float:
     count = count_parameters(shape)
     if split.pipeline == 1:
         return count.total / split.tensor
+    # the first stage has the embedding, the last the head (the embedding once more where it is tied): the larger counts
     ends = count.embedding + count.position, count.head or (count.embedding if shape.tied else 0)
     layers = shape.layers + shape.target_layers
     blocks = count.non_embedding * -(-layers // split.pipeline) / layers
@@ -136,8 +142,11 @@ def block_activations(shape: ModelShape, micro_batch: int, split: Split = WHOLE,
     positions = shape.context * micro_batch
     if split.recompute == "full":
         return 2.0 * positions * shape.width / everywhere
+    # 2 bytes for the inputs of both layers and of each norm, 1 for each of two dropout masks: with two norms
+    # (4 + 4 + 2) W, the 10 s b h that Korthikanti et al. count outside of attention and feed-forward
     around = (2 * 2 + 2 * shape.block_norms + masks) * shape.width
     heads = 2 * (2 * shape.query_width + 2 * shape.kv_width)
+    # per head and pair of positions: softmax's output (2 bytes), and with dropout its mask (1) and its output (2)
     scores = (5 if dropout else 2) * shape.heads * shape.context if split.recompute == "none" else 0
     return positions * (around / everywhere + (heads + _hidden(shape) + scores) / tensor)
 
@@ -160,10 +169,10 @@ def _activations(shape: ModelShape, micro_batch: int, split: Split, dropout: boo
         )
     stage = -(-shape.layers // split.pipeline)
     positions = shape.context * micro_batch
-    kept = stage * split.in_flight * block_activations(shape, micro_batch, split, dropout)
+    held = stage * split.in_flight * block_activations(shape, micro_batch, split, dropout)
     if split.recompute == "full":  # the block that is being recomputed is there whole
         whole = Split(tensor=split.tensor, sequence_parallel=split.sequence_parallel, recompute="selective")
-        kept += block_activations(shape, micro_batch, whole, dropout)
+        held += block_activations(shape, micro_batch, whole, dropout)
     if split.pipeline == 1:  # final norm, input of the head, logits in 32 bits
-        kept += 4.0 * positions * (shape.width + (shape.vocabulary if shape.head != "none" else 0)) / split.tensor
-    return kept + (positions * shape.width * split.in_flight / split.tensor if dropout else 0.0)
+        held += 4.0 * positions * (shape.width + (shape.vocabulary if shape.head != "none" else 0)) / split.tensor
+    return held + (positions * shape.width * split.in_flight / split.tensor if dropout else 0.0)

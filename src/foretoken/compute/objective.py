@@ -196,8 +196,8 @@ class Objective:
 
     def _check_hidden(self, shape: ModelShape) -> None:
         text, _, _ = self.hidden(shape)
-        wanted = round(self.corruption_rate * text)
-        if not 1 <= wanted < text or round(wanted / self.span) < 1:
+        hidden = round(self.corruption_rate * text)
+        if not 1 <= hidden < text or round(hidden / self.span) < 1:
             raise DesignError(
                 "the context cannot hide such a part of it",
                 expected="at least one whole span hidden, and at least one token shown",
@@ -275,11 +275,13 @@ class Objective:
 
     def _corrupted(self, context: int, *, within: bool) -> tuple[int, int, int]:
         """The longest text whose corrupted sequence fits the context: its tokens, hidden ones, and spans."""
+        # hidden spans shrink to sentinels, so a text may be longer than its sequence; beyond twice is not tried
         texts = range(2 * context, 1, -1)
         longest = next((text for text in texts if self._length(text, within=within) <= context), 2)
         return longest, *self._noise(longest)
 
     def _noise(self, text: int) -> tuple[int, int]:
+        # at least one token hidden and one shown; as many spans as gaps between them at most
         hidden = min(max(1, round(self.corruption_rate * text)), text - 1)
         spans = min(max(1, round(hidden / self.span)), hidden, text - hidden)
         return hidden, spans

@@ -16,8 +16,8 @@ class Cost:
     """Cost of a number of accelerator-hours. What is not known is None, with the reason beside it.
 
     >>> from foretoken.compute.machine import machine
-    >>> found = cost(machine("A100"), 1_022_362)  # LLaMA-65B, printed: 449 MWh, 173 t
-    >>> round(found.kwh / 1000, 1), round(found.tco2e, 1)
+    >>> training = cost(machine("A100"), 1_022_362)  # LLaMA-65B, printed: 449 MWh, 173 t
+    >>> round(training.kwh / 1000, 1), round(training.tco2e, 1)
     (449.8, 173.2)
     """
 

@@ -94,6 +94,7 @@ def shape_of(params: float, proportions: Proportions | None = None) -> ModelShap
 def _widths(params: float, like: Proportions) -> range:
     """Widths worth a look: whole heads for every accelerator that shares a layer."""
     step = math.lcm(head_width(params) * like.tensor_parallel, WIDE if params >= LARGE else 1)
+    # N = 12 layers x width^2 without embeddings, and layers = width / aspect
     middle = (params * _aspect(params) / 12) ** (1 / 3)
     return range(max(step, int(0.4 * middle) // step * step), int(2.0 * middle) + 2 * step, step)
 
@@ -144,6 +145,7 @@ def _count(shape: ModelShape, like: Proportions) -> int:
 
 def _badness(shape: ModelShape, params: float, like: Proportions) -> float:
     """How far off the size is, and the aspect ratio: 1 % of the size weighs as much as a factor 1.2 of the other."""
+    # ln 1.2 / ln 1.01 = 18.3
     return 18 * abs(math.log(_count(shape, like) / params)) + abs(
         math.log(shape.width / shape.layers / _aspect(params))
     )

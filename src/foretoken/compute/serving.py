@@ -85,8 +85,8 @@ def serve(
     >>> from foretoken.compute.machine import machine
     >>> llama = ModelShape(layers=32, width=4096, heads=32, feed_forward=11008, context=4096, vocabulary=32_000,
     ...                    norm="rms", positions="rotary", activation="swiglu", tied=False, bias=False)
-    >>> one = serve(llama, machine("H100"), prompt=500, answer=500)
-    >>> f"{1000 * one.decode_seconds:.1f} ms", one.bound
+    >>> serving = serve(llama, machine("H100"), prompt=500, answer=500)
+    >>> f"{1000 * serving.decode_seconds:.1f} ms", serving.bound
     ('4.1 ms', 'bandwidth')
     """
     _require_one_stack(shape)
@@ -95,10 +95,12 @@ def serve(
     weights = count_parameters(shape).total * bytes_each
     cache = batch * kv_cache_bytes(shape, prompt + answer, bytes_each)
     _require_room(machine, count, weights + cache)
+    # a prompt's tokens see half of it on average; its products share one reading of the weights
     prefill = max(batch * prompt * inference_flops(shape, prompt / 2) / speed, weights / stream)
-    seen = prompt + answer / 2
-    compute = batch * inference_flops(shape, seen) / speed
-    read = (bytes_read(shape, batch, bytes_each) + batch * kv_cache_bytes(shape, seen, bytes_each)) / stream
+    # the context grows by a token per step, so a step's mean is that of the middle of the answer
+    middle = prompt + answer / 2
+    compute = batch * inference_flops(shape, middle) / speed
+    read = (bytes_read(shape, batch, bytes_each) + batch * kv_cache_bytes(shape, middle, bytes_each)) / stream
     decode = max(compute, read)
     hours = count * (prefill + answer * decode) / 3600.0 / (batch * answer) * 1e6
     price = machine.value("usd_per_hour")
@@ -119,13 +121,15 @@ def bytes_read(shape: ModelShape, batch: float, bytes_each: float = 2.0) -> floa
 
     With tokens sent evenly, a share 1 - (1 - active / experts)^batch of the experts is touched.
     """
-    found = count_parameters(shape)
+    count = count_parameters(shape)
     if not shape.experts:
-        return found.total * bytes_each
+        return count.total * bytes_each
     share = shape.active_experts / shape.experts
-    routed = found.idle / (1 - share) if share < 1 else 0.0
+    # idle is the share 1 - active / experts of all routed weights; an expert is missed by each token of the batch with
+    # that probability, independently
+    routed = count.idle / (1 - share) if share < 1 else 0.0
     missed = math.pow(1 - share, batch)
-    return (found.total - routed * missed) * bytes_each
+    return (count.total - routed * missed) * bytes_each
 
 
 def most_params(

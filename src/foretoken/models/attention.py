@@ -64,7 +64,7 @@ class _Heads(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         back = grad.permute(1, 3, 0, 2, 4)
-        if ctx.rotary is not None:
+        if ctx.rotary is not None:  # a rotation's transpose is the rotation by the opposite angle
             cos, sin = ctx.rotary
             grad[:2] = rotate(grad[:2], torch.stack([cos, -sin]))
         return back, None
@@ -77,7 +77,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, qkv_3BHTK: Tensor) -> Tensor:
         _, batch, heads, length, width = qkv_3BHTK.shape
         q, k, v = qkv_3BHTK.flatten(1, 2)
-        q = q * width**-0.5
+        q = q * width**-0.5  # scaled here once rather than every score
         mixed = torch.empty_like(q)
         future = torch.full((ROWS, ROWS), float("-inf"), dtype=q.dtype).triu_(1)
         ctx.saved, ctx.blocks = (q, k, v), []
@@ -100,6 +100,7 @@ class _Attention(torch.autograd.Function):
             dmixed, first = grad[:, start:end], end == length
             _product(probabilities, dmixed, dv[:, :end], first)
             ds = torch.bmm(dmixed, v[:, :end].transpose(1, 2))
+            # of a softmax: ds = p (dp - sum p dp), in place
             torch._softmax_backward_data(ds, probabilities, -1, ds.dtype, grad_input=ds)
             torch.bmm(ds, k[:, :end], out=dq[:, start:end])
             _product(ds, q[:, start:end], dk[:, :end], first)

@@ -115,6 +115,7 @@ def read_config_json(folder: Path) -> dict[str, Any]:
 
 def write_checkpoint(folder: Path, config_json: Mapping[str, Any], tensors: Iterator[tuple[str, Tensor]]) -> None:
     """Write tensors and configuration; raises StoreError, and then the folder has no configuration."""
+    # first away, last back: a folder that has a configuration is whole
     delete_file(folder / CONFIG)
     shards = list(_shards(tensors))
     names: list[str] = []

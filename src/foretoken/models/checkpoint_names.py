@@ -37,8 +37,8 @@ class Names:
         pattern = ours if number is None else ours.replace(number[0], ".*.", 1)
         table = {**self.table, **self.gated} if gated else self.table
         stem, _, ending = pattern.rpartition(".")
-        found = table.get(pattern) or tuple(f"{name}.{ending}" for name in table[stem])
-        block = [name.replace("*", number[1]) if number else name for name in found]
+        patterns = table.get(pattern) or tuple(f"{name}.{ending}" for name in table[stem])
+        block = [name.replace("*", number[1]) if number else name for name in patterns]
         many = range(experts) if "#" in block[0] else range(1)
         return [name.replace("#", str(expert)) for expert in many for name in block]
 

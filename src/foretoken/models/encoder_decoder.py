@@ -43,6 +43,7 @@ class EncoderDecoder(nn.Module):
         source_BSW = self.encoder.features(tokens, padding_mask=padding_mask)
         cross_mask = None if padding_mask is None else additive(padding_mask, source_BSW.dtype)[:, None, None]
         features_BTW = self.decoder.features(target, source=source_BSW, cross_mask=cross_mask)
+        # T5 divides what a tied head reads by the root of the width, as its embeddings have a variance of 1
         return features_BTW if self.head is not None else features_BTW * self.shape.width**-0.5
 
     def forward(self, source: Tensor, target: Tensor, *, padding_mask: Tensor | None = None) -> Tensor:

@@ -59,6 +59,7 @@ class Experts(nn.Module):
         repeated = x_NW[:, None].expand(-1, self.active, -1).reshape(len(expert), -1)
         transformed = self._transform(scatter_rows(repeated, row, sum(rows)), rows)
         mixed_NAW = gather_rows(transformed, row).view(len(x_NW), self.active, -1)
+        # what is beyond a capacity is transformed all the same, and weighed by 0: shapes do not depend on the tokens
         weights_NA = weights_NA * self._within_capacity(rank).view(weights_NA.shape)
         out_NW = torch.bmm(weights_NA[:, None].to(mixed_NAW.dtype), mixed_NAW)[:, 0]
         for part in self.shared:
@@ -69,6 +70,7 @@ class Experts(nn.Module):
         """Weights and numbers of the experts of each token. Several share a weight of 1; a single one keeps its
         probability, or the router would have no gradient.
         """
+        # in float32 under autocast too: a router in 16 bits is unstable (Fedus et al. 2021, section 2.4)
         logits_NE = functional.linear(x_NW.float(), self.router.weight.float())
         probabilities_NE = logits_NE.softmax(-1)
         weights_NA, chosen_NA = probabilities_NE.topk(self.active, dim=-1)
@@ -107,6 +109,7 @@ class Experts(nn.Module):
 def _ranks(expert: Tensor, experts: int) -> tuple[Tensor, list[int]]:
     """How many entries before each have the same expert, and the entries of each expert."""
     counts = torch.bincount(expert, minlength=experts).tolist()
+    # a stable sort keeps the order of the tokens of one expert, so that the last ones are dropped first
     order = expert.argsort(stable=True)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device)

@@ -29,6 +29,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.gated, self.activation = shape.gated, ACTIVATION[shape.activation]
         hidden = hidden or shape.feed_forward
+        # gate and value are one product: the gate is its first half
         self.up = nn.Linear(shape.width, hidden * (1 + self.gated), bias=shape.bias)
         self.down = nn.Linear(hidden, shape.width, bias=shape.bias)
 

@@ -65,6 +65,7 @@ class Attention(nn.Module):
         """Mix each position with those it sees."""
         batch, length, _ = x_BTW.shape
         heads = self.qkv(x_BTW).view(batch, length, self.heads + 2 * self.groups, self.head_width)
+        # plain causal attention skips the half of the products that a mask would remove
         if inputs.causal and inputs.bias is None:
             mixed = causal_attention(self._equal_heads(heads), inputs.rotary)
         else:

@@ -53,6 +53,7 @@ def read_network(folder: Path, make: Callable[[ModelShape], Built], keep_dtype: 
         value = torch.empty(weight.shape, dtype=whole.dtype if keep_dtype else torch.float32)
         module, _, leaf = name.rpartition(".")
         setattr(network.get_submodule(module), leaf, nn.Parameter(value.copy_(whole.view(weight.shape))))
+    # buffers are no parameters, and were built without values: the table of rotary positions is made anew
     for part in network.modules():
         if isinstance(part, Stack) and part.rotary is not None:
             part.rotary = rotary_table(part.sizes.context, shape.head_width, shape.rotary_base)

@@ -110,6 +110,7 @@ class Stack(nn.Module):
 
     def _attention_inputs(self, length: int, allowed: Tensor | None, dtype: torch.dtype) -> AttentionInputs:
         causal = not self.sizes.bidirectional
+        # with a bias on all scores the causal mask must be part of it: there is no half to skip
         if allowed is None and self.relative is not None and causal:
             allowed = causal_TT(length)[None].to(self.embedding.weight.device)
         bias = None if allowed is None else additive(allowed, dtype)[:, None]
