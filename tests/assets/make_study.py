@@ -1,6 +1,6 @@
-"""Makes the study of this version that later versions must be able to go on with: one that was stopped midway.
+"""Makes the study of this format that later versions must be able to go on with: one that was stopped half way.
 
-usage: python tests/assets/make_study.py      (once for each release; writes tests/assets/studies/<version>)
+usage: python tests/assets/make_study.py     (when the format changes; writes tests/assets/studies/<format>)
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from foretoken._version import __version__
 from foretoken.compute.hardware import processor_name
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import load_study
+from foretoken.store.format import FORMAT
 from foretoken.store.store import Store
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import read_design
 from foretoken.study.runner import run
 
 ASSETS = Path(__file__).parent
-STOP_AFTER = 3
+STOP_AFTER = 7
+NOT_KEPT = shutil.ignore_patterns("log", "attempts", "progress.json")
 
 
 class Stopper(ProgressListener):
@@ -41,27 +42,27 @@ def main() -> None:
     sys.path.insert(0, str(ASSETS.parent))
     from conftest import MINI
 
-    home = ASSETS / "studies" / __version__
+    home = ASSETS / "studies" / FORMAT.replace(" ", "-")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / "mini.toml").write_text(MINI)
     study = load_study(home / "mini.toml")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "runs" / "mini"
+    with tempfile.TemporaryDirectory() as workshop:
+        folder = Path(workshop) / "runs" / "mini"
         try:
             run(study, folder, Stopper())
         except KeyboardInterrupt:
             assert list(folder.rglob("commit.json")), "it was stopped between two runs: try again"
-            shutil.copytree(folder, home / "mini", ignore=shutil.ignore_patterns("log", "attempts", "progress.json"))
+            shutil.copytree(folder, home / "mini", ignore=NOT_KEPT)
         run(study, folder)
         design = read_design(folder)
         assert design
-        told = {
+        expected = {
             "table": Store(folder).table().digest,
             "processor": processor_name(),
             "software": design.target.software,
         }
-    (home / "expected.json").write_text(json.dumps(told, indent=1) + "\n")
+    (home / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
 if __name__ == "__main__":
