@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from foretoken.cli import app
+from foretoken.launchers.jobs import StepTimes
 from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.study.preview import StepProfile
 
 from .conftest import as_quickstart
 from .fuzz.verbs import foretoken
@@ -97,16 +99,31 @@ def _weights(home: Path) -> None:
         words.save(str(home / name / "tokenizer.json"))
 
 
-MEASURED = {"params_total": 1e5, "width": 32, "layers": 2, "threads": 1, "precision": "float32", "batch_tokens": 512,
-            "tokens_per_second": 1e5, "share_of_peak": 0.5, "seconds_per_step": 0.01, "phases": {"forward": 0.01},
-            "operations": []}  # fmt: skip
+TIMES = StepTimes(
+    tokens_per_second=1e5,
+    seconds_per_step=0.01,
+    peak_flops=1e10,
+    share_of_peak=0.5,
+    phases={"forward": 0.01},
+    operations=[],
+)
+MEASURED = StepProfile(
+    size="largest",
+    params_total=100_000,
+    width=32,
+    layers=2,
+    threads=1,
+    precision="float32",
+    batch_tokens=512,
+    times=TIMES,
+)
 """What tests/training/test_profile.py measures, which takes a minute."""
 
 
 @pytest.fixture
 def bench(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the workshop to work in."""
-    monkeypatch.setattr("foretoken.study.preview.measure", lambda runner, name, run: {"size": name, **MEASURED})
+    monkeypatch.setattr("foretoken.study.preview.measure", lambda runner, name, run: MEASURED)
     shutil.copytree(workshop, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
     foretoken("fit", "runs.csv", "--map", "loss=val_loss", "-o", "fit.json")

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
     from foretoken.store.read import read_table
-    from foretoken.study import design, profile, prune, report, run, status, verify
+    from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
 
 PUBLIC = {
     "approaches": "foretoken.routes",
@@ -66,6 +66,7 @@ PUBLIC = {
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.study",
+    "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
     "evaluate": "foretoken.evals",
     "fill_mask": "foretoken.generation",
@@ -103,6 +104,7 @@ PUBLIC = {
     "score_run": "foretoken.forecasts.scores",
     "status": "foretoken.study",
     "Study": "foretoken.runs.study_file",
+    "StudyStatus": "foretoken.study",
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans",
     "verify": "foretoken.study",
@@ -122,6 +124,7 @@ __all__ = [
     "RunSpec",
     "RunTable",
     "Study",
+    "StudyStatus",
     "__version__",
     "approaches",
     "backtest",
@@ -132,6 +135,7 @@ __all__ = [
     "describe_tokenizer",
     "design",
     "diagnose",
+    "dry_run",
     "evaluate",
     "fill_mask",
     "finetune",

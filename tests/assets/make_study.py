@@ -16,8 +16,8 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import load_study
 from foretoken.store.format import FORMAT
 from foretoken.store.store import Store
+from foretoken.study.design_file import read_design
 from foretoken.study.progress import ProgressListener
-from foretoken.study.results import read_design
 from foretoken.study.runner import run
 
 ASSETS = Path(__file__).parent

@@ -19,8 +19,9 @@ from foretoken.store.format import FORMAT, format_json
 from foretoken.store.store import Store
 from foretoken.study.maintenance import verify
 from foretoken.study.progress import ProgressListener
-from foretoken.study.results import gather, status
+from foretoken.study.results import gather
 from foretoken.study.runner import run
+from foretoken.study.study_status import status
 
 from . import tiny
 from .drivers import contents
@@ -112,7 +113,7 @@ def test_a_report_of_some_of_the_runs_says_so(tmp_path: Path, expected: Undistur
     done, store = half_done(tmp_path)
     for record in done.records()[:4]:
         store.put_record(record)
-    planned = status(store.folder)["counts"]["planned"]
+    planned = status(store.folder).counts.planned
     assert f"4 of {planned} runs" in page_of(gather(store.folder))
 
 
@@ -130,9 +131,9 @@ def test_readers_never_see_half_of_what_is_being_written(tmp_path: Path, expecte
     writer.start()
     while seen[-1] < len(runs):
         before = len(store.records())
-        told = status(store.folder)["counts"]
-        assert before <= told["finished"] <= len(store.records())
-        assert told["planned"] == len(runs)
+        counts = status(store.folder).counts
+        assert before <= counts.finished <= len(store.records())
+        assert counts.planned == len(runs)
         results = gather(store.folder)
         assert results.counts.finished == len(results.records) == len(results.table)
         seen.append(told["finished"])

@@ -14,9 +14,10 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store.store import Store
 from foretoken.store.weights import check_weights
+from foretoken.study.design_file import read_design, started_design
 from foretoken.study.maintenance import prune, surplus, verify
-from foretoken.study.results import read_design, read_plan
-from foretoken.study.runner import StudyRunner, dry_run
+from foretoken.study.preview import dry_run
+from foretoken.study.runner import StudyRunner
 from foretoken.training.evaluate import evaluate
 from foretoken.training.state import TrainState
 
@@ -59,7 +60,7 @@ def test_the_target_s_weights_are_kept_and_give_its_loss(folder: Path) -> None:
     assert {Path(name).parts[1] for name in kept(folder)} == {target.key}
     state = TrainState.start(target)
     state.network = open_model(folder).network
-    corpus = open_corpus(folder.parent / "corpora" / read_plan(folder)["corpus"]["address"])
+    corpus = open_corpus(folder.parent / "corpora" / started_design(folder).corpus.address)
     record = Store(folder).record(target.key)
     assert record
     assert evaluate(state, target, corpus).loss == record.loss
@@ -117,9 +118,9 @@ def test_lost_and_damaged_weights_are_told_and_made_anew(damage: str, folder: Pa
 
 def test_weights_that_are_asked_for_later_are_trained_for(folder: Path) -> None:
     study, before = tiny_study(keep_weights="all"), kept(folder)
-    assert {row["action"] for row in dry_run(study, folder)["runs"]} == {"again", "keep"}
+    assert {row.action for row in dry_run(study, folder).runs} == {"again", "keep"}
     again(folder, "all")
-    assert {row["action"] for row in dry_run(study, folder)["runs"]} == {"keep"}
+    assert {row.action for row in dry_run(study, folder).runs} == {"keep"}
     assert len(kept(folder)) == len(planned(folder)) * len(FILES)
     assert before.items() <= kept(folder).items()
     again(folder, "none")

@@ -29,7 +29,8 @@ from foretoken.runs.schema import LaunchSection
 from foretoken.runs.study_file import load_study
 from foretoken.store.read import read_table
 from foretoken.study.maintenance import verify
-from foretoken.study.runner import StudyRunner, dry_run, run
+from foretoken.study.preview import dry_run
+from foretoken.study.runner import StudyRunner, run
 
 from ..faults import tiny
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design
 from foretoken.errors import StoreError, StudyBusyError
 from foretoken.runs.record import RunRecord
@@ -20,9 +21,11 @@ from foretoken.store.finished import MARK
 from foretoken.store.format import format_json
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
-from foretoken.study.maintenance import actions, prune, surplus, verify
-from foretoken.study.results import read_design, status
-from foretoken.study.runner import StudyRunner, dry_run
+from foretoken.study.design_file import DesignFile, read_design, write_design_file
+from foretoken.study.maintenance import prune, surplus, verify
+from foretoken.study.preview import actions, dry_run
+from foretoken.study.runner import StudyRunner
+from foretoken.study.study_status import status
 
 from ..conftest import MINI
 from ..runs.test_spec import SPEC
@@ -30,13 +33,23 @@ from ..runs.test_spec import SPEC
 RUNS = [SPEC.with_tokens(512 * steps) for steps in (100, 200, 300)]
 FORKS = [run.fork_step for run in RUNS]
 TARGET = replace(SPEC, seed=9, group="target")
+CORPUS = CorpusSummary(
+    address="a",
+    tokenizer="t",
+    vocabulary=32,
+    tokens=9,
+    train_tokens=8,
+    validation_tokens=1,
+    bytes=None,
+    sha256="s",
+    entropy_rate=None,
+)
 
 
 def keep_design(folder: Path, runs: list[RunSpec]) -> Store:
     """A study's folder that plans these runs of one trunk, and a target."""
-    study = Study.model_validate(tomllib.loads(MINI)).model_dump()
-    plan = {"study": study, **Design(runs, TARGET).to_json()}
-    atomic.write_file(folder / "design.json", format_json(plan))
+    study, design = Study.model_validate(tomllib.loads(MINI)), Design(runs, TARGET)
+    write_design_file(folder, DesignFile(study=study, corpus=CORPUS, design=design))
     return Store(folder)
 
 
@@ -55,7 +68,7 @@ def done(store: Store, run: RunSpec, status: str = "finished") -> None:
 
 
 def told(store: Store, runs: list[RunSpec] = RUNS) -> list[tuple[str, int | None]]:
-    return [(row["action"], row["step"]) for row in actions(store, runs)]
+    return [(row.action, row.step) for row in actions(store, runs)]
 
 
 def test_what_a_run_would_do(store: Store) -> None:
@@ -76,14 +89,14 @@ def test_what_a_run_would_do(store: Store) -> None:
 def test_a_kept_run_is_kept_whatever_lies_beside_it(store: Store) -> None:
     done(store, RUNS[0])
     save(store.trunk_folder(SPEC.trajectory), FORKS[0])
-    assert actions(store, RUNS)[0]["action"] == "keep"
+    assert actions(store, RUNS)[0].action == "keep"
 
 
 def test_why_a_run_is_new(store: Store) -> None:
     for run in RUNS:
         done(store, replace(run, clip=2.0))
     (first, *_) = actions(store, RUNS)
-    assert (first["action"], first["because"]) == ("train", {"clip": (2.0, 1.0)})
+    assert (first.action, first.because) == ("train", {"clip": (2.0, 1.0)})
 
 
 def test_a_checkpoint_stays_while_a_branch_needs_it(store: Store) -> None:
@@ -205,15 +218,15 @@ def test_verify_and_dry_run_write_nothing(copied: Path, mini_file: Path) -> None
     before = {path: path.stat().st_mtime_ns for path in mini_file.parent.rglob("*")}
     assert verify(copied) == []
     plan = dry_run(load_study(mini_file), copied)
-    assert {row["action"] for row in plan["runs"]} == {"keep"}
-    assert len(plan["runs"]) == status(copied)["counts"]["planned"]
+    assert {row.action for row in plan.runs} == {"keep"}
+    assert len(plan.runs) == status(copied).counts.planned
     assert before == {path: path.stat().st_mtime_ns for path in mini_file.parent.rglob("*")}
 
 
 def test_a_dry_run_before_anything_was_done_writes_nothing(mini_file: Path) -> None:
     plan = dry_run(load_study(mini_file), mini_file.parent / "runs" / "mini")
-    assert {row["action"] for row in plan["runs"]} == {"train"}
-    assert {row["because"] for row in plan["runs"]} == {None}
+    assert {row.action for row in plan.runs} == {"train"}
+    assert {row.because for row in plan.runs} == {None}
     assert [path.name for path in mini_file.parent.iterdir()] == [mini_file.name]
 
 
@@ -233,18 +246,18 @@ def test_each_edit_of_the_study_says_what_it_moves(edit: str, copied: Path, mini
     old, new, moved = EDITS[edit]
     mini_file.write_text(mini_file.read_text().replace(old, new))
     study = load_study(mini_file)
-    rows = dry_run(study, copied)["runs"]
-    assert {row["action"] for row in rows} == {"train"}
-    assert all(moved <= set(row["because"]) for row in rows)
-    assert status(copied, study)["edited"]
-    assert status(copied)["new"] == []
+    rows = dry_run(study, copied).runs
+    assert {row.action for row in rows} == {"train"}
+    assert all(moved <= set(row.because) for row in rows)
+    assert status(copied, study).edited
+    assert status(copied).new == []
     runner = StudyRunner(study, copied)
     with runner.owned():
         runner.design()
-    assert not status(copied, study)["edited"]
+    assert not status(copied, study).edited
     told = status(copied)
-    assert len(told["new"]) == told["counts"]["planned"]
-    assert {row["id"]: row["because"] for row in told["new"]} == {row["id"]: row["because"] for row in rows}
+    assert len(told.new) == told.counts.planned
+    assert {row.id: row.because for row in told.new} == {row.id: row.because for row in rows}
 
 
 @pytest.mark.parametrize("place", ["foretoken.study.runner._torch_version", "foretoken.designs.recipe.RECIPE"])
@@ -252,14 +265,14 @@ def test_another_version_moves_the_software(
     place: str, copied: Path, mini_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, (lambda: "9.9") if "torch" in place else 99)
-    rows = dry_run(load_study(mini_file), copied)["runs"]
-    assert {tuple(row["because"]) for row in rows} == {("software",)}
-    assert all("99" in row["because"]["software"][1].replace(".", "") for row in rows)
+    rows = dry_run(load_study(mini_file), copied).runs
+    assert {tuple(row.because) for row in rows} == {("software",)}
+    assert all("99" in row.because["software"][1].replace(".", "") for row in rows)
 
 
 def test_an_edit_that_touches_no_run_redoes_none(copied: Path, mini_file: Path) -> None:
     text = mini_file.read_text().replace("[launch]", "[launch]\nworkers = 1") + "[forecast]\nlevel = 0.8\n"
     mini_file.write_text(text)
     study = load_study(mini_file)
-    assert {row["action"] for row in dry_run(study, copied)["runs"]} == {"keep"}
-    assert set(status(copied, study)["edited"]) == {"launch.workers", "forecast.level"}
+    assert {row.action for row in dry_run(study, copied).runs} == {"keep"}
+    assert set(status(copied, study).edited) == {"launch.workers", "forecast.level"}

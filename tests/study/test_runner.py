@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from foretoken.cli import app
 from foretoken.errors import CorpusError, RefusedError, StudyBusyError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import load_study
@@ -23,10 +25,13 @@ from foretoken.store.finished import unmark
 from foretoken.store.format import format_json
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
+from foretoken.study.design_file import read_design
 from foretoken.study.maintenance import verify
+from foretoken.study.preview import dry_run
 from foretoken.study.progress import ProgressListener
-from foretoken.study.results import gather, read_design, status
-from foretoken.study.runner import StudyRunner, dry_run, run
+from foretoken.study.results import gather
+from foretoken.study.runner import StudyRunner, run
+from foretoken.study.study_status import status
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
 
@@ -37,17 +42,19 @@ def written(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in found}
 
 
-def test_the_line_ends_in_a_scored_forecast(undisturbed: Path) -> None:
+def test_a_study_ends_in_a_scored_forecast(undisturbed: Path) -> None:
     result = status(undisturbed)
-    counts, forecast, outcome = result["counts"], result["forecast"], result["outcome"]
-    assert counts["planned"] == counts["finished"] == len(Store(undisturbed).records())
-    assert counts["running"] == 0
-    assert forecast["low"] < forecast["loss"] < forecast["high"]
-    assert 3 <= forecast["compute_factor"] < 3.2
-    assert forecast["frozen_at"] < outcome["started_at"] < outcome["finished_at"]
-    assert outcome["error"] == pytest.approx((forecast["loss"] - outcome["loss"]) / outcome["loss"])
-    assert outcome["inside"] == (forecast["low"] <= outcome["loss"] <= forecast["high"])
-    assert {"largest_run", "power_law"} <= set(outcome["rivals"])
+    counts, forecast, outcome = result.counts, result.forecast, result.outcome
+    assert forecast
+    assert outcome
+    assert counts.planned == counts.finished == len(Store(undisturbed).records())
+    assert counts.running == 0
+    assert forecast.low < forecast.loss < forecast.high
+    assert 3 <= forecast.compute_factor < 3.2
+    assert forecast.frozen_at < outcome.started_at < outcome.finished_at
+    assert outcome.error == pytest.approx((forecast.loss - outcome.loss) / outcome.loss)
+    assert outcome.inside == (forecast.low <= outcome.loss <= forecast.high)
+    assert {"largest_run", "power_law"} <= set(outcome.rivals)
     page = (undisturbed / "report" / "index.html").read_text()
     assert f"{forecast['loss']:.3f}" in page
 
@@ -108,7 +115,7 @@ def test_damaged_files_are_set_aside_told_and_made_anew(copied: Path, mini_file:
 
     before = {path: path.read_bytes() for path in (copied / "ledger").iterdir()}
     damaged = {*paths[: len(damages)], *(copied / name for name in ("calibration.json", "fit.json", "approach3.json"))}
-    assert {Path(row["path"]) for row in dry_run(load_study(mini_file), copied)["mend"]} == damaged
+    assert {row.path for row in dry_run(load_study(mini_file), copied).mend} == damaged
     run(load_study(mini_file), copied, Watch())
     assert Store(copied).table().digest == Store(undisturbed).table().digest
     assert (copied / "fit.json").exists()
@@ -180,28 +187,6 @@ def test_too_little_text_is_refused_with_the_epochs_it_would_take(tmp_path: Path
     assert not list((tmp_path / "runs" / "t").rglob("record.json"))
 
 
-def test_no_usable_fit_is_a_report_with_its_reason(mini_file: Path) -> None:
-    text = mini_file.read_text().replace(
-        "budgets = [2e8, 4e8, 8e8]", 'kind = "ladder"\nparams = ["7k"]\ntokens_per_param = [2, 4, 6, 8, 10, 12, 14]'
-    )
-    mini_file.write_text(
-        "\n".join(line for line in text.split("\n") if not line.startswith(("sizes_per", "size_ratio")))
-    )
-    folder = mini_file.parent / "runs" / "mini"
-    with pytest.raises(RefusedError, match="size"):
-        run(load_study(mini_file), folder)
-    assert "size" in (folder / "report" / "index.html").read_text()
-    result = subprocess.run(
-        [*FORETOKEN, "run", str(mini_file), "--folder", str(folder), "--json"], capture_output=True, text=True
-    )
-    assert result.returncode == 1
-    assert json.loads(result.stdout)["forecast"] is None
-    before = written(folder.parent)
-    with pytest.raises(RefusedError, match="size"):
-        run(load_study(mini_file), folder)
-    assert written(folder.parent) == before
-
-
 def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: Path) -> None:
     """A small run that failed is retried later: the data change, and what was frozen before the target stands."""
     folder = mini_file.parent / "runs" / "mini"
@@ -214,7 +199,7 @@ def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: P
     changed = replace(lost, loss=(lost.loss or 0) * 1.01)
     write_file(store.record_path(lost.spec.key), format_json({**changed.to_json()}))
     after = run(load_study(mini_file), folder)
-    assert (after["forecast"], after["outcome"]) == (before["forecast"], before["outcome"])
+    assert (after.forecast, after.outcome) == (before.forecast, before.outcome)
     assert len(list((folder / "ledger").glob("*.json"))) == 2
     assert "have changed since" in (folder / "report" / "index.html").read_text()
     for path in (folder / "ledger").glob("*.json"):
@@ -234,20 +219,27 @@ def test_another_law_before_the_target_is_another_forecast(undisturbed: Path, mi
     result = run(load_study(mini_file), folder)
     assert result["forecast"]["level"] == 0.8
     assert result["outcome"] is None
-    assert result["counts"]["planned"] == result["counts"]["finished"]
+    assert result.counts.planned == result.counts.finished
     coupled = run(load_study(mini_file, forecast={"law": "coupled"}), folder)
     assert coupled["forecast"]["level"] == 0.9
     assert len(list((folder / "ledger").glob("*.json"))) == 2
 
 
 def test_when_everything_diverges_the_report_says_so(mini_file: Path) -> None:
-    text = mini_file.read_text().replace("batch_tokens = { value = 512 }", wild)
-    mini_file.write_text(text)
+    mini_file.write_text(mini_file.read_text().replace("batch_tokens = { value = 512 }", wild))
     folder = mini_file.parent / "runs" / "mini"
     with pytest.raises(RefusedError, match="diverged"):
         run(load_study(mini_file), folder)
-    assert status(folder)["counts"]["diverged"] == status(folder)["counts"]["planned"] - 1
+    counts = status(folder).counts
+    assert counts.diverged == counts.planned - 1
     assert "diverged" in (folder / "report" / "index.html").read_text()
+    before = written(folder.parent)
+    result = CliRunner().invoke(app, ["run", str(mini_file), "--folder", str(folder), "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["forecast"] is None
+    with pytest.raises(RefusedError, match="diverged"):
+        run(load_study(mini_file), folder)
+    assert written(folder.parent) == before
 
 
 wild = "batch_tokens = { value = 512 }\nclip = 1e9\nlearning_rate = { value = 1e5 }"

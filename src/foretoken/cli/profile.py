@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
 from foretoken.units import format_count
+
+if TYPE_CHECKING:
+    from foretoken.study.preview import StepProfile
 
 
 def profile(
@@ -18,39 +21,39 @@ def profile(
     """
     from foretoken.study.preview import profile as profile_steps
 
-    results = profile_steps(load(study, seed), folder)
+    profiles = profile_steps(load(study, seed), folder)
     if json:
-        print_json({"sizes": results})
+        print_json({"sizes": [profile.to_json() for profile in profiles]})
     else:
-        _show(results)
+        _show(profiles)
 
 
-def _show(results: list[dict[str, Any]]) -> None:
+def _show(profiles: list[StepProfile]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", *(result["size"] for result in results), box=None, pad_edge=False)
+    table = Table("", *(profile.size for profile in profiles), box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for label, tell in ROWS.items():
-        table.add_row(label, *(tell(result) for result in results))
-    for phase in results[0]["phases"]:
-        table.add_row(f"  {phase}", *(_phase(result["phases"], phase) for result in results))
+    for label, cell in ROWS.items():
+        table.add_row(label, *(cell(profile) for profile in profiles))
+    for phase in profiles[0].times.phases:
+        table.add_row(f"  {phase}", *(_phase(profile.times.phases, phase) for profile in profiles))
     console = Console()
     console.print(table)
-    for result in results:
-        costly = ", ".join(f"{one['name']} {one['share']:.0%}" for one in result["operations"])
-        console.print(f"\n{result['size']}: {costly}", highlight=False)
+    for profile in profiles:
+        costly = ", ".join(f"{operation.name} {operation.share:.0%}" for operation in profile.times.operations)
+        console.print(f"\n{profile.size}: {costly}", highlight=False)
 
 
-ROWS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "parameters": lambda result: format_count(result["params_total"]),
-    "width x layers": lambda result: f"{result['width']} x {result['layers']}",
-    "threads": lambda result: str(result["threads"]),
-    "precision": lambda result: result["precision"],
-    "tokens/s": lambda result: f"{result['tokens_per_second']:.0f}",
-    "share of matmul peak": lambda result: f"{result['share_of_peak']:.0%}",
-    "ms per step": lambda result: f"{1e3 * result['seconds_per_step']:.2f}",
+ROWS: dict[str, Callable[[StepProfile], str]] = {
+    "parameters": lambda profile: format_count(profile.params_total),
+    "width x layers": lambda profile: f"{profile.width} x {profile.layers}",
+    "threads": lambda profile: str(profile.threads),
+    "precision": lambda profile: profile.precision,
+    "tokens/s": lambda profile: f"{profile.times.tokens_per_second:.0f}",
+    "share of matmul peak": lambda profile: f"{profile.times.share_of_peak:.0%}",
+    "ms per step": lambda profile: f"{1e3 * profile.times.seconds_per_step:.2f}",
 }
 
 

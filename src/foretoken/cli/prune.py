@@ -27,7 +27,7 @@ def prune(
     home = started_folder(study, seed, folder)
     things = prune_study(home, old_runs=old_runs, weights=weights, dry_run=dry_run)
     if json:
-        rows = [{"path": str(thing.path), "why": thing.why, "bytes": thing.bytes} for thing in things]
+        rows = [thing.to_json() for thing in things]
         print_json({"folder": str(home), "deleted": not dry_run, "things": rows})
         return
     for thing in things:

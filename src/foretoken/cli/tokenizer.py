@@ -94,7 +94,7 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
     """The tokenised corpus of a study; None when it is a tokenizer's file that is given, or a folder with one."""
     from foretoken.data import find_corpus, open_corpus
     from foretoken.data.tokenizer import TOKENIZER
-    from foretoken.study.results import read_plan
+    from foretoken.study.design_file import read_design_file
 
     if (source / TOKENIZER).is_file() or (source.suffix != ".toml" and not source.is_dir()):
         return None
@@ -103,9 +103,9 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
         study = load(source, seed)
         found = find_corpus(study.corpus, home.parent / "corpora", study.seed)
     else:
-        address = read_plan(home).get("corpus", {}).get("address")
-        kept = home.parent / "corpora" / str(address)
-        found = open_corpus(kept) if kept.is_dir() else None
+        kept = read_design_file(home)
+        tokens = home.parent / "corpora" / str(kept.corpus.address if kept else None)
+        found = open_corpus(tokens) if tokens.is_dir() else None
     if found is None:
         raise CorpusError(
             f"the corpus of {source} has not been tokenised, or its text has changed since",

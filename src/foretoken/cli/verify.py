@@ -10,7 +10,7 @@ from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, Seed
 def verify(
     study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
 ) -> None:
-    """Check every hash of a study: say what is wrong, and what `foretoken run` would do about it. Nothing is written.
+    """Check every hash of a study: list what is wrong, and what `foretoken run` would do about it. Nothing is written.
 
     Example: foretoken verify studies/quickstart.toml
     """
@@ -20,8 +20,7 @@ def verify(
     home = started_folder(study, seed, folder)
     findings = verify_study(home)
     if json:
-        rows = [{"path": str(f.path), "problem": f.problem, "remedy": f.remedy} for f in findings]
-        print_json({"folder": str(home), "findings": rows})
+        print_json({"folder": str(home), "findings": [finding.to_json() for finding in findings]})
     else:
         for finding in findings:
             typer.echo(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")

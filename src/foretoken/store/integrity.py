@@ -43,6 +43,10 @@ class Finding:
         """Whether the study does not start because of it."""
         return self.remedy == "refuse"
 
+    def to_json(self) -> dict[str, str]:
+        """Plain values."""
+        return {"path": str(self.path), "problem": self.problem, "remedy": self.remedy}
+
 
 def inspect(folder: Path, deep: bool = False) -> list[Finding]:
     """All that is wrong; `deep` also reads and hashes every checkpoint. Nothing is written."""

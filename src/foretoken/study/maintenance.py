@@ -1,4 +1,4 @@
-"""Care for a study's folder: what a run would do, what is wrong, and what is no longer needed."""
+"""Care for a study's folder: what is wrong in it, and what is no longer needed."""
 
 from __future__ import annotations
 
@@ -7,54 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foretoken.arguments import named_arguments
 from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
-from foretoken.runs.spec import KeepWeights, RunSpec
+from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import changed_files, unmark
 from foretoken.store.integrity import Finding, inspect
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
-from foretoken.study.results import because, read_design, read_plan, settings_of
+from foretoken.study.design_file import NAME, read_design_file, started_design
 
 
-def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[dict[str, Any]]:
-    """What `foretoken run` would do with each run: keep, resume (at `step`), retry or train (and `because`).
-
-    `again`: it has its record, but not the weights that are to be kept.
-    """
-    planned, records = {run.key for run in runs}, {record.spec.key: record for record in store.records()}
-    others = [record.spec for key, record in records.items() if key not in planned]
-    told = []
-    for run in runs:
-        record, step = records.get(run.key), _resumed_step(store, run)
-        if record is not None and not record.has_failed:
-            action = "again" if store.lacks_weights(run, keep_weights) else "keep"
-        else:
-            action = "resume" if step else "retry" if record else "train"
-        new = because(run, others) if record is None and not step else None
-        told.append({"id": run.key, "group": run.group, "action": action, "step": step, "because": new})
-    return told
-
-
-def _resumed_step(store: Store, run: RunSpec) -> int | None:
-    """The step of the newest checkpoint that the run can go on from."""
-    own = [place.step for place in checkpoints.in_folder(store.branch_folder(run.key)) if place.is_committed]
-    shared = [place.step for place in _usable(store, run)]
-    return max([*own, *shared], default=None)
-
-
-def _usable(store: Store, run: RunSpec) -> list[checkpoints.CheckpointFolder]:
-    """Checkpoints of the trunk that are not beyond where this run leaves it, oldest first."""
-    fork = run.fork_step
-    return [p for p in checkpoints.in_folder(store.trunk_folder(run.trajectory)) if p.is_committed and p.step <= fork]
-
-
+@named_arguments
 def verify(folder: str | Path) -> list[Finding]:
     """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
     folder = Path(folder)
     findings = inspect(folder, deep=True)
-    if not any(finding.path.name == "design.json" for finding in findings):
+    if not any(finding.path.name == NAME for finding in findings):
         findings += _corpus_findings(folder)
     known = {finding.path for finding in findings}
     changed = [Finding(path, "changed or lost since the study ended", "remake") for path in changed_files(folder)]
@@ -62,13 +32,13 @@ def verify(folder: str | Path) -> list[Finding]:
 
 
 def _corpus_findings(folder: Path) -> Iterator[Finding]:
-    address = read_plan(folder).get("corpus", {}).get("address")
-    home = folder.parent / "corpora" / str(address)
+    kept = read_design_file(folder)
+    home = folder.parent / "corpora" / str(kept.corpus.address if kept else None)
     if not home.is_dir():
         return
     try:
-        for path, expected, found in damaged_files(home):
-            yield Finding(path, f"not what was tokenised: sha256 {found}, expected {expected}", "refuse")
+        for path, expected, got in damaged_files(home):
+            yield Finding(path, f"not what was tokenised: sha256 {got}, expected {expected}", "refuse")
     except StoreError as error:
         yield Finding(home, error.message, "refuse")
 
@@ -82,18 +52,22 @@ class Surplus:
     bytes: int
     """What it takes on the disk."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"path": str(self.path), "why": self.why, "bytes": self.bytes}
 
+
+@named_arguments
 def prune(folder: str | Path, *, old_runs: bool = False, weights: bool = False, dry_run: bool = False) -> list[Surplus]:
-    """Delete what no run needs any more, and tell it; kept `weights` only where that is asked.
+    """Delete what no run needs any more, and list it; kept `weights` only where that is asked.
 
     Raises StudyBusyError while a process runs the study.
     """
     folder = Path(folder)
-    found = surplus(folder, old_runs, weights)
+    kept = started_design(folder)
     if dry_run:
-        return found
-    seconds = settings_of(folder, read_plan(folder)).launch.lease_seconds
-    with Lease(folder, seconds) as lease, atomic.guarded(lease.check):
+        return surplus(folder, old_runs, weights)
+    with Lease(folder, kept.study.launch.lease_seconds) as lease, atomic.guarded(lease.check):
         things = surplus(folder, old_runs, weights)
         if old_runs or weights:
             unmark(folder)
@@ -112,27 +86,25 @@ def surplus(folder: Path, old_runs: bool = False, weights: bool = False) -> list
     runs that the design does not plan any more, with `weights` also the kept weights of all others.
     Raises StoreError where no design says what is planned.
     """
-    design = read_design(folder)
-    if design is None:
-        raise StoreError(f"no study has been started in {folder}", expected="a folder with design.json")
-    store = Store(folder)
+    runs, store = started_design(folder).design.all_runs, Store(folder)
     corrupt = [_surplus(path, "damaged and set aside") for path in sorted(folder.rglob(f"*{atomic.CORRUPT}"))]
-    cut_off = [_surplus(found.path, found.problem) for found in inspect(folder) if found.remedy == "delete"]
-    found = corrupt + cut_off + _checkpoints(store, design.all_runs)
-    found += _old(store, design.all_runs) if old_runs else []
-    gone = {thing.path for thing in found}
-    kept = [path for path in sorted(folder.glob("runs/*/weights")) if weights and not gone & {path, path.parent}]
-    return found + [_surplus(path, "kept weights") for path in kept]
+    cut_off = [_surplus(finding.path, finding.problem) for finding in inspect(folder) if finding.remedy == "delete"]
+    things = corrupt + cut_off + _checkpoints(store, runs)
+    things += _old(store, runs) if old_runs else []
+    listed = {thing.path for thing in things}
+    kept = [path for path in sorted(folder.glob("runs/*/weights")) if weights and not listed & {path, path.parent}]
+    return things + [_surplus(path, "kept weights") for path in kept]
 
 
 def _checkpoints(store: Store, runs: list[RunSpec]) -> list[Surplus]:
     waiting = [run for run in runs if (record := store.record(run.key)) is None or record.has_failed]
-    needed = {place.path for run in waiting for place in _usable(store, run)[-checkpoints.KEPT :]}
-    needed |= {
-        p.path for run in waiting for p in checkpoints.in_folder(store.branch_folder(run.key))[-checkpoints.KEPT :]
-    }
+    needed = set()
+    for run in waiting:
+        own = checkpoints.in_folder(store.branch_folder(run.key))
+        for saved in (usable_checkpoints(store, run), own):
+            needed |= {checkpoint.path for checkpoint in saved[-checkpoints.KEPT :]}
     homes = [*sorted((store.folder / "runs").glob("*")), *sorted((store.folder / "trunks").glob("*"))]
-    committed = [place.path for home in homes for place in checkpoints.in_folder(home) if place.is_committed]
+    committed = [saved.path for home in homes for saved in checkpoints.in_folder(home) if saved.is_committed]
     return [_surplus(path, "a checkpoint that no run will go on from") for path in committed if path not in needed]
 
 
@@ -145,3 +117,9 @@ def _old(store: Store, runs: list[RunSpec]) -> list[Surplus]:
 def _surplus(path: Path, why: str) -> Surplus:
     files = path.rglob("*") if path.is_dir() else [path]
     return Surplus(path, why, sum(file.stat().st_size for file in files if file.is_file()))
+
+
+def usable_checkpoints(store: Store, run: RunSpec) -> list[checkpoints.CheckpointFolder]:
+    """Checkpoints of the trunk that are not beyond where this run leaves it, oldest first."""
+    saved = checkpoints.in_folder(store.trunk_folder(run.trajectory))
+    return [checkpoint for checkpoint in saved if checkpoint.is_committed and checkpoint.step <= run.fork_step]

@@ -2,39 +2,180 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from foretoken import fits
+from foretoken.arguments import named_arguments
+from foretoken.data import prepare_corpus
+from foretoken.designs import RunEstimate
 from foretoken.errors import ForetokenError
-from foretoken.launchers import Job
-from foretoken.launchers.jobs import PROFILE, ProfilingJob
-from foretoken.runs.spec import RunSpec
+from foretoken.launchers import Job, Launcher
+from foretoken.launchers.jobs import PROFILE, ProfilingJob, StepTimes
+from foretoken.runs.spec import KeepWeights, Precision, RunSpec
 from foretoken.runs.study_file import Study
+from foretoken.store import checkpoints
+from foretoken.store.diff import Change
+from foretoken.store.integrity import Finding, check_belongs, inspect
+from foretoken.store.store import Store
+from foretoken.study.maintenance import usable_checkpoints
 from foretoken.study.runner import StudyRunner
+from foretoken.study.study_status import because
+
+Action = Literal["keep", "again", "resume", "retry", "train"]
+"""What `run` does with a planned run; `again`: it has its record, but not the weights that are to be kept."""
 
 
-def design(study: Study, folder: str | Path | None = None) -> dict[str, Any]:
-    """The planned runs with their sizes, tokens, FLOPs and estimated seconds: the keys of `foretoken design --json`.
+@dataclass(frozen=True, kw_only=True)
+class StudyDesign:
+    """The runs that a study plans, and what they would take."""
 
-    Nothing is trained but a short calibration of this machine. Raises DesignError, and CorpusError for too little text.
+    runs: list[RunEstimate]
+    """The small runs."""
+    target: RunEstimate
+    total_flops: float
+    """Of the small runs as they are trained: what branches share is counted once."""
+    separate_flops: float
+    """Of the small runs, were each trained alone."""
+    compute_factor: float
+    """FLOPs of the target over those of the largest small run."""
+    share_of_target: float
+    """`total_flops` over the FLOPs of the target."""
+    workers: int
+    """Processes side by side."""
+    checks: list[fits.Check]
+    """What is doubtful about a fit of these runs, before any is trained."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `foretoken design --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAction:
+    """What `run` would do with a planned run."""
+
+    id: str
+    """Its key."""
+    group: str
+    action: Action
+    step: int | None = None
+    """The optimizer step from which it would go on."""
+    because: Change | None = None
+    """For a new run: the fields that tell it from the most similar run of other settings."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What `run` would do with each run, and what it would repair first."""
+
+    runs: list[RunAction]
+    mend: list[Finding]
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `foretoken run --dry-run --json`."""
+        return {"runs": [asdict(run) for run in self.runs], "mend": [finding.to_json() for finding in self.mend]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProfile:
+    """Where the time of a training step goes, for one size."""
+
+    size: str
+    """smallest, middle, largest, target."""
+    params_total: int
+    width: int
+    layers: int
+    threads: int
+    precision: Precision
+    batch_tokens: int
+    times: StepTimes
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: one size of `foretoken profile --json`."""
+        own = asdict(self)
+        times_json = own.pop("times")
+        return {**own, **times_json}
+
+
+@named_arguments
+def design(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> StudyDesign:
+    """The planned runs with their sizes, tokens, FLOPs and estimated seconds.
+
+    Nothing is trained but a short calibration of the machine. Raises DesignError, with the code of the check, for runs
+    to which the study's law cannot be fitted, and CorpusError for too little text.
     """
-    runner = StudyRunner(study, folder)
+    runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
-        return {**runner.design_summary(runner.design()), "workers": runner.workers}
+        planned = runner.design()
+        *runs, target = planned.estimates(runner.estimate_seconds(planned))
+        return StudyDesign(
+            runs=runs,
+            target=target,
+            total_flops=planned.total_flops,
+            separate_flops=planned.separate_flops,
+            compute_factor=planned.compute_factor,
+            share_of_target=planned.share_of_target,
+            workers=runner.workers,
+            checks=runner.design_checks(planned),
+        )
 
 
-def profile(study: Study, folder: str | Path | None = None) -> list[dict[str, Any]]:
+@named_arguments
+def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> DryRun:
+    """What `run` would do with each run, and what it would repair first; nothing is written.
+
+    A corpus that has not been tokenised yet is tokenised in a temporary folder.
+    """
+    runner = StudyRunner(study, folder, launcher=launcher)
+    check_belongs(runner.folder, study.name)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        if runner.known_corpus is None:
+            runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
+        planned = runner.planned_design()
+    runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
+    return DryRun(runs, inspect(runner.folder))
+
+
+def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:
+    """What `foretoken run` would do with each run."""
+    planned, records = {run.key for run in runs}, {record.spec.key: record for record in store.records()}
+    others = [record.spec for key, record in records.items() if key not in planned]
+    rows = []
+    for run in runs:
+        record, step = records.get(run.key), _resumed_step(store, run)
+        action: Action
+        if record is not None and not record.has_failed:
+            action = "again" if store.lacks_weights(run, keep_weights) else "keep"
+        else:
+            action = "resume" if step else "retry" if record else "train"
+        new = because(run, others) if record is None and not step else None
+        rows.append(RunAction(id=run.key, group=run.group, action=action, step=step, because=new))
+    return rows
+
+
+def _resumed_step(store: Store, run: RunSpec) -> int | None:
+    """The step of the newest checkpoint that the run can go on from."""
+    own = [saved.step for saved in checkpoints.in_folder(store.branch_folder(run.key)) if saved.is_committed]
+    shared = [saved.step for saved in usable_checkpoints(store, run)]
+    return max([*own, *shared], default=None)
+
+
+@named_arguments
+def profile(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> list[StepProfile]:
     """A training step of the smallest, the middle and the largest size and of the target, phase by phase.
 
     Nothing of it is kept. Raises ForetokenError for a size that cannot be trained here.
     """
-    runner = StudyRunner(study, folder)
+    runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
-        plan = runner.design()
-        return [measure(runner, name, run) for name, run in chosen(plan.runs, plan.target).items()]
+        planned = runner.design()
+        return [measure(runner, name, run) for name, run in sizes_to_profile(planned.runs, planned.target).items()]
 
 
-def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
+def sizes_to_profile(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
     """One run each of the smallest, the middle and the largest size, and the target; equal shapes once."""
     sizes = sorted({run.shape: run for run in runs}.values(), key=lambda run: run.parameters.total)
     named = {"smallest": sizes[0], "middle": sizes[len(sizes) // 2], "largest": sizes[-1]}
@@ -42,13 +183,20 @@ def chosen(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]:
     return {name: named[name] for name in named if name in by_shape.values()} | {"target": target}
 
 
-def measure(runner: StudyRunner, name: str, run: RunSpec) -> dict[str, Any]:
+def measure(runner: StudyRunner, name: str, run: RunSpec) -> StepProfile:
     """Profile one run in a process of its own, with its own number of threads."""
     log = runner.folder / "log" / "profile.txt"
     job = Job(name, ProfilingJob(run, runner.corpus.folder).to_json(), 0.0)
     (outcome,) = runner.launcher.launch(PROFILE, [job], workers=1, threads=run.threads, log=log)
     if outcome.error:
         raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])
-    shape = {"params_total": run.parameters.total, "width": run.shape.width, "layers": run.shape.layers}
-    place = {"threads": run.threads, "precision": run.precision, "batch_tokens": run.batch_tokens}
-    return {"size": name, **shape, **place, **outcome.result_json}
+    return StepProfile(
+        size=name,
+        params_total=run.parameters.total,
+        width=run.shape.width,
+        layers=run.shape.layers,
+        threads=run.threads,
+        precision=run.precision,
+        batch_tokens=run.batch_tokens,
+        times=StepTimes.from_json(outcome.result_json),
+    )

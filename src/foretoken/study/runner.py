@@ -1,45 +1,36 @@
-"""The whole line, from one study file: design, train, fit, forecast, train the target, score, report."""
+"""The stages of a study in their order: design, train, fit, freeze, train the target, score, report."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from foretoken import fits, forecasts, reports, routes
 from foretoken._version import RECIPE, __version__
-from foretoken.data import TokenizedCorpus, check_tokens, find_corpus, prepare_corpus
-from foretoken.designs import Design, Recipe, TokenSource, check_memory, extend, make_design
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError, StoreError
+from foretoken.arguments import named_arguments
+from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
+from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
-from foretoken.store.atomic import delete_file, guarded, write_file
+from foretoken.store.atomic import delete_file, guarded
 from foretoken.store.finished import is_finished, mark_finished, unmark
-from foretoken.store.format import format_json
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
-from foretoken.study.maintenance import actions
+from foretoken.study.design_checks import check_fittable, check_room
+from foretoken.study.design_file import DesignFile, usable_design, write_design_file
 from foretoken.study.progress import PROGRESS, ProgressListener
-from foretoken.study.results import (
-    current_forecast,
-    design_totals,
-    gather,
-    ledger_path,
-    load_fit,
-    read_plan,
-    status,
-    table_of,
-)
+from foretoken.study.results import gather, load_fit, table_of
+from foretoken.study.study_status import StudyStatus, current_forecast, status
 from foretoken.study.trainer import Trainer
 
 CONVENTIONS = {
@@ -54,13 +45,14 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
     return Path(root) / study.name
 
 
+@named_arguments
 def run(
     study: Study,
     folder: str | Path | None = None,
     listener: ProgressListener | None = None,
     command: str = "",
     launcher: Launcher | None = None,
-) -> dict[str, Any]:
+) -> StudyStatus:
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
     `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
@@ -75,23 +67,6 @@ def run(
     finally:
         runner.listener.close()
     return status(runner.folder)
-
-
-def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> dict[str, Any]:
-    """What `run` would do with each run, and what it would repair first; nothing is written.
-
-    A corpus that has not been tokenised yet is tokenised in a temporary folder.
-    """
-    runner = StudyRunner(study, folder, launcher=launcher)
-    check_belongs(runner.folder, study.name)
-    with tempfile.TemporaryDirectory() as elsewhere:
-        if runner.known_corpus is None:
-            runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
-        design = runner.planned()
-    return {
-        "runs": actions(runner.store, runner.to_train(design), study.launch.keep_weights),
-        "mend": [{**asdict(finding), "path": str(finding.path)} for finding in inspect(runner.folder)],
-    }
 
 
 class StudyRunner:
@@ -142,21 +117,21 @@ class StudyRunner:
 
     def is_finished(self) -> bool:
         """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
-        return self.known_corpus is not None and is_finished(self.folder, self._inputs())
+        return self.known_corpus is not None and is_finished(self.folder, self._inputs_json())
 
-    def _inputs(self) -> dict[str, Any]:
+    def _inputs_json(self) -> dict[str, Any]:
         """All that the study's files depend on, beside themselves."""
         recipe = self.recipe
         source = [recipe.source.address, recipe.torch_version, recipe.bfloat16, RECIPE, __version__]
         return {"study": self.study.model_dump(), "source": source, "target_threads": self.target_threads}
 
     def phase(self, text: str) -> None:
-        """Begin a part of the line, if the study is still ours."""
+        """Begin a stage, if the study is still ours."""
         self._check_lease()
         self.listener.phase(text)
 
     def run(self) -> None:
-        """The runner."""
+        """All stages, one after another."""
         unmark(self.folder)
         design = self.design()
         self.trainer.train(design.runs)
@@ -175,9 +150,9 @@ class StudyRunner:
         self._mark_finished()
 
     def _mark_finished(self, refusal: RefusedError | None = None) -> None:
-        if not status(self.folder)["counts"]["failed"]:
+        if not status(self.folder).counts.failed:
             repair([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
-            mark_finished(self.folder, self._inputs(), refusal)
+            mark_finished(self.folder, self._inputs_json(), refusal)
 
     @cached_property
     def known_corpus(self) -> TokenizedCorpus | None:
@@ -227,27 +202,35 @@ class StudyRunner:
             self.lease.check()
 
     def design(self) -> Design:
-        """Plan the runs, and keep the plan in design.json. Raises DesignError, and CorpusError for too little text."""
-        design = make_design(self.recipe, self.target_threads)
-        self._check_size(design)
-        return self._keep(design)
+        """Plan the runs, and keep the plan in design.json.
 
-    def planned(self) -> Design:
-        """The design, with the sizes that re-centring has added so far; nothing is written."""
-        design, kept = make_design(self.recipe, self.target_threads), {}
-        with suppress(StoreError):
-            kept = read_plan(self.folder)
-        self._check_size(design)
-        added = Design.from_json(kept).runs if kept.get("study") == self.study.model_dump() else []
+        Raises DesignError for runs that do not fit in memory or that the law cannot be fitted to, and CorpusError for
+        too little text.
+        """
+        design = make_design(self.recipe, self.target_threads)
+        for check in self.design_checks(design):
+            self.listener.note(f"{check.code}: {check.evidence}; {check.cure}")
+        return self._write_design(design)
+
+    def planned_design(self) -> Design:
+        """As `design`, with the sizes that re-centring has added so far; nothing is written."""
+        design, kept = make_design(self.recipe, self.target_threads), usable_design(self.folder)
+        self.design_checks(design)
+        added = kept.design.runs if kept and kept.study == self.study else []
         if not {run.key for run in design.runs} <= {run.key for run in added}:
             added = []  # of another corpus or version
         return Design(list({run.key: run for run in [*design.runs, *added]}.values()), design.target)
 
-    def _check_size(self, design: Design) -> None:
-        longest = max(self.to_train(design), key=lambda run: run.sequences_read)
-        window = longest.objective.window(longest.shape)
-        check_tokens(self.corpus, longest.sequences_read, window, self.study.corpus.repeat)
-        check_memory(self.to_train(design), self.workers, self.machine.memory_bytes)
+    def design_checks(self, design: Design) -> list[fits.Check]:
+        """The doubts about planned runs; raises what `design` raises."""
+        check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
+        return check_fittable(design.runs, self.study.forecast.law)
+
+    def estimate_seconds(self, design: Design) -> dict[str, float]:
+        """Seconds of each run that is trained, by its key, from a short calibration."""
+        self.phase("measuring this machine")
+        seconds = self.trainer.estimate(design.runs)
+        return seconds | (self.trainer.estimate([design.target]) if self.study.target.train else {})
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""
@@ -263,7 +246,7 @@ class StudyRunner:
             if not new:
                 break
             self.phase(f"re-centring {', '.join(edges)}")
-            design = self._keep(Design([*design.runs, *new], design.target))
+            design = self._write_design(Design([*design.runs, *new], design.target))
             self.trainer.train(design.runs)
         return design
 
@@ -282,13 +265,13 @@ class StudyRunner:
     def fit(self, design: Design) -> fits.Fit:
         """Fit the forecast's law to the small runs and keep it in fit.json. Raises RefusedError."""
         self.phase("fitting")
-        return self._fitted(design, self.study.forecast.law, "fit.json")
+        return self._fit(design, self.study.forecast.law, "fit.json")
 
     def approach3(self, design: Design) -> fits.Fit:
         """Chinchilla's own form, beside the law that forecasts; kept in approach3.json."""
-        return self._fitted(design, "chinchilla", "approach3.json")
+        return self._fit(design, "chinchilla", "approach3.json")
 
-    def _fitted(self, design: Design, law: str, name: str) -> fits.Fit:
+    def _fit(self, design: Design, law: str, name: str) -> fits.Fit:
         """The fit in the folder when it is of these runs by this version, else a new one."""
         table, path, level = self.table(design), self.folder / name, self.study.forecast.level
         kept = load_fit(path)
@@ -308,7 +291,7 @@ class StudyRunner:
         When the target has begun, what was frozen before stands, whatever the small runs say by now. Raises
         RefusedError when nothing was.
         """
-        path = ledger_path(self.folder, design, fit)
+        path = self._ledger_path(design, fit)
         if path.is_file():
             return ledger.read_entry(path)
         if self.store.has_begun(design.target):
@@ -334,6 +317,11 @@ class StudyRunner:
             spec=target,
         )
 
+    def _ledger_path(self, design: Design, fit: fits.Fit) -> Path:
+        """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
+        name = f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
+        return self.folder / "ledger" / name
+
     def score(self, design: Design, entry: forecasts.Entry) -> None:
         """Hold the forecast against the trained target, once."""
         path = self.folder / "ledger" / entry.name
@@ -346,28 +334,17 @@ class StudyRunner:
         self.phase("writing the report")
         return reports.write_report(gather(self.folder, refusal), self.folder)
 
-    def design_summary(self, design: Design) -> dict[str, Any]:
-        """The keys of `foretoken design --json`."""
-        self.phase("measuring this machine")
-        seconds = self.trainer.estimate(design.runs)
-        if self.study.target.train:
-            seconds |= self.trainer.estimate([design.target])
-        *runs, target = design.rows(seconds)
-        return {**design_totals(design), "runs": runs, "target": target}
-
-    def _keep(self, design: Design) -> Design:
+    def _write_design(self, design: Design) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
-        plan = {
-            "study": self.study.model_dump(),
-            "corpus": {"source": self.study.corpus.source, **self.corpus.summary().to_json()},
-            **design.to_json(),
-        }
-        path = self.folder / "design.json"
-        kept = read_plan(self.folder)
-        plan["command"] = self.command or kept.get("command", "")
-        settled = all(kept.get(name) == plan[name] for name in ("study", "corpus", "target", "command"))
-        if not (settled and all(run in kept["runs"] for run in plan["runs"])):
-            write_file(path, format_json(plan))
+        kept = usable_design(self.folder)
+        plan = DesignFile(
+            study=self.study,
+            corpus=self.corpus.summary(),
+            design=design,
+            command=self.command or (kept.command if kept else ""),
+        )
+        if kept is None or not kept.covers(plan):
+            write_design_file(self.folder, plan)
         return design
 
 

@@ -1,0 +1,189 @@
+"""How a study stands, from its files alone: what `foretoken status` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from foretoken.arguments import named_arguments
+from foretoken.designs import Design
+from foretoken.errors import StoreError
+from foretoken.forecasts import Entry, Ledger, Outcome
+from foretoken.forecasts.ledger import LedgerLine
+from foretoken.reports import RunCounts
+from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import LaunchSection
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.store.atomic import read_json
+from foretoken.store.diff import Change, changes, nearest_change
+from foretoken.store.lease import is_owned
+from foretoken.store.store import Store
+from foretoken.study.design_file import read_design_file
+from foretoken.study.progress import PROGRESS
+
+LEASE_SECONDS = LaunchSection().lease_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenForecast:
+    """The newest forecast of the study's target."""
+
+    loss: float
+    """Nats per token."""
+    low: float
+    high: float
+    level: float
+    """Probability of the interval from `low` to `high`."""
+    flops: float
+    """Of the target."""
+    compute_factor: float
+    """FLOP of the target over those of the largest run behind the forecast."""
+    frozen_at: str
+    """UTC, ISO 8601."""
+    data_sha256: str
+    """Of the run table behind the forecast."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> FrozenForecast:
+        """What a status shows of an entry of the ledger."""
+        forecast = entry.forecast
+        return cls(
+            loss=forecast.loss,
+            low=forecast.low,
+            high=forecast.high,
+            level=forecast.level,
+            flops=forecast.flops,
+            compute_factor=entry.compute_factor,
+            frozen_at=entry.frozen_at,
+            data_sha256=entry.data_sha256,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredOutcome:
+    """What the target reached, held against the forecast."""
+
+    loss: float
+    """Nats per token."""
+    error: float
+    """(forecast - outcome) / outcome."""
+    inside: bool
+    """Whether the forecast's interval holds the loss."""
+    started_at: str | None
+    finished_at: str | None
+    rivals: dict[str, float]
+    """The same error of each plain rival, by name."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> ScoredOutcome:
+        """What a status shows of an outcome in the ledger."""
+        return cls(
+            loss=outcome.loss,
+            error=outcome.error,
+            inside=outcome.inside,
+            started_at=outcome.started_at,
+            finished_at=outcome.finished_at,
+            rivals=outcome.rivals,
+        )
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A planned run that has no record yet."""
+
+    id: str
+    """Its key."""
+    group: str
+    because: Change | None
+    """The fields that tell it from the most similar run of other settings; None where the folder holds no such run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyStatus:
+    """How a study stands. `status["outcome"]` gives what `status.to_json()["outcome"]` gives, and so for every key."""
+
+    study: str
+    folder: Path
+    counts: RunCounts
+    forecast: FrozenForecast | None = None
+    outcome: ScoredOutcome | None = None
+    new: list[NewRun] = field(default_factory=list)
+    """Runs without a record."""
+    edited: Change = field(default_factory=dict)
+    """Keys of the study file that have changed since the study was run: {key: (old, new)}."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `foretoken status --json`."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_json()[key]
+
+
+@named_arguments
+def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
+    """How a study stands, from its files alone.
+
+    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run.
+    """
+    folder = Path(folder)
+    store, kept = Store(folder), read_design_file(folder)
+    runs = [] if kept is None else kept.design.all_runs if kept.study.target.train else kept.design.runs
+    records = {run.key: record for run in runs if (record := store.record(run.key))}
+    owned = is_owned(folder, kept.study.launch.lease_seconds if kept else LEASE_SECONDS)
+    line = current_forecast(folder, kept.design if kept else None)
+    return StudyStatus(
+        study=folder.name,
+        folder=folder,
+        counts=count_runs(len(runs), records.values(), running=_running(folder / PROGRESS) if owned else 0),
+        forecast=FrozenForecast.of(line.entry) if line else None,
+        outcome=ScoredOutcome.of(line.outcome) if line and line.outcome else None,
+        new=new_runs(store, runs, records),
+        edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
+    )
+
+
+def count_runs(planned: int, records: Iterable[RunRecord], running: int = 0) -> RunCounts:
+    """Counts of planned runs by the status of their records."""
+    of_status = Counter(record.status for record in records)
+    return RunCounts(
+        planned=planned,
+        running=running,
+        finished=of_status["finished"],
+        diverged=of_status["diverged"],
+        failed=of_status["failed"],
+    )
+
+
+def current_forecast(folder: Path, design: Design | None) -> LedgerLine | None:
+    """The newest forecast of the design's target, with its outcome; None before there is one."""
+    if design is None:
+        return None
+    lines = Ledger.read(folder / "ledger").lines
+    of_target = [line for line in lines if line.name.startswith(f"target-{design.target.key}-")]
+    return max(of_target, key=lambda line: line.entry.frozen_instant, default=None)
+
+
+def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]) -> list[NewRun]:
+    """The runs without a record, each with what is new about it."""
+    waiting = [run for run in runs if run.key not in records]
+    planned = {run.key for run in runs}
+    others = [record.spec for record in store.records() if record.spec.key not in planned] if waiting else []
+    return [NewRun(run.key, run.group, because(run, others)) for run in waiting]
+
+
+def because(run: RunSpec, others: list[RunSpec]) -> Change | None:
+    """What tells a run from the most similar of others; None where there is none."""
+    same_shape = [other for other in others if other.shape == run.shape]
+    return nearest_change(run, same_shape or others)
+
+
+def _running(progress: Path) -> int:
+    try:
+        return len(read_json(progress))
+    except StoreError:  # it comes and goes with the runs
+        return 0
