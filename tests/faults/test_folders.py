@@ -136,7 +136,7 @@ def test_readers_never_see_half_of_what_is_being_written(tmp_path: Path, expecte
         assert counts.planned == len(runs)
         results = gather(store.folder)
         assert results.counts.finished == len(results.records) == len(results.table)
-        seen.append(told["finished"])
+        seen.append(counts.finished)
     writer.join()
     assert seen == sorted(seen)
     assert store.table().digest == expected.digest

@@ -56,7 +56,7 @@ def test_a_study_ends_in_a_scored_forecast(undisturbed: Path) -> None:
     assert outcome.inside == (forecast.low <= outcome.loss <= forecast.high)
     assert {"largest_run", "power_law"} <= set(outcome.rivals)
     page = (undisturbed / "report" / "index.html").read_text()
-    assert f"{forecast['loss']:.3f}" in page
+    assert f"{forecast.loss:.3f}" in page
 
 
 def test_a_second_run_writes_nothing_and_gives_the_same(undisturbed: Path, mini_file: Path) -> None:
