@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.errors import CorpusError, RefusedError, StudyBusyError
 from foretoken.runs.record import RunRecord
-from foretoken.runs.study_file import load_study
+from foretoken.runs.study_file import Study, load_study
 from foretoken.store.atomic import write_file
 from foretoken.store.checkpoints import commit
 from foretoken.store.finished import unmark
@@ -34,6 +34,11 @@ from foretoken.study.runner import StudyRunner, run
 from foretoken.study.study_status import status
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]
+
+
+def changed(study: Study, **sections: Any) -> Study:
+    """The study with other sections or keys."""
+    return Study.model_validate({**study.model_dump(), **sections})
 
 
 def written(folder: Path) -> dict[Path, tuple[int, bytes]]:
@@ -76,7 +81,7 @@ def test_a_finished_study_starts_again_when_something_changed(
     copied: Path, mini_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finished(**changes: Any) -> bool:
-        return StudyRunner(load_study(mini_file, **changes), copied).is_finished()
+        return StudyRunner(changed(load_study(mini_file), **changes), copied).is_finished()
 
     assert finished()
     assert not finished(seed=1)
@@ -220,7 +225,7 @@ def test_another_law_before_the_target_is_another_forecast(undisturbed: Path, mi
     assert result["forecast"]["level"] == 0.8
     assert result["outcome"] is None
     assert result.counts.planned == result.counts.finished
-    coupled = run(load_study(mini_file, forecast={"law": "coupled"}), folder)
+    coupled = run(changed(load_study(mini_file), forecast={"law": "coupled"}), folder)
     assert coupled["forecast"]["level"] == 0.9
     assert len(list((folder / "ledger").glob("*.json"))) == 2
 
