@@ -26,7 +26,7 @@ import pandas as pd
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.rows import clean_rows
 from foretoken.forecasts.predict import predict
-from foretoken.ladders.next_run import next_run
+from foretoken.ladders.ladder import next_run
 from foretoken.laws import PUBLISHED, find_law
 from foretoken.runs.table import RunTable
 

@@ -45,9 +45,12 @@ if TYPE_CHECKING:
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
     from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
     from foretoken.generation import fill_mask, infill, open_model, sample
-    from foretoken.ladders import next_run
+    from foretoken.ladders.ladder import next_run
     from foretoken.laws import LAWS, PUBLISHED, cite
-    from foretoken.plans import Plan, compare, plan, trends
+    from foretoken.plans.advice import compare
+    from foretoken.plans.compute_trends import trends
+    from foretoken.plans.planning import plan
+    from foretoken.plans.result import Plan
     from foretoken.reports import page_of, save_page
     from foretoken.routes import IsoflopFit, approaches, isoflop
     from foretoken.runs.spec import RunSpec
@@ -61,7 +64,7 @@ PUBLIC = {
     "backtest": "foretoken.forecasts",
     "BackTest": "foretoken.forecasts",
     "cite": "foretoken.laws",
-    "compare": "foretoken.plans",
+    "compare": "foretoken.plans.advice",
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
@@ -83,12 +86,12 @@ PUBLIC = {
     "MODELS": "foretoken.compute.models",
     "load_study": "foretoken.runs.study_file",
     "load_tokenizer": "foretoken.data.tokenizer_files",
-    "next_run": "foretoken.ladders",
+    "next_run": "foretoken.ladders.ladder",
     "open_model": "foretoken.generation",
     "page_of": "foretoken.reports",
     "place_run": "foretoken.forecasts.scores",
-    "Plan": "foretoken.plans",
-    "plan": "foretoken.plans",
+    "Plan": "foretoken.plans.result",
+    "plan": "foretoken.plans.planning",
     "predict": "foretoken.forecasts",
     "profile": "foretoken.study",
     "prune": "foretoken.study",
@@ -106,7 +109,7 @@ PUBLIC = {
     "Study": "foretoken.runs.study_file",
     "StudyStatus": "foretoken.study",
     "train_tokenizer": "foretoken.data.tokenizer_files",
-    "trends": "foretoken.plans",
+    "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
 }
 """Where each public name lives."""

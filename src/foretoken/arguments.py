@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import wraps
@@ -106,3 +107,12 @@ def check_level(level: float) -> None:
     """
     if not 0 < level < 1:
         raise ForetokenError("a level is a probability", expected="above 0 and below 1", got=str(level))
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ForetokenError unless `value` is a finite number above 0.
+
+    >>> check_positive("compute", 1e21)
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))

@@ -53,7 +53,7 @@ def test_trends_prints_growth_and_dates() -> None:
         (("compare", "--compute", "1e20", "--fit", "absent.json"), "absent.json"),
         (("trends", "--compute", "5 qq"), "unknown accelerator"),
         (("trends", "--law", "besiroglu"), "unknown published law"),
-        (("trends", "--level", "2"), "between 0 and 1"),
+        (("trends", "--level", "2"), "above 0 and below 1"),
     ],
 )
 def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], part: str) -> None:
@@ -65,7 +65,7 @@ def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], par
 
 def test_comparing_needs_numpy_alone() -> None:
     code = (
-        "import foretoken.plans.compare, foretoken.plans.regret, foretoken.plans.lifetime, sys\n"
+        "import foretoken.plans.advice, foretoken.plans.regret, foretoken.plans.lifetime, sys\n"
         "heavy = {'torch', 'pandas', 'pydantic', 'scipy', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

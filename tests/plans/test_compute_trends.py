@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.plans.compute_trends import STOCK, known_trends, outlook
+from foretoken.plans.compute_trends import STOCK, known_trends, trends
 from foretoken.plans.growth import Point, fit_trend, records, year_of
 
 
@@ -26,7 +26,7 @@ def test_an_exact_line_is_recovered(growth: float) -> None:
     assert found.doubling_months == pytest.approx(12 * math.log(2) / math.log(growth))
     assert found.at(2010.0) == pytest.approx(100)
     reached = found.reaches(100 * growth**20)
-    assert reached["year"] == pytest.approx(2030.0, abs=1e-5)
+    assert reached.year == pytest.approx(2030.0, abs=1e-5)
 
 
 @settings(deadline=None)
@@ -36,8 +36,8 @@ def test_intervals_hold_the_line_and_widen_outwards(noise: list[float]) -> None:
     assert found.growth_interval[0] <= found.growth <= found.growth_interval[1]
     assert found.margin(2040.0) >= found.margin(found.center)
     reached = found.reaches(1e9)
-    if reached["year"] is not None and reached["low"] is not None and reached["high"] is not None:
-        assert reached["low"] <= reached["year"] + 1e-6 <= reached["high"] + 2e-6
+    if reached.year is not None and reached.low is not None and reached.high is not None:
+        assert reached.low <= reached.year + 1e-6 <= reached.high + 2e-6
 
 
 def test_the_interval_of_growth_is_the_students_t_of_the_slope() -> None:
@@ -55,8 +55,8 @@ def test_the_interval_of_growth_is_the_students_t_of_the_slope() -> None:
 def test_a_trend_that_does_not_reach_says_never() -> None:
     falling = fit_trend("x", "", line(0.5))
     assert falling.doubling_months < 0
-    assert falling.reaches(1e9 * 100)["year"] is not None  # in the past
-    assert fit_trend("x", "", line(1.0 + 1e-9)).reaches(1e9)["year"] is None
+    assert falling.reaches(1e9 * 100).year is not None  # in the past
+    assert fit_trend("x", "", line(1.0 + 1e-9)).reaches(1e9).year is None
 
 
 def test_records_are_the_largest_of_their_time() -> None:
@@ -65,29 +65,35 @@ def test_records_are_the_largest_of_their_time() -> None:
 
 
 def test_what_the_table_says() -> None:
-    trends = known_trends()
-    assert trends["compute"].growth > trends["accelerators"].growth
-    assert trends["largest_compute"].growth > trends["compute"].growth
-    low, high = trends["compute_before_2022"].growth_interval
+    known = known_trends()
+    assert known["compute"].growth > known["accelerators"].growth
+    assert known["largest_compute"].growth > known["compute"].growth
+    low, high = known["compute_before_2022"].growth_interval
     assert low < 10 < high  # the lectures' "10 times a year"
     moore = 2**0.5
-    assert trends["accelerators"].growth_interval[1] > moore
-    assert all(point.year < 2022 for point in trends["compute_before_2022"].points)
+    assert known["accelerators"].growth_interval[1] > moore
+    assert all(point.year < 2022 for point in known["compute_before_2022"].points)
     assert year_of("2020-05") == pytest.approx(2020.375)
 
 
 def test_the_outlook_names_its_assumptions_and_is_plain() -> None:
-    found = outlook(1e27)
-    assert any("Villalobos" in said for said in found["assumed"])
-    assert [row["stock"] for row in found["text"].values()] == list(STOCK.values())
-    years = [row["tokens"]["year"] for row in found["text"].values()]
+    found = trends(1e27)
+    assert any("Villalobos" in sentence for sentence in found.assumed)
+    assert [row.stock for row in found.text.values()] == list(STOCK.values())
+    years = [row.tokens.year for row in found.text.values()]
     assert years == sorted(years)
-    assert found["budget"]["largest"]["year"] < found["budget"]["notable"]["year"]
-    machines = found["budget"]["accelerators"]
-    peak = max(point["value"] for point in found["trends"]["accelerators"]["points"])
-    assert machines["count"] * peak * machines["mfu"] * 90 * 86400 == pytest.approx(1e27)
-    json.dumps(found, allow_nan=False)
-    assert outlook()["budget"] is None
+    assert found.budget.largest.year < found.budget.notable.year
+    machines = found.budget.accelerators
+    peak = max(point.value for point in found.trends["accelerators"].points)
+    assert machines.count * peak * machines.mfu * 90 * 86400 == pytest.approx(1e27)
+    json.dumps(found.to_json(), allow_nan=False)
+    assert trends().to_json()["budget_reason"] == "no budget was given (--compute)"
+
+
+def test_an_amount_that_no_trend_reaches_is_null_with_its_reason() -> None:
+    notable = trends(1e150).to_json()["budget"]["notable"]
+    assert notable["year"] is None
+    assert notable["year_reason"] == "the trend does not reach it"
 
 
 def test_bad_input() -> None:
@@ -96,6 +102,6 @@ def test_bad_input() -> None:
     with pytest.raises(ForetokenError, match="level"):
         known_trends(0.0)
     with pytest.raises(ForetokenError, match="compute"):
-        outlook(-1.0)
+        trends(-1.0)
     with pytest.raises(ForetokenError, match="unknown published law"):
-        outlook(law="nobody_1999")
+        trends(law="nobody_1999")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
+from foretoken.plans.constraints import Limits
 from foretoken.plans.experts import mixtures, total_params
-from foretoken.plans.given_size import best_tokens, how_large, train_for_how_long
-from foretoken.plans.limits import Limits
+from foretoken.plans.given_size import best_tokens, given_params, given_tokens
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
@@ -21,14 +21,14 @@ BESIROGLU = published("besiroglu_2024")
 @settings(deadline=None, max_examples=25)
 @given(st.floats(7, 12))
 def test_a_given_size_is_the_best_at_its_budget(power: float) -> None:
-    found = train_for_how_long(BESIROGLU, 10.0**power)
+    found = given_params(BESIROGLU, 10.0**power)
     assert allocate(BESIROGLU, found.flops).params == pytest.approx(10.0**power, rel=1e-6)
-    assert how_large(BESIROGLU, found.tokens).params == pytest.approx(10.0**power, rel=1e-6)
+    assert given_tokens(BESIROGLU, found.tokens).params == pytest.approx(10.0**power, rel=1e-6)
 
 
 @pytest.mark.parametrize("half", ["tokens", "params"])
 def test_more_of_the_open_half_helps_ever_less_and_is_ever_further_from_the_best_split(half: str) -> None:
-    found = train_for_how_long(BESIROGLU, 7e9) if half == "tokens" else how_large(BESIROGLU, 1e12)
+    found = given_params(BESIROGLU, 7e9) if half == "tokens" else given_tokens(BESIROGLU, 1e12)
     losses = [choice.loss for choice in found.choices]
     assert losses == sorted(losses, reverse=True)
     gains = [choice.gain_of_doubling for choice in found.choices]
@@ -40,7 +40,7 @@ def test_more_of_the_open_half_helps_ever_less_and_is_ever_further_from_the_best
 
 
 def test_draws_give_intervals(ladder: Callable[..., RunTable]) -> None:
-    found = train_for_how_long(fitted(fit(ladder(noise=0.003), draws=50)), 1e5)
+    found = given_params(fitted(fit(ladder(noise=0.003), draws=50)), 1e5)
     interval = found.intervals["tokens"]
     assert interval is not None
     assert interval[0] < found.tokens < interval[1]
@@ -48,7 +48,7 @@ def test_draws_give_intervals(ladder: Callable[..., RunTable]) -> None:
 
 def test_a_size_that_is_none() -> None:
     with pytest.raises(ForetokenError, match="params"):
-        train_for_how_long(BESIROGLU, -1.0)
+        given_params(BESIROGLU, -1.0)
     with pytest.raises(ForetokenError):
         best_tokens(BESIROGLU, 1e-3)
 

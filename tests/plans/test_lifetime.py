@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA
+from foretoken.plans.constraints import Limits
 from foretoken.plans.lifetime import Demand, Price, lifetime, quality_of, smaller
-from foretoken.plans.limits import Limits
 from foretoken.plans.loss_model import LossModel, fitted, published
 from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
@@ -48,8 +48,8 @@ def test_the_overheads_of_de_vries(share: float, tokens: float | None, overhead:
 def test_a_whole_life_wants_a_smaller_model_and_nothing_near_is_cheaper(loss: float, power: float) -> None:
     demand = Demand(10.0**power)
     found = lifetime(BESIROGLU, loss, demand)
-    assert found.params <= found.cheapest_to_train["params"]
-    assert found.training >= found.cheapest_to_train["training"] * (1 - 1e-9)
+    assert found.params <= found.cheapest_to_train.params
+    assert found.training >= found.cheapest_to_train.training * (1 - 1e-9)
     assert 0 <= found.saved < 1
     assert float(BESIROGLU.loss(found.params, found.tokens)) == pytest.approx(loss, rel=1e-9)
     elasticity = 1 + demand.read / 3 / found.tokens

@@ -18,11 +18,11 @@ from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.plans import plan
 from foretoken.plans.constraints import Given
-from foretoken.plans.export import fragments
+from foretoken.plans.export import export_files
 from foretoken.plans.machines import usual_count
 from foretoken.plans.recipe import recipe
-from foretoken.plans.request import Machines, plan_of
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 
@@ -47,30 +47,30 @@ def own():
 def test_chinchillas_budget_by_two_readings_of_its_law() -> None:
     """Tokens per parameter at 5.76e23 FLOP: Hoffmann et al. 2022 with all digits, and Besiroglu et al. 2024."""
     for law, ratio in (("hoffmann_2022_tex", 59), (LAW, 18.4)):
-        found = plan_of("5.76e23", law=law)
+        found = plan("5.76e23", law=law)
         assert found.tokens / found.params == pytest.approx(ratio, rel=0.01)
 
 
 def test_a_fit_gives_intervals_that_hold_the_truth(own) -> None:
-    found = plan_of(1e22, fit=own)
+    found = plan(1e22, fit=own)
     n, d = CHINCHILLA.optimum(TRUTH, 1e22)
-    assert found.interval["params"][0] < n < found.interval["params"][1]
-    assert found.interval["tokens"][0] < d < found.interval["tokens"][1]
-    assert found.interval["loss"][0] < found.loss < found.interval["loss"][1]
+    assert found.interval.params[0] < n < found.interval.params[1]
+    assert found.interval.tokens[0] < d < found.interval.tokens[1]
+    assert found.interval.loss[0] < found.loss < found.interval.loss[1]
     assert found.interval_reason is None
-    assert found.extrapolation["flops"] == pytest.approx(100)
+    assert found.extrapolation.flops == pytest.approx(100)
     assert {check.code for check in found.checks} >= {"far_extrapolation"}
 
 
 def test_a_published_law_has_no_interval_and_says_so() -> None:
-    found = plan_of(1e22, law=LAW)
-    assert set(found.interval.values()) == {None}
+    found = plan(1e22, law=LAW)
+    assert found.interval.params is found.interval.loss is None
     assert "no draws" in found.interval_reason
     assert {check.code for check in found.checks} >= {"no_interval", "borrowed_law"}
 
 
 def test_a_law_of_splits_tells_no_loss_and_nothing_that_rests_on_it() -> None:
-    found = plan_of(1e22, law="hoffmann_2022_approach1")
+    found = plan(1e22, law="hoffmann_2022_approach1")
     assert found.loss is None
     assert found.band is None
     assert found.loss_reason == found.band_reason
@@ -92,7 +92,7 @@ def test_a_law_of_splits_tells_no_loss_and_nothing_that_rests_on_it() -> None:
 )
 def test_what_is_given_is_kept_and_the_rest_agrees(wish: dict[str, object], own) -> None:
     for source in ({"law": LAW}, {"fit": own}):
-        found = plan_of(**wish, **source)
+        found = plan(**wish, **source)
         assert found.flops == pytest.approx(6 * found.params * found.tokens)
         for name, value in wish.items():
             told = {"compute": found.flops, "loss": found.loss, "params": found.params, "tokens": found.tokens}[name]
@@ -101,56 +101,56 @@ def test_what_is_given_is_kept_and_the_rest_agrees(wish: dict[str, object], own)
 
 
 def test_a_loss_and_its_cheapest_budget_lead_to_each_other() -> None:
-    there = plan_of(loss=2.1, law=LAW)
-    back = plan_of(there.flops, law=LAW)
+    there = plan(loss=2.1, law=LAW)
+    back = plan(there.flops, law=LAW)
     assert back.loss == pytest.approx(2.1)
     assert back.params == pytest.approx(there.params, rel=1e-3)
 
 
 def test_regrets_are_priced_like_the_plan() -> None:
-    found = plan_of("512 H100 for 30 days", law=LAW, reference_size="7B")
+    found = plan("512 H100 for 30 days", law=LAW, reference_size="7B")
     (mine,) = (one for one in found.alternatives if one.name == "reference size")
     share = mine.regret_flops / found.flops
     assert 0 < share < 1
-    assert mine.regret_usd == pytest.approx(share * found.cost["usd"])
+    assert mine.regret_usd == pytest.approx(share * found.cost.usd)
     assert mine.regret_days == pytest.approx(30 * share)
     assert mine.regret_loss > 0
     assert all(one.regret_loss >= -1e-9 for one in found.alternatives)
 
 
 def test_the_band_ends_where_the_loss_is_a_tolerance_above_the_best() -> None:
-    found = plan_of(1e23, law=LAW, tolerance=0.002)
+    found = plan(1e23, law=LAW, tolerance=0.002)
     for n, d in zip(found.band.params, reversed(found.band.tokens), strict=True):
         assert float(CHINCHILLA.evaluate(TRUTH, params=n, tokens=d)) == pytest.approx(1.002 * found.loss, rel=1e-6)
 
 
 def test_a_deadline_caps_the_compute_and_is_said() -> None:
-    found = plan_of("1e24", law=LAW, deadline="10 days", machines=Machines(accelerator="H100", count=512))
-    assert found.cost["days"] == pytest.approx(10)
+    found = plan("1e24", law=LAW, deadline="10 days", accelerator="H100", count=512)
+    assert found.cost.days == pytest.approx(10)
     assert any("deadline" in text for text in found.binding)
     with pytest.raises(ForetokenError, match=r"missed by a factor 1\.58"):
-        plan_of(params="70B", law=LAW, deadline="10 days", machines=Machines(accelerator="H100", count=1000))
+        plan(params="70B", law=LAW, deadline="10 days", accelerator="H100", count=1000)
     with pytest.raises(ForetokenError, match="number of accelerators"):
-        plan_of("1e24", law=LAW, deadline="10 days")
+        plan("1e24", law=LAW, deadline="10 days")
 
 
 def test_the_ladder_is_paid_first() -> None:
-    assert plan_of("1e22", law=LAW, ladder="1e21").flops == pytest.approx(9e21)
+    assert plan("1e22", law=LAW, ladder="1e21").flops == pytest.approx(9e21)
     with pytest.raises(ForetokenError):
-        plan_of("1e22", law=LAW, ladder="1e22")
+        plan("1e22", law=LAW, ladder="1e22")
 
 
 def test_serving_makes_models_smaller_and_latency_caps_them() -> None:
-    plain, served = plan_of("1e24", law=LAW), plan_of("1e24", law=LAW, serve="1e13")
+    plain, served = plan("1e24", law=LAW), plan("1e24", law=LAW, serve="1e13")
     assert served.lifetime.params < plain.params
     assert served.lifetime.loss == pytest.approx(served.loss)
-    capped = plan_of("1e24", law=LAW, latency="10 ms", machines=Machines(accelerator="H100"))
+    capped = plan("1e24", law=LAW, latency="10 ms", accelerator="H100")
     assert capped.binding == ["max_params"]
     assert capped.params == pytest.approx(0.01 * 3.35e12 / 2, rel=1e-3)  # all weights read once per token, 3.35 TB/s
 
 
 def test_few_distinct_tokens_cost_loss_and_are_repeated() -> None:
-    fresh, scarce = plan_of("1e24", law=LAW), plan_of("1e24", law=LAW, unique="2e11")
+    fresh, scarce = plan("1e24", law=LAW), plan("1e24", law=LAW, unique="2e11")
     assert scarce.loss > fresh.loss
     assert scarce.epochs > 4
     assert scarce.repetition.epochs == pytest.approx(scarce.epochs)
@@ -158,24 +158,24 @@ def test_few_distinct_tokens_cost_loss_and_are_repeated() -> None:
 
 
 def test_a_given_size_shows_its_own_regret_and_keeps_to_limits() -> None:
-    found = plan_of("1e23", law=LAW, params="7B")
+    found = plan("1e23", law=LAW, params="7B")
     (mine,) = (one for one in found.alternatives if one.name == "this plan")
-    assert mine.regret_loss == pytest.approx(found.loss - plan_of("1e23", law=LAW).loss)
+    assert mine.regret_loss == pytest.approx(found.loss - plan("1e23", law=LAW).loss)
     with pytest.raises(ForetokenError, match="keep to the limits"):
-        plan_of("1e23", law=LAW, params="70B", max_params="7B")
+        plan("1e23", law=LAW, params="70B", max_params="7B")
 
 
 def test_what_is_said_twice_must_agree() -> None:
     for asked in ({"accelerator": "A100"}, {"count": 64}):
         with pytest.raises(ForetokenError, match="names its own"):
-            plan_of("512 H100 for 30 days", law=LAW, machines=Machines(**asked))
-    same = plan_of("512 H100 for 30 days", law=LAW, machines=Machines(accelerator="H100", count=512))
-    assert same.cost["days"] == pytest.approx(30)
-    both = plan_of("1e24", law=LAW, ladder="1e22", deadline="30 days", machines=Machines(accelerator="H100", count=256))
+            plan("512 H100 for 30 days", law=LAW, **asked)
+    same = plan("512 H100 for 30 days", law=LAW, accelerator="H100", count=512)
+    assert same.cost.days == pytest.approx(30)
+    both = plan("1e24", law=LAW, ladder="1e22", deadline="30 days", accelerator="H100", count=256)
     assert any("ladder takes" in text for text in both.assumed)
     for asked in ({"loss": 2.0, "ladder": "1e22"}, {"compute": "1e23", "level": 5.0}):
         with pytest.raises(ForetokenError):
-            plan_of(law=LAW, **asked)
+            plan(law=LAW, **asked)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_what_is_said_twice_must_agree() -> None:
         ({"compute": "7 H1OO for 3 days"}, "H100"),
         ({"compute": "1e9"}, "smallest sensible"),
         ({"compute": "-1e24"}, "above 0"),
-        ({"compute": "1e24", "machines": Machines(mfu=1.5)}, "mfu"),
-        ({"compute": "1e24", "machines": Machines(accelerator="H100", usd_per_hour=-2.0)}, "usd_per_hour"),
+        ({"compute": "1e24", "mfu": 1.5}, "mfu"),
+        ({"compute": "1e24", "accelerator": "H100", "usd_per_hour": -2.0}, "usd_per_hour"),
         ({"compute": "1e24", "params": "7B", "tokens": "1T"}, "one of them, or two"),
         ({"loss": 1.5}, "1.8172"),
         ({"loss": 2.0, "tokens": "1T"}, "do not make a plan"),
@@ -198,15 +198,15 @@ def test_what_is_said_twice_must_agree() -> None:
 )
 def test_what_cannot_be_planned_is_refused_in_words(asked: dict[str, object], message: str) -> None:
     with pytest.raises(ForetokenError, match=message):
-        plan_of(**asked, law=LAW)
+        plan(**asked, law=LAW)
 
 
 def test_losses_come_from_one_place() -> None:
     for both in ({}, {"law": LAW, "fit": "fit.json"}):
         with pytest.raises(ForetokenError, match="published law or from your fit"):
-            plan_of("1e22", **both)
+            plan("1e22", **both)
     with pytest.raises(ForetokenError, match="unknown published law"):
-        plan_of("1e22", law="besiroglu")
+        plan("1e22", law="besiroglu")
 
 
 @settings(max_examples=60, deadline=None)
@@ -247,8 +247,8 @@ def test_a_recipe_lies_within_what_the_laws_say_and_names_them() -> None:
 
 
 def test_the_files_of_a_plan_are_read_by_what_they_are_for(tmp_path: Path) -> None:
-    found = plan_of("1e22", law=LAW, machines=Machines(accelerator="H100", count=64))
-    files = fragments(found)
+    found = plan("1e22", law=LAW, accelerator="H100", count=64)
+    files = export_files(found)
     (tmp_path / "planned.toml").write_text(files["planned.toml"])
     study = load_study(tmp_path / "planned.toml")
     assert study.target.compute_factor * max(study.design.budgets) == pytest.approx(found.flops, rel=1e-3)
@@ -263,8 +263,8 @@ def test_the_files_of_a_plan_are_read_by_what_they_are_for(tmp_path: Path) -> No
 def test_a_config_for_transformers_builds_the_planned_model() -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra `bench`)")
     torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
-    found = plan_of("1e21", law=LAW)
-    config = transformers.LlamaConfig(**json.loads(fragments(found)["config.json"]))
+    found = plan("1e21", law=LAW)
+    config = transformers.LlamaConfig(**json.loads(export_files(found)["config.json"]))
     with torch.device("meta"):
         model = transformers.LlamaForCausalLM(config)
     assert sum(weight.numel() for weight in model.parameters()) == found.recipe.params_total
@@ -272,7 +272,7 @@ def test_a_config_for_transformers_builds_the_planned_model() -> None:
 
 def test_a_plan_is_plain_json(own) -> None:
     for source in ({"law": LAW}, {"fit": own}, {"law": "hoffmann_2022_approach2"}):
-        json.dumps(plan_of("1e22", **source).to_json(), allow_nan=False)
+        json.dumps(plan("1e22", **source).to_json(), allow_nan=False)
 
 
 def test_the_usual_number_of_accelerators_takes_at_most_a_month() -> None:

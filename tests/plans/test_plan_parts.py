@@ -20,14 +20,14 @@ from foretoken.compute.proportions import Proportions, shape_of
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.plans import plan
 from foretoken.plans.experts import Experts
-from foretoken.plans.export import fragments
+from foretoken.plans.export import export_files
 from foretoken.plans.lifecycle_cost import uses
 from foretoken.plans.lifetime import Demand, Price, lifetime, lifetimes
 from foretoken.plans.loss_model import FEW, fitted, published
 from foretoken.plans.machines import holding_count
 from foretoken.plans.repetition import with_unique
-from foretoken.plans.request import Machines, plan_of
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 
@@ -72,14 +72,14 @@ def silent(value: Any, place: str = "") -> Iterator[str]:
 )
 def test_beside_every_null_stands_its_reason(asked: dict[str, Any], own) -> None:
     asked = asked | ({"fit": own} if "fit" in asked else {})
-    told = plan_of(**asked).to_json()
+    told = plan(**asked).to_json()
     assert list(silent(told)) == []
     json.dumps(told, allow_nan=False)
 
 
 def test_experts_take_loss_off_and_are_counted() -> None:
-    found = plan_of("1e21", law=MIXED, experts=8)
-    dense = plan_of("1e21", law=MIXED)
+    found = plan("1e21", law=MIXED, experts=8)
+    dense = plan("1e21", law=MIXED)
     mixed = found.experts
     assert mixed.loss_gain == pytest.approx(dense.loss - found.loss)
     assert mixed.loss_gain > 0
@@ -95,40 +95,38 @@ def test_experts_take_loss_off_and_are_counted() -> None:
 
 
 def test_several_active_experts_are_read_as_one_wide_one_and_that_is_said() -> None:
-    two, four = plan_of("1e21", law=MIXED, experts=8, active=2), plan_of("1e21", law=MIXED, experts=4)
+    two, four = plan("1e21", law=MIXED, experts=8, active=2), plan("1e21", law=MIXED, experts=4)
     assert (two.params, two.loss) == pytest.approx((four.params, four.loss))
     assert any("2 of 8 experts are read as 1 of 4" in said for said in two.assumed)
-    assert plan_of("1e21", law=MIXED, experts=64).extrapolation["experts"] == 2
+    assert plan("1e21", law=MIXED, experts=64).extrapolation.experts == 2
 
 
 def test_at_equal_memory_a_mixture_keeps_to_it() -> None:
-    found = plan_of("1e21", law=MIXED, experts=8, max_total="5.7B")
+    found = plan("1e21", law=MIXED, experts=8, max_total="5.7B")
     assert found.params * Experts(8).total_per_active == pytest.approx(5.7e9)
     assert "max_params" in found.binding
-    served = plan_of("1e24", law=MIXED, experts=8, serve_on=1)
+    served = plan("1e24", law=MIXED, experts=8, serve_on=1)
     assert served.params * Experts(8).total_per_active == pytest.approx(0.8 * 80e9 / 2, rel=1e-6)
 
 
 def test_the_whole_life_is_told_in_flop_dollars_and_energy() -> None:
-    found = plan_of("1e23", law=LAW, serve="1e12", write="1e12")
+    found = plan("1e23", law=LAW, serve="1e12", write="1e12")
     life = found.whole_life
     assert [one.unit for one in (life.flop, life.usd, life.kwh)] == ["FLOP", "USD", "kWh"]
     # the same machine trains and serves: dollars and energy are both hours
     assert (life.usd.params, life.usd.saved) == pytest.approx((life.kwh.params, life.kwh.saved))
     # writing reaches less of the peak than training: dollars want a smaller model than FLOP
     assert life.usd.params < life.flop.params < found.params
-    assert life.usd.cheapest_to_train["training"] == pytest.approx(found.cost["usd"])
-    assert life.kwh.cheapest_to_train["training"] == pytest.approx(found.cost["kwh"])
+    assert life.usd.cheapest_to_train.training == pytest.approx(found.cost.usd)
+    assert life.kwh.cheapest_to_train.training == pytest.approx(found.cost.kwh)
     half, _ = life.smaller
-    assert half["usd"] == pytest.approx(half["overhead"] * found.cost["usd"])
+    assert half.usd == pytest.approx(half.overhead * found.cost.usd)
 
 
 def test_another_machine_to_serve_on_moves_dollars_and_energy_apart() -> None:
-    machines = Machines(accelerator="H100", serve_accelerator="A100")
-    life = plan_of("1e23", law=LAW, serve="1e13", machines=machines).whole_life
+    life = plan("1e23", law=LAW, serve="1e13", accelerator="H100", serve_accelerator="A100").whole_life
     assert life.usd.params != pytest.approx(life.kwh.params, rel=1e-3)
-    unknown = Machines(accelerator="H100", serve_accelerator="L40S")
-    told = plan_of("1e23", law=LAW, serve="1e13", machines=unknown).whole_life
+    told = plan("1e23", law=LAW, serve="1e13", accelerator="H100", serve_accelerator="L40S").whole_life
     assert told.usd is None
     assert "L40S" in told.usd_reason
     assert told.kwh is not None
@@ -136,7 +134,7 @@ def test_another_machine_to_serve_on_moves_dollars_and_energy_apart() -> None:
 
 def test_more_requests_at_once_write_cheaper() -> None:
     used = machine("H100")
-    shares = [uses(used, batch)["writing_mfu"].value for batch in (1, 32, 10_000)]
+    shares = [uses(used, batch).writing.value for batch in (1, 32, 10_000)]
     assert shares == sorted(shares)
     assert shares[-1] == used.value("mfu")
     assert shares[0] == pytest.approx(3.35e12 / 989e12, rel=0.01)  # bandwidth over peak
@@ -158,7 +156,7 @@ def test_several_prices_at_once_are_each_alone(reading: float, writing: float) -
 @settings(max_examples=10, deadline=None)
 @given(st.floats(22.5, 25.5), st.sampled_from([64, 256, 1024, 4096]))
 def test_layout_and_recipe_fit_each_other(power: float, count: int) -> None:
-    found = plan_of(10**power, law=LAW, machines=Machines(count=max(count, 2 ** round(3.3 * (power - 21)))))
+    found = plan(10**power, law=LAW, count=max(count, 2 ** round(3.3 * (power - 21))))
     shape, layout = found.recipe.shape, found.layout
     cut = layout.split
     assert shape.layers % cut.pipeline == 0
@@ -169,27 +167,27 @@ def test_layout_and_recipe_fit_each_other(power: float, count: int) -> None:
 
 
 def test_machines_that_nobody_counted_hold_the_model() -> None:
-    found = plan_of(params="70B", tokens="1B", law=LAW)
+    found = plan(params="70B", tokens="1B", law=LAW)
     assert found.layout is not None
-    assert found.cost["count"] >= holding_count(7e10, machine("H100"))
+    assert found.cost.count >= holding_count(7e10, machine("H100"))
 
 
 def test_a_given_size_tells_what_other_lengths_lose(own) -> None:
-    found = plan_of(params="7B", fit=own)
+    found = plan(params="7B", fit=own)
     middle = next(one for one in found.choices if one.tokens == found.tokens)
     assert middle.regret_loss == 0
     lost = [one.regret_loss for one in found.choices]
     assert min(lost) == 0
     assert lost[-1] == max(lost)
     assert all(one.loss_interval[0] < one.loss < one.loss_interval[1] for one in found.choices)
-    assert {one.tokens for one in plan_of(tokens="1T", fit=own).choices} == {1e12}
-    assert plan_of("1e22", law=LAW).choices is None
+    assert {one.tokens for one in plan(tokens="1T", fit=own).choices} == {1e12}
+    assert plan("1e22", law=LAW).choices is None
 
 
 def test_what_the_limits_were_is_told() -> None:
-    found = plan_of("1e23", law=LAW, max_params="12B", unique="1e12", max_epochs=1)
-    assert found.limits == {"max_params": 1.2e10, "max_tokens": 1e12, "unique_tokens": 1e12}
-    assert plan_of("1e23", law=LAW).limits == {}
+    found = plan("1e23", law=LAW, max_params="12B", unique="1e12", max_epochs=1)
+    assert found.limits.to_json() == {"max_params": 1.2e10, "max_tokens": 1e12, "unique_tokens": 1e12}
+    assert plan("1e23", law=LAW).limits.to_json() == {}
 
 
 @pytest.mark.parametrize("family", [name for name, record in FAMILIES.items() if record.preset])
@@ -197,16 +195,16 @@ def test_every_family_gets_a_shape_of_its_size_and_a_study(family: str, own, tmp
     shape = shape_of(3e8, Proportions(family=family, context=512))
     assert shape.family == family
     assert count_parameters(shape).total == pytest.approx(3e8, rel=0.15)
-    found = plan_of("1e22", fit=own, proportions=Proportions(family=family))
+    found = plan("1e22", fit=own, family=family)
     assert found.recipe.shape.family == family
-    (tmp_path / "planned.toml").write_text(fragments(found)["planned.toml"])
+    (tmp_path / "planned.toml").write_text(export_files(found)["planned.toml"])
     assert load_study(tmp_path / "planned.toml").model.preset == FAMILIES[family].preset
     assert (found.layout is None) == (family == "encoder_decoder")
 
 
 def test_files_of_a_mixture(tmp_path: Path) -> None:
-    found = plan_of("1e21", law=MIXED, experts=8, active=2)
-    files = fragments(found)
+    found = plan("1e21", law=MIXED, experts=8, active=2)
+    files = export_files(found)
     config = json.loads(files["config.json"])
     assert config["architectures"] == ["MixtralForCausalLM"]
     assert (config["num_local_experts"], config["num_experts_per_tok"]) == (8, 2)

@@ -69,7 +69,7 @@ def test_scarce_tokens_are_repeated_and_cost_loss(power: float) -> None:
     assert found.loss > found.loss_if_fresh
     assert found.loss_if_fresh == pytest.approx(free.loss)
     assert found.params < free.params  # Muennighoff et al. 2023: extra compute goes to epochs before parameters
-    assert min(found.doubled.values()) < found.loss
+    assert min(found.doubled.compute, found.doubled.data) < found.loss
 
 
 def test_more_data_beat_more_compute_beyond_the_turning_point() -> None:
@@ -79,12 +79,12 @@ def test_more_data_beat_more_compute_beyond_the_turning_point() -> None:
     before, after = repeated(source, turning / 2), repeated(source, turning * 2)
     assert (before.better, after.better) == ("compute", "data")
     doubled = repeated(source, turning).doubled
-    assert doubled["compute"] == pytest.approx(doubled["data"], rel=1e-6)
+    assert doubled.compute == pytest.approx(doubled.data, rel=1e-6)
 
 
 def test_the_next_epoch_is_worth_ever_less() -> None:
     source = with_unique(MUENNIGHOFF, 1e11)
-    shares = [next_epoch(source, 1e9, epochs * 1e11)["share"] for epochs in (1, 2, 4, 8, 40)]
+    shares = [next_epoch(source, 1e9, epochs * 1e11).share for epochs in (1, 2, 4, 8, 40)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] == pytest.approx(0.97, abs=0.01)
     assert shares[-1] < 0.1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.plans.limits import Limits, usable_flops
+from foretoken.plans.constraints import Limits, usable_flops
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.split import allocate, budget_for, budgets_for, cheapest, tokens_for
 from foretoken.runs.table import RunTable
@@ -122,13 +122,13 @@ def test_a_law_of_splits_gives_no_loss_and_says_so(name: str) -> None:
     found = allocate(published(name), 1e24)
     assert found.loss is None
     assert "not what loss" in (found.loss_reason or "")
-    with pytest.raises(ForetokenError, match="does not tell a loss"):
+    with pytest.raises(ForetokenError, match="does not give a loss"):
         allocate(published(name), 1e24, Limits(max_params=1e9))
 
 
 @pytest.mark.parametrize("name", ["kaplan_2020_flops", "deepseek_2024_batch"])
 def test_a_law_that_does_not_split_compute(name: str) -> None:
-    with pytest.raises(ForetokenError, match="does not tell a loss"):
+    with pytest.raises(ForetokenError, match="does not give a loss"):
         allocate(published(name), 1e24)
 
 
@@ -184,7 +184,7 @@ def test_the_estimators_and_levels_of_a_fit(ladder: Ladder) -> None:
     assert allocate(fitted(one, estimator="huber"), 1e13).params != allocate(fitted(one), 1e13).params
     both = [allocate(fitted(one, estimator=name), 1e13).intervals["params"] for name in ("map", "huber")]
     assert both[0] != both[1]
-    with pytest.raises(ForetokenError, match="does not tell a loss"):
+    with pytest.raises(ForetokenError, match="does not give a loss"):
         allocate(fitted(fit(ladder(), "power", draws=50)), 1e13)
     narrow, wide = (allocate(fitted(one, level=level), 1e13).intervals["params"] for level in (0.5, 0.95))
     assert narrow is not None

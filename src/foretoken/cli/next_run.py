@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, listed, print_assumed, print_checks, print_json
+from foretoken.cli.options import JsonOption, print_assumed, print_checks, print_json
+from foretoken.cli.request_options import takes_options
+from foretoken.ladders.request import NextRunRequest
 
 if TYPE_CHECKING:
-    from foretoken.ladders.next_run import NextRun
-
-Compute = Annotated[str | None, typer.Option(help="Of the target: 1e22 FLOP, 512 H100 for 30 days.")]
-Spend = Annotated[
-    str | None, typer.Option(help="For the ladder: 5e20, $5000 of H100; what pays for itself if left out.")
-]
-Largest = Annotated[str | None, typer.Option(help="Most of one run, as --spend; a third of it if left out.")]
-Sizes = Annotated[str, typer.Option(help="Sizes that can be built: 10M,25M,60M; any if left out.")]
-Noise = Annotated[float | None, typer.Option(help="Spread of one long run's ln loss; from the fit, or 0.004.")]
-RateError = Annotated[float, typer.Option(help="What the rule's learning rate may cost; offers runs with three rates.")]
-GoalOption = Annotated[
-    Literal["both", "loss", "size"], typer.Option(help="What counts: both, loss (the forecast), size (the best split).")
-]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="A study file that trains these runs.")]
+    from foretoken.ladders.ladder import NextRun
 
 
+@takes_options(NextRunRequest)
 def next(
-    compute: Compute = None,
-    params: Annotated[str | None, typer.Option(help="Parameters of the target, instead of --compute.")] = None,
-    tokens: Annotated[str | None, typer.Option(help="Its training tokens.")] = None,
-    fit: Annotated[Path | None, typer.Option(help="What is known: a fit. Its runs count.")] = None,
-    law: Annotated[str | None, typer.Option(help="Or a published law, taken loosely.")] = None,
-    spend: Spend = None,
-    runs: Annotated[int, typer.Option(help="Most trainings.")] = 50,
-    seeds: Annotated[int, typer.Option(help="Most seeds of one size and length.")] = 1,
-    largest: Largest = None,
-    sizes: Sizes = "",
-    usd_per_flop: Annotated[float | None, typer.Option(help="Price, for example 1.4e-18.")] = None,
-    noise: Noise = None,
-    learning_rate_error: RateError = 0.0,
-    goal: GoalOption = "both",
-    formula: Annotated[str, typer.Option(help="The law that will be fitted, where there is no --fit.")] = "coupled",
-    seed: Annotated[int, typer.Option(help="Of the draws and of the search.")] = 0,
-    out: Out = None,
+    request: NextRunRequest,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A study file that trains these runs.")] = None,
     context: Annotated[int, typer.Option(help="Tokens of a sequence, in that file.")] = 4096,
     json: JsonOption = False,
 ) -> None:
@@ -51,26 +26,9 @@ def next(
 
     Example: foretoken next --compute 1e22 --law besiroglu_2024 --spend 5e20
     """
-    from foretoken.ladders.next_run import next_run
+    from foretoken.ladders.ladder import choose_ladder
 
-    ladder = next_run(
-        compute,
-        params=params,
-        tokens=tokens,
-        fit=fit,
-        law=law,
-        spend=spend,
-        runs=runs,
-        seeds=seeds,
-        largest=largest,
-        sizes=listed(sizes),
-        usd_per_flop=usd_per_flop,
-        noise=noise,
-        learning_rate_error=learning_rate_error,
-        goal=goal,
-        formula=formula,
-        seed=seed,
-    )
+    ladder = choose_ladder(request)
     _write(ladder, out, context)
     print_json(ladder.to_json()) if json else _print(ladder)
 

@@ -11,74 +11,81 @@ from foretoken.cli.options import print_assumed, print_checks
 from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
+    from foretoken.plans.lifecycle_cost import NoSmallerModel, SmallerModel
     from foretoken.plans.lifetime import Life
-    from foretoken.plans.plan import Plan
+    from foretoken.plans.result import Plan
 
 
-def show(found: Plan) -> None:
+def show(plan: Plan) -> None:
     """Print a plan: the decision, its price, what else could be done, the recipe, what was assumed."""
-    _show_decision(found)
-    _show_life(found)
-    _show_repetition(found)
-    _show_choices(found)
-    _show_alternatives(found)
-    _show_experts(found)
-    _show_recipe(found)
-    far = ", ".join(f"{name} {factor:.3g}" for name, factor in found.extrapolation.items())
+    _show_decision(plan)
+    _show_life(plan)
+    _show_repetition(plan)
+    _show_choices(plan)
+    _show_alternatives(plan)
+    _show_experts(plan)
+    _show_recipe(plan)
+    far = ", ".join(f"{name} {factor:.3g}" for name, factor in plan.extrapolation.known.items())
     typer.echo(f"times beyond the law's runs: {far or 'not recorded'}")
-    print_checks(found.checks)
-    print_assumed(found.assumed)
-    for one in found.sources[1:]:
-        typer.echo(f"assumed: {one['name']} {one['value']:.4g} {one['unit']} ({one['source']})".replace("  ", " "))
+    print_checks(plan.checks)
+    print_assumed(plan.assumed)
+    for number in plan.sources.numbers:
+        typer.echo(f"assumed: {number.name} {number.value:.4g} {number.unit} ({number.source})".replace("  ", " "))
 
 
-def _show_decision(found: Plan) -> None:
-    level, cost = f"{100 * found.level:g} %", found.cost
+def _show_decision(plan: Plan) -> None:
+    level, cost = f"{100 * plan.level:g} %", plan.cost
     typer.echo(
-        f"train {_with(found, 'params', format_count)} parameters on {_with(found, 'tokens', format_count)} tokens"
+        f"train {_with(plan, 'params', format_count)} parameters on {_with(plan, 'tokens', format_count)} tokens"
     )
-    loss = found.loss_reason if found.loss is None else f"loss {_with(found, 'loss', '{:.4f}'.format)} nats per token"
-    typer.echo(f"{format_flops(found.flops)}, {loss}" + ("" if found.interval_reason else f" (intervals: {level})"))
-    if found.band:
-        low, high = map(format_count, found.band.params)
-        typer.echo(f"any size from {low} to {high} is within {100 * found.band.tolerance:g} % of that loss")
-    if found.binding:
-        typer.echo(f"held back by: {'; '.join(found.binding)}")
-    usd = cost["usd_reason"] if cost["usd"] is None else f"${format_count(cost['usd'])}"
-    kwh = cost["kwh"]
-    power = "" if kwh is None else f", {format_count(kwh)} kWh, {cost['tco2e']:.3g} t CO2e ({cost['carbon']})"
+    loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} nats per token"
+    typer.echo(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
+    if plan.band:
+        low, high = map(format_count, plan.band.params)
+        typer.echo(f"any size from {low} to {high} is within {100 * plan.band.tolerance:g} % of that loss")
+    if plan.binding:
+        typer.echo(f"held back by: {'; '.join(plan.binding)}")
+    usd = cost.usd_reason if cost.usd is None else f"${format_count(cost.usd)}"
+    power = "" if cost.kwh is None else f", {format_count(cost.kwh)} kWh, {cost.tco2e:.3g} t CO2e ({cost.carbon})"
     typer.echo(
-        f"{cost['count']:g} {cost['accelerator']} for {format_duration(3600 * cost['hours'])} at MFU {cost['mfu']:.2f}:"
+        f"{cost.count:g} {cost.accelerator} for {format_duration(3600 * cost.hours)} at MFU {cost.mfu:.2f}:"
         f" {usd}{power}"
     )
 
 
-def _with(found: Plan, name: str, text: Callable[[float], str]) -> str:
+def _with(plan: Plan, name: str, text: Callable[[float], str]) -> str:
     """A number of the plan with its interval."""
-    band = found.interval[name]
-    told = text(getattr(found, name))
-    return told if band is None else f"{told} [{text(band[0])}, {text(band[1])}]"
+    ends, value = getattr(plan.interval, name), text(getattr(plan, name))
+    return value if ends is None else f"{value} [{text(ends[0])}, {text(ends[1])}]"
 
 
-def _show_life(found: Plan) -> None:
-    life = found.whole_life
+def _show_life(plan: Plan) -> None:
+    life = plan.whole_life
     if life is None:
         return
-    for one, reason, unit in (
-        (life.flop, None, "FLOP"),
-        (life.usd, life.usd_reason, "USD"),
-        (life.kwh, life.kwh_reason, "kWh"),
+    for unit, by_unit, reason in (
+        ("FLOP", life.flop, None),
+        ("USD", life.usd, life.usd_reason),
+        ("kWh", life.kwh, life.kwh_reason),
     ):
-        typer.echo(f"cheapest over its life at that loss, in {unit}: {reason if one is None else _life_words(one)}")
-    for row in life.smaller:
-        if "reason" in row:
-            typer.echo(f"a smaller model for that loss: {row['reason']}")
-            continue
-        size = f"a model of {format_count(row['params'])}, {row['params_factor']:g} of it,"
-        typer.echo(
-            f"{size} reaches the loss of the best split of this compute on {format_count(row['tokens'])} tokens, for"
-            f" {row['overhead']:.1%} more training; it pays after {format_count(row['pays_after'])} tokens served"
-        )
+        words = reason if by_unit is None else _life_words(by_unit)
+        typer.echo(f"cheapest over its life at that loss, in {unit}: {words}")
+    for smaller in life.smaller:
+        typer.echo(_smaller_words(smaller))
+
+
+def _smaller_words(smaller: SmallerModel | NoSmallerModel) -> str:
+    from foretoken.plans.lifecycle_cost import NoSmallerModel
+
+    if isinstance(smaller, NoSmallerModel):
+        return f"a smaller model for that loss: {smaller.reason}"
+    words = (
+        f"a model of {format_count(smaller.params)}, {smaller.params_factor:g} of it, reaches the loss of the best"
+        f" split of this compute on {format_count(smaller.tokens)} tokens, for {smaller.overhead:.1%} more training"
+    )
+    if smaller.pays_after is None:
+        return words
+    return f"{words}; it pays after {format_count(smaller.pays_after)} tokens served"
 
 
 def _life_words(life: Life) -> str:
@@ -88,15 +95,16 @@ def _life_words(life: Life) -> str:
     )
 
 
-def _show_repetition(found: Plan) -> None:
-    again = found.repetition
-    if again is None:
+def _show_repetition(plan: Plan) -> None:
+    repetition = plan.repetition
+    if repetition is None:
         return
+    other = "data" if repetition.better == "compute" else "compute"
     typer.echo(
-        f"each distinct token is seen {again.epochs:.3g} times; together they are worth"
-        f" {format_count(again.effective_tokens)} fresh ones. One more epoch is worth {again.next_epoch['share']:.0%}"
-        f" of a fresh one; twice the {again.better} would lower the loss more than twice the"
-        f" {'data' if again.better == 'compute' else 'compute'}"
+        f"each distinct token is seen {repetition.epochs:.3g} times; together they are worth"
+        f" {format_count(repetition.effective_tokens)} fresh ones. One more epoch is worth"
+        f" {repetition.next_epoch.share:.0%} of a fresh one; twice the {repetition.better} would lower the loss more"
+        f" than twice the {other}"
     )
 
 
@@ -114,38 +122,38 @@ def _table(title: str, first: str, names: Sequence[str], rows: Sequence[Sequence
     Console().print(shown)
 
 
-def _show_alternatives(found: Plan) -> None:
+def _show_alternatives(plan: Plan) -> None:
     styles = ("{:.3f}", "{:+.4f}", "{:.2g}", "{:.2g}", "{:.2g}")
     rows = []
-    for one in found.alternatives:
-        numbers = (one.loss, one.regret_loss, one.regret_flops, one.regret_usd, one.regret_days)
+    for choice in plan.alternatives:
+        numbers = (choice.loss, choice.regret_loss, choice.regret_flops, choice.regret_usd, choice.regret_days)
         cells = ("" if value is None else style.format(value) for value, style in zip(numbers, styles, strict=True))
-        rows.append((one.name, format_count(one.params), *cells))
+        rows.append((choice.name, format_count(choice.params), *cells))
     names = ("N", "loss", "loses", "FLOP", "$", "days")
     _table("what else could be trained for the same compute", "choice", names, rows)
 
 
-def _show_choices(found: Plan) -> None:
-    if found.choices is None:
+def _show_choices(plan: Plan) -> None:
+    if plan.choices is None:
         return
     rows = [
         (
-            format_count(one.params),
-            format_count(one.tokens),
-            f"{one.flops:.3g}",
-            f"{one.loss:.3f}",
-            f"{one.regret_loss:+.4f}",
-            "" if one.regret_flops is None else f"{one.regret_flops:.2g}",
-            f"{one.gain_of_doubling:.4f}",
+            format_count(choice.params),
+            format_count(choice.tokens),
+            f"{choice.flops:.3g}",
+            f"{choice.loss:.3f}",
+            f"{choice.regret_loss:+.4f}",
+            "" if choice.regret_flops is None else f"{choice.regret_flops:.2g}",
+            f"{choice.gain_of_doubling:.4f}",
         )
-        for one in found.choices
+        for choice in plan.choices
     ]
     names = ("tokens", "FLOP", "loss", "loses", "FLOP lost", "gain of twice")
     _table("for how long, or how large?", "N", names, rows)
 
 
-def _show_experts(found: Plan) -> None:
-    mixed = found.experts
+def _show_experts(plan: Plan) -> None:
+    mixed = plan.experts
     if mixed is None:
         return
     typer.echo(
@@ -156,43 +164,43 @@ def _show_experts(found: Plan) -> None:
     for title, kind in (("at equal compute", mixed.equal_compute), (room, mixed.equal_memory)):
         rows = [
             (
-                f"{one.experts:g}",
-                format_count(one.active_params),
-                format_count(one.total_params),
-                format_count(one.tokens),
-                f"{one.loss:.3f}",
-                f"{one.gain:+.4f}",
+                f"{mixture.experts:g}",
+                format_count(mixture.active_params),
+                format_count(mixture.total_params),
+                format_count(mixture.tokens),
+                f"{mixture.loss:.3f}",
+                f"{mixture.gain:+.4f}",
             )
-            for one in kind
+            for mixture in kind
         ]
         _table(title, "experts, 1 active", ("active", "total", "tokens", "loss", "gains"), rows)
     typer.echo(f"the law's runs: {mixed.validity}")
 
 
-def _show_recipe(found: Plan) -> None:
-    made = found.recipe
-    if made is None:
-        typer.echo(f"no recipe: {found.recipe_reason}")
+def _show_recipe(plan: Plan) -> None:
+    recipe = plan.recipe
+    if recipe is None:
+        typer.echo(f"no recipe: {plan.recipe_reason}")
         return
-    shape = made.shape
+    shape = recipe.shape
     typer.echo(
         f"shape: {shape.layers} layers, width {shape.width}, {shape.heads} heads, feed-forward {shape.feed_forward},"
-        f" vocabulary {shape.vocabulary}, context {shape.context}: {format_count(made.params_total)} parameters"
-        + (f", {format_count(made.params_active)} for each token" if shape.experts else "")
+        f" vocabulary {shape.vocabulary}, context {shape.context}: {format_count(recipe.params_total)} parameters"
+        + (f", {format_count(recipe.params_active)} for each token" if shape.experts else "")
     )
     for name in ("batch_tokens", "learning_rate", "warmup_tokens"):
-        one = getattr(made, name)
-        said = ", ".join(f"{law.value:.3g} {law.id}" for law in one.laws)
-        typer.echo(f"{name.replace('_', ' ')}: {one.value:.4g} ({said})")
-    settled = ", ".join(f"{name} {value}" for name, value in made.settled.items())
-    typer.echo(f"{made.steps} steps, {settled}")
-    typer.echo(f"layout: {_cut(found)}")
+        setting = getattr(recipe, name)
+        values = ", ".join(f"{law.value:.3g} {law.id}" for law in setting.laws)
+        typer.echo(f"{name.replace('_', ' ')}: {setting.value:.4g} ({values})")
+    settled = ", ".join(f"{name} {value}" for name, value in recipe.settled.items())
+    typer.echo(f"{recipe.steps} steps, {settled}")
+    typer.echo(f"layout: {_cut(plan)}")
 
 
-def _cut(found: Plan) -> str:
-    layout = found.layout
+def _cut(plan: Plan) -> str:
+    layout = plan.layout
     if layout is None:
-        return found.layout_reason or "none"
+        return plan.layout_reason or "none"
     cut = layout.split
     return (
         f"tensor {cut.tensor} x pipeline {cut.pipeline} x data {cut.data}, ZeRO {cut.zero}, recompute {cut.recompute},"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.compare import TOLD
 from foretoken.cli.options import JsonOption, LevelOption, print_assumed, print_json
+
+if TYPE_CHECKING:
+    from foretoken.plans.compute_trends import Trends
+    from foretoken.plans.growth import Reach
 
 
 def trends(
@@ -20,47 +23,40 @@ def trends(
 
     Example: foretoken trends --compute 1e27
     """
-    from foretoken.compute.budget import parse_budget
-    from foretoken.plans.compute_trends import outlook
+    from foretoken.plans.compute_trends import trends as fit_trends
 
-    budget = None if compute is None else parse_budget(compute)
-    found = outlook(None if budget is None else budget.flops, law=law, level=level)
-    if budget is not None:
-        found["assumed"] += [
-            f"{one.name} {one.value:g} {one.unit}: {one.source}" for one in budget.assumed if one.name in TOLD
-        ]
+    outlook = fit_trends(compute, law=law, level=level)
     if json:
-        print_json(found)
+        print_json(outlook.to_json())
     else:
-        _show(found)
+        _show(outlook)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(outlook: Trends) -> None:
     from foretoken.units import format_count
 
-    for trend in found["trends"].values():
-        low, high = trend["growth_interval"]
-        level = f"{100 * found['level']:g} %"
+    for trend in outlook.trends.values():
+        low, high = trend.growth_interval
         typer.echo(
-            f"{trend['name']}: {trend['growth']:.3g} times a year ({level}: {low:.3g} to {high:.3g}),"
-            f" doubling in {trend['doubling_months']:.3g} months, {len(trend['points'])} rows"
+            f"{trend.name}: {trend.growth:.3g} times a year ({100 * outlook.level:g} %: {low:.3g} to {high:.3g}),"
+            f" doubling in {trend.doubling_months:.3g} months, {len(trend.points)} rows"
         )
-    for name, row in found["text"].items():
+    for name, row in outlook.text.items():
         typer.echo(
-            f"{format_count(row['stock'])} tokens of text ({name} guess): the most training tokens reach them in"
-            f" {_year(row['tokens'])}, the best split of the largest run ({row['flops_needed']:.3g} FLOP) in"
-            f" {_year(row['compute'])}"
+            f"{format_count(row.stock)} tokens of text ({name} guess): the most training tokens reach them in"
+            f" {_year(row.tokens)}, the best split of the largest run ({row.flops_needed:.3g} FLOP) in"
+            f" {_year(row.compute)}"
         )
-    if found["budget"]:
-        budget, machines = found["budget"], found["budget"]["accelerators"]
+    if outlook.budget:
+        budget, machines = outlook.budget, outlook.budget.accelerators
         typer.echo(
-            f"{budget['flops']:.3g} FLOP: notable runs reach it in {_year(budget['notable'])}, the largest in"
-            f" {_year(budget['largest'])}; {machines['count']:,.0f} {machines['name']} for {machines['days']:g} days at"
-            f" {machines['mfu']:.0%} of their peak"
+            f"{budget.flops:.3g} FLOP: notable runs reach it in {_year(budget.notable)}, the largest in"
+            f" {_year(budget.largest)}; {machines.count:,.0f} {machines.name} for {machines.days:g} days at"
+            f" {machines.mfu:.0%} of their peak"
         )
-    print_assumed(found["assumed"])
+    print_assumed(outlook.assumed)
 
 
-def _year(when: dict[str, float | None]) -> str:
-    year, low, high = ("never" if when[key] is None else f"{when[key]:.1f}" for key in ("year", "low", "high"))
+def _year(reach: Reach) -> str:
+    year, low, high = ("never" if year is None else f"{year:.1f}" for year in (reach.year, reach.low, reach.high))
     return f"{year} ({low} to {high})"

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import DesignError
-from foretoken.ladders.next_run import NextRun, PlannedRun
+from foretoken.ladders.ladder import NextRun, PlannedRun
 from foretoken.plans.export import recipe_toml
 from foretoken.plans.recipe import Recipe, recipe
 
@@ -26,7 +26,7 @@ def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str
     that has good proportions.
     `context` is in tokens. Raises DesignError for a ladder without runs, or where no network has the target's size.
 
-    >>> from foretoken.ladders.next_run import next_run
+    >>> from foretoken.ladders.ladder import next_run
     >>> ladder = next_run(1e21, spend=2e19, runs=12)
     >>> text = ladder_toml(ladder)
     >>> 'kind = "runs"' in text, text.count("{ params = ") == len(ladder.runs)

@@ -6,17 +6,14 @@ Shapes: s draws, r runs, q quantities, p parameters, b discrepancy terms.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from foretoken.ladders.information import FisherInformation
 from foretoken.ladders.prior import Prior
+from foretoken.ladders.request import Goal
 from foretoken.laws.law import Array
 
-Goal = Literal["both", "size", "loss"]
-"""What a ladder is for: the target's split into params and tokens, the forecast of its loss, or both."""
-GOALS: tuple[Goal, ...] = get_args(Goal)
 AROUND = 0.3
 """Distance, in ln, over which curvature and slope of the loss are taken."""
 FLAT = 1e3

@@ -1,23 +1,25 @@
-"""Trends: growth of training compute, of training sets and of accelerators, and when text or a budget runs out.
+"""Growth of training compute, of training sets and of accelerators, and when text or a budget is reached.
 
-The rows are those of the registries, chosen by hand: an interval says how well they hold a line, not what the model
-will do.
+Straight lines through the logarithms of amounts over time, by least squares with t intervals. The rows are those of the
+registries, chosen by hand: an interval says how well they hold a line, not what the world will do.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from foretoken.arguments import check_positive, named_arguments
 from foretoken.compute.accelerator_file import read_accelerators
+from foretoken.compute.budget import parse_budget
 from foretoken.compute.models import MODELS
 from foretoken.errors import RefusedError
-from foretoken.plans.growth import Point, Trend, fit_trend, records, year_of
+from foretoken.plans.growth import Point, Reach, Trend, fit_trend, records, year_of
 from foretoken.plans.loss_model import published
-from foretoken.plans.reasons import with_reasons
+from foretoken.plans.provenance import budget_words, with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import allocate, require_positive
+from foretoken.plans.split import allocate
 
 STOCK = {"low": 1e14, "middle": 3e14, "high": 1e15}
 """Tokens of public human text, about; Villalobos et al. 2024."""
@@ -40,13 +42,13 @@ ASSUMED = (
 
 def _compute() -> list[Point]:
     """Training FLOP of every model whose compute is known."""
-    known = ((one, one.compute) for one in MODELS.values())
-    return [Point(one.id, year_of(one.date), flops, one.source) for one, flops in known if flops is not None]
+    known = ((model, model.compute) for model in MODELS.values())
+    return [Point(model.id, year_of(model.date), flops, model.source) for model, flops in known if flops is not None]
 
 
 def _tokens() -> list[Point]:
-    rows = (one for one in MODELS.values() if one.tokens is not None)
-    points = [Point(one.id, year_of(one.date), float(one.tokens or 0), one.source) for one in rows]
+    rows = (model for model in MODELS.values() if model.tokens is not None)
+    points = [Point(model.id, year_of(model.date), float(model.tokens or 0), model.source) for model in rows]
     return [point for point in points if point.year >= FIRST_PASS]
 
 
@@ -88,34 +90,100 @@ def known_trends(level: float = 0.9) -> dict[str, Trend]:
     }
 
 
-def outlook(flops: float | None = None, *, law: str = LAW, level: float = 0.9) -> dict[str, Any]:
-    """The trends, when they meet the stock of text, and when a budget is ordinary.
+@dataclass(frozen=True)
+class StockReached:
+    """When the tokens of a stock of text are reached."""
 
-    `text` gives the years in which the most training tokens reach the stock, and in which the largest training compute
-    needs it by the published law's best split. With `flops`, `budget` gives the years in which notable and largest
-    training runs reach it, and how many of the fastest accelerators it takes for 90 days at their typical utilisation.
+    stock: float
+    tokens: Reach
+    """By the most training tokens of their time."""
+    flops_needed: float
+    """Training compute whose best split needs so many tokens."""
+    compute: Reach
+    """By the largest training compute of its time."""
 
-    >>> sorted(outlook(1e27))
-    ['assumed', 'budget', 'level', 'text', 'trends']
+
+@dataclass(frozen=True)
+class AcceleratorsNeeded:
+    """How many of the fastest accelerators a budget takes at their typical utilisation."""
+
+    id: str
+    name: str
+    count: float
+    days: float
+    mfu: float
+
+
+@dataclass(frozen=True)
+class BudgetReached:
+    """When a budget is ordinary."""
+
+    flops: float
+    notable: Reach
+    """By notable training runs."""
+    largest: Reach
+    """By the largest training run of its time."""
+    accelerators: AcceleratorsNeeded
+
+
+@dataclass(frozen=True)
+class Trends:
+    """Growth rates, when they meet the stock of text, and when a budget is ordinary."""
+
+    level: float
+    trends: dict[str, Trend]
+    text: dict[str, StockReached]
+    """For a low, a middle and a high guess of the stock."""
+    budget: BudgetReached | None
+    assumed: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        texts = {
+            name: {**asdict(row), "tokens": row.tokens.to_json(), "compute": row.compute.to_json()}
+            for name, row in self.text.items()
+        }
+        budget = self.budget and {
+            **asdict(self.budget),
+            "notable": self.budget.notable.to_json(),
+            "largest": self.budget.largest.to_json(),
+        }
+        values = {**asdict(self), "text": texts, "budget": budget}
+        return with_reasons_json(values, budget="no budget was given (--compute)")
+
+
+@named_arguments
+def trends(compute: str | float | None = None, *, law: str = LAW, level: float = 0.9) -> Trends:
+    """Growth of training compute, training sets and accelerators, when text runs out, and when a budget is ordinary.
+
+    Raises ForetokenError for a text that is no budget, RefusedError for a law that never needs so many tokens.
+
+    Args:
+        compute: A budget: when will a run like it be ordinary, and how many of the fastest accelerators does it take
+            for 90 days?
+        law: The published law that says what tokens a budget needs.
+        level: Probability that an interval holds.
+
+    >>> trends("1e27").budget.flops
+    1e+27
+
     """
-    trends = known_trends(level)
+    budget = None if compute is None else parse_budget(compute)
+    known = known_trends(level)
     text = {}
     for name, stock in STOCK.items():
-        needs = _compute_for(law, stock)
-        text[name] = {
-            "stock": stock,
-            "tokens": trends["tokens"].reaches(stock),
-            "flops_needed": needs,
-            "compute": trends["largest_compute"].reaches(needs),
-        }
-    told = {
-        "level": level,
-        "trends": {name: asdict(trend) for name, trend in trends.items()},
-        "text": text,
-        "budget": None if flops is None else _budget(trends, flops),
-        "assumed": [*ASSUMED, f"tokens that a budget needs: the best split of {law}"],
-    }
-    return with_reasons(told)
+        needed = _compute_for(law, stock)
+        text[name] = StockReached(
+            stock, known["tokens"].reaches(stock), needed, known["largest_compute"].reaches(needed)
+        )
+    assumed = [*ASSUMED, f"tokens that a budget needs: the best split of {law}"]
+    return Trends(
+        level=level,
+        trends=known,
+        text=text,
+        budget=None if budget is None else _budget(known, budget.flops),
+        assumed=assumed if budget is None else [*assumed, *budget_words(budget)],
+    )
 
 
 def _compute_for(law: str, tokens: float) -> float:
@@ -130,15 +198,15 @@ def _compute_for(law: str, tokens: float) -> float:
     return math.exp(found)
 
 
-def _budget(trends: dict[str, Trend], flops: float) -> dict[str, Any]:
-    require_positive("compute", flops)
-    known = read_accelerators()
-    best = known[max(trends["accelerators"].points, key=lambda point: point.value).name]
-    mfu = known.typical_use(best).value
+def _budget(known: dict[str, Trend], flops: float) -> BudgetReached:
+    check_positive("compute", flops)
+    registry = read_accelerators()
+    best = registry[max(known["accelerators"].points, key=lambda point: point.value).name]
+    mfu = registry.typical_use(best).value
     count = flops / (best.peak() * mfu * DAYS * 86_400)
-    return {
-        "flops": flops,
-        "notable": trends["compute"].reaches(flops),
-        "largest": trends["largest_compute"].reaches(flops),
-        "accelerators": {"id": best.id, "name": best.name, "count": count, "days": DAYS, "mfu": mfu},
-    }
+    return BudgetReached(
+        flops,
+        notable=known["compute"].reaches(flops),
+        largest=known["largest_compute"].reaches(flops),
+        accelerators=AcceleratorsNeeded(best.id, best.name, count, DAYS, mfu),
+    )

@@ -1,16 +1,110 @@
-"""What is asked of a plan: a budget, a loss, a size, a number of tokens, or two of them; and what follows."""
+"""What a plan must keep to: limits on size and tokens, what is given of the split, and what is left of a budget."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError
-from foretoken.plans.given_size import how_large, train_for_how_long
-from foretoken.plans.limits import NO_LIMITS, Limits
-from foretoken.plans.loss_model import LossModel
-from foretoken.plans.split import NO_DRAWS, Allocation, allocate, cheapest, require_positive, tokens_for
+from foretoken.laws.law import Array
+
+SIZES = (1e2, 1e18)
+"""Where the best size is looked for, in parameters."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on size and tokens. All parameters are in the count of the law that is asked.
+
+    Raises ForetokenError for bounds that no model meets.
+
+    >>> Limits(max_params=8e9, sizes=(1e9, 7e9, 70e9)).admissible
+    (1000000000.0, 7000000000.0)
+    """
+
+    min_params: float = SIZES[0]
+    max_params: float = SIZES[1]
+    """From memory or latency, for example."""
+    max_tokens: float = math.inf
+    """The stock, where no token is to be seen twice."""
+    sizes: tuple[float, ...] = ()
+    """The only sizes that may be trained; empty for any."""
+
+    def __post_init__(self) -> None:
+        for name, values in (
+            ("min_params", (self.min_params,)),
+            ("max_params", (self.max_params,)),
+            ("max_tokens", (self.max_tokens,)),
+            ("sizes", self.sizes),
+        ):
+            if not all(value > 0 and (math.isfinite(value) or name == "max_tokens") for value in values):
+                raise ForetokenError(f"{name} must be above 0 and finite", got=", ".join(map(repr, values)))
+        if self.min_params > self.max_params or (self.sizes and not self.admissible):
+            got = f"{self.min_params:.4g} to {self.max_params:.4g} parameters" + (", sizes" if self.sizes else "")
+            raise ForetokenError("no size meets all limits", got=got, cure="widen the limits or add sizes")
+
+    @property
+    def admissible(self) -> tuple[float, ...]:
+        """The sizes that keep to the bounds, the smallest first."""
+        return tuple(sorted(size for size in self.sizes if self.min_params <= size <= self.max_params))
+
+    def tokens(self, params: Array, budget: Array, per_token: float, serving: float) -> Array:
+        """Tokens that a budget leaves to each size: (budget / params - serving) / per_token, at most max_tokens."""
+        return np.minimum((budget / params - serving) / per_token, self.max_tokens)
+
+    def ends(self, budget: Array, per_token: float, serving: float) -> tuple[Array, Array]:
+        """Smallest and largest ln(params) worth a look at each budget [r]: those that leave 1 to max_tokens tokens."""
+        most = np.minimum(self.max_params, budget / (per_token + serving))
+        least = np.maximum(self.min_params, budget / (per_token * self.max_tokens + serving))
+        return np.log(np.minimum(least, most)), np.log(most)
+
+
+NO_LIMITS = Limits()
+LEAST_LEFT = 0.1
+"""A deadline that leaves a smaller share of the budget is no limit to keep to: the two do not belong together."""
+
+
+def usable_flops(
+    flops: float, *, ladder_flops: float = 0.0, hours: float = math.inf, flops_per_second: float = math.inf
+) -> tuple[float, list[str]]:
+    """What a budget leaves to the big run, and what binds, in words.
+
+    The ladder of small runs is paid first; a deadline of some hours on a cluster that does so many FLOP/s (peak times
+    utilisation) caps the rest. Raises ForetokenError when nothing is left, or less than a tenth by the deadline.
+
+    >>> usable_flops(1e24, hours=720, flops_per_second=1e17)
+    (2.592e+23, ['the deadline: 720 h at 1e+17 FLOP/s give 2.592e+23 FLOP, below the budget by a factor 3.86'])
+    """
+    for name, value in (("flops", flops), ("hours", hours), ("flops_per_second", flops_per_second)):
+        if not value > 0 or (name == "flops" and not math.isfinite(value)):
+            raise ForetokenError(f"{name} must be above 0", got=repr(value))
+    if not 0 <= ladder_flops < flops:
+        raise ForetokenError(
+            "the ladder must cost less than the whole budget",
+            expected=f"0 to {flops:.4g} FLOP",
+            got=f"{ladder_flops:.4g} FLOP",
+            cure="make the ladder smaller or the budget larger",
+        )
+    left, said = flops - ladder_flops, []
+    if ladder_flops:
+        said.append(f"the ladder takes {ladder_flops:.4g} of {flops:.4g} FLOP ({ladder_flops / flops:.2%})")
+    reach = 3600.0 * hours * flops_per_second
+    if reach < LEAST_LEFT * left:
+        raise ForetokenError(
+            f"the deadline is missed by a factor {left / reach:.3g}",
+            expected=f"at most {hours:.4g} h",
+            got=f"{hours * left / reach:.4g} h for {left:.4g} FLOP",
+            cure=f"take {left / reach:.3g} times as many accelerators, or plan with the {reach:.3g} FLOP of that time",
+        )
+    if reach < left:
+        speed = f"{hours:g} h at {flops_per_second:.4g} FLOP/s"
+        said.append(f"the deadline: {speed} give {reach:.4g} FLOP, below the budget by a factor {left / reach:.3g}")
+        left = reach
+    return left, said
+
 
 QUANTITIES = ("flops", "loss", "params", "tokens")
 
@@ -32,12 +126,12 @@ class Given:
     params: float | None = None
     tokens: float | None = None
     limits: Limits = NO_LIMITS
-    text: str = ""
-    """The budget in the user's words."""
+    budget: str | float | None = None
+    """The budget as the user gave it; `flops` are its FLOP."""
 
     def __post_init__(self) -> None:
         for name in self.names:
-            require_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         if not 1 <= len(self.names) <= 2:
             raise ForetokenError(
                 "a plan starts from a budget, a loss, a size or a number of tokens",
@@ -55,99 +149,3 @@ class Given:
     def fixed(self) -> str:
         """What of the split itself was given, in words; empty where it is free."""
         return " and ".join(name for name in self.names if name in ("params", "tokens"))
-
-
-def solve_split(loss_model: LossModel, given: Given) -> Allocation:
-    """The split that a given leads to.
-
-    A size alone is trained on the tokens that make it the best size of a budget; a number of tokens alone alike.
-    Raises ForetokenError for a loss that nothing reaches, or a law that tells no loss where one is needed.
-    """
-    flops, loss, params, tokens = given.flops, given.loss, given.params, given.tokens
-    if given.names == ("flops",):
-        assert flops is not None
-        return allocate(loss_model, flops, given.limits)
-    if given.names == ("loss",):
-        assert loss is not None
-        return cheapest(loss_model, loss, given.limits)
-    _require_within(given)
-    if given.names == ("params",):
-        assert params is not None
-        found = train_for_how_long(loss_model, params)
-        return _given(loss_model, found.params, found.tokens, found.intervals)
-    if given.names == ("tokens",):
-        assert tokens is not None
-        found = how_large(loss_model, tokens)
-        return _given(loss_model, found.params, found.tokens, found.intervals)
-    return _of_two(loss_model, given)
-
-
-def _require_within(given: Given) -> None:
-    """A size or length that was given keeps to the limits that were given."""
-    limits = given.limits
-    if given.params is not None:
-        inside = limits.min_params <= given.params <= limits.max_params
-        if not inside or (limits.sizes and given.params not in limits.sizes):
-            allowed = ", ".join(f"{size:.4g}" for size in limits.admissible)
-            raise ForetokenError(
-                "the given size does not keep to the limits",
-                expected=allowed or f"{limits.min_params:.4g} to {limits.max_params:.4g} parameters",
-                got=f"{given.params:.4g}",
-                cure="give another size, or loosen the limits",
-            )
-    if given.tokens is not None and given.tokens > limits.max_tokens:
-        raise ForetokenError(
-            "the given tokens are more than the limit",
-            expected=f"at most {limits.max_tokens:.4g}",
-            got=f"{given.tokens:.4g}",
-            cure="give fewer tokens, or allow more epochs",
-        )
-
-
-def _of_two(loss_model: LossModel, given: Given) -> Allocation:
-    """Two of flops, loss, params and tokens fix the third and the fourth."""
-    flops, loss, params, tokens = given.flops, given.loss, given.params, given.tokens
-    per_token = loss_model.flops_per_param_token
-    if params is not None and tokens is not None:
-        return _given(loss_model, params, tokens, {})
-    if flops is not None and params is not None:
-        return _given(loss_model, params, flops / (per_token * params), {})
-    if flops is not None and tokens is not None:
-        return _given(loss_model, flops / (per_token * tokens), tokens, {})
-    if loss is not None and params is not None:
-        lengths = loss_model.over_draws(lambda model: tokens_for(model, params, loss))
-        if not np.isfinite(lengths[0]):
-            raise ForetokenError(f"no number of tokens takes {params:.4g} parameters to a loss of {loss:g}")
-        return _given(loss_model, params, float(lengths[0]), {"tokens": loss_model.interval(lengths)})
-    raise ForetokenError(
-        "these two do not make a plan",
-        expected="compute with params or tokens, params with tokens, or loss with params",
-        got=" and ".join(given.names),
-    )
-
-
-def _given(loss_model: LossModel, params: float, tokens: float, intervals: dict[str, list[float] | None]) -> Allocation:
-    """The Allocation of a given size and length, with its loss where the source tells one."""
-    flops = loss_model.flops_per_param_token * params * tokens
-    losses = loss_model.losses(params, tokens) if loss_model.predicts_loss else None
-    unique = loss_model.repetition.unique if loss_model.repetition else tokens
-    empty: dict[str, list[float] | None] = dict.fromkeys(("params", "tokens", "flops", "loss"))
-    told = Allocation(
-        flops=flops,
-        params=params,
-        tokens=tokens,
-        epochs=max(1.0, tokens / unique),
-        loss=None,
-        loss_reason=f"{loss_model.name} tells no loss",
-        intervals=empty | intervals,
-        level=loss_model.level,
-        interval_reason=None if len(loss_model.theta) > 1 else NO_DRAWS,
-        extrapolation=loss_model.extrapolation(params, tokens, flops),
-        binding=[],
-        assumed=list(loss_model.assumed),
-    )
-    if losses is None:
-        return told
-    return replace(
-        told, loss=float(losses[0]), loss_reason=None, intervals=told.intervals | {"loss": loss_model.interval(losses)}
-    )

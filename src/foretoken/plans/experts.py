@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError
-from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel, published
-from foretoken.plans.split import allocate, require_positive
+from foretoken.plans.split import Allocation, allocate
 
 LAW = "ludziejewski_2025"
 COUNTS = (1, 2, 4, 8, 16, 32)
 """Those of its runs."""
+VALIDITY = (
+    f"Ludziejewski et al. 2025: {', '.join(map(str, COUNTS))} experts, one of them active, up to 2.7B active and"
+    " 5B total parameters"
+)
 FEED_FORWARD_SHARE = 2 / 3
 """Share of a dense model's parameters that experts replace: 8 of 12 width^2 per layer, embeddings left out."""
 
@@ -52,7 +57,7 @@ class Experts:
         return total_params(1.0, self.expansion)
 
     def read_by(self, loss_model: LossModel) -> LossModel:
-        """The same source at so many experts. Raises ForetokenError for a law that does not read them."""
+        """The same loss model at so many experts. Raises ForetokenError for a law that does not read them."""
         if "experts" not in loss_model.law.features:
             raise ForetokenError(
                 f"{loss_model.name} says nothing of experts: its law {loss_model.law.name!r} reads"
@@ -61,23 +66,26 @@ class Experts:
                 got=f"{self.experts} experts",
                 cure=f"--law {LAW}, or leave --experts out",
             )
-        said = [
+        meaning = [
             f"N is what a token uses; all parameters are {self.total_per_active:.3g} times that (experts replace "
             "2/3 of a layer)"
         ]
         if self.active > 1:
-            said.append(
+            meaning.append(
                 f"{self.active} of {self.experts} experts are read as 1 of {self.expansion:g} that are {self.active}"
                 " times as wide: the law's runs had one active expert; finer ones did a little better (Krajewski et"
                 " al. 2024)"
             )
-        kept = (one for one in loss_model.assumed if not one.startswith("experts = "))
-        others = {**loss_model.other_features, "experts": self.expansion}
+        others = (sentence for sentence in loss_model.assumed if not sentence.startswith("experts = "))
+        features = {**loss_model.other_features, "experts": self.expansion}
         ranges = (
             {"experts": (COUNTS[0], COUNTS[-1]), **loss_model.ranges} if loss_model.name == LAW else loss_model.ranges
         )
         return replace(
-            loss_model, other_features=others, ranges=ranges, assumed=(*kept, f"experts = {self.expansion:g}", *said)
+            loss_model,
+            other_features=features,
+            ranges=ranges,
+            assumed=(*others, f"experts = {self.expansion:g}", *meaning),
         )
 
 
@@ -143,14 +151,14 @@ def mixtures(
     >>> [f"{found.total_params:.2g} {found.loss:.3f}" for found in at_equal_memory]
     ['5.7e+09 2.350', '5.7e+09 2.326']
     """
-    require_positive("compute", flops)
+    check_positive("compute", flops)
     if min(counts, default=0) < 1:
         raise ForetokenError("the number of experts must be 1 or more", got=repr(counts))
     if max_total is not None:
-        require_positive("max_total", max_total)
+        check_positive("max_total", max_total)
     best = Experts(1).read_by(loss_model or published(LAW)).point_estimate
-    dense, *found = (_mixture(best, flops, count, share, max_total, limits) for count in (1, *counts))
-    return [replace(one, gain=dense.loss - one.loss) for one in found]
+    dense, *rest = (_mixture(best, flops, count, share, max_total, limits) for count in (1, *counts))
+    return [replace(mixture, gain=dense.loss - mixture.loss) for mixture in rest]
 
 
 def _mixture(
@@ -166,26 +174,21 @@ def _mixture(
     return Mixture(experts, best.params, total_params(best.params, experts, share), best.tokens, best.loss, 0.0)
 
 
-def compared(
-    loss_model: LossModel, asked: Experts, flops: float, params: float, loss: float, limits: Limits
-) -> Mixtures:
-    """What was asked beside other numbers of experts; `params` and `loss` are those of the plan."""
-    counts = tuple(sorted({*map(float, COUNTS), asked.expansion}))
-    by_compute = mixtures(flops, counts=counts, loss_model=loss_model, limits=replace(limits, sizes=()))
+def compare_experts(loss_model: LossModel, experts: Experts, split: Allocation, limits: Limits) -> Mixtures:
+    """The plan's split with its experts beside other numbers of experts."""
+    assert split.loss is not None
+    counts = tuple(sorted({*map(float, COUNTS), experts.expansion}))
+    by_compute = mixtures(split.flops, counts=counts, loss_model=loss_model, limits=replace(limits, sizes=()))
     dense = by_compute[0]
-    by_memory = mixtures(flops, counts=counts, loss_model=loss_model, max_total=dense.total_params)
-    ends = ", ".join(f"{value:g}" for value in COUNTS)
+    by_memory = mixtures(split.flops, counts=counts, loss_model=loss_model, max_total=dense.total_params)
     return Mixtures(
-        experts=asked.experts,
-        active=asked.active,
-        active_params=params,
-        total_params=params * asked.total_per_active,
-        loss_gain=dense.loss - loss,
+        experts=experts.experts,
+        active=experts.active,
+        active_params=split.params,
+        total_params=split.params * experts.total_per_active,
+        loss_gain=dense.loss - split.loss,
         equal_compute=by_compute,
         equal_memory=by_memory,
         max_total=dense.total_params,
-        validity=f"Ludziejewski et al. 2025: {ends} experts, one of them active, up to 2.7B active and 5B total"
-        " parameters"
-        if loss_model.name == LAW
-        else "your own runs",
+        validity=VALIDITY if loss_model.name == LAW else "your own runs",
     )

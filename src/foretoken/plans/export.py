@@ -9,8 +9,8 @@ from foretoken.compute.layout import Layout
 from foretoken.compute.memory import WHOLE
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
-from foretoken.plans.plan import Plan
 from foretoken.plans.recipe import Recipe
+from foretoken.plans.result import Plan
 
 BUDGETS, FACTOR = 4, 256.0
 """IsoFLOP budgets of the ladder, a factor 2 apart, and the plan's compute over that of the largest: 5 % in all."""
@@ -18,13 +18,13 @@ SLOPE = -0.65
 """Exponent of the learning rate in the size along the ladder, as in studies/quickstart.toml."""
 
 
-def fragments(plan: Plan) -> dict[str, str]:
+def export_files(plan: Plan) -> dict[str, str]:
     """Every file by its name: a study; for decoders a config of transformers; for dense ones a torchtitan TOML.
 
     Raises DesignError where the plan has no recipe.
 
-    >>> from foretoken.plans.request import plan_of
-    >>> sorted(fragments(plan_of("1e22", law="besiroglu_2024")))
+    >>> from foretoken.plans import plan
+    >>> sorted(export_files(plan("1e22", law="besiroglu_2024")))
     ['config.json', 'planned.toml', 'torchtitan.toml']
     """
     if plan.recipe is None:

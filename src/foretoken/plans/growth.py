@@ -1,18 +1,17 @@
-"""Growth: a straight line through the logarithms of amounts over time, its interval, and when it reaches an amount.
-
-Least squares with t intervals.
-"""
+"""Growth: a straight line through the logarithms of amounts over time, its interval, and when it reaches an amount."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from foretoken.errors import ForetokenError, RefusedError
+from foretoken.arguments import check_level, check_positive
+from foretoken.errors import RefusedError
+from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import require_positive
 
 FARTHEST = 100.0
 """Years beyond the rows that a trend is followed."""
@@ -27,6 +26,20 @@ class Point:
     """In years, months as fractions."""
     value: float
     source: str
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The year when a trend reaches an amount, the earliest and the latest by its interval; None for never."""
+
+    year: float | None
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        at_this_end = "at this end of the interval the trend does not reach it"
+        return with_reasons_json(asdict(self), year="the trend does not reach it", low=at_this_end, high=at_this_end)
 
 
 @dataclass(frozen=True)
@@ -55,24 +68,24 @@ class Trend:
         return float(10 ** (self.middle + self.slope * (year - self.center)))
 
     def margin(self, year: float) -> float:
-        """Half width of the line's interval, on log10."""
+        """Half width of the line's interval, on log10: that of the mean of a simple regression, t s sqrt(1/n + ...)."""
         years = np.array([point.year for point in self.points])
         leverage = 1 / len(years) + (year - self.center) ** 2 / float(((years - self.center) ** 2).sum())
         return self.student * self.spread * math.sqrt(leverage)
 
-    def reaches(self, value: float) -> dict[str, float | None]:
+    def reaches(self, value: float) -> Reach:
         """The year when the line reaches a value, and the earliest and latest year by its interval; None for never."""
-        require_positive("an amount", value)
-        wanted = math.log10(value)
+        check_positive("an amount", value)
+        goal = math.log10(value)
 
         def when(side: float) -> float | None:
             def excess(year: float) -> float:
-                return self.middle + self.slope * (year - self.center) + side * self.margin(year) - wanted
+                return self.middle + self.slope * (year - self.center) + side * self.margin(year) - goal
 
             last = max(point.year for point in self.points)
             return crossing(excess, self.center - FARTHEST, last + FARTHEST)
 
-        return {"year": when(0.0), "low": when(1.0), "high": when(-1.0)}
+        return Reach(year=when(0.0), low=when(1.0), high=when(-1.0))
 
 
 def fit_trend(name: str, unit: str, points: list[Point], level: float = 0.9) -> Trend:
@@ -86,8 +99,7 @@ def fit_trend(name: str, unit: str, points: list[Point], level: float = 0.9) -> 
     """
     from scipy.special import stdtrit
 
-    if not 0 < level < 1:
-        raise ForetokenError("the level of an interval lies between 0 and 1", got=repr(level), cure="use 0.9")
+    check_level(level)
     if len(points) < 3 or len({point.year for point in points}) < 2:
         raise RefusedError("too_few", f"{len(points)} rows for the trend of {name}", "give at least 3, at 2 times")
     years = np.array([point.year for point in points])
@@ -122,11 +134,11 @@ def records(points: list[Point]) -> list[Point]:
     >>> [point.name for point in records(rows)]
     ['a', 'c']
     """
-    found: list[Point] = []
+    largest: list[Point] = []
     for point in sorted(points, key=lambda point: (point.year, -point.value)):
-        if not found or point.value > found[-1].value:
-            found.append(point)
-    return found
+        if not largest or point.value > largest[-1].value:
+            largest.append(point)
+    return largest
 
 
 def year_of(date: str) -> float:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
+from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.given_size import best_tokens
-from foretoken.plans.limits import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.split import best_split, budget_for, require_positive, tokens_for
+from foretoken.plans.provenance import intervals_json
+from foretoken.plans.split import best_split, budget_for, tokens_for
 
 SERVING = 2.0
 """FLOP per parameter and token of a forward pass; attention left out."""
@@ -47,7 +50,7 @@ class Price:
 
     def __post_init__(self) -> None:
         for name in ("training", "reading", "writing"):
-            require_positive(f"the price of {name}", getattr(self, name))
+            check_positive(f"the price of {name}", getattr(self, name))
 
     @classmethod
     def of_hours(
@@ -59,8 +62,8 @@ class Price:
         >>> f"{price.training:.3g} {price.writing:.3g}"
         '1.39e-18 5.56e-18'
         """
-        require_positive("the price of an hour", per_hour)
-        require_positive("the peak", flops_per_second)
+        check_positive("the price of an hour", per_hour)
+        check_positive("the peak", flops_per_second)
         for name, share in (("training", training), ("reading", reading), ("writing", writing)):
             if not 0 < share <= 1:
                 raise ForetokenError(
@@ -78,6 +81,17 @@ FLOP = Price()
 
 
 @dataclass(frozen=True)
+class LifeCost:
+    """A size and length, and what training and serving it cost."""
+
+    params: float
+    tokens: float
+    training: float
+    serving: float
+    total: float
+
+
+@dataclass(frozen=True)
 class Life:
     """A model that is trained to a loss and then serves a demand, beside the one that is cheapest to train."""
 
@@ -89,11 +103,15 @@ class Life:
     total: float
     """Costs, in `unit`."""
     unit: str
-    cheapest_to_train: dict[str, float]
-    """`params`, `tokens`, `training`, `serving`, `total` of the split with the least training compute."""
+    cheapest_to_train: LifeCost
+    """The split with the least training compute."""
     saved: float
     """Share of that one's total cost."""
     intervals: dict[str, list[float] | None]
+
+    def to_json(self, no_interval: str | None = None) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        return {**asdict(self), "intervals": intervals_json(self.intervals, no_interval)}
 
 
 def lifetime(
@@ -104,8 +122,8 @@ def lifetime(
     Raises RefusedError where no compute reaches the loss.
 
     >>> from foretoken.plans.loss_model import published
-    >>> found = lifetime(published("besiroglu_2024"), 2.0, Demand(1e13))
-    >>> f"{found.params:.3g} {found.tokens:.3g} {found.saved:.2f}"
+    >>> life = lifetime(published("besiroglu_2024"), 2.0, Demand(1e13))
+    >>> f"{life.params:.3g} {life.tokens:.3g} {life.saved:.2f}"
     '2e+10 3.01e+12 0.36'
     """
     return lifetimes(loss_model, loss, demand, [price], limits)[0]
@@ -115,8 +133,9 @@ def lifetimes(
     loss_model: LossModel, loss: float, demand: Demand, prices: Sequence[Price], limits: Limits = NO_LIMITS
 ) -> list[Life]:
     """As `lifetime`, for each of several prices; what they share is searched once."""
-    require_positive("loss", loss)
+    check_positive("loss", loss)
     loss_model = loss_model.subsample()
+    # Twelve digits, so that prices that differ by rounding alone (dollars and energy of one machine) share a search.
     loads = [float(f"{price.serving(demand):.12g}") for price in prices]
     splits = {load: _cheapest(loss_model, loss, load, limits) for load in {0.0, *loads}}
     return [
@@ -129,28 +148,26 @@ def _cheapest(loss_model: LossModel, loss: float, load: float, limits: Limits) -
     """Params and tokens [w, 2] that reach the loss and cost least, with `load` FLOP of serving per parameter."""
     near = budget_for(loss_model.point_estimate, loss, limits, load)
 
-    def one(model: LossModel) -> list[float]:
+    def cheapest_of(model: LossModel) -> list[float]:
         budget = np.array([budget_for(model, loss, limits, load, near)])
         return [float(half[0]) for half in best_split(model, budget, limits, load)]
 
-    return loss_model.over_draws(one)
+    return loss_model.over_draws(cheapest_of)
 
 
 def _life(loss_model: LossModel, loss: float, split: Array, plain: Array, load: float, price: Price) -> Life:
-    costs, usual = (_costs(loss_model, one, load, price) for one in (split, plain))
-    names = ("training", "serving", "total")
+    costs, usual = (_costs(loss_model, sizes, load, price) for sizes in (split, plain))
     saved = 1 - costs[:, 2] / usual[:, 2]
+    training, serving, total = map(float, costs[0])
     return Life(
         params=float(split[0, 0]),
         tokens=float(split[0, 1]),
         loss=loss,
-        **dict(zip(names, map(float, costs[0]), strict=True)),
+        training=training,
+        serving=serving,
+        total=total,
         unit=price.unit,
-        cheapest_to_train={
-            "params": float(plain[0, 0]),
-            "tokens": float(plain[0, 1]),
-            **dict(zip(names, map(float, usual[0]), strict=True)),
-        },
+        cheapest_to_train=LifeCost(*map(float, (*plain[0], *usual[0]))),
         saved=float(saved[0]),
         intervals={
             "params": loss_model.interval(split[:, 0]),
@@ -175,7 +192,7 @@ def quality_of(loss_model: LossModel, params: float) -> float:
     >>> round(quality_of(published("besiroglu_2024"), 70e9), 3)
     1.976
     """
-    require_positive("params", params)
+    check_positive("params", params)
     model = loss_model.point_estimate
     return float(model.loss(params, best_tokens(model, params)))
 
@@ -201,25 +218,26 @@ def smaller(loss_model: LossModel, flops: float, share: float) -> Smaller:
     Raises RefusedError where no number of tokens brings so small a model there.
 
     >>> from foretoken.plans.loss_model import published
-    >>> found = smaller(published("hoffmann_2022_rounded"), 5.76e23, 0.5)
-    >>> f"{found.tokens_factor:.2f} {found.overhead:.1%}"
+    >>> half = smaller(published("hoffmann_2022_rounded"), 5.76e23, 0.5)
+    >>> f"{half.tokens_factor:.2f} {half.overhead:.1%}"
     '2.42 20.8%'
     """
-    require_positive("compute", flops)
-    require_positive("share", share)
+    check_positive("compute", flops)
+    check_positive("share", share)
 
-    def one(model: LossModel) -> list[float]:
+    def factors(model: LossModel) -> list[float]:
         params, tokens = (float(half[0]) for half in best_split(model, np.array([flops])))
         needed = tokens_for(model, share * params, float(model.loss(params, tokens)))
         if not math.isfinite(needed):
             evidence = f"{share:g} times the best size never reaches its loss, by {model.name}"
             raise RefusedError("loss_out_of_reach", evidence, "take a larger share")
+        # It pays once the FLOP saved in serving, 2 N (1 - k_N) a token, are the k N D (k_N k_D - 1) more of training.
         saved = SERVING * params * (1 - share)
         extra = flops * (share * needed / tokens - 1)
         return [needed / tokens, share * needed / tokens - 1, extra / saved if share < 1 else math.nan]
 
-    found = loss_model.over_draws(one)
-    tokens_factor, overhead, pays_after = map(float, found[0])
+    values = loss_model.over_draws(factors)
+    tokens_factor, overhead, pays_after = map(float, values[0])
     names = ("tokens_factor", "overhead", "pays_after")
-    intervals = {name: loss_model.interval(found[:, k]) for k, name in enumerate(names)}
+    intervals = {name: loss_model.interval(values[:, k]) for k, name in enumerate(names)}
     return Smaller(share, tokens_factor, overhead, pays_after if share < 1 else None, intervals)

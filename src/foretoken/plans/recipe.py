@@ -1,23 +1,39 @@
-"""A full recipe for a big run: shape, batch, learning rate, warm-up and schedule, each with its spread and source."""
+"""A recipe for a big run (shape, batch, learning rate, warm-up, schedule, each with its source), and its layout."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from foretoken.compute.flops import FLOPS_PER_TOKEN
+from foretoken.compute.layout import Layout, find_layout, lay_out
+from foretoken.compute.machine import Machine
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.proportions import Proportions, shape_of
+from foretoken.compute.serving import Serving, serve
 from foretoken.compute.shape import ModelShape
+from foretoken.errors import DesignError, ForetokenError
 from foretoken.laws import LAWS, PUBLISHED
+from foretoken.plans.provenance import with_reasons_json
+from foretoken.plans.split import Allocation
 
+LARGE, SHARED = 2e10, 8
+"""From this size on, each layer is shared by so many accelerators, where there are as many."""
+HELD = 0.8
+"""Share of the memory that a served model's weights take at most."""
+DEEPER = 1.5
+"""A depth that the pipeline divides is at most this factor from the one in good proportions."""
+FITS_NONE = "fits_no_machine"
+"""Code of the refusal that no layout fits."""
+PROMPT, ANSWER = 512, 512
+"""Tokens that one request reads and writes."""
 FEWEST_STEPS = 500
 """A run of fewer steps has a batch that is too large, whatever a law says."""
 WARMUP_SHARE = 0.02
 """Most of a run that its warm-up takes."""
-SETTLED = {
+SETTLED: dict[str, tuple[str | float, str]] = {
     "schedule": (
         "wsd",
         "constant, then brought down: any length can be cut from one trunk (Hu et al. 2024, 2404.06395)",
@@ -32,7 +48,7 @@ SETTLED = {
 
 
 @dataclass(frozen=True)
-class Opinion:
+class LawValue:
     """What one source says of a setting."""
 
     id: str
@@ -48,7 +64,7 @@ class Setting:
     unit: str
     spread: list[float]
     """Least and most of what the laws say."""
-    laws: list[Opinion]
+    laws: list[LawValue]
     note: str = ""
 
 
@@ -67,7 +83,9 @@ class Recipe:
     batch_tokens: Setting
     learning_rate: Setting
     warmup_tokens: Setting
-    settled: dict[str, Any] = field(default_factory=lambda: {name: value for name, (value, _) in SETTLED.items()})
+    settled: dict[str, str | float] = field(
+        default_factory=lambda: {name: value for name, (value, _) in SETTLED.items()}
+    )
     sources: dict[str, str] = field(default_factory=lambda: {name: text for name, (_, text) in SETTLED.items()})
 
     def to_json(self) -> dict[str, Any]:
@@ -88,8 +106,8 @@ def recipe(
     `loss` (nats per token) is what the run should reach, for laws of the batch that read it; `sequences` a number that
     the sequences of a batch are a multiple of. Raises DesignError where no shape has this size.
 
-    >>> found = recipe(6.7e9, 1e12)
-    >>> found.shape.width, found.steps > 1000, found.learning_rate.spread[0] < found.learning_rate.value
+    >>> made = recipe(6.7e9, 1e12)
+    >>> made.shape.width, made.steps > 1000, made.learning_rate.spread[0] < made.learning_rate.value
     (4096, True, True)
     """
     shape = shape_of(params, proportions)
@@ -114,7 +132,7 @@ def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, di
     """What each paper's laws read, in that paper's own counts; all are of decoders, with what a token passes as N."""
     counted = count_parameters(shape)
     blocks = float(counted.non_embedding - counted.idle)
-    found = {
+    known = {
         "kaplan_2020": {"params": blocks},
         "deepseek_2024": {},
         "steplaw_2025": {"params": blocks, "tokens": tokens},
@@ -122,28 +140,28 @@ def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, di
         "minicpm_2024": {"flops": FLOPS_PER_TOKEN["matmul"](shape) * tokens},
     }
     if shape.family_record.plain_transformer:
-        found["kaplan_2020"]["flops"] = FLOPS_PER_TOKEN["kaplan"](shape) * tokens
-        found["deepseek_2024"]["flops"] = FLOPS_PER_TOKEN["deepseek"](shape) * tokens
-        found["porian_2024"]["params"] = FLOPS_PER_TOKEN["porian"](shape) / 6
+        known["kaplan_2020"]["flops"] = FLOPS_PER_TOKEN["kaplan"](shape) * tokens
+        known["deepseek_2024"]["flops"] = FLOPS_PER_TOKEN["deepseek"](shape) * tokens
+        known["porian_2024"]["params"] = FLOPS_PER_TOKEN["porian"](shape) / 6
     if shape.experts:
-        found["ludziejewski_2025"] = {"params": blocks, "experts": shape.experts / shape.active_experts}
+        known["ludziejewski_2025"] = {"params": blocks, "experts": shape.experts / shape.active_experts}
     if loss is not None:
-        for one in ("kaplan_2020", "minicpm_2024"):
-            found[one]["loss"] = loss
-    return found
+        for work in ("kaplan_2020", "minicpm_2024"):
+            known[work]["loss"] = loss
+    return known
 
 
-def _said(known: dict[str, dict[str, float]], column: str, usable: Callable[[str], bool]) -> list[Opinion]:
-    """What every published law of a column says, where all that it reads is known and the answer is above 0."""
-    found = []
+def _values(known: dict[str, dict[str, float]], column: str, usable: Callable[[str], bool]) -> list[LawValue]:
+    """The value of every published law of a column, where all that it reads is known and the value is above 0."""
+    values = []
     for name, entry in PUBLISHED.items():
         law, reads = LAWS[entry.law], known.get(entry.work, {})
         if law.column != column or not usable(name) or not set(law.features) <= set(reads):
             continue
         value = float(law.evaluate(entry.parameters, **{feature: reads[feature] for feature in law.features}))
         if value > 0:
-            found.append(Opinion(name, value, entry.source))
-    return found
+            values.append(LawValue(name, value, entry.source))
+    return values
 
 
 def _middle(values: list[float]) -> float:
@@ -154,18 +172,18 @@ def _middle(values: list[float]) -> float:
 
 
 def _batch(known: dict[str, dict[str, float]], multiple: int, tokens: float) -> Setting:
-    laws = _said(known, "batch_tokens", lambda name: name != "kaplan_2020_batch_flops")
-    wanted = _middle([law.value for law in laws])
+    laws = _values(known, "batch_tokens", lambda name: name != "kaplan_2020_batch_flops")
+    middle = _middle([law.value for law in laws])
     most = tokens / FEWEST_STEPS
-    value = max(1, round(min(wanted, most) / multiple)) * multiple
+    value = max(1, round(min(middle, most) / multiple)) * multiple
     note = f"a multiple of {multiple} tokens"
-    if wanted > most:
+    if middle > most:
         note += f"; held at {FEWEST_STEPS} steps"
     return Setting(float(value), "tokens", [min(law.value for law in laws), max(law.value for law in laws)], laws, note)
 
 
 def _learning_rate(known: dict[str, dict[str, float]]) -> Setting:
-    laws = _said(known, "learning_rate", lambda _: True)
+    laws = _values(known, "learning_rate", lambda _: True)
     values = [law.value for law in laws]
     note = "peak; laws of several papers, each at its own batch and optimiser: try half and twice on the ladder"
     return Setting(_middle(values), "", [min(values), max(values)], laws, note)
@@ -175,7 +193,102 @@ def _warmup(params: float, tokens: float, batch: float) -> Setting:
     by_size, by_length = float(params), WARMUP_SHARE * tokens
     value = max(1, round(min(by_size, by_length) / batch)) * batch
     laws = [
-        Opinion("as many tokens as parameters", by_size, "Porian et al. 2024, arXiv 2406.19146 (short warm-up)"),
-        Opinion(f"{100 * WARMUP_SHARE:g} % of the run", by_length, "a convention, so that large models do not wait"),
+        LawValue("as many tokens as parameters", by_size, "Porian et al. 2024, arXiv 2406.19146 (short warm-up)"),
+        LawValue(f"{100 * WARMUP_SHARE:g} % of the run", by_length, "a convention, so that large models do not wait"),
     ]
     return Setting(value, "tokens", sorted([by_size, by_length]), laws, "the smaller of the two, in whole batches")
+
+
+@dataclass(frozen=True)
+class Built:
+    """The recipe of a plan and its layout, each with the reason where there is none."""
+
+    recipe: Recipe | None = None
+    recipe_reason: str | None = None
+    layout: Layout | None = None
+    layout_reason: str | None = None
+
+
+def build(
+    split: Allocation, machine: Machine, count: float, proportions: Proportions, count_is_fixed: bool = False
+) -> Built:
+    """The recipe of a split and the layout that carries it over `count` accelerators.
+
+    The depth is a multiple of the pipeline's stages, heads and feed-forward of the tensor-parallel group, the batch of
+    the sequences that are handled at once. Raises DesignError where the model fits no layout and `count_is_fixed`
+    forbids more machines.
+    """
+    if split.params >= LARGE and count >= SHARED:
+        proportions = replace(proportions, tensor_parallel=SHARED)
+
+    def make(proportions: Proportions, sequences: int = 1) -> Recipe:
+        return recipe(split.params, split.tokens, split.loss, proportions, sequences=sequences)
+
+    # The layout needs a shape, and the shape must divide by the layout: a first shape is laid out, evened, and again.
+    try:
+        first = make(proportions)
+    except DesignError as error:
+        return Built(recipe_reason=error.message, layout_reason="there is no shape to lay out")
+    try:
+        layout = find_layout(first.shape, machine, round(count), first.batch_tokens.value)
+        proportions, layout = _evened(split.params, first, layout, machine, proportions)
+        whole = make(proportions, layout.split.data * layout.micro_batch)
+        layout = lay_out(whole.shape, machine, layout.split, layout.micro_batch, whole.batch_tokens.value)
+    except ForetokenError as error:
+        if count_is_fixed and error.code == FITS_NONE:
+            raise
+        return Built(recipe=first, layout_reason=" ".join(str(error).split()))
+    return Built(recipe=whole, layout=layout)
+
+
+def _evened(
+    params: float, first: Recipe, layout: Layout, machine: Machine, like: Proportions
+) -> tuple[Proportions, Layout]:
+    """Proportions that the layout divides, and the fastest layout of their shape; as they are where nothing is near."""
+    cut = layout.split
+    if first.shape.layers % (cut.pipeline * cut.interleave) == 0:
+        return like, layout
+    shared = math.lcm(like.tensor_parallel, cut.tensor)
+    for stages in (cut.pipeline * cut.interleave, cut.pipeline):
+        even = replace(like, tensor_parallel=shared, pipeline=stages)
+        try:
+            shape = shape_of(params, even)
+            if max(shape.layers / first.shape.layers, first.shape.layers / shape.layers) < DEEPER:
+                return even, find_layout(shape, machine, cut.accelerators, first.batch_tokens.value, even=True)
+        except DesignError:
+            continue
+    return like, layout
+
+
+@dataclass(frozen=True)
+class ServedRequest:
+    """One request of the plan's model on the fewest accelerators that hold it (a power of two), at their limit."""
+
+    accelerator: str
+    count: int
+    prompt: int
+    """Tokens that are read."""
+    answer: int
+    """Tokens that are written."""
+    serving: Serving | None
+    reason: str | None
+    """Why it cannot be served."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        if self.serving is None:
+            return {"count": self.count, "reason": self.reason}
+        values = {"accelerator": self.accelerator, "count": self.count, "prompt": self.prompt, "answer": self.answer}
+        no_price = f"no price of {self.accelerator} is known"
+        return values | with_reasons_json(self.serving.to_json(), usd_per_million=no_price)
+
+
+def serve_request(recipe: Recipe, machine: Machine) -> ServedRequest:
+    """One request of 512 tokens in and 512 out, at the limit of the fewest accelerators (a power of two)."""
+    share = recipe.params_total * 2.0 / (HELD * machine.accelerator.memory)
+    count, name = 2 ** max(0, math.ceil(math.log2(share))), machine.accelerator.name
+    try:
+        serving = serve(recipe.shape, machine, prompt=PROMPT, answer=ANSWER, count=count)
+    except ForetokenError as error:
+        return ServedRequest(name, count, PROMPT, ANSWER, serving=None, reason=error.message)
+    return ServedRequest(name, count, PROMPT, ANSWER, serving=serving, reason=None)

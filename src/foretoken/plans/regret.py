@@ -1,4 +1,4 @@
-"""Regret: what is lost by another split than the best, in loss and in compute."""
+"""What another split than the best one loses: the band of sizes that are nearly as good, and the regret of a choice."""
 
 from __future__ import annotations
 
@@ -7,10 +7,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError
-from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.split import EXACT, best_losses, budgets_for, tokens_for
+from foretoken.plans.request import TOLERANCE
+from foretoken.plans.scalar_search import crossing
+from foretoken.plans.split import EXACT, best_losses, best_split, budgets_for, tokens_for
+
+
+@dataclass(frozen=True)
+class Band:
+    """Sizes whose loss at a budget is within `tolerance` of the least."""
+
+    tolerance: float
+    """A share of the least loss."""
+    params: list[float]
+    """Smallest and largest."""
+    tokens: list[float]
+    """Fewest and most, for the largest and the smallest size."""
+    loss: float
+    """The loss at the edges."""
+    sizes: list[float]
+    """The admissible sizes inside, where only some are."""
+
+
+def band(loss_model: LossModel, flops: float, tolerance: float = TOLERANCE, limits: Limits = NO_LIMITS) -> Band:
+    """The band at `flops` FLOP, by the point estimate; its edges are exact, or a limit.
+
+    Raises ForetokenError for a tolerance that is not above 0, or a law that gives no loss.
+
+    >>> from foretoken.plans.loss_model import published
+    >>> near = band(published("besiroglu_2024"), 5.76e23)
+    >>> [f"{params:.3g}" for params in near.params]
+    ['4.63e+10', '1.13e+11']
+    """
+    check_positive("tolerance", tolerance)
+    model, budget = loss_model.point_estimate, np.array([flops])
+    per_token = model.flops_per_param_token
+    params, tokens = best_split(model, budget, limits)
+    most = float(model.loss(params, tokens)[0]) * (1 + tolerance)
+
+    def excess(log_params: float) -> float:
+        size = np.exp([log_params])
+        return float(model.loss(size, limits.tokens(size, budget, per_token, 0.0))[0]) / most - 1
+
+    low, high = (float(end[0]) for end in limits.ends(budget, per_token, 0.0))
+    best = math.log(float(params[0]))
+    if limits.sizes:
+        sizes = [size for size in limits.admissible if excess(math.log(size)) <= 0]
+        edges = [sizes[0], sizes[-1]]
+    else:
+        sizes = []
+        edges = [
+            math.exp(_edge(crossing(excess, min(low, best), best), low)),
+            math.exp(_edge(crossing(excess, best, max(high, best)), high)),
+        ]
+    lengths = limits.tokens(np.array(edges), budget, per_token, 0.0)
+    return Band(tolerance, edges, [float(lengths[1]), float(lengths[0])], most, sizes)
+
+
+def _edge(place: float | None, end: float) -> float:
+    return end if place is None else place
 
 
 @dataclass(frozen=True)
@@ -32,6 +90,15 @@ class Regret:
     more_flops: float | None
     """Compute that its size needs beyond its own, trained longer, to reach that least loss; None if it never does."""
 
+    @property
+    def flops_reason(self) -> str | None:
+        """Why `regret_flops` is None."""
+        if self.regret_flops is not None:
+            return None
+        return (
+            f"within the limits no compute gives the best split so {'low' if self.regret_loss < 0 else 'large'} a loss"
+        )
+
 
 def regret(loss_model: LossModel, name: str, params: float, tokens: float, limits: Limits = NO_LIMITS) -> Regret:
     """The regret of training `params` parameters on `tokens` tokens, against the best split of the same compute.
@@ -39,20 +106,23 @@ def regret(loss_model: LossModel, name: str, params: float, tokens: float, limit
     The best split keeps to `limits`; an alternative outside them can do better, and then has a negative regret.
 
     >>> from foretoken.plans.loss_model import published
-    >>> found = regret(published("besiroglu_2024"), "8B", 8e9, 5.76e23 / 6 / 8e9)
-    >>> f"{found.regret_loss:.3f} {found.regret_flops:.3g}"
+    >>> eight = regret(published("besiroglu_2024"), "8B", 8e9, 5.76e23 / 6 / 8e9)
+    >>> f"{eight.regret_loss:.3f} {eight.regret_flops:.3g}"
     '0.050 4.55e+23'
     """
-    (found,) = regrets(loss_model, {name: (params, tokens)}, limits)
-    return found
+    (only,) = regrets(loss_model, {name: (params, tokens)}, limits)
+    return only
 
 
 def regrets(
     loss_model: LossModel, alternatives: dict[str, tuple[float, float]], limits: Limits = NO_LIMITS
 ) -> list[Regret]:
-    """The regret of each alternative, {name: (params, tokens)}, with intervals from the source's draws.
+    """The regret of each alternative, {name: (params, tokens)}, with intervals from the draws.
 
-    Raises ForetokenError for a size or length that is no positive number.
+    With the alternative's loss L = loss(N, D) at C = k N D, and best(C) the least loss of a budget, the regret in loss
+    is L - best(C), and that in FLOP is C - best^-1(L): what the best split saves at the same loss. Draw by draw both
+    terms take the same parameters, so that what they share cancels in the interval. Raises ForetokenError for a size
+    or length that is no positive number.
     """
     for name, values in alternatives.items():
         for value in values:

@@ -7,18 +7,22 @@ distinct tokens, are worth exponentially less.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
+from foretoken.arguments import check_positive
 from foretoken.errors import RefusedError
 from foretoken.laws import PUBLISHED
 from foretoken.laws.repeated_data import worth
-from foretoken.plans.limits import NO_LIMITS, Limits
+from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel, Repetition
+from foretoken.plans.provenance import intervals_json, with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import best_losses, best_split, require_positive
+from foretoken.plans.split import best_losses, best_split
 
+NEVER_TURNS = "within a factor of a million of this budget the same one of the two always helps more"
 BORROWED = "muennighoff_2023"
 LITTLE_HELD = (15.0, 95.0)
 """R_D that its own runs hold almost equally well, by the profile of its fit."""
@@ -27,7 +31,7 @@ LITTLE_HELD = (15.0, 95.0)
 def with_unique(
     loss_model: LossModel, unique: float, *, epochs_decay: float | None = None, params_decay: float | None = None
 ) -> LossModel:
-    """The same source where only `unique` tokens are distinct.
+    """The same loss model where only `unique` tokens are distinct.
 
     A law that reads unique tokens uses its own decay constants; to another they are lent, R_D and R_N of
     Muennighoff et al. 2023 unless given, which `assumed` says. Raises ForetokenError for a number that is not above 0,
@@ -38,7 +42,7 @@ def with_unique(
     >>> bool(scarce.loss(1e10, 4e11) > published("besiroglu_2024").loss(1e10, 4e11))
     True
     """
-    require_positive("unique tokens", unique)
+    check_positive("unique tokens", unique)
     if "unique_tokens" in loss_model.law.features:
         if "R_D" in loss_model.unidentified:
             cure = "add runs of many epochs, or plan with a law of fresh data and a stated R_D"
@@ -51,13 +55,13 @@ def with_unique(
     lent = PUBLISHED[BORROWED].parameters
     decay = lent["R_D"] if epochs_decay is None else epochs_decay
     excess = lent["R_N"] if params_decay is None else params_decay
-    require_positive("R_D", decay)
-    require_positive("R_N", excess)
+    check_positive("R_D", decay)
+    check_positive("R_N", excess)
     where = f"of {BORROWED}" if epochs_decay is None else "as given"
     said = f"R_D {decay:.4g} and R_N {excess:.4g} {where}: {loss_model.name} says nothing of repeated tokens"
-    suited = tuple(params_for_unique(model, unique) for model in loss_model.draws())
+    base_params = tuple(params_for_unique(model, unique) for model in loss_model.draws())
     return replace(
-        loss_model, repetition=Repetition(unique, decay, excess, suited), assumed=(*loss_model.assumed, said)
+        loss_model, repetition=Repetition(unique, decay, excess, base_params), assumed=(*loss_model.assumed, said)
     )
 
 
@@ -69,8 +73,28 @@ def params_for_unique(model: LossModel, unique: float) -> float:
         return math.log(float(best_split(model, np.exp([log_flops]))[1][0]) / unique)
 
     low = math.log(k * unique) + math.log(1e3)
-    found = crossing(excess, low, low + math.log(1e14))
-    return math.exp(found) / (k * unique) if found is not None else math.inf
+    log_flops = crossing(excess, low, low + math.log(1e14))
+    return math.exp(log_flops) / (k * unique) if log_flops is not None else math.inf
+
+
+@dataclass(frozen=True)
+class NextEpoch:
+    """One more pass over the distinct tokens."""
+
+    share: float
+    """Of a fresh epoch that it is worth."""
+    loss: float
+    """Nats per token that it takes off."""
+    flops: float
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """Least losses with twice as much."""
+
+    compute: float
+    data: float
+    """Distinct tokens."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +110,11 @@ class Repeated:
     loss: float
     loss_if_fresh: float
     """The least loss of the same budget with fresh tokens without end."""
-    next_epoch: dict[str, float]
-    """One more epoch at this size: `share` of a fresh epoch that it is worth, `loss` it takes off, its `flops`."""
-    doubled: dict[str, float]
-    """Least loss with twice the `compute`, and with twice the `data`."""
-    better: str
-    """Which of the two lowers the loss more: `compute` or `data`."""
+    next_epoch: NextEpoch
+    """One more epoch at this size."""
+    doubled: Doubled
+    better: Literal["compute", "data"]
+    """Twice of which lowers the loss more."""
     turning_flops: float | None
     """Compute beyond which twice the data beat twice the compute; None if not within 1e12 of the budget."""
     epochs_if: dict[str, float]
@@ -99,92 +122,99 @@ class Repeated:
     intervals: dict[str, list[float] | None]
     assumed: list[str]
 
+    def to_json(self, no_interval: str | None = None) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        intervals = intervals_json(self.intervals, no_interval)
+        return with_reasons_json({**asdict(self), "intervals": intervals}, turning_flops=NEVER_TURNS)
+
 
 def repeated(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) -> Repeated:
-    """The best size and number of epochs at `flops` FLOP for a source made by `with_unique`.
+    """The best size and number of epochs at `flops` FLOP for a loss model made by `with_unique`.
 
     >>> from foretoken.plans.loss_model import published
-    >>> found = repeated(with_unique(published("muennighoff_2023"), 1e11), 1e23)
-    >>> f"{found.params:.3g} {found.epochs:.1f} {found.better}"
+    >>> best = repeated(with_unique(published("muennighoff_2023"), 1e11), 1e23)
+    >>> f"{best.params:.3g} {best.epochs:.1f} {best.better}"
     '2.31e+10 7.2 compute'
     """
     assert loss_model.repetition is not None
-    told = loss_model.repetition
+    repetition = loss_model.repetition
     splits = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
     params, tokens = map(float, splits[0])
     losses = loss_model.losses(params, tokens)
-    unique = min(told.unique, tokens)
-    more, richer = _doubled(loss_model, flops, limits)
+    unique = min(repetition.unique, tokens)
+    doubled = _doubled(loss_model, flops, limits)
+    fresh = replace(loss_model.point_estimate, repetition=None)
+    knows_repetition = "unique_tokens" in loss_model.law.features
     return Repeated(
         params=params,
         tokens=tokens,
         epochs=tokens / unique,
         loss=float(losses[0]),
-        effective_tokens=float(worth(tokens, unique, told.epochs_decay)),
-        loss_if_fresh=float(
-            best_losses(replace(loss_model.point_estimate, repetition=None), np.array([flops]), limits)[0]
-        ),
+        effective_tokens=float(worth(tokens, unique, repetition.epochs_decay)),
+        loss_if_fresh=float(best_losses(fresh, np.array([flops]), limits)[0]),
         next_epoch=next_epoch(loss_model, params, tokens),
-        doubled={"compute": more, "data": richer},
-        better="compute" if more < richer else "data",
+        doubled=doubled,
+        better="compute" if doubled.compute < doubled.data else "data",
         turning_flops=_turning(loss_model, flops, limits),
-        epochs_if={} if "unique_tokens" in loss_model.law.features else _epochs_if(loss_model, flops, limits),
+        epochs_if={} if knows_repetition else _epochs_if(loss_model, flops, limits),
         intervals={
             "params": loss_model.interval(splits[:, 0]),
             "tokens": loss_model.interval(splits[:, 1]),
-            "epochs": loss_model.interval(np.maximum(1.0, splits[:, 1] / told.unique)),
+            "epochs": loss_model.interval(np.maximum(1.0, splits[:, 1] / repetition.unique)),
             "loss": loss_model.interval(losses),
         },
         assumed=list(loss_model.assumed),
     )
 
 
-def next_epoch(loss_model: LossModel, params: float, tokens: float) -> dict[str, float]:
+def next_epoch(loss_model: LossModel, params: float, tokens: float) -> NextEpoch:
     """What one more pass over the distinct tokens gives a run of `params` parameters on `tokens` tokens."""
     assert loss_model.repetition is not None
-    told = loss_model.repetition
-    unique = min(told.unique, tokens)
-    more = tokens + told.unique
-    gained = worth(more, told.unique, told.epochs_decay) - worth(tokens, unique, told.epochs_decay)
+    distinct, decay = loss_model.repetition.unique, loss_model.repetition.epochs_decay
+    more = tokens + distinct
+    gained = worth(more, distinct, decay) - worth(tokens, min(distinct, tokens), decay)
     before, after = loss_model.point_estimate.loss(params, np.array([tokens, more]))
-    flops = loss_model.flops_per_param_token * params * told.unique
-    return {"share": float(gained / told.unique), "loss": float(before - after), "flops": flops}
+    flops = loss_model.flops_per_param_token * params * distinct
+    return NextEpoch(share=float(gained / distinct), loss=float(before - after), flops=flops)
 
 
-def _doubled(loss_model: LossModel, flops: float, limits: Limits) -> tuple[float, float]:
+def _doubled(loss_model: LossModel, flops: float, limits: Limits) -> Doubled:
     """Least loss with twice the compute, and with twice the distinct tokens."""
     model = loss_model.point_estimate
     assert model.repetition is not None
-    richer = _other(model, unique=2 * model.repetition.unique)
-    more = best_losses(model, np.array([2 * flops]), limits)
-    return float(more[0]), float(best_losses(richer, np.array([flops]), limits)[0])
+    richer = _with_other(model, unique=2 * model.repetition.unique)
+    compute = best_losses(model, np.array([2 * flops]), limits)
+    return Doubled(float(compute[0]), float(best_losses(richer, np.array([flops]), limits)[0]))
 
 
 def _turning(loss_model: LossModel, flops: float, limits: Limits) -> float | None:
     def gain(log_flops: float) -> float:
-        more, richer = _doubled(loss_model, math.exp(log_flops), limits)
-        return more - richer
+        doubled = _doubled(loss_model, math.exp(log_flops), limits)
+        return doubled.compute - doubled.data
 
-    found = crossing(gain, math.log(flops / 1e6), math.log(flops * 1e6))
-    return None if found is None else math.exp(found)
+    log_flops = crossing(gain, math.log(flops / 1e6), math.log(flops * 1e6))
+    return None if log_flops is None else math.exp(log_flops)
 
 
 def _epochs_if(loss_model: LossModel, flops: float, limits: Limits) -> dict[str, float]:
-    model, found = loss_model.point_estimate, {}
+    model, epochs = loss_model.point_estimate, {}
     for decay in LITTLE_HELD:
-        _, tokens = best_split(_other(model, epochs_decay=decay), np.array([flops]), limits)
+        _, tokens = best_split(_with_other(model, epochs_decay=decay), np.array([flops]), limits)
         assert model.repetition is not None
-        found[f"{decay:g}"] = max(1.0, float(tokens[0]) / model.repetition.unique)
-    return found
+        epochs[f"{decay:g}"] = max(1.0, float(tokens[0]) / model.repetition.unique)
+    return epochs
 
 
-def _other(model: LossModel, unique: float | None = None, epochs_decay: float | None = None) -> LossModel:
+def _with_other(model: LossModel, unique: float | None = None, epochs_decay: float | None = None) -> LossModel:
     """The same model with other distinct tokens or another R_D."""
-    told = model.repetition
-    assert told is not None
+    repetition = model.repetition
+    assert repetition is not None
     fresh = replace(model, repetition=None)
     if "unique_tokens" in model.law.features:
-        return replace(model, repetition=replace(told, unique=unique or told.unique))
+        return replace(model, repetition=replace(repetition, unique=unique or repetition.unique))
     return with_unique(
-        fresh, unique or told.unique, epochs_decay=epochs_decay or told.epochs_decay, params_decay=told.params_decay
+        fresh,
+        unique or repetition.unique,
+        epochs_decay=epochs_decay or repetition.epochs_decay,
+        params_decay=repetition.params_decay,
     )

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
-from foretoken.plans.limits import NO_LIMITS, SIZES, Limits
+from foretoken.plans.constraints import NO_LIMITS, SIZES, Limits
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.scalar_search import crossing, least
 
-NO_DRAWS = "the source gives no draws of its parameters"
+NO_DRAWS = "a published law has no draws of its parameters"
 NEAR, MOST = 1e20, math.log(1e60)
 """Where a budget is looked for first, in FLOP, and ln of where it is given up."""
 EXACT = 1e-7
@@ -54,17 +55,17 @@ def allocate(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) ->
     Raises ForetokenError for a law that does not split compute, RefusedError where the best size has no inside.
 
     >>> from foretoken.plans.loss_model import published
-    >>> found = allocate(published("besiroglu_2024"), 5.76e23)
-    >>> f"{found.params:.3g} {found.tokens:.3g} {found.loss:.3f}"
+    >>> split = allocate(published("besiroglu_2024"), 5.76e23)
+    >>> f"{split.params:.3g} {split.tokens:.3g} {split.loss:.3f}"
     '7.22e+10 1.33e+12 1.974'
     >>> allocate(published("besiroglu_2024"), 5.76e23, Limits(max_params=8e9)).binding
     ['max_params']
     """
-    require_positive("compute", flops)
+    check_positive("compute", flops)
     if not loss_model.predicts_loss:
         return _split_only(loss_model, flops, limits)
     both = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
-    return _told(loss_model, np.column_stack([both, np.full(len(both), float(flops))]), limits)
+    return _allocation(loss_model, np.column_stack([both, np.full(len(both), float(flops))]), limits)
 
 
 def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> Allocation:
@@ -76,21 +77,21 @@ def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> 
     >>> f"{cheapest(published('besiroglu_2024'), 2.0).flops:.3g}"
     '2.47e+23'
     """
-    require_positive("loss", loss)
+    check_positive("loss", loss)
     _require_loss(loss_model)
 
-    def one(model: LossModel) -> list[float]:
+    def cheapest_of(model: LossModel) -> list[float]:
         budget = budget_for(model, loss, limits)
         params, tokens = best_split(model, np.array([budget]), limits)
         return [float(params[0]), float(tokens[0]), budget]
 
-    return _told(loss_model, loss_model.over_draws(one), limits)
+    return _allocation(loss_model, loss_model.over_draws(cheapest_of), limits)
 
 
 def best_split(
     model: LossModel, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0
 ) -> tuple[Array, Array]:
-    """Params and tokens of least loss at each budget [r], by the best parameters of `model`.
+    """Params and tokens of least loss at each budget [r], by the point estimate of `model`.
 
     Raises RefusedError where the loss is still falling at the end of the search.
     """
@@ -122,15 +123,15 @@ def search_split(model: LossModel, budgets: Array, limits: Limits, serving: floa
     if limits.sizes:
         sizes = np.array(limits.admissible)
         with np.errstate(all="ignore"):
-            found = losses(np.log(np.broadcast_to(sizes, (len(budgets), len(sizes)))))
-        params = sizes[np.where(np.isfinite(found), found, np.inf).argmin(axis=1)]
+            of_sizes = losses(np.log(np.broadcast_to(sizes, (len(budgets), len(sizes)))))
+        params = sizes[np.where(np.isfinite(of_sizes), of_sizes, np.inf).argmin(axis=1)]
     else:
         params = np.asarray(np.exp(least(losses, *limits.ends(budgets, per_token, serving))), np.float64)
     return params, limits.tokens(params, budgets, per_token, serving)
 
 
 def best_losses(model: LossModel, budgets: Array, limits: Limits = NO_LIMITS, serving: float = 0.0) -> Array:
-    """Least loss at each budget [r], by the best parameters of `model`."""
+    """Least loss at each budget [r], by the point estimate of `model`."""
     return np.asarray(model.loss(*search_split(model, budgets, limits, serving)))
 
 
@@ -143,27 +144,28 @@ def budgets_for(
     1e60 FLOP reaches the loss.
     """
     _require_loss(model)
-    wanted, place = np.log(losses), np.log(np.broadcast_to(near, losses.shape)).astype(np.float64)
-    low, high = np.zeros_like(place), np.full_like(place, MOST)
+    goal, budget = np.log(losses), np.log(np.broadcast_to(near, losses.shape)).astype(np.float64)
+    low, high = np.zeros_like(budget), np.full_like(budget, MOST)
     for _ in range(ROUNDS):
-        here, slope = _falling(model, np.exp(place), limits, serving)
+        here, slope = _falling(model, np.exp(budget), limits, serving)
         with np.errstate(all="ignore"):
-            step = (wanted - here) / slope
-        short = ~(here <= wanted)
-        low, high = np.where(short, place, low), np.where(short, high, place)
-        inside = np.isfinite(step) & (low <= place + step) & (place + step <= high)
-        moved = np.where(np.abs(step) < CLOSE, place, np.where(inside, place + step, 0.5 * (low + high)))
-        if (np.abs(moved - place) < CLOSE).all():
+            step = (goal - here) / slope
+        # Not `here > goal`: where the loss is NaN, the budget is too small for any size, and counts as short too.
+        short = ~(here <= goal)
+        low, high = np.where(short, budget, low), np.where(short, high, budget)
+        inside = np.isfinite(step) & (low <= budget + step) & (budget + step <= high)
+        moved = np.where(np.abs(step) < CLOSE, budget, np.where(inside, budget + step, 0.5 * (low + high)))
+        if (np.abs(moved - budget) < CLOSE).all():
             break
-        place = moved
-    return np.where(np.abs(here - wanted) < 1e-9, np.exp(place), np.inf)
+        budget = moved
+    return np.where(np.abs(here - goal) < 1e-9, np.exp(budget), np.inf)
 
 
 def _falling(model: LossModel, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
     """Logarithm of the least loss at each budget [r], and its slope in ln of the budget.
 
-    At the best split it does not matter, to first order, what is bought with more: tokens here, or parameters where
-    there are no more tokens.
+    By the envelope theorem it does not matter at the best split, to first order, what is bought with more compute:
+    tokens here, or parameters where there are no more tokens.
     """
     params, tokens = search_split(model, budgets, limits, serving)
     more = limits.tokens(params, budgets * math.exp(SLOPE_STEP), model.flops_per_param_token, serving)
@@ -177,12 +179,12 @@ def budget_for(
     model: LossModel, loss: float, limits: Limits = NO_LIMITS, serving: float = 0.0, near: float = NEAR
 ) -> float:
     """As `budgets_for`, for one loss. Raises RefusedError where no budget reaches it."""
-    (found,) = budgets_for(model, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
-    if not math.isfinite(found):
+    (budget,) = budgets_for(model, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
+    if not math.isfinite(budget):
         ultimate = float(best_losses(model, np.exp([MOST]), limits, serving)[0])
         evidence = f"{model.name} reaches {ultimate:.4f} nats per token at best within these limits, not {loss:g}"
         raise RefusedError("loss_out_of_reach", evidence, "ask for a higher loss, or loosen the limits")
-    return float(found)
+    return float(budget)
 
 
 def tokens_for(model: LossModel, params: float, loss: float) -> float:
@@ -191,20 +193,14 @@ def tokens_for(model: LossModel, params: float, loss: float) -> float:
     def excess(log_tokens: float) -> float:
         return math.log(float(model.loss(params, math.exp(log_tokens))) / loss)
 
-    found = crossing(excess, 0.0, MOST)
-    return math.inf if found is None else math.exp(found)
-
-
-def require_positive(name: str, value: float) -> None:
-    """Raise ForetokenError unless value is a finite number above 0."""
-    if not (math.isfinite(value) and value > 0):
-        raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
+    log_tokens = crossing(excess, 0.0, MOST)
+    return math.inf if log_tokens is None else math.exp(log_tokens)
 
 
 def _require_loss(loss_model: LossModel) -> None:
     if not loss_model.predicts_loss:
         raise ForetokenError(
-            f"the law {loss_model.law.name!r} does not tell a loss from size and tokens",
+            f"the law {loss_model.law.name!r} does not give a loss for size and tokens",
             expected="a law that reads params and tokens, for example besiroglu_2024",
             got=", ".join(loss_model.law.features),
             cure="foretoken compare shows the splits that such laws give",
@@ -233,7 +229,7 @@ def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocati
         tokens=tokens,
         epochs=1.0,
         loss=None,
-        loss_reason=f"{loss_model.name} tells how to split compute, not what loss it gives",
+        loss_reason=f"{loss_model.name} says how to split compute, not what loss it gives",
         intervals=dict.fromkeys(("params", "tokens", "flops", "loss")),
         level=loss_model.level,
         interval_reason=NO_DRAWS,
@@ -243,14 +239,14 @@ def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocati
     )
 
 
-def _told(loss_model: LossModel, found: Array, limits: Limits) -> Allocation:
-    """The Allocation of params, tokens and budget in every model: found [w, 3]."""
-    params, tokens, flops = map(float, found[0])
+def _allocation(loss_model: LossModel, splits: Array, limits: Limits) -> Allocation:
+    """The Allocation of params, tokens and budget by the point estimate and by every draw: splits [w, 3]."""
+    params, tokens, flops = map(float, splits[0])
     spent = loss_model.flops_per_param_token * params * tokens
     losses = loss_model.losses(params, tokens)
     unique = loss_model.repetition.unique if loss_model.repetition else tokens
     names = ("params", "tokens", "flops")
-    intervals = {name: loss_model.interval(found[:, k]) for k, name in enumerate(names)}
+    intervals = {name: loss_model.interval(splits[:, k]) for k, name in enumerate(names)}
     return Allocation(
         flops=min(spent, flops) if limits.max_tokens < math.inf else flops,
         params=params,
@@ -260,7 +256,7 @@ def _told(loss_model: LossModel, found: Array, limits: Limits) -> Allocation:
         loss_reason=None,
         intervals=intervals | {"loss": loss_model.interval(losses)},
         level=loss_model.level,
-        interval_reason=None if len(loss_model.theta) > 1 else NO_DRAWS,
+        interval_reason=None if loss_model.has_draws else NO_DRAWS,
         extrapolation=loss_model.extrapolation(params, tokens, spent),
         binding=_binding(params, tokens, limits),
         assumed=list(loss_model.assumed),
@@ -268,9 +264,9 @@ def _told(loss_model: LossModel, found: Array, limits: Limits) -> Allocation:
 
 
 def _binding(params: float, tokens: float, limits: Limits) -> list[str]:
-    at = {
+    room = {
         "min_params": params / limits.min_params,
         "max_params": limits.max_params / params,
         "max_tokens": limits.max_tokens / tokens,
     }
-    return [name for name, room in at.items() if room < 1 + 1e-9] + (["sizes"] if limits.sizes else [])
+    return [name for name, factor in room.items() if factor < 1 + 1e-9] + (["sizes"] if limits.sizes else [])

@@ -14,7 +14,7 @@ from foretoken.forecasts.backtest import BackTest
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.ledger import Ledger
 from foretoken.laws.published import Registry
-from foretoken.plans.plan import Plan
+from foretoken.plans.result import Plan
 from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.diagnosis_page import diagnosis_page

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.laws import PUBLISHED
-from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power
 from foretoken.reports.palette import Budgets, ranked
@@ -108,8 +108,8 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
 
 def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float]) -> Html:
     """Least loss over money, or compute where no price is known; `near`: half, all and twice the plan's."""
-    priced = plan.cost["usd"] is not None
-    rate, unit = (plan.cost["usd"] / plan.flops, "USD") if priced else (1.0, "FLOP")
+    priced = plan.cost.usd is not None
+    rate, unit = (plan.cost.usd / plan.flops, "USD") if priced else (1.0, "FLOP")
     half, least, double = near
     what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
     title = f"Half the {what} costs {number(half - least, 3)} nats, twice takes {number(least - double, 3)} off"

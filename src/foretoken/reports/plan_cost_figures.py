@@ -12,7 +12,7 @@ import numpy as np
 from foretoken.compute.layout import Layout
 from foretoken.laws.law import Array
 from foretoken.plans.lifetime import SERVING
-from foretoken.plans.plan import Plan
+from foretoken.plans.result import Plan
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
@@ -120,8 +120,8 @@ def machine_figures(plan: Plan) -> list[Html]:
 
 
 def _memory(plan: Plan, layout: Layout) -> Html:
-    room, total = plan.cost.get("memory"), layout.memory.total / GB
-    name = plan.cost["accelerator"]
+    room, total = plan.cost.memory, layout.memory.total / GB
+    name = plan.cost.accelerator
     parts = [(words, getattr(layout.memory, key) / GB) for key, words in MEMORY]
     share = f", {percent(layout.memory.total / room, 0)} of a {name}" if room else ""
     title = f"The fullest accelerator holds {number(total, 1)} GB{share}"
@@ -174,7 +174,6 @@ def cut_table(plan: Plan) -> Html:
         ["recomputation", cut.recompute],
         ["micro-batches", f"{layout.micro_batches} a step, sequences in each: {layout.micro_batch}"],
         ["by this arithmetic", f"{number(layout.hours(plan.tokens) / 24, 1)} days at MFU {number(layout.mfu, 2)}"],
-        ["by usual utilisation", f"{number(plan.cost['days'], 1)} days at MFU {number(plan.cost['mfu'], 2)}"
-         if plan.cost["days"] is not None else MISSING],
+        ["by usual utilisation", f"{number(plan.cost.days, 1)} days at MFU {number(plan.cost.mfu, 2)}"],
     ]  # fmt: skip
     return table(["", ""], rows, class_="plain")

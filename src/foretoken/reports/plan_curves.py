@@ -11,7 +11,7 @@ from foretoken.errors import ForetokenError
 from foretoken.laws.law import Array
 from foretoken.plans.lifetime import SERVING
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.plan import Plan
+from foretoken.plans.result import Plan
 from foretoken.plans.split import best_losses, best_split, budgets_for, tokens_for
 from foretoken.reports.plan_limits import limited, limits_of, single_pass
 
@@ -90,7 +90,7 @@ class LifeCurves:
 def shown_sizes(plan: Plan) -> list[float]:
     """The plan's size, its band and interval, and the alternatives that are near enough to be drawn."""
     sizes = [plan.params, *(one.params for one in plan.alternatives)]
-    sizes += [*(plan.band.params if plan.band else ()), *(plan.interval["params"] or ())]
+    sizes += [*(plan.band.params if plan.band else ()), *(plan.interval.params or ())]
     return [size for size in sizes if plan.params / REACH <= size <= plan.params * REACH]
 
 

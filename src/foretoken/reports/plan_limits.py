@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from foretoken.plans.limits import Limits
-from foretoken.plans.plan import Plan
+from foretoken.plans.constraints import Limits
+from foretoken.plans.result import Plan
 from foretoken.reports.numbers import count
 from foretoken.reports.svg import INK, MUTED, PAPER, SHADE
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 def limits_of(plan: Plan) -> Limits:
     """The plan's limits on size and tokens."""
-    told: dict[str, Any] = {name: value for name, value in plan.limits.items() if name != "unique_tokens"}
-    return Limits(**told)
+    return plan.limits.limits
 
 
 def limited(plan: Plan) -> bool:
     """Whether there are any beside few distinct tokens."""
-    return bool(set(plan.limits) - {"unique_tokens"})
+    return plan.limits.bind
 
 
 def allowed_sizes(plan: Plan, flops: float) -> tuple[float, float]:
@@ -34,19 +33,19 @@ def allowed_sizes(plan: Plan, flops: float) -> tuple[float, float]:
 
 def single_pass(plan: Plan, flops: float) -> float | None:
     """The size below which distinct tokens are seen again; None where they are not limited."""
-    unique = plan.limits.get("unique_tokens")
+    unique = plan.limits.unique_tokens
     return None if unique is None else flops * plan.params * plan.tokens / plan.flops / unique
 
 
 def limits_words(plan: Plan) -> str:
     """What of that a figure over size shows."""
     said = []
-    if {"max_params", "min_params", "max_tokens"} & set(plan.limits):
+    if plan.limits.rule_out_sizes:
         said.append("Grey: sizes that the limits rule out.")
-    if "sizes" in plan.limits:
+    if plan.limits.sizes:
         said.append("Squares: the only sizes allowed.")
-    if "unique_tokens" in plan.limits:
-        said.append(f"Dotted: left of it, {count(plan.limits['unique_tokens'])} distinct tokens are seen again.")
+    if plan.limits.unique_tokens:
+        said.append(f"Dotted: left of it, {count(plan.limits.unique_tokens)} distinct tokens are seen again.")
     return " ".join(said)
 
 
@@ -77,6 +76,6 @@ def draw_family_limits(axes: Axes, plan: Plan, flops: list[float], losses: list[
 def _draw_sizes(axes: Axes, plan: Plan) -> None:
     """The only sizes allowed, on the lower edge."""
     left, right = axes.get_xlim()
-    sizes = [size for size in plan.limits.get("sizes", ()) if left <= size <= right]
+    sizes = [size for size in plan.limits.sizes if left <= size <= right]
     places = [axes.get_ylim()[0]] * len(sizes)
     axes.plot(sizes, places, "s", color=INK, markerfacecolor=PAPER, markersize=6, clip_on=False, zorder=5)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from foretoken.errors import ForetokenError
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, join, section
 from foretoken.reports.html import figure as with_numbers
@@ -72,39 +72,37 @@ def _sentence(plan: Plan) -> str:
     cost = plan.cost
     said = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
     said[0] += f": loss {number(plan.loss)}" if plan.loss is not None else f" ({power(plan.flops)} FLOP)"
-    if cost["days"] is not None:
-        said.append(f"{number(cost['count'], 0)} {cost['accelerator']} for {cost['days']:.3g} days")
-    if cost["usd"] is not None:
-        said.append(usd(cost["usd"]))
+    said.append(f"{number(cost.count, 0)} {cost.accelerator} for {cost.days:.3g} days")
+    if cost.usd is not None:
+        said.append(usd(cost.usd))
     if plan.band is not None:
         low_high = span(plan.band.params)
         said.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
     elif plan.loss is None:
-        said.append("the law tells how to split compute, not what loss it gives")
+        said.append("the law says how to split compute, not what loss it gives")
     return "; ".join(said) + "."
 
 
 def _facts(plan: Plan) -> Iterator[Fact]:
     level, cost, bands = percent(plan.level, 0), plan.cost, plan.interval
     none = "no interval"
-    said = {key: f"{level}: {span(bands[key])}" if bands[key] else none for key in ("params", "tokens")}
-    yield "Parameters", count(plan.params), said["params"]
-    yield "Tokens", count(plan.tokens), said["tokens"]
+    params, tokens = (f"{level}: {span(ends)}" if ends else none for ends in (bands.params, bands.tokens))
+    yield "Parameters", count(plan.params), params
+    yield "Tokens", count(plan.tokens), tokens
     yield "Tokens per parameter", number(plan.tokens / plan.params, 1), f"{number(plan.epochs, 1)} epochs"
     if plan.loss is not None:
-        band = bands["loss"]
+        band = bands.loss
         words = f"{level}: {span(band, number)}" if band else none
         yield "Loss", number(plan.loss, 4), words
     yield "Compute", power(plan.flops), "FLOP"
-    if cost["days"] is not None:
-        yield "Time", f"{cost['days']:.3g} days", f"{number(cost['count'], 0)} {cost['accelerator']}"
-    if cost["usd"] is not None:
-        low, high = cost["usd_low"], cost["usd_high"]
-        yield "Price", usd(cost["usd"]), f"{usd(low)} to {usd(high)} by known prices" if low != high else ""
-    if cost["kwh"] is not None:
-        yield "Energy", f"{count(cost['kwh'])} kWh", f"{significant(cost['tco2e'])} t CO2e, {cost['carbon']}"
-    if plan.extrapolation:
-        name, far = max(plan.extrapolation.items(), key=lambda one: one[1])
+    yield "Time", f"{cost.days:.3g} days", f"{number(cost.count, 0)} {cost.accelerator}"
+    if cost.usd is not None:
+        low, high = cost.usd_low, cost.usd_high
+        yield "Price", usd(cost.usd), f"{usd(low)} to {usd(high)} by known prices" if low != high else ""
+    if cost.kwh is not None:
+        yield "Energy", f"{count(cost.kwh)} kWh", f"{significant(cost.tco2e)} t CO2e, {cost.carbon}"
+    if plan.extrapolation.farthest is not None:
+        name, far = plan.extrapolation.farthest
         yield "Beyond the law's runs", factor(far), f"in {REACHED.get(name, name)}"
     if plan.binding:
         yield "Held back by", ", ".join(one.replace("_", " ") for one in plan.binding), ""
@@ -203,7 +201,7 @@ def _recipe(plan: Plan) -> Html:
 
 
 def _beyond(plan: Plan) -> Html:
-    if not plan.extrapolation:
+    if not plan.extrapolation.known:
         return element("p", "The range of the runs behind the law is not recorded.")
-    said = ", ".join(f"{factor(far)} in {REACHED.get(name, name)}" for name, far in plan.extrapolation.items())
+    said = ", ".join(f"{factor(far)} in {REACHED.get(name, name)}" for name, far in plan.extrapolation.known.items())
     return join([element("p", f"Beyond the runs behind the law: {said}.")])

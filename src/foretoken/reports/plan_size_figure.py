@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foretoken.laws import PUBLISHED
-from foretoken.plans.plan import Alternative, Plan
+from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.plan_curves import REACH, SizeCurve, shown_sizes
@@ -87,7 +87,7 @@ def _caption(plan: Plan, curve: SizeCurve) -> str:
     said = f"Loss of every split of {power(plan.flops)} FLOP, by the law; tokens on the upper axis. "
     if plan.band is not None:
         said += f"Shaded: the band, within {tolerance_words(plan)} of the least loss. "
-    if plan.interval["params"]:
+    if plan.interval.params:
         said += f"Filled: the plan, the bar its {percent(plan.level, 0)} interval. "
     else:
         said += "Filled: the plan. "
@@ -132,8 +132,8 @@ def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve) -> None:
     for draw in curve.fan:
         axes.plot(curve.params, draw, color=RULE, linewidth=0.6, alpha=0.7, zorder=1)
     axes.plot(curve.params, curve.losses, color=INK, linewidth=1.8, zorder=2)
-    if plan.interval["params"] and plan.loss is not None:
-        axes.plot(plan.interval["params"], [plan.loss] * 2, color=ACCENT, linewidth=4, alpha=0.45, zorder=3)
+    if plan.interval.params and plan.loss is not None:
+        axes.plot(plan.interval.params, [plan.loss] * 2, color=ACCENT, linewidth=4, alpha=0.45, zorder=3)
     for mark in marks:
         _draw_mark(axes, mark)
     _name_marks(axes, [mark for mark in marks if mark.name])

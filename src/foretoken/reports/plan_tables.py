@@ -7,10 +7,11 @@ from typing import Any
 
 from foretoken.plans.experts import Mixtures
 from foretoken.plans.given_size import Choice
+from foretoken.plans.lifecycle_cost import NoSmallerModel
 from foretoken.plans.lifetime import Life
-from foretoken.plans.plan import Alternative, Plan
-from foretoken.plans.recipe import Recipe
+from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.repetition import Repeated
+from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.html import Html, as_sentence, element, join, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.units import format_usd
@@ -97,43 +98,44 @@ def _settings(made: Recipe) -> Iterator[Sequence[object]]:
 def cost_table(plan: Plan) -> Html:
     """What the training costs; what is not known says why."""
     cost = plan.cost
-    low, high = cost["usd_low"], cost["usd_high"]
+    low, high = cost.usd_low, cost.usd_high
     rng = f", {usd(low)} to {usd(high)} by known prices" if low and high and low != high else ""
     rows = [
-        ["machines", f"{number(cost['count'], 0)} {cost['accelerator']}"],
-        ["time", f"{number(cost['days'], 1)} days" if cost["days"] is not None else cost["hours_reason"]],
-        ["accelerator-hours", count(cost["accelerator_hours"])],
-        ["price", cost["usd_reason"] if cost["usd"] is None else f"{usd(cost['usd'])}{rng}"],
-        ["energy", cost["kwh_reason"] if cost["kwh"] is None else f"{count(cost['kwh'])} kWh"],
-        ["carbon", MISSING if cost["tco2e"] is None else f"{significant(cost['tco2e'])} t CO2e, {cost['carbon']}"],
+        ["machines", f"{number(cost.count, 0)} {cost.accelerator}"],
+        ["time", f"{number(cost.days, 1)} days"],
+        ["accelerator-hours", count(cost.accelerator_hours)],
+        ["price", cost.usd_reason if cost.usd is None else f"{usd(cost.usd)}{rng}"],
+        ["energy", cost.kwh_reason if cost.kwh is None else f"{count(cost.kwh)} kWh"],
+        ["carbon", MISSING if cost.tco2e is None else f"{significant(cost.tco2e)} t CO2e, {cost.carbon}"],
     ]
     return table(["", ""], rows, class_="plain")
 
 
 def source_table(plan: Plan) -> Html:
     """Every number that was assumed, with its source."""
-    law, *others = plan.sources
-    named = ", ".join(f"{name} {significant(value, 4)}" for name, value in law["value"].items())
-    counting = f"N counts {law['counting']}"
-    rows = [["law", f"{law['what']}, {named}; {law['source']} ({law['status']}; {counting})"]]
-    for one in others:
-        ends = f"; from {significant(one['low'])} to {significant(one['high'])}" if one.get("low") else ""
-        name = NAMES.get(one["name"], one["name"].replace("_", " "))
-        said = f"{name} {significant(one['value'])} {one['unit']}"
-        rows.append([said, one["source"] + ends])
+    law = plan.sources.law
+    named = ", ".join(f"{name} {significant(value, 4)}" for name, value in law.value.items())
+    counting = f"N counts {law.counting}"
+    rows = [["law", f"{law.what}, {named}; {law.source} ({law.status}; {counting})"]]
+    for one in plan.sources.numbers:
+        ends = f"; from {significant(one.low)} to {significant(one.high)}" if one.low else ""
+        name = NAMES.get(one.name, one.name.replace("_", " "))
+        said = f"{name} {significant(one.value)} {one.unit}"
+        rows.append([said, one.source + ends])
     return table(["number", "source"], rows, class_="plain")
 
 
-def serving_table(served: dict[str, Any]) -> Html:
+def serving_table(request: ServedRequest) -> Html:
     """One request of the plan's model."""
-    if "reason" in served:
-        return element("p", f"Not served: {served['reason']}.")
+    served = request.serving
+    if served is None:
+        return element("p", f"Not served: {request.reason}.")
     rows = [
-        ["accelerators", served["count"]],
-        ["first token", f"{significant(served['prefill_seconds'])} s after {served['prompt']} tokens of prompt"],
-        ["next tokens", f"{significant(served['tokens_per_second'])} a second, bound by {served['bound']}"],
-        ["a million tokens written", f"{significant(served['accelerator_hours_per_million'])} accelerator-hours, "
-         f"{usd(served.get('usd_per_million'))}, one request at a time"],
+        ["accelerators", request.count],
+        ["first token", f"{significant(served.prefill_seconds)} s after {request.prompt} tokens of prompt"],
+        ["next tokens", f"{significant(served.tokens_per_second)} a second, bound by {served.bound}"],
+        ["a million tokens written", f"{significant(served.accelerator_hours_per_million)} accelerator-hours, "
+         f"{usd(served.usd_per_million)}, one request at a time"],
     ]  # fmt: skip
     return table(["", ""], rows, class_="plain")
 
@@ -149,9 +151,9 @@ def life_tables(plan: Plan) -> list[Html]:
         found.append(missing if one is None else _life_table(one))
     heads = ["a smaller model", "D", "more training", "price", "pays after tokens served"]
     rows = [
-        [MISSING, MISSING, as_sentence(row["reason"]), MISSING, MISSING] if "reason" in row else
-        [count(row["params"]), count(row["tokens"]), percent(row["overhead"], 1), usd(row["usd"]),
-         count(row["pays_after"])]
+        [MISSING, MISSING, as_sentence(row.reason), MISSING, MISSING] if isinstance(row, NoSmallerModel) else
+        [count(row.params), count(row.tokens), percent(row.overhead, 1), usd(row.usd),
+         count(row.pays_after)]
         for row in life.smaller
     ]  # fmt: skip
     return [*found, table(heads, rows, class_="numbers")]
@@ -162,7 +164,7 @@ def _life_table(life: Life) -> Html:
     write = power if life.unit == "FLOP" else significant
     plain, bands = life.cheapest_to_train, life.intervals
     rows = [
-        [name, own(getattr(life, key)), span(bands.get(key), own), own(plain[key])]
+        [name, own(getattr(life, key)), span(bands.get(key), own), own(getattr(plain, key))]
         for key, name, own in (
             ("params", "N", count), ("tokens", "D", count), ("training", f"training ({life.unit})", write),
             ("serving", f"serving ({life.unit})", write), ("total", f"whole life ({life.unit})", write),
@@ -194,10 +196,10 @@ def repetition_table(again: Repeated) -> Html:
         ["epochs", number(again.epochs, 2) + _within(again.intervals.get("epochs"))],
         ["worth", f"{count(again.effective_tokens)} fresh tokens, of {count(again.tokens)} seen"],
         ["loss", f"{number(again.loss, 4)}; {number(again.loss_if_fresh, 4)} with fresh tokens without end"],
-        ["one more epoch", f"worth {percent(epoch['share'], 0)} of a fresh one: {number(epoch['loss'], 4)} nats for "
-         f"{power(epoch['flops'], 1)} FLOP"],
-        ["twice the compute", number(again.doubled["compute"], 4)],
-        ["twice the text", number(again.doubled["data"], 4)],
+        ["one more epoch", f"worth {percent(epoch.share, 0)} of a fresh one: {number(epoch.loss, 4)} nats for "
+         f"{power(epoch.flops, 1)} FLOP"],
+        ["twice the compute", number(again.doubled.compute, 4)],
+        ["twice the text", number(again.doubled.data, 4)],
         ["which helps more", f"twice the {again.better}" + (
             "" if again.turning_flops is None else f"; text beyond {power(again.turning_flops, 1)} FLOP")],
         *([f"epochs if R_D is {name}", number(value, 2)] for name, value in again.epochs_if.items()),

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.plans.advice import advisers, alternatives
-from foretoken.plans.band import band
-from foretoken.plans.limits import Limits
+from foretoken.plans.constraints import Limits
 from foretoken.plans.loss_model import fitted, published
-from foretoken.plans.regret import regret, regrets
+from foretoken.plans.regret import band, regret, regrets
 from foretoken.plans.split import allocate
 from foretoken.runs.table import RunTable
 from foretoken.store.read import read_table

@@ -23,9 +23,10 @@ from foretoken.forecasts.predict import FAR, predict
 from foretoken.ladders.candidates import Candidates, isoflop_runs, possible_runs
 from foretoken.ladders.exchange import ROUNDS, LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, geometric_mean
+from foretoken.ladders.order import Order, read_order
 from foretoken.ladders.planned_checks import check_planned_runs
 from foretoken.ladders.prior import Prior, make_prior
-from foretoken.ladders.request import NextRunRequest, Order
+from foretoken.ladders.request import NextRunRequest
 from foretoken.ladders.target import Target, half_way_to_estimate, make_target
 from foretoken.laws.law import Array
 
@@ -177,7 +178,12 @@ def next_run(request: NextRunRequest) -> NextRun:
     >>> sum(run.seeds * run.learning_rates for run in ladder.runs) <= 16, ladder.total_flops <= 2e19
     (True, True)
     """
-    order = request.order()
+    return choose_ladder(request)
+
+
+def choose_ladder(request: NextRunRequest) -> NextRun:
+    """The ladder of a request, as `next_run` gives it."""
+    order = read_order(request)
     path = _path(order)
     best = min(path, key=lambda ladder: ladder.cost + ladder.regret_flops)
     ladder = _ladder(order, order.spend or best.cost)

@@ -22,7 +22,7 @@ from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
 from foretoken.ladders.candidates import Candidates
 from foretoken.ladders.exchange import LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
-from foretoken.ladders.next_run import NextRun, PlannedRun, next_run
+from foretoken.ladders.ladder import NextRun, PlannedRun, next_run
 from foretoken.ladders.prior import RunNoise, make_prior
 from foretoken.ladders.study_toml import ladder_toml
 from foretoken.ladders.target import half_way_to_estimate, make_target

@@ -10,9 +10,7 @@ import pytest
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.laws import LAWS, PUBLISHED
-from foretoken.plans.advice import advice, advisers
-from foretoken.plans.compare import compare
-from foretoken.plans.loss_model import fitted
+from foretoken.plans.advice import advice, advisers, compare
 from foretoken.runs.table import RunTable
 
 GOPHER = 5.76e23
@@ -97,7 +95,7 @@ def test_every_row_says_what_it_counts_and_how_far_it_reaches() -> None:
         assert found.spread["params"][0] <= row.params <= found.spread["params"][1]
         per_token = PUBLISHED[row.id].flops_per_param_token
         assert per_token * row.params * row.tokens == pytest.approx(GOPHER, rel=1e-6)
-    assert {one["id"] for one in found.left_out} >= {"kaplan_2020", "hoffmann_2022_rounded"}
+    assert {law.id for law in found.left_out} >= {"kaplan_2020", "hoffmann_2022_rounded"}
     json.dumps(found.to_json(), allow_nan=False)
 
 
@@ -108,7 +106,7 @@ def test_ranges_of_the_registry_have_two_ends() -> None:
 
 
 def test_ones_own_fit_comes_first_with_its_intervals(ladder: Callable[..., RunTable]) -> None:
-    own = compare(1e13, fitted(fit(ladder(noise=0.003), draws=50))).laws[0]
+    own = compare(1e13, fit=fit(ladder(noise=0.003), draws=50)).laws[0]
     assert (own.id, own.status) == ("fit", "fitted")
     assert own.intervals["params"] is not None
     assert own.intervals["params"][0] < own.params < own.intervals["params"][1]

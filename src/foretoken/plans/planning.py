@@ -1,0 +1,225 @@
+"""The plan of a request: every part is computed, then the plan is built in one call."""
+
+from __future__ import annotations
+
+import math
+
+from foretoken.arguments import takes
+from foretoken.compute.layout import Layout
+from foretoken.compute.price import Cost, cost, training_hours
+from foretoken.errors import ForetokenError
+from foretoken.fits.check import Check
+from foretoken.plans.advice import alternatives
+from foretoken.plans.experts import Mixtures, compare_experts
+from foretoken.plans.given_size import Choice, other_halves, solve_split
+from foretoken.plans.inputs import PlanInputs, read_inputs
+from foretoken.plans.lifecycle_cost import WholeLife, whole_life
+from foretoken.plans.loss_model import LossModel
+from foretoken.plans.provenance import Sources, checks_of, sources_of
+from foretoken.plans.recipe import build, serve_request
+from foretoken.plans.regret import Band, Regret, band, regrets
+from foretoken.plans.repetition import Repeated, repeated
+from foretoken.plans.request import PlanRequest
+from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
+from foretoken.plans.split import Allocation
+
+SMALLEST = 1e4
+"""A best model of fewer parameters than this is no language model."""
+FEWEST_TOKENS_PER_PARAM = 1e-3
+"""Nor is one that is trained on fewer tokens for each parameter."""
+
+
+@takes(PlanRequest)
+def plan(request: PlanRequest) -> Plan:
+    """The plan for a budget, or for a loss, a size or a number of tokens: what to train, its price, doubt and regret.
+
+    Raises ForetokenError where a text is no quantity or nothing meets what is given.
+
+    >>> decision = plan("5.76e23", law="besiroglu_2024")
+    >>> round(decision.tokens / decision.params, 1)
+    18.4
+    """
+    return make_plan(read_inputs(request))
+
+
+@takes(PlanRequest)
+def plan_with_losses(request: PlanRequest) -> tuple[Plan, LossModel]:
+    """As `plan`, with the model of its losses, which the page of a plan draws.
+
+    >>> decision, losses = plan_with_losses("5.76e23", law="besiroglu_2024")
+    >>> abs(float(losses.loss(decision.params, decision.tokens)) - decision.loss) < 1e-9
+    True
+    """
+    inputs = read_inputs(request)
+    return make_plan(inputs), inputs.loss_model
+
+
+def make_plan(inputs: PlanInputs) -> Plan:
+    """The plan of inputs that are all in numbers. Raises ForetokenError for what nothing meets."""
+    loss_model, given, training = inputs.loss_model, inputs.given, inputs.training
+    split = solve_split(loss_model, given)
+    _require_sensible(split)
+    no_draws = split.interval_reason
+    near, band_reason = _band(inputs, split)
+    price = cost(training, training_hours(training, split.flops), inputs.count)
+    built = build(split, training, inputs.count, inputs.proportions, inputs.count_is_fixed)
+    repetition, repetition_reason = _repetition(inputs, split)
+    life, life_reason = _whole_life(inputs, split, price)
+    experts, experts_reason = _experts(inputs, split)
+    choices, accelerator = _choices(inputs, split), training.accelerator
+    return Plan(
+        params=split.params,
+        tokens=split.tokens,
+        flops=split.flops,
+        loss=split.loss,
+        loss_reason=split.loss_reason,
+        interval=Intervals(*(split.intervals[name] for name in ("params", "tokens", "flops", "loss")), no_draws),
+        level=split.level,
+        band=near,
+        band_reason=band_reason,
+        alternatives=_alternatives(inputs, split, near, price),
+        recipe=built.recipe,
+        recipe_reason=built.recipe_reason,
+        layout=built.layout,
+        layout_reason=built.layout_reason,
+        serving=None if built.recipe is None else serve_request(built.recipe, inputs.serving),
+        serving_reason=built.recipe_reason,
+        cost=PlanCost.of(price, accelerator.name, accelerator.memory, inputs.count, training.need("mfu")),
+        extrapolation=_extrapolation(split),
+        sources=_sources(inputs, life),
+        checks=[*checks_of(loss_model, split), *_deadline_checks(inputs, split, built.layout)],
+        assumed=[*split.assumed, *inputs.assumed],
+        budget="" if given.budget is None else str(given.budget),
+        binding=[*split.binding, *inputs.binding],
+        limits=PlanLimits.of(given.limits, loss_model.repetition and loss_model.repetition.unique),
+        epochs=split.epochs,
+        repetition=repetition,
+        repetition_reason=repetition_reason,
+        whole_life=life,
+        whole_life_reason=life_reason,
+        experts=experts,
+        experts_reason=experts_reason,
+        choices=choices,
+        choices_reason="neither a size nor a number of tokens alone was given" if choices is None else None,
+    )
+
+
+def _require_sensible(split: Allocation) -> None:
+    if split.params < SMALLEST or split.tokens < FEWEST_TOKENS_PER_PARAM * split.params:
+        raise ForetokenError(
+            "the budget is below the smallest sensible model",
+            expected=f"a best size of at least {SMALLEST:.0f} parameters",
+            got=f"{split.params:.3g} parameters on {split.tokens:.3g} tokens",
+            cure="give a larger budget",
+        )
+
+
+def _band(inputs: PlanInputs, split: Allocation) -> tuple[Band | None, str | None]:
+    """The band, or why there is none."""
+    if split.loss is None:
+        return None, split.loss_reason
+    if inputs.given.fixed:
+        return None, f"{inputs.given.fixed} was given, so there is nothing to choose"
+    return band(inputs.loss_model, split.flops, inputs.tolerance, inputs.given.limits), None
+
+
+def _repetition(inputs: PlanInputs, split: Allocation) -> tuple[Repeated | None, str | None]:
+    """What the epochs are worth, where distinct tokens are few and the number of tokens is free."""
+    if inputs.loss_model.repetition is None:
+        return None, "the number of distinct tokens is not known (--unique)"
+    if inputs.given.fixed:
+        return None, f"{inputs.given.fixed} was given, so the epochs are too"
+    return repeated(inputs.loss_model, split.flops, inputs.given.limits), None
+
+
+def _whole_life(inputs: PlanInputs, split: Allocation, price: Cost) -> tuple[WholeLife | None, str | None]:
+    """The cheapest model over training and serving, where it is known how much it serves."""
+    if inputs.demand is None:
+        return None, "the tokens that it will serve are not known (--serve)"
+    if split.loss is None:
+        return None, split.loss_reason
+    return whole_life(inputs, split, inputs.demand, price), None
+
+
+def _experts(inputs: PlanInputs, split: Allocation) -> tuple[Mixtures | None, str | None]:
+    """What other numbers of experts would give, where some were asked for."""
+    if inputs.experts is None:
+        return None, "no experts were asked for (--experts)"
+    if split.loss is None:
+        return None, split.loss_reason
+    return compare_experts(inputs.loss_model, inputs.experts, split, inputs.given.limits), None
+
+
+def _choices(inputs: PlanInputs, split: Allocation) -> list[Choice] | None:
+    """Other lengths for a given size, or sizes for a given length."""
+    open_half = {("params",): "tokens", ("tokens",): "params"}.get(inputs.given.names)
+    if open_half is None:
+        return None
+    return other_halves(inputs.loss_model, split.params, split.tokens, open_half)
+
+
+def _alternatives(inputs: PlanInputs, split: Allocation, near: Band | None, price: Cost) -> list[Alternative]:
+    """The reference size, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given."""
+    loss_model = inputs.loss_model
+    named = alternatives(split.flops, loss_model.flops_per_param_token, band=near, reference_size=inputs.reference_size)
+    if inputs.given.fixed:
+        named = {"this plan": (split.params, split.tokens), **named}
+    else:
+        named.pop(loss_model.name, None)
+    if split.loss is None:
+        reason = f"{loss_model.name} gives no loss"
+        return [Alternative(name, params, tokens, reason=reason) for name, (params, tokens) in named.items()]
+    found = regrets(loss_model, named, inputs.given.limits)
+    return [_priced(regret, split, price) for regret in found]
+
+
+def _priced(regret: Regret, split: Allocation, price: Cost) -> Alternative:
+    """A regret in FLOP, priced as the plan is: a share of its compute is that share of its dollars and days."""
+    share = None if regret.regret_flops is None else regret.regret_flops / split.flops
+    hours = None if share is None or price.hours is None else share * price.hours
+    return Alternative(
+        regret.name,
+        regret.params,
+        regret.tokens,
+        loss=regret.loss,
+        regret_loss=regret.regret_loss,
+        regret_loss_interval=regret.regret_loss_interval,
+        regret_flops=regret.regret_flops,
+        regret_flops_interval=regret.regret_flops_interval,
+        regret_usd=None if share is None or price.usd is None else share * price.usd,
+        regret_days=None if hours is None else hours / 24,
+        reason=regret.flops_reason or price.usd_reason,
+        interval_reason=split.interval_reason,
+    )
+
+
+def _extrapolation(split: Allocation) -> Extrapolation:
+    factors = split.extrapolation
+    return Extrapolation(*(factors.get(name) for name in ("params", "tokens", "flops", "experts")))
+
+
+def _sources(inputs: PlanInputs, life: WholeLife | None) -> Sources:
+    """Where every number comes from, those of a whole life last."""
+    sources = sources_of(inputs.loss_model, inputs.training, inputs.serving)
+    return Sources(sources.law, [*sources.numbers, *(life.assumed if life else ())])
+
+
+def _deadline_checks(inputs: PlanInputs, split: Allocation, layout: Layout | None) -> list[Check]:
+    """A doubt where the layout misses the deadline.
+
+    A run whose length is fixed cannot be shortened: it is refused with ForetokenError.
+    """
+    hours = inputs.deadline_hours
+    needed = math.nan if layout is None else layout.hours(split.tokens)
+    if layout is None or needed <= hours:
+        return []
+    if inputs.given.budget is None:
+        raise ForetokenError(
+            f"no layout meets the deadline: it is missed by a factor {needed / hours:.3g}",
+            expected=f"at most {hours:.4g} h",
+            got=f"{needed:.4g} h with the fastest, by arithmetic",
+            cure="take more accelerators or a smaller run, or give the --mfu that you measured",
+        )
+    evidence = f"the fastest layout takes {needed:.4g} h by arithmetic, {needed / hours:.3g} times the deadline"
+    cure = f"plan with --mfu {layout.mfu:.2f}, or with the one that you measured"
+    return [Check("slow_layout", "doubt", evidence, cure)]
