@@ -18,7 +18,7 @@ TRAIN = "Example: foretoken tokenizer train --text aaabdaaabac --kind plain --vo
 SHOW = "Example: foretoken tokenizer show textbook.json --text aaabdaaabac"
 
 tokenizer = typer.Typer(
-    help="Learn a tokenizer from text, and see what a tokenizer has learned and how it cuts text.",
+    help="Learn a tokenizer from text, and show what a tokenizer has learned and how it cuts text.",
     epilog=TRAIN,
     no_args_is_help=True,
 )
@@ -91,7 +91,7 @@ def show(
 
 
 def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> TokenizedCorpus | None:
-    """The tokenised corpus of a study; None when it is a tokenizer's file that is given, or a folder with one."""
+    """The tokenised corpus of a study; None when the source is a tokenizer's file, or a folder with one."""
     from foretoken.data import find_corpus, open_corpus
     from foretoken.data.tokenizer import TOKENIZER
     from foretoken.study.design_file import read_design_file
@@ -101,19 +101,19 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
     home = folder_of(source, seed, folder)
     if source.suffix == ".toml":
         study = load(source, seed)
-        found = find_corpus(study.corpus, home.parent / "corpora", study.seed)
+        corpus = find_corpus(study.corpus, home.parent / "corpora", study.seed)
     else:
-        kept = read_design_file(home)
-        tokens = home.parent / "corpora" / str(kept.corpus.address if kept else None)
-        found = open_corpus(tokens) if tokens.is_dir() else None
-    if found is None:
+        design = read_design_file(home)
+        corpus_folder = home.parent / "corpora" / str(design.corpus.address if design else None)
+        corpus = open_corpus(corpus_folder) if corpus_folder.is_dir() else None
+    if corpus is None:
         raise CorpusError(
             f"the corpus of {source} has not been tokenised, or its text has changed since",
             expected="a tokenizer.json, a folder with one, or a study that has been run",
             got=str(source),
             cure=f"foretoken run {source}" if source.suffix == ".toml" else "run its study, or give another folder",
         )
-    return found
+    return corpus
 
 
 def _print_tokens(description: TokenizerDescription) -> None:

@@ -30,6 +30,7 @@ def batch(
     """The text of one step. After the last window of an epoch comes the first of the next, reshuffled."""
     tokens = corpus.tokens(split)
     number = windows(len(tokens), window)
+    # The position counts the windows of all steps since the first, so a step needs no memory of those before it.
     position = np.arange(step * sequences, (step + 1) * sequences, dtype=np.uint64)
     epoch, within = np.divmod(position, np.uint64(number))
     return _read(tokens, shuffled(within, number, seed, epoch), window)
@@ -43,7 +44,7 @@ def validation_batches(corpus: TokenizedCorpus, window: Window, wanted: int, seq
     tokens = corpus.tokens("validation")
     number = windows(len(tokens), window)
     chosen = min(number, max(1, wanted))
-    spread = np.arange(chosen, dtype=np.int64) * number // chosen
+    spread = np.arange(chosen, dtype=np.int64) * number // chosen  # strictly rising, because number >= chosen
     for first in range(0, chosen, sequences):
         yield _read(tokens, spread[first : first + sequences], window)
 
@@ -81,6 +82,7 @@ def shuffled(position: NDArray[np.uint64], number: int, seed: int, epoch: NDArra
     """
     columns = max(1, int(np.ceil(np.sqrt(number))))
     rows = -(-number // columns)  # rows * columns exceeds number by less than one row, so few positions walk
+    # Seed and epoch are mixed one after the other: (seed, epoch + 1) is no neighbour of (seed + 1, epoch).
     key = _mix(epoch + _mix(np.full(1, seed, np.uint64)))
     window = _feistel(position, rows, columns, key)
     while (outside := window >= number).any():
@@ -90,6 +92,7 @@ def shuffled(position: NDArray[np.uint64], number: int, seed: int, epoch: NDArra
 
 def _feistel(value: NDArray[np.uint64], rows: int, columns: int, key: NDArray[np.uint64]) -> NDArray[np.uint64]:
     left, right = np.divmod(value, np.uint64(columns))
+    # Each half in turn is shifted by a function of the other, modulo its own size, so every round can be undone.
     for turn in range(0, ROUNDS, 2):
         left = (left + _mix(right + key + np.uint64(turn)) % np.uint64(rows)) % np.uint64(rows)
         right = (right + _mix(left + key + np.uint64(turn + 1)) % np.uint64(columns)) % np.uint64(columns)

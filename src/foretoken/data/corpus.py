@@ -110,6 +110,7 @@ def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
         for number, symbols in enumerate(language(corpus.language, seed).documents(tokens, seed)):
             yield Document(str(number), symbols.astype("<u2").tobytes())
         return
+    # Texts are streams: counting to FEW_DOCUMENTS reads no more of the corpus than that takes.
     few = len(list(islice(_texts(corpus), FEW_DOCUMENTS))) < FEW_DOCUMENTS
     parts = (
         Document(f"{name}#{number}", text)

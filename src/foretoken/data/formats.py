@@ -80,7 +80,7 @@ def _jsonl_gz(path: Path, column: str) -> Texts:
     try:
         with gzip.open(path, "rb") as file:
             yield from _json_texts(path, _lines(_blocks(file, BLOCK_BYTES)), column)
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:  # a truncated or damaged file; `reading` names it
         raise OSError(str(error)) from error
 
 
@@ -138,7 +138,7 @@ def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
         where = f"{path}, line {number}"
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # thousands of opening brackets exhaust the stack
             raise CorpusError(f"{where} is not JSON", got=str(error), cure="correct or delete the line") from None
         if not isinstance(value, dict) or column not in value:
             got = (

@@ -79,6 +79,7 @@ def _wrong_size(what: str, got: int, expected: str, cure: int) -> CorpusError:
 
 def _bpe(texts: Iterable[str], vocabulary: int) -> Any:
     """Merge the most frequent pair of neighbours, again and again (Sennrich et al. 2016; of bytes: GPT-2, 2019)."""
+    # All 256 bytes are in the alphabet from the start, so even text that was never seen has tokens.
     tokenizer = _byte_level("BPE")
     _train(tokenizer, texts, "Bpe", vocabulary, [END_OF_TEXT], sorted(byte_characters()))
     return tokenizer
@@ -102,6 +103,7 @@ def _wordpiece(texts: Iterable[str], vocabulary: int) -> Any:
     """
     package, learner = the_package(), _byte_level("BPE", continuing_subword_prefix=CONTINUES)
     words = package.pre_tokenizers.Split(package.Regex(f"#|[^#]{{1,{LONGEST_WORD}}}"), "isolated")
+    # The learner and the finished tokenizer must cut alike, or pieces would be learned that never occur.
     learner.pre_tokenizer = cut = package.pre_tokenizers.Sequence([learner.pre_tokenizer, words])
     alphabet = _alphabet()
     inside = [CONTINUES + character for character in alphabet if character != "#"]
@@ -120,6 +122,7 @@ def _unigram(texts: Iterable[str], vocabulary: int) -> Any:
     """Pieces with probabilities, pruned from many; a text is cut in the most probable way (Kudo 2018)."""
     learner = _byte_level("Unigram")
     _train(learner, texts, "Unigram", vocabulary, SPECIALS, _alphabet(), unk_token=UNK)
+    # The trainer puts the special tokens first; they get the score 0 that it gives them, which no text ever uses.
     pieces = json.loads(learner.to_str())["model"]["vocab"][len(SPECIALS) :]
     scores = [*((name, 0.0) for name in SPECIALS), *_reproducible(pieces, vocabulary - len(SPECIALS))]
     tokenizer = _byte_level("Unigram", vocab=scores, unk_id=SPECIALS.index(UNK), byte_fallback=False)

@@ -61,6 +61,7 @@ def prepare_corpus(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedC
         return existing
     files, settings = source_files(corpus), _settings_json(corpus, seed)
     stamp = _hash([settings, _stamps(files)])
+    # Whoever waited for the lock finds the corpus made: its address is looked up again below.
     with _lock(folder):
         _clear(folder)
         sources = [source.to_json() for source in hash_files(files)] or [settings]
@@ -97,6 +98,7 @@ def _settings_json(corpus: CorpusSection, seed: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"layout": LAYOUT, "source": corpus.source, "validation_share": corpus.validation_share}
     if corpus.source == "zipf_markov":
         return settings | {"language": corpus.language.model_dump(), "seed": seed}
+    # corpus.path is left out: the same files in another place give the same corpus.
     settings |= {"column": corpus.column, "tokenizer": corpus.tokenizer}
     if corpus.tokenizer == "file":
         content = tokenizer_bytes(str(corpus.tokenizer_file))
@@ -226,7 +228,7 @@ def _lock(folder: Path) -> Iterator[None]:
     with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / "lock", "a")  # noqa: SIM115
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)  # the system releases it when the process dies, so no lock goes stale
     with file:
         yield
 

@@ -36,6 +36,7 @@ class SubwordTokenizer:
         package = the_package()
         with refusing("the tokenizer cannot be read"):
             self._tokenizer = package.Tokenizer.from_str(definition)
+            # A file may ask for both; a corpus must be neither cut nor filled up.
             self._tokenizer.no_truncation()
             self._tokenizer.no_padding()
             self._tokenizer.encode_special_tokens = True  # the name of a special token in a text is text
@@ -73,7 +74,7 @@ class SubwordTokenizer:
         """The tokens of each text, without separators."""
         with refusing(f"the tokenizer {self.name} cannot encode this text"):
             encoded = self._tokenizer.encode_batch_fast([text.decode() for text in texts], add_special_tokens=False)
-        return [np.array(one.ids, np.uint32) for one in encoded]
+        return [np.array(encoding.ids, np.uint32) for encoding in encoded]
 
     def decode(self, tokens: NDArray[Any]) -> bytes:
         """The inverse of `encode` for one text."""
@@ -149,6 +150,7 @@ def foreign_tokenizer(definition_json: dict[str, Any], where: str) -> SubwordTok
     if not isinstance(model, dict):
         got = f"the keys {', '.join(legible(key, 40) for key in list(definition_json)[:10])}"
         raise CorpusError(f"{where} is no tokenizer", expected="a JSON object with `model`", got=got, cure=CURE)
+    # Dropout of merges (Provilkov et al. 2020) would cut the same text differently each time.
     changes = {"model": model | {"dropout": None}} if "dropout" in model else {}
     tokenizer = SubwordTokenizer(FILE, canonical(definition_json | changes))
     if not 2 <= tokenizer.vocabulary <= LARGEST_VOCABULARY:
@@ -159,14 +161,14 @@ def foreign_tokenizer(definition_json: dict[str, Any], where: str) -> SubwordTok
 
 def _found_separator(tokenizer: SubwordTokenizer, named: str | None) -> str:
     """The token that ends a document: the one that is named, or the only one that is known to."""
-    found = [name for name in KNOWN_SEPARATORS if name in tokenizer.ids] if named is None else [named]
-    if len(found) == 1 and found[0] in tokenizer.ids:
-        return found[0]
+    candidates = [name for name in KNOWN_SEPARATORS if name in tokenizer.ids] if named is None else [named]
+    if len(candidates) == 1 and candidates[0] in tokenizer.ids:
+        return candidates[0]
     some = ", ".join(legible(name, 40) for name in [*tokenizer.specials, *tokenizer.ids][:20])
     raise CorpusError(
         "which token ends a document?" if named is None else "the tokenizer has no such separator",
         expected=f"one of its tokens: {some}",
-        got=f"{', '.join(found)}" if found else f"none of {', '.join(KNOWN_SEPARATORS)}",
+        got=f"{', '.join(candidates)}" if candidates else f"none of {', '.join(KNOWN_SEPARATORS)}",
         cure='set corpus.separator = "..." to the token that ends a document',
     )
 
@@ -184,6 +186,7 @@ def refusing(message: str) -> Iterator[None]:
     except CorpusError:
         raise
     except BaseException as error:
+        # A panic of Rust code arrives as pyo3's PanicException, which cannot be imported by name.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise CorpusError(message, got=str(error), cure="give another tokenizer or another text") from None

@@ -25,7 +25,9 @@ LARGEST_TABLE = 2**26
 BURN_IN = 256
 """Tokens that are drawn before a document begins, so that it begins as it goes on."""
 _ROWS = 2**20
+"""Entries of the table that are sorted at once."""
 _CHAINS = 1024
+"""Documents that are drawn side by side."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class ZipfMarkov:
     @property
     def entropy_rate(self) -> float:
         """Nats per token that no model can go below."""
+        # Given the context, symbol and rank determine each other, so H(symbol | past) = H(rank), the same for all
+        # contexts because ranks are drawn independently.
         p = self.rank_probabilities
         return float(-np.sum(p * np.log(p)))
 
@@ -76,8 +80,10 @@ class ZipfMarkov:
         context = random.integers(contexts, size=chains)
         text = np.empty((DOCUMENT_TOKENS, chains), np.uint16)
         for step in range(-BURN_IN, DOCUMENT_TOKENS):
+            # The inverse of the cumulative distribution; its last value may be rounded below 1, hence the minimum.
             rank = np.minimum(np.searchsorted(cumulative, random.random(chains), side="right"), self.symbols - 1)
             symbol = flat[context * self.symbols + rank]
+            # A context is its last `order` symbols as digits to the base `symbols`: shift, append, drop the oldest.
             context = (context * self.symbols + symbol) % contexts
             if step >= 0:
                 text[step] = symbol
@@ -101,6 +107,8 @@ def language(section: LanguageSection, seed: int) -> ZipfMarkov:
     contexts = section.symbols**section.order
     table = np.empty((contexts, section.symbols), np.uint16)
     for rows in np.array_split(np.arange(contexts), -(-table.size // _ROWS)):
+        # Sorting log-weights plus Gumbel noise draws without replacement in proportion to the weights (Gumbel-top-k,
+        # Yellott 1977): each context has an order of its own, in which popular symbols tend to come early.
         keys = popularity + random.gumbel(size=(len(rows), section.symbols))
         table[rows] = np.argsort(-keys, axis=1, kind="stable")
     return ZipfMarkov(section.symbols, section.order, section.exponent, table)

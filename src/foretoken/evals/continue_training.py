@@ -170,6 +170,7 @@ def _train(
     try:
         advance(state, spec, corpus, spec.steps, on_step)
         after = held_out(state.network, builder, corpus, sequences)
+        # A uniform guess has the loss log V. Written with `not <=`, so that a loss that is no number fails too.
         if not after.loss <= max(before.loss, math.log(spec.shape.vocabulary)) + TOLERATED_RISE:
             failure = f"loss {after.loss:.4g} at the end, {before.loss:.4g} before"
     except Diverged as error:
@@ -216,6 +217,7 @@ def _spec(builder: ExampleBuilder, corpus: TextCorpus, request: ContinueRequest)
             got=f"{tokens:g} tokens",
             cure="raise tokens, or lower batch_tokens",
         )
+    # What this verb has no option for is as in a study; warm-up, a stable part, and a decay to 0.
     return RunSpec(
         shape=builder.shape,
         tokens=round(tokens / batch) * batch,

@@ -114,7 +114,7 @@ def train(
         network.train()
         for rows in np.array_split(_epoch_order(task, rng), steps_per_epoch):
             batch = inputs.batch([task.train[row] for row in rows])
-            seed_dropout(seed, step)
+            seed_dropout(seed, step)  # by step, so that a mask does not depend on what was drawn before
             loss = functional.cross_entropy(network(batch), torch.from_numpy(batch.targets))
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip)
@@ -124,6 +124,7 @@ def train(
             optimizer.zero_grad()
             step += 1
         validation_loss = predict(network, inputs, task.validation)[1]
+        # A loss that is not a number compares as False: such an epoch is never the best.
         if validation_loss < best_loss:
             best_loss, best_epoch, best_weights = validation_loss, epoch, copy.deepcopy(network.state_dict())
         elif epoch - best_epoch >= options.patience:

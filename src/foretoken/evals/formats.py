@@ -154,6 +154,7 @@ class InputFormat:
             inputs["padding_mask"] = position < lengths[:, None]
         if self.shape.family_record.takes_prefix:
             inputs["prefix"] = lengths
+        # The second segment begins with the last text and ends with the padding (Devlin et al. 2018, figure 2).
         if self.shape.token_types > 1 and self.kind in (PAIR, SIMILARITY, CHOICE):
             inputs["segments"] = ((position >= np.array(begins)[:, None]) & inputs["padding_mask"]).astype(np.int64)
         return inputs
@@ -230,6 +231,7 @@ def input_format(task: Task, shape: ModelShape, specials: Mapping[str, int]) -> 
     start = [PAD] if shape.family_record.two_stacks else []
     names = dict.fromkeys([*start, template.first, template.between, template.last, *tasks])
     delimiters, vocabulary = special_ids(specials, shape.vocabulary, False, [name for name in names if name])
+    # Lengths are known only with the delimiters, so the check comes last; nothing has been trained yet.
     inputs = InputFormat(task.kind, shape, delimiters)
     _check(task, inputs)
     return inputs, vocabulary

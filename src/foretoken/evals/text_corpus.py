@@ -61,6 +61,7 @@ def split_text(model: Model, path: str | Path, column: str, share: float) -> Tex
         (validation if not few and is_validation(text, share) else train).add(text, ends)
     tokens = {"train": train.finish(), "validation": validation.finish()}
     if few:
+        # By hash, a few documents might all fall on one side; the end of the text is held out instead.
         end = round(len(tokens["train"]) * (1 - share))
         tokens = {"train": tokens["train"][:end], "validation": tokens["train"][end:]}
     return _corpus(model, path, tokens, None)
@@ -189,6 +190,7 @@ class _SplitEncoder:
     def _encode(self) -> None:
         encoded = self.tokenizer.encode([text for text, _ in self.pending])
         for (text, ends), tokens in zip(self.pending, encoded, strict=True):
+            # What is learned here is of bytes and loses nothing; somebody else's tokenizer is tried on each text.
             lossless = not self.tokenizer.fixed_vocabulary or self.tokenizer.decode(tokens) == text
             part = tokens.astype(self.dtype)
             part = np.concatenate([part, self.separator]) if ends else part

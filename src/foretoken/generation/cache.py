@@ -1,4 +1,4 @@
-"""What a network has read so far, kept so that one token more costs one position.
+"""Cache of what a network has read, so that one more token costs one position.
 
 A transformer's is the keys and values of every block, an LSTM's its states. The logits are those that the network gives
 when it reads everything at once.
@@ -31,14 +31,14 @@ class Cache(Protocol):
     """Positions read."""
 
     def read(self, tokens_BT: Tensor) -> Tensor:
-        """Logits of the token behind each of these, [B, T, V]."""
+        """Logits of the token after each of these, [B, T, V]."""
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these of the sequences, in this order; one may come several times."""
+        """Continue with these of the sequences, in this order; one may come several times."""
 
 
 class StackCache:
-    """Keys and values of a stack of blocks; of the first tokens, `prefix` see each other both ways."""
+    """Keys and values of a stack of blocks; of the first tokens, `prefix` see each other in both directions."""
 
     def __init__(self, network: Stack | EncoderDecoder, *, prefix: int = 0, source_BSW: Tensor | None = None) -> None:
         self.network = network
@@ -48,7 +48,7 @@ class StackCache:
         self.past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.stack.blocks)
 
     def read(self, tokens_BT: Tensor) -> Tensor:
-        """Logits of the token behind each of these, [B, T, V]; a prefix must be read at once."""
+        """Logits of the token after each of these, [B, T, V]; a prefix must be read at once."""
         stack, new = self.stack, tokens_BT.shape[1]
         places = slice(self.length, self.length + new)
         x_BTW = stack.embedding(tokens_BT)
@@ -64,7 +64,7 @@ class StackCache:
         return self._logits(x_BTW if stack.norm is None else stack.norm(x_BTW))
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these of the sequences."""
+        """Continue with these of the sequences."""
         self.past = [pair and (pair[0][rows], pair[1][rows]) for pair in self.past]
         if self.source is not None:
             self.source = self.source[rows]
@@ -103,6 +103,7 @@ class StackCache:
             q_BHTK, k_BGSK = rotate(q_BHTK, rotary), rotate(k_BGSK, rotary)
         past = self.past[layer]
         if past is not None:
+            # Keys are stored after their rotation: rotary positions are absolute, so it never changes.
             k_BGSK, v_BGSK = torch.cat([past[0], k_BGSK], dim=2), torch.cat([past[1], v_BGSK], dim=2)
         self.past[layer] = k_BGSK, v_BGSK
         mixed = attention(q_BHTK, k_BGSK, v_BGSK, added, part.scale)
@@ -112,6 +113,7 @@ class StackCache:
     def _logits(self, features_BTW: Tensor) -> Tensor:
         network = self.network
         if isinstance(network, EncoderDecoder) and network.head is None:
+            # T5 scales the states before a tied output layer (Raffel et al. 2019).
             features_BTW = features_BTW * network.shape.width**-0.5
         head_weight = network.head_weight
         assert isinstance(head_weight, Tensor)
@@ -126,13 +128,13 @@ class LstmCache:
         self.state: tuple[Tensor, Tensor] | None = None
 
     def read(self, tokens_BT: Tensor) -> Tensor:
-        """Logits of the token behind each of these, [B, T, V]."""
+        """Logits of the token after each of these, [B, T, V]."""
         x_TBW, self.state = self.network.lstm(self.network.embedding(tokens_BT.t()), self.state)
         self.length += tokens_BT.shape[1]
         return functional.linear(x_TBW.transpose(0, 1), self.network.head_weight)
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these of the sequences."""
+        """Continue with these of the sequences."""
         self.state = self.state and (self.state[0][:, rows], self.state[1][:, rows])
 
 
