@@ -88,7 +88,17 @@ def parse_budget(
         count = parse_count(count, "number of accelerators")
     values = {"mfu": mfu, "usd_per_hour": usd_per_hour, "watts": watts, "pue": pue, "kg_co2e_per_kwh": kg_co2e_per_kwh}
     check_values({**values, "params": params})
-    named = partial(machine, known=known, precision=precision, params=params, **values)
+    named = partial(
+        machine,
+        known=known,
+        precision=precision,
+        params=params,
+        mfu=mfu,
+        usd_per_hour=usd_per_hour,
+        watts=watts,
+        pue=pue,
+        kg_co2e_per_kwh=kg_co2e_per_kwh,
+    )
     used = named(accelerator) if accelerator else None
     if not isinstance(text, str):
         flops = parse_flops(text)

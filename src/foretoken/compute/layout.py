@@ -25,7 +25,7 @@ from typing import Any
 
 from foretoken.compute.flops import FLOPS_PER_TOKEN
 from foretoken.compute.machine import Assumption, Machine
-from foretoken.compute.memory import Memory, Optimizer, Split, fullest_params, training_memory
+from foretoken.compute.memory import Memory, Optimizer, Recompute, Split, fullest_params, training_memory
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
@@ -40,6 +40,10 @@ ASSUMED = (
 """What a layout is reckoned with beside the machine's own numbers."""
 BACKWARD = 2 / 3
 """Share of the compute that is the backward pass, behind which communication can hide."""
+
+
+RECOMPUTED: tuple[Recompute, ...] = ("selective", "full")
+"""How much of the activations a layout may recompute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +158,7 @@ def _candidates(shape: ModelShape, machine: Machine, count: int, sequences: int)
         zeros = (1, 3) if data > 1 and pipeline == 1 else (1,) if data > 1 else (0,)
         interleaves = [v for v in (1, 2, 4, 8) if pipeline * v <= shape.layers] if pipeline > 1 else [1]
         micro_batches = [b for b in (1, 2, 4, 8, 16, 32, 64) if b == 1 or data * b <= sequences]
-        for zero, interleave, micro_batch, recompute in product(
-            zeros, interleaves, micro_batches, ("selective", "full")
-        ):
+        for zero, interleave, micro_batch, recompute in product(zeros, interleaves, micro_batches, RECOMPUTED):
             split = Split(
                 tensor=tensor,
                 pipeline=pipeline,

@@ -102,9 +102,5 @@ def _read_fit(fit: Fit | str | Path) -> Fit:
     return fit if isinstance(fit, Fit) else Fit.load(fit)
 
 
-def _read_fit(fit: Fit | str | Path) -> Fit:
-    return fit if isinstance(fit, Fit) else Fit.load(fit)
-
-
 def _budget(amount: str | float | None) -> Budget | None:
     return None if amount is None else parse_budget(amount)

@@ -11,7 +11,7 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check
 from foretoken.plans.advice import alternatives
 from foretoken.plans.experts import Mixtures, compare_experts
-from foretoken.plans.given_size import Choice, other_halves, solve_split
+from foretoken.plans.given_size import Choice, OpenHalf, other_halves, solve_split
 from foretoken.plans.inputs import PlanInputs, read_inputs
 from foretoken.plans.lifecycle_cost import WholeLife, whole_life
 from foretoken.plans.loss_model import LossModel
@@ -73,7 +73,13 @@ def make_plan(inputs: PlanInputs) -> Plan:
         flops=split.flops,
         loss=split.loss,
         loss_reason=split.loss_reason,
-        interval=Intervals(*(split.intervals[name] for name in ("params", "tokens", "flops", "loss")), no_draws),
+        interval=Intervals(
+            params=split.intervals["params"],
+            tokens=split.intervals["tokens"],
+            flops=split.intervals["flops"],
+            loss=split.intervals["loss"],
+            reason=no_draws,
+        ),
         level=split.level,
         band=near,
         band_reason=band_reason,
@@ -91,7 +97,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         assumed=[*split.assumed, *inputs.assumed],
         budget="" if given.budget is None else str(given.budget),
         binding=[*split.binding, *inputs.binding],
-        limits=PlanLimits.of(given.limits, loss_model.repetition and loss_model.repetition.unique),
+        limits=PlanLimits.of(given.limits, loss_model.repetition.unique if loss_model.repetition else None),
         epochs=split.epochs,
         repetition=repetition,
         repetition_reason=repetition_reason,
@@ -152,7 +158,8 @@ def _experts(inputs: PlanInputs, split: Allocation) -> tuple[Mixtures | None, st
 
 def _choices(inputs: PlanInputs, split: Allocation) -> list[Choice] | None:
     """Other lengths for a given size, or sizes for a given length."""
-    open_half = {("params",): "tokens", ("tokens",): "params"}.get(inputs.given.names)
+    halves: dict[tuple[str, ...], OpenHalf] = {("params",): "tokens", ("tokens",): "params"}
+    open_half = halves.get(inputs.given.names)
     if open_half is None:
         return None
     return other_halves(inputs.loss_model, split.params, split.tokens, open_half)

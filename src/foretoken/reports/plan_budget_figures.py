@@ -108,8 +108,9 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
 
 def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float]) -> Html:
     """Least loss over money, or compute where no price is known; `near`: half, all and twice the plan's."""
-    priced = plan.cost.usd is not None
-    rate, unit = (plan.cost.usd / plan.flops, "USD") if priced else (1.0, "FLOP")
+    usd = plan.cost.usd
+    priced = usd is not None
+    rate, unit = (1.0, "FLOP") if usd is None else (usd / plan.flops, "USD")
     half, least, double = near
     what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
     title = f"Half the {what} costs {number(half - least, 3)} nats, twice takes {number(least - double, 3)} off"

@@ -100,7 +100,7 @@ def cost_table(plan: Plan) -> Html:
     cost = plan.cost
     low, high = cost.usd_low, cost.usd_high
     rng = f", {usd(low)} to {usd(high)} by known prices" if low and high and low != high else ""
-    rows = [
+    rows: list[list[object]] = [
         ["machines", f"{number(cost.count, 0)} {cost.accelerator}"],
         ["time", f"{number(cost.days, 1)} days"],
         ["accelerator-hours", count(cost.accelerator_hours)],
@@ -130,7 +130,7 @@ def serving_table(request: ServedRequest) -> Html:
     served = request.serving
     if served is None:
         return element("p", f"Not served: {request.reason}.")
-    rows = [
+    rows: list[list[object]] = [
         ["accelerators", request.count],
         ["first token", f"{significant(served.prefill_seconds)} s after {request.prompt} tokens of prompt"],
         ["next tokens", f"{significant(served.tokens_per_second)} a second, bound by {served.bound}"],
