@@ -17,9 +17,12 @@ from foretoken.runs.study_file import load_study
 from foretoken.store.atomic import checksummed_json
 from foretoken.store.format import FORMAT
 from foretoken.store.store import Store, read_record
+from foretoken.study.design_file import read_design
 from foretoken.study.maintenance import verify
-from foretoken.study.results import read_design, report, status
-from foretoken.study.runner import dry_run, run
+from foretoken.study.preview import dry_run
+from foretoken.study.results import report
+from foretoken.study.runner import run
+from foretoken.study.study_status import status
 
 STUDIES = sorted((Path(__file__).parents[1] / "assets" / "studies").iterdir())
 
