@@ -18,14 +18,14 @@ def models(
 
     Example: foretoken models llama_65b
     """
-    told = everything() if name is None else one(name)
+    values = all_json() if name is None else one_json(name)
     if json:
-        print_json(told)
+        print_json(values)
     else:
-        typer.echo("\n".join(listing(told) if name is None else page(told)))
+        typer.echo("\n".join(listing(values) if name is None else page(values)))
 
 
-def everything() -> dict[str, Any]:
+def all_json() -> dict[str, Any]:
     """Every model and every printed table, in brief."""
     from foretoken.compute.benchmarks import BENCHMARKS
     from foretoken.compute.models import MODELS
@@ -51,7 +51,7 @@ def everything() -> dict[str, Any]:
     }
 
 
-def one(name: str) -> dict[str, Any]:
+def one_json(name: str) -> dict[str, Any]:
     """All that is known of a model, or a printed table score by score."""
     from foretoken.compute.benchmarks import BENCHMARKS
     from foretoken.compute.flops import matmul, six_n_active
@@ -63,47 +63,47 @@ def one(name: str) -> dict[str, Any]:
         brief = {"id": name, "title": table.title, "source": table.source, "status": table.status}
         return brief | {"careful": list(table.careful), "scores": [score.to_json() for score in table.scores()]}
     model = MODELS.find(name)
-    told: dict[str, Any] = {key: value for key, value in asdict(model).items() if key != "shape"}
-    told |= {"flops": model.compute, "flops_source": model.compute_source, "shape": None, "counted": None}
+    values: dict[str, Any] = {key: value for key, value in asdict(model).items() if key != "shape"}
+    values |= {"flops": model.compute, "flops_source": model.compute_source, "shape": None, "counted": None}
     if model.shape is not None:
         count = count_parameters(model.shape)
         per_token = {"matmul": matmul(model.shape)}
         per_token |= {"6nd_active": six_n_active(model.shape)} if model.shape.family_record.plain_transformer else {}
-        told["shape"] = model.shape.to_json()
-        told["counted"] = asdict(count) | {
+        values["shape"] = model.shape.to_json()
+        values["counted"] = asdict(count) | {
             "total": count.total,
             "non_embedding": count.non_embedding,
             "active": count.active,
             "flops_per_token": per_token,
         }
-    told["scores"] = [
+    values["scores"] = [
         {"table": table.id, **score.to_json()}
         for table in BENCHMARKS.values()
         for score in table.scores()
         if score.model == name
     ]
-    return told
+    return values
 
 
-def listing(told: dict[str, Any]) -> list[str]:
+def listing(list_json: dict[str, Any]) -> list[str]:
     """Both lists as text."""
     lines = [f"{'model':24} {'date':8} {'params':>8} {'tokens':>8} {'FLOP':>9}  status"]
-    for row in told["models"]:
+    for row in list_json["models"]:
         params, tokens = _count(row["params"]), _count(row["tokens"])
         flops = "-" if row["flops"] is None else f"{row['flops']:.2e}"
         lines.append(f"{row['id']:24} {row['date']:8} {params:>8} {tokens:>8} {flops:>9}  {row['status']}")
     lines += ["", "printed tables of scores"]
-    lines += [f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in told["benchmarks"]]
+    lines += [f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in list_json["benchmarks"]]
     return lines
 
 
-def page(told: dict[str, Any]) -> list[str]:
+def page(entry_json: dict[str, Any]) -> list[str]:
     """One entry as text; what is not known is left out."""
-    lines = [f"{key:20} {_plain(value)}" for key, value in told.items() if _is_plain(value)]
+    lines = [f"{key:20} {_plain(value)}" for key, value in entry_json.items() if _is_plain(value)]
     for part in ("shape", "counted"):
-        if told.get(part):
-            lines += ["", part, *(f"  {key:18} {_plain(value)}" for key, value in told[part].items() if value)]
-    for score in told.get("scores", []):
+        if entry_json.get(part):
+            lines += ["", part, *(f"  {key:18} {_plain(value)}" for key, value in entry_json[part].items() if value)]
+    for score in entry_json.get("scores", []):
         setting = f", {score['setting']}" if score["setting"] else ""
         lines.append(f"  {score['name']:24} {score['task']}, {score['metric']}{setting}: {score['score']:g}")
     return lines

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from foretoken.cli.options import listed
 
 Request = TypeVar("Request")
+OptionValue = str | int | float | bool | Path | None
 SHOWN = {"Sequence": "7B,13B,...", "Path": "FILE"}
 """How a value is shown in the help, by a word of the field's type."""
 
@@ -31,9 +32,9 @@ def takes_options(request: Callable[..., Request]) -> Callable[[Callable[..., No
         options = [_option(field, helps[name]) for name, field in fields.items()]
 
         @wraps(verb)
-        def called(**values: Any) -> None:
+        def called(**values: OptionValue) -> None:
             given = {name: values.pop(name) for name in fields}
-            lists = {name: listed(given[name]) for name, field in fields.items() if _is_list(field)}
+            lists = {name: listed(str(given[name])) for name, field in fields.items() if _is_list(field)}
             verb(request(**given | lists), **values)
 
         parameters = [*options, *(parameter.replace(kind=first.KEYWORD_ONLY) for parameter in own)]

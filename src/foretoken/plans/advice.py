@@ -103,6 +103,7 @@ def alternatives(
     check_positive("compute", flops)
     product = flops / flops_per_param_token
     sizes = {} if reference_size is None else {"reference size": reference_size}
+    # N D = product and D = 20 N
     sizes["20 tokens per parameter"] = math.sqrt(product / RULE_OF_THUMB)
     if band is not None:
         sizes["smallest in the band"], sizes["largest in the band"] = band.params

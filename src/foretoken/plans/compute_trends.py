@@ -26,6 +26,8 @@ STOCK = {"low": 1e14, "middle": 3e14, "high": 1e15}
 LAW = "besiroglu_2024"
 DAYS = 90.0
 """Length of a training run that accelerators are counted for."""
+DATA_CENTRE = ("gpu", "tpu")
+"""Kinds of accelerators that large models are trained on."""
 FIRST_PASS = 2020
 """Models before this year saw their text many times over."""
 ASSUMED = (
@@ -54,11 +56,11 @@ def _tokens() -> list[Point]:
 
 def _peaks() -> list[Point]:
     """Dense 16-bit peaks of data-centre accelerators with a known date."""
-    rows = (one for one in read_accelerators().values() if one.kind in ("gpu", "tpu") and one.announced)
+    rows = (device for device in read_accelerators().values() if device.kind in DATA_CENTRE and device.announced)
     return [
-        Point(one.id, year_of(one.announced), one.peak(), one.source)
-        for one in rows
-        if "announced" not in one.secondary
+        Point(device.id, year_of(device.announced), device.peak(), device.source)
+        for device in rows
+        if "announced" not in device.secondary
     ]
 
 

@@ -53,10 +53,12 @@ class Limits:
 
     def tokens(self, params: Array, budget: Array, per_token: float, serving: float) -> Array:
         """Tokens that a budget leaves to each size: (budget / params - serving) / per_token, at most max_tokens."""
+        # budget = params (per_token tokens + serving), solved for the tokens
         return np.minimum((budget / params - serving) / per_token, self.max_tokens)
 
     def ends(self, budget: Array, per_token: float, serving: float) -> tuple[Array, Array]:
         """Smallest and largest ln(params) worth a look at each budget [r]: those that leave 1 to max_tokens tokens."""
+        # A size beyond `most` gets less than one token; one below `least` cannot spend its budget within max_tokens.
         most = np.minimum(self.max_params, budget / (per_token + serving))
         least = np.maximum(self.min_params, budget / (per_token * self.max_tokens + serving))
         return np.log(np.minimum(least, most)), np.log(most)

@@ -127,6 +127,7 @@ def total_params(active: float, experts: float, share: float = FEED_FORWARD_SHAR
     >>> f"{total_params(3e9, 8):.3g}"
     '1.7e+10'
     """
+    # One expert of `experts` is counted in `active` already; each of the others adds the share that it replaces.
     return active * (1 + share * (experts - 1))
 
 

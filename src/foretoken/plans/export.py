@@ -29,13 +29,13 @@ def export_files(plan: Plan) -> dict[str, str]:
     """
     if plan.recipe is None:
         raise DesignError("the plan has no recipe to write", got=plan.recipe_reason or "")
-    found = {"planned.toml": study_toml(plan, plan.recipe)}
+    files = {"planned.toml": study_toml(plan, plan.recipe)}
     shape = plan.recipe.shape
     if shape.family_record.causal_decoder:
-        found["config.json"] = transformers_config(shape)
+        files["config.json"] = transformers_config(shape)
     if shape.family_record.causal_decoder and not shape.experts:
-        found["torchtitan.toml"] = titan_toml(plan.recipe, plan.layout)
-    return found
+        files["torchtitan.toml"] = titan_toml(plan.recipe, plan.layout)
+    return files
 
 
 def study_toml(plan: Plan, recipe: Recipe, name: str = "planned", factor: float = FACTOR) -> str:

@@ -109,6 +109,7 @@ def fit_trend(name: str, unit: str, points: list[Point], level: float = 0.9) -> 
     slope = float(((years - center) * logs).sum() / squares)
     left = logs - middle - slope * (years - center)
     spread = math.sqrt(float((left**2).sum()) / (len(points) - 2))
+    # Two degrees of freedom go to the line; the slope's variance is spread^2 / sum of squares of the years.
     student = float(stdtrit(len(points) - 2, (1 + level) / 2))
     half = student * spread / math.sqrt(squares)
     return Trend(

@@ -238,8 +238,10 @@ def _resources(
     experts: Experts | None,
 ) -> Resources:
     """The machine, how many of them, and what the ladder and the deadline leave of the budget."""
+    # The size comes first: MFU, the usual number of machines and what they must hold depend on it.
     size = solve_split(loss_model.point_estimate, given)
     name = machines.accelerator
+    # Dollars that name no machine were spent on the usual one; that is an assumption, not what the user named.
     if name is None and budget and budget.machine and not needs_machine(budget.text):
         name = budget.machine.accelerator.id
     training = machines.trained_on(name or USUAL_MACHINE, size.params)

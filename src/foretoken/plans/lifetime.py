@@ -146,6 +146,8 @@ def lifetimes(
 
 def _cheapest(loss_model: LossModel, loss: float, load: float, limits: Limits) -> Array:
     """Params and tokens [w, 2] that reach the loss and cost least, with `load` FLOP of serving per parameter."""
+    # At a fixed loss the cheapest size is the best one of a budget that pays training and serving together; the budget
+    # whose best loss is this one is searched, from the point estimate's for every draw.
     near = budget_for(loss_model.point_estimate, loss, limits, load)
 
     def cheapest_of(model: LossModel) -> list[float]:

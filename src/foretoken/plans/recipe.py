@@ -175,6 +175,7 @@ def _batch(known: dict[str, dict[str, float]], multiple: int, tokens: float) -> 
     laws = _values(known, "batch_tokens", lambda name: name != "kaplan_2020_batch_flops")
     middle = _middle([law.value for law in laws])
     most = tokens / FEWEST_STEPS
+    # Rounded to whole sequences on every accelerator, and so small that the schedule still has steps to act in.
     value = max(1, round(min(middle, most) / multiple)) * multiple
     note = f"a multiple of {multiple} tokens"
     if middle > most:
@@ -246,6 +247,7 @@ def _evened(
 ) -> tuple[Proportions, Layout]:
     """Proportions that the layout divides, and the fastest layout of their shape; as they are where nothing is near."""
     cut = layout.split
+    # Stages of unequal depth wait for the deepest, so a depth that divides is worth a small change of the shape.
     if first.shape.layers % (cut.pipeline * cut.interleave) == 0:
         return like, layout
     shared = math.lcm(like.tensor_parallel, cut.tensor)

@@ -52,6 +52,7 @@ def band(loss_model: LossModel, flops: float, tolerance: float = TOLERANCE, limi
         size = np.exp([log_params])
         return float(model.loss(size, limits.tokens(size, budget, per_token, 0.0))[0]) / most - 1
 
+    # Along the budget the loss falls to the best size and rises beyond it, so each side crosses the tolerance once.
     low, high = (float(end[0]) for end in limits.ends(budget, per_token, 0.0))
     best = math.log(float(params[0]))
     if limits.sizes:
@@ -136,10 +137,12 @@ def regrets(
     best = loss_model.over_draws(lambda model: best_losses(model, flops, limits))
     first = budgets_for(loss_model.point_estimate, losses[0], limits, near=flops)
     near = np.where(np.isfinite(first), first, flops)
+    # Inverting best(C) is a search in every draw, so few draws are taken; the losses above are cheap in all of them.
     few = loss_model.subsample()
     rows = zip(few.draws(), few.losses(params, tokens), strict=True)
     saved = flops - np.array([budgets_for(model, row, limits, near=near) for model, row in rows])
     saved[~np.isfinite(saved)] = np.nan
+    # Below this the search itself is not exact: a plan that is its own alternative loses nothing, not 1e17 FLOP.
     saved[np.abs(saved) < EXACT * flops] = 0.0
     return [
         Regret(

@@ -72,6 +72,7 @@ def params_for_unique(model: LossModel, unique: float) -> float:
     def excess(log_flops: float) -> float:
         return math.log(float(best_split(model, np.exp([log_flops]))[1][0]) / unique)
 
+    # From a thousand parameters on `unique` tokens upwards; best lengths grow with the budget, so they cross once.
     low = math.log(k * unique) + math.log(1e3)
     log_flops = crossing(excess, low, low + math.log(1e14))
     return math.exp(log_flops) / (k * unique) if log_flops is not None else math.inf

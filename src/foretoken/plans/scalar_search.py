@@ -36,6 +36,7 @@ def least(values: Callable[[Array], Array], low: Array, high: Array) -> Array:
         low, high = grid[rows, before], grid[rows, after]
     left, middle, right = (found[rows, place] for place in (before, best, after))
     with np.errstate(all="ignore"):
+        # The vertex of a parabola through three equally spaced points, from the middle one.
         turn = 0.25 * (high - low) * (left - right) / (left - 2 * middle + right)
     inside = (before < best) & (best < after) & np.isfinite(turn) & (np.abs(turn) <= 0.5 * (high - low))
     return np.asarray(grid[rows, best] + np.where(inside, turn, 0.0))
@@ -49,6 +50,7 @@ def crossing(function: Callable[[float], float], low: float, high: float) -> flo
     >>> round(crossing(lambda u: u**3 - 8, 0.0, 5.0), 9), crossing(lambda u: u, 1.0, 2.0)
     (2.0, None)
     """
+    # The end that stays twice gets half its value (Illinois): false position alone creeps from one side.
     ends, kept = [function(low), function(high)], 0
     if ends[0] == 0 or ends[1] == 0:
         return low if ends[0] == 0 else high
