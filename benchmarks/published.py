@@ -11,6 +11,7 @@ routing     the law of routed language models (Clark et al. 2022, arXiv 2202.011
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares, minimize, minimize_scalar
 
-from foretoken.checks.waterfall import Step, draw_waterfall, isoflop_waterfall
+from foretoken.checks.waterfall import Step, draw_waterfall, with_changes
+from foretoken.errors import RefusedError
 from foretoken.fits.likelihood import Profile, profile
 from foretoken.fits.solvers import huber
 from foretoken.laws import PUBLISHED, downstream, overtraining, repeated_data, routing
 from foretoken.reports import save_page
+from foretoken.routes.isoflop import IsoflopFit, isoflop
 from foretoken.runs.table import RunTable
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "scaling"
@@ -55,6 +58,36 @@ PUBLISHED_EXPONENTS = {
     "RefinedWeb": (0.834, 0.701, 0.604, 0.571, 0.497),
     "OpenWebText2": (0.870, 0.700, 0.602, 0.569, 0.518),
 }
+
+
+def isoflop_waterfall(tables: Mapping[str, RunTable], *, params: str = "auto", level: float = 0.9) -> list[Step]:
+    """One step per table, all by one rule.
+
+    The minimum of Akima's interpolant over ln N per budget, budgets whose minimum sits at an edge left out, a power law
+    through the rest; the exponent of the parabolas beside it.
+    """
+    steps = []
+    for name, table in tables.items():
+        found, parabola = (_isoflop(table, params, minimum, level) for minimum in ("interpolated", "parabola"))
+        steps.append(
+            Step(
+                name,
+                found.params_exponent if found else None,
+                found.params_exponent_interval if found else None,
+                None,
+                parabola.params_exponent if parabola else None,
+                len(found.interior) if found else 0,
+                len(found.budgets) if found else 0,
+            )
+        )
+    return with_changes(steps)
+
+
+def _isoflop(table: RunTable, params: str, minimum: str, level: float) -> IsoflopFit | None:
+    try:
+        return isoflop(table, params=params, minimum=minimum, level=level)
+    except RefusedError:
+        return None
 
 
 def porian_steps(folder: Path, dataset: str) -> list[Step]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from foretoken.checks.diagnose import checks_of, diagnose
-from foretoken.checks.table_view import examine
+from foretoken.checks.table_view import view_table
 from foretoken.errors import TableError
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.runs.table import RunTable
@@ -52,7 +52,7 @@ def clean(
 
 
 def codes(table: RunTable) -> set[str]:
-    return {check.code for check in checks_of(examine(table))}
+    return {check.code for check in checks_of(view_table(table))}
 
 
 def at(frame: Frame, name: str, value: object, row: int = 20) -> Frame:
@@ -155,7 +155,7 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
 @pytest.mark.parametrize(("code", "spoil"), DEFECTS, ids=[f"{code}-{i}" for i, (code, _) in enumerate(DEFECTS)])
 def test_a_defect_is_named_with_evidence_and_cure(code: str, spoil: Callable[[Frame], Frame]) -> None:
     table = clean()
-    found = [check for check in checks_of(examine(replace(table, frame=spoil(table.frame)))) if check.code == code]
+    found = [check for check in checks_of(view_table(replace(table, frame=spoil(table.frame)))) if check.code == code]
     assert found
     assert all(check.evidence and check.cure and check.severity in ("note", "doubt", "refusal") for check in found)
 
@@ -179,7 +179,7 @@ def test_one_run_that_carries_the_fit_is_named() -> None:
     far["run"], far["params_total"], far["tokens"], far["flops"], far["group"] = "far", 3e11, 6e12, 1.08e25, "far"
     far["loss"] = 1.02 * float(CHINCHILLA.evaluate(LAW, params=3e11, tokens=6e12))
     small = pd.concat([frame[frame["flops"] < 1e19], far.to_frame().T.astype(frame.dtypes)], ignore_index=True)
-    checks = {check.code: check for check in checks_of(examine(RunTable(small, "a test")))}
+    checks = {check.code: check for check in checks_of(view_table(RunTable(small, "a test")))}
     assert "run far" in checks["influential_run"].evidence
 
 
@@ -215,7 +215,7 @@ def test_tables_that_follow_a_law_are_hardly_ever_doubted(shared: float) -> None
     for seed in range(8):
         table, generator = clean(seed, noise=0.004), np.random.default_rng(1000 + seed)
         error = np.exp(shared * generator.standard_normal(8)).repeat(7)
-        checks = checks_of(examine(replace(table, frame=table.frame.assign(loss=table.frame["loss"] * error))))
+        checks = checks_of(view_table(replace(table, frame=table.frame.assign(loss=table.frame["loss"] * error))))
         alarmed += any(check.severity != "note" for check in checks)
     assert alarmed <= 1
 
@@ -225,6 +225,6 @@ def test_a_minimum_at_one_edge_is_noted_and_at_many_edges_doubted() -> None:
     severity = {}
     for count in (1, 4):
         cut = frame["group"].isin([f"b{i}" for i in range(count)]) & (frame.index % 7 > 3)
-        checks = checks_of(examine(RunTable(frame[~cut], "a test")))
+        checks = checks_of(view_table(RunTable(frame[~cut], "a test")))
         severity[count] = {check.code: check.severity for check in checks}["isoflop_edge_large"]
     assert severity == {1: "note", 4: "doubt"}

@@ -159,7 +159,7 @@ def test_diagnosis_page_has_every_check_and_what_was_not_looked_for(pages, resul
     found, page = results["diagnosis"][0], Reader(pages["diagnosis"])
     assert found.checks
     assert {check.code for check in found.checks} <= set(page.words)
-    assert {column for entry in found.unchecked for column in entry["columns"]} <= set(page.words)
+    assert {column for entry in found.unchecked for column in entry.columns} <= set(page.words)
 
 
 def test_approaches_page_has_every_route_and_its_reason(pages, results):

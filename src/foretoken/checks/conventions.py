@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foretoken.arguments import named_arguments
 from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import RefusedError
 from foretoken.fits.fit import fit
@@ -49,6 +50,14 @@ WATERFALL = (
 
 
 @dataclass(frozen=True)
+class LargestModel:
+    """The best model at the largest budget of a table."""
+
+    flops: float
+    params: float
+
+
+@dataclass(frozen=True)
 class Convention:
     """N* = prefactor x C^exponent when N and C are counted this way."""
 
@@ -57,8 +66,8 @@ class Convention:
     exponent: float
     interval: list[float]
     prefactor: float
-    largest: dict[str, float]
-    """N* at the largest C of this count: {flops, params}."""
+    largest: LargestModel
+    """N* at the largest C of this count."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +88,21 @@ class Conventions:
         return asdict(self)
 
 
+@named_arguments
 def conventions(
     table: RunTable, *, params: str = "auto", level: float = 0.9, draws: int = 100, seed: int = 0
 ) -> Conventions:
     """Exponents of N* under every count of N and C that the columns allow.
 
-    `params` is the count that the law is fitted in. `reason` says why there is nothing where no law can be fitted.
+    Args:
+        table: the runs.
+        params: the count of N that the law is fitted in.
+        level: of the intervals.
+        draws: of the bootstrap.
+        seed: of these draws.
+
+    `reason` of the result says why there is nothing where no law can be fitted.
+
     """
     rows = clean_rows(table, params)
     try:
@@ -137,7 +155,7 @@ def _entry(rows: Rows, theta: Array, params: str, N: Array, compute: str, C: Arr
     best = np.stack([_best(theta, models, per_token, budget, counted) for budget in budgets])
     slopes, levels = np.polyfit(budgets, best, 1)
     band = np.quantile(slopes[1:], [(1 - level) / 2, (1 + level) / 2])
-    largest = {"flops": float(C.max()), "params": float(np.exp(best[-1, 0]))}
+    largest = LargestModel(flops=float(C.max()), params=float(np.exp(best[-1, 0])))
     return Convention(
         params, compute, float(slopes[0]), [float(end) for end in band], float(np.exp(levels[0])), largest
     )

@@ -1,4 +1,4 @@
-"""The doctor, on IsoFLOP curves: minima at an edge or absent, grids off their centre, parabolas that mislead."""
+"""Checks of IsoFLOP curves: minima at an edge or absent, grids off their centre, parabolas that mislead."""
 
 from __future__ import annotations
 
@@ -6,45 +6,48 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, listed
 from foretoken.laws.law import Array
 from foretoken.routes.approaches import isoflop_bias
-from foretoken.routes.isoflop import REFUSALS
+from foretoken.routes.isoflop import REFUSALS, MinimumStatus
 
 OFF_CENTRE = 0.4
 """Mean distance of the minima from the middle of their sizes, in units of half the sizes' range ..."""
 DRIFT = 0.5
 """... and its change from the least to the most compute; four fifths of that in nearly all bootstrap draws, too."""
 BY_CHANCE, SURELY = 0.02, 0.8
+TOO_FEW: set[MinimumStatus] = {"too_few"}
+AT_AN_EDGE: set[MinimumStatus] = {"edge_small", "edge_large"}
 FEW_EDGES = 0.25
 """Share of the budgets up to which a minimum at an edge is noted only: noise alone puts one of them there."""
 
 
-def absent_minima(seen: Examined) -> Iterator[Check]:
+def absent_minima(view: TableView) -> Iterator[Check]:
     """Budgets without an interior minimum, by kind: at an edge, or no bend upwards."""
-    for status, (evidence, cure) in REFUSALS.items():
-        budgets = [curve for curve in seen.curves if curve.status == status]
-        accidental = status == "too_few" and len(budgets) > len(seen.curves) / 2  # no IsoFLOP design at all
+    for status, (reason, cure) in REFUSALS.items():
+        budgets = [curve for curve in view.curves if curve.status == status]
+        scarce = status in TOO_FEW
+        accidental = scarce and len(budgets) > len(view.curves) / 2  # no IsoFLOP design at all
         if budgets and not accidental:
             names = listed(curve.rows.group[curve.runs[0]] or f"{curve.flops:.3g} FLOP" for curve in budgets)
-            told = f"{len(budgets)} of {len(seen.curves)} budgets ({names}): {evidence}"
-            few = status in ("edge_small", "edge_large") and len(budgets) <= FEW_EDGES * len(seen.curves)
-            yield Check(f"isoflop_{status}", "note" if few or status == "too_few" else "doubt", told, cure)
+            evidence = f"{len(budgets)} of {len(view.curves)} budgets ({names}): {reason}"
+            few = status in AT_AN_EDGE and len(budgets) <= FEW_EDGES * len(view.curves)
+            yield Check(f"isoflop_{status}", "note" if few or scarce else "doubt", evidence, cure)
 
 
-def off_centre_grid(seen: Examined) -> Iterator[Check]:
+def off_centre_grid(view: TableView) -> Iterator[Check]:
     """Minima that lie to one side of their sizes: the parabola's N* is shifted."""
-    offset = _offsets(seen)[1][:, 0]
+    offset = _offsets(view)[1][:, 0]
     if len(offset) > 1 and abs(offset.mean()) > OFF_CENTRE:
         side = "smaller" if offset.mean() < 0 else "larger"
         evidence = f"minima lie {abs(offset.mean()):.2f} of half the range from the middle size, on the {side} side"
         yield Check("off_centre_grid", "doubt", evidence, f"add {side} models to each budget")
 
 
-def drifting_grid(seen: Examined) -> Iterator[Check]:
+def drifting_grid(view: TableView) -> Iterator[Check]:
     """Minima that wander through their sizes with compute: the parabola's exponent is biased."""
-    compute, offset = _offsets(seen)
+    compute, offset = _offsets(view)
     if len(offset) < 3 or np.ptp(compute) == 0:
         return
     moved = np.polyfit(compute, offset, 1)[0] * np.ptp(compute)
@@ -54,22 +57,22 @@ def drifting_grid(seen: Examined) -> Iterator[Check]:
         yield Check("drifting_grid", "doubt", evidence, "centre each budget's sizes on the running fit's N*")
 
 
-def parabola_bias(seen: Examined) -> Iterator[Check]:
+def parabola_bias(view: TableView) -> Iterator[Check]:
     """What parabolas would make of noise-free runs of the fitted surface."""
-    if seen.fit is None or sum(curve.is_interior for curve in seen.curves) < 2:
+    if view.fit is None or sum(curve.is_interior for curve in view.curves) < 2:
         return
-    bias = isoflop_bias(seen.rows, "parabola", seen.fit)
+    bias = isoflop_bias(view.rows, "parabola", view.fit)
     if bias and bias.is_large:
         cure = "use the law, or an interpolated minimum; narrow the sizes and centre them"
         yield Check("isoflop_bias", "doubt", f"parabolas: {bias}", cure)
 
 
-def _offsets(seen: Examined) -> tuple[Array, Array]:
+def _offsets(view: TableView) -> tuple[Array, Array]:
     """Ln C [c]; where the minimum lies, from -1 (smallest size) to 1 (largest): as it is, then draws [c, 1 + b]."""
-    curves = [curve for curve in seen.curves if curve.is_interior]
+    curves = [curve for curve in view.curves if curve.is_interior]
     minima = [(curve, np.array([curve.at, *curve.draws])) for curve in curves]
     places = [2 * (at - curve.size[0]) / np.ptp(curve.size) - 1 for curve, at in minima]
     return np.log([curve.flops for curve in curves]), np.array(places) if places else np.empty((0, 1))
 
 
-CHECKS: list[CheckOf] = [absent_minima, off_centre_grid, drifting_grid, parabola_bias]
+CHECKS: list[TableCheck] = [absent_minima, off_centre_grid, drifting_grid, parabola_bias]

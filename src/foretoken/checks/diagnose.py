@@ -1,26 +1,62 @@
-"""The doctor: every named doubt that a table's columns allow, each with its evidence and its cure."""
+"""Every named doubt that a table's columns allow, each with its evidence and its cure."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from foretoken.arguments import named_arguments
 from foretoken.checks import curves, fit, recipe
 from foretoken.checks.conventions import Conventions, conventions_of
-from foretoken.checks.table_view import CheckOf, Examined, examine
-from foretoken.checks.unchecked import unchecked
+from foretoken.checks.table_view import TableCheck, TableView, view_table
 from foretoken.fits import table_checks, unit_checks
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.parts import RowCounts
 from foretoken.runs.table import RunTable
 
-CHECKS: list[CheckOf] = [
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHECKS: list[TableCheck] = [
     *table_checks.CHECKS,
     *unit_checks.CHECKS,
     *recipe.CHECKS,
     *curves.CHECKS,
     *fit.CHECKS,
 ]
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A check that a table's columns do not allow."""
+
+    what: str
+    """What could not be looked for."""
+    codes: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Any one of these would allow it."""
+
+
+NEEDS: tuple[Unchecked, ...] = (
+    Unchecked("points that share a trajectory", ("shared_trajectories", "undeclared_trajectories"), ("parent", "run")),
+    Unchecked("learning rates that were not brought down", ("unannealed_points",), ("annealed", "schedule")),
+    Unchecked("points on the way of a schedule set for a longer run", ("wrong_horizon",), ("schedule",)),
+    Unchecked("warm-up that takes a large share of short runs", ("long_warmup",), ("warmup_tokens",)),
+    Unchecked(
+        "a learning rate at the end of its sweep", ("learning_rate_edge", "one_learning_rate"), ("learning_rate",)
+    ),
+    Unchecked("a batch at the end of its sweep", ("batch_edge",), ("batch_tokens",)),
+    Unchecked("the embedding's share of N", ("embedding_share",), ("params_non_embedding",)),
+    Unchecked("active parameters that differ from all", ("active_differs",), ("params_active",)),
+    Unchecked("attention left out of the FLOPs", ("attention_left_out",), ("layers",)),
+    Unchecked("tokens seen more than once", ("repeated_tokens",), ("unique_tokens",)),
+    Unchecked("diverged runs", ("diverged_runs",), ("status",)),
+    Unchecked("several validation sets", ("mixed_eval_sets",), ("eval_set",)),
+    Unchecked("several tokenizers", ("mixed_tokenizers",), ("tokenizer",)),
+    Unchecked("several corpora", ("mixed_corpora",), ("corpus",)),
+    Unchecked("recorded FLOPs against 6 N D", ("flops_inconsistent",), ("flops",)),
+)
+"""What is looked for beyond the checks that every table allows."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +71,8 @@ class Diagnosis:
     """How the recorded FLOPs relate to 6 N D."""
     assumed: list[str]
     conventions: Conventions
-    unchecked: list[dict[str, Any]] = field(default_factory=list)
-    """What the table's columns did not allow to look for: [{what, codes, columns}]."""
+    unchecked: list[Unchecked] = field(default_factory=list)
+    """What the table's columns did not allow to look for."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the keys of the contract."""
@@ -50,37 +86,58 @@ class Diagnosis:
             },
             "rows": asdict(self.rows),
             "assumed": self.assumed,
-            "unchecked": self.unchecked,
+            "unchecked": [asdict(entry) for entry in self.unchecked],
         }
 
 
+@named_arguments
 def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnosis:
-    """Look at a table, also at one that a fit would refuse. Raises TableError when columns are missing."""
-    seen = examine(table, params, seed)
+    """Look at a table, also at one that a fit would refuse.
+
+    Args:
+        table: the runs.
+        params: the column that is N, or auto.
+        seed: of the bootstrap draws behind some checks.
+
+    Raises TableError when columns are missing.
+
+    """
+    view = view_table(table, params, seed)
     return Diagnosis(
-        checks=checks_of(seen),
-        rows=RowCounts(len(seen.rows), seen.rows.dropped),
-        params_column=seen.rows.params_column,
-        flops=_flops(seen),
-        assumed=list(dict.fromkeys([*seen.assumed, *seen.rows.assumed])),
-        conventions=_conventions(seen),
-        unchecked=unchecked(seen.frame),
+        checks=checks_of(view),
+        rows=RowCounts(len(view.rows), view.rows.dropped),
+        params_column=view.rows.params_column,
+        flops=_flops(view),
+        assumed=list(dict.fromkeys([*view.assumed, *view.rows.assumed])),
+        conventions=_conventions(view),
+        unchecked=unchecked(view.frame),
     )
 
 
-def checks_of(seen: Examined) -> list[Check]:
+def unchecked(frame: pd.DataFrame) -> list[Unchecked]:
+    """Checks that a table's columns do not allow: none of them is there, or all that are there are empty.
+
+    >>> import pandas as pd
+    >>> every_column_but_one = pd.DataFrame({need.columns[0]: [1.0] for need in NEEDS[1:]})
+    >>> [entry.columns for entry in unchecked(every_column_but_one)]
+    [('parent', 'run')]
+    """
+    return [need for need in NEEDS if not any(name in frame and frame[name].notna().any() for name in need.columns)]
+
+
+def checks_of(view: TableView) -> list[Check]:
     """Every check that fires, once, worst first."""
-    return worst_first(check for look in CHECKS for check in look(seen))
+    return worst_first(check for look in CHECKS for check in look(view))
 
 
-def _conventions(seen: Examined) -> Conventions:
-    if seen.fit is None:
-        return Conventions([], [], seen.rows.params_column, [], seen.refusal)
-    return conventions_of(seen.table, seen.rows, seen.fit, 0.9)
+def _conventions(view: TableView) -> Conventions:
+    if view.fit is None:
+        return Conventions([], [], view.rows.params_column, [], view.refusal)
+    return conventions_of(view.table, view.rows, view.fit, 0.9)
 
 
-def _flops(seen: Examined) -> str:
-    if not len(seen.rows):
+def _flops(view: TableView) -> str:
+    if not len(view.rows):
         return "no usable row"
-    per = seen.rows.flops / (seen.rows.params * seen.rows.tokens)
-    return f"{per.min():.3g} to {per.max():.3g} FLOP per parameter ({seen.rows.params_column}) and token; 6 N D is 6"
+    per = view.rows.flops / (view.rows.params * view.rows.tokens)
+    return f"{per.min():.3g} to {per.max():.3g} FLOP per parameter ({view.rows.params_column}) and token; 6 N D is 6"

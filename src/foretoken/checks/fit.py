@@ -1,4 +1,4 @@
-"""The doctor, on a law fitted to the table: its own doubts, outliers, and what a few runs do to it."""
+"""Checks of a law fitted to the table: its own doubts, outliers, and what a few runs do to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check
 from foretoken.fits.estimate import Sample
 from foretoken.fits.fit_checks import outlying_runs
@@ -30,34 +30,34 @@ STARTS, CHANCES = 6, 100
 NOISE_RATIO = 4.0
 
 
-def doubts_of_the_fit(seen: Examined) -> Iterator[Check]:
+def doubts_of_the_fit(view: TableView) -> Iterator[Check]:
     """What the fit itself says: exponents at a bound, starts that disagree, a trend of the residuals, and so on."""
-    if seen.fit:
-        yield from seen.fit.checks
+    if view.fit:
+        yield from view.fit.checks
 
 
-def ill_conditioned(seen: Examined) -> Iterator[Check]:
+def ill_conditioned(view: TableView) -> Iterator[Check]:
     """Parameters that trade off freely."""
-    if seen.fit and seen.fit.conditioning > ILL_CONDITIONED:
-        evidence = f"condition number {seen.fit.conditioning:.2g} of the fit's gradient"
+    if view.fit and view.fit.conditioning > ILL_CONDITIONED:
+        evidence = f"condition number {view.fit.conditioning:.2g} of the fit's gradient"
         yield Check("ill_conditioned", "note", evidence, "do not read single parameters; vary N and D more")
 
 
-def outliers(seen: Examined) -> Iterator[Check]:
+def outliers(view: TableView) -> Iterator[Check]:
     """Runs that finished far from the law."""
-    if seen.fit:
-        yield from outlying_runs(seen.fit)
+    if view.fit:
+        yield from outlying_runs(view.fit)
 
 
-def influential_run(seen: Examined) -> Iterator[Check]:
+def influential_run(view: TableView) -> Iterator[Check]:
     """Leave-one-out: one run that carries the fit."""
-    if seen.fit is None or len(seen.fit.runs) > MANY:
+    if view.fit is None or len(view.fit.runs) > MANY:
         return
-    order, shift = leave_one_out(seen.fit)
+    order, shift = leave_one_out(view.fit)
     first, second = np.sort(abs(shift))[::-1][:2]
     if first > LEAST_SHIFT and first > CARRIES * second:
         worst = int(abs(shift).argmax())
-        run = seen.fit.runs[order[worst]]
+        run = view.fit.runs[order[worst]]
         evidence = (
             f"without run {run.run} (N {run.params:.3g}, D {run.tokens:.3g}) the forecast at {AHEAD:g} times the"
             f" compute moves by {100 * np.expm1(shift[worst]):+.2f} %; no other run moves it by more than"
@@ -67,16 +67,16 @@ def influential_run(seen: Examined) -> Iterator[Check]:
         yield Check("influential_run", "doubt", evidence, cure)
 
 
-def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
+def smallest_runs_matter(view: TableView) -> Iterator[Check]:
     """The runs of least compute do not follow the same law as the others: without them the exponent of N* moves."""
-    if seen.fit is None or len(seen.rows) < 16:
+    if view.fit is None or len(view.rows) < 16:
         return
-    flops = np.array([run.flops for run in seen.fit.runs])
+    flops = np.array([run.flops for run in view.fit.runs])
     keep = flops > np.quantile(flops, SMALL_SHARE)
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
-    whole, part = _exponents(seen.fit, np.stack([np.ones_like(keep), keep]))
-    if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(seen.fit, keep)):
+    whole, part = _exponents(view.fit, np.stack([np.ones_like(keep), keep]))
+    if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(view.fit, keep)):
         evidence = (
             f"without the quarter of least compute the exponent of N* is {part:.3f}, with it {whole:.3f}; noise alone"
             f" moves it by {chance:.3f} at most in {CHANCES} tables drawn from the law"
@@ -85,11 +85,11 @@ def smallest_runs_matter(seen: Examined) -> Iterator[Check]:
         yield Check("smallest_runs_matter", "doubt", evidence, cure)
 
 
-def noise_changes(seen: Examined) -> Iterator[Check]:
+def noise_changes(view: TableView) -> Iterator[Check]:
     """Residuals much wider at one end of compute than at the other."""
-    if seen.fit is None or len(seen.rows) < 18:
+    if view.fit is None or len(view.rows) < 18:
         return
-    residual = abs(seen.fit.residuals[np.argsort([run.flops for run in seen.fit.runs])])
+    residual = abs(view.fit.residuals[np.argsort([run.flops for run in view.fit.runs])])
     third = len(residual) // 3
     low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
     if max(low, high) > NOISE_RATIO * min(low, high):
@@ -170,7 +170,7 @@ def _at_target(fit: Fit, theta: Array) -> Array:
     return np.asarray(law.value_and_grad(theta, x)[0][:, 0])
 
 
-CHECKS: list[CheckOf] = [
+CHECKS: list[TableCheck] = [
     doubts_of_the_fit,
     ill_conditioned,
     outliers,

@@ -1,4 +1,4 @@
-"""The doctor, on how the runs were trained: schedules, warm-up, sweeps of learning rate and batch."""
+"""Checks of how the runs were trained: schedules, warm-up, sweeps of learning rate and batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foretoken.checks.table_view import CheckOf, Examined
+from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.rows import NOT_ANNEALED
 from foretoken.laws.law import Array, Indices
@@ -20,11 +20,11 @@ MATCHED = ("cosine", "linear")
 """Schedules whose end is set beforehand: a point on the way is no run of that length."""
 
 
-def points_of_one_run(seen: Examined) -> Iterator[Check]:
+def points_of_one_run(view: TableView) -> Iterator[Check]:
     """Several rows with one `run`: points of a trajectory that nobody has declared."""
-    if "run" not in seen.frame or not len(seen.rows):
+    if "run" not in view.frame or not len(view.rows):
         return
-    undeclared = [here for here in trajectories(seen.rows) if not any(seen.rows.parent[i] for i in here)]
+    undeclared = [here for here in trajectories(view.rows) if not any(view.rows.parent[i] for i in here)]
     if undeclared:
         count = sum(len(here) for here in undeclared)
         evidence = f"{count} rows are points of {plural(len(undeclared), 'run')} (equal `run` and size)"
@@ -32,36 +32,36 @@ def points_of_one_run(seen: Examined) -> Iterator[Check]:
         yield Check("undeclared_trajectories", "doubt", evidence, cure)
 
 
-def unannealed_points(seen: Examined) -> Iterator[Check]:
+def unannealed_points(view: TableView) -> Iterator[Check]:
     """Rows whose learning rate had not come down."""
-    left = sum(dropped.count for dropped in seen.rows.dropped if dropped.reason == NOT_ANNEALED)
+    left = sum(dropped.count for dropped in view.rows.dropped if dropped.reason == NOT_ANNEALED)
     if left:
-        evidence = f"{plural(left, 'run')} of {len(seen.frame)} are not annealed and were left out"
+        evidence = f"{plural(left, 'run')} of {len(view.frame)} are not annealed and were left out"
         yield Check("unannealed_points", "doubt", evidence, "bring the learning rate down at the end of each run")
-    constant = [word for word in seen.words("schedule") if word.lower() in ("constant", "none")]
-    if constant and "annealed" not in seen.frame:
+    constant = [word for word in view.words("schedule") if word.lower() in ("constant", "none")]
+    if constant and "annealed" not in view.frame:
         cure = "such a loss is above that of an annealed run of that length; say `annealed` for each row"
         yield Check("unannealed_points", "doubt", f"schedule is {listed(constant)}", cure)
 
 
-def wrong_horizon(seen: Examined) -> Iterator[Check]:
+def wrong_horizon(view: TableView) -> Iterator[Check]:
     """Points on the way of a schedule that was set for a longer run."""
-    if "schedule" not in seen.frame or not len(seen.rows):
+    if "schedule" not in view.frame or not len(view.rows):
         return
-    words = seen.frame["schedule"].iloc[seen.rows.row_index].astype(str).str.lower()
+    words = view.frame["schedule"].iloc[view.rows.row_index].astype(str).str.lower()
     matched = words.str.contains("|".join(MATCHED)).to_numpy()
-    count = sum(int(matched[here].sum()) - 1 for here in trajectories(seen.rows) if matched[here].sum() > 1)
+    count = sum(int(matched[here].sum()) - 1 for here in trajectories(view.rows) if matched[here].sum() > 1)
     if count:
         evidence = f"{plural(count, 'row')} are points on the way of a cosine or linear schedule"
         yield Check("wrong_horizon", "doubt", evidence, "keep the last point of each run, or match the schedule to it")
 
 
-def long_warmup(seen: Examined) -> Iterator[Check]:
+def long_warmup(view: TableView) -> Iterator[Check]:
     """Warm-up that takes a large share of the short runs."""
-    warmup = seen.used("warmup_tokens")
+    warmup = view.used("warmup_tokens")
     if warmup is None:
         return
-    share = warmup / seen.rows.tokens
+    share = warmup / view.rows.tokens
     if share.max() > LONG_WARMUP:
         many = plural(int((share > LONG_WARMUP).sum()), "run")
         evidence = f"warm-up is up to {100 * share.max():.0f} % of a run; {many} above {100 * LONG_WARMUP:.0f} %"
@@ -69,53 +69,53 @@ def long_warmup(seen: Examined) -> Iterator[Check]:
         yield Check("long_warmup", "doubt", evidence, cure)
 
 
-def sweep_edges(seen: Examined) -> Iterator[Check]:
+def sweep_edges(view: TableView) -> Iterator[Check]:
     """The best learning rate or batch is the smallest or largest that was tried."""
     for name, code in SWEPT.items():
-        values = seen.used(name)
+        values = view.used(name)
         if values is None:
             continue
-        cells = [here for here in _cells(seen) if len(np.unique(values[here])) >= LEAST_SWEEP]
-        edges = [here for here in cells if _at_edge(values[here], seen.rows.y[here])]
+        cells = [here for here in _cells(view) if len(np.unique(values[here])) >= LEAST_SWEEP]
+        edges = [here for here in cells if _at_edge(values[here], view.rows.y[here])]
         if edges:
             evidence = f"{len(edges)} of {plural(len(cells), 'sweep')} are best at the end of {name}"
             yield Check(code, "doubt", evidence, f"widen the sweep of {name} there: the optimum lies beyond")
 
 
-def sweeps_in_the_table(seen: Examined) -> Iterator[Check]:
+def sweeps_in_the_table(view: TableView) -> Iterator[Check]:
     """Several settings at one N and D: the law should see the best of each, not all."""
-    settings = [values for name in SWEPT if (values := seen.used(name)) is not None]
-    swept = [here for here in _cells(seen) if any(len(np.unique(values[here])) > 1 for values in settings)]
+    settings = [values for name in SWEPT if (values := view.used(name)) is not None]
+    swept = [here for here in _cells(view) if any(len(np.unique(values[here])) > 1 for values in settings)]
     if swept:
         evidence = f"{plural(len(swept), 'pair')} of N and D were trained with several settings"
         cure = "keep the best of each, or smooth over the sweep: the others raise the law"
         yield Check("sweep_not_reduced", "doubt", evidence, cure)
 
 
-def one_learning_rate(seen: Examined) -> Iterator[Check]:
+def one_learning_rate(view: TableView) -> Iterator[Check]:
     """The same learning rate for sizes that differ tenfold."""
-    rates = seen.used("learning_rate")
+    rates = view.used("learning_rate")
     if rates is None:
         return
-    factor = seen.rows.params.max() / seen.rows.params.min()
+    factor = view.rows.params.max() / view.rows.params.min()
     if np.ptp(rates) == 0 and factor > 10:
         evidence = f"learning rate {rates[0]:.3g} at every size, over a factor {factor:.3g} in N"
         cure = "tune it at two sizes at least: untuned ends bend the exponent"
         yield Check("one_learning_rate", "note", evidence, cure)
 
 
-def sharp_metrics(seen: Examined) -> Iterator[Check]:
+def sharp_metrics(view: TableView) -> Iterator[Check]:
     """Metrics that hide smooth progress."""
-    sharp = [word for word in seen.words("metric") if word.lower() in ("exact_match", "em", "acc", "accuracy")]
+    sharp = [word for word in view.words("metric") if word.lower() in ("exact_match", "em", "acc", "accuracy")]
     if sharp:
         cure = "fit the loss of the right answer first, then the step from it to the metric"
         yield Check("sharp_metric", "note", f"metric is {listed(sharp)}", cure)
 
 
-def _cells(seen: Examined) -> list[Indices]:
+def _cells(view: TableView) -> list[Indices]:
     """Runs of equal N and D."""
     members: dict[tuple[float, float], list[int]] = {}
-    sizes, lengths = np.round(np.log(seen.rows.params), 3), np.round(np.log(seen.rows.tokens), 2)
+    sizes, lengths = np.round(np.log(view.rows.params), 3), np.round(np.log(view.rows.tokens), 2)
     for i, cell in enumerate(zip(sizes.tolist(), lengths.tolist(), strict=True)):
         members.setdefault(cell, []).append(i)
     return [np.array(here) for here in members.values() if len(here) > 1]
@@ -126,7 +126,7 @@ def _at_edge(values: Array, loss: Array) -> bool:
     return bool(best in (values.min(), values.max()))
 
 
-CHECKS: list[CheckOf] = [
+CHECKS: list[TableCheck] = [
     points_of_one_run,
     unannealed_points,
     wrong_horizon,

@@ -1,4 +1,4 @@
-"""What the doctor looks at: a table's rows, raw and usable, its IsoFLOP curves and its fit, as far as there are any."""
+"""A table as its checks see it: raw and usable rows, IsoFLOP curves, and a fit, as far as there are any."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from foretoken.fits.fit import fit
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import clean_rows
 from foretoken.fits.table_rows import TableRows, without_refusals
+from foretoken.laws import CHINCHILLA
 from foretoken.routes.isoflop import Curve, isoflop_curves
 from foretoken.runs.table import RunTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined(TableRows):
+class TableView(TableRows):
     """A table, looked at as far as it goes: nothing in it is refused here, mixtures are not looked at."""
 
     curves: list[Curve]
@@ -28,10 +29,10 @@ class Examined(TableRows):
     """The table without what would have been refused."""
 
 
-CheckOf = Callable[[Examined], Iterable[Check]]
+TableCheck = Callable[[TableView], Iterable[Check]]
 
 
-def examine(table: RunTable, params: str = "auto", seed: int = 0) -> Examined:
+def view_table(table: RunTable, params: str = "auto", seed: int = 0) -> TableView:
     """Look at a table. Raises TableError when columns are missing: then there is nothing to look at."""
     cleaned = without_refusals(table)
     rows = clean_rows(cleaned, params)
@@ -40,11 +41,13 @@ def examine(table: RunTable, params: str = "auto", seed: int = 0) -> Examined:
     except RefusedError:
         curves = []
     try:
-        found = fit(cleaned, "chinchilla", params=params, draws=50, seed=seed)
+        # Chinchilla's form whatever is forecast with later: the checks ask for exponents of N* and for parabolas of its
+        # surface, and both have closed forms here.
+        found = fit(cleaned, CHINCHILLA.name, params=params, draws=50, seed=seed)
         refusal = ""
     except RefusedError as error:
         found, refusal = None, str(error).split("\n")[0]
-    return Examined(
+    return TableView(
         frame=table.frame.reset_index(drop=True),
         rows=rows,
         assumed=table.assumed,

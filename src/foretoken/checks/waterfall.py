@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from foretoken.errors import RefusedError
-from foretoken.routes.isoflop import IsoflopFit, isoflop
-from foretoken.runs.table import RunTable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -27,10 +22,6 @@ class Step:
     """Budgets with an interior minimum, out of `of_budgets`."""
     of_budgets: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 def with_changes(steps: list[Step]) -> list[Step]:
     """Steps with `change` filled in."""
@@ -38,39 +29,9 @@ def with_changes(steps: list[Step]) -> list[Step]:
     filled = []
     for step in steps:
         change = None if before is None or step.exponent is None else step.exponent - before
-        filled.append(Step(**{**step.to_json(), "change": change}))
+        filled.append(replace(step, change=change))
         before = before if step.exponent is None else step.exponent
     return filled
-
-
-def isoflop_waterfall(tables: Mapping[str, RunTable], *, params: str = "auto", level: float = 0.9) -> list[Step]:
-    """One step per table, all by one rule.
-
-    The minimum of Akima's interpolant over ln N per budget, budgets whose minimum sits at an edge left out, a power law
-    through the rest; the exponent of the parabolas beside it.
-    """
-    steps = []
-    for name, table in tables.items():
-        found, parabola = (_isoflop(table, params, minimum, level) for minimum in ("interpolated", "parabola"))
-        steps.append(
-            Step(
-                name,
-                found.params_exponent if found else None,
-                found.params_exponent_interval if found else None,
-                None,
-                parabola.params_exponent if parabola else None,
-                len(found.interior) if found else 0,
-                len(found.budgets) if found else 0,
-            )
-        )
-    return with_changes(steps)
-
-
-def _isoflop(table: RunTable, params: str, minimum: str, level: float) -> IsoflopFit | None:
-    try:
-        return isoflop(table, params=params, minimum=minimum, level=level)
-    except RefusedError:
-        return None
 
 
 def draw_waterfall(steps: list[Step], width: int = 40) -> list[str]:

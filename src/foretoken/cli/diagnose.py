@@ -52,7 +52,7 @@ def diagnose(
     if not found.checks:
         typer.echo("nothing is doubtful by the checks that these columns allow")
     for entry in found.unchecked:
-        typer.echo(f"not looked for: {entry['what']} (needs {' or '.join(entry['columns'])})")
+        typer.echo(f"not looked for: {entry.what} (needs {' or '.join(entry.columns)})")
     print_assumed(found.assumed)
     _show(found.conventions)
 
@@ -73,7 +73,7 @@ def _show(found: Conventions) -> None:
         shown.add_column(name, justify="right")
     for entry in found.entries:
         band = "{:.3f} to {:.3f}".format(*entry.interval)
-        shown.add_row(entry.params, entry.compute, f"{entry.exponent:.3f}", band, f"{entry.largest['params']:.3g}")
+        shown.add_row(entry.params, entry.compute, f"{entry.exponent:.3f}", band, f"{entry.largest.params:.3g}")
     Console().print(shown)
     for line in draw_waterfall(found.waterfall):
         typer.echo(line)

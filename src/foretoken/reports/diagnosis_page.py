@@ -68,7 +68,7 @@ def _unchecked(diagnosis: Diagnosis) -> list[Html]:
         return [element("p", "The columns allow every check.")]
     words = "A check whose column is missing says nothing. Add these columns, or name them with --map."
     rows = [
-        [as_sentence(entry["what"]), _codes(entry["columns"], " or "), _codes(entry["codes"], ", ")]
+        [as_sentence(entry.what), _codes(entry.columns, " or "), _codes(entry.codes, ", ")]
         for entry in diagnosis.unchecked
     ]
     return [element("p", words), table(["not checked", "needs", "code"], rows, class_="words")]
@@ -111,7 +111,7 @@ def _conventions_figure(conventions: Conventions) -> Html:
             number(e.exponent, 3),
             interval(e.interval),
             significant(e.prefactor),
-            count(e.largest["params"]),
+            count(e.largest.params),
         ]
         for e in conventions.entries
     ]
