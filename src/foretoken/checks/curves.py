@@ -10,7 +10,8 @@ from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, listed
 from foretoken.laws.law import Array
 from foretoken.routes.approaches import isoflop_bias
-from foretoken.routes.isoflop import REFUSALS, MinimumStatus
+from foretoken.routes.isoflop import REFUSALS
+from foretoken.routes.minimum import MinimumStatus
 
 OFF_CENTRE = 0.4
 """Mean distance of the minima from the middle of their sizes, in units of half the sizes' range ..."""

@@ -74,7 +74,7 @@ def _unchecked(diagnosis: Diagnosis) -> list[Html]:
     return [element("p", words), table(["not checked", "needs", "code"], rows, class_="words")]
 
 
-def _codes(names: list[str], between: str) -> Html:
+def _codes(names: Sequence[str], between: str) -> Html:
     return join((element("code", name) for name in names), between)
 
 
