@@ -15,7 +15,7 @@ Verification = Literal["verified", "secondary", "assumed", "yours"]
 """Where a value is from: read at its source, from others' notes, assumed here, or a user's own."""
 KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
 USED_AS: dict[DeviceKind, DeviceKind] = {"gpu": "gpu", "tpu": "tpu", "consumer": "consumer", "cpu": "gpu"}
-"""Whose typical utilisation a kind is reckoned with: none is published of processors."""
+"""The kind whose typical utilisation counts for each: of processors none is published."""
 
 
 @dataclass(frozen=True)

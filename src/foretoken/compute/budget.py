@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,13 +20,13 @@ HOURS = re.compile(COUNT + r"(?P<name>\S.*?)[-\s](?P<unit>hours?|h|days?|weeks?|
 MONEY = re.compile(r"(?P<money>.*(?:\$|usd|dollars).*?)(?:\s+(?:of|on)\s+(?P<name>.+))?", re.IGNORECASE)
 ONLY_MACHINES = re.compile(COUNT + r"(?P<name>\S.*)")
 NO_MACHINES = frozenset(HOUR_UNITS) | {"token", "tokens", "parameters", "params"}
-"""Words behind a number that name no accelerator."""
+"""Words after a number that name no accelerator."""
 EXAMPLES = "1e24 FLOP, 3640 PF-days, 512 H100 for 30 days, 1e6 H100-hours, $2M of H100"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """An amount of training compute, and the machine behind it where one was named.
+    """An amount of training compute, and the machine that does it where one was named.
 
     >>> budget = parse_budget("512 H100 for 30 days", mfu=0.4)
     >>> f"{budget.flops:.3g}", budget.accelerator_hours, budget.days
@@ -101,16 +102,25 @@ def parse_budget(
     )
     used = named(accelerator) if accelerator else None
     if not isinstance(text, str):
-        flops = parse_flops(text)
-        return _from_flops(str(text), flops, used, count)
+        return _from_flops(str(text), parse_flops(text), used, count)
+    return _parse_text(text, named, used, count, known)
+
+
+def _parse_text(
+    text: str,
+    named: Callable[[str], Machine],
+    used: Machine | None,
+    count: float | None,
+    known: Accelerators | None,
+) -> Budget:
+    """A budget in words; `named` makes the machine that it names, `used` is there where it names none."""
     if len(text) > LONGEST:
         raise ForetokenError("the budget is too long a text", expected=EXAMPLES, got=shown(text))
     for pattern, read in ((FOR_A_TIME, _machines), (MONEY, _money), (HOURS, _hours)):
         match = pattern.fullmatch(text)
         if match and not _is_flops(text):
             name = match["name"]
-            chosen = named(name.strip()) if name else used
-            return read(text, match, chosen, count)
+            return read(text, match, named(name.strip()) if name else used, count)
     _refuse_other_texts(text, known)
     return _from_flops(text, parse_flops(text), used, count)
 

@@ -41,7 +41,7 @@ class Activation:
     gated: bool = False
     """Whether a third matrix, the gate, passes the activation and is multiplied with the second's output."""
     keeps_input: bool = True
-    """Whether the backward pass needs the activation's input beside its output; a ReLU's output tells its gradient."""
+    """Whether the backward pass needs its input beside its output; a ReLU's gradient follows from the output."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,7 @@ def training_flops(shape: ModelShape, tokens: float, convention: str = "matmul")
 
 
 def inference_flops(shape: ModelShape, context: float) -> float:
-    """Forward FLOPs of one token that looks at `context` tokens before it: 2 per weight it passes, and attention.
+    """Forward FLOPs of one token that attends to `context` tokens before it: 2 per weight it passes, and attention.
 
     Raises DesignError for models of two stacks and for LSTMs.
 

@@ -30,14 +30,16 @@ from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 
 KERNEL_EFFICIENCY = 0.6
-"""Share of the peak that matrix products reach alone; assumed, as what is left of it (MFU) is seen at 0.3 to 0.48."""
+"""Share of the peak that matrix products reach alone; assumed, as what is left of it (MFU) is 0.3 to 0.48."""
 MEMORY_SHARE = 0.9
 """Share of the memory that is planned with; the rest is for buffers and what the allocator wastes."""
 ASSUMED = (
     Assumption("kernel_efficiency", KERNEL_EFFICIENCY, "", "assumed: published MFU of whole trainings is 0.30 to 0.48"),
     Assumption("memory_share", MEMORY_SHARE, "", "assumed: the rest is for buffers and what the allocator wastes"),
 )
-"""What a layout is reckoned with beside the machine's own numbers."""
+"""What a layout assumes beside the machine's own numbers."""
+RECOMPUTED: tuple[Recompute, ...] = ("selective", "full")
+"""What layouts try: selective recomputation costs next to nothing (Korthikanti et al. 2022), so `none` is left out."""
 BACKWARD = 2 / 3
 """Share of the compute that is the backward pass, behind which communication can hide."""
 
@@ -96,7 +98,7 @@ def find_layout(
     """The fastest layout of a model over `count` accelerators that fits their memory.
 
     Tensor parallelism stays within one machine and divides heads and feed-forward; where pipeline stages do not divide
-    the layers, all wait for the longest. With `even`, only stages that divide them are looked at.
+    the layers, all wait for the longest. With `even`, only stages that divide them are tried.
 
     Raises DesignError, saying by how much, when no layout fits the memory (code `fits_no_machine`), when
     the batch has fewer sequences than any layout needs, when `tokens` take longer than `deadline_hours`, and when a
@@ -211,10 +213,10 @@ def _timed(
     if split.pipeline > 1:
         pipeline = steps * split.interleave * 2.0 * message / split.tensor / _between(machine, split)
     if split.data > 1:
-        passes, behind = (2 * steps + 1, compute) if split.zero == 3 else (2, compute / steps)
+        passes, hidden_by = (2 * steps + 1, compute) if split.zero == 3 else (2, compute / steps)
         # an all-reduce is a scatter and a gather; ZeRO 3 gathers for each pass of each micro-batch, and scatters once
         traffic = passes * (split.data - 1) / split.data * 2.0 * fullest_params(shape, split)
-        data = max(0.0, traffic / _between(machine, split) - BACKWARD * behind)
+        data = max(0.0, traffic / _between(machine, split) - BACKWARD * hidden_by)
     # p - 1 groups of blocks stand still while the pipeline fills and empties, of m v that work (Narayanan et al. 2021)
     bubble = (compute + tensor) * (split.pipeline - 1) / (steps * split.interleave)
     seconds = compute + tensor + pipeline + data + bubble

@@ -19,7 +19,7 @@ LEAST = {"pue": 1.0}
 
 @dataclass(frozen=True)
 class Assumption:
-    """One number behind a cost, with its source; `low` and `high` where a range is known."""
+    """One number that a cost rests on, with its source; `low` and `high` where a range is known."""
 
     name: str
     value: float
@@ -35,7 +35,7 @@ class Machine:
 
     accelerator: Accelerator
     assumed: tuple[Assumption, ...]
-    """Every number it is reckoned with; those that a user gave have the source `yours`."""
+    """Every number that costs are computed with; those that a user gave have the source `yours`."""
 
     def value(self, name: str) -> float | None:
         """The number of this name; None where it is neither known nor given."""
@@ -69,7 +69,7 @@ def machine(
     params: float = 1e9,
     known: Accelerators | None = None,
 ) -> Machine:
-    """What is reckoned with for an accelerator: what is given, else the registry's values.
+    """An accelerator in use, with the values that are given, else those of the registry.
 
     `mfu` is model FLOPs over peak (default: typical of the kind and of a model of `params` parameters); `usd_per_hour`
     is per accelerator; `watts` the accelerator's own power; `precision` names the peak (default bf16 or fp16).
@@ -116,7 +116,7 @@ def _usual(entry: Accelerator, known: Accelerators, precision: str | None, param
 
 
 def check_values(values: Mapping[str, float | None]) -> None:
-    """Raise ForetokenError for an MFU above 1 and numbers that are not above 0 and finite; None is not looked at."""
+    """Raise ForetokenError for an MFU above 1 and numbers that are not above 0 and finite; None is skipped."""
     for name, value in values.items():
         least, most = LEAST.get(name, 0.0), MOST.get(name, math.inf)
         sound = isinstance(value, int | float) and 0 < value <= most and least <= value and math.isfinite(value)

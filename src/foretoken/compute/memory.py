@@ -152,7 +152,7 @@ def block_activations(shape: ModelShape, micro_batch: int, split: Split = WHOLE,
 
 
 def _hidden(shape: ModelShape) -> float:
-    """Bytes per position inside the feed-forward, a mean over blocks: before and behind the activation, gates too."""
+    """Bytes per position inside the feed-forward, a mean over blocks: before and after the activation, gates too."""
     sparse = shape.expert_layers(shape.layers) / shape.layers
     experts = (shape.active_experts + shape.shared_experts) * (shape.expert_width or shape.feed_forward)
     width = (1 - sparse) * shape.feed_forward + sparse * experts

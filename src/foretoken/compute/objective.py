@@ -1,8 +1,8 @@
 """What a network learns to predict, and what that asks of its shape and of the text. No torch here.
 
 `causal`           each token from those before it (decoder, prefix, lstm)
-`prefix`           the rest of a text from its beginning, which is seen both ways (prefix, encoder_decoder)
-`masked`           tokens that were hidden, from all others (encoder); with `next_sentence`, also which text goes on
+`prefix`           the rest of a text from its beginning, which is seen in both directions (prefix, encoder_decoder)
+`masked`           tokens that were hidden, from all others (encoder); with `next_sentence`, also whether a text goes on
 `span_corruption`  the spans that sentinels stand for (encoder_decoder, prefix)
 """
 
@@ -39,7 +39,7 @@ class ObjectiveRecord:
     masks: bool = False
     """Whether hidden tokens are replaced one by one, within a text between CLS and SEP (Devlin et al. 2018)."""
     sentinels: bool = False
-    """Whether each hidden span is replaced by a sentinel, and given behind it (Raffel et al. 2019)."""
+    """Whether each hidden span is replaced by a sentinel, and its text is the target (Raffel et al. 2019)."""
 
     @property
     def predicts_all(self) -> bool:
@@ -90,7 +90,7 @@ class Objective:
     mean_span_length: Annotated[float, Ge(0.0), Le(1000.0)] = 0.0
     """masked, span_corruption: mean length of a hidden span, in tokens; 0 means 1 and 3."""
     next_sentence: bool = False
-    """masked: whether the first state also tells if the second half of the text goes on from the first."""
+    """masked: whether the first state also says if the second half of the text goes on from the first."""
     separate_documents: bool = False
     """Whether documents that share a sequence do not see each other (one stack only)."""
 

@@ -31,7 +31,7 @@ def kv_cache_bytes(shape: ModelShape, tokens: float, bytes_each: float = 2.0) ->
     cached = shape.family_record.cached_per_token
     if cached is None:
         able = [family for family in FAMILIES.values() if family.cached_per_token]
-        raise cannot(shape.family, "be asked for a cache of keys and values that grows by the token", able)
+        raise cannot(shape.family, "have its cache counted by the token", able)
     return cached(shape) * bytes_each * tokens
 
 

@@ -34,8 +34,8 @@ class ShapeFields:
     bias: bool = True
     """Whether linear layers (and layer norms) have biases."""
     family: str = "decoder"
-    """A key of `compute.families.FAMILIES`: `decoder`, `prefix` (a decoder that sees a prefix both ways), `encoder`,
-    `encoder_decoder`, `lstm`."""
+    """A key of `compute.families.FAMILIES`: `decoder`, `prefix` (a decoder that sees a prefix in both directions),
+    `encoder`, `encoder_decoder`, `lstm`."""
     kv_heads: int = 0
     """Heads of keys and values, each shared by heads / kv_heads queries; 0 means as many as heads."""
     attention_width: int = 0

@@ -126,7 +126,7 @@ def _flat_json(config_json: Mapping[str, Any]) -> dict[str, Any]:
     window, context = flat.get("sliding_window"), flat.get("max_position_embeddings")
     if isinstance(window, int) and isinstance(context, int) and window >= context:
         del flat["sliding_window"]
-    # T5 names its activation twice: `gated-gelu` means `gelu_new` behind the gate, any other form the word it ends in
+    # T5 names its activation twice: `gated-gelu` means `gelu_new` on the gate, any other form the word it ends in
     activation, form = flat.get("dense_act_fn"), flat.get("feed_forward_proj")
     if isinstance(form, str) and activation not in (None, "gelu_new" if form == "gated-gelu" else form.split("-")[-1]):
         raise CheckpointError("config.json names two activations", got=f"{shown(form)} and {shown(activation)}")

@@ -40,7 +40,7 @@ class Encoder(Stack):
         return out
 
     def pooled(self, features_BTW: Tensor) -> Tensor:
-        """The first position's state, [B, W], behind the pooler where there is one."""
+        """The first position's state, [B, W], after the pooler where there is one."""
         first = features_BTW[:, 0]
         return first if self.pooler is None else torch.tanh(self.pooler(first))
 

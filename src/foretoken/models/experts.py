@@ -85,7 +85,7 @@ class Experts(nn.Module):
     def _within_capacity(self, rank: Tensor) -> Tensor:
         """1 for what an expert takes, 0 for the last of its tokens where they are beyond its capacity.
 
-        Only in training: elsewhere all are taken, so that what is said of a sequence does not depend on its batch.
+        Only in training: elsewhere all are taken, so that the output for a sequence does not depend on its batch.
         """
         if not (self.capacity and self.training):
             return torch.ones_like(rank, dtype=torch.float32)
