@@ -1,4 +1,4 @@
-"""What a fit does not know: draws of its parameters, from the resampling that leaves them widest."""
+"""Bootstrap draws; of several resampling schemes the one with the widest forecast is kept."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def bootstrap(
     """
     few = min(draws, COMPARED)
     spreads = {
-        kind: _drawn(sample, noise, map_theta, sigma, few, seed)[1] for kind, noise in _noises(sigma, shared).items()
+        kind: _drawn(sample, noise, map_theta, sigma, few, seed)[1] for kind, noise in _schemes(sigma, shared).items()
     }
     widest = max(spreads, key=lambda kind: spreads[kind])
-    chosen = _noises(sigma, shared)[widest]
+    chosen = _schemes(sigma, shared)[widest]
     theta, _ = _drawn(sample, chosen, map_theta, sigma, draws, seed)
     widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
     text = (
@@ -72,7 +72,7 @@ def bootstrap(
 
 
 @dataclass(frozen=True)
-class _Noise:
+class _Scheme:
     """What varies between draws: whose residuals take one multiplier, and what the runs of a cluster share anew."""
 
     unit: Indices
@@ -87,6 +87,10 @@ class _Noise:
         A residual over 1 - leverage is what its run would have without itself in the fit (HC3, MacKinnon and White
         1985). The size of the noise is itself uncertain where runs are few.
         """
+        # The residuals of a fit have the variance sigma^2 (1 - leverage), so a residual over sqrt(1 - leverage) is as
+        # large as the error itself (HC2); over 1 - leverage it is the error of a forecast of that run from the others,
+        # which stays honest where one run decides a parameter (HC3). The chi-square makes the error's size itself
+        # random, as in Student's t: so few residuals do not tell it.
         residual = sample.residual(theta)
         freedom = max(3, len(residual) - len(theta))
         own = residual if self.shared == 0 else _within(residual, self.cluster)
@@ -103,22 +107,24 @@ class _Noise:
         return np.asarray((size * generator.standard_normal((draws, count)))[:, self.cluster])
 
 
-def _noises(sigma: Array, shared: dict[str, ClusterError]) -> dict[str, _Noise]:
+def _schemes(sigma: Array, shared: dict[str, ClusterError]) -> dict[str, _Scheme]:
     runs = np.arange(len(sigma))
-    noises = {"runs": _Noise(runs, runs, 0.0)}
+    schemes = {"runs": _Scheme(runs, runs, 0.0)}
     for kind, error in shared.items():
-        noises[kind] = _Noise(error.of_run, error.of_run, 0.0)
+        schemes[kind] = _Scheme(error.of_run, error.of_run, 0.0)
         if error.sd > 0:
-            noises[f"runs within {kind}"] = _Noise(runs, error.of_run, error.sd)
-    return noises
+            schemes[f"runs within {kind}"] = _Scheme(runs, error.of_run, error.sd)
+    return schemes
 
 
-def _drawn(sample: Sample, noise: _Noise, map_theta: Array, sigma: Array, draws: int, seed: int) -> tuple[Array, float]:
+def _drawn(
+    sample: Sample, scheme: _Scheme, map_theta: Array, sigma: Array, draws: int, seed: int
+) -> tuple[Array, float]:
     """Draws of the forecast's parameters, and how far they spread a forecast (5 to 95 %, on log loss)."""
     generator = np.random.default_rng(seed)
     centre, scale = sample.law.prior(sample.y)
     mean = centre + np.where(np.isfinite(scale), scale, 0.0) * generator.standard_normal((draws, len(centre)))
-    y = noise.resampled(sample, map_theta, draws, generator, sigma, scale**-2.0)
+    y = scheme.resampled(sample, map_theta, draws, generator, sigma, scale**-2.0)
     problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean)
     theta = solve(problem, np.repeat(map_theta[None], draws, axis=0), 1e-5, steps=60)[0]
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
@@ -126,19 +132,17 @@ def _drawn(sample: Sample, noise: _Noise, map_theta: Array, sigma: Array, draws:
     return theta, float(np.subtract(*np.quantile(ends, [0.95, 0.05])))
 
 
-def _unpenalised_draws(sample: Sample, noise: _Noise, best: Unpenalised, draws: int, seed: int) -> Array:
+def _unpenalised_draws(sample: Sample, scheme: _Scheme, best: Unpenalised, draws: int, seed: int) -> Array:
     """Draws of the unpenalised parameters: rows drawn anew where there are enough of them."""
     generator = np.random.default_rng(seed)
-    unit = noise.unit
+    unit = scheme.unit
     units = int(unit.max()) + 1
     if units >= RESAMPLED:
         weight = generator.multinomial(units, np.full(units, 1 / units), draws)[:, unit].astype(np.float64)
-        y = sample.y + noise.common(draws, generator)
+        y = sample.y + scheme.common(draws, generator)
     else:
-        weight, y = (
-            np.ones((1, len(unit))),
-            noise.resampled(sample, best.theta, draws, generator, np.ones(len(unit)), np.zeros(len(best.theta))),
-        )
+        weight, equal, no_prior = np.ones((1, len(unit))), np.ones(len(unit)), np.zeros(len(best.theta))
+        y = scheme.resampled(sample, best.theta, draws, generator, equal, no_prior)
     problem = sample.unpenalised_problem(y, weight, OBJECTIVES[best.objective], best.scale)
     return solve(problem, np.repeat(best.theta[None], draws, axis=0), 1e-4, steps=60)[0]
 
@@ -155,8 +159,10 @@ def _leverage(sample: Sample, theta: Array, sigma: Array, assumed: Array) -> Arr
     gradient = sample.law.value_and_grad(theta[None], sample.x)[1][0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
     curvature = gradient.T @ gradient
     curvature += np.diag(assumed + 1e-9 * np.diag(curvature).max())
-    found = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)
-    return np.asarray(np.minimum(found, MOST_LEVERAGE))
+    # The diagonal of the hat matrix H = J (J'J + P)^-1 J', with J the gradient in units of each run's noise and P the
+    # prior's precision; the small ridge keeps the inverse where a parameter is not identified.
+    leverage = np.einsum("rp,pq,rq->r", gradient, np.linalg.inv(curvature), gradient)
+    return np.asarray(np.minimum(leverage, MOST_LEVERAGE))
 
 
 def _multipliers(generator: np.random.Generator, draws: int, cluster: Indices) -> Array:
@@ -190,13 +196,13 @@ def cluster_errors(sample: Sample, rows: Rows, theta: Array, sigma: Array) -> di
 
 def clusters(rows: Rows) -> dict[str, Indices]:
     """Cluster number of each run [r], by kind: `trajectories` and `budgets`, where they tie runs together."""
-    found = {**_labelled("trajectories", rows.parent), **_labelled("budgets", rows.group)}
-    members = by_budget(rows.group, rows.flops) if "budgets" not in found and len(rows) <= MOST else []
+    numbers = {**_labelled("trajectories", rows.parent), **_labelled("budgets", rows.group)}
+    members = by_budget(rows.group, rows.flops) if "budgets" not in numbers and len(rows) <= MOST else []
     if 2 < len(members) <= len(rows) / RUNS_PER_BUDGET:
-        found["budgets"] = np.zeros(len(rows), dtype=np.intp)
-        for number, here in enumerate(members):
-            found["budgets"][here] = number
-    return found
+        numbers["budgets"] = np.zeros(len(rows), dtype=np.intp)
+        for number, runs in enumerate(members):
+            numbers["budgets"][runs] = number
+    return numbers
 
 
 def _labelled(kind: str, labels: list[str | None]) -> dict[str, Indices]:
@@ -234,6 +240,9 @@ def shared_error(sample: Sample, theta: Array, sigma: Array, cluster: Indices) -
             [((between.T @ maker) ** 2).sum(), ((between.T @ common) ** 2).sum()],
         ]
     )
+    # With M the residual maker, z = M (e + S u): runs' own errors e and shared ones u, S the membership in units of
+    # noise. So E|z|^2 = v |M|^2 + s |M S|^2 (Frobenius norms), and the same of the clusters' means B'z: two linear
+    # equations in the variances v of a run and s of what its cluster shares.
     total, shared = z @ z, ((between.T @ z) ** 2).sum()
     if shared / left[1, 0] < EVIDENCE * total / left[0, 0] or abs(np.linalg.det(left)) < 1e-12:
         return 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from foretoken.fits.noise import NoiseModel, estimate_noise, spread
-from foretoken.fits.objectives import HUBER, OBJECTIVES, Objective, huber
+from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, Objective, huber
 from foretoken.fits.parts import ObjectiveForecast
 from foretoken.fits.solvers import TIGHT, Problem, solve
 from foretoken.laws.law import Array, Law
@@ -44,14 +44,14 @@ class Sample:
 
     @classmethod
     def of(
-        cls, law: Law, features: Array, loss: Array, tokens: Array | None = None, count: Array | None = None
+        cls, law: Law, features: Array, measured: Array, tokens: Array | None = None, count: Array | None = None
     ) -> Sample:
         """Centre the features; a law's parameters are far less entangled there.
 
         Without `tokens` all runs are taken to be equally near to the law.
         """
         origin = law.origin(features)
-        y = np.log(loss) if law.target == "log" else np.asarray(loss, dtype=np.float64)
+        y = np.log(measured) if law.is_logarithmic else np.asarray(measured, dtype=np.float64)
         effort = np.zeros(len(y)) if tokens is None else np.log(tokens / tokens.max())
         return cls(law, features - origin, origin, y, effort, np.ones(len(y)) if count is None else count)
 
@@ -71,6 +71,8 @@ class Sample:
 
     def map_problem(self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None) -> Problem:
         """The forecast's objective: each run at its noise sigma (one for all, or [r]), and the law's weak prior."""
+        # Minus the log posterior, less a constant: sum over runs of Huber(r / sigma) plus sum over parameters of
+        # (theta - centre)^2 / (2 scale^2). An infinite scale is precision 0: nothing is assumed of that parameter.
         centre, scale = self.law.prior(self.y)
         mean = centre[None] if mean is None else mean
         low, high = self.law.bounds(self.y)
@@ -120,6 +122,8 @@ def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
     centre, scale = sample.law.prior(sample.y)
     theta = np.where(np.isfinite(scale), centre, start)
     sigma: Array | float = spread(sample.residual(start), len(start))
+    # The noise decides how the runs are weighed, and the weighed estimate what the noise is: a few rounds settle both.
+    # Two starts each time, since the prior's centre and the unpenalised estimate may lie in different valleys.
     for _ in range(6):
         both = np.stack([theta, start])
         ends, value = solve(sample.map_problem(sample.y[None], weight, sigma), both, 1e-9)
@@ -142,13 +146,13 @@ def sensitivity(sample: Sample, best: Unpenalised, map_theta: Array) -> list[Obj
             objective=name,
             text=text,
             parameters=sample.law.named(sample.law.shift(theta, sample.origin)),
-            loss=float(np.exp(fitted)) if sample.law.target == "log" else fitted,
+            loss=float(np.exp(fitted)) if sample.law.is_logarithmic else fitted,
         )
 
-    found = [entry("map", "each run by its noise, with the law's weak prior", map_theta)]
+    forecasts = [entry(MAP, "each run by its noise, with the law's weak prior", map_theta)]
     for name, objective in OBJECTIVES.items():
-        if objective.raw and sample.law.target != "log":
+        if objective.raw and not sample.law.is_logarithmic:
             continue
         theta = best.theta if name == best.objective else estimate_unpenalised(sample, name, best.theta).theta
-        found.append(entry(name, objective.text, theta))
-    return found
+        forecasts.append(entry(name, objective.text, theta))
+    return forecasts

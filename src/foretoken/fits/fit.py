@@ -257,4 +257,4 @@ def _range(values: Array) -> Range:
 def _fitted_values(sample: Sample, theta: Array) -> Array:
     """The law's value for each run, in the law's unit [r]."""
     fitted = sample.law.value_and_grad(theta[None], sample.x)[0][0]
-    return np.asarray(np.exp(fitted) if sample.law.target == "log" else fitted)
+    return np.asarray(np.exp(fitted) if sample.law.is_logarithmic else fitted)

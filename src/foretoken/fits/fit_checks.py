@@ -38,14 +38,14 @@ def fit_checks(
     p_value: float,
 ) -> list[Check]:
     """Everything that is doubtful about a fit, worst first."""
-    found = [
+    checks = [
         *_reason_checks(reasons),
         *_optimiser_checks(best, at_bound),
         *_residual_checks(rows, sample, map_theta),
     ]
     expected = {"repeated_tokens"} if "unique_tokens" in sample.law.features else set()
-    found += [check for check in table_checks(rows) if check.code not in expected]
-    return [*sorted(found, key=lambda check: not check.is_doubt), *_pattern_checks(p_value)]
+    checks += [check for check in table_checks(rows) if check.code not in expected]
+    return [*sorted(checks, key=lambda check: not check.is_doubt), *_pattern_checks(p_value)]
 
 
 def table_checks(rows: Rows) -> list[Check]:
@@ -95,18 +95,20 @@ def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
     from scipy.stats import f as fisher
 
     budgets = by_budget(rows.group, rows.flops)
-    compute, mean = np.array([[np.log(rows.flops[here]).mean(), residual[here].mean()] for here in budgets]).T
+    compute, mean = np.array([[np.log(rows.flops[runs]).mean(), residual[runs].mean()] for runs in budgets]).T
     if len(budgets) < 4 or len(np.unique(np.round(compute, 1))) < 3:
         return 0.0, 1.0, 0.0
     degree = 3 if len(budgets) >= ENOUGH_BUDGETS else 2
-    x, weight = (compute - compute.mean()) / np.ptp(compute), np.sqrt([len(here) for here in budgets])
+    x, weight = (compute - compute.mean()) / np.ptp(compute), np.sqrt([len(runs) for runs in budgets])
     columns = x[:, None] ** np.arange(degree + 1) * weight[:, None]
     line, curve = (columns[:, :2], columns)
     left = [mean * weight - c @ np.linalg.lstsq(c, mean * weight, rcond=None)[0] for c in (line, curve)]
+    # F test of a curve against a straight line, on budget means weighed by their runs: the line is left to the law,
+    # whose exponents take up any straight trend.
     bent, rest = left[0] - left[1], left[1]
     spare = len(budgets) - degree - 1
     ratio = (bent**2).sum() / (degree - 1) / max((rest**2).sum() / spare, 1e-300)
-    inside = np.concatenate([residual[here] - residual[here].mean() for here in budgets])
+    inside = np.concatenate([residual[runs] - residual[runs].mean() for runs in budgets])
     noise = np.sqrt((inside**2).sum() / max(1, len(inside) - len(budgets)))
     strength = float(np.linalg.norm(bent) / max(noise, 1e-300)) if len(inside) > 2 * len(budgets) else 0.0
     return float(np.ptp(bent / weight)), float(fisher.sf(ratio, degree - 1, spare)), strength

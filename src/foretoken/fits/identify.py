@@ -41,6 +41,9 @@ def identify(
     """
     if "E" not in law.parameters:
         return {}
+    # E is the loss at infinite N and D. Its bootstrap takes the law for granted, so a narrow interval is not enough:
+    # where the smallest loss is far above E, the form of the law bridges the gap, and no run has tested it there. Hence
+    # two conditions, on the width (what the noise leaves open) and on the reach (what the form fills in).
     low, high = intervals["E"]
     half, reach = (high - low) / 2 / estimates["E"], least / estimates["E"] - 1
     stuck = sorted(at_low & {"E", "alpha", "beta"})
@@ -61,12 +64,12 @@ def identify(
 
 def flat(law: Law, profiles: Mapping[str, ParameterProfile]) -> dict[str, str]:
     """Why a parameter whose profile has no clear least is not given, by name; E has a rule of its own."""
-    found = {}
+    reasons = {}
     for name in law.profiled:
         if name != "E" and name in profiles and not profiles[name].identified:
             low, high = profiles[name].interval
-            found[name] = f"its profile is nearly flat: anything from {low:.3g} to {high:.3g} fits about as well"
-    return found
+            reasons[name] = f"its profile is nearly flat: anything from {low:.3g} to {high:.3g} fits about as well"
+    return reasons
 
 
 def widened(interval: Range, others: Mapping[str, float]) -> Range:
@@ -92,15 +95,15 @@ def without_ends(sample: Sample, rows: Rows, unpenalised: Array) -> dict[str, fl
     law = sample.law
     if "E" not in law.parameters:
         return {}
-    kept = {name: keep for name, keep in _ends(rows).items() if keep.sum() > len(law.parameters) + 1}
+    subsets = {name: rest for name, rest in _ends(rows).items() if rest.sum() > len(law.parameters) + 1}
     starts = np.concatenate([unpenalised[None], law.starts(sample.x, sample.y)[:STARTS]])
-    found = {}
-    for name, keep in kept.items():
-        problem = sample.unpenalised_problem(sample.y[None], keep[None].astype(np.float64))
+    estimates = {}
+    for name, rest in subsets.items():
+        problem = sample.unpenalised_problem(sample.y[None], rest[None].astype(np.float64))
         theta, value = solve(problem, starts, steps=150)
         best = law.named(law.shift(theta[value.argmin()], sample.origin))
-        found[name] = best["E"]
-    return found
+        estimates[name] = best["E"]
+    return estimates
 
 
 def _ends(rows: Rows) -> dict[str, Indices]:

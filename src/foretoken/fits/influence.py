@@ -84,14 +84,14 @@ def influence(fit: Fit) -> Influence | None:
     start = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     problem = _problem(fit, sample, start)
     orders = _orders(fit, sample, problem, start, few)
-    found = {name: _refitted(sample, problem, start, order) for name, order in orders.items()}
+    exponents = {name: _refitted(sample, problem, start, order) for name, order in orders.items()}
     own = [exponent(law, law.named(theta)) for theta in law.thetas(np.array(fit.unpenalised_draws))]
     low, high = np.quantile(own, [(1 - fit.level) / 2, (1 + fit.level) / 2])
     return Influence(
         exponent=exponent(law, fit.unpenalised_parameters),
         interval=Range(float(low), float(high)),
         level=fit.level,
-        exponents=found,
+        exponents=exponents,
         left_out={name: [fit.runs[i] for i in order] for name, order in orders.items()},
     )
 
@@ -104,6 +104,7 @@ def exponent(law: Law, parameters: Mapping[str, float]) -> float:
     0.513
     """
     assert law.optimum is not None
+    # The mean slope of ln N* over ln C between the computes of published models: N* need not be a pure power.
     small, large = law.optimum(parameters, ENDS, 6.0)[0]
     return float(np.log(large / small) / np.log(ENDS[1] / ENDS[0]))
 

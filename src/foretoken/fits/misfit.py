@@ -46,8 +46,8 @@ def misfit_growth(
 
     Fits the runs below several cuts of compute and forecasts those above, an octave of distance at a time. What the
     parameters' own uncertainty, the noise of runs and their `shared` error explain is taken off; the rest is averaged
-    with what is assumed. A law without a pattern in its residuals (`chance`, see structure.py) that does not surprise
-    by its forecasts has no misfit.
+    with what is assumed. There is no misfit where the residuals show no pattern (`chance`, of `pattern_p_value`) and the
+    forecasts do not surprise.
     """
     compute = np.log(rows.flops)
     tests = _held_out(sample, rows, compute, map_theta, noise, shared if chance > CERTAIN else 0.0)
@@ -57,9 +57,11 @@ def misfit_growth(
         return 0.0, tests
     if not tests:
         return GROWTH, tests
-    excess = square - explained
-    found = np.sqrt(max(0.0, excess) / sum(test.distance**2 for test in tests))
-    return float(max(found, LEAST_GROWTH) ** OWN_SHARE * GROWTH ** (1 - OWN_SHARE)), tests
+    # The misfit is modelled as a normal error whose standard deviation is growth x distance, so each held-out error has
+    # the variance explained^2 + growth^2 distance^2. Moments: growth^2 = sum(error^2 - explained^2) / sum(distance^2).
+    # It is a scale, so it is averaged with the assumed one on a logarithm.
+    measured = np.sqrt(max(0.0, square - explained) / sum(test.distance**2 for test in tests))
+    return float(max(measured, LEAST_GROWTH) ** OWN_SHARE * GROWTH ** (1 - OWN_SHARE)), tests
 
 
 def _held_out(
@@ -72,19 +74,21 @@ def _held_out(
     problem = sample.map_problem(sample.y[None], train.astype(np.float64), sigma)
     theta = solve(problem, np.repeat(map_theta[None], len(train), axis=0), 1e-8)[0]
     fitted, gradient = sample.law.value_and_grad(theta, sample.x)
-    wildest = WILDEST if sample.law.target == "log" else np.inf
+    wildest = WILDEST if sample.law.is_logarithmic else np.inf
     tests = []
-    for member, seen in enumerate(train):
-        slopes = gradient[member, seen] / sigma[seen, None]
+    for member, trained in enumerate(train):
+        slopes = gradient[member, trained] / sigma[trained, None]
+        # Laplace's approximation: the inverse of the Gauss-Newton curvature, prior included, is the parameters'
+        # covariance, and slope' covariance slope the variance of what the law gives for a run.
         covariance = np.linalg.inv(slopes.T @ slopes + np.diag(problem.precision + 1e-9))
-        distance = _distance(rows, seen)
-        for here in _octaves(np.where(seen, 0.0, distance)):
-            slope = gradient[member, here]
-            error = np.clip(fitted[member, here] - sample.y[here], -wildest, wildest)
-            explained = np.einsum("rp,pq,rq->r", slope, covariance, slope) + sigma[here] ** 2 + shared**2
+        distance = _distance(rows, trained)
+        for octave in _octaves(np.where(trained, 0.0, distance)):
+            slope = gradient[member, octave]
+            error = np.clip(fitted[member, octave] - sample.y[octave], -wildest, wildest)
+            explained = np.einsum("rp,pq,rq->r", slope, covariance, slope) + sigma[octave] ** 2 + shared**2
             tests.append(
                 HeldOut(
-                    distance=float(distance[here].mean()),
+                    distance=float(distance[octave].mean()),
                     error=float(error.mean()),
                     square=float((error**2).mean()),
                     explained=float(min(np.sqrt(explained.mean()), wildest)),
@@ -93,9 +97,9 @@ def _held_out(
     return tests
 
 
-def _distance(rows: Rows, seen: Indices) -> Array:
-    """The ln of the largest factor beyond the seen runs, in params, tokens or flops [r]."""
-    columns = [np.log(values / values[seen].max()) for values in (rows.params, rows.tokens, rows.flops)]
+def _distance(rows: Rows, trained: Indices) -> Array:
+    """The ln of the largest factor beyond the trained runs, in params, tokens or flops [r]."""
+    columns = [np.log(values / values[trained].max()) for values in (rows.params, rows.tokens, rows.flops)]
     return np.asarray(np.max(columns, axis=0))
 
 
@@ -117,6 +121,8 @@ def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices 
     own = [sample.law.value_and_grad(theta[None], sample.x)[1][0]]
     if budget is not None and budget.max() + 1 <= len(z) / RUNS_PER_BUDGET:
         own.append(np.eye(int(budget.max()) + 1)[budget])
+    # F test of nested linear models: the patterns are tested beside the law's own gradient, since whatever that can
+    # still take up (to first order) is no fault of the law. Each side of the ratio is a mean square.
     without, fewer = _left(z, np.concatenate(own, axis=1) / sigma[:, None])
     patterns = np.concatenate([*own, _patterns(sample.x)], axis=1) / sigma[:, None]
     left, more = _left(z, patterns)

@@ -47,6 +47,9 @@ def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array
     mean, precision = np.array([0.0, SLOPE]), np.diag([1e-9, SLOPE_SD**-2.0])
     level = np.array([np.log(np.median(square * np.exp(SLOPE * effort)) / 0.45), SLOPE])
     for _ in range(60):
+        # Student-t for z = residual / sd, in s = ln variance: with ratio z^2 and share (f + 1) z^2 / (f + z^2), the log
+        # likelihood's slope in s is (share - 1) / 2 and its curvature -share f / (2 (f + z^2)). The floor on the latter
+        # keeps Newton's steps finite where residuals vanish.
         ratio = square / np.exp(design @ level)
         share = (FREEDOM + 1) / (FREEDOM + ratio) * ratio
         slope = 0.5 * design.T @ (weight * (share - 1)) - precision @ (level - mean)

@@ -54,17 +54,18 @@ def squares(residual: Array, scale: Array | float) -> Array:
     return residual**2 / 2
 
 
-def one(residual: Array, scale: Array | float) -> Array:
+def equal_weight(residual: Array, scale: Array | float) -> Array:
     """Every run counts alike."""
     return np.ones_like(residual)
 
 
-def student(residual: Array, scale: Array | float) -> Array:
+def student_t(residual: Array, scale: Array | float) -> Array:
     """Minus the log density of Student's t, less its constant, times the squared scale."""
+    # -ln of (1 + r^2 / (f s^2))^(-(f + 1) / 2), times s^2, so that it begins as (f + 1) / f x r^2 / 2 near 0.
     return np.asarray((FREEDOM + 1) / 2 * scale**2 * np.log1p(residual**2 / (FREEDOM * scale**2)))
 
 
-def student_weight(residual: Array, scale: Array | float) -> Array:
+def student_t_weight(residual: Array, scale: Array | float) -> Array:
     """Large residuals lose their weight altogether."""
     return np.asarray((FREEDOM + 1) / (FREEDOM + residual**2 / scale**2))
 
@@ -82,10 +83,10 @@ def asymmetric_weight(residual: Array, delta: Array | float) -> Array:
 HUBER = Objective("huber", "Huber at 0.001 on log loss", huber, huber_weight)
 OBJECTIVES: dict[str, Objective] = {
     "huber": HUBER,
-    "least_squares": Objective("least_squares", "squares of log loss", squares, one),
-    "least_squares_raw": Objective("least_squares_raw", "squares of the loss", squares, one, raw=True),
+    "least_squares": Objective("least_squares", "squares of log loss", squares, equal_weight),
+    "least_squares_raw": Objective("least_squares_raw", "squares of the loss", squares, equal_weight, raw=True),
     "student_t": Objective(
-        "student_t", "Student-t with 4 degrees of freedom on log loss", student, student_weight, from_spread=True
+        "student_t", "Student-t with 4 degrees of freedom on log loss", student_t, student_t_weight, from_spread=True
     ),
     "asymmetric": Objective(
         "asymmetric",

@@ -105,7 +105,7 @@ class Fit:
     @property
     def residuals(self) -> Array:
         """Measured minus fitted of what the law fits: of log loss for most laws [r]."""
-        if LAWS[self.law].target == "raw":
+        if not LAWS[self.law].is_logarithmic:
             return np.array([run.loss - run.fitted for run in self.runs])
         return np.asarray(np.log([run.loss / run.fitted for run in self.runs]))
 
@@ -182,7 +182,7 @@ def _require_whole(fit: Fit) -> None:
     if not fit.runs or min(_positive(fit, law)) <= 0 or min(spreads) < 0:
         raise ValueError("a number that cannot be 0 or below")
     logs = [*spreads, *(value for row in fit.held_out for value in (row.distance, row.error, row.explained))]
-    if not (max(map(abs, logs)) < (LARGEST_LOG if law.target == "log" else math.inf)) or not 0 < fit.level < 1:
+    if not (max(map(abs, logs)) < (LARGEST_LOG if law.is_logarithmic else math.inf)) or not 0 < fit.level < 1:
         raise ValueError("an error on log loss, or a level, that no fit has")
 
 
@@ -195,6 +195,6 @@ def _positive(fit: Fit, law: Law) -> Iterator[float]:
         yield from compress(draw, signs)
     yield from chain(fit.ranges.params, fit.ranges.tokens, fit.ranges.flops, *fit.features.values())
     yield from chain(*((run.params, run.tokens, run.flops) for run in fit.runs))
-    if law.target == "log":
+    if law.is_logarithmic:
         yield from chain(fit.ranges.loss, *((run.loss, run.fitted) for run in fit.runs))
     yield from (fit.noise.most_tokens, fit.noise.degrees_of_freedom)

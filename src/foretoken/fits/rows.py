@@ -118,7 +118,7 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
     columns = law_table(table.frame, law, params)
     reasons = _reasons(columns)
     used = reasons == ""
-    if law is None or law.target == "log":
+    if law is None or law.is_logarithmic:
         _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
     frame = columns.frame[used]
     for mixture in mixtures(frame):

@@ -47,7 +47,7 @@ class Problem:
     def fitted(self, theta: Array) -> tuple[Array, Array]:
         """Fitted minus y [b, r], and the gradient [b, r, p]; both of the loss itself when the objective is raw."""
         value, gradient = self.law.value_and_grad(theta, self.x)
-        if not self.cost.raw or self.law.target == "raw":
+        if not self.cost.raw or not self.law.is_logarithmic:
             return value - self.y, gradient
         loss = np.exp(value)
         return loss - np.exp(self.y), gradient * loss[..., None]
@@ -80,6 +80,7 @@ def solve(problem: Problem, theta: Array, tolerance: float = TOLERANCE, steps: i
     theta = np.clip(theta, problem.low, problem.high)
     value = problem.objective(theta)
     damping = np.full(len(theta), 1e-3)
+    # `live` members still move; one rests when a step gains too little, or when no step helps however damped.
     live = np.arange(len(theta))
     for _ in range(steps):
         now = problem.part(live)
@@ -99,15 +100,18 @@ def solve(problem: Problem, theta: Array, tolerance: float = TOLERANCE, steps: i
 
 def _step(problem: Problem, theta: Array, damping: Array) -> Array:
     """One damped step [b, p]."""
+    # Minimising sum w r^2 / 2 with w = cost'(r) / r fixed at the present residuals has the same gradient as the robust
+    # sum, and for Huber's cost lies above it everywhere (Huber 1981, section 7.8): going down there is going down here.
     residual, gradient = problem.fitted(theta)
     weight = problem.weight * problem.cost.weight(residual, problem.delta)
-    held = ~np.isfinite(problem.precision)
-    precision = np.where(held, 0.0, problem.precision)
-    gradient = np.where(held, 0.0, gradient) if held.any() else gradient
+    fixed = ~np.isfinite(problem.precision)
+    precision = np.where(fixed, 0.0, problem.precision)
+    gradient = np.where(fixed, 0.0, gradient) if fixed.any() else gradient
     weighted = gradient * weight[..., None]
     slope = (weighted * residual[..., None]).sum(axis=1) + precision * (theta - problem.mean)
     curvature = np.matmul(weighted.swapaxes(1, 2), gradient) + np.diag(precision)
     diagonal = np.einsum("bpp->bp", curvature)
+    # Marquardt's scaling: damping in proportion to the diagonal takes no notice of the parameters' units.
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
     damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, np.eye(theta.shape[1]))
     step: Array = -np.linalg.solve(damped, slope[..., None])[..., 0]

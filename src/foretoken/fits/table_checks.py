@@ -90,10 +90,10 @@ def duplicated_columns(seen: TableRows) -> Iterator[Check]:
         values = numbers[name].to_numpy(dtype=np.float64, na_value=np.nan)
         if np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf):
             equal.setdefault(values.tobytes(), []).append(str(name))
-    for one, other in (pair for names in equal.values() for pair in pairwise(names)):
-        known = {one, other} & set(COLUMNS)
-        if known and not any({one, other} <= pair for pair in MAY_BE_EQUAL):
-            evidence = f"`{one}` and `{other}` are equal in every row"
+    for first, second in (pair for names in equal.values() for pair in pairwise(names)):
+        known = {first, second} & set(COLUMNS)
+        if known and not any({first, second} <= pair for pair in MAY_BE_EQUAL):
+            evidence = f"`{first}` and `{second}` are equal in every row"
             severity: Severity = "doubt" if len(known) == 2 else "note"
             yield Check("duplicated_columns", severity, evidence, "check which was meant; name the other with --map")
 
@@ -113,10 +113,10 @@ def no_interior_minimum(seen: TableRows) -> Iterator[Check]:
     rows = seen.rows
     if not 0 < len(rows) <= MANY:
         return
-    budgets = [here for here in by_budget(rows.group, rows.flops) if len(set(rows.params[here])) >= LEAST_SIZES]
+    budgets = [runs for runs in by_budget(rows.group, rows.flops) if len(set(rows.params[runs])) >= LEAST_SIZES]
     if sum(map(len, budgets)) <= len(rows) / 2:
         return  # no IsoFLOP design
-    best = [(rows.params[here], rows.params[here][rows.y[here].argmin()]) for here in budgets]
+    best = [(rows.params[runs], rows.params[runs][rows.y[runs].argmin()]) for runs in budgets]
     edges = [(size == sizes.min(), size == sizes.max()) for sizes, size in best]
     smallest, largest = (sum(side) for side in zip(*edges, strict=True))
     if smallest + largest > len(budgets) / 2:
@@ -141,12 +141,12 @@ CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
 
 
 def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Check]:
-    """Every doubt about a table and its usable rows, worst first; its units only where the law is of nats per token."""
+    """Every check of a table and its usable rows that fires, worst first; units only for a law of nats per token."""
     units = unit_checks.TABLE if unit == "nats per token" else []
     seen = TableRows.of(table, rows)
     return worst_first(check for checks in [*TABLE, *units] for check in checks(seen))
 
 
 def with_doubts(fit: Fit, table: RunTable, rows: Rows, unit: str) -> Fit:
-    """A fit that also says what is doubtful about its table."""
+    """The fit, with the checks of its table beside its own."""
     return replace(fit, checks=worst_first([*fit.checks, *outlying_runs(fit), *doubts(table, rows, unit)]))

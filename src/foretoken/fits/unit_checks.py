@@ -1,4 +1,4 @@
-"""The doctor, on units and counts: losses that are no nats, tokens in billions, which N and which FLOPs."""
+"""Unit checks: losses that are no nats, tokens in billions, which N and which FLOPs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PERPLEXITIES = ("perplexity", "ppl")
 SHARE, SHARE_MOVES = 0.3, 0.1
 
 
-def loss_unit(seen: TableRows) -> Iterator[Check]:
+def loss_unit(table: TableRows) -> Iterator[Check]:
     """Losses that cannot be nats: above the loss of guessing, or another column's values in another unit."""
-    loss, vocabulary = seen.rows.y, _vocabulary(seen)
+    loss, vocabulary = table.rows.y, _vocabulary(table)
     if not len(loss):
         return
     declared = f"the vocabulary has {vocabulary:.0f} entries" if vocabulary else "no vocabulary is that large"
@@ -34,15 +34,15 @@ def loss_unit(seen: TableRows) -> Iterator[Check]:
             f" guessing ({declared}); the largest is {loss.max():.4g}"
         )
         yield _unit("loss_in_bits" if bits else "loss_in_perplexity", evidence)
-    yield from _beside_others(seen)
+    yield from _beside_others(table)
 
 
-def _beside_others(seen: TableRows) -> Iterator[Check]:
+def _beside_others(table: TableRows) -> Iterator[Check]:
     """Other columns that are the loss in nats, or in another unit, in every run."""
-    loss = seen.rows.y
+    loss = table.rows.y
     if np.ptp(loss) == 0:
         return
-    others = seen.frame.iloc[seen.rows.row_index].select_dtypes("number").drop(columns="loss", errors="ignore")
+    others = table.frame.iloc[table.rows.row_index].select_dtypes("number").drop(columns="loss", errors="ignore")
     names = [str(name) for name in others]
     values = others.to_numpy(dtype=np.float64, na_value=np.nan)
     with np.errstate(all="ignore"):
@@ -52,25 +52,25 @@ def _beside_others(seen: TableRows) -> Iterator[Check]:
             "bits": np.isclose(values / np.log(2), loss[:, None], rtol=1e-3),
             "exp": np.isclose(np.exp(values), loss[:, None], rtol=1e-3),
         }
-    for way, there in equal.items():
-        for name in (names[i] for i in np.flatnonzero(there.all(axis=0))):
-            code, told = _told(way, name)
+    for relation, agrees in equal.items():
+        for name in (names[i] for i in np.flatnonzero(agrees.all(axis=0))):
+            code, evidence = _unit_evidence(relation, name)
             if code:
-                yield _unit(code, told)
+                yield _unit(code, evidence)
 
 
-def _told(way: str, name: str) -> tuple[str, str]:
+def _unit_evidence(relation: str, name: str) -> tuple[str, str]:
     """The unit that the loss is in when it relates so to a column, and the evidence; empty where it says nothing."""
     word = name.lower().removeprefix("val_").removeprefix("eval_")
-    if way == "log2" and word in PERPLEXITIES:
+    if relation == "log2" and word in PERPLEXITIES:
         return "loss_in_bits", f"loss is log2 of `{name}` in every run"
-    if way == "same" and word in PERPLEXITIES:
+    if relation == "same" and word in PERPLEXITIES:
         return "loss_in_perplexity", f"loss equals `{name}` in every run"
-    if way == "same" and word in IN_BITS:
+    if relation == "same" and word in IN_BITS:
         return "loss_in_bits", f"loss equals `{name}` in every run"
-    if way == "bits":
+    if relation == "bits":
         return "loss_in_bits", f"loss is `{name}` / ln 2 in every run"
-    if way == "exp":
+    if relation == "exp":
         return "loss_in_perplexity", f"loss is e to the power of `{name}` in every run"
     return "", ""
 
@@ -80,24 +80,24 @@ def _unit(code: str, evidence: str) -> Check:
     return Check(code, "doubt", evidence, f"if so, {cure}; a law is fitted to nats per token")
 
 
-def _vocabulary(seen: TableRows) -> float | None:
-    """Entries of the tokenizer: told, or head and embedding over the width."""
+def _vocabulary(table: TableRows) -> float | None:
+    """Entries of the tokenizer: a column says so, or head or embedding over the width."""
     for name in ("vocabulary", "vocab_size"):
-        told = seen.used(name)
-        if told is not None:
-            return float(told.max())
-    width = seen.used("width")
+        entries = table.used(name)
+        if entries is not None:
+            return float(entries.max())
+    width = table.used("width")
     for name in ("params_head", "params_embedding"):
-        part = seen.used(name)
+        part = table.used(name)
         if width is not None and part is not None and (part > 0).all() and (width > 0).all():
             return float((part / width).max())
-    known = [VOCABULARIES.get(word.lower()) for word in seen.words("tokenizer")]
+    known = [VOCABULARIES.get(word.lower()) for word in table.words("tokenizer")]
     return float(max(size for size in known if size)) if known and all(known) else None
 
 
-def units(seen: TableRows) -> Iterator[Check]:
+def units(table: TableRows) -> Iterator[Check]:
     """Tokens per parameter, and FLOPs per parameter and token, that no real run has."""
-    rows = seen.rows
+    rows = table.rows
     if not len(rows):
         return
     ratio = rows.tokens / rows.params
@@ -109,15 +109,15 @@ def units(seen: TableRows) -> Iterator[Check]:
         evidence = f"FLOPs per parameter and token go from {per.min():.3g} to {per.max():.3g} (6 N D is 6)"
         cure = "check the unit of flops (FLOP, not PF-days) and which N it counts"
         yield Check("flops_inconsistent", "doubt", evidence, cure)
-    if any("6 x params x tokens" in text for text in [*seen.assumed, *rows.assumed]):
+    if any("6 x params x tokens" in text for text in [*table.assumed, *rows.assumed]):
         yield Check(
             "flops_assumed", "note", "flops are 6 x params x tokens", "give exact ones: attention and head count"
         )
 
 
-def embedding_share(seen: TableRows) -> Iterator[Check]:
+def embedding_share(table: TableRows) -> Iterator[Check]:
     """A share of embeddings that is large and changes with size bends the exponent, depending on how N is counted."""
-    total, inner = seen.used("params_total"), seen.used("params_non_embedding")
+    total, inner = table.used("params_total"), table.used("params_non_embedding")
     if total is None or inner is None:
         return
     share = 1 - inner / total
@@ -127,25 +127,25 @@ def embedding_share(seen: TableRows) -> Iterator[Check]:
         yield Check("embedding_share", "doubt", f"{evidence} the largest models' parameters", cure)
 
 
-def attention_share(seen: TableRows) -> Iterator[Check]:
+def attention_share(table: TableRows) -> Iterator[Check]:
     """FLOPs of exactly 6 N D where attention would add a tenth or more."""
-    layers, width, context = (seen.used(name) for name in ("layers", "width", "context"))
+    layers, width, context = (table.used(name) for name in ("layers", "width", "context"))
     if layers is None or width is None or context is None:
         return
-    per_token = seen.rows.flops / seen.rows.tokens
+    per_token = table.rows.flops / table.rows.tokens
     attention = 6 * layers * width * context
-    unpenalised = np.isclose(per_token, 6 * seen.rows.params, rtol=1e-3)
+    unpenalised = np.isclose(per_token, 6 * table.rows.params, rtol=1e-3)
     if unpenalised.all() and (attention / per_token).max() > 0.1:
         evidence = f"flops are 6 N D; attention adds up to {100 * (attention / per_token).max():.0f} %"
         yield Check("attention_left_out", "note", evidence, "count exact FLOPs; the share is largest for small models")
 
 
-def active_share(seen: TableRows) -> Iterator[Check]:
+def active_share(table: TableRows) -> Iterator[Check]:
     """Mixtures of experts: two counts of N."""
-    total, active = seen.used("params_total"), seen.used("params_active")
+    total, active = table.used("params_total"), table.used("params_active")
     if total is not None and active is not None and (active < 0.9 * total).any():
         evidence = (
-            f"N is {seen.rows.params_column}; active are {100 * (active / total).min():.0f} % of all at the least"
+            f"N is {table.rows.params_column}; active are {100 * (active / total).min():.0f} % of all at the least"
         )
         yield Check("active_differs", "note", evidence, "fit both counts: --params params_active")
 
