@@ -46,8 +46,8 @@ def misfit_growth(
 
     Fits the runs below several cuts of compute and forecasts those above, an octave of distance at a time. What the
     parameters' own uncertainty, the noise of runs and their `shared` error explain is taken off; the rest is averaged
-    with what is assumed. There is no misfit where the residuals show no pattern (`chance`, of `pattern_p_value`) and the
-    forecasts do not surprise.
+    with what is assumed. There is no misfit where the residuals show no pattern (`chance`, by
+    `pattern_p_value`) and the forecasts do not surprise.
     """
     compute = np.log(rows.flops)
     tests = _held_out(sample, rows, compute, map_theta, noise, shared if chance > CERTAIN else 0.0)
