@@ -45,12 +45,12 @@ def approaches(
     from foretoken.routes.approaches import approaches as compare
 
     runs = open_table(table, rename, where)
-    found = compare(runs, curves=_curves(table), params=params, level=level)
-    write_page(html, found, table.name, runs=runs)
+    compared = compare(runs, curves=_curves(table), params=params, level=level)
+    write_page(html, compared, table.name, runs=runs)
     if json:
-        print_json(found.to_json())
+        print_json(compared.to_json())
     else:
-        _show(found)
+        _show(compared)
 
 
 def _curves(path: Path) -> RunTable | None:
@@ -66,18 +66,18 @@ def _curves(path: Path) -> RunTable | None:
     return RunTable(pd.DataFrame(rows), f"training curves of {path}") if rows else None
 
 
-def _show(found: Approaches) -> None:
+def _show(compared: Approaches) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    largest = next((route.largest.flops for route in found.routes if route.largest), 0.0)
-    title = f"N* = G C^a, N counted by {found.params_column}; N* at {largest:.3g} FLOP"
+    largest = next((route.largest.flops for route in compared.routes if route.largest), 0.0)
+    title = f"N* = G C^a, N counted by {compared.params_column}; N* at {largest:.3g} FLOP"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     shown.add_column("route", no_wrap=True)
-    for name in ("a", f"{100 * found.level:g} %", "G", "N*", "bias"):
+    for name in ("a", f"{100 * compared.level:g} %", "G", "N*", "bias"):
         shown.add_column(name, justify="right", no_wrap=True)
-    for route in found.routes:
+    for route in compared.routes:
         if route.exponent is None or route.exponent_interval is None or route.largest is None:
             shown.add_row(route.name, "", "", "", "", "")
             continue
@@ -90,7 +90,7 @@ def _show(found: Approaches) -> None:
             "" if route.bias is None else f"{route.bias.exponent:+.3f}",
         )
     Console().print(shown)
-    for route in found.routes:
+    for route in compared.routes:
         typer.echo(f"{route.name}: {route.reason or route.method}.")
-    print_checks(found.checks)
-    print_assumed(found.assumed)
+    print_checks(compared.checks)
+    print_assumed(compared.assumed)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from foretoken.fits import Fit
 
-__all__ = ["fit", "open_table", "parse_map", "plain_fit"]
+__all__ = ["fit", "fit_to_json", "open_table", "parse_map"]
 
 KEYS = (
     "law",
@@ -82,54 +82,54 @@ def fit(
     """
     from foretoken.fits import fit as fit_table
 
-    wanted = tuple(name.strip() for name in profile.split(",") if name.strip())
-    found = fit_table(
-        open_table(table, rename, where, law), law, params=params, level=level, objective=objective, profile=wanted
+    profiled = tuple(name.strip() for name in profile.split(",") if name.strip())
+    fitted = fit_table(
+        open_table(table, rename, where, law), law, params=params, level=level, objective=objective, profile=profiled
     )
     if out is not None:
-        found.save(out)
-    write_page(html, found, table.name)
+        fitted.save(out)
+    write_page(html, fitted, table.name)
     if json:
-        print_json(plain_fit(found))
+        print_json(fit_to_json(fitted))
     else:
-        _show(found)
+        _show(fitted)
 
 
-def plain_fit(found: Fit) -> dict[str, Any]:
+def fit_to_json(fitted: Fit) -> dict[str, Any]:
     """The keys of --json: numbers plain, `<name>_reason` beside a parameter that is null."""
-    values = found.to_json()
-    reasons = {f"{name}_reason": reason for name, reason in found.reasons.items()}
+    values = fitted.to_json()
+    reasons = {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
     return {**{key: values[key] for key in KEYS}, **reasons}
 
 
-def _show(found: Fit) -> None:
+def _show(fitted: Fit) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    rows = Table(title=f"{found.law}: {found.rows.used} runs, {found.status}", title_justify="left")
-    for name in ("parameter", "estimate", f"{100 * found.level:g} % interval", "used by forecasts"):
+    rows = Table(title=f"{fitted.law}: {fitted.rows.used} runs, {fitted.status}", title_justify="left")
+    for name in ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts"):
         rows.add_column(name, justify="left" if name == "parameter" else "right")
-    for name, value in found.parameters.items():
-        low, high = found.intervals[name]
+    for name, value in fitted.parameters.items():
+        low, high = fitted.intervals[name]
         estimate = "not identified" if value is None else f"{value:.5g}"
-        rows.add_row(name, estimate, f"{low:.4g} to {high:.4g}", f"{found.map_parameters[name]:.5g}")
+        rows.add_row(name, estimate, f"{low:.4g} to {high:.4g}", f"{fitted.map_parameters[name]:.5g}")
     console.print(rows)
-    for dropped in found.rows.dropped:
+    for dropped in fitted.rows.dropped:
         console.print(f"left out: {dropped.count} ({dropped.reason})", highlight=False)
-    print_checks(found.checks)
-    print_assumed(found.assumed)
-    _show_sensitivity(console, found)
+    print_checks(fitted.checks)
+    print_assumed(fitted.assumed)
+    _show_sensitivity(console, fitted)
 
 
-def _show_sensitivity(console: Console, found: Fit) -> None:
+def _show_sensitivity(console: Console, fitted: Fit) -> None:
     """What another objective would have said."""
     from rich.table import Table
 
     rows = Table(title="by objective", title_justify="left")
-    for name in ("objective", *found.unpenalised_parameters, "at 8 x compute"):
+    for name in ("objective", *fitted.unpenalised_parameters, "at 8 x compute"):
         rows.add_column(name, justify="left" if name == "objective" else "right")
-    for entry in found.sensitivity:
+    for entry in fitted.sensitivity:
         values = [f"{value:.4g}" for value in entry.parameters.values()]
         rows.add_row(entry.objective, *values, f"{entry.loss:.4f}")
     console.print(rows)
