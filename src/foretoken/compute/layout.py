@@ -44,10 +44,6 @@ BACKWARD = 2 / 3
 """Share of the compute that is the backward pass, behind which communication can hide."""
 
 
-RECOMPUTED: tuple[Recompute, ...] = ("selective", "full")
-"""How much of the activations a layout may recompute."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """One way to cut a training over accelerators, with its memory and the seconds of one step."""
