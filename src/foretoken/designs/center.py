@@ -21,6 +21,8 @@ def center_params(recipe: Recipe, budget: float, tokens_per_param: float | None 
     Raises DesignError for a published id whose law does not split compute into N and D.
     """
     center = recipe.study.design.center if tokens_per_param is None else tokens_per_param
+    # C = k N D with D = r N gives N = sqrt(C / (k r)). Here k, the FLOPs per parameter and token, depends on N itself,
+    # so a fixed point is sought from k = 6 and r = 20; the geometric mean of old and new keeps it from oscillating.
     params = math.sqrt(budget / (6.0 * 20.0))
     for _ in range(50):
         shape = recipe.nearest_shape(params)

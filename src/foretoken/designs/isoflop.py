@@ -51,6 +51,7 @@ def extend(recipe: Recipe, runs: Sequence[RunSpec], edges: Mapping[str, str], th
         for shape in smaller if side == "edge_small" else larger:
             with contextlib.suppress(DesignError):
                 run = cell(recipe, shape, budget, threads)
+                # Rounding to whole steps may exceed the largest budget, by which the target is sized: one step less.
                 run = run.with_tokens(run.tokens - run.batch_tokens) if run.flops > most else run
                 if recipe.study.corpus.repeat or run.tokens < recipe.source.train_tokens:
                     new.append(run)
@@ -63,6 +64,7 @@ def size_series(recipe: Recipe) -> list[ModelShape]:
     middles = [center_params(recipe, budget) for budget in design.budgets]
     ratio, around = design.size_ratio, design.sizes_per_budget // 2 + 1 + design.recenter_rounds
     first = min(middles) / ratio**around
+    # Sizes from `first` in equal ratios until the largest middle, with as many on its far side, is covered.
     count = math.ceil(math.log(max(middles) * ratio**around / first, ratio)) + 1
     return list(dict.fromkeys(recipe.nearest_shape(first * ratio**step) for step in range(count)))
 

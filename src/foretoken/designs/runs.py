@@ -39,6 +39,7 @@ def tuned(records: Sequence[RunRecord]) -> list[RunRecord]:
 
     Runs that did not finish stay, so that they are counted.
     """
+    # With the learning rate set to 0 the keys of runs that differ in nothing else are equal.
     best: dict[str, RunRecord] = {}
     for one in records:
         other = best.setdefault(_untuned(one), one)

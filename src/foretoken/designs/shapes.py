@@ -63,6 +63,7 @@ def head_width(width: int) -> int:
 def nearest_shape(model: ModelSection, objective: Objective, vocabulary: int, params: float) -> ModelShape:
     """The shape whose total parameters are nearest, in ratio, to `params`."""
     widths = range(2 * WIDTH_STEP, MAX_WIDTH + 1, WIDTH_STEP)
+    # Parameters grow with the width, so the two widths around the wanted size are found by bisection.
     above = bisect_left(widths, params, key=lambda width: _total(model, objective, vocabulary, width))
     near = widths[max(0, above - 1) : above + 1]
     width = min(near, key=lambda width: abs(math.log(_total(model, objective, vocabulary, width) / params)))

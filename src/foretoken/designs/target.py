@@ -16,5 +16,6 @@ def target(recipe: Recipe, runs: Sequence[RunSpec], threads: int) -> RunSpec:
     budget = section.compute_factor * max(spec.flops for spec in runs)
     shape = recipe.shape(center_params(recipe, budget, section.tokens_per_param))
     planned = recipe.spec(shape, budget / recipe.flops_per_token(shape), group=TARGET, threads=threads)
+    # Rounded up, not to the nearest: the target must not fall short of the factor that was asked for.
     steps = math.ceil(budget / recipe.flops_per_token(shape) / planned.batch_tokens)
     return recipe.with_warmups([planned.with_tokens(steps * planned.batch_tokens)])[0]

@@ -132,6 +132,7 @@ class StudyRunner:
 
     def run(self) -> None:
         """All stages, one after another."""
+        # The mark of a finished study goes before anything changes that it vouches for.
         unmark(self.folder)
         design = self.design()
         self.trainer.train(design.runs)
@@ -143,6 +144,7 @@ class StudyRunner:
             self.report(design, refusal)
             self._mark_finished(refusal)
             raise
+        # Only now: a forecast that was frozen after its target began is no forecast.
         if self.study.target.train:
             self.trainer.train([design.target])
             self.score(design, entry)

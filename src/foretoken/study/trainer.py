@@ -56,6 +56,7 @@ class Trainer:
         """
         runs = [run for run in runs if not (run.key in self.tried and self._waits(run))]
         waiting = [run for run in runs if self._waits(run)]
+        # Marked before they are trained: what fails here is left to the next process, not tried for ever.
         self.tried |= {run.key for run in waiting}
         self._clear_checkpoints(runs, waiting)
         if not waiting:

@@ -11,12 +11,13 @@ from foretoken.models import build
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.examples import batch_rng
 from foretoken.objectives.loss import losses
-from foretoken.runs.spec import RunSpec
+from foretoken.runs.spec import Precision, RunSpec
 from foretoken.training.loop import with_others
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.torch_setup import float32_products, set_up
 
 TIMED_STEPS = 4
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PEAK_SIZE = 1024
 """Side of the square matrices that the peak is measured with."""
 
@@ -45,6 +46,7 @@ def seconds_per_token(spec: RunSpec) -> float:
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - began)
+    # The first step is left out: it allocates all memory and compiles the kernels.
     return sorted(times[1:])[TIMED_STEPS // 2] / spec.batch_tokens
 
 
@@ -59,13 +61,14 @@ def _builder(spec: RunSpec) -> ExampleBuilder:
 
 
 @float32_products()
-def matmul_peak(precision: str) -> float:
+def matmul_peak(precision: Precision) -> float:
     """Best rate of a square matrix product in this process, by the kernels that training uses, FLOP/s."""
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    dtype = DTYPES[precision]
     left, right = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype), torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype)
     best = float("inf")
     for _ in range(8):
         began = time.perf_counter()
         torch.mm(left, right)
         best = min(best, time.perf_counter() - began)
+    # A product of two n x n matrices is n^2 sums of n products: n multiplications and n additions each.
     return 2.0 * PEAK_SIZE**3 / best

@@ -106,6 +106,8 @@ def _by_sequence(each: NDArray[np.float64], examples: Examples, sequences: int) 
 
 def _mean(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:
     """Mean over predictions, and its standard error with sequences as units (that of a ratio)."""
+    # The mean over predictions is a ratio R = sum(x) / sum(w) of sequences; by the delta method its variance is that
+    # of the mean of x - R w, with w scaled to mean 1.
     weight = counts / counts.mean()
     means = torch.from_numpy(sums / np.maximum(counts, 1.0) * weight)
     loss = means.mean().item()

@@ -40,12 +40,13 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
     window = spec.objective.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
+        # Before the batch is read: the state that a spike goes back to must not have seen it.
         keep_rollback_point(state, spec.spikes)
-        place = state.step + state.skipped_batches
-        text = batch(corpus, seed=spec.seed, step=place, sequences=spec.sequences, window=window)
-        examples = make_examples(builder, text, batch_rng(spec.seed, place))
+        index = state.step + state.skipped_batches
+        text = batch(corpus, seed=spec.seed, step=index, sequences=spec.sequences, window=window)
+        examples = make_examples(builder, text, batch_rng(spec.seed, index))
         if spec.dropout:
-            seed_dropout(spec.seed, place)
+            seed_dropout(spec.seed, index)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
             each, labels = losses(network, examples)
             loss = each.mean()
@@ -61,6 +62,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
             note_loss(state, spec, loss.item())
         else:
             recover(state, spec.spikes, reason)
+        # After a skipped step too: its gradient must not be added to that of the next.
         optimizer.zero_grad()
         state.seconds += time.perf_counter() - began
         on_step(state)
@@ -89,6 +91,7 @@ def note_loss(state: TrainState, spec: RunSpec, loss: float) -> None:
     state.window.append(loss)
     if len(state.window) >= curve_interval(spec):
         mean = sum(state.window) / len(state.window)
+        # A uniform guess has ln V nats; one nat above it nothing is being learned any more.
         state.curve.append([float(state.step * spec.batch_tokens), mean])
         state.window.clear()
         if len(state.curve) > 1 and mean > math.log(spec.shape.vocabulary) + 1.0:

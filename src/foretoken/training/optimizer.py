@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
 from foretoken.runs.spec import RunSpec
 
@@ -16,8 +15,9 @@ def make_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
 
 
-def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def decay_groups(network: nn.Module, weight_decay: float) -> ParamsT:
     """Parameter groups of an optimizer: matrices decay, biases and norms do not."""
+    # A bias or a norm's gain has one weight per feature: shrinking it removes scale, not complexity.
     matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
     vectors = [weight for weight in network.parameters() if weight.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]

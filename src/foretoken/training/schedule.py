@@ -16,6 +16,8 @@ def learning_rate_share(spec: RunSpec, step: int) -> float:
         return (step + 1) / spec.warmup_steps
     if spec.has_trunk:
         into = step - spec.fork_step
+        # Step s of the cooldown (from 0 to n - 1) has 1 - sqrt((s + 1) / (n + 1)): neither its first step is at the
+        # peak, which the trunk has had, nor its last at zero, which would train nothing.
         decay = 1.0 - math.sqrt((into + 1) / (spec.cooldown_steps + 1)) if into >= 0 else 1.0
     else:
         progress = (step - spec.warmup_steps) / max(1, spec.steps - spec.warmup_steps)

@@ -41,12 +41,13 @@ def detect_spike(state: TrainState, policy: SpikePolicy, loss: float, norm: floa
     for name, (value, recent) in seen.items():
         if not math.isfinite(value):
             return f"{name} {value}"
-        if len(recent) == policy.window:
+        if len(recent) == policy.window:  # with fewer steps the deviation is itself too uncertain to judge by
             above = value - float(np.mean(recent))
             deviation = float(np.std(recent))
             if above > policy.sigmas * deviation:
                 ratio = above / deviation if deviation else math.inf
                 return f"{name} {value:.4g} is {ratio:.1f} deviations above its mean"
+    # Only now, when neither value is a spike: a spiked loss must not widen the window of the norm.
     for value, recent in seen.values():
         recent.append(value)
         del recent[: -policy.window]
@@ -59,13 +60,14 @@ def recover(state: TrainState, policy: SpikePolicy, reason: str) -> None:
     event = f"step {state.step + 1}: {reason}"
     if state.spikes > policy.max_spikes:
         raise Diverged(f"{event}; more than {policy.max_spikes} spikes")
-    if policy.policy == "skip":
+    if not policy.rolls_back:
         state.step += 1
         state.skipped_steps += 1
         state.events.append(f"{event}; not applied")
         return
     point = _rollback_point(state, policy)
     skipped = max(policy.skip_batches, state.step - point.step + 1)
+    # The spike's own batch is skipped too: it is the last of the batches from the point to here.
     state.roll_back(point)
     state.skipped_batches += skipped
     state.skipped_steps += skipped

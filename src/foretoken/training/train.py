@@ -61,6 +61,7 @@ def train(
             lacking = store.lacks_weights(spec, context.keep_weights)
             if record is None or record.has_failed or lacking:
                 record = trunk.branch(spec)
+                # The record first: checkpoints that outlive it are deleted later, a record without either is lost work.
                 agrees = store.put_record(record)
                 delete_all(store.branch_folder(spec.key))
                 report(Ended(spec.key, record.status, agrees))
@@ -121,6 +122,7 @@ class _Trunk:
         except Diverged as error:
             self.diverged = str(error)
             return self._record(spec, "diverged", self.diverged)
+        # The next branch goes on from here, so whatever the cooldown does to the state is undone below.
         fork = self.state.snapshot()
         try:
             return self._finish(spec)
@@ -163,6 +165,7 @@ class _Trunk:
         elif spec.cooldown_steps:
             self._save(self.folder)
         self._advance(spec, spec.steps, branch_folder)
+        # Weights are saved before the record is: a record must not promise weights that are not there.
         began = time.perf_counter()
         evaluation = evaluate(self.state, spec, self.corpus)
         seconds = self.state.seconds + time.perf_counter() - began
