@@ -27,6 +27,7 @@ from foretoken.reports.svg import (
     responsive,
     short_count,
     short_power,
+    write_label,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Ht
         "loss, joined by the line of best sizes. Larger mark: the plan. "
         + (
             "Dashed: budgets beyond every run behind the law."
-            if any(one.beyond for one in curves)
+            if any(curve.beyond for curve in curves)
             else "No budget is known to lie beyond the runs behind the law."
         )
         + (" Hollow: the best that the limits allow. " if limited(plan) else " ")
@@ -66,17 +67,21 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Ht
     heads = ["budget (FLOP)", "N*", "D*", "D*/N*", "loss (nats per token)", "beyond the runs"]
     heads += ["N within the limits", "its loss"] if limited(plan) else []
     rows = [
-        [power(one.flops), count(one.best[0]), count(one.best[1]), number(one.best[1] / one.best[0], 1),
-         number(one.best[2], 4), "yes" if one.beyond else "no", *_within(plan, one)]
-        for one in curves
-    ]  # fmt: skip
+        [
+            power(curve.flops),
+            *(count(curve.best[0]), count(curve.best[1]), number(curve.best[1] / curve.best[0], 1)),
+            *(number(curve.best[2], 4), "yes" if curve.beyond else "no"),
+            *_within(plan, curve),
+        ]
+        for curve in curves
+    ]
     return figure("family", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
-def _within(plan: Plan, one: Isoflop) -> list[str]:
+def _within(plan: Plan, curve: Isoflop) -> list[str]:
     if not limited(plan):
         return []
-    return [MISSING] * 2 if one.allowed is None else [count(one.allowed[0]), number(one.allowed[1], 4)]
+    return [MISSING] * 2 if curve.allowed is None else [count(curve.allowed[0]), number(curve.allowed[1], 4)]
 
 
 def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> None:
@@ -84,29 +89,30 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
     low, high = float(curves[0].params[0]) / 1.2, float(curves[-1].params[-1])
     room = (high / low) ** (75 / (width - 135))
     log_axis(axes, "x", low, high * room, short_count)
-    for one, budget in zip(curves, budgets.values(), strict=True):
-        axes.plot(one.params, one.losses, color=budget.colour, linewidth=1.5, linestyle="--" if one.beyond else "-")
-        axes.plot(one.best[0], one.best[2], "o", color=budget.colour, markersize=6, markeredgecolor=PAPER, zorder=4)
-    axes.plot([one.best[0] for one in curves], [one.best[2] for one in curves], color=MUTED, linewidth=1, zorder=3)
+    for curve, budget in zip(curves, budgets.values(), strict=True):
+        style = "--" if curve.beyond else "-"
+        axes.plot(curve.params, curve.losses, color=budget.colour, linewidth=1.5, linestyle=style)
+        axes.plot(curve.best[0], curve.best[2], "o", color=budget.colour, markersize=6, markeredgecolor=PAPER, zorder=4)
+    sizes, least = [curve.best[0] for curve in curves], [curve.best[2] for curve in curves]
+    axes.plot(sizes, least, color=MUTED, linewidth=1, zorder=3)
     axes.plot(plan.params, plan.loss or math.nan, "o", color=ACCENT, markersize=9, markeredgecolor=PAPER, zorder=5)
-    losses = [float(one.losses[-1]) for one in curves]
-    bottom = min(one.best[2] for one in curves)
+    losses = [float(curve.losses[-1]) for curve in curves]
+    bottom = min(least)
     top = max(losses)
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
-    draw_family_limits(axes, plan, [one.flops for one in curves], [one.once or math.nan for one in curves])
-    for one, budget in zip(curves, budgets.values(), strict=True):
-        if one.allowed is not None and abs(one.allowed[0] / one.best[0] - 1) > 0.01:
-            axes.plot(*one.allowed, "o", color=budget.colour, markerfacecolor=PAPER, markersize=6, zorder=4)
+    draw_family_limits(axes, plan, [curve.flops for curve in curves], [curve.once or math.nan for curve in curves])
+    for curve, budget in zip(curves, budgets.values(), strict=True):
+        if curve.allowed is not None and abs(curve.allowed[0] / curve.best[0] - 1) > 0.01:
+            axes.plot(*curve.allowed, "o", color=budget.colour, markerfacecolor=PAPER, markersize=6, zorder=4)
     height = figure_size(axes)[1]
-    places = apart(losses, 1.1 * (top - bottom) * 16 / (height - 70))
-    for one, place in zip(curves, places, strict=True):
-        axes.annotate(power(one.flops, 1), (float(one.params[-1]), place), (6, 0), textcoords="offset points",
-                      va="center", fontsize=11)  # fmt: skip
+    heights = apart(losses, 1.1 * (top - bottom) * 16 / (height - 70))
+    for curve, label_height in zip(curves, heights, strict=True):
+        write_label(axes, power(curve.flops, 1), (float(curve.params[-1]), label_height), (6, 0))
     axes.set_xlabel("parameters N")
     axes.set_ylabel("loss (nats per token)")
 
 
-def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float]) -> Html:
+def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float]) -> Html:
     """Least loss over money, or compute where no price is known; `near`: half, all and twice the plan's."""
     usd = plan.cost.usd
     priced = usd is not None
@@ -118,33 +124,38 @@ def frontier_figure(plan: Plan, found: Frontier, near: tuple[float, float, float
         title = f"The plan lies {number(above, 3)} nats above what its {what} could buy at another size"
     caption = (
         f"Line: the least loss that each {'price' if priced else 'compute'} buys, at any size"
-        + (f"; band: {percent(plan.level, 0)} of the law's draws" if found.low is not None else "")
+        + (f"; band: {percent(plan.level, 0)} of the law's draws" if curve.low is not None else "")
         + (". Dollars at the plan's utilisation and price" if priced else "")
-        + (". Dotted: the least that the limits allow" if found.within is not None else "")
+        + (". Dotted: the least that the limits allow" if curve.within is not None else "")
         + ". Filled: the plan. Hollow: choices that cost as much; the thin line leads to what would have bought their "
-        "loss. " + ("Shaded and dashed: beyond every run behind the law." if found.known else "")
+        "loss. " + ("Shaded and dashed: beyond every run behind the law." if curve.known else "")
     )
     marks = _worst(plan)
-    draw = partial(_draw_frontier, plan=plan, found=found, rate=rate, marks=marks, unit=unit)
+    draw = partial(_draw_frontier, plan=plan, curve=curve, rate=rate, marks=marks, unit=unit)
     panels = responsive("frontier", draw, title=title, described=caption, wide=WIDE, narrow=NARROW)
-    within = [None] * len(found.flops) if found.within is None else found.within
+    within = [None] * len(curve.flops) if curve.within is None else curve.within
+    points = list(zip(curve.flops, curve.losses, within, strict=True))[::3]
     rows = [
-        [power(flops), _money(flops * rate) if priced else MISSING, number(loss, 4),
-         *([] if found.within is None else [number(kept, 4)])]
-        for flops, loss, kept in list(zip(found.flops, found.losses, within, strict=True))[::3]
-    ]  # fmt: skip
+        [
+            power(flops),
+            _money(flops * rate) if priced else MISSING,
+            number(loss, 4),
+            *([] if curve.within is None else [number(allowed, 4)]),
+        ]
+        for flops, loss, allowed in points
+    ]
     heads = ["compute (FLOP)", "price", "least loss (nats per token)"]
-    heads += [] if found.within is None else ["within the limits"]
+    heads += [] if curve.within is None else ["within the limits"]
     return figure("frontier", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
 def _worst(plan: Plan) -> list[Alternative]:
     """The choices worth a mark: the user's own, the rule of thumb, the published law that loses most."""
-    known = [one for one in plan.alternatives if one.loss is not None and one.regret_flops is not None]
-    laws = [one for one in known if one.name in PUBLISHED]
-    named = [one for one in known if one.name in ("reference size", "20 tokens per parameter")]
-    worst = [max(laws, key=lambda one: one.loss or 0.0)] if laws else []
-    return [one for one in named + worst if (one.regret_loss or 0.0) > SEEN]
+    known = [choice for choice in plan.alternatives if choice.loss is not None and choice.regret_flops is not None]
+    laws = [choice for choice in known if choice.name in PUBLISHED]
+    named = [choice for choice in known if choice.name in ("reference size", "20 tokens per parameter")]
+    worst = [max(laws, key=lambda choice: choice.loss or 0.0)] if laws else []
+    return [choice for choice in named + worst if (choice.regret_loss or 0.0) > SEEN]
 
 
 def _money(usd: float) -> str:
@@ -152,33 +163,32 @@ def _money(usd: float) -> str:
 
 
 def _draw_frontier(
-    axes: Axes, *, plan: Plan, found: Frontier, rate: float, marks: Sequence[Alternative], unit: str
+    axes: Axes, *, plan: Plan, curve: Frontier, rate: float, marks: Sequence[Alternative], unit: str
 ) -> None:
-    x = found.flops * rate
+    x = curve.flops * rate
     log_axis(axes, "x", float(x[0]), float(x[-1]), _money if unit == "USD" else short_power)
-    if found.low is not None and found.high is not None:
-        axes.fill_between(x, found.low, found.high, color=BAND, linewidth=0, zorder=1)
-    if found.within is not None:
-        axes.plot(x, found.within, color=ACCENT, linewidth=1.4, linestyle=":", zorder=2)
-    known = found.known or float(found.flops[-1])
-    inside = found.flops <= known
-    axes.plot(x[inside], found.losses[inside], color=INK, linewidth=1.8, zorder=2)
-    outside = found.flops >= known
-    axes.plot(x[outside], found.losses[outside], color=INK, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=2)
-    if known < found.flops[-1]:
-        axes.axvspan(max(known, float(found.flops[0])) * rate, float(x[-1]), color=SHADE, linewidth=0, zorder=0)
+    if curve.low is not None and curve.high is not None:
+        axes.fill_between(x, curve.low, curve.high, color=BAND, linewidth=0, zorder=1)
+    if curve.within is not None:
+        axes.plot(x, curve.within, color=ACCENT, linewidth=1.4, linestyle=":", zorder=2)
+    known = curve.known or float(curve.flops[-1])
+    inside = curve.flops <= known
+    axes.plot(x[inside], curve.losses[inside], color=INK, linewidth=1.8, zorder=2)
+    outside = curve.flops >= known
+    axes.plot(x[outside], curve.losses[outside], color=INK, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=2)
+    if known < curve.flops[-1]:
+        axes.axvspan(max(known, float(curve.flops[0])) * rate, float(x[-1]), color=SHADE, linewidth=0, zorder=0)
     here = plan.flops * rate
     axes.plot(here, plan.loss or math.nan, "o", color=ACCENT, markersize=9, markeredgecolor=PAPER, zorder=5)
     bottom, top = axes.get_ylim()
     height = figure_size(axes)[1]
-    ends = [one.loss or math.nan for one in marks]
-    places = apart(ends, (top - bottom) * 17 / (height - 60))
-    axes.annotate("the plan", (here, plan.loss or math.nan), (-10, -12), textcoords="offset points", ha="right",
-                  va="center", fontsize=11, color=ACCENT, zorder=6)  # fmt: skip
-    for one, end, place in zip(marks, ends, places, strict=True):
-        axes.annotate(one.name, (here, place), (12, 0), textcoords="offset points", va="center", fontsize=11, zorder=6)
+    ends = [choice.loss or math.nan for choice in marks]
+    heights = apart(ends, (top - bottom) * 17 / (height - 60))
+    write_label(axes, "the plan", (here, plan.loss or math.nan), (-10, -12), colour=ACCENT, ha="right")
+    for choice, end, label_height in zip(marks, ends, heights, strict=True):
+        write_label(axes, choice.name, (here, label_height), (12, 0))
         axes.plot(here, end, "o", color=INK, markerfacecolor=PAPER, markersize=6.5, zorder=4)
-        cheaper = (plan.flops - (one.regret_flops or 0.0)) * rate
-        axes.plot([max(cheaper, float(x[0])), here], [one.loss or math.nan] * 2, color=MUTED, linewidth=0.8, zorder=2)
+        cheaper = (plan.flops - (choice.regret_flops or 0.0)) * rate
+        axes.plot([max(cheaper, float(x[0])), here], [end, end], color=MUTED, linewidth=0.8, zorder=2)
     axes.set_xlabel("price of the training (USD)" if unit == "USD" else "compute C (FLOP)")
     axes.set_ylabel("loss (nats per token)")

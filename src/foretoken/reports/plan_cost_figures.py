@@ -17,7 +17,18 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
 from foretoken.reports.plan_curves import LifeCurves
-from foretoken.reports.svg import ACCENT, INK, MUTED, PAPER, apart, figure_size, log_axis, responsive, short_count
+from foretoken.reports.svg import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    apart,
+    figure_size,
+    log_axis,
+    responsive,
+    short_count,
+    write_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,13 +81,13 @@ def _life_title(plan: Plan, curves: LifeCurves) -> str:
 
 
 def _life_lines(plan: Plan, curves: LifeCurves) -> list[LifeLine]:
-    found = [
+    lines = [
         (f"the plan's {count(plan.params)}", np.ones(len(curves.demand)), ACCENT, "-"),
         ("cheapest size", curves.optimal / curves.chosen, INK, "-"),
     ]
     if curves.smallest is not None:
-        found.append((f"smallest, {count(curves.smallest_params)}", curves.smallest / curves.chosen, MUTED, "--"))
-    return found
+        lines.append((f"smallest, {count(curves.smallest_params)}", curves.smallest / curves.chosen, MUTED, "--"))
+    return lines
 
 
 def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, served: float | None) -> None:
@@ -91,20 +102,23 @@ def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, ser
         axes.plot(curves.demand, shares, color=colour, linestyle=dashes, linewidth=1.8)
     if served is not None:
         axes.axvline(served, color=MUTED, linestyle=":", linewidth=1.2)
-        axes.annotate(count(served), (served, 1), (4, -10), xycoords=("data", "axes fraction"), color=MUTED,
-                      textcoords="offset points", fontsize=11)  # fmt: skip
+        write_label(axes, count(served), (served, 1), (4, -10), colour=MUTED, va="baseline", above=True)
         nearest = float(np.interp(np.log(served), np.log(curves.demand), curves.optimal / curves.chosen))
         axes.plot(served, nearest, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=4)
-    places = apart([float(shares[-1]) for _, shares, _, _ in lines], (top - bottom) * 17 / (height - 60))
-    for (name, _, colour, _), place in zip(lines, places, strict=True):
-        axes.annotate(name, (high, place), (6, 0), textcoords="offset points", va="center", fontsize=11, color=colour)
+    heights = apart([float(shares[-1]) for _, shares, _, _ in lines], (top - bottom) * 17 / (height - 60))
+    for (name, _, colour, _), label_height in zip(lines, heights, strict=True):
+        write_label(axes, name, (high, label_height), (6, 0), colour=colour)
     axes.set_xlabel("tokens served over its life")
     axes.set_ylabel("share of the plan's whole life")
 
 
 GB = 1e9
-MEMORY = (("weights", "weights"), ("gradients", "gradients"), ("optimizer", "optimizer state"),
-          ("activations", "activations"))  # fmt: skip
+MEMORY = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer state",
+    "activations": "activations",
+}
 STEP = (
     ("compute_seconds", "compute"),
     ("tensor_seconds", "tensor communication"),
@@ -122,7 +136,7 @@ def machine_figures(plan: Plan) -> list[Html]:
 def _memory(plan: Plan, layout: Layout) -> Html:
     room, total = plan.cost.memory, layout.memory.total / GB
     name = plan.cost.accelerator
-    parts = [(words, getattr(layout.memory, key) / GB) for key, words in MEMORY]
+    parts = [(words, getattr(layout.memory, key) / GB) for key, words in MEMORY.items()]
     share = f", {percent(layout.memory.total / room, 0)} of a {name}" if room else ""
     title = f"The fullest accelerator holds {number(total, 1)} GB{share}"
     caption = (
@@ -144,7 +158,7 @@ def _step(layout: Layout) -> Html:
         "Seconds of one optimizer step by arithmetic, each part after the one above it: a first estimate, to be "
         f"measured before money is spent. Utilisation of the model's own FLOP: {number(layout.mfu, 2)}."
     )
-    lines = _waterfall([one for one in parts if one[1] > 0], "s")
+    lines = _waterfall([part for part in parts if part[1] > 0], "s")
     panels = forest("step", lines, "seconds of a step", title=title, described=caption)
     rows = [[words, significant(value), percent(value / total, 1)] for words, value in [*parts, ("together", total)]]
     return figure("step", title, panels, caption, table(["part", "seconds", "share"], rows, class_="numbers"))
@@ -160,20 +174,20 @@ def _waterfall(parts: Sequence[tuple[str, float]], unit: str) -> list[Line]:
     ]
 
 
-def cut_table(plan: Plan) -> Html:
-    """How the training is cut, in words."""
+def layout_table(plan: Plan) -> Html:
+    """How the training is split over the accelerators."""
     layout = plan.layout
     assert layout is not None
-    cut = layout.split
+    split = layout.split
     rows: list[list[object]] = [
-        ["tensor parallel", cut.tensor],
-        ["pipeline stages", cut.pipeline],
-        ["groups of blocks in each", cut.interleave],
-        ["data parallel", cut.data],
-        ["ZeRO stage", cut.zero],
-        ["recomputation", cut.recompute],
+        ["tensor parallel", split.tensor],
+        ["pipeline stages", split.pipeline],
+        ["groups of blocks in each", split.interleave],
+        ["data parallel", split.data],
+        ["ZeRO stage", split.zero],
+        ["recomputation", split.recompute],
         ["micro-batches", f"{layout.micro_batches} a step, sequences in each: {layout.micro_batch}"],
         ["by this arithmetic", f"{number(layout.hours(plan.tokens) / 24, 1)} days at MFU {number(layout.mfu, 2)}"],
         ["by usual utilisation", f"{number(plan.cost.days, 1)} days at MFU {number(plan.cost.mfu, 2)}"],
-    ]  # fmt: skip
+    ]
     return table(["", ""], rows, class_="plain")

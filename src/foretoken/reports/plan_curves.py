@@ -1,4 +1,4 @@
-"""The curves behind a plan's figures: what a source of losses says around the plan's budget, in numbers."""
+"""The curves behind a plan's figures: losses around the plan's budget, in numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from foretoken.reports.plan_limits import limited, limits_of, single_pass
 POINTS = 56
 """Of one curve."""
 FAN = 24
-"""Draws that are drawn."""
+"""Draws of the law that a figure shows: enough to see their spread, few enough to tell them apart."""
 REACH = 30.0
-"""Sizes farther than this factor from the plan's are told in the table alone."""
+"""Sizes farther than this factor from the plan's are in the table alone."""
 FAMILY = (0.01, 0.1, 1 / 3, 1.0, 10.0)
 """Budgets of the IsoFLOP family, in budgets of the plan."""
 ARM = 12.0
@@ -89,7 +89,7 @@ class LifeCurves:
 
 def shown_sizes(plan: Plan) -> list[float]:
     """The plan's size, its band and interval, and the alternatives that are near enough to be drawn."""
-    sizes = [plan.params, *(one.params for one in plan.alternatives)]
+    sizes = [plan.params, *(choice.params for choice in plan.alternatives)]
     sizes += [*(plan.band.params if plan.band else ()), *(plan.interval.params or ())]
     return [size for size in sizes if plan.params / REACH <= size <= plan.params * REACH]
 
@@ -118,7 +118,7 @@ def _best(source: LossModel, plan: Plan) -> tuple[float, float]:
 def isoflops(plan: Plan, source: LossModel) -> list[Isoflop]:
     """One curve for each budget of FAMILY; a budget at which the law has no inner minimum is left out."""
     model, most = source.point_estimate, source.ranges.get("flops", (0.0, math.inf))[1]
-    found = []
+    curves = []
     for share in FAMILY:
         flops = share * plan.flops
         try:
@@ -130,8 +130,8 @@ def isoflops(plan: Plan, source: LossModel) -> list[Isoflop]:
         least = (size, length, float(model.loss(size, length)))
         once = single_pass(plan, flops)
         seen_once = None if once is None else float(model.loss(once, flops / model.flops_per_param_token / once))
-        found.append(Isoflop(flops, params, losses, least, _allowed(plan, model, flops), seen_once, flops > most))
-    return found
+        curves.append(Isoflop(flops, params, losses, least, _allowed(plan, model, flops), seen_once, flops > most))
+    return curves
 
 
 def _allowed(plan: Plan, model: LossModel, flops: float) -> tuple[float, float] | None:
@@ -154,7 +154,7 @@ def frontier(plan: Plan, source: LossModel) -> Frontier:
         flops = np.sort(np.append(flops, known))
     params, tokens = best_split(source.point_estimate, flops)
     every = source.losses(params, tokens)
-    ends = [source.interval(every[:, place]) for place in range(len(flops))]
+    ends = [source.interval(every[:, column]) for column in range(len(flops))]
     both = np.array(ends, dtype=np.float64).T if all(end is not None for end in ends) else (None, None)
     within = best_losses(source.point_estimate, flops, limits_of(plan)) if limited(plan) else None
     return Frontier(flops, every[0], both[0], both[1], within, known)
@@ -174,9 +174,13 @@ def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> L
     model, middle = source.point_estimate, served or 10 * plan.tokens
     demand = np.geomspace(min(0.1 * plan.tokens, middle / 100), max(100 * plan.tokens, middle * 30), 19)
     chosen = plan.flops + SERVING * plan.params * demand
-    each = zip(demand, chosen, strict=True)
-    wanted = np.array([plan.loss])
-    optimal = np.array([budgets_for(model, wanted, serving=SERVING * float(one), near=near)[0] for one, near in each])
+    target_loss = np.array([plan.loss])
+    optimal = np.array(
+        [
+            budgets_for(model, target_loss, serving=SERVING * float(served_tokens), near=near)[0]
+            for served_tokens, near in zip(demand, chosen, strict=True)
+        ]
+    )
     optimal[~np.isfinite(optimal)] = np.nan
     small, size, pays = _smallest(plan, model, demand)
     return LifeCurves(demand, chosen, optimal, small, size, pays)

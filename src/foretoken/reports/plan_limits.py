@@ -1,4 +1,4 @@
-"""What a plan has to keep to, drawn on its figures: sizes that are not allowed, and where tokens begin to repeat."""
+"""Limits of a plan on its figures: sizes that are not allowed, and where tokens begin to repeat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def limits_of(plan: Plan) -> Limits:
 
 
 def limited(plan: Plan) -> bool:
-    """Whether there are any beside few distinct tokens."""
+    """Whether there are limits other than few distinct tokens."""
     return plan.limits.bind
 
 
@@ -38,15 +38,15 @@ def single_pass(plan: Plan, flops: float) -> float | None:
 
 
 def limits_words(plan: Plan) -> str:
-    """What of that a figure over size shows."""
-    said = []
+    """The caption's sentences on limits that a figure over size shows."""
+    sentences = []
     if plan.limits.rule_out_sizes:
-        said.append("Grey: sizes that the limits rule out.")
+        sentences.append("Grey: sizes that the limits rule out.")
     if plan.limits.sizes:
-        said.append("Squares: the only sizes allowed.")
+        sentences.append("Squares: the only sizes allowed.")
     if plan.limits.unique_tokens:
-        said.append(f"Dotted: left of it, {count(plan.limits.unique_tokens)} distinct tokens are seen again.")
-    return " ".join(said)
+        sentences.append(f"Dotted: left of it, {count(plan.limits.unique_tokens)} distinct tokens are seen again.")
+    return " ".join(sentences)
 
 
 def draw_limits(axes: Axes, plan: Plan) -> None:
@@ -69,13 +69,13 @@ def draw_family_limits(axes: Axes, plan: Plan, flops: list[float], losses: list[
     if left < most < right:
         axes.axvspan(most, right, color=SHADE, linewidth=0, zorder=0)
     _draw_sizes(axes, plan)
-    places = [single_pass(plan, one) or math.nan for one in flops]
-    axes.plot(places, losses, color=MUTED, linestyle=":", linewidth=1.2, zorder=2)
+    sizes = [single_pass(plan, budget) or math.nan for budget in flops]
+    axes.plot(sizes, losses, color=MUTED, linestyle=":", linewidth=1.2, zorder=2)
 
 
 def _draw_sizes(axes: Axes, plan: Plan) -> None:
     """The only sizes allowed, on the lower edge."""
     left, right = axes.get_xlim()
     sizes = [size for size in plan.limits.sizes if left <= size <= right]
-    places = [axes.get_ylim()[0]] * len(sizes)
-    axes.plot(sizes, places, "s", color=INK, markerfacecolor=PAPER, markersize=6, clip_on=False, zorder=5)
+    edge = [axes.get_ylim()[0]] * len(sizes)
+    axes.plot(sizes, edge, "s", color=INK, markerfacecolor=PAPER, markersize=6, clip_on=False, zorder=5)

@@ -14,7 +14,7 @@ from foretoken.reports.html import figure as with_numbers
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.palette import budget_styles
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
-from foretoken.reports.plan_cost_figures import cut_table, life_figure, machine_figures, served_tokens
+from foretoken.reports.plan_cost_figures import layout_table, life_figure, machine_figures, served_tokens
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_limits import limited
 from foretoken.reports.plan_size_figure import size_figure, tolerance_words
@@ -70,17 +70,17 @@ def _title(plan: Plan) -> str:
 
 def _sentence(plan: Plan) -> str:
     cost = plan.cost
-    said = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
-    said[0] += f": loss {number(plan.loss)}" if plan.loss is not None else f" ({power(plan.flops)} FLOP)"
-    said.append(f"{number(cost.count, 0)} {cost.accelerator} for {cost.days:.3g} days")
+    clauses = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
+    clauses[0] += f": loss {number(plan.loss)}" if plan.loss is not None else f" ({power(plan.flops)} FLOP)"
+    clauses.append(f"{number(cost.count, 0)} {cost.accelerator} for {cost.days:.3g} days")
     if cost.usd is not None:
-        said.append(usd(cost.usd))
+        clauses.append(usd(cost.usd))
     if plan.band is not None:
         low_high = span(plan.band.params)
-        said.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
+        clauses.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
     elif plan.loss is None:
-        said.append("the law says how to split compute, not what loss it gives")
-    return "; ".join(said) + "."
+        clauses.append("the law says how to split compute, not what loss it gives")
+    return "; ".join(clauses) + "."
 
 
 def _facts(plan: Plan) -> Iterator[Fact]:
@@ -105,7 +105,7 @@ def _facts(plan: Plan) -> Iterator[Fact]:
         name, far = plan.extrapolation.farthest
         yield "Beyond the law's runs", factor(far), f"in {REACHED.get(name, name)}"
     if plan.binding:
-        yield "Held back by", ", ".join(one.replace("_", " ") for one in plan.binding), ""
+        yield "Held back by", ", ".join(limit.replace("_", " ") for limit in plan.binding), ""
 
 
 def _regret(plan: Plan) -> Html:
@@ -125,18 +125,19 @@ def _regret(plan: Plan) -> Html:
 def _sizes_alone(plan: Plan) -> Html:
     """Where no curve can be drawn: the sizes that others advise, and why there is no more."""
     why = plan.loss_reason or "The curves need the source of the losses: page_of(plan, losses=source)"
-    sizes = [one.params for one in plan.alternatives]
+    sizes = [choice.params for choice in plan.alternatives]
     title = f"Other choices for this compute run from {count(min(sizes))} to {count(max(sizes))}" if sizes else ""
     caption = "Size of every other choice for the same compute, each law in its own count of N. Coloured: the plan."
-    named: list[tuple[str, Plan | Alternative]] = [("the plan", plan), *((one.name, one) for one in plan.alternatives)]
+    named: list[tuple[str, Plan | Alternative]] = [("the plan", plan)]
+    named += [(choice.name, choice) for choice in plan.alternatives]
     lines = [
-        Line(name, one.params, text=f"{count(one.params)} on {count(one.tokens)}", strong=one is plan)
-        for name, one in sorted(named, key=lambda pair: pair[1].params)
+        Line(name, choice.params, text=f"{count(choice.params)} on {count(choice.tokens)}", strong=choice is plan)
+        for name, choice in sorted(named, key=lambda pair: pair[1].params)
     ]
     panels = forest("choices", lines, "parameters N", title=title, described=caption, log=short_count)
-    said = element("p", as_sentence(why), class_="doubt")
+    why_words = element("p", as_sentence(why), class_="doubt")
     drawn = with_numbers("choices", title, panels, caption, alternatives_table(plan)) if sizes else None
-    return section("alternatives", "What others would train", said, drawn)
+    return section("alternatives", "What others would train", why_words, drawn)
 
 
 def _money(plan: Plan, losses: LossModel) -> Html:
@@ -190,7 +191,7 @@ def _machines(plan: Plan) -> Html:
         return section("machines", "On the machines", element("p", "No layout. ", words, class_="doubt"))
     drawn = element("div", *machine_figures(plan), class_="stack")
     served = [] if plan.serving is None else [element("h3", "Serving one request"), serving_table(plan.serving)]
-    return section("machines", "On the machines", drawn, element("h3", "The layout"), cut_table(plan), *served)
+    return section("machines", "On the machines", drawn, element("h3", "The layout"), layout_table(plan), *served)
 
 
 def _recipe(plan: Plan) -> Html:
@@ -203,5 +204,5 @@ def _recipe(plan: Plan) -> Html:
 def _beyond(plan: Plan) -> Html:
     if not plan.extrapolation.known:
         return element("p", "The range of the runs behind the law is not recorded.")
-    said = ", ".join(f"{factor(far)} in {REACHED.get(name, name)}" for name, far in plan.extrapolation.known.items())
-    return join([element("p", f"Beyond the runs behind the law: {said}.")])
+    reach = ", ".join(f"{factor(far)} in {REACHED.get(name, name)}" for name, far in plan.extrapolation.known.items())
+    return join([element("p", f"Beyond the runs behind the law: {reach}.")])

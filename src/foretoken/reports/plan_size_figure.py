@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,14 +28,29 @@ from foretoken.reports.svg import (
     log_ticks,
     responsive,
     short_count,
+    write_label,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ENDS = ("smallest in the band", "largest in the band")
+LINE = 0.085
+"""Height of one name in the valley, as a share of the axis."""
+RIGHT_SIDE = 0.7
+"""Marks beyond this share of the width have their names at the left, where there is room."""
 HIGH = 0.45
 """Marks above this share of the height are named beside, those below in the valley of the curve."""
+
+
+MarkKind = Literal["plan", "choice", "law"]
+"""The plan itself, another choice of the user's, or the advice of a published law."""
+NAME_COLOURS: dict[MarkKind, str] = {"plan": ACCENT, "choice": INK, "law": MUTED}
+MARK_STYLES: dict[MarkKind, dict[str, Any]] = {
+    "plan": {"marker": "o", "color": ACCENT, "markersize": 9, "markeredgecolor": PAPER, "zorder": 6},
+    "choice": {"marker": "o", "color": INK, "markerfacecolor": PAPER, "markersize": 7, "zorder": 5},
+    "law": {"marker": "D", "color": MUTED, "markerfacecolor": PAPER, "markersize": 5.5, "zorder": 4},
+}
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,7 @@ class Mark:
     params: float
     loss: float
     name: str
-    kind: str
-    """`plan`, `choice` or `law`."""
+    kind: MarkKind
 
 
 def size_figure(plan: Plan, curve: SizeCurve) -> Html:
@@ -84,39 +98,43 @@ def tolerance_words(plan: Plan) -> str:
 
 
 def _caption(plan: Plan, curve: SizeCurve) -> str:
-    said = f"Loss of every split of {power(plan.flops)} FLOP, by the law; tokens on the upper axis. "
+    text = f"Loss of every split of {power(plan.flops)} FLOP, by the law; tokens on the upper axis. "
     if plan.band is not None:
-        said += f"Shaded: the band, within {tolerance_words(plan)} of the least loss. "
+        text += f"Shaded: the band, within {tolerance_words(plan)} of the least loss. "
     if plan.interval.params:
-        said += f"Filled: the plan, the bar its {percent(plan.level, 0)} interval. "
+        text += f"Filled: the plan, the bar its {percent(plan.level, 0)} interval. "
     else:
-        said += "Filled: the plan. "
+        text += "Filled: the plan. "
     if len(curve.fan):
-        said += (
+        text += (
             f"Faint: {len(curve.fan)} draws of the law, each moved to the same least loss, because a plan hangs on "
             "where it lies. "
         )
-    said += "Hollow: other choices (circles) and what published laws advise (diamonds)"
-    said = " ".join(filter(None, (limits_words(plan), said)))
-    far = len([1 for one in plan.alternatives if one.params not in shown_sizes(plan)])
-    return said + (f"; {far} more than {factor(REACH)} away are in the table alone." if far else ".")
+    text += "Hollow: other choices (circles) and what published laws advise (diamonds)"
+    text = " ".join(filter(None, (limits_words(plan), text)))
+    far = len([1 for choice in plan.alternatives if choice.params not in shown_sizes(plan)])
+    return text + (f"; {far} more than {factor(REACH)} away are in the table alone." if far else ".")
 
 
 def _marks(plan: Plan, name_laws: bool) -> list[Mark]:
     """The plan, the choices, and the laws, of which the smallest and the largest may be named."""
     shown = set(shown_sizes(plan))
-    near = [one for one in plan.alternatives if one.params in shown and one.loss is not None and one.name not in ENDS]
-    same = [one for one in near if abs(one.params * one.tokens / plan.params / plan.tokens - 1) < 0.02]
-    laws = sorted((one for one in same if one.name in PUBLISHED), key=lambda one: one.params)
+    near = [
+        choice
+        for choice in plan.alternatives
+        if choice.params in shown and choice.loss is not None and choice.name not in ENDS
+    ]
+    same = [choice for choice in near if abs(choice.params * choice.tokens / plan.params / plan.tokens - 1) < 0.02]
+    laws = sorted((choice for choice in same if choice.name in PUBLISHED), key=lambda choice: choice.params)
     named = {laws[0].name, laws[-1].name} if laws and name_laws else set()
-    found = [Mark(plan.params, plan.loss or 0.0, f"{count(plan.params)} on {count(plan.tokens)}", "plan")]
-    found += [_mark(one, one.name, "choice") for one in same if one.name not in PUBLISHED]
-    return found + [_mark(one, one.name if one.name in named else "", "law") for one in laws]
+    marks = [Mark(plan.params, plan.loss or 0.0, f"{count(plan.params)} on {count(plan.tokens)}", "plan")]
+    marks += [_mark(choice, choice.name, "choice") for choice in same if choice.name not in PUBLISHED]
+    return marks + [_mark(choice, choice.name if choice.name in named else "", "law") for choice in laws]
 
 
-def _mark(one: Alternative, name: str, kind: str) -> Mark:
-    assert one.loss is not None
-    return Mark(one.params, one.loss, name, kind)
+def _mark(choice: Alternative, name: str, kind: MarkKind) -> Mark:
+    assert choice.loss is not None
+    return Mark(choice.params, choice.loss, name, kind)
 
 
 def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve) -> None:
@@ -135,46 +153,37 @@ def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve) -> None:
     if plan.interval.params and plan.loss is not None:
         axes.plot(plan.interval.params, [plan.loss] * 2, color=ACCENT, linewidth=4, alpha=0.45, zorder=3)
     for mark in marks:
-        _draw_mark(axes, mark)
+        axes.plot([mark.params], [mark.loss], linestyle="none", **MARK_STYLES[mark.kind])
     _name_marks(axes, [mark for mark in marks if mark.name])
     _token_axis(axes, float(curve.params[0] * curve.tokens[0]))
     axes.set_xlabel("parameters N")
     axes.set_ylabel("loss (nats per token)")
 
 
-def _draw_mark(axes: Axes, mark: Mark) -> None:
-    looks: dict[str, dict[str, Any]] = {
-        "plan": {"marker": "o", "color": ACCENT, "markersize": 9, "markeredgecolor": PAPER, "zorder": 6},
-        "choice": {"marker": "o", "color": INK, "markerfacecolor": PAPER, "markersize": 7, "zorder": 5},
-        "law": {"marker": "D", "color": MUTED, "markerfacecolor": PAPER, "markersize": 5.5, "zorder": 4},
-    }
-    axes.plot([mark.params], [mark.loss], linestyle="none", **looks[mark.kind])
-
-
 def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:
     """Names beside marks that lie high; in the open valley, with a thin line, for those that lie low."""
     bottom, top = axes.get_ylim()
     left, right = axes.get_xlim()
-    far, level = left * (right / left) ** 0.7, 0.95
+    far, level = left * (right / left) ** RIGHT_SIDE, 0.95
+    # Outermost first on both sides: a mark nearer the middle has its name lower, so that no line crosses a name.
     ordered = sorted(marks, key=lambda mark: (mark.params < far, mark.params if mark.params < far else -mark.params))
-    for mark in ordered:  # whose line is to the right of a name is shorter, so that no line crosses a name
-        colour = ACCENT if mark.kind == "plan" else MUTED if mark.kind == "law" else INK
-        side = "left" if mark.params < far else "right"
+    for mark in ordered:
+        colour = NAME_COLOURS[mark.kind]
+        side, away = ("left", 1) if mark.params < far else ("right", -1)
         if (mark.loss - bottom) / (top - bottom) > HIGH:
-            axes.annotate(mark.name, (mark.params, mark.loss), (10 if side == "left" else -10, 0), ha=side,
-                          textcoords="offset points", va="center", fontsize=11, color=colour)  # fmt: skip
+            write_label(axes, mark.name, (mark.params, mark.loss), (10 * away, 0), colour=colour, ha=side)
             continue
-        place = bottom + level * (top - bottom)
-        axes.plot([mark.params] * 2, [mark.loss, place], color=colour, linewidth=0.7, zorder=2)
-        axes.annotate(mark.name, (mark.params, place), (4 if side == "left" else -4, 0), ha=side,
-                      textcoords="offset points", va="center", fontsize=11, color=colour)  # fmt: skip
-        level -= 0.085
+        height = bottom + level * (top - bottom)
+        axes.plot([mark.params] * 2, [mark.loss, height], color=colour, linewidth=0.7, zorder=2)
+        write_label(axes, mark.name, (mark.params, height), (4 * away, 0), colour=colour, ha=side)
+        level -= LINE
 
 
 def _token_axis(axes: Axes, product: float) -> None:
     """Tokens that the budget leaves to each size, on the upper edge."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+    # N D is the same for every split of the budget, so the map from N to D is its own inverse.
     def turn(value: Any) -> Any:
         return product / np.maximum(np.asarray(value, dtype=np.float64), 1e-30)
 
