@@ -90,6 +90,7 @@ def _curves(approaches: Approaches, runs: RunTable | None) -> IsoflopFit | None:
     if runs is None:
         return None
     try:
+        # 200 draws are enough for the ends of a bar that is a few pixels long.
         curves = isoflop(runs, params=approaches.params_column, level=approaches.level, draws=200)
     except RefusedError:
         return None
@@ -206,6 +207,7 @@ def _draw_route(axes: Axes, route: Route, first: float, rank: int) -> None:
         x, y = zip(*((point.flops, point.params) for point in route.points), strict=True)
         axes.plot(x, y, marker, color=colour, markerfacecolor=PAPER, markersize=5.5, markeredgewidth=1.2, zorder=3)
     left, right = axes.get_xlim()
+    # Intervals at the largest compute stand side by side, or routes that agree would hide each other.
     beside = end * (right / left) ** (0.006 * (rank + 1))
     axes.plot([beside] * 2, route.largest.interval, color=colour, linewidth=1.6, zorder=2)
 

@@ -71,6 +71,7 @@ def _facts(backtest: BackTest) -> Iterator[Fact]:
 
 
 MOST_RUNS = 300
+"""Held-out runs that are drawn: more bars than this cannot be told apart on 760 pixels."""
 
 
 def held_out_figure(backtest: BackTest) -> Html:
@@ -216,6 +217,7 @@ def _draw_outcomes(axes: Axes, rows: Sequence[HeldOutRun], x: Sequence[float], y
 
 
 def _draw_errors(axes: Axes, *, rows: Sequence[HeldOutRun], steps: Sequence[Step], relative: bool) -> None:
+    # A run inside the range of those seen stands at 1, where the log axis begins.
     distances = [max(1.0, row.distance) for row in rows]
     low, high = padded([*distances, 2.0], 0.05)
     log_axis(axes, "x", low, high, lambda value: f"×{value:g}")
@@ -235,10 +237,11 @@ def _draw_coverage(axes: Axes, *, steps: Sequence[Step], level: float) -> None:
     write_label(
         axes, f"nominal: {percent(level, 0)}", (high, 100 * level), (-2, 4), colour=MUTED, ha="right", va="baseline"
     )
-    for step in steps:
+    for rank, step in enumerate(steps):
         axes.plot([step.middle] * 2, [100 * end for end in step.ends], color=BAND, linewidth=6, zorder=1)
         axes.plot(step.middle, 100 * step.coverage, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=3)
-        axes.annotate(str(step.runs), (step.middle, 2), ha="center", color=MUTED, fontsize=10)
+        # Steps of small distances lie close together: every second count stands a line higher.
+        write_label(axes, str(step.runs), (step.middle, 4 + 5 * (rank % 2)), colour=MUTED, size=10, ha="center")
     axes.set_ylim(0, 106)
     axes.set_xlabel("times beyond the runs seen (runs below)")
     axes.set_ylabel("inside their interval (%)")

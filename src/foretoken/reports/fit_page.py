@@ -192,6 +192,7 @@ def _draw_profile(axes: Axes, *, name: str, profile: ParameterProfile, estimate:
     low, high = profile.interval
     # The ends of the interval lie where the rise reaches its threshold, so that height sets the scale of the figure.
     limit = max(float(np.interp([low, high], values, rise).max()), 0.1)
+    # Beyond PROFILE_TOP times the threshold a profile says no more than that the value is excluded.
     near = rise <= PROFILE_TOP * limit
     air = (high / low) ** 0.15 if low > 0 else 1.0
     left, right = min(values[near].min(), low / air), max(values[near].max(), high * air)

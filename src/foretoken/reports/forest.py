@@ -77,6 +77,7 @@ def _draw(
         log_axis(axes, "x", low, high, log)
     else:
         axes.set_xlim(low, high)
+    # Rows go down the page; the first needs room for its name, which stands 0.36 of a row above its mark.
     axes.set_ylim(len(lines) - 0.35, -0.62)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -121,6 +122,7 @@ def _bounds(lines: Sequence[Line], marks: Sequence[float], log: bool) -> tuple[f
     """The axis: all numbers, their intervals and the marks, with some air."""
     values: list[float | None] = [*marks, *(end for line in lines for end in line.interval or ())]
     values += [value for line in lines for value in (line.value, line.start, line.beside)]
+    # What a logarithm cannot take is not drawn, so it must not set the axis either.
     finite = [value for value in values if value is not None and math.isfinite(value) and (value > 0 or not log)]
     if not finite:
         return (0.1, 10.0) if log else (0.0, 1.0)

@@ -112,6 +112,7 @@ def _footer(rebuild: str) -> Html:
 
 def _script_hash() -> str:
     """The script's hash as the policy names it."""
+    # A policy that names the hash runs this script alone: text of a user that became markup would still not run.
     digest = hashlib.sha256(_asset("page.js").encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
 
@@ -153,6 +154,7 @@ def as_sentence(words: str, *, capital: bool = True) -> str:
     >>> as_sentence("8 runs"), as_sentence("add runs", capital=False), as_sentence("kaplan_2020 is read")
     ('8 runs.', 'add runs.', 'kaplan_2020 is read.')
     """
+    # `kaplan_2020 is read` begins with an id, which a capital would change.
     named = "_" in words.partition(" ")[0]
     begun = words[:1].upper() + words[1:] if capital and not named else words
     return begun if begun.endswith((".", "!", "?")) else begun + "."

@@ -118,6 +118,7 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     shown = [budget for budget in isoflop.budgets if budget.runs]
     sizes = [run.params for budget in shown for run in budget.runs]
     low, high = padded(sizes)
+    # 13 % more of the log axis at the right: the curves' names stand there.
     log_axis(axes, "x", low, high * (high / low) ** 0.13, short_count)
     ends = [_draw_curve(axes, budget, colour_of(budget.group, budgets)) for budget in shown]
     bottom, top = axes.get_ylim()
@@ -136,6 +137,7 @@ def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, 
     sizes, losses = [run.params for run in runs], [run.loss for run in runs]
     axes.plot(sizes, losses, "o", markerfacecolor="none", color=colour, markersize=5.5, markeredgewidth=1.3, zorder=3)
     if budget.parabola is not None:
+        # The parabola is one in ln N, fitted to the loss itself (approach 2 of Hoffmann et al. 2022).
         grid = np.linspace(np.log(sizes[0]), np.log(sizes[-1]), 40)
         axes.plot(np.exp(grid), np.polyval(budget.parabola, grid), color=colour, linewidth=1.4, zorder=2)
     if budget.params is not None and budget.loss is not None:
@@ -252,4 +254,5 @@ def _minimum(budget: IsoflopBudget, growth: Growth) -> tuple[float, Sequence[flo
     pair: Sequence[float] = budget.params_interval or ()
     if growth.letter == "N":
         return budget.params, pair
+    # D = C / (k N) at one budget: the ends of the interval of D* are those of N* in reverse, D* N* / bound.
     return budget.tokens, [budget.tokens * budget.params / bound for bound in reversed(pair)]

@@ -95,6 +95,7 @@ def _curve(axes: Axes, fit: Fit, law: Law, budget: Budget, name: str) -> tuple[f
     sizes = [run.params for run in members]
     if max(sizes) < 1.05 * min(sizes):
         return None
+    # FLOP per parameter and token of this colour's own runs, so that the curve is theirs and not 6 N D's.
     each = float(np.median([run.flops / (run.params * run.tokens) for run in members]))
     params = np.geomspace(min(sizes), max(sizes), POINTS)
     tokens = budget.flops / (each * params)
@@ -109,6 +110,7 @@ def _name_curves(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
     """The compute of each curve at its right end; where they crowd, the key above says it."""
     bottom, top = axes.get_ylim()
     shown = [end for end in ends if bottom < end[1] < top]
+    # More than eight names on 340 pixels run into each other.
     if not shown or len(shown) > 8:
         return
     heights = apart([loss for _, loss, _ in shown], (top - bottom) * 0.052)
@@ -229,6 +231,7 @@ def residual_title(fit: Fit) -> str:
     """How far the law is from its runs."""
     errors, relative = residuals_of(fit)
     sizes, write = sorted(map(abs, errors)), _residual_writer(relative)
+    # The 90 % quantile as the smallest size that nine of ten runs do not exceed.
     most = sizes[math.ceil(0.9 * len(sizes)) - 1]
     if sizes[-1] <= FAR * most:
         return f"The law passes within {write(sizes[-1])} of every run it was fitted to"

@@ -147,6 +147,7 @@ def _held_out(fit: Fit) -> Html | None:
         return None
     rows = [
         [
+            # Distances and errors are kept on logarithms.
             factor(math.exp(row.distance)),
             percent(math.expm1(row.error), 2, signed=True),
             percent(row.explained, 2),

@@ -37,6 +37,7 @@ def significant(value: object, digits: int = 3) -> str:
     size = float(value)  # type: ignore[arg-type]
     if size and not 1e-3 <= abs(size) < 1e5:
         return power(size, digits - 1)
+    # Rounded first: 999.9 to three digits is 1000, which has one digit more before the point.
     size = float(f"{size:.{digits}g}")
     if abs(size) >= 10**digits:
         return f"{size:.0f}".replace("-", "−")

@@ -80,6 +80,7 @@ def budget_styles(budgets: Budgets) -> str:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
+    # On log compute equal factors of compute are equal steps of colour.
     logs = [math.log(budget.flops) for budget in budgets.values()]
     width = max(logs) - min(logs)
     shares = [(log - min(logs)) / width if width else 0.0 for log in logs]
@@ -123,6 +124,7 @@ def colour_groups(flops: Sequence[float]) -> tuple[list[str], dict[str, Budget]]
 
 def _budgets(flops: Sequence[float]) -> list[list[int]]:
     """Runs of nearly equal compute together; nothing when these are too many, or no budgets."""
+    # Single linkage in order of compute: a budget is a chain of runs with gaps of at most SAME_BUDGET.
     groups: list[list[int]] = []
     for i in sorted(range(len(flops)), key=flops.__getitem__):
         if groups and flops[i] <= SAME_BUDGET * flops[groups[-1][-1]]:
@@ -160,6 +162,7 @@ def thinned(runs: Sequence[FittedRun], most: int = MOST_MARKS) -> list[int]:
         return list(range(len(runs)))
     order = sorted(range(len(runs)), key=lambda i: runs[i].flops)
     even = {order[round(k * (len(order) - 1) / (most - 1))] for k in range(most)}
+    # Outliers are what a reader looks for, and an even choice would drop most of them.
     far = sorted(range(len(runs)), key=lambda i: -abs(runs[i].loss - runs[i].fitted) / abs(runs[i].fitted))[:10]
     return sorted(even | set(far))
 

@@ -87,6 +87,7 @@ def _within(plan: Plan, curve: Isoflop) -> list[str]:
 def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> None:
     width = figure_size(axes)[0]
     low, high = float(curves[0].params[0]) / 1.2, float(curves[-1].params[-1])
+    # 75 pixels at the right for the budgets' names, of what the axis at the left (60) leaves.
     room = (high / low) ** (75 / (width - 135))
     log_axis(axes, "x", low, high * room, short_count)
     for curve, budget in zip(curves, budgets.values(), strict=True):

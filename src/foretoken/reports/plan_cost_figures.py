@@ -93,6 +93,7 @@ def _life_lines(plan: Plan, curves: LifeCurves) -> list[LifeLine]:
 def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, served: float | None) -> None:
     width, height = figure_size(axes)
     low, high = float(curves.demand[0]), float(curves.demand[-1])
+    # The names at the right take LIFE_LABEL pixels: the log axis is longer by their share of the rest.
     room = (high / low) ** (LIFE_LABEL / (width - 60 - LIFE_LABEL))
     log_axis(axes, "x", low, high * room, lambda value: short_count(value) if value <= high else "")
     values = [float(value) for _, shares, _, _ in lines for value in shares[np.isfinite(shares)]]

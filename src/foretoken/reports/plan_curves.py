@@ -103,6 +103,7 @@ def size_curve(plan: Plan, source: LossModel) -> SizeCurve:
     best = _best(source, plan)
     drawn = every[1:][np.isfinite(every[1:]).all(axis=1)]
     drawn = drawn[:: max(1, len(drawn) // FAN)][:FAN]
+    # A plan hangs on where the minimum lies, not on how low: draws that share one least loss show that alone.
     moved = drawn - (drawn.min(axis=1, keepdims=True) if len(drawn) else 0.0) + best[1]
     return SizeCurve(params, tokens, every[0], moved, best)
 
@@ -149,6 +150,7 @@ def frontier(plan: Plan, source: LossModel) -> Frontier:
 
     Raises ForetokenError where the law has no inner minimum there.
     """
+    # The edge of the data is added as a point, so that the solid and the dashed part of the line meet there.
     flops, known = plan.flops * np.geomspace(FAMILY[0], FAMILY[-1], 31), source.ranges.get("flops", (None, None))[1]
     if known is not None and flops[0] < known < flops[-1]:
         flops = np.sort(np.append(flops, known))
@@ -193,5 +195,6 @@ def _smallest(plan: Plan, model: LossModel, demand: Array) -> tuple[Array | None
     training = model.flops_per_param_token * size * tokens_for(model, size, plan.loss)
     if not math.isfinite(training):
         return None, None, None
+    # T' + s n' X = T + s n X, solved for the tokens X served: training T, size n, s FLOP per parameter and token.
     pays = max(0.0, (training - plan.flops) / (SERVING * (plan.params - size)))
     return training + SERVING * size * demand, size, pays

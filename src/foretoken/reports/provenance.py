@@ -33,7 +33,7 @@ CONVENTIONS = (
 def provenance_section(study: StudyResults) -> Html:
     """The section, with the settings folded away."""
     facts = table(["", ""], [[name, words] for name, words in _facts(study)], class_="plain")
-    settings = table(["setting", "value"], list(_flat(study.settings_json)), class_="plain")
+    settings = table(["setting", "value"], list(_flat_json(study.settings_json)), class_="plain")
     return section(
         "making",
         "How it was made",
@@ -93,12 +93,12 @@ def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
         yield "machine", ", ".join(devices)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat_json(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as dotted names; what is not set is left out."""
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
+            yield from _flat_json(value, f"{name}.")
         elif value is not None:
             yield name, str(value)
 
@@ -190,6 +190,7 @@ def _csv_link(study: StudyResults) -> Html:
     """A button that needs no script: the rows travel in the link itself."""
     file = io.StringIO()
     study.table.frame.to_csv(file, index=False)
+    # base64 keeps quotes, commas and line ends of a user's names from ending the link.
     packed = base64.b64encode(file.getvalue().encode()).decode()
     link = f"data:text/csv;charset=utf-8;base64,{packed}"
     return element("a", "Save as CSV", href=link, download=f"{study.name}-runs.csv", class_="button")

@@ -88,6 +88,7 @@ def _advice(name: str, entry: Published) -> Advice | None:
     law = find_law(entry.law)
     if law.optimum is None:
         return None
+    # C = 6 N D for every law, so that all split the same compute.
     sizes, tokens = law.optimum(entry.parameters, np.array(COMPUTES), 6.0)
     return Advice(name, [float(n) for n in sizes], [float(d) for d in tokens], entry.source, entry.counting)
 

@@ -73,6 +73,7 @@ def _curves_title(records: Sequence[RunRecord]) -> str:
 def _curve_bounds(records: Sequence[RunRecord]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Shared axes of tokens and loss; the steep start of a run, before EARLY of its tokens, may leave them."""
     points = [(record, p) for record in records for p in record.curve]
+    # A diverged run would set the axis to its last losses, so healthy runs alone do, where there are any.
     late = [(record, p) for record, p in points if p[0] >= EARLY * record.spec.tokens] or points
     healthy = [p[1] for record, p in late if not record.has_diverged] or [p[1] for _, p in late]
     losses = healthy + [record.loss for record in records if record.loss is not None]
@@ -122,6 +123,7 @@ def _thinned(points: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
         return points
     import numpy as np
 
+    # The axis is logarithmic in tokens, so even steps of log index are even on paper.
     indices = np.unique(np.geomspace(1, len(points), MOST_POINTS).round().astype(int) - 1)
     return [points[index] for index in indices]
 
