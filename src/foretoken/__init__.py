@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
     from foretoken.forecasts import BackTest, Forecast, backtest, predict
-    from foretoken.forecasts.scores import freeze_run, place_run, score_ledger, score_run
+    from foretoken.forecasts.ledger import freeze_run, place_run, score_ledger, score_run
     from foretoken.generation import fill_mask, infill, open_model, sample
     from foretoken.ladders.ladder import next_run
     from foretoken.laws import LAWS, PUBLISHED, cite
@@ -78,7 +78,7 @@ PUBLIC = {
     "fit": "foretoken.fits",
     "Forecast": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
-    "freeze_run": "foretoken.forecasts.scores",
+    "freeze_run": "foretoken.forecasts.ledger",
     "infill": "foretoken.generation",
     "isoflop": "foretoken.routes",
     "IsoflopFit": "foretoken.routes",
@@ -89,7 +89,7 @@ PUBLIC = {
     "next_run": "foretoken.ladders.ladder",
     "open_model": "foretoken.generation",
     "page_of": "foretoken.reports",
-    "place_run": "foretoken.forecasts.scores",
+    "place_run": "foretoken.forecasts.ledger",
     "Plan": "foretoken.plans.result",
     "plan": "foretoken.plans.planning",
     "predict": "foretoken.forecasts",
@@ -103,8 +103,8 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
-    "score_ledger": "foretoken.forecasts.scores",
-    "score_run": "foretoken.forecasts.scores",
+    "score_ledger": "foretoken.forecasts.ledger",
+    "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
     "Study": "foretoken.runs.study_file",
     "StudyStatus": "foretoken.study",

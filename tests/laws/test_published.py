@@ -12,14 +12,13 @@ import pytest
 import foretoken
 from foretoken.errors import ForetokenError
 from foretoken.laws import LAWS, PUBLISHED, Published, cite, kaplan, multi_power
-from foretoken.laws.cite import of_law
+from foretoken.laws.cite import of_law, works
 from foretoken.laws.downstream import two_step
 from foretoken.laws.joint_experts import at_experts
 from foretoken.laws.precision import kept
 from foretoken.laws.published import STATUSES
 from foretoken.laws.repeated_data import unique_params, worth
 from foretoken.laws.routing import effective_experts
-from foretoken.laws.works import works
 
 PF_DAY = 8.64e19
 every_id = pytest.mark.parametrize("name", PUBLISHED)

@@ -20,7 +20,7 @@ from foretoken.fits.influence import influence
 from foretoken.fits.parts import RowCounts
 from foretoken.forecasts import Ledger, backtest, ledger, predict, rival_forecasts
 from foretoken.forecasts.band import band_along
-from foretoken.forecasts.scores import placed
+from foretoken.forecasts.ledger import placed
 from foretoken.laws import PUBLISHED
 from foretoken.reports import PAGES, Page, PageOptions, page_of, save_page
 from foretoken.reports.diagnosis_page import waterfall_figure

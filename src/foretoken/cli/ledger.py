@@ -53,7 +53,7 @@ def freeze(
     An entry is written once and never changed.
     """
     from foretoken.fits.result import Fit
-    from foretoken.forecasts.scores import freeze_run
+    from foretoken.forecasts.ledger import freeze_run
     from foretoken.units import parse_count, parse_flops
 
     path = entry_path(folder, name)
@@ -185,8 +185,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
 
 def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:
     """Print where the points of a running target lie."""
-    from foretoken.forecasts.ledger import Ledger, LedgerLine
-    from foretoken.forecasts.scores import placed
+    from foretoken.forecasts.ledger import Ledger, LedgerLine, placed
 
     points = placed(entry, [parse_point(text) for text in at])
     write_page(html, Ledger((LedgerLine(name, entry),)), name, points={name: points})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.arguments import check_level, named_arguments
+from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit_rows
@@ -95,52 +95,55 @@ class Cut:
     test: Mask
 
 
-@named_arguments
-def backtest(
-    table: RunTable,
-    train_fraction: float | None = None,
-    *,
-    law: str = FORECAST_LAW,
-    estimator: str = MAP,
-    level: float = 0.9,
-    params: str = "auto",
-    draws: int = 400,
-    seed: int = 0,
-) -> BackTest:
-    """Fit the runs whose FLOPs are at or below a quantile of all FLOPs, forecast the rest, and score the forecasts.
+@dataclass(frozen=True)
+class BackTestRequest:
+    """What is forecast from what, and how; checked when it is made."""
 
-    Args:
-        table: the runs.
-        train_fraction: the quantile. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored on the runs
-            between its origin and the next.
-        law: its name.
-        estimator: `map`, or the name of an objective such as `huber`.
-        level: probability that each interval holds.
-        params: the column that is N, or auto.
-        draws: of the bootstrap of each fit.
-        seed: of these draws.
+    table: RunTable
+    """The runs."""
+    train_fraction: float | None = None
+    """Quantile of FLOPs up to which runs are seen. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored
+    on the runs between its origin and the next."""
+    _: KW_ONLY
+    law: str = FORECAST_LAW
+    """Its name."""
+    estimator: str = MAP
+    """`map`, or the name of an objective such as `huber`."""
+    level: float = 0.9
+    """Probability that each interval holds."""
+    params: str = "auto"
+    """The column that is N, or auto."""
+    draws: int = 400
+    """Bootstrap draws of each fit."""
+    seed: int = 0
+    """Of these draws."""
+
+    def __post_init__(self) -> None:
+        fraction = self.train_fraction
+        if fraction is not None and not 0 < fraction < 1:
+            cure = "use for example 0.5"
+            raise ForetokenError("the train fraction lies between 0 and 1", got=repr(fraction), cure=cure)
+        check_estimator(self.estimator)
+        check_level(self.level)
+
+
+@takes(BackTestRequest)
+def backtest(request: BackTestRequest) -> BackTest:
+    """Fit the runs whose FLOPs are at or below a quantile of all FLOPs, forecast the rest, and score the forecasts.
 
     Raises ForetokenError below 8 training or 3 test runs, or for numbers that are not finite; every other doubt is a
     check beside the number.
-
     """
     began = perf_counter()
-    _require(train_fraction, estimator, level)
-    formula = find_law(law)
-    rows = _rows(table, params, formula)
-    fitted: list[tuple[Cut, Fit]] = []
-    checks = [*_left_out(rows), *_doubts(table, rows, formula)]
-    for cut in _cuts(rows.flops, train_fraction):
-        seen = rows.select(np.flatnonzero(cut.train))
-        checks += [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, formula)]
-        objective = OBJECTIVES.get(estimator, HUBER).name
-        fit = fit_rows(seen, formula, table.digest, level, draws, seed, objective, brief=True)
-        checks += [check for check in fit.checks if check.is_doubt]
-        fitted.append((cut, fit))
-    held_out = [_held_out(fit, rows, cut, estimator, level) for cut, fit in fitted]
+    law = find_law(request.law)
+    rows = _rows(request.table, request.params, law)
+    cuts = _cuts(rows.flops, request.train_fraction)
+    fits, doubts_of_fits = _fits(request, law, rows, cuts)
+    held_out = [_held_out(fit, rows, cut, request) for cut, fit in zip(cuts, fits, strict=True)]
     runs = [run for part in held_out for run in part]
-    relative = formula.is_logarithmic
-    scores = _scores(runs, level, relative)
+    checks = [*_left_out(rows), *_doubts(request.table, rows, law), *doubts_of_fits]
+    relative = law.is_logarithmic
+    scores = _scores(runs, request.level, relative)
     return BackTest(
         test_error=scores.test_error,
         bias=scores.bias,
@@ -149,17 +152,32 @@ def backtest(
         coverage=scores.coverage,
         median_half_width=scores.median_half_width,
         interval_score=scores.interval_score,
-        level=level,
-        n_train=max(int(cut.train.sum()) for cut, _ in fitted),
+        level=request.level,
+        n_train=max(int(cut.train.sum()) for cut in cuts),
         n_test=len(runs),
-        estimator=estimator,
-        law=law,
+        estimator=request.estimator,
+        law=law.name,
         checks=worst_first({check.code: check for check in checks}.values()),
         seconds=perf_counter() - began,
-        origins=[_origin(cut, part, level, relative) for (cut, _), part in zip(fitted, held_out, strict=True)],
+        origins=[_origin(cut, part, request.level, relative) for cut, part in zip(cuts, held_out, strict=True)],
         rows=runs,
-        assumed=[*rows.assumed, f"law: {formula.formula}", f"estimator: {estimator}"],
+        assumed=[*rows.assumed, f"law: {law.formula}", f"estimator: {request.estimator}"],
     )
+
+
+def _fits(request: BackTestRequest, law: Law, rows: Rows, cuts: Sequence[Cut]) -> tuple[list[Fit], list[Check]]:
+    """A fit to the runs that each cut sees, and what is doubtful about these runs and fits."""
+    objective = OBJECTIVES.get(request.estimator, HUBER).name
+    fits, checks = [], []
+    for cut in cuts:
+        seen = rows.select(np.flatnonzero(cut.train))
+        # What would refuse a fit is a doubt here: a back-test says how wrong such a table's forecasts would have been.
+        checks += [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
+        digest = request.table.digest
+        fit = fit_rows(seen, law, digest, request.level, request.draws, request.seed, objective, brief=True)
+        checks += [check for check in fit.checks if check.is_doubt]
+        fits.append(fit)
+    return fits, checks
 
 
 def _rows(table: RunTable, params: str, law: Law) -> Rows:
@@ -209,14 +227,22 @@ def _require_runs(train: int, test: int) -> None:
         raise RefusedError("too_few_runs", evidence, "add runs, or choose another --train-fraction")
 
 
-def _held_out(fit: Fit, rows: Rows, cut: Cut, estimator: str, level: float) -> list[HeldOutRun]:
+def _held_out(fit: Fit, rows: Rows, cut: Cut, request: BackTestRequest) -> list[HeldOutRun]:
     """The runs that a fit did not see, beside their forecasts."""
     further = [name for name in find_law(fit.law).features if name in rows.other_features]
     held_out = []
     for run in np.flatnonzero(cut.test):
         params, tokens, flops = (float(values[run]) for values in (rows.params, rows.tokens, rows.flops))
         at = {name: float(rows.other_features[name][run]) for name in further}
-        forecast = predict(fit, params=params, tokens=tokens, flops=flops, at=at, level=level, estimator=estimator)
+        forecast = predict(
+            fit,
+            params=params,
+            tokens=tokens,
+            flops=flops,
+            at=at,
+            level=request.level,
+            estimator=request.estimator,
+        )
         held_out.append(
             HeldOutRun(
                 params=params,
@@ -255,10 +281,3 @@ def _origin(cut: Cut, runs: Sequence[HeldOutRun], level: float, relative: bool) 
     scores = _scores(runs, level, relative)
     n_train = int(cut.train.sum())
     return Origin(cut.train_fraction, n_train, len(runs), scores.test_error, scores.bias, scores.coverage)
-
-
-def _require(fraction: float | None, estimator: str, level: float) -> None:
-    if fraction is not None and not 0 < fraction < 1:
-        raise ForetokenError("the train fraction lies between 0 and 1", got=repr(fraction), cure="use for example 0.5")
-    check_estimator(estimator)
-    check_level(level)

@@ -150,7 +150,7 @@ class Entry:
 
     def score_record(self, record: RunRecord) -> Outcome:
         """Hold the forecast against a record of ours. Raises StoreError for a run that did not finish."""
-        if record.status != "finished" or record.loss is None:
+        if not record.is_finished or record.loss is None:
             raise StoreError(
                 "the target has no loss", expected="a finished run", got=record.status, cure="run it again"
             )

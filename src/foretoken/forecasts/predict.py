@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from foretoken.arguments import check_level, named_arguments
+from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP
-from foretoken.fits.result import Fit
-from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, interval_kind
+from foretoken.fits.result import Estimate, Fit
+from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
 
@@ -23,76 +24,100 @@ LARGEST_LOG = 100.0
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
-@named_arguments
-def predict(
-    fit: Fit,
-    *,
-    params: float | None = None,
-    tokens: float | None = None,
-    flops: float | None = None,
-    at: Mapping[str, float] | None = None,
-    level: float = 0.9,
-    kind: str = "new-run",
-    estimator: str = MAP,
-) -> Forecast:
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Which run is forecast, and how."""
+
+    fit: Fit
+    """A law fitted to runs."""
+    _: KW_ONLY
+    params: float | None = None
+    """Parameters of the run, in the fit's own count."""
+    tokens: float | None = None
+    """Training tokens."""
+    flops: float | None = None
+    """Training FLOP; by the fit's median FLOP per parameter and token unless given."""
+    at: Mapping[str, float] | None = None
+    """Values of the law's further features, by name, such as `unique_tokens` or `size`."""
+    level: float = 0.9
+    """Probability that the interval holds."""
+    kind: str = NEW_RUN
+    """`new-run` (an interval that holds one new run) or `mean` (one that holds the law itself)."""
+    estimator: str = MAP
+    """One of `fit.estimators`: `map`, or the fit's objective (`huber`)."""
+
+    def known(self) -> dict[str, float]:
+        """What is known of the run, by feature."""
+        flops = self.flops
+        if flops is None and self.params is not None and self.tokens is not None:
+            flops = self.params * self.tokens * self.fit.flops_per_param_token
+        sizes = {"params": self.params, "tokens": self.tokens, "flops": flops, **(self.at or {})}
+        return {name: value for name, value in sizes.items() if value is not None}
+
+
+@takes(ForecastRequest)
+def predict(request: ForecastRequest) -> Forecast:
     """The loss of a run that was not trained, with an interval.
 
-    Args:
-        fit: a law fitted to runs.
-        params: parameters of the run, in the fit's own count.
-        tokens: training tokens.
-        flops: training FLOP; the fit's median FLOP per parameter and token gives them unless given.
-        at: values of the law's further features, by name, such as `unique_tokens` or `size`.
-        level: probability that the interval holds.
-        kind: `new-run`, an interval that holds one new run, or `mean`, one that holds the law itself.
-        estimator: one of `fit.estimators`: `map`, or the fit's objective (`huber`).
-
-    Raises ForetokenError for a value that is missing or makes no sense; RefusedError so far out that the law gives no
-    finite loss.
-
+    Raises ForetokenError for a value that is missing or makes no sense; RefusedError where the law is not finite.
     """
+    fit, known = request.fit, request.known()
     law = find_law(fit.law)
-    if flops is None and params is not None and tokens is not None:
-        flops = params * tokens * fit.flops_per_param_token
-    sizes = {"params": params, "tokens": tokens, "flops": flops, **(at or {})}
-    known = {name: value for name, value in sizes.items() if value is not None}
-    _require(known, law, level)
-    interval = interval_kind(kind)
-    estimate = fit.estimate(estimator)
+    _require(known, law, request.level)
+    kind, estimate = interval_kind(request.kind), fit.estimate(request.estimator)
     ranges = fit.ranges.by_name() | fit.features
     reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
     _require_in_reach(np.log(list(reach.values())), reach)
-    x = np.log([[known[name] for name in law.features]])
-    with np.errstate(all="ignore"):
-        centre = float(law.value_and_grad(law.theta(estimate.parameters)[None], x)[0][0, 0])
-        draws = law.value_and_grad(law.thetas(estimate.draws), x)[0][:, 0]
-    _require_in_reach(np.append(draws, centre), reach, law)
-    run = fit.noise.new_run_sd(tokens) if interval == NEW_RUN else 0.0
-    misfit = fit.noise.misfit_growth * math.log(reach.largest)
-    low, high = _quantiles(draws - np.median(draws), run, fit.noise.degrees_of_freedom, misfit, level)
-    _require_in_reach(np.array([centre + low, centre + high]), reach, law)
-    unlogged = math.exp if law.target == "log" else float
+    centre, low, high = _interval(fit, law, estimate, known, reach, request.level, kind)
+    unlogged = math.exp if law.is_logarithmic else float
     return Forecast(
         params=float(known.get("params", math.nan)),
         tokens=float(known.get("tokens", math.nan)),
         flops=float(known.get("flops", math.nan)),
         loss=unlogged(centre),
-        low=unlogged(centre + min(0.0, low)),
-        high=unlogged(centre + max(0.0, high)),
-        level=level,
-        kind=interval,
+        low=unlogged(low),
+        high=unlogged(high),
+        level=request.level,
+        kind=kind,
         extrapolation=reach,
         checks=_checks(fit, reach),
-        estimator=estimator,
-        at=dict(at or {}),
+        estimator=request.estimator,
+        at=dict(request.at or {}),
         unit=law.unit,
     )
+
+
+def _interval(
+    fit: Fit,
+    law: Law,
+    estimate: Estimate,
+    known: dict[str, float],
+    reach: Extrapolation,
+    level: float,
+    kind: IntervalKind,
+) -> tuple[float, float, float]:
+    """The forecast and the ends of its interval, as the law is fitted (logarithms, or the column itself)."""
+    x = np.log([[known[name] for name in law.features]])
+    with np.errstate(all="ignore"):
+        centre = float(law.value_and_grad(law.theta(estimate.parameters)[None], x)[0][0, 0])
+        draws = law.value_and_grad(law.thetas(estimate.draws), x)[0][:, 0]
+    _require_in_reach(np.append(draws, centre), reach, law)
+    run = fit.noise.new_run_sd(known.get("tokens")) if kind == NEW_RUN else 0.0
+    misfit = fit.noise.misfit_growth * math.log(reach.largest)
+    # Draws stand around their own median, not around the estimate: only their spread is used, so that a bootstrap whose
+    # median is off the estimate does not move the interval off the forecast.
+    low, high = _quantiles(draws - np.median(draws), run, fit.noise.degrees_of_freedom, misfit, level)
+    _require_in_reach(np.array([centre + low, centre + high]), reach, law)
+    # A very skewed spread may have both ends on one side; an interval always holds its own forecast.
+    return centre, centre + min(0.0, low), centre + max(0.0, high)
 
 
 def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:
     """Ends of the errors on log loss: of the parameters, of one run, of the law's form with distance."""
     from scipy.special import ndtri, stdtrit
 
+    # Evenly spaced quantiles stand for the noise of a run (Student's t) and the misfit (normal); each is added to every
+    # draw of the law, which convolves the three without Monte Carlo noise.
     mixed = np.random.default_rng(0).permutation(NOISE_QUANTILES)  # so that large errors of both kinds meet by chance
     others = run * stdtrit(freedom, NOISE_QUANTILES) + misfit * ndtri(mixed)
     errors = np.asarray(law_errors[:, None] + others, dtype=np.float64).ravel()
@@ -102,7 +127,7 @@ def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, lev
 
 def _require_in_reach(values: Array, reach: Extrapolation, law: Law | None = None) -> None:
     """Logarithms, or what a law fits without one, must be numbers that anybody can use."""
-    largest = LARGEST_LOG if law is None or law.target == "log" else math.inf
+    largest = LARGEST_LOG if law is None or law.is_logarithmic else math.inf
     if not (np.abs(values) < largest).all():
         evidence = f"the law gives no finite loss {reach.largest:.3g} times beyond the runs in {reach.farthest}"
         raise RefusedError("out_of_reach", evidence, "check params, tokens and flops, or add runs nearer to them")

@@ -132,13 +132,10 @@ def law_from(
 ) -> Law:
     """The Law of a formula, a function of the features in their order, then of the parameters by name.
 
-    `not_centred` are features in which the law cannot be shifted, so that a fit leaves them where they are.
-    `linearised` is a formula linear in the irreducible part and the terms, from which starts are found, where the
-    formula itself is not. `starts`, `shift` and `origin` stand in place of those that follow from the parameters. All
-    others are the fields of Law.
+    A fit leaves features that are `not_centred` where they are. `linearised` is a formula linear in its scales, from
+    which starts are found where the formula itself is not; other arguments are the fields of Law.
     """
-    bounds = _bounds(parameters, target)
-    values = _natural(linearised or function, parameters, sequence_input)
+    bounds, values = _bounds(parameters, target), _natural(linearised or function, parameters, sequence_input)
     return Law(
         name=name,
         formula=formula,

@@ -21,18 +21,10 @@ def product(
     domain: str,
     optimum: Callable[..., tuple[Real, Real]] | None = None,
 ) -> Law:
-    """The Law of a product of powers.
+    """The Law of a product of powers: `powers` names the exponent of each feature.
 
-    Args:
-        name: of the law.
-        gives: the unit of what it predicts.
-        symbol: of what it predicts, in the formula.
-        column: of the run table that it predicts.
-        powers: the exponent's name for each feature.
-        citation: the paper.
-        domain: where it holds.
-        optimum: N* and D* from the parameters, where it splits compute.
-
+    `gives` is the unit and `symbol` the letter of what is predicted, a `column` of the run table; `optimum` gives N*
+    and D* where the product splits compute.
     """
 
     def function(*features: Real, k: Real, **exponents: Real) -> Real:
@@ -40,18 +32,6 @@ def product(
         for feature, power in zip(features, powers.values(), strict=True):
             result = result * feature ** exponents[power]
         return result
-
-    # ln Y = ln k + sum a_i ln X_i: the fit is ordinary least squares, and one start is the answer.
-    def starts(x: Array, y: Array) -> Array:
-        line = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
-        return np.asarray(line[None], dtype=np.float64)
-
-    def shift(theta: Array, origin: Array) -> Array:
-        moved = theta.copy()
-        # k is fitted to X_i / e^o_i, and k prod (X_i / e^o_i)^a_i = (k e^-sum(a_i o_i)) prod X_i^a_i; both are theta's
-        # own values here, because exponents are signed and k is a logarithm.
-        moved[..., 0] -= (theta[..., 1:] * origin).sum(axis=-1)
-        return moved
 
     terms = " ".join(f"{FEATURES[feature].symbol}^{power}" for feature, power in powers.items())
     per = " x ".join(f"{FEATURES[feature].unit or feature}^-{power}" for feature, power in powers.items())
@@ -64,11 +44,24 @@ def product(
             "k": Parameter(low=1e-130, high=1e130, unit=f"{gives} x {per}"),
             **{power: either_sign(-10.0, 10.0) for power in powers.values()},
         },
-        starts=starts,
-        shift=shift,
+        starts=_least_squares,
+        shift=_shift,
         unit=gives,
         column=column,
         citation=citation,
         domain=domain,
         optimum=optimum,
     )
+
+
+def _least_squares(x: Array, y: Array) -> Array:
+    # ln Y = ln k + sum a_i ln X_i is linear in theta: the one start is the answer of a fit by squares.
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
+    return np.asarray(line[None], dtype=np.float64)
+
+
+def _shift(theta: Array, origin: Array) -> Array:
+    # ln k' + sum a_i (x_i - o_i) = (ln k' - sum a_i o_i) + sum a_i x_i
+    moved = theta.copy()
+    moved[..., 0] -= (theta[..., 1:] * origin).sum(axis=-1)
+    return moved

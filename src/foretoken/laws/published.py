@@ -22,7 +22,7 @@ class Published:
 
     law: str
     work: str
-    """The paper, a key of `works.works()`."""
+    """The paper, a key of `cite.works()`."""
     source: str
     """The paper and the place in it."""
     status: PublishedStatus

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits import Fit, fit
-from foretoken.forecasts.scores import freeze_run, place_run, placed, score_ledger, score_run
+from foretoken.forecasts.ledger import freeze_run, place_run, placed, score_ledger, score_run
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]
