@@ -160,6 +160,7 @@ def _waterfall_lines(steps: Sequence[Step], others: Sequence[float | None]) -> l
         change = "" if step.change is None else f" ({step.change:+.3f})".replace("-", "−")
         text = "no exponent" if step.exponent is None else f"{number(step.exponent, 3)}{change}"
         text += f", published {number(other, 3)}" if other is not None else ""
+        # A step without an exponent leaves a gap; the next bar begins where the last known one ended.
         start = step.exponent if before is None else before
         lines.append(Line(step.name, step.exponent, step.interval, text=text, start=start, beside=other))
         before = before if step.exponent is None else step.exponent

@@ -226,6 +226,7 @@ def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:
 
 
 def _draw_path(axes: Axes, path: TargetPath, edge: float) -> None:
+    # The wide band first: the narrow one, which lies inside it, is painted over it.
     for forecasts, colour in ((path.outer, BAND), (path.inner, BAND_DEEP)):
         lows, highs = [f.low for f in forecasts], [f.high for f in forecasts]
         axes.fill_between(path.flops, lows, highs, color=colour, linewidth=0, zorder=1)
@@ -258,4 +259,5 @@ def _draw_target(axes: Axes, view: ForecastView, forecast: Forecast) -> None:
     for (loss, words, colour), height in zip(labels, heights, strict=True):
         axes.plot([beside, labelled], [loss, height], color=RULE, linewidth=0.8, zorder=2)
         write_label(axes, words, (labelled, height), (4, 0), colour=colour)
+    # Labels may have moved below the lowest mark; the axis grows with them, so that none is cut.
     axes.set_ylim(min(low, *heights) - (high - low) * 0.03, high)

@@ -28,6 +28,7 @@ def element(tag: str, /, *children: object, **attributes: object) -> Html:
     >>> print(element("p", "a < b", class_="note"))
     <p class="note">a &lt; b</p>
     """
+    # `class_` is Python's way round its keyword; None is how a caller leaves an attribute out.
     named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
     opened = "".join(f' {key}="{escape(str(value))}"' for key, value in named.items())
     if tag in VOID:
@@ -83,6 +84,7 @@ def document(
     heading = element("header", element("p", kicker, class_="kicker"), element("h1", title))
     script = element("script", Html(_asset("page.js")))
     body = element("body", heading, element("main", *parts), _footer(rebuild), script)
+    # The script comes last in the body: it finds the whole page, and a page without scripts has lost nothing.
     head = _head(f"{title}: {kicker}", description, styles)
     return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 

@@ -67,6 +67,7 @@ def _introduction(fit: Fit) -> Html:
 
 
 def _parameters(fit: Fit, entropy_rate: float | None) -> Html:
+    # Why a parameter is missing matters more than what it means.
     rows = []
     for name, value in fit.parameters.items():
         bounds = fit.intervals.get(name)
@@ -227,6 +228,7 @@ def _outside(unpenalised: Estimate, map_estimate: Estimate) -> bool:
 def _draw_parameter(axes: Axes, *, name: str, unpenalised: Estimate, map_estimate: Estimate) -> None:
     values = [value for estimate in (unpenalised, map_estimate) for value in (estimate[0], *(estimate[1] or []))]
     low, high = min(values), max(values)
+    # A few per cent are equal steps on either axis; factors are so on a log axis alone.
     if low > 0 and high > WIDE * low:
         log_axis(axes, "x", low / (high / low) ** 0.06, high * (high / low) ** 0.06, significant_tick)
     for height, (value, band), colour in ((1, unpenalised, INK), (0, map_estimate, ACCENT)):

@@ -78,6 +78,7 @@ def _entries(summary: LedgerSummary) -> list[Html]:
 
 def _line(line: LedgerLine) -> Line:
     forecast, outcome = line.entry.forecast, line.outcome
+    # Losses of different runs do not share a scale; shares of their own forecast do.
     band = [100 * (end / forecast.loss - 1) for end in (forecast.low, forecast.high)]
     if outcome is None:
         text = f"{number(forecast.loss)} ({number(forecast.low)} to {number(forecast.high)}), open"

@@ -131,6 +131,7 @@ def _budgets(flops: Sequence[float]) -> list[list[int]]:
             groups[-1].append(i)
         else:
             groups.append([i])
+    # A chain may creep: groups that span more than ONE_BUDGET, or too many, are no budgets at all.
     wide = any(flops[group[-1]] > ONE_BUDGET * flops[group[0]] for group in groups)
     return [] if wide or len(groups) > MOST_COLOURS + 4 else groups
 

@@ -104,6 +104,7 @@ def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, ser
     if served is not None:
         axes.axvline(served, color=MUTED, linestyle=":", linewidth=1.2)
         write_label(axes, count(served), (served, 1), (4, -10), colour=MUTED, va="baseline", above=True)
+        # Linear in the share and logarithmic in the demand, as the line is drawn.
         nearest = float(np.interp(np.log(served), np.log(curves.demand), curves.optimal / curves.chosen))
         axes.plot(served, nearest, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=4)
     heights = apart([float(shares[-1]) for _, shares, _, _ in lines], (top - bottom) * 17 / (height - 60))

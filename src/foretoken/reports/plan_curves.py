@@ -101,6 +101,7 @@ def size_curve(plan: Plan, source: LossModel) -> SizeCurve:
     tokens = plan.flops / source.flops_per_param_token / params
     every = source.losses(params, tokens)
     best = _best(source, plan)
+    # A draw that is NaN anywhere on the curve has no least loss to be moved by.
     drawn = every[1:][np.isfinite(every[1:]).all(axis=1)]
     drawn = drawn[:: max(1, len(drawn) // FAN)][:FAN]
     # A plan hangs on where the minimum lies, not on how low: draws that share one least loss show that alone.
@@ -174,6 +175,7 @@ def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> L
     """
     assert plan.loss is not None
     model, middle = source.point_estimate, served or 10 * plan.tokens
+    # From where serving hardly counts to where it is nearly all of the cost.
     demand = np.geomspace(min(0.1 * plan.tokens, middle / 100), max(100 * plan.tokens, middle * 30), 19)
     chosen = plan.flops + SERVING * plan.params * demand
     target_loss = np.array([plan.loss])
@@ -183,6 +185,7 @@ def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> L
             for served_tokens, near in zip(demand, chosen, strict=True)
         ]
     )
+    # Infinity is "no size reaches this loss"; NaN leaves a gap in the line, where infinity would end the axis.
     optimal[~np.isfinite(optimal)] = np.nan
     small, size, pays = _smallest(plan, model, demand)
     return LifeCurves(demand, chosen, optimal, small, size, pays)

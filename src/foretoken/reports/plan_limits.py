@@ -28,12 +28,14 @@ def allowed_sizes(plan: Plan, flops: float) -> tuple[float, float]:
     """Smallest and largest size that the limits allow at a compute that is spent whole."""
     limits = limits_of(plan)
     per_token = plan.flops / plan.params / plan.tokens
+    # At C = k N D the most tokens D allow no size below N = C / (k D).
     return max(limits.min_params, flops / per_token / limits.max_tokens), limits.max_params
 
 
 def single_pass(plan: Plan, flops: float) -> float | None:
     """The size below which distinct tokens are seen again; None where they are not limited."""
     unique = plan.limits.unique_tokens
+    # D = C / (k N) falls with N: to the left of N = C / (k U) it is above the U distinct tokens.
     return None if unique is None else flops * plan.params * plan.tokens / plan.flops / unique
 
 
@@ -53,6 +55,7 @@ def draw_limits(axes: Axes, plan: Plan) -> None:
     """The limits at the plan's compute, over a logarithmic axis of sizes whose ends are set."""
     left, right = axes.get_xlim()
     low, high = allowed_sizes(plan, plan.flops)
+    # A hair inside the limits, so that a mark that stands on one is not in the grey.
     for start, end in ((left, min(low * (1 - 1e-9), right)), (max(high * (1 + 1e-9), left), right)):
         if start < end:
             axes.axvspan(start, end, color=SHADE, linewidth=0, zorder=0)

@@ -64,6 +64,7 @@ def plan_page(plan: Plan, options: PageOptions) -> Page:
 
 
 def _title(plan: Plan) -> str:
+    # A bare number is FLOP, which a title must say; a budget in words says its own unit.
     words = not re.fullmatch(r"[\d.e+]*", plan.budget)
     return f"Plan for {plan.budget}" if words else f"Plan for {power(plan.flops)} FLOP"
 

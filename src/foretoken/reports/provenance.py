@@ -123,6 +123,7 @@ def run_table(study: StudyResults, budgets: Budgets) -> Html:
     if not len(frame):
         return element("p", "No run has ended yet.")
     shown = {name: write for name, write in SHOWN.items() if name in frame}
+    # The table has the status, the records the reason.
     ended = {record.spec.key: record for record in study.records}
     rows = [_row(row, shown, budgets, ended.get(str(row.get("run")))) for row in _ordered(study, budgets)]
     heads = ["run", "budget", *(heading for heading, _ in shown.values()), "status"]

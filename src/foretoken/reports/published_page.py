@@ -131,6 +131,7 @@ def _exponent(advice: Advice) -> float:
 def _draw(axes: Axes, *, advices: Sequence[Advice]) -> None:
     labelled = is_wide(axes)
     room = LABEL / (760 - LABEL - AXIS) if labelled else 0.0
+    # Ticks end with the data: the part of the axis below the names would carry labels of no curve.
     low, high = padded(COMPUTES, 0.02)
     write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731
     log_axis(axes, "x", low, high * (high / low) ** room, write)

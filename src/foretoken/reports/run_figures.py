@@ -99,6 +99,7 @@ def _draw_curves(
         trunk = [point for point in record.curve if point[0] <= start]
         if first or record.parent is None:
             axes.plot(*_columns(_thinned(trunk)), color=MUTED, linewidth=1, zorder=2)
+        # The branch begins with the trunk's last point, so that the two lines meet.
         branch = trunk[-1:] + [point for point in record.curve if point[0] > start]
         axes.plot(*_columns(_thinned(branch)), color=colour, linewidth=1.5, zorder=3)
         if record.has_diverged:
@@ -170,19 +171,21 @@ def positions_figure(records: Sequence[RunRecord]) -> Html | None:
 
 
 def _longest_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """The longest run of each size, at most MOST, the largest last."""
+    """The longest run of each size, at most MOST_SIZES, the largest last."""
     longest: dict[tuple[bool, int], RunRecord] = {}
     for record in records:
         key = (record.spec.group == TARGET, record.spec.parameters.total)
         if record.by_position and (key not in longest or record.spec.tokens > longest[key].spec.tokens):
             longest[key] = record
     ordered = [longest[key] for key in sorted(longest)]
+    # Every step-th size counted from the largest, which is the last and always among them.
     step = max(1, -(-len(ordered) // MOST_SIZES))
     return ordered[::-1][::step][::-1]
 
 
 def _positions_title(record: RunRecord) -> str:
     first, last = record.by_position[0], record.by_position[-1]
+    # The last range is the second half of the sequence, the one before it the quarter before that.
     half = record.by_position[-2] if len(record.by_position) > 1 else first
     return (
         f"From position {half[0]:.0f}–{half[1]:.0f} to {last[0]:.0f}–{last[1]:.0f} the largest run gains "

@@ -28,9 +28,11 @@ TICK_PIXELS = 42
 """Room for one label of a log axis; where there is less, every second or third tick has one."""
 
 RC: dict[str, Any] = {
+    # Text stays text: it can be searched and read aloud, and the page's fonts reach it.
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 12,
+    # A name with two dollar signs is a name, not mathematics.
     "text.parse_math": False,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
@@ -57,8 +59,10 @@ def drawing(
     import matplotlib
     from matplotlib.figure import Figure
 
+    # matplotlib derives ids from this salt: the same name gives the same bytes, another name gives other ids.
     settings: Any = {**RC, "svg.hashsalt": name}
     with matplotlib.rc_context(settings):
+        # matplotlib counts 72 points to the inch, so that its sizes of type and lines become CSS pixels.
         figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
