@@ -11,8 +11,10 @@ from foretoken.compute.machine import machine
 from foretoken.compute.price import cost
 from foretoken.plans import Plan, plan
 from foretoken.plans.constraints import NO_LIMITS, Limits
+from foretoken.plans.loss_model import published
 from foretoken.plans.provenance import GIVEN, intervals_json, with_reasons_json
 from foretoken.plans.recipe import recipe, serve_request
+from foretoken.plans.repetition import with_unique
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, PlanCost, PlanLimits
 
 LAW = "besiroglu_2024"
@@ -44,7 +46,7 @@ def test_parts_of_a_plan_are_objects_and_json_keeps_their_keys(decision: Plan) -
 
 def test_a_price_that_is_not_known_says_so_beside_every_null() -> None:
     tpu = machine("TPU v4")
-    unknown = PlanCost.of(cost(tpu, 100.0, 4), "TPU v4", None, 4, 0.4)
+    unknown = dataclasses.replace(PlanCost.of(cost(tpu, 100.0, 4), tpu, 4), memory=None)
     told = unknown.to_json()
     assert unknown.hours == 25.0
     assert unknown.usd is None
@@ -73,7 +75,8 @@ def test_the_farthest_of_what_is_known() -> None:
 def test_limits_say_what_was_given_and_lead_back(
     limits: Limits, unique: float | None, binds: bool, told: dict[str, object]
 ) -> None:
-    found = PlanLimits.of(limits, unique)
+    losses = published(LAW)
+    found = PlanLimits.of(limits, losses if unique is None else with_unique(losses, unique))
     assert found.to_json() == told
     assert found.bind == binds
     assert found.limits == limits

@@ -56,30 +56,23 @@ def plan_with_losses(request: PlanRequest) -> tuple[Plan, LossModel]:
 
 def make_plan(inputs: PlanInputs) -> Plan:
     """The plan of inputs that are all in numbers. Raises ForetokenError for what nothing meets."""
-    loss_model, given, training = inputs.loss_model, inputs.given, inputs.training
-    split = solve_split(loss_model, given)
+    given, training = inputs.given, inputs.training
+    split = solve_split(inputs.loss_model, given)
     _require_sensible(split)
-    no_draws = split.interval_reason
     near, band_reason = _band(inputs, split)
     price = cost(training, training_hours(training, split.flops), inputs.count)
     built = build(split, training, inputs.count, inputs.proportions, inputs.count_is_fixed)
     repetition, repetition_reason = _repetition(inputs, split)
     life, life_reason = _whole_life(inputs, split, price)
     experts, experts_reason = _experts(inputs, split)
-    choices, accelerator = _choices(inputs, split), training.accelerator
+    choices = _choices(inputs, split)
     return Plan(
         params=split.params,
         tokens=split.tokens,
         flops=split.flops,
         loss=split.loss,
         loss_reason=split.loss_reason,
-        interval=Intervals(
-            params=split.intervals["params"],
-            tokens=split.intervals["tokens"],
-            flops=split.intervals["flops"],
-            loss=split.intervals["loss"],
-            reason=no_draws,
-        ),
+        interval=_intervals(split),
         level=split.level,
         band=near,
         band_reason=band_reason,
@@ -90,14 +83,14 @@ def make_plan(inputs: PlanInputs) -> Plan:
         layout_reason=built.layout_reason,
         serving=None if built.recipe is None else serve_request(built.recipe, inputs.serving),
         serving_reason=built.recipe_reason,
-        cost=PlanCost.of(price, accelerator.name, accelerator.memory, inputs.count, training.need("mfu")),
+        cost=PlanCost.of(price, training, inputs.count),
         extrapolation=_extrapolation(split),
         sources=_sources(inputs, life),
-        checks=[*checks_of(loss_model, split), *_deadline_checks(inputs, split, built.layout)],
+        checks=[*checks_of(inputs.loss_model, split), *_deadline_checks(inputs, split, built.layout)],
         assumed=[*split.assumed, *inputs.assumed],
         budget="" if given.budget is None else str(given.budget),
         binding=[*split.binding, *inputs.binding],
-        limits=PlanLimits.of(given.limits, loss_model.repetition.unique if loss_model.repetition else None),
+        limits=PlanLimits.of(given.limits, inputs.loss_model),
         epochs=split.epochs,
         repetition=repetition,
         repetition_reason=repetition_reason,
@@ -198,6 +191,11 @@ def _priced(regret: Regret, split: Allocation, price: Cost) -> Alternative:
         reason=regret.flops_reason or price.usd_reason,
         interval_reason=split.interval_reason,
     )
+
+
+def _intervals(split: Allocation) -> Intervals:
+    ends = split.intervals
+    return Intervals(ends["params"], ends["tokens"], ends["flops"], ends["loss"], reason=split.interval_reason)
 
 
 def _extrapolation(split: Allocation) -> Extrapolation:

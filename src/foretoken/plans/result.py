@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from foretoken.compute.layout import Layout
+from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
 from foretoken.fits.check import Check
 from foretoken.plans.constraints import NO_LIMITS, Limits
@@ -14,6 +15,7 @@ from foretoken.plans.experts import Mixtures
 from foretoken.plans.given_size import Choice
 from foretoken.plans.lifecycle_cost import WholeLife
 from foretoken.plans.lifetime import Life
+from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import Sources, intervals_json, with_reasons_json
 from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
@@ -93,14 +95,14 @@ class PlanCost:
     carbon: str
 
     @classmethod
-    def of(cls, price: Cost, accelerator: str, memory: float | None, count: float, mfu: float) -> PlanCost:
-        """From the price of a number of accelerator-hours."""
+    def of(cls, price: Cost, machine: Machine, count: float) -> PlanCost:
+        """From the price of a number of accelerator-hours on `count` of these machines."""
         hours = price.accelerator_hours / count
         return cls(
-            accelerator=accelerator,
-            memory=memory,
+            accelerator=machine.accelerator.name,
+            memory=machine.accelerator.memory,
             count=count,
-            mfu=mfu,
+            mfu=machine.need("mfu"),
             accelerator_hours=price.accelerator_hours,
             hours=hours,
             days=hours / 24,
@@ -132,8 +134,8 @@ class PlanLimits:
     unique_tokens: float | None
 
     @classmethod
-    def of(cls, limits: Limits, unique_tokens: float | None) -> PlanLimits:
-        """From the limits of the search and the distinct tokens."""
+    def of(cls, limits: Limits, loss_model: LossModel) -> PlanLimits:
+        """From the limits of the search and the distinct tokens of the losses."""
 
         def given(value: float, free: float) -> float | None:
             return None if value == free else value
@@ -143,7 +145,7 @@ class PlanLimits:
             max_params=given(limits.max_params, NO_LIMITS.max_params),
             max_tokens=given(limits.max_tokens, NO_LIMITS.max_tokens),
             sizes=limits.sizes,
-            unique_tokens=unique_tokens,
+            unique_tokens=loss_model.repetition.unique if loss_model.repetition else None,
         )
 
     @property
