@@ -178,6 +178,10 @@ def _require_whole(fit: Fit) -> None:
         raise ValueError("no draws")
     if any(len(draw) != len(law.parameters) for draw in fit.map_draws + fit.unpenalised_draws):
         raise ValueError("draws that are not one number per parameter")
+    profiled = (profile.interval for profile in fit.profiles.values())
+    ranges = [*fit.ranges.by_name().values(), *fit.features.values(), *fit.intervals.values(), *profiled]
+    if not all(map(math.isfinite, chain(*ranges))):  # a NamedTuple does not take over the dataclass's own rule
+        raise ValueError("a range or an interval that is not finite")
     spreads = [fit.noise.run_sd, fit.noise.misfit_growth, fit.noise.cluster_sd, fit.noise.tokens_power]
     if not fit.runs or min(_positive(fit, law)) <= 0 or min(spreads) < 0:
         raise ValueError("a number that cannot be 0 or below")
