@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretoken.fits.result import FittedRun
+from foretoken.fits.parts import FittedRun
 from foretoken.reports.palette import (
     MOST_COLOURS,
     budget_styles,

@@ -12,7 +12,8 @@ from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP
-from foretoken.fits.result import Estimate, Fit
+from foretoken.fits.parts import Estimate
+from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
