@@ -111,7 +111,7 @@ def test_a_dry_run_tells_what_would_be_done(copied: Path, mini_file: Path) -> No
     mini_file.write_text(mini_file.read_text().replace("eval_tokens = 4096", "eval_tokens = 2048"))
     told = invoke("run", mini_file, *folder)
     assert f"{planned} runs would be trained" in told
-    assert "what moved (in the first) is eval_tokens (4096 -> 2048)" in told
+    assert "what has changed (values of the first run): eval_tokens (4096 -> 2048)" in told
     told = invoke("status", mini_file, "--folder", copied)
     assert "the study file has changed since: training.eval_tokens 4096 -> 2048" in told
 

@@ -16,14 +16,12 @@ from foretoken.cli.options import (
     TableArgument,
     WhereOption,
     open_table,
-    print_assumed,
-    print_checks,
-    print_json,
-    write_page,
 )
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 
 if TYPE_CHECKING:
     from foretoken.routes.approaches import Approaches
+    from foretoken.routes.route import Route
     from foretoken.runs.table import RunTable
 
 
@@ -67,30 +65,25 @@ def _curves(path: Path) -> RunTable | None:
 
 
 def _show(compared: Approaches) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     largest = next((route.largest.flops for route in compared.routes if route.largest), 0.0)
+    headings = ("route", "exponent a", f"{100 * compared.level:g} % interval", "G", "N* [parameters]", "bias of a")
     title = f"N* = G C^a, N counted by {compared.params_column}; N* at {largest:.3g} FLOP"
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    shown.add_column("route", no_wrap=True)
-    for name in ("a", f"{100 * compared.level:g} %", "G", "N*", "bias"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for route in compared.routes:
-        if route.exponent is None or route.exponent_interval is None or route.largest is None:
-            shown.add_row(route.name, "", "", "", "", "")
-            continue
-        shown.add_row(
-            route.name,
-            f"{route.exponent:.3f}",
-            "{:.3f}–{:.3f}".format(*route.exponent_interval),
-            f"{route.prefactor:.3g}",
-            f"{route.largest.params:.3g}",
-            "" if route.bias is None else f"{route.bias.exponent:+.3f}",
-        )
-    Console().print(shown)
+    print_table(headings, map(_cells, compared.routes), title)
     for route in compared.routes:
         typer.echo(f"{route.name}: {route.reason or route.method}.")
     print_checks(compared.checks)
     print_assumed(compared.assumed)
+
+
+def _cells(route: Route) -> tuple[str, ...]:
+    """A route's row of the table: its name alone where the data do not allow it."""
+    if route.exponent is None or route.exponent_interval is None or route.largest is None:
+        return (route.name, "", "", "", "", "")
+    return (
+        route.name,
+        f"{route.exponent:.3f}",
+        "{:.3f} to {:.3f}".format(*route.exponent_interval),
+        f"{route.prefactor:.3g}",
+        f"{route.largest.params:.3g}",
+        "" if route.bias is None else f"{route.bias.exponent:+.3f}",
+    )

@@ -15,11 +15,8 @@ from foretoken.cli.options import (
     TableArgument,
     WhereOption,
     open_table,
-    print_assumed,
-    print_checks,
-    print_json,
-    write_page,
 )
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 
 if TYPE_CHECKING:
     from foretoken.forecasts import BackTest
@@ -28,15 +25,15 @@ if TYPE_CHECKING:
 def backtest(
     table: TableArgument,
     train_fraction: Annotated[
-        float | None, typer.Option(help="Learn from the runs up to this quantile of FLOPs; else the origin rolls.")
+        float | None, typer.Option(help="Fit the runs up to this quantile of FLOPs; else several, in turn.")
     ] = None,
     rename: MapOption = "",
     where: WhereOption = "",
     params: ParamsOption = "auto",
-    law: Annotated[str, typer.Option(help="Which law.")] = "coupled",
+    law: Annotated[str, typer.Option(help="The law: coupled, chinchilla, or another of `foretoken laws`.")] = "coupled",
     estimator: Annotated[
         str,
-        typer.Option(help="map, or by objective: huber, least_squares, student_t, asymmetric, ..."),
+        typer.Option(help="map, or an objective: huber, least_squares, student_t, asymmetric, ..."),
     ] = "map",
     level: LevelOption = 0.9,
     html: HtmlOption = None,
@@ -46,32 +43,41 @@ def backtest(
 
     Example: foretoken backtest runs.csv --train-fraction 0.5 --map loss=val_loss --json
     """
-    from foretoken.forecasts import backtest as score
+    from foretoken.forecasts import backtest as backtest_table
 
-    found = score(
-        open_table(table, rename, where, law), train_fraction, law=law, estimator=estimator, level=level, params=params
-    )
-    write_page(html, found, table.name)
+    runs = open_table(table, rename, where, law)
+    result = backtest_table(runs, train_fraction, law=law, estimator=estimator, level=level, params=params)
+    write_page(html, result, table.name)
     if json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     else:
-        _show(found)
+        _show(result)
 
 
-def _show(found: BackTest) -> None:
-    typer.echo(f"{found.n_test} runs forecast from the {found.n_train} with less compute ({found.estimator})")
+def _show(result: BackTest) -> None:
     typer.echo(
-        f"error {100 * found.test_error:.2f} % (median {100 * found.median_error:.2f},"
-        f" most {100 * found.max_error:.2f}), bias {100 * found.bias:+.2f} %"
+        f"{result.n_test} runs forecast from the {result.n_train} with less compute ({result.estimator} estimate)"
     )
     typer.echo(
-        f"{100 * found.coverage:.0f} % inside their {100 * found.level:g} % interval, median half-width"
-        f" {100 * found.median_half_width:.2f} %"
+        f"error {100 * result.test_error:.2f} % (median {100 * result.median_error:.2f} %,"
+        f" largest {100 * result.max_error:.2f} %), bias {100 * result.bias:+.2f} %"
     )
-    for origin in found.origins if len(found.origins) > 1 else []:
-        typer.echo(
-            f"  up to the {100 * origin.train_fraction:g} % quantile: {origin.n_train} runs,"
-            f" next {origin.n_test}: error {100 * origin.test_error:.2f} %, bias {100 * origin.bias:+.2f} %"
-        )
-    print_checks(found.checks)
-    print_assumed(found.assumed)
+    typer.echo(
+        f"{100 * result.coverage:.0f} % inside their {100 * result.level:g} % interval, whose median half-width is"
+        f" {100 * result.median_half_width:.2f} %"
+    )
+    if len(result.origins) > 1:
+        rows = [
+            (
+                f"{100 * origin.train_fraction:g} %",
+                f"{origin.n_train}",
+                f"{origin.n_test}",
+                f"{100 * origin.test_error:.2f} %",
+                f"{100 * origin.bias:+.2f} %",
+            )
+            for origin in result.origins
+        ]
+        headings = ("compute quantile", "runs fitted", "runs forecast", "error", "bias")
+        print_table(headings, rows, "by origin: fitted up to a quantile of compute, the next runs forecast", left=0)
+    print_checks(result.checks)
+    print_assumed(result.assumed)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import JsonOption
+from foretoken.cli.printing import print_json
 
 
 def cite(

@@ -21,8 +21,8 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import JsonOption, needing_torch, print_json
-from foretoken.cli.run import INTERRUPTED
+from foretoken.cli.options import INTERRUPTED, JsonOption, needing_torch
+from foretoken.cli.printing import print_json
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:
@@ -40,13 +40,15 @@ def continue_training(
     text: TextArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder for the model.")],
     tokens: Annotated[str, typer.Option(help="Positions to train on: 2M, 1e9.")],
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; it warms up and decays to 0.")] = 1e-4,
-    batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Positions of a step.")] = 16_384,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Its peak; it warms up and decays to 0.")
+    ] = 1e-4,
+    batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Positions in a step.")] = 16_384,
     validation_share: ValidationShareOption = 0.05,
     repeat: Annotated[bool, typer.Option("--repeat", help="Read the text more than once where it is short.")] = False,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    threads: Annotated[int, typer.Option(help="0 for as many as torch takes.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the order of the text.")] = 0,
+    threads: Annotated[int, typer.Option(help="Threads; 0 for as many as torch takes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of the text.")] = 0,
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",

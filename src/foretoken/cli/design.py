@@ -1,18 +1,13 @@
-"""`foretoken design`: what would be run, and what it would take."""
+"""`foretoken design`: which runs a study plans, and what they would take."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foretoken.cli.options import (
-    FolderOption,
-    JsonOption,
-    SeedOption,
-    StudyArgument,
-    load,
-    print_checks,
-    print_json,
-)
+import typer
+
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
+from foretoken.cli.printing import print_checks, print_json, print_table
 from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
@@ -25,7 +20,7 @@ def design(
 ) -> None:
     """Print each planned run with its size, tokens, FLOPs and estimated seconds; nothing is trained.
 
-    Runs to which the study's law could not be fitted are refused.
+    A design is refused when the study's law could not be fitted to its runs.
 
     Example: foretoken design studies/quickstart.toml
     """
@@ -40,25 +35,16 @@ def design(
 
 
 def _show(planned: StudyDesign) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("group", "parameters", "tokens", "tokens/param", "FLOP", "estimate", box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for run in [*planned.runs, planned.target]:
-        table.add_row(*_cells(run))
-    console, target = Console(), planned.target
-    console.print(table)
+    target, count = planned.target, len(planned.runs)
+    headings = ("group", "parameters", "tokens", "tokens/param", "FLOP", "estimated time")
+    print_table(headings, map(_cells, [*planned.runs, target]))
     seconds = sum(run.seconds_estimated or 0.0 for run in planned.runs)
-    console.print(
-        f"\n{len(planned.runs)} small runs: {format_flops(planned.total_flops)}, "
-        f"{100 * planned.share_of_target:.0f} % of the target's; trained one by one from the start they would take "
-        f"{format_flops(planned.separate_flops)}."
+    typer.echo(
+        f"\n{count} small runs: {format_flops(planned.total_flops)}, {100 * planned.share_of_target:.0f} % of the"
+        f" target's; each trained from its own start they would take {format_flops(planned.separate_flops)}."
         f"\nThe target has {planned.compute_factor:.2f} times the FLOPs of the largest of them."
-        f"\nEstimate on this machine: {format_duration(seconds / planned.workers)} for the small runs with "
-        f"{planned.workers} workers, {_time(target.seconds_estimated)} for the target.",
-        highlight=False,
+        f"\nEstimate on this machine: {format_duration(seconds / planned.workers)} for the small runs with"
+        f" {planned.workers} workers, {_time(target.seconds_estimated)} for the target."
     )
 
 

@@ -14,14 +14,12 @@ from foretoken.cli.options import (
     TableArgument,
     WhereOption,
     open_table,
-    print_assumed,
-    print_checks,
-    print_json,
-    write_page,
 )
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 
 if TYPE_CHECKING:
     from foretoken.checks.conventions import Conventions
+    from foretoken.checks.diagnose import Diagnosis
 
 
 def diagnose(
@@ -32,50 +30,55 @@ def diagnose(
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Name what is wrong or doubtful with a table, with the evidence and the cure; also where a fit is refused.
+    """Say what is wrong or doubtful with a table, with evidence and cure, also where `foretoken fit` refuses it.
 
     Ends with the exponent of N* under every convention of N and C that the columns allow.
 
     Example: foretoken diagnose runs.csv --map loss=val_loss
     """
-    from foretoken.checks.diagnose import diagnose as look
+    from foretoken.checks.diagnose import diagnose as diagnose_table
 
-    found = look(open_table(table, rename, where), params=params)
-    write_page(html, found, table.name)
+    diagnosis = diagnose_table(open_table(table, rename, where), params=params)
+    write_page(html, diagnosis, table.name)
     if json:
-        print_json(found.to_json())
-        return
-    typer.echo(f"{found.rows.used} usable runs, N counted by {found.params_column}, {found.flops}")
-    for dropped in found.rows.dropped:
+        print_json(diagnosis.to_json())
+    else:
+        _show(diagnosis)
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    rows = diagnosis.rows
+    typer.echo(f"{rows.used} usable runs, N counted by {diagnosis.params_column}, {diagnosis.flops}")
+    for dropped in rows.dropped:
         typer.echo(f"left out: {dropped.count} ({dropped.reason})")
-    print_checks(found.checks)
-    if not found.checks:
+    print_checks(diagnosis.checks)
+    if not diagnosis.checks:
         typer.echo("nothing is doubtful by the checks that these columns allow")
-    for entry in found.unchecked:
-        typer.echo(f"not looked for: {entry.what} (needs {' or '.join(entry.columns)})")
-    print_assumed(found.assumed)
-    _show(found.conventions)
+    for entry in diagnosis.unchecked:
+        typer.echo(f"not checked: {entry.what} (needs the column {' or '.join(entry.columns)})")
+    print_assumed(diagnosis.assumed)
+    _show_conventions(diagnosis.conventions)
 
 
-def _show(found: Conventions) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+def _show_conventions(conventions: Conventions) -> None:
     from foretoken.checks.waterfall import draw_waterfall
 
-    if found.reason:
-        typer.echo(f"no table of conventions: {found.reason}")
+    if conventions.reason:
+        typer.echo(f"no table of conventions: {conventions.reason}")
         return
-    shown = Table(title="exponent of N* by convention", title_justify="left")
-    for name in ("N", "C"):
-        shown.add_column(name)
-    for name in ("a", "90 %", "N* at the largest C"):
-        shown.add_column(name, justify="right")
-    for entry in found.entries:
-        band = "{:.3f} to {:.3f}".format(*entry.interval)
-        shown.add_row(entry.params, entry.compute, f"{entry.exponent:.3f}", band, f"{entry.largest.params:.3g}")
-    Console().print(shown)
-    for line in draw_waterfall(found.waterfall):
+    rows = [
+        (
+            entry.params,
+            entry.compute,
+            f"{entry.exponent:.3f}",
+            "{:.3f} to {:.3f}".format(*entry.interval),
+            f"{entry.largest.params:.3g}",
+        )
+        for entry in conventions.entries
+    ]
+    headings = ("N counts", "C counts", "exponent", "90 % interval", "N* at the largest C [parameters]")
+    print_table(headings, rows, "exponent of N* by convention", left=2)
+    for line in draw_waterfall(conventions.waterfall):
         typer.echo(line)
-    if found.absent:
-        typer.echo(f"the columns do not allow: {', '.join(found.absent)}")
+    if conventions.absent:
+        typer.echo(f"the columns do not allow: {', '.join(conventions.absent)}")

@@ -15,7 +15,8 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.printing import print_json
 from foretoken.units import parse_count
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def evaluate(
     source: SourceArgument,
     text: TextArgument,
-    tokens: Annotated[str, typer.Option(help="Tokens that are read at most: the first of the text.")] = "1M",
+    tokens: Annotated[str, typer.Option(help="Read at most this many tokens, from the start of the text.")] = "1M",
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",

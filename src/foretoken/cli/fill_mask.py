@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.model_options import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
-from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.printing import print_json
 
 
 def fill_mask(
     source: SourceArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="With one or more [MASK] in it.")],
-    top: Annotated[int, typer.Option(help="Candidates of each mask.")] = 5,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A text with one or more [MASK].")],
+    top: Annotated[int, typer.Option(help="Candidates to show for each mask.")] = 5,
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -37,8 +38,8 @@ def fill_mask(
 
 def infill(
     source: SourceArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="With blanks <X> <Y> <Z> or <extra_id_0> ...")],
-    tokens: Annotated[int | None, typer.Option(help="Tokens of a blank at most; 32 unless given.")] = None,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A text with blanks <X> <Y> <Z> or <extra_id_0> ...")],
+    tokens: Annotated[int | None, typer.Option(help="At most this many tokens for a blank; 32 unless given.")] = None,
     beams: Annotated[int, typer.Option(help="Answers that the search follows side by side; 1 is greedy.")] = 1,
     temperature: Annotated[float, typer.Option(help="Above 0 the answer is sampled.")] = 0.0,
     top_k: TopKOption = 40,
@@ -47,7 +48,7 @@ def infill(
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fill the blanks of a text by a model that was trained with span corruption.
+    """Fill the blanks of a text with a model that was trained by span corruption.
 
     Example: foretoken infill my_t5 "7 bears <X> 49 <Y>." --beams 4
     """

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.model_options import RunOption, SourceArgument
-from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.printing import print_json
 
 if TYPE_CHECKING:
     from foretoken.evals import FinetuneResult, SeedMean
@@ -20,15 +21,15 @@ def finetune(
         list[Path], typer.Option("--task", help="Labelled examples, .jsonl or .csv; text-to-text takes several files.")
     ],
     kind: Annotated[str, typer.Option(help="single, pair, similarity, choice, labels or text-to-text.")] = "single",
-    seeds: Annotated[int, typer.Option(help="How many times, each with its own head and order of examples.")] = 5,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Also from random weights.")] = False,
+    seeds: Annotated[int, typer.Option(help="Trainings, each with its own head and order of examples.")] = 5,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Also from random weights, to compare.")] = False,
     metric: Annotated[str, typer.Option(help="accuracy, f1 or exact_match; that of the kind unless given.")] = "",
     learning_rate: Annotated[
-        list[float] | None, typer.Option("--learning-rate", help="Tried in turn; the best on validation is taken.")
+        list[float] | None, typer.Option("--learning-rate", help="May be given again; the best on validation is taken.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Rounds over the training examples, at most.")] = 40,
     patience: Annotated[int, typer.Option(help="Stop after this many epochs without a lower validation loss.")] = 6,
-    batch: Annotated[int, typer.Option(help="Examples of a step.")] = 16,
+    batch: Annotated[int, typer.Option(help="Examples in a step.")] = 16,
     classes: Annotated[str, typer.Option(metavar="A,B,...", help="All classes; those that occur unless given.")] = "",
     cut: Annotated[int, typer.Option(min=0, help="Keep this many first tokens of each text; 0 for all.")] = 0,
     cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as this many examples.")] = 65_536,
@@ -36,7 +37,7 @@ def finetune(
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tune a model on labelled examples, several times, and score it on held-out ones; the model stays as it is.
+    """Tune a model on labelled examples, several times, and score it on held-out ones; the model itself is not changed.
 
     Example: foretoken finetune my_model --task reviews.jsonl --kind single --seeds 2 --epochs 3
     """

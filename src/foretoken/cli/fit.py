@@ -15,51 +15,30 @@ from foretoken.cli.options import (
     ParamsOption,
     TableArgument,
     WhereOption,
+    listed,
     open_table,
-    parse_map,
-    print_assumed,
-    print_checks,
-    print_json,
-    write_page,
 )
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from foretoken.fits import Fit
 
-__all__ = ["fit", "fit_to_json", "open_table", "parse_map"]
-
-KEYS = (
-    "law",
-    "status",
-    "parameters",
-    "intervals",
-    "level",
-    "forecast_parameters",
-    "objective",
-    "sensitivity",
-    "profiles",
-    "starts",
-    "conditioning",
-    "rows",
-    "checks",
-    "assumed",
-    "noise",
-    "ranges",
-    "bootstrap",
-    "params_column",
-    "data_sha256",
-    "version",
-    "seconds",
-    "interval_seconds",
+IN_THE_FILE_ALONE = (
+    "reasons",
+    "unpenalised_parameters",
+    "unpenalised_draws",
+    "map_draws",
+    "features",
+    "runs",
+    "held_out",
+    "format",
 )
-"""What --json prints; the draws and residuals are in the file of --out."""
+"""Fields of a `Fit` that --json leaves out; --out writes them. A reason is printed beside its parameter instead."""
 
 
 def fit(
     table: TableArgument,
-    law: Annotated[str, typer.Option(help="Which law: chinchilla, coupled, power, or another of: foretoken laws")] = (
+    law: Annotated[str, typer.Option(help="The law: chinchilla, coupled, power, or another of `foretoken laws`.")] = (
         "chinchilla"
     ),
     rename: MapOption = "",
@@ -70,22 +49,23 @@ def fit(
         str, typer.Option(help="huber, least_squares, least_squares_raw, student_t or asymmetric.")
     ] = "huber",
     profile: Annotated[
-        str, typer.Option(help="Profile likelihood of these too, beside that of E.", metavar="NAME,...")
+        str, typer.Option(help="Parameters whose likelihood is profiled too, beside E.", metavar="NAME,...")
     ] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the fit to this file, for predict.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the fit to this file, for `foretoken predict`.")
+    ] = None,
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fit a law to runs, with its doubts.
+    """Fit a law to runs: parameters with intervals, and every doubt about them.
 
     Example: foretoken fit runs.csv --map loss=val_loss -o fit.json
     """
     from foretoken.fits import fit as fit_table
 
-    profiled = tuple(name.strip() for name in profile.split(",") if name.strip())
-    fitted = fit_table(
-        open_table(table, rename, where, law), law, params=params, level=level, objective=objective, profile=profiled
-    )
+    runs = open_table(table, rename, where, law)
+    profiled = tuple(listed(profile))
+    fitted = fit_table(runs, law, params=params, level=level, objective=objective, profile=profiled)
     if out is not None:
         fitted.save(out)
     write_page(html, fitted, table.name)
@@ -97,39 +77,34 @@ def fit(
 
 def fit_to_json(fitted: Fit) -> dict[str, Any]:
     """The keys of --json: numbers plain, `<name>_reason` beside a parameter that is null."""
-    values = fitted.to_json()
-    reasons = {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
-    return {**{key: values[key] for key in KEYS}, **reasons}
+    printed = {name: value for name, value in fitted.to_json().items() if name not in IN_THE_FILE_ALONE}
+    return printed | {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
 
 
 def _show(fitted: Fit) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from foretoken.laws import LAWS
 
-    console = Console()
-    rows = Table(title=f"{fitted.law}: {fitted.rows.used} runs, {fitted.status}", title_justify="left")
-    for name in ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts"):
-        rows.add_column(name, justify="left" if name == "parameter" else "right")
+    law = LAWS[fitted.law]
+    units = dict(zip(law.parameters, law.units, strict=True))
+    rows = []
     for name, value in fitted.parameters.items():
         low, high = fitted.intervals[name]
         estimate = "not identified" if value is None else f"{value:.5g}"
-        rows.add_row(name, estimate, f"{low:.4g} to {high:.4g}", f"{fitted.map_parameters[name]:.5g}")
-    console.print(rows)
+        rows.append((name, estimate, f"{low:.4g} to {high:.4g}", f"{fitted.map_parameters[name]:.5g}", units[name]))
+    headings = ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts", "unit")
+    print_table(headings, rows, f"{fitted.law}: {fitted.rows.used} runs, {fitted.status.replace('_', ' ')}")
     for dropped in fitted.rows.dropped:
-        console.print(f"left out: {dropped.count} ({dropped.reason})", highlight=False)
+        typer.echo(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(fitted.checks)
     print_assumed(fitted.assumed)
-    _show_sensitivity(console, fitted)
+    _show_sensitivity(fitted)
 
 
-def _show_sensitivity(console: Console, fitted: Fit) -> None:
-    """What another objective would have said."""
-    from rich.table import Table
-
-    rows = Table(title="by objective", title_justify="left")
-    for name in ("objective", *fitted.unpenalised_parameters, "at 8 x compute"):
-        rows.add_column(name, justify="left" if name == "objective" else "right")
-    for entry in fitted.sensitivity:
-        values = [f"{value:.4g}" for value in entry.parameters.values()]
-        rows.add_row(entry.objective, *values, f"{entry.loss:.4f}")
-    console.print(rows)
+def _show_sensitivity(fitted: Fit) -> None:
+    """Print what other objectives give."""
+    headings = ("objective", *fitted.unpenalised_parameters, "at 8 x compute")
+    rows = [
+        (entry.objective, *(f"{value:.4g}" for value in entry.parameters.values()), f"{entry.loss:.4f}")
+        for entry in fitted.sensitivity
+    ]
+    print_table(headings, rows, "the same runs fitted by each objective, and the loss at 8 times the largest compute")

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foretoken.cli.options import HtmlOption, JsonOption, print_json, write_page
+from foretoken.cli.options import HtmlOption, JsonOption
+from foretoken.cli.printing import print_json, write_page
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
     from foretoken.laws import Law, Published
+
+BRIEF = ("name", "formula", "predicts", "features", "source")
+"""Keys of a law in the list of all laws."""
+LABEL = 22
+"""Characters of the label in front of a fact."""
 
 
 def laws(
@@ -19,7 +25,7 @@ def laws(
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the laws and the published coefficients, or show all of one: its formula, units, values, and what to watch.
+    """List the laws and the published coefficients, or show one in full: formula, units, values, and what to beware of.
 
     The page of --html compares how the published laws split compute.
 
@@ -30,45 +36,43 @@ def laws(
         raise ForetokenError(
             "one law or published id at a time", got=" ".join(words or ()), cure="foretoken laws show NAME"
         )
-    told = everything() if not names else one(names[0])
     if html is not None:
         from foretoken.laws import PUBLISHED
 
         write_page(html, PUBLISHED)
+    name = names[0] if names else None
     if json:
-        print_json(told)
-    elif names:
-        typer.echo("\n".join(page(told)))
+        print_json(list_json() if name is None else entry_json(name))
     else:
-        typer.echo("\n".join(listing(told)))
+        typer.echo("\n".join(list_lines() if name is None else entry_lines(name)))
 
 
-def everything() -> dict[str, Any]:
+def list_json() -> dict[str, Any]:
     """Every law and every published id, in brief."""
     from foretoken.laws import LAWS, PUBLISHED
 
-    brief = ("name", "formula", "predicts", "features", "source")
     return {
-        "laws": [{key: value for key, value in describe(law).items() if key in brief} for law in LAWS.values()],
+        "laws": [{key: value for key, value in law_json(law).items() if key in BRIEF} for law in LAWS.values()],
         "published": [
-            {"id": name, "law": one.law, "status": one.status, "source": one.source} for name, one in PUBLISHED.items()
+            {"id": name, "law": entry.law, "status": entry.status, "source": entry.source}
+            for name, entry in PUBLISHED.items()
         ],
     }
 
 
-def one(name: str) -> dict[str, Any]:
-    """All there is to say of a law, or of a published id (with its law under `of`)."""
+def entry_json(name: str) -> dict[str, Any]:
+    """A law, or a published id with its law under `of`. Raises ForetokenError for an unknown name."""
     from foretoken.laws import LAWS, PUBLISHED
     from foretoken.laws.cite import unknown
 
     if name in LAWS:
-        return describe(LAWS[name]) | {"published": [key for key, entry in PUBLISHED.items() if entry.law == name]}
+        return law_json(LAWS[name]) | {"published": [key for key, entry in PUBLISHED.items() if entry.law == name]}
     if name in PUBLISHED:
-        return {"id": name, **published(PUBLISHED[name]), "of": describe(LAWS[PUBLISHED[name].law])}
+        return {"id": name, **published_json(PUBLISHED[name]), "of": law_json(LAWS[PUBLISHED[name].law])}
     raise unknown(name, [*PUBLISHED, *LAWS])
 
 
-def describe(law: Law) -> dict[str, Any]:
+def law_json(law: Law) -> dict[str, Any]:
     """A law as plain values."""
     from foretoken.laws import FEATURES
 
@@ -79,7 +83,7 @@ def describe(law: Law) -> dict[str, Any]:
         "features": {name: FEATURES[name]._asdict() for name in law.features},
         "parameters": dict(zip(law.parameters, law.units, strict=True)),
         "either_sign": list(law.signed),
-        "fitted_to": "the logarithm" if law.target == "log" else "the value itself",
+        "fitted_to": "the logarithm" if law.is_logarithmic else "the value itself",
         "best_split": "closed form" if law.optimum else None,
         "assumed_by_forecasts": law.prior_text,
         "domain": law.domain,
@@ -87,43 +91,50 @@ def describe(law: Law) -> dict[str, Any]:
     }
 
 
-def published(entry: Published) -> dict[str, Any]:
+def published_json(entry: Published) -> dict[str, Any]:
     """A published fit as plain values, empty ones left out."""
     return {name: value for name, value in asdict(entry).items() if value}
 
 
-def listing(told: dict[str, Any]) -> list[str]:
-    """The table of laws, then the table of published ids."""
+def list_lines() -> list[str]:
+    """The laws, each with what it predicts from what, then the published ids."""
+    from foretoken.laws import LAWS, PUBLISHED
+
     lines = ["laws", ""]
-    for law in told["laws"]:
-        lines += [f"{law['name']:28}{law['formula']}"]
-        lines += [f"{'':28}{law['predicts']['column']} from {', '.join(law['features'])}; {law['source']}"]
+    for law in LAWS.values():
+        lines += [f"{law.name:28}{law.formula}"]
+        lines += [f"{'':28}{law.column} from {', '.join(law.features)}; {law.citation}"]
     lines += ["", "published coefficients", ""]
-    lines += [f"{entry['id']:38}{entry['law']:28}{entry['source']}" for entry in told["published"]]
+    lines += [f"{name:38}{entry.law:28}{entry.source}" for name, entry in PUBLISHED.items()]
     return [*lines, "", "more: foretoken laws show NAME, foretoken cite NAME"]
 
 
-def page(told: dict[str, Any]) -> list[str]:
-    """All of one, for people: a line per fact, warnings last."""
-    if "id" not in told:
-        return [*_lines(told), f"\nmore: docs/laws, foretoken cite {told['name']}"]
-    law, careful = told["of"], told.get("careful", ())
-    rest = {key: value for key, value in told.items() if key not in ("of", "careful", "work", "table")}
-    lines = _lines({"id": rest.pop("id"), "formula": law["formula"], **rest})
-    for row in told.get("table", ()):
-        lines.append(f"{'printed':22}N {row['params']:.4g}, {row['flops']:.4g} FLOP, {row['tokens']:.4g} tokens")
-    return [*lines, *(f"{'careful':22}{warning}" for warning in careful), f"\nmore: foretoken cite {told['id']}"]
+def entry_lines(name: str) -> list[str]:
+    """One law or published id for people: a line per fact, warnings last."""
+    from foretoken.laws import LAWS, PUBLISHED
+
+    facts_json = entry_json(name)
+    if name in LAWS:
+        return [*_fact_lines(facts_json), f"\nmore: docs/laws, foretoken cite {name}"]
+    entry = PUBLISHED[name]
+    first = {"id": name, "formula": LAWS[entry.law].formula}
+    rest = {key: value for key, value in facts_json.items() if key not in ("of", "careful", "work", "table")}
+    lines = _fact_lines(first | rest)
+    for row in entry.table:
+        lines.append(f"{'printed':{LABEL}}N {row['params']:.4g}, {row['flops']:.4g} FLOP, {row['tokens']:.4g} tokens")
+    lines += [f"{'careful':{LABEL}}{warning}" for warning in entry.careful]
+    return [*lines, f"\nmore: foretoken cite {name}"]
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
+def _fact_lines(facts: dict[str, Any]) -> list[str]:
     """One line per fact, one per entry where a fact has several."""
     lines: list[str] = []
     for key, value in facts.items():
         label = key.replace("_", " ")
         if isinstance(value, dict):
-            lines += [f"{label:22}{name:16}{_text(entry)}" for name, entry in value.items()]
+            lines += [f"{label:{LABEL}}{name:16}{_text(entry)}" for name, entry in value.items()]
         elif value not in (None, [], ()):
-            lines.append(f"{label:22}{_text(value)}")
+            lines.append(f"{label:{LABEL}}{_text(value)}")
     return lines
 
 

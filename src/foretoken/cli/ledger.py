@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import (
-    HtmlOption,
-    JsonOption,
-    LevelOption,
-    MapOption,
-    WhereOption,
-    open_table,
-    print_checks,
-    print_json,
-    write_page,
-)
+from foretoken.cli.options import HtmlOption, JsonOption, LevelOption, MapOption, WhereOption, open_table
+from foretoken.cli.printing import print_checks, print_json, print_table, rivals_text, write_page
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
     from foretoken.forecasts.entry import Entry, Outcome
-    from foretoken.forecasts.ledger import LedgerSummary
+    from foretoken.forecasts.ledger import LedgerLine, LedgerSummary
 
 LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger's folder.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the forecast in its ledger.")]
@@ -31,7 +22,7 @@ FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A fit, written
 HERE = Path("ledger")
 
 ledger = typer.Typer(
-    help="Write a forecast down before its run begins, score it after, and see how all have fared.",
+    help="Write a forecast down before its run begins, score it afterwards, and see how good they all were.",
     epilog="Example: foretoken ledger freeze fit.json big-run --params 7B --tokens 140B",
     no_args_is_help=True,
 )
@@ -93,7 +84,7 @@ def score(
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold a frozen forecast against its run; with --at while it runs, which writes nothing."""
+    """Compare a frozen forecast with its run; with --at while the run trains, which writes nothing."""
     path, entry = open_entry(folder, name)
     sources = sum(value is not None for value in (loss, table, at or None))
     if sources != 1:
@@ -110,7 +101,7 @@ def score(
 
 @ledger.command(epilog="Example: foretoken ledger show --ledger runs/quickstart/ledger")
 def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption = False) -> None:
-    """All forecasts of a ledger, their errors, and how often the intervals held."""
+    """Show all forecasts of a ledger, their errors, and how often the intervals held."""
     from foretoken.forecasts.ledger import Ledger
 
     if not folder.is_dir():
@@ -126,7 +117,9 @@ def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption 
 def entry_path(folder: Path, name: str) -> Path:
     """Where an entry is; a name is letters, digits, and - _ . inside."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.endswith(".outcome"):
-        raise ForetokenError("a name is letters, digits, - _ and .", got=repr(name), cure="for example big-run")
+        raise ForetokenError(
+            "a name of a forecast is letters, digits, - _ and .", got=repr(name), cure="for example big-run"
+        )
     return folder / f"{name}.json"
 
 
@@ -177,10 +170,9 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
     forecast = entry.forecast
     interval = f"{forecast.low:.4f} to {forecast.high:.4f}"
     typer.echo(f"forecast {forecast.loss:.4f} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}")
-    rivals = ", ".join(f"{rival} {100 * error:+.2f} %" for rival, error in outcome.rivals.items())
-    typer.echo(f"error {100 * outcome.error:+.2f} % (rivals: {rivals})")
+    typer.echo(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
     if outcome.started_at is None:
-        typer.echo("when the run began is not known, so nothing shows that the forecast came first")
+        typer.echo("when the run began is not known (--started), so nothing shows that the forecast came first")
 
 
 def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:
@@ -195,38 +187,35 @@ def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json:
     for point in points:
         typer.echo(f"{point.text}: loss {point.loss:.4f}, band {point.low:.4f} to {point.high:.4f}")
     if any(point.is_above and point.share < 1 for point in points):
-        typer.echo("the band is that of annealed runs: before the learning rate comes down a loss lies above it")
+        typer.echo("the band is that of annealed runs: a loss lies above it until the learning rate comes down")
 
 
 def show_summary(summary: LedgerSummary) -> None:
     """Print a ledger as a table, and the means."""
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = Table()
-    rows.add_column("forecast")
-    for name in ("N", "D", "beyond", "loss", "interval", "outcome", "error", ""):
-        rows.add_column(name, justify="right")
-    for line in summary.entries:
-        forecast, outcome = line.entry.forecast, line.outcome
-        result = ("", "", "open")
-        if outcome is not None:
-            result = (f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %", outcome.verdict)
-        rows.add_row(
-            line.name,
-            f"{forecast.params:.3g}",
-            f"{forecast.tokens:.3g}",
-            f"{line.entry.compute_factor:.3g} x",
-            f"{forecast.loss:.4f}",
-            f"{forecast.low:.4f} to {forecast.high:.4f}",
-            *result,
-        )
-    Console().print(rows)
+    headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", "outcome", "error", "verdict")
+    print_table(headings, map(_cells, summary.entries))
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
         typer.echo(f"{summary.frozen} frozen, {summary.reason}")
         return
-    rivals = ", ".join(f"{name} {100 * error:.2f} %" for name, error in summary.rivals.items())
+    rivals = ", ".join(f"{name.replace('_', ' ')} {100 * error:.2f} %" for name, error in summary.rivals.items())
     typer.echo(
         f"{summary.scored} of {summary.frozen} scored: mean error {100 * summary.mean_error:.2f} %, bias"
         f" {100 * summary.bias:+.2f} %, {100 * summary.coverage:.0f} % inside (rivals: {rivals})"
+    )
+
+
+def _cells(line: LedgerLine) -> tuple[str, ...]:
+    """A forecast's row of the table; it is open until its run is scored."""
+    forecast, outcome = line.entry.forecast, line.outcome
+    result = ("", "", "open")
+    if outcome is not None:
+        result = (f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %", outcome.verdict)
+    return (
+        line.name,
+        f"{forecast.params:.3g}",
+        f"{forecast.tokens:.3g}",
+        f"{line.entry.compute_factor:.3g} times",
+        f"{forecast.loss:.4f}",
+        f"{forecast.low:.4f} to {forecast.high:.4f}",
+        *result,
     )

@@ -14,16 +14,16 @@ SourceArgument = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="A study file, a study's folder, or a folder of safetensors weights.")
 ]
 RunOption = Annotated[str | None, typer.Option("--run", metavar="KEY", help="A study's run, not its target.")]
-TopKOption = Annotated[int, typer.Option("--top-k", help="Sample from this many tokens; 0 for all.")]
-TopPOption = Annotated[float, typer.Option("--top-p", help="Sample from the most probable tokens with this share.")]
-SamplingSeedOption = Annotated[int, typer.Option("--seed", help="Of the sampling.")]
+TopKOption = Annotated[int, typer.Option("--top-k", help="Sample from this many of the likeliest tokens; 0 for all.")]
+TopPOption = Annotated[float, typer.Option("--top-p", help="Sample from the likeliest tokens with this share in all.")]
+SamplingSeedOption = Annotated[int, typer.Option("--seed", help="Seed of the sampling.")]
 TextArgument = Annotated[
     Path, typer.Argument(metavar="TEXT", help="A file or folder: plain text, .jsonl (.gz, .zst), .parquet.")
 ]
 ContextOption = Annotated[
-    int | None, typer.Option(help="Tokens of a sequence; all that the model can read, unless given.")
+    int | None, typer.Option(help="Tokens of a sequence; the most that the model can read unless given.")
 ]
-ColumnOption = Annotated[str, typer.Option(help="What holds the text in .jsonl and .parquet.")]
+ColumnOption = Annotated[str, typer.Option(help="Column of .jsonl and .parquet that holds the text.")]
 ObjectiveOption = Annotated[
     str, typer.Option(help="causal, prefix, masked or span_corruption; the model's own unless given.")
 ]

@@ -7,25 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_json
+from foretoken.cli.options import JsonOption
+from foretoken.cli.printing import print_json, table_lines
 
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model or a printed table, by its id.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """List published models and printed tables of scores, or show all of one; of a model also its parameters by group.
+    """List published models and printed tables of scores, or show one in full, a model with its parameters by group.
 
     Example: foretoken models llama_65b
     """
-    values = all_json() if name is None else one_json(name)
+    values = list_json() if name is None else entry_json(name)
     if json:
         print_json(values)
     else:
-        typer.echo("\n".join(listing(values) if name is None else page(values)))
+        typer.echo("\n".join(list_lines(values) if name is None else entry_lines(values)))
 
 
-def all_json() -> dict[str, Any]:
+def list_json() -> dict[str, Any]:
     """Every model and every printed table, in brief."""
     from foretoken.compute.benchmarks import BENCHMARKS
     from foretoken.compute.models import MODELS
@@ -51,8 +52,8 @@ def all_json() -> dict[str, Any]:
     }
 
 
-def one_json(name: str) -> dict[str, Any]:
-    """All that is known of a model, or a printed table score by score."""
+def entry_json(name: str) -> dict[str, Any]:
+    """A model with all that is known of it, or a printed table score by score."""
     from foretoken.compute.benchmarks import BENCHMARKS
     from foretoken.compute.flops import matmul, six_n_active
     from foretoken.compute.models import MODELS
@@ -85,19 +86,28 @@ def one_json(name: str) -> dict[str, Any]:
     return values
 
 
-def listing(list_json: dict[str, Any]) -> list[str]:
-    """Both lists as text."""
-    lines = [f"{'model':24} {'date':8} {'params':>8} {'tokens':>8} {'FLOP':>9}  status"]
-    for row in list_json["models"]:
-        params, tokens = _count(row["params"]), _count(row["tokens"])
-        flops = "-" if row["flops"] is None else f"{row['flops']:.2e}"
-        lines.append(f"{row['id']:24} {row['date']:8} {params:>8} {tokens:>8} {flops:>9}  {row['status']}")
+def list_lines(lists_json: dict[str, Any]) -> list[str]:
+    """The models, then the printed tables of scores."""
+    rows = [
+        (
+            row["id"],
+            row["date"],
+            row["status"],
+            _count(row["params"]),
+            _count(row["tokens"]),
+            "-" if row["flops"] is None else f"{row['flops']:.2e}",
+        )
+        for row in lists_json["models"]
+    ]
+    lines = table_lines(("model", "date", "status", "parameters", "tokens", "FLOP"), rows, left=3)
     lines += ["", "printed tables of scores"]
-    lines += [f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in list_json["benchmarks"]]
+    lines += [
+        f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in lists_json["benchmarks"]
+    ]
     return lines
 
 
-def page(entry_json: dict[str, Any]) -> list[str]:
+def entry_lines(entry_json: dict[str, Any]) -> list[str]:
     """One entry as text; what is not known is left out."""
     lines = [f"{key:20} {_plain(value)}" for key, value in entry_json.items() if _is_plain(value)]
     for part in ("shape", "counted"):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, print_assumed, print_checks, print_json
+from foretoken.cli.options import JsonOption
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table
 from foretoken.cli.request_options import takes_options
 from foretoken.ladders.request import NextRunRequest
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 @takes_options(NextRunRequest)
 def next(
     request: NextRunRequest,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A study file that trains these runs.")] = None,
-    context: Annotated[int, typer.Option(help="Tokens of a sequence, in that file.")] = 4096,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a study file that trains these runs.")] = None,
+    context: Annotated[int, typer.Option(help="Tokens of a sequence, in the study file.")] = 4096,
     json: JsonOption = False,
 ) -> None:
-    """Say which small runs to train before a target: the most certainty about it per FLOP, and when to stop.
+    """Choose the small runs to train before a target: those that tell most about it per FLOP, and when to stop.
 
     Example: foretoken next --compute 1e22 --law besiroglu_2024 --spend 5e20
     """
@@ -48,18 +49,27 @@ def _print(ladder: NextRun) -> None:
     """A table of the runs, then what they are worth."""
     from foretoken.units import format_count, format_flops
 
-    typer.echo("    params     tokens             FLOP  seeds  learning rates")
-    for run in ladder.runs:
-        columns = f"{format_count(run.params):>10s} {format_count(run.tokens):>10s} {format_flops(run.flops):>16s}"
-        typer.echo(f"{columns} {run.seeds:6d} {run.learning_rates:15d}")
+    rows = [
+        (
+            format_count(run.params),
+            format_count(run.tokens),
+            f"{run.flops:.3g}",
+            f"{run.seeds}",
+            f"{run.learning_rates}",
+        )
+        for run in ladder.runs
+    ]
+    print_table(("parameters", "tokens", "FLOP", "seeds", "learning rates"), rows, left=0)
     price = "" if ladder.total_usd is None else f", ${ladder.total_usd:,.0f}"
     typer.echo(f"together {format_flops(ladder.total_flops)}{price}")
     expected, grid = ladder.expected, ladder.isoflop
     now = "" if expected.half_width_before is None else f" (now {100 * expected.half_width_before:.2f} %)"
     typer.echo(f"expected: the target's loss within {100 * expected.half_width_after:.2f} % (90 %){now}")
-    same = grid.same_precision_flops
-    as_good = grid.same_precision_flops_reason if same is None else f"one as good costs {format_flops(same)}"
-    typer.echo(f"an IsoFLOP grid of this cost: {100 * grid.half_width:.2f} %; {as_good}")
+    as_precise = grid.same_precision_flops
+    precise = (
+        grid.same_precision_flops_reason if as_precise is None else (f"one as precise costs {format_flops(as_precise)}")
+    )
+    typer.echo(f"an IsoFLOP grid of this cost: within {100 * grid.half_width:.2f} %; {precise}")
     typer.echo(f"stop at {format_flops(ladder.stop.flops)}: {ladder.stop.reason}")
     print_checks(ladder.checks)
     print_assumed(ladder.assumed)

@@ -1,45 +1,42 @@
-"""Arguments that several verbs share, and how results are printed."""
+"""Options and arguments that several verbs share, and what they read: studies, folders and run tables."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foretoken.errors import ForetokenError, MissingExtraError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from foretoken.fits.check import Check
-    from foretoken.fits.result import Fit
-    from foretoken.forecasts.band import PlacedPoint
-    from foretoken.plans.loss_model import LossModel
     from foretoken.runs.study_file import Study
     from foretoken.runs.table import RunTable
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
 
 typed_command = ContextVar("typed_command", default="")
 """The command line as it was typed, for the foot of a page; empty where a verb is called otherwise."""
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml).")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed, in the folder NAME-seed-K.")]
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="Keep the study here, not in runs/NAME.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed K, in the folder NAME-seed-K.")]
+FolderOption = Annotated[Path | None, typer.Option("--folder", help="The study's folder; runs/NAME unless given.")]
 TableArgument = Annotated[
     Path, typer.Argument(metavar="TABLE", help="Run table (.csv, .json, .jsonl, .parquet), or a folder of our records.")
 ]
 MapOption = Annotated[
-    str, typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D", metavar="OURS=THEIRS,...")
+    str,
+    typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D.", metavar="OURS=THEIRS,..."),
 ]
 WhereOption = Annotated[
-    str, typer.Option("--where", help="Rows to read: dataset=c4,step>=20000", metavar="COLUMN=VALUE,...")
+    str, typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,...")
 ]
-ParamsOption = Annotated[str, typer.Option("--params", help="Column that is N, or auto.")]
+ParamsOption = Annotated[str, typer.Option("--params", help="The column to use as N, or auto.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
@@ -75,43 +72,14 @@ def folder_of(path: Path, seed: int | None = None, folder: Path | None = None) -
 
 def started_folder(path: Path, seed: int | None = None, folder: Path | None = None) -> Path:
     """As `folder_of`, but the study must have been started."""
-    found = folder_of(path, seed, folder)
-    if not (found / "design.json").is_file():
+    study_folder = folder_of(path, seed, folder)
+    if not (study_folder / "design.json").is_file():
         raise StoreError(
-            f"no study has been started in {found}",
+            f"no study has been started in {study_folder}",
             expected="a folder with design.json",
             cure=f"foretoken run {path}" if path.suffix == ".toml" else "give the study's file or folder",
         )
-    return found
-
-
-def print_json(value: Any) -> None:
-    """Print plain values as JSON on standard output."""
-    typer.echo(json.dumps(value, indent=1, allow_nan=False))
-
-
-def write_page(
-    path: Path | None,
-    result: object,
-    source: str = "",
-    *,
-    fit: Fit | None = None,
-    losses: LossModel | None = None,
-    runs: RunTable | None = None,
-    points: Mapping[str, Sequence[PlacedPoint]] | None = None,
-) -> None:
-    """Write the page of a result, if one was asked for; the command that made it stands at its foot.
-
-    `source` names the table or file behind the result; the others are fields of `reports.PageOptions`.
-    """
-    if path is None:
-        return
-    from foretoken.reports import PageOptions, save_page
-
-    command = typed_command.get()
-    options = PageOptions(source=source, rebuild=command, fit=fit, losses=losses, runs=runs, points=points or {})
-    save_page(result, path, options)
-    typer.echo(f"wrote {path}", err=True)
+    return study_folder
 
 
 def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinchilla") -> RunTable:
@@ -133,8 +101,9 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinch
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
     table = ladder_table(path)
-    frame, said = filter_rows(table.frame, where)
-    return replace(table, frame=frame, assumed=(*table.assumed, "the study's target is left out of the fit", *said))
+    frame, kept_rows = filter_rows(table.frame, where)
+    assumed = (*table.assumed, "the study's target is left out of the fit", *kept_rows)
+    return replace(table, frame=frame, assumed=assumed)
 
 
 def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,tokens=D") -> dict[str, str]:
@@ -152,15 +121,3 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
 def listed(text: str) -> list[str]:
     """`7B, 13B` -> ["7B", "13B"]."""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def print_checks(checks: Iterable[Check]) -> None:
-    """Print named checks, one line each."""
-    for check in checks:
-        typer.echo(f"{check.severity}: {check.code}: {check.evidence}. {check.cure}.")
-
-
-def print_assumed(assumed: Iterable[str]) -> None:
-    """Print what was assumed, one line each."""
-    for sentence in assumed:
-        typer.echo(f"assumed: {sentence}")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import HtmlOption, JsonOption, print_json, write_page
+from foretoken.cli.options import HtmlOption, JsonOption
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 from foretoken.cli.request_options import takes_options
 from foretoken.plans.request import PlanRequest
+from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
+    from foretoken.plans.lifecycle_cost import NoSmallerModel, SmallerModel
+    from foretoken.plans.lifetime import Life
     from foretoken.plans.result import Plan
 
 
@@ -26,7 +31,6 @@ def plan(
 
     Example: foretoken plan --compute '512 H100 for 30 days' --law besiroglu_2024
     """
-    from foretoken.cli.plan_text import show
     from foretoken.plans.inputs import read_inputs
     from foretoken.plans.planning import make_plan
 
@@ -37,11 +41,11 @@ def plan(
     if json:
         print_json(decision.to_json())
     else:
-        show(decision)
+        _show(decision)
 
 
 def _write(decision: Plan, folder: Path | None) -> None:
-    """The study file and the configs, into a folder if one was named."""
+    """Write the study file and the configs into a folder, if one was named."""
     if folder is None:
         return
     from foretoken.plans.export import export_files
@@ -51,3 +55,183 @@ def _write(decision: Plan, folder: Path | None) -> None:
     for name, text in export_files(decision).items():
         write_file(folder / name, text.encode())
         typer.echo(f"wrote {folder / name}", err=True)
+
+
+def _show(plan: Plan) -> None:
+    """Print a plan: the decision, its price, what else could be done, the recipe, what was assumed."""
+    _show_decision(plan)
+    _show_life(plan)
+    _show_repetition(plan)
+    _show_choices(plan)
+    _show_alternatives(plan)
+    _show_experts(plan)
+    _show_recipe(plan)
+    factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in plan.extrapolation.known.items())
+    typer.echo(f"beyond the law's runs: {factors or 'not recorded'}")
+    print_checks(plan.checks)
+    print_assumed(plan.assumed)
+    for number in plan.sources.numbers:
+        typer.echo(f"assumed: {number.name} {number.value:.4g} {number.unit} ({number.source})".replace("  ", " "))
+
+
+def _show_decision(plan: Plan) -> None:
+    level, cost = f"{100 * plan.level:g} %", plan.cost
+    typer.echo(
+        f"train {_with(plan, 'params', format_count)} parameters on {_with(plan, 'tokens', format_count)} tokens"
+    )
+    loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} nats per token"
+    typer.echo(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
+    if plan.band:
+        low, high = map(format_count, plan.band.params)
+        typer.echo(f"any size from {low} to {high} is within {100 * plan.band.tolerance:g} % of that loss")
+    if plan.binding:
+        typer.echo(f"limited by: {'; '.join(plan.binding)}")
+    usd = cost.usd_reason if cost.usd is None else f"${format_count(cost.usd)}"
+    power = "" if cost.kwh is None else f", {format_count(cost.kwh)} kWh, {cost.tco2e:.3g} t CO2e ({cost.carbon})"
+    typer.echo(
+        f"{cost.count:g} {cost.accelerator} for {format_duration(3600 * cost.hours)} at MFU {cost.mfu:.2f}:"
+        f" {usd}{power}"
+    )
+
+
+def _with(plan: Plan, name: str, text: Callable[[float], str]) -> str:
+    """A number of the plan with its interval."""
+    ends, value = getattr(plan.interval, name), text(getattr(plan, name))
+    return value if ends is None else f"{value} [{text(ends[0])}, {text(ends[1])}]"
+
+
+def _show_life(plan: Plan) -> None:
+    life = plan.whole_life
+    if life is None:
+        return
+    for unit, by_unit, reason in (
+        ("FLOP", life.flop, None),
+        ("USD", life.usd, life.usd_reason),
+        ("kWh", life.kwh, life.kwh_reason),
+    ):
+        words = reason if by_unit is None else _life_words(by_unit)
+        typer.echo(f"cheapest over its life at that loss, in {unit}: {words}")
+    for smaller in life.smaller:
+        typer.echo(_smaller_words(smaller))
+
+
+def _smaller_words(smaller: SmallerModel | NoSmallerModel) -> str:
+    from foretoken.plans.lifecycle_cost import NoSmallerModel
+
+    if isinstance(smaller, NoSmallerModel):
+        return f"a smaller model for that loss: {smaller.reason}"
+    words = (
+        f"a model of {format_count(smaller.params)}, {smaller.params_factor:g} of it, reaches the loss of the best"
+        f" split of this compute on {format_count(smaller.tokens)} tokens, for {smaller.overhead:.1%} more training"
+    )
+    if smaller.pays_after is None:
+        return words
+    return f"{words}; it pays after {format_count(smaller.pays_after)} tokens served"
+
+
+def _life_words(life: Life) -> str:
+    return (
+        f"{format_count(life.params)} on {format_count(life.tokens)} tokens, {life.saved:.0%} less than the size that"
+        f" is cheapest to train ({life.training:.3g} training and {life.serving:.3g} serving)"
+    )
+
+
+def _show_repetition(plan: Plan) -> None:
+    repetition = plan.repetition
+    if repetition is None:
+        return
+    other = "data" if repetition.better == "compute" else "compute"
+    typer.echo(
+        f"each distinct token is seen {repetition.epochs:.3g} times; together they are worth"
+        f" {format_count(repetition.effective_tokens)} fresh ones. One more epoch is worth"
+        f" {repetition.next_epoch.share:.0%} of a fresh one; twice the {repetition.better} would lower the loss more"
+        f" than twice the {other}"
+    )
+
+
+def _show_alternatives(plan: Plan) -> None:
+    styles = ("{:.3f}", "{:+.4f}", "{:.2g}", "{:.2g}", "{:.2g}")
+    rows = []
+    for choice in plan.alternatives:
+        numbers = (choice.loss, choice.regret_loss, choice.regret_flops, choice.regret_usd, choice.regret_days)
+        cells = ("" if value is None else style.format(value) for value, style in zip(numbers, styles, strict=True))
+        rows.append((choice.name, format_count(choice.params), *cells))
+    headings = ("choice", "parameters", "loss [nats]", "regret [nats]", "[FLOP]", "[USD]", "[days]")
+    print_table(headings, rows, "what else could be trained with the same compute, and what it would lose")
+
+
+def _show_choices(plan: Plan) -> None:
+    if plan.choices is None:
+        return
+    rows = [
+        (
+            format_count(choice.params),
+            format_count(choice.tokens),
+            f"{choice.flops:.3g}",
+            f"{choice.loss:.3f}",
+            f"{choice.regret_loss:+.4f}",
+            "" if choice.regret_flops is None else f"{choice.regret_flops:.2g}",
+            f"{choice.gain_of_doubling:.4f}",
+        )
+        for choice in plan.choices
+    ]
+    headings = ("parameters", "tokens", "FLOP", "loss [nats]", "regret [nats]", "[FLOP]", "gain of doubling [nats]")
+    print_table(headings, rows, "how large, and for how long?")
+
+
+def _show_experts(plan: Plan) -> None:
+    mixed = plan.experts
+    if mixed is None:
+        return
+    typer.echo(
+        f"{mixed.experts} experts, {mixed.active} active: {format_count(mixed.active_params)} parameters for each token"
+        f" of {format_count(mixed.total_params)} in all; {mixed.loss_gain:.4f} nats less than without experts"
+    )
+    same_memory = f"in the memory of the best dense model, {format_count(mixed.max_total)} parameters"
+    for title, mixtures in (("at equal compute", mixed.equal_compute), (same_memory, mixed.equal_memory)):
+        rows = [
+            (
+                f"{mixture.experts:g}",
+                format_count(mixture.active_params),
+                format_count(mixture.total_params),
+                format_count(mixture.tokens),
+                f"{mixture.loss:.3f}",
+                f"{mixture.gain:+.4f}",
+            )
+            for mixture in mixtures
+        ]
+        headings = ("experts, 1 active", "active params", "total params", "tokens", "loss [nats]", "gain [nats]")
+        print_table(headings, rows, title)
+    typer.echo(f"the law's runs: {mixed.validity}")
+
+
+def _show_recipe(plan: Plan) -> None:
+    recipe = plan.recipe
+    if recipe is None:
+        typer.echo(f"no recipe: {plan.recipe_reason}")
+        return
+    shape = recipe.shape
+    typer.echo(
+        f"shape: {shape.layers} layers, width {shape.width}, {shape.heads} heads, feed-forward {shape.feed_forward},"
+        f" vocabulary {shape.vocabulary}, context {shape.context}: {format_count(recipe.params_total)} parameters"
+        + (f", {format_count(recipe.params_active)} for each token" if shape.experts else "")
+    )
+    for name in ("batch_tokens", "learning_rate", "warmup_tokens"):
+        setting = getattr(recipe, name)
+        values = ", ".join(f"{law.value:.3g} {law.id}" for law in setting.laws)
+        typer.echo(f"{name.replace('_', ' ')}: {setting.value:.4g} ({values})")
+    settled = ", ".join(f"{name} {value}" for name, value in recipe.settled.items())
+    typer.echo(f"{recipe.steps} steps, {settled}")
+    typer.echo(f"layout: {_layout(plan)}")
+
+
+def _layout(plan: Plan) -> str:
+    layout = plan.layout
+    if layout is None:
+        return plan.layout_reason or "none"
+    split = layout.split
+    return (
+        f"tensor {split.tensor} x pipeline {split.pipeline} x data {split.data}, ZeRO {split.zero},"
+        f" recompute {split.recompute}, micro-batch {layout.micro_batch}; {layout.memory.total / 1e9:.3g} GB each,"
+        f" MFU {layout.mfu:.2f} by arithmetic"
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import HtmlOption, parse_map, write_page
+from foretoken.cli.options import HtmlOption, JsonOption, LevelOption, parse_map
+from foretoken.cli.printing import print_checks, print_json, write_page
+
+if TYPE_CHECKING:
+    from foretoken.forecasts import Forecast
 
 
 def predict(
@@ -17,28 +20,27 @@ def predict(
     tokens: Annotated[str | None, typer.Option(help="Training tokens, for example 140B.")] = None,
     flops: Annotated[str | None, typer.Option(help="Training FLOP; from the fit's runs unless given.")] = None,
     at: Annotated[
-        str, typer.Option(help="What some laws read besides: unique_tokens=1e9,experts=8", metavar="NAME=NUMBER,...")
+        str, typer.Option(help="What some laws read besides: unique_tokens=1e9,experts=8.", metavar="NAME=NUMBER,...")
     ] = "",
-    level: Annotated[float, typer.Option(help="Probability that the interval holds.")] = 0.9,
-    kind: Annotated[str, typer.Option(help="new-run (one more run) or mean (the law itself).")] = "new-run",
+    level: LevelOption = 0.9,
+    kind: Annotated[str, typer.Option(help="new-run, for one more run, or mean, for the law itself.")] = "new-run",
     estimator: Annotated[
-        str, typer.Option(help="map (forecast_parameters: weak prior, runs by their noise) or huber (parameters).")
+        str, typer.Option(help="map (forecast_parameters) or the objective of the fit, as huber (parameters).")
     ] = "map",
     html: HtmlOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Forecast the loss of a run, with its interval and its distance from the data.
 
     Example: foretoken predict fit.json --params 7B --tokens 140B
     """
     from foretoken.fits.result import Fit
-    from foretoken.forecasts import Forecast
     from foretoken.forecasts import predict as forecast_run
     from foretoken.units import parse_count, parse_flops
 
-    found = Fit.load(fit_file)
-    told: Forecast = forecast_run(
-        found,
+    fitted = Fit.load(fit_file)
+    forecast = forecast_run(
+        fitted,
         params=None if params is None else parse_count(params, "params"),
         tokens=None if tokens is None else parse_count(tokens, "tokens"),
         flops=None if flops is None else parse_flops(flops),
@@ -47,16 +49,20 @@ def predict(
         kind=kind,
         estimator=estimator,
     )
-    write_page(html, told, fit_file.name, fit=found)
+    write_page(html, forecast, fit_file.name, fit=fitted)
     if json:
-        typer.echo(json_module.dumps(told.to_json(), indent=1, allow_nan=False))
-        return
-    what, unit = ("loss", f" {told.unit}") if told.unit == "nats per token" else (told.unit, "")
+        print_json(forecast.to_json())
+    else:
+        _show(forecast, kind, estimator)
+
+
+def _show(forecast: Forecast, kind: str, estimator: str) -> None:
+    # A law of another column, for example of accuracy, names that column as its unit.
+    what, unit = ("loss", f" {forecast.unit}") if forecast.unit == "nats per token" else (forecast.unit, "")
     typer.echo(
-        f"{what} {told.loss:.4f}{unit}, {100 * level:g} % interval {told.low:.4f} to {told.high:.4f}"
-        f" ({kind}, {estimator} estimate)"
+        f"{what} {forecast.loss:.4f}{unit}, {100 * forecast.level:g} % interval {forecast.low:.4f} to"
+        f" {forecast.high:.4f} ({kind}, {estimator} estimate)"
     )
-    reach = ", ".join(f"{name} {factor:.3g}" for name, factor in told.extrapolation.items())
-    typer.echo(f"times beyond the runs: {reach}")
-    for check in told.checks:
-        typer.echo(f"{check.severity}: {check.code}: {check.evidence}. {check.cure}.")
+    factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in forecast.extrapolation.items())
+    typer.echo(f"beyond the runs: {factors}")
+    print_checks(forecast.checks)

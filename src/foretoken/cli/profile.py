@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
+import typer
+
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
+from foretoken.cli.printing import print_json, print_table
 from foretoken.units import format_count
 
 if TYPE_CHECKING:
@@ -29,21 +32,15 @@ def profile(
 
 
 def _show(profiles: list[StepProfile]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", *(profile.size for profile in profiles), box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for label, cell in ROWS.items():
-        table.add_row(label, *(cell(profile) for profile in profiles))
-    for phase in profiles[0].times.phases:
-        table.add_row(f"  {phase}", *(_phase(profile.times.phases, phase) for profile in profiles))
-    console = Console()
-    console.print(table)
+    rows = [(label, *map(cell, profiles)) for label, cell in ROWS.items()]
+    rows += [
+        (f"  {phase} [ms, share]", *(_phase(profile.times.phases, phase) for profile in profiles))
+        for phase in profiles[0].times.phases
+    ]
+    print_table(("", *(profile.size for profile in profiles)), rows)
     for profile in profiles:
-        costly = ", ".join(f"{operation.name} {operation.share:.0%}" for operation in profile.times.operations)
-        console.print(f"\n{profile.size}: {costly}", highlight=False)
+        operations = ", ".join(f"{operation.name} {operation.share:.0%}" for operation in profile.times.operations)
+        typer.echo(f"\nlongest operations, {profile.size}: {operations}")
 
 
 ROWS: dict[str, Callable[[StepProfile], str]] = {

@@ -1,4 +1,4 @@
-"""`foretoken prune`: delete what a study does not need any more."""
+"""`foretoken prune`: delete what a study no longer needs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
+from foretoken.cli.printing import print_json
 
 
 def prune(
     study: FolderArgument,
     seed: SeedOption = None,
     folder: FolderOption = None,
-    old_runs: Annotated[bool, typer.Option("--old-runs", help="Also runs that are not planned any more.")] = False,
-    weights: Annotated[bool, typer.Option("--weights", help="Also the kept weights of runs.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
+    old_runs: Annotated[bool, typer.Option("--old-runs", help="Also runs that are no longer planned.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Also weights of runs that were kept.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Delete leftovers, what was set aside as damaged, and checkpoints that no planned run will go on from.
+    """Delete leftovers, damaged files that were set aside, and checkpoints from which no planned run will resume.
 
     Example: foretoken prune studies/quickstart.toml --dry-run
     """

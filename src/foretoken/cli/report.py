@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
+from foretoken.cli.printing import print_json
 
 
 def report(
     study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
 ) -> None:
-    """Write report/index.html anew from a study's files.
+    """Write report/index.html again from a study's files.
 
     Example: foretoken report studies/quickstart.toml
     """

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load, print_json
+from foretoken.cli.options import INTERRUPTED, FolderOption, JsonOption, SeedOption, StudyArgument, load
+from foretoken.cli.printing import print_json, print_new_runs, print_status
 
 if TYPE_CHECKING:
     from foretoken.study.preview import Action, DryRun
-
-INTERRUPTED = 130
-
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done with each run; write nothing.")]
 ACTIONS: dict[Action, str] = {
@@ -34,12 +32,11 @@ def run(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Design, train, fit, forecast, train the target, score, report; resumes where it was stopped.
+    """Design, train, fit, forecast, train the target, score, report. Rerun the same command to resume.
 
     Example: foretoken run studies/quickstart.toml
     """
     from foretoken.cli.live import listener_for_terminal
-    from foretoken.cli.status import show
     from foretoken.errors import RefusedError
     from foretoken.study.runner import run as run_study
     from foretoken.study.runner import study_folder
@@ -57,7 +54,7 @@ def run(
         command = shlex.join(["foretoken", *sys.argv[1:]])
         result = run_study(settings, home, listener_for_terminal(quiet=json), command)
     except RefusedError as refusal:
-        typer.echo(f"no forecast: {refusal}\nthe report says more: {home / 'report' / 'index.html'}", err=True)
+        typer.echo(f"no forecast: {refusal}\nsee the report: {home / 'report' / 'index.html'}", err=True)
         result, refused = status(home), True
     except KeyboardInterrupt:
         typer.echo("stopped and saved; rerun the same command to resume", err=True)
@@ -65,7 +62,7 @@ def run(
     if json:
         print_json(result.to_json())
     else:
-        show(result)
+        print_status(result)
     unscored = settings.target.train and result.outcome is None
     if refused or unscored or result.counts.failed:
         raise typer.Exit(1)
@@ -73,16 +70,14 @@ def run(
 
 def _show_plan(plan: DryRun) -> None:
     """Print what a run would do, for people."""
-    from foretoken.cli.status import show_new
-
     for finding in plan.mend:
         typer.echo(f"first: {finding.path}: {finding.problem}: {finding.remedy}")
     for action, done in ACTIONS.items():
         runs = [run for run in plan.runs if run.action == action]
         if runs:
             groups = ", ".join(f"{group} ({count})" for group, count in Counter(run.group for run in runs).items())
-            typer.echo(f"{len(runs)} runs would be {done}: {groups}")
+            typer.echo(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} would be {done}: {groups}")
         for run in runs:
             if run.action == "resume":
                 typer.echo(f"  {run.id} from step {run.step}")
-    show_new([run.because for run in plan.runs])
+    print_new_runs([run.because for run in plan.runs])

@@ -14,14 +14,15 @@ from foretoken.cli.model_options import (
     TopPOption,
     readable,
 )
-from foretoken.cli.options import JsonOption, needing_torch, print_json
+from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.printing import print_json
 
 
 def sample(
     source: SourceArgument,
-    prompt: Annotated[str, typer.Option(help="The text to continue; an encoder-decoder's source.")] = "",
-    tokens: Annotated[int, typer.Option(help="Tokens to write at most.")] = 100,
-    temperature: Annotated[float, typer.Option(help="Below 1 is safer, 0 always takes the likeliest.")] = 0.8,
+    prompt: Annotated[str, typer.Option(help="The text to continue; for an encoder-decoder, its source.")] = "",
+    tokens: Annotated[int, typer.Option(help="Write at most this many tokens.")] = 100,
+    temperature: Annotated[float, typer.Option(help="Below 1 favours likely tokens; 0 takes the likeliest.")] = 0.8,
     top_k: TopKOption = 40,
     top_p: TopPOption = 0.95,
     seed: SamplingSeedOption = 0,

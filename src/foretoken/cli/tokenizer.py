@@ -1,4 +1,4 @@
-"""`foretoken tokenizer train | show`: learn a tokenizer, and see what one has learned and how it cuts text."""
+"""`foretoken tokenizer train | show`: learn a tokenizer, and see its tokens and how it splits text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_of, load, print_json
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_of, load
+from foretoken.cli.printing import print_json
 from foretoken.errors import CorpusError, legible
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ TRAIN = "Example: foretoken tokenizer train --text aaabdaaabac --kind plain --vo
 SHOW = "Example: foretoken tokenizer show textbook.json --text aaabdaaabac"
 
 tokenizer = typer.Typer(
-    help="Learn a tokenizer from text, and show what a tokenizer has learned and how it cuts text.",
+    help="Learn a tokenizer from text, and show its tokens and how it splits text.",
     epilog=TRAIN,
     no_args_is_help=True,
 )
@@ -30,9 +31,9 @@ def train(
         list[Path] | None,
         typer.Argument(metavar="TEXT...", help="Files and folders of text, or a study file: its training split."),
     ] = None,
-    text: Annotated[str, typer.Option(help="Learn from these words.")] = "",
+    text: Annotated[str, typer.Option(help="Learn from this text.")] = "",
     kind: Annotated[
-        str, typer.Option(help="bpe, wordpiece, unigram, byte, or plain: bpe of characters, without words.")
+        str, typer.Option(help="bpe, wordpiece, unigram, byte, or plain (bpe of characters, without words).")
     ] = "bpe",
     vocabulary: Annotated[int | None, typer.Option(help="Number of tokens; 512 unless given.")] = None,
     column: Annotated[str, typer.Option(help="Column of .jsonl and .parquet that holds the text.")] = "text",
@@ -65,15 +66,15 @@ def show(
             metavar="TOKENIZER|STUDY", help="A tokenizer.json or a folder with one, a study file, or a study's folder."
         ),
     ],
-    text: Annotated[str, typer.Option(help="Cut these words.")] = "",
+    text: Annotated[str, typer.Option(help="Split this text.")] = "",
     first: Annotated[int, typer.Option("--merges", min=0, help="Merges, scores and longest tokens to list.")] = 20,
     seed: SeedOption = None,
     folder: FolderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show merges in order, scores, the longest tokens, and how text is cut; a study's held-out text unless given.
+    """Show merges in order, scores, the longest tokens, and how a text is split: a study's held-out text unless given.
 
-    bytes per token; fertility: tokens per word, a word being what blanks separate; the share of unknown tokens.
+    Prints bytes per token, fertility (tokens per word, where blanks separate words) and the share of unknown tokens.
     """
     from foretoken.data.tokenizer_files import describe_corpus, load_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
@@ -135,7 +136,7 @@ def _shown(token: str) -> str:
 
 def _print_text(description: TokenizerDescription) -> None:
     if description.pieces:
-        typer.echo("cut: " + "  ".join(f"{_shown(piece.token)} ({piece.id})" for piece in description.pieces))
+        typer.echo("tokens: " + "  ".join(f"{_shown(piece.token)} ({piece.id})" for piece in description.pieces))
     text = description.text
     if text is None or not text.tokens:
         return
@@ -146,6 +147,6 @@ def _print_text(description: TokenizerDescription) -> None:
     )
     if text.unchanged_share < 1:
         typer.echo(
-            f"{1 - text.unchanged_share:.2%} of the texts do not come back unchanged: bits per byte would be too good,"
-            " so there are none"
+            f"{1 - text.unchanged_share:.2%} of the texts do not come back unchanged from their tokens, so bits per"
+            " byte are not given: they would be too low"
         )

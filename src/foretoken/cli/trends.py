@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import JsonOption, LevelOption, print_assumed, print_json
+from foretoken.cli.options import JsonOption, LevelOption
+from foretoken.cli.printing import print_assumed, print_json
 
 if TYPE_CHECKING:
     from foretoken.plans.compute_trends import Trends
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def trends(
-    compute: Annotated[str | None, typer.Option(help="Budget: when will a run like it be ordinary?")] = None,
-    law: Annotated[str, typer.Option(help="Published law that says what tokens a budget needs.")] = "besiroglu_2024",
+    compute: Annotated[str | None, typer.Option(help="A budget: when will runs reach it?")] = None,
+    law: Annotated[str, typer.Option(help="Published law for the tokens that a budget needs.")] = "besiroglu_2024",
     level: LevelOption = 0.9,
     json: JsonOption = False,
 ) -> None:
@@ -43,14 +44,14 @@ def _show(outlook: Trends) -> None:
         )
     for name, row in outlook.text.items():
         typer.echo(
-            f"{format_count(row.stock)} tokens of text ({name} guess): the most training tokens reach them in"
+            f"{format_count(row.stock)} tokens of text ({name} guess): the largest training sets reach them in"
             f" {_year(row.tokens)}, the best split of the largest run ({row.flops_needed:.3g} FLOP) in"
             f" {_year(row.compute)}"
         )
     if outlook.budget:
         budget, machines = outlook.budget, outlook.budget.accelerators
         typer.echo(
-            f"{budget.flops:.3g} FLOP: notable runs reach it in {_year(budget.notable)}, the largest in"
+            f"{budget.flops:.3g} FLOP: notable runs reach that in {_year(budget.notable)}, the largest in"
             f" {_year(budget.largest)}; {machines.count:,.0f} {machines.name} for {machines.days:g} days at"
             f" {machines.mfu:.0%} of their peak"
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, print_json, started_folder
+from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
+from foretoken.cli.printing import print_json
 
 
 def verify(
     study: FolderArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
 ) -> None:
-    """Check every hash of a study: list what is wrong, and what `foretoken run` would do about it. Nothing is written.
+    """Check every hash of a study; list what is wrong, and what `foretoken run` would do about it. Writes nothing.
 
     Example: foretoken verify studies/quickstart.toml
     """
