@@ -25,7 +25,7 @@ from foretoken.store.store import Store
 from foretoken.training import loop
 from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import evaluate
-from foretoken.training.schedule import learning_rate_share
+from foretoken.training.optimizer import learning_rate_share
 from foretoken.training.state import TrainState
 from foretoken.training.train import Stopped, train
 

@@ -16,7 +16,7 @@ from foretoken.objectives import make_examples
 from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec
-from foretoken.training.schedule import learning_rate_share
+from foretoken.training.optimizer import learning_rate_share
 from foretoken.training.spikes import Diverged, detect_spike, keep_rollback_point, recover
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.generation.cache import start_cache
-from foretoken.generation.constrained import AnswerGrammar, beam_search, sample_answer
+from foretoken.generation.infill import AnswerGrammar, beam_search, sample_answer
 from foretoken.generation.sampler import RandomStreams, SamplingOptions
 
 from .toys import untrained
