@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_twice_the_sequences_keep_at_most_twice_as_much(preset: str, sequences: 
 def test_each_further_layer_keeps_as_much(family: str) -> None:
     heads = 1 if FAMILIES[family].recurrent else 4
     kept = [elements(ModelShape(**{**SMALL, "layers": n, "heads": heads, "family": family})) for n in (1, 2, 3, 4)]
-    steps = [after - before for before, after in zip(kept, kept[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(kept)]
     assert steps[0] > 0
     assert steps == pytest.approx([steps[0]] * 3)
 
