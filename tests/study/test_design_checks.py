@@ -64,6 +64,22 @@ def test_each_reason_has_the_code_of_the_fit(code: str, law: str) -> None:
     assert after.value.code == code, "the same runs, once they are trained"
 
 
+@pytest.mark.parametrize("code", REFUSED)
+def test_runs_for_another_table_are_flagged_alone(code: str) -> None:
+    checks = check_fittable(REFUSED[code](), "chinchilla", refuse=False)
+    assert code in [check.code for check in checks if check.is_doubt]
+    assert not any(check.is_refusal for check in checks)
+
+
+@pytest.mark.parametrize(("train", "adds"), [("true", False), ("false", True)])
+def test_listed_runs_without_a_target_may_complete_another_table(mini_file: Path, train: str, adds: bool) -> None:
+    text = mini_file.read_text()
+    design = '[design]\nkind = "runs"\nruns = [{ params = 4000, tokens = 20000 }]\n'
+    before, after = text.split("[design]")[0], text.split("[target]")[1]
+    mini_file.write_text(f"{before}{design}[target]\ntrain = {train}{after}")
+    assert load_study(mini_file).adds_runs is adds
+
+
 @pytest.mark.parametrize("law", ["coupled", "chinchilla"])
 def test_a_grid_passes_and_few_runs_are_flagged(law: str) -> None:
     assert check_fittable(grid() * 2, law) == check_fittable(grid(), law), "a run that is there twice counts once"

@@ -60,6 +60,11 @@ class Study(Section):
     launch: LaunchSection = LaunchSection()
     forecast: ForecastSection = ForecastSection()
 
+    @property
+    def adds_runs(self) -> bool:
+        """Whether the runs are listed one by one and nothing is trained after them: they may complete another table."""
+        return bool(self.design.runs) and not self.target.train
+
     @model_validator(mode="after")
     def _the_objective_fits_the_family(self) -> Study:
         family, kind = preset_family(self.model.preset), self.objective.kind

@@ -24,11 +24,12 @@ def check_room(runs: Sequence[RunSpec], corpus: TokenizedCorpus, machine: Machin
     check_memory(runs, workers, machine.memory_bytes)
 
 
-def check_fittable(runs: Sequence[RunSpec], law: str) -> list[fits.Check]:
+def check_fittable(runs: Sequence[RunSpec], law: str, *, refuse: bool = True) -> list[fits.Check]:
     """The doubts of a fit of `law` to planned runs, as far as their sizes and lengths show them.
 
     Raises DesignError, with the code of the check, for what the fit would refuse: too few runs for the law's
-    parameters, one size or one length, or size and length that move together.
+    parameters, one size or one length, or size and length that move together. Without `refuse` these are doubts: the
+    runs may be meant for another table, as those of `foretoken next --fit`.
     """
     # Of runs that differ in their learning rate alone the best one counts (see designs.tuned): one row each.
     rows = list({replace(run, learning_rate=0.0).key: run for run in runs}.values())
@@ -39,11 +40,11 @@ def check_fittable(runs: Sequence[RunSpec], law: str) -> list[fits.Check]:
     loss = 1.0 + params**-0.1 + tokens**-0.1
     checks = check_planned_runs(LAWS[law], params, tokens, flops, loss)
     for check in checks:
-        if check.is_refusal:
+        if check.is_refusal and refuse:
             raise DesignError(
                 f"the law {law!r} cannot be fitted to the planned runs",
                 got=check.evidence,
                 cure=check.cure,
                 code=check.code,
             )
-    return checks
+    return [replace(check, severity="doubt") if check.is_refusal else check for check in checks]
