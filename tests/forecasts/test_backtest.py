@@ -71,6 +71,20 @@ def test_a_doubtful_table_is_scored_with_a_flag(ladder: Ladder) -> None:
     assert np.isfinite(found.test_error)
 
 
+def test_a_wrong_argument_name_shows_the_nearest(ladder: Ladder) -> None:
+    with pytest.raises(ForetokenError, match="did you mean 'level'"):
+        backtest(ladder(noise=0.002), levle=0.5)  # type: ignore[call-arg]
+    with pytest.raises(ForetokenError, match="did you mean 'huber'"):
+        backtest(ladder(noise=0.002), estimator="hubre")
+
+
+def test_plain_values_have_the_keys_of_the_contract(ladder: Ladder) -> None:
+    plain = backtest(ladder(noise=0.002), 0.5, law="chinchilla", draws=30).to_json()
+    assert set(plain["origins"][0]) == {"train_fraction", "n_train", "n_test", "test_error", "bias", "coverage"}
+    row = {"params", "tokens", "flops", "loss", "forecast", "low", "high", "distance", "train_fraction"}
+    assert set(plain["rows"][0]) == row
+
+
 def test_too_few_runs_are_refused(ladder: Ladder) -> None:
     table = ladder(noise=0.002)
     with pytest.raises(RefusedError, match="8 and 3"):

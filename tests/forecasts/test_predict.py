@@ -74,6 +74,27 @@ def test_the_power_law_forecasts_from_flops_alone(ladder: Ladder) -> None:
     assert one.loss == pytest.approx(two.loss)
 
 
+def test_a_wrong_name_shows_the_nearest(found: Fit) -> None:
+    with pytest.raises(ForetokenError, match="did you mean 'tokens'"):
+        predict(found, params=1e5, tokns=1e6)  # type: ignore[call-arg]
+    with pytest.raises(ForetokenError, match="did you mean 'new-run'"):
+        predict(found, params=1e5, tokens=1e6, kind="new_run")
+
+
+def test_an_extrapolation_reads_like_a_mapping_and_a_sentence(found: Fit) -> None:
+    reach = predict(found, params=1e7, tokens=1.6e7).extrapolation
+    assert reach.farthest == "flops"
+    assert reach.largest == max(reach.values())
+    assert str(reach).startswith("params ")
+    assert predict(found, params=1e7, tokens=1.6e7).to_json()["extrapolation"] == dict(reach)
+
+
+def test_an_interval_always_holds_its_forecast(found: Fit) -> None:
+    for level in (0.01, 0.2):
+        told = predict(found, **TARGET, level=level)
+        assert told.contains(told.loss)
+
+
 @pytest.mark.parametrize(
     "options",
     [

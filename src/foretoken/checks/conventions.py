@@ -139,6 +139,7 @@ def count_compute(frame: pd.DataFrame, rows: Rows) -> dict[str, Array]:
     found |= {f"6 N D {name}": 6.0 * N * rows.tokens for name, N in sizes.items()}
     shape = ("layers", "width", "context")
     if all(name in frame and frame[name].notna().all() for name in shape):
+        # Kaplan et al. 2020, section 2.1: 2 s d L more per token forward for queries times keys, 3 times with backward.
         attention = 6.0 * frame[list(shape)].to_numpy(float).prod(axis=1)
         N = sizes.get("with_head", sizes.get("total", rows.params))
         found["with attention"] = (6.0 * N + attention) * rows.tokens
@@ -151,6 +152,7 @@ def _entry(rows: Rows, theta: Array, params: str, N: Array, compute: str, C: Arr
     models = np.linspace(base.min() - REACH, base.max() + REACH, MODELS)
     per_token = _line(base, np.log(C / rows.tokens))(models)
     counted = _line(base, np.log(N))(models)
+    # Every convention is asked at its own budgets: the same runs, counted its way.
     budgets = np.linspace(np.log(C.min()), np.log(C.max()), BUDGETS)
     best = np.stack([_best(theta, models, per_token, budget, counted) for budget in budgets])
     slopes, levels = np.polyfit(budgets, best, 1)
@@ -165,8 +167,10 @@ def _best(theta: Array, models: Array, per_token: Array, budget: float, counted:
     """Ln N* in the convention's count at one ln C, for theta [b, 5]: [b]."""
     x = np.stack([models, budget - per_token], axis=1)
     loss = CHINCHILLA.value_and_grad(theta, x)[0]
+    # At an end of the grid there is no neighbour; REACH keeps the minimum inside for every table that can be fitted.
     lowest = np.clip(loss.argmin(axis=1), 1, MODELS - 2)
     before, here, after = (loss[np.arange(len(theta)), lowest + step] for step in (-1, 0, 1))
+    # The vertex of the parabola through the least of the grid and its two neighbours, in steps of the grid.
     bend = before - 2 * here + after
     shift = np.where(bend > 0, (before - after) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
     return np.asarray(np.interp(lowest + np.clip(shift, -1, 1), np.arange(MODELS), counted))
@@ -174,6 +178,7 @@ def _best(theta: Array, models: Array, per_token: Array, budget: float, counted:
 
 def _line(x: Array, y: Array) -> Callable[[Array], Array]:
     """Lines between the sizes of the table, with the mean of runs of one size, and on beyond both ends."""
+    # Rounded, so that runs of one size meet although their logarithms differ in the last bit.
     sizes, place = np.unique(np.round(x, 6), return_inverse=True)
     values = np.bincount(place, y) / np.bincount(place)
 

@@ -51,6 +51,7 @@ def drifting_grid(view: TableView) -> Iterator[Check]:
     compute, offset = _offsets(view)
     if len(offset) < 3 or np.ptp(compute) == 0:
         return
+    # Change over the whole range of compute: as it is, then in each bootstrap draw.
     moved = np.polyfit(compute, offset, 1)[0] * np.ptp(compute)
     least = float(np.quantile(moved[1:] * np.sign(moved[0]), BY_CHANCE))
     if abs(moved[0]) > DRIFT and least > SURELY * DRIFT:
@@ -72,6 +73,7 @@ def _offsets(view: TableView) -> tuple[Array, Array]:
     """Ln C [c]; where the minimum lies, from -1 (smallest size) to 1 (largest): as it is, then draws [c, 1 + b]."""
     curves = [curve for curve in view.curves if curve.is_interior]
     minima = [(curve, np.array([curve.at, *curve.draws])) for curve in curves]
+    # -1 at the smallest size that was tried, 1 at the largest, on a log axis.
     places = [2 * (at - curve.size[0]) / np.ptp(curve.size) - 1 for curve, at in minima]
     return np.log([curve.flops for curve in curves]), np.array(places) if places else np.empty((0, 1))
 

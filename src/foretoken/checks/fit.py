@@ -73,6 +73,7 @@ def smallest_runs_matter(view: TableView) -> Iterator[Check]:
         return
     flops = np.array([run.flops for run in view.fit.runs])
     keep = flops > np.quantile(flops, SMALL_SHARE)
+    # Below three distinct budgets the remaining runs cannot bend, and their exponent is noise.
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
     whole, part = _exponents(view.fit, np.stack([np.ones_like(keep), keep]))
@@ -90,6 +91,7 @@ def noise_changes(view: TableView) -> Iterator[Check]:
     if view.fit is None or len(view.rows) < 18:
         return
     residual = abs(view.fit.residuals[np.argsort([run.flops for run in view.fit.runs])])
+    # The middle third says nothing about a trend, and would only dilute the ends.
     third = len(residual) // 3
     low, high = (float(np.sqrt(np.mean(part**2))) for part in (residual[:third], residual[-third:]))
     if max(low, high) > NOISE_RATIO * min(low, high):
@@ -118,6 +120,7 @@ def _forecasts(fit: Fit, keep: Array) -> Array:
     """Change of the log forecast when only `keep` [b, r] stays: [b]."""
     law, sample = find_law(fit.law), _sample(fit)
     start = law.shift(law.theta(fit.map_parameters), -sample.origin)
+    # From the fit's parameters, then from the optimum of all runs: leaving one out moves it little, so few steps do.
     problem = sample.map_problem(sample.y[None], np.ones((1, len(sample.y))), fit.noise.run_sd)
     whole = solve(problem, start[None], 1e-9)[0]
     problem = sample.map_problem(sample.y[None], keep.astype(np.float64), fit.noise.run_sd)
@@ -134,6 +137,7 @@ def _exponents(fit: Fit, keep: Array) -> Array:
     for rows in keep.astype(np.float64):
         theta, value = solve(sample.unpenalised_problem(sample.y[None], rows[None]), starts, 1e-9)
         best = law.named(theta[value.argmin()])
+        # N* ~ C^(beta / (alpha + beta)), from Chinchilla's closed form
         found.append(best["beta"] / (best["alpha"] + best["beta"]))
     return np.array(found)
 
@@ -165,6 +169,7 @@ def _at_target(fit: Fit, theta: Array) -> Array:
     """Log forecasts at AHEAD times the compute of the run with the most, shared by N and D: [b]."""
     law = find_law(fit.law)
     largest = max(fit.runs, key=lambda run: run.flops)
+    # At 8 times the compute a compute-optimal run has sqrt(8) times the parameters and tokens (exponents near 0.5).
     step = {"flops": AHEAD, "params": np.sqrt(AHEAD), "tokens": np.sqrt(AHEAD)}
     x = np.log([[getattr(largest, name) * step[name] for name in law.features]])
     return np.asarray(law.value_and_grad(theta, x)[0][:, 0])

@@ -38,6 +38,7 @@ def unannealed_points(view: TableView) -> Iterator[Check]:
     if left:
         evidence = f"{plural(left, 'run')} of {len(view.frame)} are not annealed and were left out"
         yield Check("unannealed_points", "doubt", evidence, "bring the learning rate down at the end of each run")
+    # A constant schedule with an `annealed` column was looked at row by row above.
     constant = [word for word in view.words("schedule") if word.lower() in ("constant", "none")]
     if constant and "annealed" not in view.frame:
         cure = "such a loss is above that of an annealed run of that length; say `annealed` for each row"
@@ -115,6 +116,7 @@ def sharp_metrics(view: TableView) -> Iterator[Check]:
 def _cells(view: TableView) -> list[Indices]:
     """Runs of equal N and D."""
     members: dict[tuple[float, float], list[int]] = {}
+    # Sizes agree to 0.1 % and lengths to 1 %: steps of a batch round lengths, not sizes.
     sizes, lengths = np.round(np.log(view.rows.params), 3), np.round(np.log(view.rows.tokens), 2)
     for i, cell in enumerate(zip(sizes.tolist(), lengths.tolist(), strict=True)):
         members.setdefault(cell, []).append(i)

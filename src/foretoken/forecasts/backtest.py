@@ -186,6 +186,7 @@ def _rows(table: RunTable, params: str, law: Law) -> Rows:
     numbers = frame[[name for name in ("params", "params_total", "tokens", "flops", "loss") if name in frame]]
     wrong = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=1)
     if wrong.any():
+        # an infinite number is a slip that would carry every quantile of compute with it; a missing one is only missing
         raise RefusedError(
             "not_finite", f"{int(wrong.sum())} rows hold infinite numbers", "remove these rows or leave the cells empty"
         )
@@ -211,6 +212,7 @@ def _cuts(flops: Array, fraction: float | None) -> list[Cut]:
         train = flops <= np.quantile(flops, fraction) * SAME
         _require_runs(int(train.sum()), int((~train).sum()))
         return [Cut(fraction, train, ~train)]
+    # Each run is scored once, by the fit whose origin is the last below it: no later fit sees it and is scored on it.
     edges = [float(np.quantile(flops, share)) * SAME for share in ORIGINS] + [np.inf]
     cuts = []
     for share, edge, after in zip(ORIGINS, edges[:-1], edges[1:], strict=True):
@@ -265,6 +267,7 @@ def _scores(runs: Sequence[HeldOutRun], level: float, relative: bool = True) -> 
     low, high = np.array([run.low for run in runs]), np.array([run.high for run in runs])
     whole = loss if relative else np.ones_like(loss)
     error = (forecast - loss) / whole
+    # Gneiting and Raftery 2007, equation 43: a width, and 2 / alpha for each unit outside, with alpha = 1 - level.
     missed = (np.maximum(0.0, low - loss) + np.maximum(0.0, loss - high)) / whole
     return Scores(
         test_error=float(np.abs(error).mean()),

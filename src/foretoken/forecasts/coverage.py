@@ -74,6 +74,7 @@ class Step:
 def steps_of(runs: Sequence[HeldOutRun], relative: bool = True) -> list[Step]:
     """Steps of nearly equal numbers of runs, in order of distance."""
     order = sorted(runs, key=lambda run: run.distance)
+    # Equal counts, not equal widths: a share of two runs says nothing, and far runs are few.
     steps = max(1, min(MOST_STEPS, len(order) // FEWEST))
     cuts = [round(k * len(order) / steps) for k in range(steps + 1)]
     return [_step(order[a:b], relative) for a, b in pairwise(cuts)]

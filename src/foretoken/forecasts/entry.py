@@ -183,6 +183,7 @@ class Entry:
     def from_json(cls, values: Mapping[str, Any]) -> Entry:
         """The inverse of `to_json`; ValueError for unknown keys, other types, and numbers that are not finite."""
         own = _without_format(values)
+        # On disk the forecast's keys stand among the entry's own, as a table of entries reads them.
         forecast = {key: own.pop(key) for key in FORECAST_KEYS if key in own}
         if "extrapolation" in forecast:
             forecast["extrapolation"] = {"factors": forecast["extrapolation"]}
@@ -196,7 +197,7 @@ class Entry:
         except (TypeError, KeyError, ForetokenError) as error:
             raise ValueError(f"the target is no run of this version: {error}") from None
         entry = _validated(cls, {**own, "forecast": forecast, "spec": spec, "band": band})
-        instant(entry.frozen_at)
+        instant(entry.frozen_at)  # an unreadable time is refused here, not when a run is scored
         return entry
 
 

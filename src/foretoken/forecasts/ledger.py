@@ -86,6 +86,7 @@ class Ledger(Mapping[str, LedgerLine]):
     @classmethod
     def read(cls, folder: str | Path) -> Ledger:
         """All forecasts of a folder. Raises StoreError, with file and line, for one that was changed afterwards."""
+        # An outcome is listed with its forecast; one without a forecast says nothing and is left where it is.
         paths = [path for path in sorted(Path(folder).glob("*.json")) if not path.name.endswith(OUTCOME)]
         return cls(tuple(LedgerLine(path.stem, read_entry(path), read_outcome(path)) for path in paths))
 
@@ -268,6 +269,7 @@ def _read(path: Path, from_json: Callable[[Mapping[str, Any]], T]) -> T:
 
 
 def _write_once(path: Path, json: dict[str, Any]) -> None:
+    # Created, never overwritten: of two processes that freeze at once one wins, and a forecast is never edited later.
     if not create_file(path, checksummed_json(json)):
         raise StoreError(
             f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"

@@ -49,6 +49,7 @@ class ForecastRequest:
 
     def known(self) -> dict[str, float]:
         """What is known of the run, by feature."""
+        # FLOP as the fit's own table counts them, so that a law of compute is read where it was fitted.
         flops = self.flops
         if flops is None and self.params is not None and self.tokens is not None:
             flops = self.params * self.tokens * self.fit.flops_per_param_token

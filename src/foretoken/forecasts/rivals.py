@@ -35,6 +35,7 @@ def _best_of_budgets(runs: list[FittedRun]) -> list[FittedRun]:
 
 
 def _line(runs: list[FittedRun], flops: float) -> float:
+    # One run has no slope: its loss then stands for the line.
     if len(runs) < 2:
         return runs[0].loss
     slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)

@@ -22,12 +22,14 @@ def critical(L: Real, *, B_star: Real, alpha_B: Real) -> Real:
 
 
 def _starts(x: Array, y: Array) -> Array:
+    # ln B = ln B_star - ln L / alpha_B: a line of slope -1 / alpha_B.
     slope = max(-float(np.polyfit(x[:, 0], y, 1)[0]), 0.05)
     return np.array([[np.mean(y + slope * x[:, 0]), -np.log(slope)]])
 
 
 def _shift(theta: Array, origin: Array) -> Array:
     moved = theta.copy()
+    # ln B_star' - (ln L - o) / alpha_B = (ln B_star' + o / alpha_B) - ln L / alpha_B
     moved[..., 0] += origin[0] / np.exp(theta[..., 1])
     return moved
 

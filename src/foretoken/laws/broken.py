@@ -35,6 +35,7 @@ def broken(k: int) -> Law:
         parameters |= {
             f"c{i}": either_sign(-3.0, 3.0),
             f"d{i}": Parameter(kind="location", unit="size"),
+            # a break narrower than 0.05 in ln x is a kink between two runs: its width is not in the data
             f"f{i}": Parameter(low=0.05, high=5.0, unit="1"),
         }
     breaks = "".join(f" (1 + (x/d{i})^(1/f{i}))^(-c{i} f{i})" for i in range(1, k + 1))

@@ -14,10 +14,14 @@ from foretoken.laws import chinchilla
 from foretoken.laws.law import Array, Law, Real
 
 START_GAMMAS = (1.0, 0.5)
+"""Chinchilla's own form, and the centre of the prior."""
 
 
 def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     """For theta [b, 6] = logs of (E, A, B, alpha, beta, gamma), x [r, 2] = (ln N, ln D): ln L [b, r], d/dtheta."""
+    # y = ln(e^e + e^(gamma s)) with s = ln(e^size + e^data), where size = (a - alpha ln N) / gamma and data alike.
+    # `share` is ds/dsize, `reducible` dy/d(gamma s). In ln gamma, size and data fall as 1 / gamma while gamma s grows:
+    # d(gamma s)/d ln gamma = gamma (s - share size - (1 - share) data).
     e, a, b, ln_alpha, ln_beta, ln_gamma = (theta[:, k, None] for k in range(6))
     gamma = np.exp(ln_gamma)
     alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
@@ -56,6 +60,7 @@ def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: flo
     >>> f"{n:.3g} {d:.3g}"
     '1e+10 1e+10'
     """
+    # A sum to the power gamma is least where the sum is, and the sum is Chinchilla's with these inner terms.
     gamma = parameters["gamma"]
     inner = {name: parameters[name] / gamma for name in ("alpha", "beta")}
     inner |= {name: parameters[name] ** (1 / gamma) for name in ("A", "B")}

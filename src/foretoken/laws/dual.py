@@ -23,7 +23,7 @@ class Dual:
     """
 
     __slots__ = ("slopes", "value")
-    __array_ufunc__ = None
+    __array_ufunc__ = None  # so that array * Dual asks the Dual, and does not make an array of Duals
 
     def __init__(self, value: Array, slopes: dict[int, Array]) -> None:
         self.value, self.slopes = value, slopes
@@ -59,7 +59,7 @@ class Dual:
 
     def __pow__(self, other: Any) -> Dual:
         if isinstance(other, Dual):
-            return exp(other.__mul__(log(self)))
+            return exp(other.__mul__(log(self)))  # x^y = e^(y ln x): both slopes by the rules below
         return _joined(self.value**other, (self, other * self.value ** (other - 1.0)))
 
     def __rpow__(self, other: Any) -> Dual:

@@ -1,7 +1,9 @@
 """From a formula to a Law: exact gradient, starts by variable projection, bounds, shift and weak prior.
 
-A formula is a pure function of features, then of parameters by name, in natural units; it works on numbers, arrays
-and Duals alike.
+A formula is a pure function of features in their order, then of parameters by name, in natural units; it works on
+numbers, arrays and Duals alike. `law_from` takes it with the fields of Law that do not follow from it. Features that
+are `not_centred` stay where they are in a fit. `linearised`, linear in its scales, gives the starts where the formula
+itself is not linear in them.
 """
 
 from __future__ import annotations
@@ -130,19 +132,15 @@ def law_from(
     origin: Callable[[Array], Array] | None = None,
     optimum: Callable[..., tuple[Real, Real]] | None = None,
 ) -> Law:
-    """The Law of a formula, a function of the features in their order, then of the parameters by name.
-
-    A fit leaves features that are `not_centred` where they are. `linearised` is a formula linear in its scales, from
-    which starts are found where the formula itself is not; other arguments are the fields of Law.
-    """
-    bounds, values = _bounds(parameters, target), _natural(linearised or function, parameters, sequence_input)
+    """The Law of a formula; see the head of this file."""
+    bounds = _bounds(parameters, target)
     return Law(
         name=name,
         formula=formula,
         parameters=tuple(parameters),
         features=features,
         value_and_grad=differentiated(function, parameters, target, sequence_input),
-        starts=starts or _starts(values, parameters, bounds, target),
+        starts=starts or _starts(linearised or function, parameters, bounds, target, sequence_input),
         shift=shift or _shift(parameters),
         bounds=bounds,
         prior=_prior(parameters, target),
@@ -154,7 +152,7 @@ def law_from(
         column=column,
         unit=unit,
         units=tuple(parameter.unit for parameter in parameters.values()),
-        signed=tuple(key for key, parameter in parameters.items() if parameter.signed),
+        signed=tuple(key for key in parameters if parameters[key].signed),
         profiled=profiled,
         may_be_constant=may_be_constant,
         origin=origin or _origin(features, not_centred),
@@ -221,9 +219,10 @@ def _bounds(parameters: Mapping[str, Parameter], target: Target) -> Batched:
 
 
 def _starts(
-    values: Callable[[Array, Array], Array], parameters: Mapping[str, Parameter], bounds: Batched, target: Target
+    linear: Formula, parameters: Mapping[str, Parameter], bounds: Batched, target: Target, sequence_input: bool
 ) -> Callable[[Array, Array], Array]:
     """Variable projection; a location is sought among the runs, and half an e-fold beyond them."""
+    values = _natural(linear, parameters, sequence_input)
     scales = [k for k, parameter in enumerate(parameters.values()) if parameter.is_scale]
     signed = [parameter.signed for parameter in parameters.values()]
 

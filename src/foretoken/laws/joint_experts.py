@@ -61,6 +61,7 @@ def optimum(
 
 def _shift(theta: Array, origin: Array) -> Array:
     """Scales and the exponents of Ê of a fit to x - origin, for x itself."""
+    # a' Ê^delta' (N e^-o)^(alpha + gamma ln Ê) = a' e^(-alpha o) Ê^(delta' - gamma o) N^(alpha + gamma ln Ê)
     moved = theta.copy()
     for axis, first in ((0, 1), (1, 5)):
         moved[..., first] -= theta[..., first + 1] * origin[axis]

@@ -55,6 +55,7 @@ def min_compute(C: Real, B: Real, B_crit: Real) -> Real:
 
 def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least L(N, D) at compute C. The paper's own advice is another: it comes from L(N, S_min)."""
+    # L^(1/alpha_D) = N_c^inner / N^inner + D_c / D is Chinchilla's form with E = 0, and least where L is.
     inner = parameters["alpha_N"] / parameters["alpha_D"]
     terms = {"A": parameters["N_c"] ** inner, "B": parameters["D_c"], "alpha": inner, "beta": 1.0}
     return chinchilla.optimum(terms, C, flops_per_param_token)
@@ -66,12 +67,14 @@ def _place(unit: str, axis: int = 0) -> Parameter:
 
 def _line_starts(x: Array, y: Array) -> Array:
     """The least-squares line, and two steeper and flatter ones: theta [3, 2]."""
+    # ln L = alpha (ln X_c - ln X): the line's slope is -alpha, and ln X_c the mean of ln X + ln L / alpha.
     slope = max(-float(np.polyfit(x[:, 0], y, 1)[0]), 1e-3)
     return np.array([[np.mean(x[:, 0] + y / b), np.log(b)] for b in (slope, slope / 2, slope * 2)])
 
 
 def _joint_starts(x: Array, y: Array) -> Array:
     """For pairs of exponents, N_c and D_c in closed form from L^(1/alpha_D), which is linear in their powers."""
+    # Exponents from 0.02 to 1, evenly in logarithms.
     alpha = np.exp(np.log(0.02) + np.log(50) * even_cloud(1500, 2))
     inner = alpha[:, 0] / alpha[:, 1]
     wanted = np.exp(np.clip(y / alpha[:, 1:], -300, 300))
@@ -86,6 +89,7 @@ def _joint_starts(x: Array, y: Array) -> Array:
 
 def _steps_starts(x: Array, y: Array) -> Array:
     """Chinchilla's starts with its irreducible loss left out, in the places that Kaplan's terms have."""
+    # A / N^alpha = (N_c / N)^alpha with ln N_c = ln A / alpha.
     theta = chinchilla.starts(x, y)[:, 1:]
     return np.column_stack([theta[:, :2] / np.exp(theta[:, 2:]), theta[:, 2:]])
 

@@ -113,6 +113,7 @@ class Law:
 
     def thetas(self, values: Array) -> Array:
         """The inverse of `values`: theta [..., p]."""
+        # The inner `where` keeps the logarithm from values of either sign, which would warn and be thrown away.
         return np.where(self._is_signed, values, np.log(np.where(self._is_signed, 1.0, values)))
 
     def values(self, theta: Array) -> Array:
@@ -145,7 +146,7 @@ class Law:
             known["flops"] = 6.0 * known["params"] * known["tokens"]
         self._require(known)
         values = np.broadcast_arrays(*(known[name] for name in self.features))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # histories hold zeros after their end
             x = np.log(values[0] if self.sequence_input else np.stack([value.ravel() for value in values], axis=-1))
         fitted = self.value_and_grad(self.theta(parameters)[None], x)[0][0]
         predicted: Array = np.exp(fitted) if self.is_logarithmic else fitted

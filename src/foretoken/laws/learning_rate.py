@@ -22,6 +22,7 @@ def straight(N: Real, *, c_0: Real, c_1: Real) -> Real:
 
 
 def _shift(theta: Array, origin: Array) -> Array:
+    # c_0' + c_1 (ln N - o) = (c_0' - c_1 o) + c_1 ln N
     moved = theta.copy()
     moved[..., 0] -= theta[..., 1] * origin[0]
     return moved

@@ -34,6 +34,8 @@ def histories(learning_rates: Real, warmup_sum: float, at: Real = None) -> Array
 def loss(history: Real, *, E: Real, A: Real, alpha: Real, B: Real, C: Real, beta: Real, gamma: Real) -> Real:
     """The formula at each point, for histories [r, 1 + t]."""
     warmup, rates = history[:, 0], history[:, 1:]
+    # S_k(t): what is left of the learning rates from step k on. Steps after a point hold 0 (see `histories`) and count
+    # for nothing; their rate is set to 1 because 0 to a negative power is no number.
     later = np.cumsum(rates[:, ::-1], axis=1)[:, ::-1]
     drops = rates[:, :-1] - rates[:, 1:]
     counts = rates[:, 1:] > 0

@@ -18,6 +18,7 @@ def loss(N: Real, D: Real, *, E: Real, a: Real, b: Real, eta: Real) -> Real:
     >>> round(float(loss(1.0, 4.0, E=1.0, a=24.0**0.5, b=24.0**0.5, eta=0.5)), 9)
     3.5
     """
+    # M^eta C^-eta = ((D / N) / (6 N D))^eta = (6 N^2)^-eta, and M^-eta C^-eta = (6 D^2)^-eta.
     return E + a * (6.0 * N**2) ** -eta + b * (6.0 * D**2) ** -eta
 
 

@@ -15,12 +15,14 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
 
 def starts(x: Array, y: Array) -> Array:
     """The least-squares line, and two steeper and flatter ones: theta [3, 2]."""
+    # Two more slopes, for objectives that are not squares and may prefer a line through fewer of the runs.
     slope = max(-float(np.polyfit(x[:, 0], y, 1)[0]), 1e-3)
     return np.array([[np.mean(y + b * x[:, 0]), np.log(b)] for b in (slope, slope / 2, slope * 2)])
 
 
 def shift(theta: Array, origin: Array) -> Array:
     """The scale `a` of a fit to x - origin, for x itself."""
+    # a e^(-b (c - o)) = a e^(b o) e^(-b c)
     moved = theta.copy()
     moved[..., 0] += np.exp(theta[..., 1]) * origin[0]
     return moved

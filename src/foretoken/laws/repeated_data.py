@@ -27,11 +27,13 @@ def worth(seen: Real, unique: Real, R: Real) -> Real:
 
 def unique_params(unique: Real, *, A: Real, B: Real, alpha: Real) -> Real:
     """Parameters that suit `unique` tokens seen once: N* of the base law at D = unique."""
+    # With one exponent, alpha A / N^alpha = alpha B / D^alpha at the optimum, so N / D = (A / B)^(1 / alpha).
     return (A / B) ** (1 / alpha) * unique
 
 
 def loss(N: Real, D: Real, unique: Real, *, E: Real, A: Real, B: Real, alpha: Real, R_D: Real, R_N: Real) -> Real:
     """The formula, for N parameters that see D tokens of which `unique` are distinct."""
+    # A run cannot have seen more distinct tokens than tokens, and parameters below N* are never in excess.
     unique = np.minimum(unique, D)
     enough = smaller(N, unique_params(unique, A=A, B=B, alpha=alpha))
     return E + A / worth(N, enough, R_N) ** alpha + B / worth(D, unique, R_D) ** alpha
@@ -46,6 +48,7 @@ def _linearised(
 
 def _origin(x: Array) -> Array:
     """Tokens seen and unique tokens move together."""
+    # The law reads D / U as well as D: one shift for both leaves the number of epochs what it is.
     n, d, _ = x.mean(axis=0)
     return np.array([n, d, d])
 

@@ -30,6 +30,7 @@ def effective_experts(experts: Real, *, E_start: Real, E_max: Real) -> Real:
 
 def unsaturated(N: Real, experts: Real, *, a: Real, b: Real, c: Real, d: Real) -> Real:
     """The formula with Ê = experts."""
+    # The paper's logarithms are to base 10, and so are its coefficients.
     size, routes = log(N) / LN10, log(experts) / LN10
     return 10.0 ** (a * size + b * routes + c * size * routes + d)
 
@@ -41,6 +42,7 @@ def loss(N: Real, experts: Real, *, a: Real, b: Real, c: Real, d: Real, E_start:
 
 def _shift(theta: Array, origin: Array) -> Array:
     """The b and d of a fit to ln N - origin, for ln N itself."""
+    # With s = log10 N - o: a s + b r + c s r + d = a log10 N + (b - c o) r + c log10 N r + (d - a o).
     moved = theta.copy()
     moved[..., 1] -= theta[..., 2] * origin[0] / LN10
     moved[..., 3] -= theta[..., 0] * origin[0] / LN10

@@ -86,6 +86,7 @@ def _unit(natural: Array, scales: Sequence[int], k: int) -> Array:
 def _promising(squares: Array) -> Array:
     """The best candidates first, then others spread over the better half."""
     order = np.argsort(np.where(np.isfinite(squares), squares, np.inf), kind="stable")
+    # Half of the starts are the best ones; the others keep a distance, for a valley that the cloud only touches.
     order = order[: max(int(np.isfinite(squares).sum()), 1)]
     spread = order[:: max(1, len(order) // (2 * STARTS))][:STARTS]
     return np.asarray(np.concatenate([order[: STARTS // 2], spread[STARTS // 2 :]]))
