@@ -108,7 +108,8 @@ class Law:
         return self.target == "log"
 
     def theta(self, parameters: Mapping[str, float]) -> Array:
-        """The inverse of `named`: theta [p]."""
+        """The inverse of `named`: theta [p]. Raises ForetokenError for parameters that are missing."""
+        self._require_parameters(parameters)
         return self.thetas(np.array([parameters[name] for name in self.parameters], dtype=np.float64))
 
     def thetas(self, values: Array) -> Array:
@@ -142,7 +143,7 @@ class Law:
         [3.0, 2.5]
         """
         known = {name: np.asarray(value, dtype=np.float64) for name, value in features.items() if value is not None}
-        if "flops" not in known and {"params", "tokens"} <= set(known):
+        if "flops" in self.features and "flops" not in known and {"params", "tokens"} <= set(known):
             known["flops"] = 6.0 * known["params"] * known["tokens"]
         self._require(known)
         values = np.broadcast_arrays(*(known[name] for name in self.features))
@@ -161,6 +162,18 @@ class Law:
                 expected=", ".join(self.features),
                 got=", ".join(known) or "nothing",
                 cure=f"did you mean {missing[0]!r} by {near[0]!r}?" if near else None,
+            )
+
+    def _require_parameters(self, parameters: Mapping[str, float]) -> None:
+        missing = [name for name in self.parameters if name not in parameters]
+        if missing:
+            near = nearest(missing[0], parameters.keys() - set(self.parameters))
+            raise ForetokenError(
+                f"the law {self.name!r} has parameters without a value",
+                expected=", ".join(self.parameters),
+                got=", ".join(parameters) or "nothing",
+                cure=f"did you mean {missing[0]!r} by {near[0]!r}?" if near else None,
+                code="missing_parameters",
             )
 
     def on(self, *features: str, name: str | None = None) -> Law:
