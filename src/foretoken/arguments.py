@@ -29,6 +29,16 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
     return get_close_matches(name[:100], list(known), n=most, cutoff=0.5)
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The cure for a wrong name: the nearest right one, or None where nothing is alike.
+
+    >>> did_you_mean("meen", ["new-run", "mean"])
+    "did you mean 'mean'?"
+    """
+    near = nearest(name, known)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
 def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse keyword arguments that a public function does not have, and name the nearest that it has.
 
@@ -92,11 +102,8 @@ def takes(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R
 def _refuse_unknown(function: str, given: Iterable[str], known: list[str]) -> None:
     for name in given:
         if name not in known:
-            near = nearest(name, known)
             raise ArgumentNameError(
-                f"{function}() has no argument {name!r}",
-                expected=", ".join(known),
-                cure=f"did you mean {near[0]!r}?" if near else None,
+                f"{function}() has no argument {name!r}", expected=", ".join(known), cure=did_you_mean(name, known)
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from foretoken.arguments import nearest
+from foretoken.arguments import did_you_mean, nearest
 from foretoken.errors import ForetokenError, shown
 
 DeviceKind = Literal["gpu", "tpu", "consumer", "cpu"]
@@ -67,7 +67,10 @@ class Accelerator:
         name = precision or usual
         if name not in self.peak_tflops:
             raise ForetokenError(
-                f"no peak of {self.name} in {name} is known", expected=", ".join(self.peak_tflops), got=repr(name)
+                f"no peak of {self.name} in {name} is known",
+                expected=", ".join(self.peak_tflops),
+                got=repr(name),
+                cure=did_you_mean(name, self.peak_tflops),
             )
         return self.peak_tflops[name] * 1e12
 

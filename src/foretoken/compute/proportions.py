@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from foretoken.arguments import did_you_mean
 from foretoken.compute.choices import ACTIVATIONS
 from foretoken.compute.families import FAMILIES
 from foretoken.compute.parameters import count_parameters
@@ -52,7 +53,7 @@ class Proportions:
             raise DesignError(
                 f"no proportions are known for the family {self.family!r}",
                 expected=", ".join(known),
-                cure="its costs can be counted: foretoken.compute (docs/costs.md)",
+                cure=did_you_mean(self.family, known) or "its costs can be counted: foretoken.compute (docs/costs.md)",
             )
 
     @property

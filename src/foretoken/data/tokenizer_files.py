@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from foretoken.arguments import named_arguments
+from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.data.corpus import documents
 from foretoken.data.learning import LEARNERS, learn
 from foretoken.data.packing import training_texts
@@ -43,7 +43,8 @@ def train_tokenizer(
     7
     """
     if kind not in KINDS:
-        raise CorpusError("no such kind of tokenizer", expected=", ".join(KINDS), got=shown(kind))
+        cure = did_you_mean(kind, KINDS)
+        raise CorpusError("no such kind of tokenizer", expected=", ".join(KINDS), got=shown(kind), cure=cure)
     if kind == "byte":
         if vocabulary not in (None, 256):
             raise CorpusError("a byte tokenizer has 256 tokens", got=str(vocabulary), cure="leave the vocabulary out")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import get_args
 
-from foretoken.arguments import nearest
+from foretoken.arguments import did_you_mean, nearest
 from foretoken.compute.hardware import available_cores
 from foretoken.errors import DesignError, TaskError
 from foretoken.evals.metrics import METRICS
@@ -96,13 +96,15 @@ class ContinueOptions:
     def __post_init__(self) -> None:
         wrong = self._wrong_types() or [name for name, allowed in self._rules().items() if not allowed]
         if wrong:
+            precisions = get_args(Precision)
+            wrong_precision = did_you_mean(str(self.precision), precisions) if "precision" in wrong else None
             raise DesignError(
                 "these options cannot be used for continued training",
                 expected="shares from 0 to 1 (warmup_share and cooldown together at most 1, validation_share above 0"
                 f" and below 0.5), a learning rate above 0, whole batch_tokens and seed, at most {available_cores()}"
-                f" threads, precision {' or '.join(get_args(Precision))}",
+                f" threads, precision {' or '.join(precisions)}",
                 got=", ".join(f"{name} {getattr(self, name)!r}" for name in wrong),
-                cure="see the options in docs/weights.md",
+                cure=wrong_precision or "see the options in docs/weights.md",
             )
 
     def _wrong_types(self) -> list[str]:

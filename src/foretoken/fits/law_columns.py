@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foretoken.arguments import did_you_mean
 from foretoken.errors import TableError
 from foretoken.laws.law import FEATURES, Array, Law
 from foretoken.runs.table import SIZES
@@ -120,7 +121,7 @@ def find_params_column(frame: pd.DataFrame, params: str) -> str:
             f"the table has no numbers for N in {params!r}",
             expected=", ".join(known or SIZES),
             got=params,
-            cure="name the column: --params, or --map params_total=YOUR_COLUMN",
+            cure=did_you_mean(params, known) or "name the column: --params, or --map params_total=YOUR_COLUMN",
             code="missing_column",
         )
     return params

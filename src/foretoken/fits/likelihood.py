@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from foretoken.arguments import did_you_mean
 from foretoken.errors import ForetokenError
 from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
@@ -34,7 +35,9 @@ def profiles(sample: Sample, best: Unpenalised, names: tuple[str, ...], level: f
     unknown = [name for name in names if name not in sample.law.parameters]
     if unknown:
         raise ForetokenError(
-            f"{sample.law.name} has no parameter {unknown[0]!r}", expected=", ".join(sample.law.parameters)
+            f"{sample.law.name} has no parameter {unknown[0]!r}",
+            expected=", ".join(sample.law.parameters),
+            cure=did_you_mean(unknown[0], sample.law.parameters),
         )
     signed = [name for name in names if name in sample.law.signed]
     if signed:

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from foretoken.arguments import check_level, takes
+from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP
@@ -159,7 +159,11 @@ def _require(known: dict[str, float], law: Law, level: float) -> None:
         )
     strange = [name for name in known if name not in (*law.features, "params", "tokens", "flops")]
     if strange:
-        raise ForetokenError(f"the law {law.name!r} does not read {strange[0]!r}", expected=", ".join(law.features))
+        raise ForetokenError(
+            f"the law {law.name!r} does not read {strange[0]!r}",
+            expected=", ".join(law.features),
+            cure=did_you_mean(strange[0], law.features),
+        )
     for name, value in known.items():
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from foretoken.arguments import did_you_mean
 from foretoken.errors import DesignError, ForetokenError
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class NextRunRequest:
         if self.fit is not None and self.law is not None:
             raise ForetokenError("a fit and a published law were given", cure="give one of --fit and --law")
         if self.goal not in GOALS:
-            raise ForetokenError("unknown goal", expected=", ".join(GOALS), got=repr(self.goal))
+            cure = did_you_mean(self.goal, GOALS)
+            raise ForetokenError("unknown goal", expected=", ".join(GOALS), got=repr(self.goal), cure=cure)
         _require_target(self)
         for name in ("noise", "usd_per_flop"):
             value = getattr(self, name)

@@ -10,6 +10,7 @@ from typing import Any
 from foretoken.arguments import check_positive, named_arguments
 from foretoken.compute.budget import parse_budget
 from foretoken.errors import ForetokenError
+from foretoken.fits.objectives import check_estimator
 from foretoken.fits.result import Fit
 from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.loss_model import fitted, published
@@ -191,6 +192,7 @@ def compare(
     [58.9, 18.4]
 
     """
+    check_estimator(estimator)
     budget = parse_budget(compute)
     rows = [_of_published(name, budget.flops) for name in advisers()]
     if fit is not None:

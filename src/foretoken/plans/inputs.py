@@ -13,6 +13,7 @@ from foretoken.compute.machine import Machine
 from foretoken.compute.price import training_hours
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
+from foretoken.fits.objectives import check_estimator
 from foretoken.fits.result import Fit
 from foretoken.plans.constraints import SIZES, Given, Limits, usable_flops
 from foretoken.plans.experts import Experts
@@ -149,6 +150,7 @@ def _law_or_fit(request: PlanRequest) -> LossModel:
         )
     check_level(request.level)
     if law is not None:
+        check_estimator(request.estimator)
         return replace(published(law), level=request.level)
     own = fit if isinstance(fit, Fit) else Fit.load(str(fit))
     return fitted(own, estimator=request.estimator, level=request.level)
