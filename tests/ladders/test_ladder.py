@@ -19,8 +19,7 @@ from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
-from foretoken.ladders.candidates import Candidates
-from foretoken.ladders.exchange import LadderLimits, choose_runs
+from foretoken.ladders.exchange import Candidates, LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
 from foretoken.ladders.ladder import NextRun, PlannedRun, next_run
 from foretoken.ladders.prior import RunNoise, make_prior

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import DesignError, ForetokenError
-from foretoken.ladders.candidates import OCTAVES, WIDEST, isoflop_runs, possible_runs, round_down
-from foretoken.ladders.exchange import LadderLimits
+from foretoken.ladders.exchange import OCTAVES, WIDEST, LadderLimits, isoflop_runs, possible_runs, round_down
 from foretoken.ladders.information import geometric_mean
 from foretoken.ladders.order import read_order
 from foretoken.ladders.planned_checks import check_planned_runs

@@ -20,8 +20,7 @@ from foretoken.errors import DesignError
 from foretoken.fits.check import Check
 from foretoken.fits.result import Fit
 from foretoken.forecasts.predict import FAR, predict
-from foretoken.ladders.candidates import Candidates, isoflop_runs, possible_runs
-from foretoken.ladders.exchange import ROUNDS, LadderLimits, choose_runs
+from foretoken.ladders.exchange import ROUNDS, Candidates, LadderLimits, choose_runs, isoflop_runs, possible_runs
 from foretoken.ladders.information import Criterion, geometric_mean
 from foretoken.ladders.order import Order, read_order
 from foretoken.ladders.planned_checks import check_planned_runs
