@@ -35,27 +35,27 @@ MANY = 5000
 """Runs of which budgets are no longer looked for one by one."""
 
 
-def refused(seen: TableRows) -> Iterator[Check]:
+def refused(table: TableRows) -> Iterator[Check]:
     """Too few runs, one size, one length, N and D that move together, equal losses."""
-    for error in refusals(seen.rows, CHINCHILLA):
+    for error in refusals(table.rows, CHINCHILLA):
         yield Check.of_refusal(error)
 
 
-def doubtful_design(seen: TableRows) -> Iterator[Check]:
+def doubtful_design(table: TableRows) -> Iterator[Check]:
     """Few runs, N and D nearly collinear."""
-    if len(seen.rows) > 2:
-        yield from design_checks(seen.rows)
+    if len(table.rows) > 2:
+        yield from design_checks(table.rows)
 
 
-def doubtful_rows(seen: TableRows) -> Iterator[Check]:
+def doubtful_rows(table: TableRows) -> Iterator[Check]:
     """Shared trajectories, plain `params`, diverged runs, repeated tokens."""
-    yield from row_checks(seen.rows)
+    yield from row_checks(table.rows)
 
 
-def infinite_values(seen: TableRows) -> Iterator[Check]:
+def infinite_values(table: TableRows) -> Iterator[Check]:
     """Infinities in columns of numbers."""
-    for name in [name for name in COLUMNS if name in seen.frame and COLUMNS[name].kind == "number"]:
-        where = np.flatnonzero(np.isinf(seen.frame[name].to_numpy(dtype=np.float64))) + 1
+    for name in [name for name in COLUMNS if name in table.frame and COLUMNS[name].kind == "number"]:
+        where = np.flatnonzero(np.isinf(table.frame[name].to_numpy(dtype=np.float64))) + 1
         if len(where):
             evidence = f"{name} is infinite in {plural(len(where), 'row')}: {listed(where)}"
             yield Check(
@@ -63,19 +63,19 @@ def infinite_values(seen: TableRows) -> Iterator[Check]:
             )
 
 
-def missing_as_zero(seen: TableRows) -> Iterator[Check]:
+def missing_as_zero(table: TableRows) -> Iterator[Check]:
     """A loss or count of 0 or below is a missing value in disguise."""
     for name in COUNTS:
-        if name in seen.frame and (seen.frame[name] <= 0).any():
-            where = np.flatnonzero((seen.frame[name] <= 0).to_numpy()) + 1
+        if name in table.frame and (table.frame[name] <= 0).any():
+            where = np.flatnonzero((table.frame[name] <= 0).to_numpy()) + 1
             evidence = f"{name} is 0 or below in {plural(len(where), 'row')}: {listed(where)}"
             yield Check("missing_as_zero", "doubt", evidence, "leave the cell of a missing value empty")
 
 
-def duplicated_rows(seen: TableRows) -> Iterator[Check]:
+def duplicated_rows(table: TableRows) -> Iterator[Check]:
     """Equal rows, whatever they are called."""
-    names = [name for name in seen.frame if name != "run" and not (name in COLUMNS and not COLUMNS[name].determined)]
-    cells = seen.frame[names]
+    names = [name for name in table.frame if name != "run" and not (name in COLUMNS and not COLUMNS[name].determined)]
+    cells = table.frame[names]
     words = [name for name in names if cells[name].dtype == object]
     doubles = cells.astype(dict.fromkeys(words, str)).duplicated()
     if doubles.any():
@@ -83,9 +83,9 @@ def duplicated_rows(seen: TableRows) -> Iterator[Check]:
         yield Check("duplicated_rows", "doubt", evidence, "leave them out: they count the same evidence twice")
 
 
-def duplicated_columns(seen: TableRows) -> Iterator[Check]:
+def duplicated_columns(table: TableRows) -> Iterator[Check]:
     """Two columns of numbers with the same values, one of them canonical."""
-    numbers, equal = seen.frame.select_dtypes("number"), dict[bytes, list[str]]()
+    numbers, equal = table.frame.select_dtypes("number"), dict[bytes, list[str]]()
     for name in numbers:
         values = numbers[name].to_numpy(dtype=np.float64, na_value=np.nan)
         if np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf):
@@ -98,19 +98,19 @@ def duplicated_columns(seen: TableRows) -> Iterator[Check]:
             yield Check("duplicated_columns", severity, evidence, "check which was meant; name the other with --map")
 
 
-def mixed(seen: TableRows) -> Iterator[Check]:
+def mixed(table: TableRows) -> Iterator[Check]:
     """Several evaluation sets, tokenizers, corpora, families or objectives in one table."""
-    for error in mixtures(seen.frame.iloc[seen.rows.row_index]):
+    for error in mixtures(table.frame.iloc[table.rows.row_index]):
         yield Check.of_refusal(error)
     for name, (code, cure) in MIXED.items():
-        words = seen.words(name)
+        words = table.words(name)
         if len(words) > 1:
             yield Check(code, "doubt", f"{len(words)} values of {name}: {listed(words)}", cure)
 
 
-def no_interior_minimum(seen: TableRows) -> Iterator[Check]:
+def no_interior_minimum(table: TableRows) -> Iterator[Check]:
     """Most budgets have their lowest loss at their smallest or largest size: N* is not among the runs."""
-    rows = seen.rows
+    rows = table.rows
     if not 0 < len(rows) <= MANY:
         return
     budgets = [runs for runs in by_budget(rows.group, rows.flops) if len(set(rows.params[runs])) >= LEAST_SIZES]
@@ -143,8 +143,8 @@ CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
 def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Check]:
     """Every check of a table and its usable rows that fires, worst first; units only for a law of nats per token."""
     units = unit_checks.TABLE if unit == "nats per token" else []
-    seen = TableRows.of(table, rows)
-    return worst_first(check for checks in [*TABLE, *units] for check in checks(seen))
+    table_rows = TableRows.of(table, rows)
+    return worst_first(check for checks in [*TABLE, *units] for check in checks(table_rows))
 
 
 def with_doubts(fit: Fit, table: RunTable, rows: Rows, unit: str) -> Fit:

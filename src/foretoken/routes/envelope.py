@@ -29,7 +29,7 @@ def envelope(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200
     Intervals: bootstrap of whole trajectories.
     """
     curves = trajectories(rows)
-    sizes = np.log([float(rows.params[here[0]]) for here in curves])
+    sizes = np.log([float(rows.params[points[0]]) for points in curves])
     if len(np.unique(sizes)) < LEAST_SIZES:
         reason = f"needs training curves of {LEAST_SIZES} sizes or more: rows that share `parent` or `run`"
         return Route(name=NAME, method=METHOD, reason=reason, params_column=rows.params_column)
@@ -58,8 +58,8 @@ def trajectories(rows: Rows) -> list[Indices]:
     members: dict[tuple[str, float], list[int]] = {}
     for i, (parent, run, size) in enumerate(zip(rows.parent, rows.run, rows.params.tolist(), strict=True)):
         members.setdefault((parent or run, size), []).append(i)
-    curves = [np.array(here) for here in members.values() if len(np.unique(rows.flops[here])) > 1]
-    return [here[np.argsort(rows.flops[here], kind="stable")] for here in curves]
+    curves = [np.array(points) for points in members.values() if len(np.unique(rows.flops[points])) > 1]
+    return [points[np.argsort(rows.flops[points], kind="stable")] for points in curves]
 
 
 def _on_grid(rows: Rows, curves: Sequence[Indices]) -> tuple[Array, Array]:

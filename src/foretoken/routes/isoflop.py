@@ -128,7 +128,9 @@ def isoflop_curves(rows: Rows, minimum: str = "parabola", draws: int = 400, seed
     noise = local_noise([(np.log(rows.params[budget]), rows.y[budget]) for budget in members])
     method = find_minimum(minimum)
     # A parabola is judged by its own residuals; an interpolant has none, and takes the noise of neighbouring sizes.
-    return [Curve(rows, here, method, None if minimum == "parabola" else noise, generator, draws) for here in members]
+    return [
+        Curve(rows, budget, method, None if minimum == "parabola" else noise, generator, draws) for budget in members
+    ]
 
 
 def find_minimum(name: str) -> Minimum:

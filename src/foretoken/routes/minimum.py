@@ -73,9 +73,9 @@ def locate_interpolant(size: Array, loss: Array) -> Array:
     values = Akima1DInterpolator(size, loss)(grid)
     lowest = values.argmin(axis=0)
     inside = np.clip(lowest, 1, GRID - 2)
-    before, here, after = (values[inside + step, np.arange(values.shape[1])] for step in (-1, 0, 1))
+    before, middle, after = (values[inside + step, np.arange(values.shape[1])] for step in (-1, 0, 1))
     # The parabola through three equally spaced points: its vertex is (before - after) / (2 bend) steps off the middle.
-    bend = before - 2 * here + after
+    bend = before - 2 * middle + after
     shift = np.where(bend > 0, (before - after) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
     moved = grid[inside] + np.clip(shift, -1, 1) * (grid[1] - grid[0])
     return np.asarray(np.where(lowest == inside, moved, grid[lowest]))
