@@ -24,7 +24,6 @@ def default(function: object, argument: str) -> object:
         (ft.fit, "law", FIT_LAW),
         (backtest, "law", FORECAST_LAW),
         (ft.backtest, "law", FORECAST_LAW),
-        (ft.next_run, "formula", FORECAST_LAW),
     ],
 )
 def test_a_verb_and_its_function_take_the_same_law(function: object, argument: str, law: str) -> None:
