@@ -50,7 +50,10 @@ def judge_parabola(size: Array, loss: Array) -> MinimumStatus:
 def locate_parabola(size: Array, loss: Array) -> Array:
     """Vertices, kept inside the sampled sizes and one step beyond."""
     bends, slopes = np.polyfit(size, loss, 2)[:2]
-    vertex = np.where(bends > 0, -slopes / (2 * np.where(bends > 0, bends, 1.0)), np.where(slopes > 0, -np.inf, np.inf))
+    # A curve that bends downwards is lowest at an end. Which one is told by its slope in the middle of the sizes: that
+    # at ln N = 0, the coefficient, would depend on the unit of N.
+    rises = slopes + bends * (size[0] + size[-1]) > 0
+    vertex = np.where(bends > 0, -slopes / (2 * np.where(bends > 0, bends, 1.0)), np.where(rises, -np.inf, np.inf))
     step = np.ptp(size) / (len(size) - 1)
     return np.asarray(np.clip(vertex, size[0] - step, size[-1] + step))
 
