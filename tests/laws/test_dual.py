@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.laws.dual import Dual, exp, log, outer, smaller, total
@@ -54,6 +54,7 @@ def slope_of(function: Callable[[float], Real], at: float) -> float:
 
 
 @pytest.mark.parametrize("name", UNARY)
+@settings(deadline=None)
 @given(x=positive)
 def test_one_operand(name: str, x: float) -> None:
     function = UNARY[name]
@@ -63,6 +64,7 @@ def test_one_operand(name: str, x: float) -> None:
 
 
 @pytest.mark.parametrize("name", BINARY)
+@settings(deadline=None)
 @given(x=positive, y=positive)
 def test_two_operands(name: str, x: float, y: float) -> None:
     function = BINARY[name]
@@ -73,6 +75,7 @@ def test_two_operands(name: str, x: float, y: float) -> None:
     assert float(result.slopes[3]) == pytest.approx(slope_of(lambda y: function(x, y), y), rel=1e-5, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(x=positive, y=positive)
 def test_rules_of_calculus(x: float, y: float) -> None:
     u, v = dual(x, 0), dual(y, 1)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
-from foretoken.laws import CHINCHILLA, COUPLED, LAWS, POWER, PUBLISHED, Law, find_law, forecasting_laws
+from foretoken.laws import CHINCHILLA, COUPLED, LAWS, POWER, PUBLISHED, Law, find_law
 from foretoken.laws import chinchilla as chinchilla_module
 from foretoken.laws.broken import curve
 from foretoken.laws.formula import differentiated, term
@@ -129,14 +129,7 @@ def test_bounds_follow_the_units_of_the_runs(law: Law) -> None:
 # evaluate
 
 
-def test_features_broadcast_and_keep_their_shape() -> None:
-    N, D = np.array([[1e6], [1e7], [1e8]]), np.array([1e9, 1e10])
-    table = CHINCHILLA.evaluate(BESIROGLU, params=N, tokens=D)
-    assert table.shape == (3, 2)
-    assert table[2, 0] == pytest.approx(float(CHINCHILLA.evaluate(BESIROGLU, params=1e8, tokens=1e9)))
-    assert CHINCHILLA.evaluate(BESIROGLU, params=1e8, tokens=1e9).shape == ()
-
-
+@settings(deadline=None)
 @given(N=st.floats(1e3, 1e13), D=st.floats(1e5, 1e15))
 def test_the_law_in_logarithms_is_the_formula(N: float, D: float) -> None:
     plain = chinchilla_module.loss(N, D, **BESIROGLU)
@@ -215,14 +208,6 @@ def test_units_say_what_a_law_gives(law: Law) -> None:
             assert unit == "nats per token"
 
 
-def test_laws_that_forecast_read_size_and_data_and_give_a_loss() -> None:
-    for name, law in forecasting_laws().items():
-        assert set(law.features) == {"params", "tokens"}
-        assert law.column == "loss"
-        assert law.optimum is not None, name
-    assert {"chinchilla", "coupled"} <= set(forecasting_laws())
-
-
 @every_law
 def test_a_misspelt_law_is_named(law: Law) -> None:
     assert find_law(law.name) is law
@@ -231,6 +216,7 @@ def test_a_misspelt_law_is_named(law: Law) -> None:
     assert caught.value.code == "unknown_law"
 
 
+@settings(deadline=None)
 @given(gamma=st.floats(0.1, 2.0), flops=st.floats(1e18, 1e26))
 def test_coupling_moves_the_loss_and_not_the_exponent_of_the_best_size(gamma: float, flops: float) -> None:
     assert COUPLED.optimum is not None

@@ -72,6 +72,7 @@ def test_infinite_data_leaves_the_term_of_size_and_infinite_size_that_of_data() 
     assert evaluate("kaplan_steps", s, params=1e8, steps_min=VAST) == pytest.approx((s["N_c"] / 1e8) ** s["alpha_N"])
 
 
+@settings(deadline=None)
 @given(params=st.floats(1e6, 1e11), tokens=st.floats(1e8, 1e13))
 def test_coupled_terms_lie_between_the_larger_term_and_the_sum(params: float, tokens: float) -> None:
     terms = BESIROGLU["A"] / params ** BESIROGLU["alpha"], BESIROGLU["B"] / tokens ** BESIROGLU["beta"]
@@ -102,6 +103,7 @@ def test_loss_falls_with_diminishing_returns(name: str, data: st.DataObject) -> 
         assert evaluate(name, **larger, **others) < evaluate(name, **point, **others)
 
 
+@settings(deadline=None)
 @given(epochs=st.floats(1.0, 300.0), longer=st.floats(1.001, 3.0), R=st.floats(0.5, 50.0))
 def test_a_repeated_token_is_worth_something_and_less_than_a_fresh_one(epochs: float, longer: float, R: float) -> None:
     worths = [float(worth(e, 1.0, R)) for e in (epochs, longer * epochs)]
@@ -129,6 +131,7 @@ def test_more_unique_tokens_than_are_seen_change_nothing() -> None:
     assert seen[0] == seen[1] == seen[2]
 
 
+@settings(deadline=None)
 @given(experts=st.floats(1.0, 1e4), E_start=st.floats(1.01, 10.0), E_max=st.floats(20.0, 1e4))
 def test_effective_experts_rise_from_start_towards_the_most(experts: float, E_start: float, E_max: float) -> None:
     few, more = (float(effective_experts(e, E_start=E_start, E_max=E_max)) for e in (experts, 1.1 * experts))
@@ -221,6 +224,7 @@ def test_a_drop_of_the_learning_rate_gains_at_most_its_share_of_b() -> None:
     assert gain[-1] < p["B"] * 2.7e-4
 
 
+@settings(deadline=None)
 @given(steps=st.floats(1e2, 1e6), batch=st.floats(1e4, 1e8), critical=st.floats(1e4, 1e8))
 def test_least_steps_and_least_compute_of_a_batch(steps: float, batch: float, critical: float) -> None:
     fewest = float(kaplan.min_steps(steps, batch, critical))
