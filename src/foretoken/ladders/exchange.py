@@ -68,6 +68,7 @@ def possible_runs(prior: Prior, largest: float, sizes: tuple[float, ...], *, tun
     steps = np.arange(np.floor(np.log(best.min() / WIDEST) / np.log(STEP)), np.log(best.max() * WIDEST) / np.log(STEP))
     series = np.array(sizes) if sizes else round_down(STEP**steps)
     budget, size = (part.ravel() for part in np.meshgrid(budgets, series, indexing="ij"))
+    # The end of the range belongs to it: without the 1e-9 rounding of logarithms would decide.
     inside = np.abs(np.log(size / np.repeat(best, len(series)))) <= np.log(WIDEST) * (1 + 1e-9)
     inside &= (size >= SMALLEST) & (budget / prior.per_token / size >= SMALLEST)
     if not inside.any():
@@ -84,6 +85,7 @@ def possible_runs(prior: Prior, largest: float, sizes: tuple[float, ...], *, tun
 def isoflop_runs(prior: Prior, spend: float) -> Candidates:
     """The plain grid that costs `spend`: every size once at every budget."""
     shares = np.geomspace(1 / GRID_SPAN, 1.0, GRID_BUDGETS)
+    # All sizes of a budget cost the same, so the grid costs 7 x the sum of its budgets.
     budgets: Array = shares * spend / (GRID_SIZES * shares.sum())
     around = np.geomspace(1 / WIDEST, WIDEST, GRID_SIZES)
     size = (prior.best_size(budgets)[:, None] * around).ravel()
@@ -125,6 +127,7 @@ class LadderLimits:
 
     def allow(self, counts: Array) -> Array:
         """Whether one seed more of a candidate fits [m]."""
+        # Ten runs of a tenth must fit, though their sum in floating point may pass the whole.
         room = (self.spend - counts @ self.cost) * (1 + BETTER)
         seeds = np.bincount(self.configuration, counts)[self.configuration]
         trainings_left = self.max_trainings - counts @ self.trainings

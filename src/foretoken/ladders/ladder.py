@@ -302,6 +302,7 @@ def _isoflop(ladder: _Ladder, learning_rate_error: float) -> IsoflopGrid:
         criterion = _criterion(ladder.prior, ladder.target, grid, learning_rate_error)
         return _half_width(ladder.prior, ladder.target, criterion, np.ones(len(grid.flops)))
 
+    # Quarter octaves: the cost of the grid that is as good is known to a fifth.
     spends = ladder.cost * 2.0 ** np.arange(-DOUBLINGS, DOUBLINGS + 0.25, 0.25)
     widths = np.array([half_width(spend) for spend in spends])
     as_good = np.flatnonzero(widths <= ladder.half_width)

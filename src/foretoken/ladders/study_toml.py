@@ -64,6 +64,7 @@ def _line(run: PlannedRun) -> str:
     """One entry of `design.runs`."""
     more = f", seeds = {run.seeds}" if run.seeds > 1 else ""
     if run.learning_rates > 1:
+        # Symmetric about the rule in powers of the factor: 1/2, 1, 2 for three.
         steps = range(-(run.learning_rates // 2), (run.learning_rates + 1) // 2)
         more += f", learning_rate_factors = [{', '.join(f'{SWEEP**step:g}' for step in steps)}]"
     return f"{{ params = {run.params:.4g}, tokens = {run.tokens:.4g}{more} }}"

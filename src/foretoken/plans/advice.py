@@ -109,6 +109,7 @@ def alternatives(
     if band is not None:
         sizes["smallest in the band"], sizes["largest in the band"] = band.params
     if laws:
+        # A mixture of experts spends fewer FLOP per parameter than 6, a mark that needs no list of names.
         dense = (name for name in advisers() if PUBLISHED[name].flops_per_param_token == 6.0)
         sizes |= {name: advice(name, flops).params for name in dense}
     return {name: (params, product / params) for name, params in sizes.items()}
@@ -229,6 +230,7 @@ def _of_published(name: str, flops: float) -> LawAdvice:
         status=entry.status,
         source=entry.source,
         careful=list(entry.careful),
+        # The first sentence names the source of the losses, which `source` says already.
         assumed=split.assumed[1:],
     )
 

@@ -70,6 +70,7 @@ def largest_of_month(points: list[Point]) -> list[Point]:
     >>> [point.name for point in largest_of_month([Point("a", 1.0, 5.0, ""), Point("b", 1.0, 6.0, "")])]
     ['b']
     """
+    # Later entries replace earlier ones, so the largest of each month stays.
     best = {point.year: point for point in sorted(points, key=lambda point: point.value)}
     return [best[year] for year in sorted(best)]
 
@@ -81,6 +82,7 @@ def known_trends(level: float = 0.9) -> dict[str, Trend]:
     True
     """
     compute = largest_of_month(_compute())
+    # The lecture's rule, ten times a year, is of the time before 2022, and is compared with the same years.
     early = [point for point in compute if point.year < 2022]
     tokens, peaks = records(_tokens()), largest_of_month(_peaks())
     return {
@@ -194,6 +196,7 @@ def _compute_for(law: str, tokens: float) -> float:
     def excess(log_flops: float) -> float:
         return math.log(allocate(published(law), math.exp(log_flops)).tokens / tokens)
 
+    # From far below the smallest study to far above any budget.
     found = crossing(excess, math.log(1e15), math.log(1e35))
     if found is None:
         raise RefusedError("out_of_reach", f"{law} never needs {tokens:.3g} tokens", "take another law")

@@ -158,6 +158,7 @@ def mixtures(
     if max_total is not None:
         check_positive("max_total", max_total)
     best = Experts(1).read_by(loss_model or published(LAW)).point_estimate
+    # The dense model comes first, whatever counts are asked: every gain is against it.
     dense, *rest = (_mixture(best, flops, count, share, max_total, limits) for count in (1, *counts))
     return [replace(mixture, gain=dense.loss - mixture.loss) for mixture in rest]
 
@@ -166,6 +167,7 @@ def _mixture(
     loss_model: LossModel, flops: float, experts: float, share: float, max_total: float | None, limits: Limits
 ) -> Mixture:
     if max_total is not None:
+        # All parameters are proportional to the active ones, so a cap on all is a cap on these.
         room = max_total / total_params(1.0, experts, share)
         limits = replace(limits, max_params=min(limits.max_params, room))
     best = allocate(
@@ -181,6 +183,7 @@ def compare_experts(loss_model: LossModel, experts: Experts, split: Allocation, 
     counts = tuple(sorted({*map(float, COUNTS), experts.expansion}))
     by_compute = mixtures(split.flops, counts=counts, loss_model=loss_model, limits=replace(limits, sizes=()))
     dense = by_compute[0]
+    # The plan's limits bound active parameters; here the memory of the dense model bounds all, and nothing else does.
     by_memory = mixtures(split.flops, counts=counts, loss_model=loss_model, max_total=dense.total_params)
     return Mixtures(
         experts=experts.experts,

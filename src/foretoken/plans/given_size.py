@@ -112,6 +112,7 @@ def _partner(model: LossModel, given: float, half: int) -> float:
         budget = np.array([k * given * math.exp(log_other)])
         return math.log(float(search_split(model, budget, NO_LIMITS, 0.0)[half][0]) / given)
 
+    # e^12 = 1.6e5 holds every usual ratio of tokens to parameters; wider brackets cost steps and are for odd laws.
     for span in (12.0, 24.0, 36.0):
         log_other = crossing(excess, math.log(given) - span, math.log(given) + span)
         if log_other is not None:
@@ -147,6 +148,7 @@ def other_halves(loss_model: LossModel, params: float, tokens: float, open_half:
     doubled = model.loss(sizes, 2 * lengths) if open_half == "tokens" else model.loss(2 * sizes, lengths)
     lost = losses[0] - best_losses(model, flops)
     saved = flops - budgets_for(model, losses[0], near=flops)
+    # At the given half's own best split both are 0 but for the search, of either sign; a negative regret would mislead.
     lost[np.abs(lost) < EXACT * losses[0]], saved[np.abs(saved) < EXACT * flops] = 0.0, 0.0
     return [
         Choice(
@@ -221,6 +223,7 @@ def _of_two(loss_model: LossModel, given: Given) -> Allocation:
     if flops is not None and tokens is not None:
         return _allocation(loss_model, flops / (per_token * tokens), tokens, {})
     if loss is not None and params is not None:
+        # A draw may never reach the loss: its tokens are infinite, and `interval` leaves it out.
         lengths = loss_model.over_draws(lambda model: tokens_for(model, params, loss))
         if not np.isfinite(lengths[0]):
             raise ForetokenError(f"no number of tokens takes {params:.4g} parameters to a loss of {loss:g}")

@@ -70,6 +70,8 @@ class Trend:
     def margin(self, year: float) -> float:
         """Half width of the line's interval, on log10: that of the mean of a simple regression, t s sqrt(1/n + ...)."""
         years = np.array([point.year for point in self.points])
+        # Var of the line at a year = s^2 (1/n + (year - mean)^2 / sum (years - mean)^2): about the mean year level and
+        # slope are uncorrelated.
         leverage = 1 / len(years) + (year - self.center) ** 2 / float(((years - self.center) ** 2).sum())
         return self.student * self.spread * math.sqrt(leverage)
 
@@ -85,6 +87,7 @@ class Trend:
             last = max(point.year for point in self.points)
             return crossing(excess, self.center - FARTHEST, last + FARTHEST)
 
+        # Where the line rises, the upper end of its interval gets there first: `low` is the year of side +1.
         return Reach(year=when(0.0), low=when(1.0), high=when(-1.0))
 
 
@@ -136,6 +139,7 @@ def records(points: list[Point]) -> list[Point]:
     ['a', 'c']
     """
     largest: list[Point] = []
+    # Of one month the largest comes first, so that the smaller ones of that month are no records.
     for point in sorted(points, key=lambda point: (point.year, -point.value)):
         if not largest or point.value > largest[-1].value:
             largest.append(point)

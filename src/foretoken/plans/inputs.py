@@ -88,6 +88,7 @@ def read_inputs(request: PlanRequest) -> PlanInputs:
         active_experts=0 if experts is None else experts.active,
     )
     loss_model = read_loss_model(request, experts)
+    # The MFU depends on the size, the size on the budget, and the budget in hours or dollars on the MFU: a fixed point.
     given, budget = _at_its_own_mfu(loss_model, _given(request, machines, experts), machines)
     resources = _resources(request, loss_model, given, budget, machines, experts)
     return PlanInputs(

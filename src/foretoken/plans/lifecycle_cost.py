@@ -153,6 +153,7 @@ UNITS: tuple[tuple[str, Callable[[Machine], float | None], str], ...] = (
 def _prices(training: Machine, serving: Machine, use: ServingUse) -> tuple[list[Price], dict[str, str]]:
     """What a FLOP costs in FLOP, in dollars and in kWh, and why one is not known."""
     prices, reasons = [FLOP], {}
+    # (unit per hour) / (FLOP per hour at full peak x share of the peak) = unit per FLOP.
     peak = 3600.0 * serving.need("peak")
     for unit, per_hour, missing in UNITS:
         paid, served = per_hour(training), per_hour(serving)
@@ -178,6 +179,7 @@ def _smaller(model: LossModel, flops: float, share: float, price: Cost) -> Small
         tokens=factors.tokens_factor * tokens,
         overhead=factors.overhead,
         flops=factors.overhead * flops,
+        # A share more of compute is that share more of hours, and so of dollars and energy.
         usd=None if price.usd is None else factors.overhead * price.usd,
         usd_reason=price.usd_reason,
         kwh=None if price.kwh is None else factors.overhead * price.kwh,

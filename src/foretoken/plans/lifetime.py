@@ -69,11 +69,14 @@ class Price:
                 raise ForetokenError(
                     f"utilisation in {name} must be a share", expected="above 0, to 1", got=repr(share)
                 )
+        # What one FLOP costs at full use; a use that reaches a share of the peak pays for the idle rest too.
         one = per_hour / 3600 / flops_per_second
         return cls(one / training, one / reading, one / writing, unit)
 
     def serving(self, demand: Demand) -> float:
         """Serving cost per parameter over the life, in FLOP of training."""
+        # Dividing by the price of training turns the cost of serving into FLOP of training, so that one search in FLOP
+        # serves every unit.
         return SERVING * (demand.read * self.reading + demand.written * self.writing) / self.training
 
 

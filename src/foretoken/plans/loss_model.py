@@ -90,6 +90,7 @@ class LossModel:
 
     def subsample(self, draws: int = FEW) -> LossModel:
         """The same with at most so many of the draws, evenly taken: for what has to be searched in every one."""
+        # Every k-th, not the first few: whatever order the draws have, all of it is sampled.
         step = math.ceil((len(self.theta) - 1) / draws)
         if step <= 1:
             return self
@@ -127,6 +128,7 @@ class LossModel:
         if repetition is None or not repetition.base_params:
             values = self._evaluate(self.theta, n, d)
         else:
+            # A run shorter than the stock repeats nothing: its distinct tokens are its own.
             d_worth = worth(d, np.minimum(repetition.unique, d), repetition.epochs_decay)
             # U_N differs between draws, so each has effective sizes of its own.
             sizes = (worth(n, np.minimum(n, base), repetition.params_decay) for base in repetition.base_params)
@@ -163,6 +165,7 @@ class LossModel:
         """Factors beyond the runs behind it; 1 inside them, nothing where they are not known."""
         values = {"params": params, "tokens": tokens, "flops": flops, **self.other_features}
         known = {name: ends for name, ends in self.ranges.items() if name in values}
+        # Below the runs is as far as above them: a factor 10 too small counts as a factor 10 too large.
         return {name: max(1.0, values[name] / ends[1], ends[0] / values[name]) for name, ends in known.items()}
 
 

@@ -68,6 +68,7 @@ class Machines:
             accelerator=self.accelerator or (USUAL_MACHINE if needs_machine(text) else None),
             count=self.count,
             known=self.known,
+            # A size below one parameter comes from a budget that is refused later, with a better sentence.
             params=max(1.0, params),
             mfu=self.mfu,
             usd_per_hour=self.usd_per_hour,
@@ -106,6 +107,7 @@ class Machines:
         used = machine(self.serve_accelerator or self.accelerator or USUAL_MACHINE, known=self.known)
         seconds = None if latency is None else 3600 * parse_hours(latency, "the latency")
         count = 1 if serve_on is None else serve_on
+        # Idle experts fill memory, but a token reads only what it passes: the latency bounds active ones.
         by_memory = most_params(used, count=count) / total_per_param
         return min(by_memory, most_params(used, count=count, seconds_per_token=seconds))
 

@@ -59,6 +59,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
     given, training = inputs.given, inputs.training
     split = solve_split(inputs.loss_model, given)
     _require_sensible(split)
+    # The band comes before the alternatives, whose ends it names, and the price before all that is told in dollars.
     near, band_reason = _band(inputs, split)
     price = cost(training, training_hours(training, split.flops), inputs.count)
     built = build(split, training, inputs.count, inputs.proportions, inputs.count_is_fixed)

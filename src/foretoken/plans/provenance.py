@@ -102,6 +102,7 @@ def intervals_json(intervals: Mapping[str, list[float] | None], reason: str | No
 def checks_of(loss_model: LossModel, split: Allocation) -> list[Check]:
     """Named doubts about a split."""
     checks = []
+    # One check for the farthest quantity: params, tokens and flops go beyond the runs together.
     far = max(split.extrapolation, key=lambda name: split.extrapolation[name], default=None)
     if far is not None and split.extrapolation[far] > FAR:
         evidence = f"{split.extrapolation[far]:.3g} times beyond the runs behind {loss_model.name} in {far}"

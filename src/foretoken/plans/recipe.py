@@ -131,6 +131,7 @@ def recipe(
 def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, dict[str, float]]:
     """What each paper's laws read, in that paper's own counts; all are of decoders, with what a token passes as N."""
     counted = count_parameters(shape)
+    # Kaplan's and Step Law's N leave embeddings out; of experts, what no token passes is left out too.
     blocks = float(counted.non_embedding - counted.idle)
     known = {
         "kaplan_2020": {"params": blocks},
@@ -142,6 +143,7 @@ def _known(shape: ModelShape, tokens: float, loss: float | None) -> dict[str, di
     if shape.family_record.plain_transformer:
         known["kaplan_2020"]["flops"] = FLOPS_PER_TOKEN["kaplan"](shape) * tokens
         known["deepseek_2024"]["flops"] = FLOPS_PER_TOKEN["deepseek"](shape) * tokens
+        # Porian et al. define N as FLOP per token / 6, in their own count of FLOP.
         known["porian_2024"]["params"] = FLOPS_PER_TOKEN["porian"](shape) / 6
     if shape.experts:
         known["ludziejewski_2025"] = {"params": blocks, "experts": shape.experts / shape.active_experts}
@@ -166,6 +168,7 @@ def _values(known: dict[str, dict[str, float]], column: str, usable: Callable[[s
 
 def _middle(values: list[float]) -> float:
     """The median on a log scale."""
+    # Learning rates of different papers differ by factors, and one outlier must not move the middle.
     ordered = sorted(values)
     half = (len(ordered) - 1) / 2
     return math.sqrt(ordered[math.floor(half)] * ordered[math.ceil(half)])
@@ -287,6 +290,7 @@ class ServedRequest:
 
 def serve_request(recipe: Recipe, machine: Machine) -> ServedRequest:
     """One request of 512 tokens in and 512 out, at the limit of the fewest accelerators (a power of two)."""
+    # 2 bytes a weight; the other fifth of memory is for keys, values and activations.
     share = recipe.params_total * 2.0 / (HELD * machine.accelerator.memory)
     count, name = 2 ** max(0, math.ceil(math.log2(share))), machine.accelerator.name
     try:

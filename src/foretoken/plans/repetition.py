@@ -173,6 +173,8 @@ def next_epoch(loss_model: LossModel, params: float, tokens: float) -> NextEpoch
     assert loss_model.repetition is not None
     distinct, decay = loss_model.repetition.unique, loss_model.repetition.epochs_decay
     more = tokens + distinct
+    # After r repetitions the share is R_D (1 - exp(-1 / R_D)) exp(-r / R_D): every epoch is worth exp(-1 / R_D) of the
+    # one before.
     gained = worth(more, distinct, decay) - worth(tokens, min(distinct, tokens), decay)
     before, after = loss_model.point_estimate.loss(params, np.array([tokens, more]))
     flops = loss_model.flops_per_param_token * params * distinct
@@ -183,6 +185,7 @@ def _doubled(loss_model: LossModel, flops: float, limits: Limits) -> Doubled:
     """Least loss with twice the compute, and with twice the distinct tokens."""
     model = loss_model.point_estimate
     assert model.repetition is not None
+    # U_N grows with the stock, so the lent form is made anew and not only given a larger `unique`.
     richer = _with_other(model, unique=2 * model.repetition.unique)
     compute = best_losses(model, np.array([2 * flops]), limits)
     return Doubled(float(compute[0]), float(best_losses(richer, np.array([flops]), limits)[0]))

@@ -33,6 +33,7 @@ def least(values: Callable[[Array], Array], low: Array, high: Array) -> Array:
         found = np.where(np.isfinite(found), found, np.inf)
         best = found.argmin(axis=1)
         before, after = np.maximum(best - 1, 0), np.minimum(best + 1, POINTS - 1)
+        # The minimum of a function with one minimum lies between the neighbours of the best point: 32 times narrower.
         low, high = grid[rows, before], grid[rows, after]
     left, middle, right = (found[rows, place] for place in (before, best, after))
     with np.errstate(all="ignore"):
@@ -61,6 +62,7 @@ def crossing(function: Callable[[float], float], low: float, high: float) -> flo
             break
         slope = (high - low) / (ends[1] - ends[0])
         middle = low - slope * ends[0]
+        # Every fourth step halves, which bounds the steps where the function is very flat on one side.
         if step % 4 == 3 or not (math.isfinite(middle) and low < middle < high):
             middle = 0.5 * (low + high)
         value = function(middle)

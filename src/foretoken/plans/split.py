@@ -111,6 +111,7 @@ def best_split(
 def search_split(model: LossModel, budgets: Array, limits: Limits, serving: float) -> tuple[Array, Array]:
     """The same wherever it is, an end of the search included; in closed form where there is one."""
     per_token = model.flops_per_param_token
+    # The closed form counts training alone, on fresh tokens and without limits; everything else is searched.
     if model.law.optimum and not (model.other_features or model.repetition or serving) and limits == NO_LIMITS:
         params, tokens = model.law.optimum(model.parameters, budgets, per_token)
         return np.asarray(params, np.float64), np.asarray(tokens, np.float64)
@@ -145,6 +146,7 @@ def budgets_for(
     """
     _require_loss(model)
     goal, budget = np.log(losses), np.log(np.broadcast_to(near, losses.shape)).astype(np.float64)
+    # The bracket is in ln FLOP, from a single FLOP to what no one will ever have.
     low, high = np.zeros_like(budget), np.full_like(budget, MOST)
     for _ in range(ROUNDS):
         here, slope = _falling(model, np.exp(budget), limits, serving)
@@ -248,6 +250,7 @@ def _allocation(loss_model: LossModel, splits: Array, limits: Limits) -> Allocat
     names = ("params", "tokens", "flops")
     intervals = {name: loss_model.interval(splits[:, k]) for k, name in enumerate(names)}
     return Allocation(
+        # Capped tokens may leave compute unspent; elsewhere `spent` is the budget but for rounding.
         flops=min(spent, flops) if limits.max_tokens < math.inf else flops,
         params=params,
         tokens=tokens,
