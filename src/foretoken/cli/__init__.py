@@ -49,10 +49,32 @@ app = typer.Typer(
 )
 
 VERBS = (
-    run, design, status, verify, prune, profile, diagnose, fit, predict, plan, backtest, approaches, report, laws, cite,
-    compare, trends, models, next, sample, fill_mask, infill, evaluate, finetune,
+    run,
+    design,
+    status,
+    verify,
+    prune,
+    profile,
+    diagnose,
+    fit,
+    predict,
+    plan,
+    backtest,
+    approaches,
+    report,
+    laws,
+    cite,
+    compare,
+    trends,
+    models,
+    next,
+    sample,
+    fill_mask,
+    infill,
+    evaluate,
+    finetune,
     continue_training,
-)  # fmt: skip
+)
 for verb in VERBS:
     words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
     app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)

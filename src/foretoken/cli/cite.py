@@ -20,8 +20,8 @@ def cite(
     """
     from foretoken.laws.cite import cite as citation_of
 
-    found = citation_of(name)
+    citation = citation_of(name)
     if json:
-        print_json({"name": name, "text": found.text, "bibtex": found.bibtex})
+        print_json({"name": name, "text": citation.text, "bibtex": citation.bibtex})
     else:
-        typer.echo(str(found))
+        typer.echo(str(citation))

@@ -51,6 +51,7 @@ class _Board:
     def eta(self) -> str:
         """Time left, from the pace so far."""
         share, passed = self.share_done(), time.monotonic() - self.began
+        # Before a fiftieth is done and 3 seconds have passed, the pace is that of starting up.
         return format_duration(passed * (1 - share) / share) if share > 0.02 and passed > 3 else "..."
 
 
@@ -58,7 +59,7 @@ class PlainListener(ProgressListener):
     """One line per finished run and now and then one on progress."""
 
     def __init__(self) -> None:
-        self.board, self.told = _Board(), time.monotonic()
+        self.board, self.printed_at = _Board(), time.monotonic()
 
     def phase(self, text: str) -> None:
         _say(text)
@@ -72,8 +73,8 @@ class PlainListener(ProgressListener):
 
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
         self.board.steps[key], self.board.losses[key] = (step, steps), loss
-        if time.monotonic() - self.told > LINE_SECONDS:
-            self.told = time.monotonic()
+        if time.monotonic() - self.printed_at > LINE_SECONDS:
+            self.printed_at = time.monotonic()
             board = self.board
             done = f"{len(board.records)} of {len(board.specs)} runs done"
             _say(f"{100 * board.share_done():.0f} %, {done}, about {board.eta()} left")
