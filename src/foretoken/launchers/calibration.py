@@ -36,6 +36,7 @@ class Calibration:
         new = list({_speed_key(spec): spec for spec in specs if _speed_key(spec) not in self.speeds}.values())
         if not new:
             return
+        # FLOPs of a token stand for the time that is not known yet: launchers need only its order.
         jobs = [Job(spec.key, CalibrationJob(spec).to_json(), spec.flops / spec.tokens) for spec in new]
         outcomes = self.launcher.launch(CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log)
         by_key = {spec.key: spec for spec in new}
@@ -46,6 +47,7 @@ class Calibration:
                 continue
             speed, peak = Speed.from_json(outcome.result_json), _peak_key(spec)
             self.speeds[_speed_key(spec)] = speed.seconds_per_token
+            # Other work only ever slows a measurement down, so the largest is the nearest to the truth.
             self.peaks[peak] = max(self.peaks.get(peak, 0.0), speed.peak_flops)
         write_json(self.path, {"machine": self.processor, "speeds": self.speeds, "peaks": self.peaks})
 
@@ -63,6 +65,7 @@ def _known(path: Path, processor: str) -> tuple[dict[str, float], dict[str, floa
     """Speeds and peaks that were measured on this processor; none where the file is missing, damaged or another's."""
     try:
         known = read_json(path)
+        # The folder may have been begun on another machine, whose speeds would give wrong times and a wrong MFU.
         speeds, peaks = ({str(k): float(v) for k, v in known[name].items()} for name in ("speeds", "peaks"))
         return (speeds, peaks) if known["machine"] == processor else ({}, {})
     except (StoreError, KeyError, TypeError, AttributeError, ValueError):

@@ -113,9 +113,11 @@ class _Launch:
         check: Callable[[], None],
     ) -> None:
         self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
+        # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
+        # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
         self.inbox: SimpleQueue[tuple[_Worker, Message]] = SimpleQueue()
         self.workers: list[_Worker] = []
         """Those that may be given jobs."""
@@ -185,6 +187,7 @@ class _Launch:
             self._start_worker()
 
     def _replace_dead(self, worker: _Worker, code: int) -> None:
+        # One that was replaced after a failure ends too, and its end is no news.
         if worker not in self.workers:
             return
         self.workers.remove(worker)

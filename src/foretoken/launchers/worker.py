@@ -68,6 +68,7 @@ def _listen(jobs: SimpleQueue[Assign], stop: threading.Event) -> None:
                 stop.set()
             case Assign() as job:
                 jobs.put(job)
+    # The driver closed the pipe or died. Not sys.exit, which would wait for the thread that trains.
     os._exit(0)
 
 

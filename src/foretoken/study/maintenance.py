@@ -24,6 +24,7 @@ def verify(folder: str | Path) -> list[Finding]:
     """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
     folder = Path(folder)
     findings = inspect(folder, deep=True)
+    # The corpus is named in design.json alone, so a damaged one leaves nothing to look for.
     if not any(finding.path.name == NAME for finding in findings):
         findings += _corpus_findings(folder)
     known = {finding.path for finding in findings}
@@ -69,6 +70,7 @@ def prune(folder: str | Path, *, old_runs: bool = False, weights: bool = False, 
         return surplus(folder, old_runs, weights)
     with Lease(folder, kept.study.launch.lease_seconds) as lease, atomic.guarded(lease.check):
         things = surplus(folder, old_runs, weights)
+        # The mark vouches for records and weights by their hashes: it goes before any of them does.
         if old_runs or weights:
             unmark(folder)
         for thing in things:

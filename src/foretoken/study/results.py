@@ -51,6 +51,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     line = current_forecast(folder, design)
     entry, outcome = (line.entry, line.outcome) if line else (None, None)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
+    # A frozen forecast is never edited: the page shows it as it was, and says that the fit has moved on.
     if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED]))
     planned = len(design.all_runs if study.target.train else design.runs)

@@ -108,6 +108,7 @@ class StudyRunner:
         check_belongs(self.folder, self.study.name)
         with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
             self.lease, self.store = lease, Store(self.folder, lease.attempt)
+            # Before anything is read: a damaged record that is set aside here is a run that was never trained.
             findings = inspect(self.folder)
             repair(findings)
             for finding in findings:
@@ -117,6 +118,7 @@ class StudyRunner:
 
     def is_finished(self) -> bool:
         """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
+        # What the files depend on holds the corpus's hash; where it has not been tokenised, that is not known.
         return self.known_corpus is not None and is_finished(self.folder, self._inputs_json())
 
     def _inputs_json(self) -> dict[str, Any]:
@@ -152,6 +154,7 @@ class StudyRunner:
         self._mark_finished()
 
     def _mark_finished(self, refusal: RefusedError | None = None) -> None:
+        # A run that failed may go well at the next try, so a study that has one is not finished.
         if not status(self.folder).counts.failed:
             repair([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
             mark_finished(self.folder, self._inputs_json(), refusal)
@@ -248,6 +251,7 @@ class StudyRunner:
             if not new:
                 break
             self.phase(f"re-centring {', '.join(edges)}")
+            # Written before the new runs are trained, so that a study stopped here goes on with them.
             design = self._write_design(Design([*design.runs, *new], design.target))
             self.trainer.train(design.runs)
         return design
@@ -277,6 +281,7 @@ class StudyRunner:
         """The fit in the folder when it is of these runs by this version, else a new one."""
         table, path, level = self.table(design), self.folder / name, self.study.forecast.level
         kept = load_fit(path)
+        # The version too: another one may fit the same runs to other numbers.
         if kept and (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
             return kept
         fit = fits.fit(table, law, level=level, seed=self.study.seed)
@@ -294,6 +299,7 @@ class StudyRunner:
         RefusedError when nothing was.
         """
         path = self._ledger_path(design, fit)
+        # What was frozen stands: a study that is resumed scores what it said then, not what it would say now.
         if path.is_file():
             return ledger.read_entry(path)
         if self.store.has_begun(design.target):

@@ -62,6 +62,7 @@ class Trainer:
         if not waiting:
             return
         corpus = self._intact_corpus
+        # Trunks of all runs, not of those that wait: a branch that is left must still find where its trunk forks.
         trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
         seconds = self.estimate([run for trunk in trunks for run in trunk])
         self.listener.phase("training" if not runs[0].is_target else "training the target")
@@ -120,6 +121,7 @@ class Trainer:
         for outcome in outcomes:
             if outcome.error:
                 fatal = outcome.error if outcome.fatal else fatal
+                # On a full disk the failure itself cannot be written; that error is then raised as the fatal one.
                 with suppress(StoreError):
                     self._record_failure(trunks[outcome.name], outcome.error)
         if fatal:
