@@ -31,6 +31,8 @@ def rotary_table(context: int, head_width: int, base: float = 10_000.0) -> Tenso
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Rotate the halves of each head (the last dimension) by the angle of its position (the one before)."""
     cos, sin = table[:, : x.shape[-2]].to(x.dtype)
+    # Feature i turns with feature i + K/2, as in the checkpoints of Llama; the paper pairs neighbours, which is the
+    # same up to a permutation of the features of queries and keys.
     left, right = x.chunk(2, dim=-1)
     rotated = torch.empty(x.shape, dtype=x.dtype)
     torch.mul(left, cos, out=rotated[..., : cos.shape[-1]]).addcmul_(right, sin, value=-1)
@@ -79,8 +81,10 @@ class _Attention(torch.autograd.Function):
         q, k, v = qkv_3BHTK.flatten(1, 2)
         q = q * width**-0.5  # scaled here once rather than every score
         mixed = torch.empty_like(q)
+        # Only the square on the diagonal needs a mask.
         future = torch.full((ROWS, ROWS), float("-inf"), dtype=q.dtype).triu_(1)
         ctx.saved, ctx.blocks = (q, k, v), []
+        # By rows: scores to the right of a block's diagonal are never computed, which halves the products.
         for start in range(0, length, ROWS):
             end = min(start + ROWS, length)
             scores = torch.bmm(q[:, start:end], k[:, :end].transpose(1, 2))
