@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
 
-from foretoken.checks.diagnose import NEEDS, diagnose, unchecked
+import pandas as pd
+import pytest
+
+import foretoken
+from foretoken.checks.diagnose import NEEDS, Unchecked, diagnose, unchecked
 from foretoken.runs.table import COLUMNS, RunTable
 
 
@@ -22,3 +26,27 @@ def test_a_column_allows_its_check_and_an_empty_one_does_not():
 
 def test_every_named_column_is_one_of_ours():
     assert {column for need in NEEDS for column in need.columns} <= set(COLUMNS)
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: need.codes[0])
+def test_any_of_its_columns_allows_a_check(need: Unchecked) -> None:
+    for column in need.columns:
+        left = unchecked(pd.DataFrame({column: [None, "here"]}))
+        assert need not in left
+        assert set(NEEDS) - set(left) == {other for other in NEEDS if column in other.columns}
+
+
+def test_no_columns_allow_nothing_and_all_allow_everything() -> None:
+    assert unchecked(pd.DataFrame()) == list(NEEDS)
+    assert unchecked(pd.DataFrame({column: [1.0] for need in NEEDS for column in need.columns})) == []
+
+
+@pytest.mark.parametrize("code", sorted({code for need in NEEDS for code in need.codes}))
+def test_every_code_is_one_that_a_check_gives(code: str) -> None:
+    given = " ".join(
+        path.read_text()
+        for room in ("checks", "fits")
+        for path in (Path(foretoken.__file__).parent / room).glob("*.py")
+        if path.name != "diagnose.py"
+    )
+    assert f'"{code}"' in given
