@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,31 @@ def test_five_points_of_chinchilla_move_the_best_size_by_sixty_percent(
     assert allocate(source, GOPHER).params == pytest.approx(size, rel=0.03)
     assert band(source, GOPHER, 0.001).params == pytest.approx([low, high], rel=0.03)
     assert allocate(fitted(one), GOPHER).params == pytest.approx(by_map, rel=0.03)
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.floats(20, 25))
+def test_regret_is_nothing_at_the_best_size_and_grows_ever_faster_on_both_sides(power: float) -> None:
+    best = allocate(BESIROGLU, 10**power)
+    factors = [2.0**step for step in range(-4, 5)]
+    splits = {f"{factor:g}": (factor * best.params, best.tokens / factor) for factor in factors}
+    rows = regrets(BESIROGLU, splits)
+    lost = [row.regret_loss for row in rows]
+    assert lost[4] == pytest.approx(0.0, abs=1e-9)
+    assert rows[4].regret_flops == 0.0
+    steps = [after - before for before, after in pairwise(lost)]
+    assert steps == sorted(steps)  # convex in ln N
+    saved = [row.regret_flops or 0.0 for row in rows]
+    assert saved[:5] == sorted(saved[:5], reverse=True)
+    assert saved[4:] == sorted(saved[4:])
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.floats(20, 25), st.floats(1e-4, 1e-2))
+def test_a_wider_tolerance_holds_the_narrower_band(power: float, tolerance: float) -> None:
+    narrow, wide = (band(BESIROGLU, 10**power, share) for share in (tolerance, 2 * tolerance))
+    assert wide.params[0] < narrow.params[0] < narrow.params[1] < wide.params[1]
+    for near in (narrow, wide):
+        for params, tokens in zip(near.params, reversed(near.tokens), strict=True):
+            assert 6 * params * tokens == pytest.approx(10**power)
+            assert float(BESIROGLU.loss(params, tokens)) == pytest.approx(near.loss, rel=1e-9)
