@@ -94,6 +94,74 @@ def test_what_is_no_file_of_a_fit_says_how_to_make_one(tmp_path: Path) -> None:
         Fit.load(tmp_path / "fit.json")
 
 
+def spoiled(path: Path, fit_json: dict[str, Any], **changes: Any) -> Path:
+    """A file of the fit with some of its parts changed."""
+    path.write_text(json.dumps(fit_json | changes))
+    return path
+
+
+BY_PARAMETER = ("parameters", "intervals", "unpenalised_parameters", "forecast_parameters")
+
+
+@pytest.mark.parametrize("name", BY_PARAMETER)
+def test_a_file_that_lacks_a_parameter_or_has_one_too_many_is_damaged(fitted: Fit, tmp_path: Path, name: str) -> None:
+    values = fitted.to_json()
+    for part in ({"a": values[name]["a"]}, values[name] | {"tau": values[name]["a"]}, {}):
+        with pytest.raises(StoreError, match=r"is damaged(.|\n)*parameters other than a, b"):
+            Fit.load(spoiled(tmp_path / "fit.json", values, **{name: part}))
+
+
+@pytest.mark.parametrize("features", [{}, {"tokens": [1.0, 2.0]}, {"flops": [1.0, 2.0], "params": [1.0, 2.0]}])
+def test_a_file_with_the_ranges_of_another_law_is_damaged(
+    fitted: Fit, tmp_path: Path, features: dict[str, list[float]]
+) -> None:
+    with pytest.raises(StoreError, match=r"is damaged(.|\n)*features other than flops"):
+        Fit.load(spoiled(tmp_path / "fit.json", fitted.to_json(), features=features))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"law": "powre"}, "unknown law 'powre'"),
+        ({"map_draws": []}, "no draws"),
+        ({"unpenalised_draws": [[1.0]]}, "one number per parameter"),
+        ({"map_draws": [[1.0, 2.0, 3.0]]}, "one number per parameter"),
+        ({"runs": []}, "0 or below"),
+        ({"unpenalised_draws": [[1.0, 0.0]]}, "0 or below"),
+        ({"map_draws": [[-1.0, 1.0]]}, "0 or below"),
+        ({"features": {"flops": [0.0, 1.0]}}, "0 or below"),
+        ({"level": 1.0}, "no fit has"),
+        ({"level": 0.0}, "no fit has"),
+        ({"held_out": [{"distance": 200.0, "error": 0.0, "square": 0.0, "explained": 0.1}]}, "no fit has"),
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_belong_together_are_a_damaged_file(
+    fitted: Fit, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(StoreError, match=rf"is damaged(.|\n)*{reason}"):
+        Fit.load(spoiled(tmp_path / "fit.json", fitted.to_json(), **changes))
+
+
+@pytest.mark.parametrize("name", ["run_sd", "cluster_sd", "misfit_growth", "tokens_power"])
+@pytest.mark.parametrize(("number", "reason"), [(-1e-3, "0 or below"), (1e3, "no fit has")])
+def test_noise_that_no_fit_has_is_a_damaged_file(
+    fitted: Fit, tmp_path: Path, name: str, number: float, reason: str
+) -> None:
+    values = fitted.to_json()
+    path = spoiled(tmp_path / "fit.json", values, noise=values["noise"] | {name: number})
+    with pytest.raises(StoreError, match=rf"is damaged(.|\n)*{reason}"):
+        Fit.load(path)
+
+
+@pytest.mark.parametrize("column", ["params", "tokens", "flops", "loss"])
+@pytest.mark.parametrize("ends", [[0.0, 1.0], [-1.0, 1.0], [math.nan, 1.0]])
+def test_ranges_of_sizes_and_losses_are_above_zero(fitted: Fit, tmp_path: Path, column: str, ends: list[float]) -> None:
+    values = fitted.to_json()
+    with pytest.raises(StoreError, match="is damaged"):
+        Fit.load(spoiled(tmp_path / "fit.json", values, ranges=values["ranges"] | {column: ends}))
+
+
 NOISE = Noise(0.01, 1.0, 1e9, 0.02, 5.0, 0.0, 0.5)
 
 

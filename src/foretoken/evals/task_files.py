@@ -105,7 +105,7 @@ def _json_object(where: str, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise TaskError(f"{where} is not a JSON object", expected='{"text": "...", ...}', got=line[:80])
+        raise TaskError(f"{where} is not a JSON object", expected='{"text": "...", ...}', got=line.strip()[:80])
     return values
 
 

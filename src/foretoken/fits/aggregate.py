@@ -71,6 +71,7 @@ def _cells(x: Array, width: float) -> Indices:
     """Number of the cell of each run [r]."""
     grid = np.round(x / width).astype(np.int64)
     key = np.zeros(len(grid), dtype=np.int64)
+    # A number in mixed radix, feature by feature, numbered anew each time so that no product overflows.
     for steps in (grid - grid.min(axis=0)).T:
         key = np.unique(key * (steps.max() + 1) + steps, return_inverse=True)[1]
     return np.asarray(key)

@@ -165,6 +165,7 @@ def _new_run_noise(point: _Point, shared: dict[str, ClusterError], growth: float
     few clusters: `clusters - 2` is what is left to estimate their spread from.
     """
     cluster_sd, clusters = max(((error.sd, error.count) for error in shared.values()), default=(0.0, 0))
+    # The mean of a cell hides how its runs scatter, so that variance is added to the one between cells.
     run_sd = float(np.hypot(point.noise.sd, point.within_cell_sd))
     farthest = float(np.abs(point.sample.residual(point.map_theta) / point.sigma).max())
     spare = len(point.rows) - len(point.map_theta)
@@ -196,6 +197,7 @@ def _assembled(
     estimates, draws = point.named(best.theta), uncertainty.draws
     intervals = _intervals(point, draws.unpenalised, level, brief)
     at_low, at_high = point.at_bounds()
+    # E at its lower bound is no failure of the search: `identify` has a reason of its own for it.
     at_bound = (at_low | at_high) - {"E"}
     profile = {} if brief else profiles(sample, best, profiled, level)
     reasons = identify(law, estimates, intervals, at_low, float(rows.y.min())) | flat(law, profile)

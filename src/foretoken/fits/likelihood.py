@@ -64,6 +64,7 @@ def _profile(sample: Sample, best: Unpenalised, name: str, level: float) -> Prof
     index = sample.law.parameters.index(name)
     theta = sample.law.shift(best.theta, sample.origin)
     low, high = (bound + theta - best.theta for bound in sample.law.bounds(sample.y))
+    # By sinh the values lie close together at the estimate, where a sharp profile ends, and far apart at the reach.
     steps = np.sinh(np.linspace(-REACH, REACH, POINTS)) * REACH / np.sinh(REACH)
     held = np.unique(np.clip(theta[index] + steps, low[index], high[index]))
     own = replace(sample, x=sample.x + sample.origin, origin=np.zeros_like(sample.origin))

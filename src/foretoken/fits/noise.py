@@ -45,6 +45,7 @@ def estimate_noise(residual: Array, effort: Array, parameters: int, count: Array
     square = np.maximum(residual**2 * runs / max(1, runs - parameters), LEAST**2)
     design = np.stack([np.ones(runs), -effort], axis=1)
     mean, precision = np.array([0.0, SLOPE]), np.diag([1e-9, SLOPE_SD**-2.0])
+    # 0.45: the median of a squared standard normal is 0.455 of its variance.
     level = np.array([np.log(np.median(square * np.exp(SLOPE * effort)) / 0.45), SLOPE])
     for _ in range(60):
         # Student-t for z = residual / sd, in s = ln variance: with ratio z^2 and share (f + 1) z^2 / (f + z^2), the log
@@ -69,6 +70,7 @@ def spread(residual: Array, parameters: int) -> float:
     The scale of what is an outlier is the median of the larger r - p sizes, since p parameters can make p vanish.
     """
     sizes = np.sort(np.abs(residual))
+    # 1.4826 is 1 / 0.6745: half of a normal sample lies within 0.6745 standard deviations.
     scale = 1.4826 * float(np.median(sizes[min(parameters, len(sizes) - 2) :]))
     clipped = np.minimum(sizes, 3 * scale)
     return max(float(np.sqrt((clipped**2).sum() / max(1, len(sizes) - parameters))), LEAST)

@@ -172,8 +172,11 @@ def _require_whole(fit: Fit) -> None:
     law = LAWS.get(fit.law)
     if law is None:
         raise ValueError(f"unknown law {shown(fit.law)}")
-    if set(fit.map_parameters) != set(law.parameters) or set(fit.intervals) != set(fit.parameters):
+    by_parameter = (fit.map_parameters, fit.unpenalised_parameters, fit.parameters, fit.intervals)
+    if any(set(values) != set(law.parameters) for values in by_parameter):
         raise ValueError(f"parameters other than {', '.join(law.parameters)}")
+    if set(fit.features) != set(law.features):
+        raise ValueError(f"features other than {', '.join(law.features)}")
     if not fit.map_draws or not fit.unpenalised_draws:
         raise ValueError("no draws")
     if any(len(draw) != len(law.parameters) for draw in fit.map_draws + fit.unpenalised_draws):

@@ -118,6 +118,7 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
     columns = law_table(table.frame, law, params)
     reasons = _reasons(columns)
     used = reasons == ""
+    # Only of what is used: a diverged run may have any loss, and a row that is left out any validation set.
     if law is None or law.is_logarithmic:
         _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
     frame = columns.frame[used]
@@ -159,6 +160,7 @@ def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
     compute = np.log(np.asarray(flops))
     members = [np.flatnonzero([label == name for label in group]) for name in sorted(set(map(str, group)))]
     if None in group or any(np.ptp(compute[runs]) > OWN_BUDGET for runs in members):
+        # By gaps and not by widths: budgets lie factors apart, runs of one budget only by the rounding of their steps.
         order = np.argsort(compute, kind="stable")
         members = np.split(order, np.flatnonzero(np.diff(compute[order]) > NEXT_BUDGET) + 1)
     return sorted(members, key=lambda runs: float(compute[runs].mean()))
@@ -207,6 +209,7 @@ def _reasons(columns: LawTable) -> pd.Series:
     def leave_out(rows: Any, why: str) -> None:
         reason[(reason == "") & rows] = why
 
+    # The status comes first: what became of a run is a better reason than the loss that it lacks because of it.
     if "status" in frame:
         for status in frame["status"].dropna().unique():
             if status != "finished":

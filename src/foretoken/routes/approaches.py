@@ -180,6 +180,7 @@ def _approach2(rows: Rows, minimum: str, fitted: Fit | None, level: float, draws
 
 def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     """What the route makes of the same runs without noise, on the fitted surface, less the surface's own answer."""
+    # One draw: of the ideal curves only the minima themselves are used.
     ideal = replace(rows, y=_surface_loss(fitted, rows))
     curves = [curve for curve in isoflop_curves(ideal, minimum, 1) if curve.is_interior]
     if len(curves) < 2:
@@ -187,6 +188,7 @@ def isoflop_bias(rows: Rows, minimum: str, fitted: Fit) -> Bias | None:
     slope, intercept = np.polyfit(np.log([curve.flops for curve in curves]), [curve.at for curve in curves], 1)
     truth = _optimal_path(CHINCHILLA.theta(fitted.unpenalised_parameters)[None], flops_per_param_token(rows))
     slope_error = slope - truth.slopes[0]
+    # ln N* of the route less that of the surface at the largest compute: the difference of two lines in ln C.
     apart = slope_error * np.log(rows.flops.max()) + intercept - truth.intercepts[0]
     return Bias(float(slope_error), float(np.exp(apart)))
 

@@ -73,6 +73,8 @@ def _on_grid(rows: Rows, curves: Sequence[Indices]) -> tuple[Array, Array]:
 
 def _leader(losses: Array, sizes: Array) -> Array:
     """Ln N of the lowest curve [c]; NaN where it is the smallest or the largest of the sizes that are there."""
+    # At an end of the sizes a curve leads for want of a smaller or a larger rival, whatever the law: only a leader
+    # with rivals on both sides tells where N* lies.
     reached = np.isfinite(losses)
     smallest = np.where(reached, sizes[:, None], np.inf).min(axis=0)
     largest = np.where(reached, sizes[:, None], -np.inf).max(axis=0)
@@ -90,6 +92,8 @@ def _line(compute: Array, leader: Array) -> tuple[float, float] | None:
 
 
 def _bootstrap(compute: Array, losses: Array, sizes: Array, draws: int, seed: int) -> list[tuple[float, float]]:
+    # Whole curves are drawn, since the points of one share its error; a draw in which fewer than two sizes lead has
+    # no line.
     generator = np.random.default_rng(seed)
     picks = generator.integers(len(sizes), size=(draws, len(sizes)))
     lines = [_line(compute, _leader(losses[pick], sizes[pick])) for pick in picks]

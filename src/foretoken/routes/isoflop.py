@@ -173,6 +173,7 @@ class Curve:
         """Bootstraps of ln N* [draws]: the parabola's residuals, or noise that is known from neighbouring sizes."""
         assert self.parabola is not None
         fitted = np.polyval(self.parabola, self.size)
+        # Three degrees of freedom are the parabola's own.
         sigma = np.sqrt(((self.loss - fitted) ** 2).sum() / max(1, len(self.size) - 3))
         centre = fitted if noise is None else self.loss
         scale = sigma if noise is None else noise * self.loss[:, None]

@@ -58,6 +58,7 @@ def _descend(x: Array, y: Array, start: Array) -> tuple[Array, float]:
 
 
 def _starts(y: Array) -> list[Array]:
+    # Either term begins with half of the mean loss; which exponent is steeper is left to the starts.
     half = float(y.mean()) + np.log(0.5)
     return [np.array([half, np.log(n), half, np.log(s)]) for n in (0.05, 0.2) for s in (0.05, 0.2, 0.7)]
 

@@ -1,0 +1,205 @@
+"""Files of labelled examples, row by row: what each column may hold, and the place of what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foretoken.data.tokenizer import ByteTokenizer, SymbolTokenizer
+from foretoken.errors import TaskError
+from foretoken.evals import task_files as module
+from foretoken.evals.task_files import COLUMNS, Row, read_task
+from foretoken.evals.tasks import (
+    CHOICE,
+    KINDS,
+    LABELS,
+    NO_LABEL,
+    PAIR,
+    SIMILARITY,
+    SINGLE,
+    SPLITS,
+    TEXT_TO_TEXT,
+    Example,
+    TaskKind,
+)
+
+BYTES = ByteTokenizer()
+ROWS: dict[TaskKind, tuple[dict[str, Any], dict[str, Any]]] = {
+    SINGLE: ({"text": "fine", "label": "good"}, {"text": "dull", "label": "bad"}),
+    PAIR: ({"text": "a", "text_b": "b", "label": 1}, {"text": "c", "text_b": "d", "label": 0}),
+    SIMILARITY: ({"text": "a", "text_b": "b", "label": 1}, {"text": "c", "text_b": "d", "label": 0}),
+    CHOICE: (
+        {"text": "a", "choices": ["b", "c"], "answer": 1},
+        {"text": "d", "choices": ["e", "f"], "answer": 0},
+    ),
+    LABELS: ({"text": "Ann left", "labels": ["N", "V"]}, {"text": "go Bob", "labels": ["V", "N"]}),
+    TEXT_TO_TEXT: ({"source": "ab", "target": "ba"}, {"source": "cd", "target": "dc"}),
+}
+"""Two rows of each kind, of different classes."""
+
+
+def whole(kind: TaskKind, **changes: Any) -> list[dict[str, Any]]:
+    """Both rows in each split; the very last one with changes."""
+    rows = [{**row, "split": split} for split in SPLITS for row in ROWS[kind]]
+    rows[-1] = {**rows[-1], **changes}
+    return rows
+
+
+def as_lines(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def as_csv(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    path = folder / "rows.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        cells = [{key: json.dumps(v) if isinstance(v, list) else v for key, v in row.items()} for row in rows]
+        writer.writerows(cells)
+    return path
+
+
+def tokens(text: str) -> tuple[int, ...]:
+    return tuple(text.encode())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_formats_of_a_file_give_the_same_task(tmp_path: Path, kind: TaskKind) -> None:
+    from_lines, from_csv = (read_task(write(tmp_path, whole(kind)), kind, BYTES) for write in (as_lines, as_csv))
+    assert from_lines == from_csv
+    assert len(from_lines.train) == len(from_lines.validation) == len(from_lines.test) == 2
+    assert from_lines.train == from_lines.test
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in COLUMNS[kind]])
+@pytest.mark.parametrize("empty", [None, "", []])
+def test_a_cell_that_is_needed_and_empty_is_named_with_its_place(
+    tmp_path: Path, kind: TaskKind, name: str, empty: object
+) -> None:
+    path = as_lines(tmp_path, whole(kind, **{name: empty}))
+    with pytest.raises(TaskError, match=rf"rows\.jsonl line 6: a {kind} example needs {name}") as refused:
+        read_task(path, kind, BYTES)
+    assert refused.value.expected == ", ".join(COLUMNS[kind])
+
+
+@pytest.mark.parametrize("kind", [SINGLE, PAIR, SIMILARITY, CHOICE])
+def test_an_answer_outside_the_classes_is_named_with_its_place(tmp_path: Path, kind: TaskKind) -> None:
+    path = as_csv(tmp_path, whole(kind, **{COLUMNS[kind][-1]: "7"}))
+    with pytest.raises(TaskError, match=r"rows\.csv row 7: a label outside the classes(.|\n)*got: '7'"):
+        read_task(path, kind, BYTES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (CHOICE, {"choices": ["b", "c", "d"]}, "equally many choices\n  expected: 2\n  got: 3"),
+        (CHOICE, {"choices": "[broken"}, "choices cannot be read\n  expected: a list"),
+        (CHOICE, {"choices": "b c"}, "choices is not a list"),
+        (CHOICE, {"choices": {"b": 1}}, "choices is not a list"),
+        (CHOICE, {"choices": ["b", 4.5]}, "not a text"),
+        (LABELS, {"labels": ["N"]}, "one label per word\n  expected: 2 labels\n  got: 1"),
+        (LABELS, {"labels": "N V N"}, "one label per word\n  expected: 2 labels\n  got: 3"),
+        (LABELS, {"labels": ["N", "X"]}, "a label outside the classes\n  expected: N, V"),
+        (LABELS, {"text": 5}, "not a text\n  expected: a string, or a list of words"),
+        (TEXT_TO_TEXT, {"target": 5}, "not a text\n  expected: a string, or a list of token numbers"),
+        (SINGLE, {"text": [1, "two"]}, "not a text"),
+        (SINGLE, {"text": [True, 2]}, "not a text"),
+        (SINGLE, {"split": "dev"}, "no such split\n  expected: train, validation, test\n  got: 'dev'"),
+        (SINGLE, {"split": None}, "no such split"),
+    ],
+)
+def test_what_a_row_cannot_hold_is_named(tmp_path: Path, kind: TaskKind, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError, match=f"line 6: .*{message}"):
+        read_task(as_lines(tmp_path, whole(kind, **changes)), kind, BYTES)
+
+
+@pytest.mark.parametrize("labels", [["N", "V"], "N V", '["N", "V"]', "  N   V "])
+def test_labels_may_be_a_list_words_or_json(tmp_path: Path, labels: object) -> None:
+    rows = [{**row, "labels": labels} for row in whole(LABELS)]
+    assert read_task(as_lines(tmp_path, rows), LABELS, BYTES).train[0].labels[0] == 0
+
+
+def test_the_first_token_of_a_word_has_its_label_and_the_others_none(tmp_path: Path) -> None:
+    (first, _) = read_task(as_lines(tmp_path, whole(LABELS)), LABELS, BYTES).train
+    assert first.texts == (tokens("Ann left"),)
+    assert first.labels == (0, NO_LABEL, NO_LABEL, 1, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL)
+
+
+def test_words_may_be_tokens_each_with_its_label(tmp_path: Path) -> None:
+    rows = [{**row, "text": [3, 1]} for row in whole(LABELS)]
+    (first, second) = read_task(as_lines(tmp_path, rows), LABELS, SymbolTokenizer(8)).train
+    assert (first, second) == (Example(((3, 1),), (0, 1)), Example(((3, 1),), (1, 0)))
+
+
+@given(st.integers(1, 9))
+@settings(max_examples=9, deadline=None)
+def test_a_cut_keeps_the_first_tokens_of_each_text_and_their_labels(cut: int) -> None:
+    row = Row("here", {"text": "Ann left", "labels": ["N", "V"]})
+    labelled = module._RowEncoder(LABELS, BYTES, ("N", "V"), cut).example(row)
+    uncut = module._RowEncoder(LABELS, BYTES, ("N", "V"), 0).example(row)
+    assert labelled == Example((uncut.texts[0][:cut],), uncut.labels[:cut])
+    pair = module._RowEncoder(TEXT_TO_TEXT, BYTES, (), cut).example(Row("x", {"source": "abcdef", "target": "ab"}))
+    assert pair.texts == (tokens("abcdef"[:cut]), tokens("ab"[:cut]))
+
+
+@pytest.mark.parametrize("kind", [SINGLE, PAIR, SIMILARITY])
+def test_classes_are_those_of_the_training_examples_in_order(tmp_path: Path, kind: TaskKind) -> None:
+    read = read_task(as_lines(tmp_path, whole(kind)), kind, BYTES)
+    assert read.classes == tuple(sorted({str(row["label"]) for row in ROWS[kind]}))
+    turned = read_task(as_lines(tmp_path, whole(kind)), kind, BYTES, classes=read.classes[::-1])
+    assert [1 - example.labels[0] for example in turned.train] == [example.labels[0] for example in read.train]
+
+
+def test_a_choice_counts_its_answers_from_zero_and_a_text_has_no_classes(tmp_path: Path) -> None:
+    choice = read_task(as_lines(tmp_path, whole(CHOICE)), CHOICE, BYTES)
+    assert (choice.classes, [example.labels for example in choice.train]) == (("0", "1"), [(1,), (0,)])
+    assert choice.train[0].texts == (tokens("a"), tokens("b"), tokens("c"))
+    assert read_task(as_lines(tmp_path, whole(TEXT_TO_TEXT)), TEXT_TO_TEXT, BYTES).classes == ()
+
+
+@given(st.integers(5, 200))
+@settings(max_examples=30, deadline=None)
+def test_without_a_split_three_in_five_are_learned_from_and_all_are_used_once(count: int) -> None:
+    rows = [Row(f"line {number}", {"text": "a"}) for number in range(count)]
+    parts = module._split(rows)
+    assert len(parts["train"]) == round(0.6 * count)
+    assert len(parts["train"]) + len(parts["validation"]) == round(0.8 * count)
+    places = [row.where for split in SPLITS for row in parts[split]]
+    assert sorted(places) == sorted(row.where for row in rows)
+
+
+def test_empty_lines_are_no_rows_but_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = whole(SINGLE, label="ugly")
+    path.write_text("\n\n" + "\n\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(TaskError, match=r"line 13: a label outside"):
+        read_task(path, SINGLE, BYTES)
+
+
+@pytest.mark.parametrize("line", ["[1]", '"text"', "3", "{broken", "null"])
+def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(whole(SINGLE)[0]) + "\n" + line + "\n")
+    with pytest.raises(TaskError, match=r"line 2 is not a JSON object") as refused:
+        read_task(path, SINGLE, BYTES)
+    assert refused.value.got == line
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGEST_FILE", 20)
+    with pytest.raises(TaskError, match="too large"):
+        read_task(as_lines(tmp_path, whole(SINGLE)), SINGLE, BYTES)
+
+
+@pytest.mark.parametrize(("kind", "near"), [("singel", "single"), ("label", "labels"), ("text-to-txt", "text-to-text")])
+def test_a_kind_that_is_nearly_right_is_named(tmp_path: Path, kind: str, near: str) -> None:
+    with pytest.raises(TaskError, match=f"did you mean '{near}'"):
+        read_task(tmp_path / "not read.jsonl", kind, BYTES)
