@@ -1,164 +1,93 @@
-"""Routes: lines through minima, their intervals, and when a bias is a doubt."""
+"""Routes to the best size: lines with their draws, when a bias is large, and minima of curves of any form."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.errors import ForetokenError
 from foretoken.fits.parts import Range
-from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.routes import approaches, isoflop
-from foretoken.routes.approaches import _optimal_path
-from foretoken.routes.route import Bias, PathDraws, exp_range, points_of, quantile_range, route_of
-from foretoken.runs.table import RunTable
+from foretoken.routes.minimum import MINIMA, distinct, local_noise
+from foretoken.routes.route import BIASED, BIASED_SIZE, Bias, PathDraws, exp_range, points_of, quantile_range, route_of
+
+SIZES = np.linspace(10.0, 14.0, 9)
 
 
-@settings(deadline=None)
-@given(level=st.floats(0.01, 0.99))
-def test_the_middle_of_even_draws(level: float) -> None:
-    low, high = quantile_range(np.linspace(-1.0, 1.0, 201), level)
-    assert low == pytest.approx(-level)
-    assert high == pytest.approx(level)
-
-
-@settings(deadline=None)
-@given(draws=st.lists(st.floats(-50, 50), min_size=2, max_size=30), levels=st.tuples(*[st.floats(0.05, 0.95)] * 2))
-def test_a_higher_level_is_never_narrower(draws: list[float], levels: tuple[float, float]) -> None:
-    narrow, wide = (quantile_range(np.array(draws), level) for level in sorted(levels))
-    assert wide.low <= narrow.low + 1e-9
-    assert narrow.high <= wide.high + 1e-9
-    assert exp_range(wide).low == pytest.approx(np.exp(wide.low))
-    assert exp_range(wide).high == pytest.approx(np.exp(wide.high))
-
-
-@settings(deadline=None)
-@given(slope=st.floats(0.2, 0.9), size=st.floats(1e6, 1e12), flops=st.floats(1e18, 1e26))
-def test_a_route_is_its_line(slope: float, size: float, flops: float) -> None:
-    intercept = np.log(size) - slope * np.log(flops)
-    draws = np.linspace(-0.1, 0.1, 21)
-    path = PathDraws(slope + np.array([0.0, *draws]), intercept - np.array([0.0, *draws]) * np.log(flops))
-    route = route_of("r", "a line", path, level=0.5, largest=flops, params_column="params", points=())
-    assert route.exponent == slope
+@given(st.floats(0.3, 0.7), st.floats(-5.0, 5.0), st.floats(1e15, 1e20))
+@settings(max_examples=25, deadline=None)
+def test_the_numbers_of_a_route_lie_on_its_line(slope: float, intercept: float, largest: float) -> None:
+    path = PathDraws(np.full(11, slope), np.full(11, intercept))
+    route = route_of("a", "b", path, level=0.9, largest=largest, params_column="params")
     assert route.largest is not None
-    assert route.largest.params == pytest.approx(size)
-    assert route.exponent_interval == pytest.approx(Range(slope - 0.05, slope + 0.05))
-    assert route.largest.interval.low == pytest.approx(size)  # every draw turns around this point
-    assert route.largest.interval.high == pytest.approx(size)
-    assert route.prefactor == pytest.approx(size / flops**slope)
-    assert route.reason is None
-    assert route.to_json()["largest"]["flops"] == flops
+    assert route.prefactor is not None
+    assert route.exponent == slope
+    assert route.largest.params == pytest.approx(route.prefactor * largest**slope, rel=1e-9)
+    assert route.largest.interval.low == pytest.approx(route.largest.params)
 
 
-def test_a_path_at_one_compute() -> None:
-    path = PathDraws(np.array([0.5, 1.0]), np.array([0.0, -1.0]))
-    np.testing.assert_allclose(path.at(np.exp(4.0)), [2.0, 3.0])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.99])
+def test_an_interval_holds_the_middle_of_the_draws_and_not_the_estimate(level: float) -> None:
+    draws = np.linspace(0.0, 1.0, 1001)
+    assert quantile_range(draws, level) == pytest.approx(((1 - level) / 2, (1 + level) / 2))
+    path = PathDraws(np.concatenate([[5.0], draws]), np.zeros(1002))
+    route = route_of("a", "b", path, level=level, largest=np.e, params_column="params")
+    assert route.exponent == 5.0
+    assert route.exponent_interval == pytest.approx(quantile_range(draws, level))
+    assert route.prefactor_interval == Range(1.0, 1.0)
+    assert exp_range(Range(0.0, np.log(3.0))) == pytest.approx((1.0, 3.0))
 
 
-def test_points_are_natural_numbers_of_their_logarithms() -> None:
-    points = points_of(np.log([1e18, 1e20]), np.log([1e7, 1e8]))
-    assert [point.flops for point in points] == pytest.approx([1e18, 1e20])
-    assert [point.params for point in points] == pytest.approx([1e7, 1e8])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_bias_is_large_beyond_either_limit(sign: float) -> None:
+    assert not Bias(sign * 0.99 * BIASED, BIASED_SIZE ** (0.99 * sign)).is_large
+    assert Bias(sign * 1.01 * BIASED, 1.0).is_large
+    assert Bias(0.0, BIASED_SIZE ** (1.01 * sign)).is_large
+    assert f"{sign * 0.03:+.3f} off" in str(Bias(sign * 0.03, 1.1))
 
 
-@pytest.mark.parametrize(
-    ("exponent", "params", "large"),
-    [(0.0, 1.0, False), (0.019, 1.19, False), (-0.019, 1 / 1.19, False), (0.021, 1.0, True), (-0.021, 1.0, True),
-     (0.0, 1.21, True), (0.0, 1 / 1.21, True)],
-)  # fmt: skip
-def test_a_bias_is_large_either_way(exponent: float, params: float, large: bool) -> None:
-    bias = Bias(exponent, params)
-    assert bias.is_large == large
-    assert f"{exponent:+.3f}" in str(bias)
-    assert f"{params:.2f} times" in str(bias)
+def test_points_are_given_in_flop_and_parameters() -> None:
+    (point,) = points_of(np.log([1e18]), np.log([1e9]))
+    assert (point.flops, point.params) == pytest.approx((1e18, 1e9))
 
 
-@pytest.mark.parametrize("name", ["hoffmann_2022_tex", "besiroglu_2024"])
-@pytest.mark.parametrize("per", [2.0, 6.0, 6.5])
-def test_the_path_of_a_surface_goes_through_its_optima(name: str, per: float) -> None:
-    p = PUBLISHED[name].parameters
-    path = _optimal_path(CHINCHILLA.theta(p)[None], per)
-    assert path.slopes[0] == pytest.approx(p["beta"] / (p["alpha"] + p["beta"]))
-    assert CHINCHILLA.optimum is not None
-    for flops in (1e16, 1e21, 1e27):
-        assert np.exp(path.at(flops)[0]) == pytest.approx(CHINCHILLA.optimum(p, flops, per)[0], rel=1e-8)
+@pytest.mark.parametrize("name", MINIMA)
+@pytest.mark.parametrize("centre", [11.0, 12.0, 12.3, 13.2])
+def test_each_way_finds_the_least_of_a_parabola_and_its_loss(name: str, centre: float) -> None:
+    loss = 2.0 + 0.1 * (SIZES - centre) ** 2
+    assert MINIMA[name].judge(SIZES, loss) == "interior"
+    at = MINIMA[name].locate(SIZES, loss[:, None])[0]
+    assert at == pytest.approx(centre, abs=0.02)
+    assert MINIMA[name].loss(SIZES, loss, at) == pytest.approx(2.0, abs=1e-3)
 
 
-def exact(exponent: float = 0.5, noise: float = 0.0, seed: int = 0, per: float = 6.0) -> RunTable:
-    """Six budgets of seven sizes, parabolas in ln N around N* = 1e8 (C / 1e20)^exponent."""
-
-    generator, rows = np.random.default_rng(seed), []
-    for budget, flops in enumerate(np.geomspace(1e18, 1e21, 6)):
-        best = 1e8 * (flops / 1e20) ** exponent
-        for step in range(-3, 4):
-            N = best * 1.7**step
-            loss = (3.0 - 0.1 * budget + 0.05 * np.log(N / best) ** 2) * np.exp(noise * generator.standard_normal())
-            rows.append((f"b{budget}", N, flops / per / N, flops, loss))
-    return RunTable(pd.DataFrame(rows, columns=["group", "params_total", "tokens", "flops", "loss"]), "a test")
+@pytest.mark.parametrize("name", MINIMA)
+@pytest.mark.parametrize(("slope", "status"), [(0.5, "edge_small"), (-0.5, "edge_large")])
+def test_a_curve_that_only_falls_or_rises_has_its_least_at_an_end(name: str, slope: float, status: str) -> None:
+    loss = 3.0 + slope * (SIZES - 12.0) + 0.01 * (SIZES - 12.0) ** 2
+    assert MINIMA[name].judge(SIZES, loss) == status
+    at = MINIMA[name].locate(SIZES, loss[:, None])[0]
+    step = SIZES[1] - SIZES[0]
+    assert at <= SIZES[0] + step if slope > 0 else at >= SIZES[-1] - step
 
 
-@pytest.mark.parametrize("minimum", ["parabola", "interpolated"])
-@pytest.mark.parametrize("exponent", [0.3, 0.5, 0.8])
-def test_isoflop_minima_of_exact_parabolas_are_their_power_law(minimum: str, exponent: float) -> None:
-    found = isoflop(exact(exponent), minimum=minimum, draws=20)
-    assert found.params_exponent == pytest.approx(exponent, abs=1e-3)
-    assert found.tokens_exponent == pytest.approx(1 - exponent, abs=1e-3)
-    assert found.params_prefactor is not None
-    assert found.params_exponent is not None
-    assert found.params_prefactor * 1e20**found.params_exponent == pytest.approx(1e8, rel=1e-2)
-    for budget in found.budgets:
-        assert budget.params is not None
-        assert budget.tokens is not None
-        assert 6 * budget.params * budget.tokens == pytest.approx(budget.flops)
+@pytest.mark.parametrize("name", MINIMA)
+def test_curves_of_a_batch_do_not_touch_each_other(name: str) -> None:
+    losses = np.stack([2.0 + 0.1 * (SIZES - centre) ** 2 for centre in (11.0, 12.5, 13.0)], axis=1)
+    together = MINIMA[name].locate(SIZES, losses)
+    apart = [MINIMA[name].locate(SIZES, losses[:, [curve]])[0] for curve in range(3)]
+    np.testing.assert_allclose(together, apart, rtol=1e-9)
 
 
-@pytest.mark.parametrize("per", [2.0, 8.0])
-def test_tokens_of_a_minimum_follow_the_flops_of_its_runs(per: float) -> None:
-    for budget in isoflop(exact(per=per), draws=5).budgets:
-        assert budget.params is not None
-        assert budget.tokens == pytest.approx(budget.flops / per / budget.params)
+def test_runs_of_one_size_count_as_their_mean() -> None:
+    sizes, losses = distinct(np.array([2.0, 1.0, 2.0]), np.array([4.0, 3.0, 6.0]))
+    assert (sizes.tolist(), losses.tolist()) == ([1.0, 2.0], [3.0, 5.0])
+    sizes, losses = distinct(np.array([2.0, 1.0]), np.array([4.0, 3.0]))
+    assert (sizes.tolist(), losses.tolist()) == ([1.0, 2.0], [3.0, 4.0])
 
 
-def test_isoflop_intervals_cover_the_truth() -> None:
-    held = 0
-    for seed in range(24):
-        interval = isoflop(exact(noise=0.003, seed=seed), draws=60, seed=seed, level=0.9).params_exponent_interval
-        assert interval is not None
-        held += interval.low < 0.5 < interval.high
-    assert held >= 16  # of 24, at 90 %
-
-
-def test_one_budget_has_a_size_and_no_exponent() -> None:
-    table = exact()
-    alone = isoflop(RunTable(table.frame[table.frame["group"] == "b2"], "a test"), draws=20)
-    assert len(alone.interior) == 1
-    assert alone.budgets[0].params_interval is not None
-    assert alone.params_exponent is None
-    assert alone.params_exponent_interval is None
-    assert alone.tokens_prefactor is None
-    assert [(check.code, check.severity) for check in alone.checks] == [("isoflop_no_exponent", "refusal")]
-    assert alone.checks[0].evidence == "1 of 1 budgets have an interior minimum"
-
-
-def test_wrong_words_are_refused_with_the_right_ones() -> None:
-    with pytest.raises(ForetokenError, match="did you mean 'level'"):
-        isoflop(exact(), levle=0.9)  # type: ignore[call-arg]
-    with pytest.raises(ForetokenError, match="did you mean 'curves'"):
-        approaches(exact(), curve=exact())  # type: ignore[call-arg]
-    with pytest.raises(ForetokenError, match="interpolated"):
-        isoflop(exact(), minimum="akima")
-    for level in (0.0, 1.0, 90.0):
-        with pytest.raises(ForetokenError, match="level"):
-            isoflop(exact(), level=level)
-        with pytest.raises(ForetokenError, match="level"):
-            approaches(exact(), level=level)
-
-
-def test_a_fit_of_budgets_is_written_as_plain_values() -> None:
-    written = isoflop(exact(), draws=5).to_json()
-    assert [budget["status"] for budget in written["budgets"]] == ["interior"] * 6
-    assert written["budgets"][0]["runs"][0]["params"] == pytest.approx(1e7 / 1.7**3)
-    assert written["level"] == 0.9
+def test_a_smooth_curve_has_no_noise_and_four_sizes_tell_none() -> None:
+    smooth = np.exp(1.0 + 0.1 * (SIZES - 12) ** 3)
+    assert local_noise([(SIZES, smooth)]) == pytest.approx(0.0, abs=1e-9)
+    assert local_noise([(SIZES[:4], smooth[:4])]) is None
+    assert local_noise([]) is None
