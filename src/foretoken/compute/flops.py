@@ -51,12 +51,13 @@ def kaplan(shape: ModelShape) -> float:
 def chinchilla(shape: ModelShape) -> float:
     """Appendix F of Hoffmann et al. 2022 (arXiv 2203.15556): with the embedding as a product, softmax and logits."""
     # 2 V W of the embedding as a product with one-hot rows, 2 V W of the logits; three times for forward and backward
+    _require_one_stack(shape, "chinchilla")
     return chinchilla_blocks(shape) + 3.0 * 4.0 * shape.vocabulary * shape.width
 
 
 def chinchilla_blocks(shape: ModelShape) -> float:
     """Appendix F without embedding and logits: what the ratios to 6 N D that it prints are made of."""
-    _require_one_stack(shape, "chinchilla")
+    _require_one_stack(shape, "chinchilla_blocks")
     # 3 FLOPs per score, head and position: exponential, sum, division
     softmax = 3.0 * shape.heads * shape.context * shape.layers
     return 3.0 * (2.0 * stack_products(shape, shape.layers, shape.context) + softmax)
@@ -85,6 +86,7 @@ def porian(shape: ModelShape) -> float:
 
 def porian_attention(shape: ModelShape) -> float:
     """`porian` and 6 context x width x layers: attention over the causal half."""
+    _require_one_stack(shape, "porian_attention")
     return porian(shape) + 6.0 * shape.context * shape.width * shape.layers
 
 

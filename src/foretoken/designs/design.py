@@ -61,6 +61,7 @@ class Design:
     @property
     def compute_factor(self) -> float:
         """FLOPs of the target over those of the largest small run."""
+        # over the largest and not over the sum: it says how far the law is extrapolated, not what is saved
         return self.target.flops / max(run.flops for run in self.runs)
 
     @property

@@ -14,6 +14,7 @@ def ladder(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
     for ratio in sorted(design.tokens_per_param):
         for size in sorted(design.params):
             shape = recipe.shape(size)
+            # of the shape's own parameters, not of those that were asked for, so that the ratio holds to half a batch
             tokens = ratio * count_parameters(shape).total
             runs.append(recipe.spec(shape, tokens, group=f"{ratio:g} tokens per parameter", threads=threads))
     return recipe.with_warmups(runs)

@@ -43,6 +43,7 @@ def _side_by_side(runs: Sequence[RunSpec]) -> list[float]:
     processes: dict[str, float] = {}
     for run in runs:
         if run.threads == 1 and not run.is_target:
+            # the branches of a trunk train one after another in its process, so the largest of them counts
             processes[run.trajectory] = max(_bytes(run), processes.get(run.trajectory, 0.0))
     return sorted(processes.values(), reverse=True)
 

@@ -38,5 +38,6 @@ def _line(runs: list[FittedRun], flops: float) -> float:
     # One run has no slope: its loss then stands for the line.
     if len(runs) < 2:
         return runs[0].loss
+    # L = e^level C^slope is a straight line in logarithms: least squares on them weighs relative errors alike
     slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)
     return float(np.exp(level + slope * np.log(flops)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from foretoken.runs.spec import KeepWeights, RunSpec
 
+# As text, not as functions: importing them would load torch into the driver, which never trains.
 TRAIN = "foretoken.training.entry_points:train_job"
 CALIBRATE = "foretoken.training.entry_points:calibrate_job"
 PROFILE = "foretoken.training.entry_points:profile_job"

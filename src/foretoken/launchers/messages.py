@@ -80,6 +80,7 @@ def to_line(message: Message) -> bytes:
     """
     values = asdict(message)
     if isinstance(message, Reported):
+        # `asdict` has lost which event it was: two kinds of the same fields would read alike
         values["event"] = event_to_json(message.event)
     return json.dumps({"kind": NAMES[type(message)], **values}).encode() + b"\n"
 
