@@ -86,7 +86,7 @@ def test_a_loss_is_taken_from_the_one_row_that_is_meant(folder: Path) -> None:
         (("score", "big", "--loss", 1.0, "--started", "soon"), "ISO 8601"),
         (("score", "big", "--at", "1M"), "16B:2.31"),
         (("score", "big", "--at", "17M:2.0"), "outside the run"),
-        (("score", "../big", "--loss", 1.0), "a name is letters"),
+        (("score", "../big", "--loss", 1.0), "a name of a forecast is letters"),
         (("show", "--ledger", "absent"), "no ledger"),
     ],
 )
