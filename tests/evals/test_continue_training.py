@@ -23,7 +23,7 @@ from foretoken.models import build, from_pretrained, save_pretrained
 from foretoken.runs.schema import CorpusSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic
-from foretoken.training.export import keep_weights
+from foretoken.training.checkpoint import keep_weights
 
 from ..fuzz.verbs import foretoken, strict_json
 from .small import save_model

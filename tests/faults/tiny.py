@@ -26,7 +26,7 @@ from foretoken.launchers.launcher import OnEvent, Started
 from foretoken.runs.study_file import Study
 from foretoken.store import atomic
 from foretoken.training import train
-from foretoken.training.entry_points import train_job
+from foretoken.training.train import train_job
 
 TINY = """
 name = "tiny"

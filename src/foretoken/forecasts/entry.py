@@ -87,7 +87,7 @@ class Entry:
     records: list[str]
     """Names of the runs behind the fit."""
     rivals: dict[str, float]
-    """Losses that were forecast without the law, by name (see rivals.py)."""
+    """Losses that were forecast without the law, by name (see `rival_forecasts`)."""
     spec: RunSpec | None = None
     """The planned run, where it is one of a study."""
     band: list[BandPoint] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A fit at another size and length: the forecast, its interval, and how far it reaches."""
+"""A fit at another size and length: the forecast, its interval, how far it reaches; and the plain rivals beside it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP
-from foretoken.fits.parts import Estimate
+from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
+from foretoken.fits.rows import by_budget
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
 from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
@@ -168,3 +169,36 @@ def _require(known: dict[str, float], law: Law, level: float) -> None:
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     check_level(level)
+
+
+def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
+    """Loss at `flops`, forecast without a law in N and D, from the runs that the fit used.
+
+    `largest_run` is the loss of the run with the most compute (the best of its budget); `power_law` the line in
+    log loss over log compute through the best run of each budget; `power_law_all_runs` the same through all runs.
+    """
+    best = _best_of_budgets(fit.runs)
+    return {
+        "largest_run": max(best, key=lambda run: run.flops).loss,
+        "power_law": _line(best, flops),
+        "power_law_all_runs": _line(fit.runs, flops),
+    }
+
+
+def plain_loss(fit: Fit, params: float, tokens: float) -> float:
+    """What the plain Huber estimate of a fit gives for a run, without the forecast's assumptions."""
+    return float(find_law(fit.law).evaluate(fit.unpenalised_parameters, params=params, tokens=tokens))
+
+
+def _best_of_budgets(runs: list[FittedRun]) -> list[FittedRun]:
+    members = by_budget([run.group for run in runs], np.array([run.flops for run in runs]))
+    return [min((runs[i] for i in here), key=lambda run: run.loss) for here in members]
+
+
+def _line(runs: list[FittedRun], flops: float) -> float:
+    # One run has no slope: its loss then stands for the line.
+    if len(runs) < 2:
+        return runs[0].loss
+    # L = e^level C^slope is a straight line in logarithms: least squares on them weighs relative errors alike.
+    slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)
+    return float(np.exp(level + slope * np.log(flops)))

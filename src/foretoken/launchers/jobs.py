@@ -9,10 +9,12 @@ from typing import Any
 
 from foretoken.runs.spec import KeepWeights, RunSpec
 
+JsonObject = dict[str, Any]
+"""Plain values that a function gives back to the process that asked for them."""
 # As text, not as functions: importing them would load torch into the driver, which never trains.
-TRAIN = "foretoken.training.entry_points:train_job"
-CALIBRATE = "foretoken.training.entry_points:calibrate_job"
-PROFILE = "foretoken.training.entry_points:profile_job"
+TRAIN = "foretoken.training.train:train_job"
+CALIBRATE = "foretoken.training.calibrate:calibrate_job"
+PROFILE = "foretoken.training.profile:profile_job"
 
 
 @dataclass(frozen=True, kw_only=True)

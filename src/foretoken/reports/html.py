@@ -22,7 +22,7 @@ class Html(str):
     """Markup that is safe to put into a page."""
 
 
-def element(tag: str, /, *children: object, **attributes: object) -> Html:
+def element(tag: str, /, *children: object, **attributes: str | float | None) -> Html:
     """One element; `class_` is written `class`, other underscores become hyphens, None leaves an attribute out.
 
     >>> print(element("p", "a < b", class_="note"))
@@ -41,7 +41,7 @@ def join(children: Iterable[object], between: str = "") -> Html:
     return Html(between.join(c if isinstance(c, Html) else escape(str(c)) for c in children if c is not None))
 
 
-def table(headers: Sequence[object], rows: Iterable[Sequence[object]], **attributes: object) -> Html:
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], **attributes: str | float | None) -> Html:
     """A table that scrolls inside its box when it is wider than the page."""
     head = element("tr", *(element("th", header, scope="col") for header in headers))
     body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)

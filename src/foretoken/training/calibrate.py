@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from foretoken.launchers.jobs import Speed
+from foretoken.launchers.jobs import CalibrationJob, JsonObject, Speed
+from foretoken.launchers.launcher import Report, Stop
 from foretoken.models import build
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.examples import batch_rng
@@ -72,3 +75,8 @@ def matmul_peak(precision: Precision) -> float:
         best = min(best, time.perf_counter() - began)
     # A product of two n x n matrices is n^2 sums of n products: n multiplications and n additions each.
     return 2.0 * PEAK_SIZE**3 / best
+
+
+def calibrate_job(job_json: Mapping[str, Any], report: Report, stop: Stop) -> JsonObject:
+    """What a launcher calls with a `CalibrationJob`: a `Speed`."""
+    return calibrate(CalibrationJob.from_json(job_json).run).to_json()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity
 
 from foretoken.data import TokenizedCorpus, batch, open_corpus
-from foretoken.launchers.jobs import Operation, StepTimes
+from foretoken.launchers.jobs import JsonObject, Operation, ProfilingJob, StepTimes
+from foretoken.launchers.launcher import Report, Stop
 from foretoken.objectives import make_examples
 from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import forward, loss_from_features
@@ -102,3 +104,9 @@ def operations(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, steps:
         Operation(row.key.removeprefix("aten::"), row.self_cpu_time_total / total, row.count / steps)
         for row in costliest
     ]
+
+
+def profile_job(job_json: Mapping[str, Any], report: Report, stop: Stop) -> JsonObject:
+    """What a launcher calls with a `ProfilingJob`: `StepTimes`."""
+    job = ProfilingJob.from_json(job_json)
+    return profile(job.run, job.corpus).to_json()

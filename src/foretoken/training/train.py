@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from foretoken._version import __version__
 from foretoken.compute.energy import EnergyMeter
 from foretoken.compute.hardware import processor_name
 from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
-from foretoken.launchers.jobs import WorkerContext
+from foretoken.launchers.jobs import TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Ended, Report, Step, Stop
 from foretoken.runs.record import CurvePoint, RunRecord, RunStatus
 from foretoken.runs.spec import RunSpec
@@ -22,9 +23,8 @@ from foretoken.store.atomic import guarded
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
 from foretoken.store.weights import wants_weights
-from foretoken.training.checkpoint import Checkpoint, latest_checkpoint
+from foretoken.training.checkpoint import Checkpoint, keep_weights, latest_checkpoint
 from foretoken.training.evaluate import evaluate
-from foretoken.training.export import keep_weights
 from foretoken.training.loop import Diverged, advance
 from foretoken.training.state import TrainState, utc_now
 from foretoken.training.torch_setup import set_up
@@ -233,3 +233,13 @@ def _failure_text(error: Exception) -> str:
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return f"out of memory: give the run a smaller batch or model, or fewer workers\n{text}"
     return text
+
+
+def train_job(job_json: Mapping[str, Any], report: Report, stop: Stop) -> dict[str, str]:
+    """What a launcher calls with a `TrainingJob`: the status of each run by its key, nothing when it was stopped."""
+    job = TrainingJob.from_json(job_json)
+    try:
+        records = train(job.runs, job.context, report, stop)
+    except Stopped:
+        return {}
+    return {record.spec.key: record.status for record in records}
