@@ -15,7 +15,7 @@ from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.examples import batch_rng
 from foretoken.objectives.loss import losses
 from foretoken.runs.spec import Precision, RunSpec
-from foretoken.training.loop import with_others
+from foretoken.training.loop import total_loss
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.torch_setup import float32_products, set_up
 
@@ -42,8 +42,8 @@ def seconds_per_token(spec: RunSpec) -> float:
     for _ in range(1 + TIMED_STEPS):
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
-            each, labels = losses(network, make_examples(builder, text, batch_rng(0, 0)))
-            loss = with_others(each.mean(), labels, network, spec)
+            token_losses, label_loss = losses(network, make_examples(builder, text, batch_rng(0, 0)))
+            loss = total_loss(token_losses.mean(), label_loss, network, spec)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         optimizer.step()

@@ -32,26 +32,23 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
 
     Raises Diverged. The result is a function of spec and step alone: no state is hidden elsewhere.
     """
-    network, optimizer, builder = (
-        state.network.train(),
-        state.optimizer,
-        example_builder(spec.objective, spec.shape, corpus),
-    )
-    window = spec.objective.window(spec.shape)
+    network, optimizer = state.network.train(), state.optimizer
+    builder = example_builder(spec.objective, spec.shape, corpus)
+    text_window = spec.objective.window(spec.shape)
     while state.step < until:
         began = time.perf_counter()
         # Before the batch is read: the state that a spike goes back to must not have seen it.
         keep_rollback_point(state, spec.spikes)
         index = state.step + state.skipped_batches
-        text = batch(corpus, seed=spec.seed, step=index, sequences=spec.sequences, window=window)
+        text = batch(corpus, seed=spec.seed, step=index, sequences=spec.sequences, window=text_window)
         examples = make_examples(builder, text, batch_rng(spec.seed, index))
         if spec.dropout:
             seed_dropout(spec.seed, index)
         with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
-            each, labels = losses(network, examples)
-            loss = each.mean()
-            whole = with_others(loss, labels, network, spec)
-        whole.backward()  # type: ignore[no-untyped-call]
+            token_losses, label_loss = losses(network, examples)
+            loss = token_losses.mean()
+            total = total_loss(loss, label_loss, network, spec)
+        total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         reason = detect_spike(state, spec.spikes, loss.item(), norm.item())
         if reason is None:
@@ -68,19 +65,20 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
         on_step(state)
 
 
-def with_others(loss: Tensor, labels: Tensor | None, network: Network, spec: RunSpec) -> Tensor:
+def total_loss(loss: Tensor, label_loss: Tensor | None, network: Network, spec: RunSpec) -> Tensor:
     """All that is minimised: the loss of the objective, that of its labels, and those of routers."""
-    if labels is not None:
-        loss = loss + labels
+    if label_loss is not None:
+        loss = loss + label_loss
     routers = router_losses(network) if spec.shape.experts else None
     if routers is not None:
-        loss = loss + spec.router_losses.load_balance * routers[0] + spec.router_losses.z * routers[1]
+        load_balance, z = routers
+        loss = loss + spec.router_losses.load_balance * load_balance + spec.router_losses.z * z
     return loss
 
 
-def seed_dropout(seed: int, place: int) -> None:
-    """Seed torch's own generator from the run's seed and the batch's place, so that masks need not be saved."""
-    digest = hashlib.blake2b(f"dropout {seed} {place}".encode(), digest_size=4).digest()
+def seed_dropout(seed: int, index: int) -> None:
+    """Seed torch's own generator from the run's seed and the batch's index, so that masks need not be saved."""
+    digest = hashlib.blake2b(f"dropout {seed} {index}".encode(), digest_size=4).digest()
     torch.default_generator.manual_seed(int.from_bytes(digest))
 
 

@@ -19,7 +19,7 @@ from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import forward, loss_from_features
 from foretoken.runs.spec import RunSpec
 from foretoken.training.calibrate import matmul_peak
-from foretoken.training.loop import advance, with_others
+from foretoken.training.loop import advance, total_loss
 from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import float32_products, set_up
 
@@ -80,8 +80,8 @@ def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator
     with torch.autocast("cpu", torch.bfloat16, enabled=spec.in_bfloat16):
         features = forward(network, examples)
         yield "forward"
-        each, labels = loss_from_features(network, features, examples)
-        loss = with_others(each.mean(), labels, network, spec)
+        token_losses, label_loss = loss_from_features(network, features, examples)
+        loss = total_loss(token_losses.mean(), label_loss, network, spec)
         yield "loss"
     loss.backward()  # type: ignore[no-untyped-call]
     yield "backward"
