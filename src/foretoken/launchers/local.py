@@ -57,7 +57,7 @@ class LocalLauncher:
 class _Worker:
     """A process and the job that it has."""
 
-    def __init__(self, function: str, threads: int, log: Path, inbox: SimpleQueue[tuple[_Worker, Message]]) -> None:
+    def __init__(self, function: str, threads: int, log: Path, inbox: _Inbox) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,12 +91,15 @@ class _Worker:
         self.process.wait()
         self.reader.join()
 
-    def _read(self, inbox: SimpleQueue[tuple[_Worker, Message]]) -> None:
+    def _read(self, inbox: _Inbox) -> None:
         assert self.process.stdout
         with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
                 inbox.put((self, from_line(line)))
         inbox.put((self, Dead(self.process.wait())))
+
+
+_Inbox = SimpleQueue[tuple[_Worker, Message | Dead]]
 
 
 class _Launch:
@@ -118,7 +121,7 @@ class _Launch:
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
         # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
-        self.inbox: SimpleQueue[tuple[_Worker, Message]] = SimpleQueue()
+        self.inbox: _Inbox = SimpleQueue()
         self.workers: list[_Worker] = []
         """Those that may be given jobs."""
         self.started: list[_Worker] = []
@@ -147,7 +150,7 @@ class _Launch:
                 continue
             self._handle(worker, message)
 
-    def _handle(self, worker: _Worker, message: Message) -> None:
+    def _handle(self, worker: _Worker, message: Message | Dead) -> None:
         match message:
             case Ready():
                 self._give(worker)

@@ -55,12 +55,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class Dead:
-    """The process has ended; written by nobody, noticed by the driver."""
+    """The process has ended. No message, since nobody writes it: the driver notices."""
 
     code: int
 
 
-Message = Assign | Halt | Ready | Reported | Done | Failed | Dead
+Message = Assign | Halt | Ready | Reported | Done | Failed
 KINDS: dict[str, type[Message]] = {
     "assign": Assign,
     "halt": Halt,
