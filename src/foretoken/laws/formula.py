@@ -100,7 +100,7 @@ def either_sign(low: float, high: float, unit: str = "1") -> Parameter:
 
 
 def term(unit: str, low: float = 1e-4, high: float = 100.0, **falls: tuple[int, float]) -> Parameter:
-    """The scale of a term; `falls` as in Parameter."""
+    """The scale of a term; `b=(0, 1.0)` says that the term falls as X^-(1.0 x b), where X is feature 0."""
     return Parameter(kind="term", low=low, high=high, unit=unit, falls=falls)
 
 

@@ -20,10 +20,10 @@ PF_DAY = 8.64e19
 CITATION = "Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361"
 
 
-def one(X: Real, *, X_c: Real, alpha: Real) -> Real:
+def power_law(X: Real, *, X_c: Real, alpha: Real) -> Real:
     """L(X) = (X_c / X)^alpha, for parameters, tokens or FLOP.
 
-    >>> one(25.0, X_c=100.0, alpha=0.5)
+    >>> power_law(25.0, X_c=100.0, alpha=0.5)
     2.0
     """
     return (X_c / X) ** alpha
@@ -61,7 +61,7 @@ def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: flo
     return chinchilla.optimum(terms, C, flops_per_param_token)
 
 
-def _place(unit: str, axis: int = 0) -> Parameter:
+def _location(unit: str, axis: int = 0) -> Parameter:
     return Parameter(kind="location", unit=unit, axis=axis)
 
 
@@ -73,9 +73,11 @@ def _line_starts(x: Array, y: Array) -> Array:
 
 
 def _joint_starts(x: Array, y: Array) -> Array:
-    """For pairs of exponents, N_c and D_c in closed form from L^(1/alpha_D), which is linear in their powers."""
-    # Exponents from 0.02 to 1, evenly in logarithms.
+    """For pairs of exponents, N_c and D_c in closed form: theta [starts, 4], the best first."""
+    # alpha [g, 2]: candidate pairs (alpha_N, alpha_D) from 0.02 to 1, evenly in logarithms.
     alpha = np.exp(np.log(0.02) + np.log(50) * even_cloud(1500, 2))
+    # With inner = alpha_N / alpha_D, L^(1 / alpha_D) = N_c^inner N^-inner + D_c D^-1: linear in N_c^inner and D_c.
+    # Divided by itself it is 1 for every run, so that the squares are of relative errors.
     inner = alpha[:, 0] / alpha[:, 1]
     wanted = np.exp(np.clip(y / alpha[:, 1:], -300, 300))
     columns = np.stack([np.exp(-inner[:, None] * x[:, 0]), np.exp(-x[:, 1]) * np.ones_like(inner)[:, None]], axis=-1)
@@ -96,13 +98,13 @@ def _steps_starts(x: Array, y: Array) -> Array:
 
 def _one_law(name: str, feature: str, symbol: str, domain: str) -> Law:
     known = FEATURES[feature]
-    place, power = f"{symbol}_c", f"alpha_{symbol}"
+    location, power = f"{symbol}_c", f"alpha_{symbol}"
     return law_from(
-        lambda X, **p: one(X, X_c=p[place], alpha=p[power]),
+        lambda X, **p: power_law(X, X_c=p[location], alpha=p[power]),
         name=name,
-        formula=f"L = ({place} / {known.symbol})^{power}",
+        formula=f"L = ({location} / {known.symbol})^{power}",
         features=(feature,),
-        parameters={place: _place(known.unit), power: exponent(1e-4)},
+        parameters={location: _location(known.unit), power: exponent(1e-4)},
         starts=_line_starts,
         citation=CITATION,
         domain=domain,
@@ -119,8 +121,8 @@ KAPLAN_JOINT = law_from(
     formula="L = ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D",
     features=("params", "tokens"),
     parameters={
-        "N_c": _place("parameters"),
-        "D_c": _place("tokens", 1),
+        "N_c": _location("parameters"),
+        "D_c": _location("tokens", 1),
         "alpha_N": exponent(1e-3),
         "alpha_D": exponent(1e-2),
     },
@@ -135,8 +137,8 @@ KAPLAN_STEPS = law_from(
     formula="L = (N_c / N)^alpha_N + (S_c / S_min)^alpha_S",
     features=("params", "steps_min"),
     parameters={
-        "N_c": _place("parameters"),
-        "S_c": _place("steps", 1),
+        "N_c": _location("parameters"),
+        "S_c": _location("steps", 1),
         "alpha_N": exponent(1e-3),
         "alpha_S": exponent(1e-2),
     },
