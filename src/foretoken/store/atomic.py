@@ -1,8 +1,9 @@
 """Atomic, checksummed writes; the only code that writes into a study's folder.
 
 A file is written under a temporary name in its own folder, flushed, renamed, and the folder flushed; so it is there
-whole or not at all. Files that belong together are committed by a mark that is written last and deleted first and holds
-the sha256 of each. JSON that must not change carries its own sha256 in its first line.
+whole or not at all, on a file system with atomic renames and hard links, as local disks have. Files that belong
+together are committed by a mark that is written last and deleted first and holds the sha256 of each. JSON that must not
+change carries its own sha256 in its first line.
 """
 
 from __future__ import annotations
@@ -88,10 +89,15 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
         _guard.reset(before)
 
 
+def _check_guard() -> None:
+    check = _guard.get()
+    check()
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file, in the place of one that is there."""
     with _temporary(path, content) as temporary:
-        _guard.get()()  # again: the flush may have taken long
+        _check_guard()  # again: the flush may have taken long
         system.rename(temporary, path)
         system.flush_folder(path.parent)
 
@@ -99,7 +105,7 @@ def write_file(path: Path, content: bytes) -> None:
 def create_file(path: Path, content: bytes) -> bool:
     """Write a file that must not be there yet; False, and nothing written, when it is. Of many, one wins."""
     with _temporary(path, content) as temporary:
-        _guard.get()()
+        _check_guard()
         try:
             # Unlike a rename, which replaces what is there, a hard link fails when the name is taken: of many one wins.
             system.link(temporary, path)
@@ -143,7 +149,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def writing(path: Path, size: int = 0) -> Iterator[None]:
     """Turn the system's errors on writing into StoreError; a full disk says how much was needed."""
-    _guard.get()()
+    _check_guard()
     try:
         yield
     except OSError as error:
@@ -207,17 +213,17 @@ def _listed(folder: Path) -> list[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as JSON; NaN and infinities are refused."""
-    write_file(path, _plain(value))
+    write_file(path, _json_bytes(value))
 
 
 def checksummed_json(value: Mapping[str, Any]) -> bytes:
     """A JSON object whose first line is the sha256 of all that follows that line."""
     # The checksum is spliced in as text: of the parsed values it would depend on how numbers are printed again.
-    body = _plain(dict(value)).removeprefix(b"{")
-    return _seal(body) + body
+    body = _json_bytes(dict(value)).removeprefix(b"{")
+    return _first_line(body) + body
 
 
-def _seal(body: bytes) -> bytes:
+def _first_line(body: bytes) -> bytes:
     return b'{"sha256": "' + hashlib.sha256(body).hexdigest().encode() + b'",'
 
 
@@ -226,16 +232,16 @@ def read_checksummed_json(path: Path) -> dict[str, Any]:
     content = _read_bounded(path)
     value = _parsed(path, content)
     body = content.partition(b",")[2]
-    seal = value.pop("sha256", None) if isinstance(value, dict) else None
-    if seal is None or not content.startswith(_seal(body)):
+    object_json: dict[str, Any] = value if isinstance(value, dict) else {}
+    expected = object_json.pop("sha256", None)
+    if expected is None or not content.startswith(_first_line(body)):
         raise StoreError(
             f"{path}, line 1: the content does not match its sha256",
-            expected=str(seal),
+            expected=str(expected),
             got=hashlib.sha256(body).hexdigest(),
             cure="it was changed after it was written; restore it",
         )
-    found: dict[str, Any] = value
-    return found
+    return object_json
 
 
 def read_json(path: Path) -> Any:
@@ -264,7 +270,7 @@ def _parsed(path: Path, content: bytes) -> Any:
         raise StoreError(f"{path}: not JSON", got=str(error), cure="restore it") from error
 
 
-def _plain(value: Any) -> bytes:
+def _json_bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
