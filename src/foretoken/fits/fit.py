@@ -27,10 +27,12 @@ from foretoken.laws import FIT_LAW, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
-FREEDOM, HEAVY = 5, 3
-"""Degrees of freedom of the Student-t of a new run: as a rule, and where a run lies far from the law ..."""
+FREEDOM = 5
+"""Degrees of freedom of the Student-t of a new run, as a rule."""
+HEAVY = 3
+"""The same where a run lies far from the law: heavy tails."""
 FAR = 3.5
-"""... by this many standard deviations."""
+"""Standard deviations from the law beyond which a run lies far from it."""
 FEWEST_DRAWS = 50
 
 
