@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 
 LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "background", "cite"}
@@ -47,3 +49,29 @@ class Reader(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split()).replace("\u202f", " ")
+
+
+def cells(text: str) -> list[list[str]]:
+    """The body rows of all tables of a page, each cell as a reader sees it."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", text, flags=re.DOTALL)
+    found = [re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.DOTALL) for row in rows]
+    return [[_plain(cell) for cell in row] for row in found if row]
+
+
+def headings(text: str) -> list[str]:
+    """The column headings of all tables of a page."""
+    return [_plain(cell) for cell in re.findall(r"<th [^>]*>(.*?)</th>", text, flags=re.DOTALL)]
+
+
+def _plain(cell: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u202f", " ")
+
+
+def read_number(words: str) -> float:
+    """A number as a page writes it, read back: real minus signs, powers of ten as superscripts."""
+    words = words.replace("−", "-").replace("\u202f", "")
+    raised = {mark: digit for mark, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
+    body, _, tail = words.rpartition("10")
+    if not tail or not set(tail) <= set(raised):
+        return float(words)
+    return float({"": "1", "-": "-1"}.get(body, body.rstrip("·"))) * 10.0 ** int("".join(map(raised.get, tail)))

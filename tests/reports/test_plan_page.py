@@ -130,7 +130,7 @@ def test_interval_of_a_fit_is_said(plans, pages):
 def test_without_price_the_frontier_is_over_compute(plans, pages):
     found, _ = plans["no price"]
     text = Reader(pages["no price"]).text
-    assert "Half the compute costs" in text
+    assert "With half the compute the loss is" in text
     assert found.cost.usd_reason in text
 
 

@@ -63,12 +63,13 @@ def test_labels_end_up_apart_and_in_order(places, gap):
 
 
 @given(st.floats(-3, 25), st.floats(0.1, 12))
-def test_ticks_lie_inside_and_are_1_2_5(start, decades):
+def test_ticks_lie_inside_and_are_1_2_5_where_these_are_enough(start, decades):
     low, high = 10**start, 10 ** (start + decades)
     labelled, bare = log_ticks(low, high)
     assert all(low <= tick <= high for tick in labelled + bare)
     digits = {f"{tick:.3e}"[:5] for tick in labelled + bare}
-    assert digits <= {"1.000", "2.000", "5.000"}
+    assert digits <= {"1.000", "2.000", "5.000"} or decades < 0.7
+    assert len(labelled) >= 2
 
 
 def test_padded_leaves_air_around_one_value():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from foretoken.errors import RefusedError
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
+from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table, with_code
 from foretoken.reports.isoflop_figures import isoflop_section
 from foretoken.reports.numbers import count, factor, interval, number, percent, power, significant
 from foretoken.reports.palette import MOST_COLOURS, budget_styles, ranked
@@ -76,7 +76,7 @@ def _routes(approaches: Approaches) -> Html:
     """The lines, the exponents, and the bias in words."""
     if not known_routes(approaches):
         return section("routes", "The routes side by side", element("p", "No route has an exponent.", class_="doubt"))
-    biases = [f"{route.name}: {route.bias}." for route in approaches.routes if route.bias]
+    biases = [as_sentence(f"{route.name}: {route.bias}") for route in approaches.routes if route.bias]
     bias_words = (
         [element("p", "Bias of approach 2, on the same runs without noise. ", " ".join(biases))] if biases else []
     )
@@ -98,7 +98,10 @@ def _curves(approaches: Approaches, runs: RunTable | None) -> IsoflopFit | None:
 
 
 def _methods(approaches: Approaches) -> Html:
-    rows = [[route.name, as_sentence(route.reason or route.method), route.params_column] for route in approaches.routes]
+    rows = [
+        [route.name, with_code(as_sentence(route.reason or route.method)), route.params_column]
+        for route in approaches.routes
+    ]
     return table(["route", "method, or why it has no answer", "N is"], rows, class_="words")
 
 

@@ -13,7 +13,7 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.palette import drawn_words
-from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
+from foretoken.reports.summary import ESTIMATORS, Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import (
     ACCENT,
     BAND,
@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 
 def backtest_page(backtest: BackTest, options: PageOptions) -> Page:
     """All that a back-test measured."""
-    sentence = (
-        f"Forecasts of {backtest.n_test} runs from cheaper ones missed by {percent(backtest.test_error, 2)} on "
-        f"average; {percent(backtest.coverage, 0)} of them fell inside their {percent(backtest.level, 0)} interval."
-    )
+    sentence = _sentence(backtest)
     return Page(
         title=options.source or "Back-test",
         kicker="foretoken backtest",
@@ -58,16 +55,30 @@ def backtest_page(backtest: BackTest, options: PageOptions) -> Page:
     )
 
 
+def _sentence(backtest: BackTest) -> str:
+    runs = f"{backtest.n_test} run{'s' * (backtest.n_test != 1)}"
+    return (
+        f"Forecasts of {runs} from cheaper ones missed by {percent(backtest.test_error, 2)} on average; "
+        f"{percent(backtest.coverage, 0)} of them fell inside their {percent(backtest.level, 0)} interval."
+    )
+
+
 def _facts(backtest: BackTest) -> Iterator[Fact]:
     yield "Mean error", percent(backtest.test_error, 2), f"median {percent(backtest.median_error, 2)}"
     yield "Largest error", percent(backtest.max_error, 2), ""
-    side = "too high" if backtest.bias > 0 else "too low"
-    yield "Bias", percent(backtest.bias, 2, signed=True), f"forecasts are {side} on average"
+    yield "Bias", percent(backtest.bias, 2, signed=True), _side(backtest.bias)
     yield "Inside the interval", percent(backtest.coverage, 0), f"nominal {percent(backtest.level, 0)}"
     yield "Half the interval", percent(backtest.median_half_width, 2), "median"
     yield "Interval score", significant(backtest.interval_score), "lower is better"
     yield "Runs", f"{'up to ' * (len(backtest.origins) > 1)}{backtest.n_train} seen", f"{backtest.n_test} forecast"
-    yield "Estimator", backtest.estimator, f"law: {backtest.law}"
+    yield "Estimator", ESTIMATORS.get(backtest.estimator, backtest.estimator), f"law: {backtest.law}"
+
+
+def _side(bias: float) -> str:
+    """The sign of a bias in words, which are harder to misread; by its digits as the page shows them."""
+    shown = round(bias, 4)
+    words = "right" if not shown else "too high" if shown > 0 else "too low"
+    return f"forecasts are {words} on average"
 
 
 MOST_RUNS = 300
@@ -110,8 +121,8 @@ def distance_figure(backtest: BackTest) -> Html:
     caption = (
         f"Left: forecast less outcome{', as a share of the outcome,' if relative else ''} against how many times the "
         "run lies beyond the ones that were seen (the largest factor in parameters, tokens or compute); the line joins "
-        "the mean of each step. Right: share of the runs inside their interval, with its own 90 % interval; dotted: "
-        f"the {percent(backtest.level, 0)} that it should hold."
+        "the mean of each step. Right: share of the runs inside their interval, with its own 90\u202f% interval; "
+        f"dotted: the {percent(backtest.level, 0)} that it should hold."
     )
     views: dict[str, Callable[[Axes], None]] = {
         "error": partial(_draw_errors, rows=rows, steps=steps, relative=relative),
@@ -120,7 +131,14 @@ def distance_figure(backtest: BackTest) -> Html:
     panels = [
         drawing(f"{name}-by-distance", (430, 300), draw, title=title, described=caption) for name, draw in views.items()
     ]
-    heads = ["beyond the runs seen", "runs", "mean error", "mean absolute error", "inside", "inside, 90 % interval"]
+    heads = [
+        "beyond the runs seen",
+        "runs",
+        "mean error",
+        "mean absolute error",
+        "inside",
+        "inside, 90\u202f% interval",
+    ]
     data = [
         [
             f"{factor(step.low)} to {factor(step.high)}",

@@ -8,7 +8,7 @@ from foretoken.checks.conventions import Conventions
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.checks.waterfall import Step
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import SEVERITIES, Html, as_sentence, element, figure, join, section, table
+from foretoken.reports.html import SEVERITIES, Html, as_sentence, element, figure, join, section, table, with_code
 from foretoken.reports.numbers import count, interval, number, significant
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 
@@ -54,8 +54,8 @@ def _checks(diagnosis: Diagnosis) -> Html:
     rows = [
         [
             element("strong", SEVERITIES.get(check.severity, check.severity)),
-            as_sentence(check.evidence),
-            as_sentence(check.cure),
+            with_code(as_sentence(check.evidence)),
+            with_code(as_sentence(check.cure)),
             element("code", check.code),
         ]
         for check in diagnosis.checks
@@ -95,12 +95,11 @@ def conventions_section(conventions: Conventions) -> Html:
 
 def _conventions_figure(conventions: Conventions) -> Html:
     exponents = [entry.exponent for entry in conventions.entries]
-    title = f"Counting alone moves the exponent of N* from {number(min(exponents), 3)} to {number(max(exponents), 3)}"
-    if len(exponents) == 1:
-        title = f"The exponent of N* is {number(exponents[0], 3)} in the one count that the columns allow"
+    title = _conventions_title(exponents)
     caption = (
         "Exponent a of N* ~ C^a when N and C are counted in each way. One law, fitted in the table's own count "
-        f"({conventions.surface}), is used every time, so the differences are of counting alone. Lines: 90 % intervals."
+        f"({conventions.surface}), is used every time, so the differences are of counting alone. "
+        "Lines: 90\u202f% intervals."
     )
     lines = [Line(f"N {_words(e.params)}; C {_words(e.compute)}", e.exponent, e.interval) for e in conventions.entries]
     panels = forest("conventions", lines, "exponent a of N* ~ C^a", title=title, described=caption)
@@ -115,8 +114,17 @@ def _conventions_figure(conventions: Conventions) -> Html:
         ]
         for e in conventions.entries
     ]
-    heads = ["N", "C", "exponent", "90 % interval", "prefactor", "N* at the largest C"]
+    heads = ["N", "C", "exponent", "90\u202f% interval", "prefactor", "N* at the largest C"]
     return figure("conventions", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _conventions_title(exponents: Sequence[float]) -> str:
+    low, high = number(min(exponents), 3), number(max(exponents), 3)
+    if len(exponents) == 1:
+        return f"The exponent of N* is {low} in the one count that the columns allow"
+    if low == high:
+        return f"Counting does not move the exponent of N*: it is {low} in all {len(exponents)} counts"
+    return f"Counting alone moves the exponent of N* from {low} to {high}"
 
 
 def _words(name: str) -> str:

@@ -49,7 +49,7 @@ def _sentence(fit: Fit, moved: Influence | None) -> str:
         unknown = f" They do not identify {' and '.join(fit.reasons)}." if fit.reasons else ""
         return f"{fit.law.replace('_', ' ').capitalize()}, fitted to {_used(fit)} runs. {residual_title(fit)}.{unknown}"
     band = " to ".join(number(end, 3) for end in moved.interval or ())
-    interval = f" ({100 * moved.level:g} %: {band})" if band else ""
+    interval = f" ({100 * moved.level:g}\u202f%: {band})" if band else ""
     return f"The best size grows as N* ~ C^{number(moved.exponent, 3)}{interval}. {influence_sentence(moved)}."
 
 

@@ -151,7 +151,8 @@ def forecast_section(view: ForecastView, budgets: Budgets) -> Html:
 
 def _title(view: ForecastView) -> str:
     if view.forecast is None:
-        return f"{len(view.runs)} small runs have a loss; nothing is forecast yet"
+        many = len(view.runs)
+        return f"{many} small run{'s have' if many != 1 else ' has'} a loss; nothing is forecast yet"
     if view.outcome is None:
         return f"The law forecasts {number(view.forecast.loss)} at {power(view.forecast.flops)} FLOP"
     return f"The target reached {number(view.outcome.loss)}, {view.outcome.verdict} the interval frozen before it"
@@ -163,7 +164,7 @@ def _caption(view: ForecastView, path: TargetPath | None) -> str:
         level = percent(path.outer[0].level, 0)
         sentences.append(
             f"Line: the law at the target's {path.tokens_per_param:.3g} tokens per parameter, dashed beyond the data; "
-            f"runs of other proportions need not lie on it. Bands: where a new run falls ({level}; darker: 50 %)."
+            f"runs of other proportions need not lie on it. Bands: where a new run falls ({level}; darker: 50\u202f%)."
         )
     if view.forecast is not None:
         frozen = "frozen " if view.frozen else ""
@@ -221,6 +222,9 @@ def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath 
 def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:
     """Grey ground where no small run lies, with the factor by which the target is beyond them."""
     axes.axvspan(edge, high, color=SHADE, linewidth=0, zorder=0)
+    if goal <= edge:
+        # A factor below 1 is no distance: the bar then stands among the runs.
+        return
     words = f"{factor(goal / edge)} beyond the data"
     write_label(axes, words, (edge, 1.0), (6, -6), colour=MUTED, size=12, va="top", above=True)
 

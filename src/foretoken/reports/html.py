@@ -136,18 +136,31 @@ def checks_list(checks: list[Check]) -> Html:
 
 def _check_item(check: Check) -> Html:
     severity = element("strong", SEVERITIES.get(check.severity, check.severity))
-    cure = element("em", f"Cure: {as_sentence(check.cure, capital=False)}")
+    cure = element("em", "Cure: ", with_code(as_sentence(check.cure, capital=False)))
     return element(
         "li",
         severity,
         ". ",
-        as_sentence(check.evidence),
+        with_code(as_sentence(check.evidence)),
         " ",
         cure,
         " ",
         element("code", check.code),
         class_=check.severity,
     )
+
+
+def with_code(words: str) -> Html:
+    """Words in which what stands between backticks is set as code.
+
+    >>> print(with_code("`params` is < N"))
+    <code>params</code> is &lt; N
+    """
+    parts = words.split("`")
+    if len(parts) % 2 == 0:
+        # A backtick without its partner is a letter of somebody's name.
+        return join([words])
+    return join(element("code", part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def as_sentence(words: str, *, capital: bool = True) -> str:

@@ -80,7 +80,8 @@ def isoflop_section(isoflop: IsoflopFit, budgets: Budgets, target: Forecast | No
 
 def _curves_title(isoflop: IsoflopFit) -> str:
     inside = sum(budget.is_interior for budget in isoflop.budgets)
-    return f"{inside} of {len(isoflop.budgets)} budgets have their best size inside the sizes tried"
+    have = "has its" if inside == 1 else "have their"
+    return f"{inside} of {len(isoflop.budgets)} budgets {have} best size inside the sizes tried"
 
 
 def _curves_caption(isoflop: IsoflopFit) -> str:

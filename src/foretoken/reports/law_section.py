@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from foretoken.fits.parts import Dropped
 from foretoken.fits.result import Fit
 from foretoken.laws import LAWS
-from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table
+from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table, with_code
 from foretoken.reports.law_figures import residual_figure
 from foretoken.reports.numbers import count, factor, interval, number, percent, significant
 from foretoken.reports.palette import Budgets
@@ -52,7 +52,7 @@ def law_section(fit: Fit, budgets: Budgets, entropy_rate: float | None = None, a
         element("p", _correlations(fit)),
         *_approach3(fit, approach3, entropy_rate),
         element("h3", "How it was fitted"),
-        element("ul", *(element("li", line) for line in _procedure(fit))),
+        element("ul", *(element("li", with_code(line)) for line in _procedure(fit))),
         _held_out(fit),
         element("h3", "Checks"),
         checks_list(fit.checks),

@@ -10,6 +10,7 @@ from foretoken.forecasts.band import BandPoint, PlacedPoint
 from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.ledger import Ledger, LedgerLine, LedgerSummary
+from foretoken.reports.forecast_figure import RIVAL_NAMES
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent
@@ -46,6 +47,9 @@ def _sentence(summary: LedgerSummary) -> str:
     if summary.coverage is None:
         return f"{many} frozen; none is scored yet."
     inside = round(summary.coverage * scored)
+    if scored == 1:
+        side = "inside" if inside else "outside"
+        return f"The one scored forecast fell {side} its interval; its error is {percent(summary.mean_error, 2)}."
     return (
         f"{inside} of {scored} scored forecasts fell inside their interval; the mean error is "
         f"{percent(summary.mean_error, 2)}."
@@ -57,7 +61,8 @@ def _facts(summary: LedgerSummary) -> Iterator[Fact]:
     if summary.scored:
         yield "Mean error", percent(summary.mean_error, 2), f"bias {percent(summary.bias, 2, signed=True)}"
         for name, error in summary.rivals.items():
-            yield name.replace("_", " "), percent(error, 2), "mean error of this plain rival"
+            words = RIVAL_NAMES.get(name, name.replace("_", " "))
+            yield words[:1].upper() + words[1:], percent(error, 2), "mean error of this plain rival"
 
 
 def _entries(summary: LedgerSummary) -> list[Html]:
@@ -68,7 +73,7 @@ def _entries(summary: LedgerSummary) -> list[Html]:
         "Each line is a frozen forecast: its interval, as a share of the forecast. Filled: what the run reached, "
         "coloured where that is outside; a forecast that is still open has its interval alone."
     )
-    title = _sentence(summary)
+    title = _sentence(summary).rstrip(".")
     lines, marks = [_line(line) for line in summary.entries], [(0.0, "forecast")]
     panels = forest("ledger", lines, "against the forecast (%)", title=title, described=caption, marks=marks)
     heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "outcome", "error", ""]

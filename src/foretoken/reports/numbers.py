@@ -23,7 +23,8 @@ def number(value: object, digits: int = 3) -> str:
     """
     if missing(value):
         return MISSING
-    return f"{float(value):.{digits}f}".replace("-", "−")  # type: ignore[arg-type]
+    # `z`: what rounds to zero has no sign, for "−0.000" would claim one that the digits do not show.
+    return f"{float(value):z.{digits}f}".replace("-", "−")  # type: ignore[arg-type]
 
 
 def significant(value: object, digits: int = 3) -> str:
@@ -34,7 +35,7 @@ def significant(value: object, digits: int = 3) -> str:
     """
     if missing(value):
         return MISSING
-    size = float(value)  # type: ignore[arg-type]
+    size = float(value) + 0.0  # type: ignore[arg-type]
     if size and not 1e-3 <= abs(size) < 1e5:
         return power(size, digits - 1)
     # Rounded first: 999.9 to three digits is 1000, which has one digit more before the point.
@@ -47,15 +48,19 @@ def significant(value: object, digits: int = 3) -> str:
 def power(value: object, digits: int = 2) -> str:
     """A number as mantissa and power of ten.
 
-    >>> power(1.25e11), power(2e12), power(1e18)
-    ('1.25·10¹¹', '2·10¹²', '10¹⁸')
+    >>> power(1.25e11), power(2e12), power(1e18), power(0.0)
+    ('1.25·10¹¹', '2·10¹²', '10¹⁸', '0')
     """
     if missing(value):
         return MISSING
-    mantissa, exponent = f"{float(value):.{digits}e}".split("e")  # type: ignore[arg-type]
+    size = float(value)  # type: ignore[arg-type]
+    if not size or math.isinf(size):
+        # Neither has an exponent.
+        return f"{size + 0.0:g}".replace("-", "−")
+    mantissa, exponent = f"{size:.{digits}e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     raised = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
-    return raised if mantissa == "1" else f"{mantissa}·{raised}".replace("-", "−")
+    return {"1": raised, "-1": f"−{raised}"}.get(mantissa, f"{mantissa}·{raised}".replace("-", "−"))
 
 
 def count(value: object) -> str:
@@ -64,19 +69,28 @@ def count(value: object) -> str:
 
 
 def percent(value: object, digits: int = 1, *, signed: bool = False) -> str:
-    """A fraction as a percentage.
+    """A fraction as a percentage; what rounds to zero has no sign.
 
-    >>> percent(0.0123), percent(0.5, 0), percent(-0.004, signed=True)
-    ('1.2\u202f%', '50\u202f%', '−0.4\u202f%')
+    >>> percent(0.0123), percent(0.5, 0), percent(-0.004, signed=True), percent(-0.0001, signed=True)
+    ('1.2\u202f%', '50\u202f%', '−0.4\u202f%', '0.0\u202f%')
     """
     if missing(value):
         return MISSING
-    return f"{100 * float(value):{'+' if signed else ''}.{digits}f}\u202f%".replace("-", "−")  # type: ignore[arg-type]
+    words = f"{100 * float(value):z.{digits}f}"  # type: ignore[arg-type]
+    sign = "+" if signed and float(words) > 0 else ""
+    return f"{sign}{words}\u202f%".replace("-", "−")
 
 
 def factor(value: object) -> str:
-    """A ratio: ×8.0."""
-    return MISSING if missing(value) else f"×{float(value):.3g}"  # type: ignore[arg-type]
+    """A ratio to three digits.
+
+    >>> factor(8.0), factor(1.5), factor(1234.0), factor(3.2e6)
+    ('×8', '×1.5', '×1230', '×3.2·10⁶')
+    """
+    if missing(value):
+        return MISSING
+    ratio = float(f"{float(value):.3g}")  # type: ignore[arg-type]
+    return f"×{ratio:g}" if 1e-3 <= ratio < 1e5 else f"×{power(ratio)}"
 
 
 def interval(bounds: object, digits: int = 3) -> str:

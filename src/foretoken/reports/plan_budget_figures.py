@@ -1,4 +1,4 @@
-"""Figures of a plan at other budgets: the IsoFLOP family with its optima, and the least loss that money buys."""
+"""Figures of a plan at other budgets and demands: IsoFLOP curves, the least loss that money buys, the whole life."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from foretoken.laws import PUBLISHED
+from foretoken.laws.law import Array
+from foretoken.plans.lifetime import SERVING
 from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.html import Html, figure, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power
 from foretoken.reports.palette import Budgets, ranked
-from foretoken.reports.plan_curves import Frontier, Isoflop
+from foretoken.reports.plan_curves import Frontier, Isoflop, LifeCurves
 from foretoken.reports.plan_limits import draw_family_limits, limited, limits_words
 from foretoken.reports.svg import (
     ACCENT,
@@ -49,7 +53,7 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Ht
     first, last = curves[0], curves[-1]
     title = (
         f"{last.flops / first.flops:.0f} times the compute asks for {last.best[0] / first.best[0]:.3g} times the size "
-        f"and takes {number(first.best[2] - last.best[2], 2)} nats off"
+        f"and lowers the loss by {number(first.best[2] - last.best[2], 2)} nats"
     )
     caption = (
         "Loss over size at budgets from a hundredth to ten times the plan's, by the law. Filled: each budget's least "
@@ -120,7 +124,10 @@ def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float
     rate, unit = (1.0, "FLOP") if usd is None else (usd / plan.flops, "USD")
     half, least, double = near
     what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
-    title = f"Half the {what} costs {number(half - least, 3)} nats, twice takes {number(least - double, 3)} off"
+    title = (
+        f"With half the {what} the loss is {number(half - least, 3)} nats higher; with twice, "
+        f"{number(least - double, 3)} lower"
+    )
     if above > SEEN:
         title = f"The plan lies {number(above, 3)} nats above what its {what} could buy at another size"
     caption = (
@@ -193,3 +200,84 @@ def _draw_frontier(
         axes.plot([max(cheaper, float(x[0])), here], [end, end], color=MUTED, linewidth=0.8, zorder=2)
     axes.set_xlabel("price of the training (USD)" if unit == "USD" else "compute C (FLOP)")
     axes.set_ylabel("loss (nats per token)")
+
+
+LIFE_LABEL = 118
+"""Pixels for the names at the right."""
+LifeLine = tuple[str, Array, str, str]
+"""Name, share of the plan's whole-life compute [demands], colour, dashes."""
+
+
+def served_tokens(plan: Plan) -> float | None:
+    """Tokens of the demand that the plan was given."""
+    life = plan.lifetime
+    return None if life is None or life.unit != "FLOP" else life.serving / (SERVING * life.params)
+
+
+def life_figure(plan: Plan, curves: LifeCurves) -> Html:
+    """Whole-life compute against demand, in that of the plan's size."""
+    title = _life_title(plan, curves)
+    caption = (
+        f"Training and serving together ({SERVING:g} FLOP per parameter and token served), in those of the plan's "
+        f"size, for models trained to its loss of {number(plan.loss, 3)}. Solid: the size that is cheapest at each "
+        "demand."
+        + (" Dashed: the smallest size of the band, trained longer." if curves.smallest is not None else "")
+        + (" Upright: the demand that was given." if plan.lifetime else "")
+    )
+    served = served_tokens(plan)
+    draw = partial(_draw_life, lines=_life_lines(plan, curves), curves=curves, served=served)
+    panels = responsive("life", draw, title=title, described=caption, wide=(760, 330))
+    small = curves.smallest if curves.smallest is not None else [None] * len(curves.demand)
+    rows = [
+        [count(demand), power(chosen), power(optimal), MISSING if least is None else power(least)]
+        for demand, chosen, optimal, least in zip(curves.demand, curves.chosen, curves.optimal, small, strict=True)
+    ]
+    heads = ["tokens served", "the plan's size (FLOP)", "the cheapest size", "smallest in the band"]
+    return figure("life", title, panels, caption, table(heads, rows, class_="numbers"))
+
+
+def _life_title(plan: Plan, curves: LifeCurves) -> str:
+    life = plan.lifetime
+    if life is not None:
+        return (
+            f"For {count(served_tokens(plan))} tokens served, {count(life.params)} on {count(life.tokens)} saves "
+            f"{percent(life.saved, 0)} of the whole life"
+        )
+    if curves.pays_after is not None:
+        size = count(curves.smallest_params)
+        return f"Served more than {count(curves.pays_after)} tokens, {size} costs less than the plan's size"
+    return "The more is served, the more a smaller model saves"
+
+
+def _life_lines(plan: Plan, curves: LifeCurves) -> list[LifeLine]:
+    lines = [
+        (f"the plan's {count(plan.params)}", np.ones(len(curves.demand)), ACCENT, "-"),
+        ("cheapest size", curves.optimal / curves.chosen, INK, "-"),
+    ]
+    if curves.smallest is not None:
+        lines.append((f"smallest, {count(curves.smallest_params)}", curves.smallest / curves.chosen, MUTED, "--"))
+    return lines
+
+
+def _draw_life(axes: Axes, *, lines: Sequence[LifeLine], curves: LifeCurves, served: float | None) -> None:
+    width, height = figure_size(axes)
+    low, high = float(curves.demand[0]), float(curves.demand[-1])
+    # The names at the right take LIFE_LABEL pixels: the log axis is longer by their share of the rest.
+    room = (high / low) ** (LIFE_LABEL / (width - 60 - LIFE_LABEL))
+    log_axis(axes, "x", low, high * room, lambda value: short_count(value) if value <= high else "")
+    values = [float(value) for _, shares, _, _ in lines for value in shares[np.isfinite(shares)]]
+    bottom, top = min(0.0, *values), max(values) * 1.08
+    axes.set_ylim(bottom, top)
+    for _, shares, colour, dashes in lines:
+        axes.plot(curves.demand, shares, color=colour, linestyle=dashes, linewidth=1.8)
+    if served is not None:
+        axes.axvline(served, color=MUTED, linestyle=":", linewidth=1.2)
+        write_label(axes, count(served), (served, 1), (4, -10), colour=MUTED, va="baseline", above=True)
+        # Linear in the share and logarithmic in the demand, as the line is drawn.
+        nearest = float(np.interp(np.log(served), np.log(curves.demand), curves.optimal / curves.chosen))
+        axes.plot(served, nearest, "o", color=INK, markersize=7, markeredgecolor=PAPER, zorder=4)
+    heights = apart([float(shares[-1]) for _, shares, _, _ in lines], (top - bottom) * 17 / (height - 60))
+    for (name, _, colour, _), label_height in zip(lines, heights, strict=True):
+        write_label(axes, name, (high, label_height), (6, 0), colour=colour)
+    axes.set_xlabel("tokens served over its life")
+    axes.set_ylabel("share of the plan's whole life")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
+from foretoken.compute.layout import Layout
 from foretoken.errors import ForetokenError
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import Html, as_sentence, checks_list, element, join, section
-from foretoken.reports.html import figure as with_numbers
+from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, join, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.palette import budget_styles
-from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure
-from foretoken.reports.plan_cost_figures import layout_table, life_figure, machine_figures, served_tokens
+from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure, life_figure, served_tokens
 from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_limits import limited
 from foretoken.reports.plan_size_figure import size_figure, tolerance_words
@@ -23,6 +23,7 @@ from foretoken.reports.plan_tables import (
     choices_table,
     cost_table,
     experts_tables,
+    layout_table,
     life_tables,
     recipe_tables,
     repetition_table,
@@ -34,6 +35,20 @@ from foretoken.reports.plan_tables import (
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import short_count
 
+GB = 1e9
+MEMORY = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer state",
+    "activations": "activations",
+}
+STEP = (
+    ("compute_seconds", "compute"),
+    ("tensor_seconds", "tensor communication"),
+    ("pipeline_seconds", "pipeline communication"),
+    ("data_seconds", "data communication, what nothing hides"),
+    ("bubble_seconds", "waiting of pipeline stages"),
+)
 REACHED = {"params": "size", "flops": "compute"}
 
 
@@ -125,7 +140,7 @@ def _regret(plan: Plan) -> Html:
 
 def _sizes_alone(plan: Plan) -> Html:
     """Where no curve can be drawn: the sizes that others advise, and why there is no more."""
-    why = plan.loss_reason or "The curves need the source of the losses: page_of(plan, losses=source)"
+    why = plan.loss_reason or "the curves need the losses of the plan's law: page_of(plan, PageOptions(losses=losses))"
     sizes = [choice.params for choice in plan.alternatives]
     title = f"Other choices for this compute run from {count(min(sizes))} to {count(max(sizes))}" if sizes else ""
     caption = "Size of every other choice for the same compute, each law in its own count of N. Coloured: the plan."
@@ -137,7 +152,7 @@ def _sizes_alone(plan: Plan) -> Html:
     ]
     panels = forest("choices", lines, "parameters N", title=title, described=caption, log=short_count)
     why_words = element("p", as_sentence(why), class_="doubt")
-    drawn = with_numbers("choices", title, panels, caption, alternatives_table(plan)) if sizes else None
+    drawn = figure("choices", title, panels, caption, alternatives_table(plan)) if sizes else None
     return section("alternatives", "What others would train", why_words, drawn)
 
 
@@ -193,6 +208,52 @@ def _machines(plan: Plan) -> Html:
     drawn = element("div", *machine_figures(plan), class_="stack")
     served = [] if plan.serving is None else [element("h3", "Serving one request"), serving_table(plan.serving)]
     return section("machines", "On the machines", drawn, element("h3", "The layout"), layout_table(plan), *served)
+
+
+def machine_figures(plan: Plan) -> list[Html]:
+    """Memory and step time of the plan's layout; none without one."""
+    return [] if plan.layout is None else [_memory(plan, plan.layout), _step(plan.layout)]
+
+
+def _memory(plan: Plan, layout: Layout) -> Html:
+    room, total = plan.cost.memory, layout.memory.total / GB
+    name = plan.cost.accelerator
+    parts = [(words, getattr(layout.memory, key) / GB) for key, words in MEMORY.items()]
+    share = f", {percent(layout.memory.total / room, 0)} of its {room / GB:.3g} GB" if room else ""
+    title = f"The fullest accelerator holds {number(total, 1)} GB{share}"
+    caption = (
+        "Bytes of training on the fullest accelerator, each part after the one above it; without buffers of "
+        "communication and what the allocator wastes." + (f" Dotted: the memory of the {name}." if room else "")
+    )
+    marks = [(room / GB, f"{room / GB:.3g} GB")] if room else []
+    lines = _waterfall(parts, "GB")
+    panels = forest("memory", lines, "memory (GB)", title=title, described=caption, marks=marks)
+    rows = [[words, f"{value:.2f}", percent(value / total, 0)] for words, value in [*parts, ("together", total)]]
+    return figure("memory", title, panels, caption, table(["part", "GB", "share"], rows, class_="numbers"))
+
+
+def _step(layout: Layout) -> Html:
+    parts = [(words, getattr(layout, key)) for key, words in STEP]
+    total = layout.step_seconds
+    title = f"Of the {significant(total)} s of a step, {percent(layout.compute_seconds / total, 0)} are compute"
+    caption = (
+        "Seconds of one optimizer step by arithmetic, each part after the one above it: a first estimate, to be "
+        f"measured before money is spent. Utilisation of the model's own FLOP: {number(layout.mfu, 2)}."
+    )
+    lines = _waterfall([part for part in parts if part[1] > 0], "s")
+    panels = forest("step", lines, "seconds of a step", title=title, described=caption)
+    rows = [[words, significant(value), percent(value / total, 1)] for words, value in [*parts, ("together", total)]]
+    return figure("step", title, panels, caption, table(["part", "seconds", "share"], rows, class_="numbers"))
+
+
+def _waterfall(parts: Sequence[tuple[str, float]], unit: str) -> list[Line]:
+    """Each part begins where the one before ends; its size stands beside its name."""
+    ends = list(accumulate(value for _, value in parts))
+    starts = [0.0, *ends[:-1]]
+    return [
+        Line(f"{name}: {significant(value)} {unit}", end, text=" ", start=start)
+        for (name, value), end, start in zip(parts, ends, starts, strict=True)
+    ]
 
 
 def _recipe(plan: Plan) -> Html:

@@ -189,8 +189,8 @@ def _token_axis(axes: Axes, product: float) -> None:
 
     upper = axes.secondary_xaxis("top", functions=(turn, turn))
     left, right = axes.get_xlim()
-    labelled, bare = log_ticks(product / right, product / left)
     width = figure_size(axes)[0]
+    labelled, bare = log_ticks(product / right, product / left, int((width - 80) / 60))
     every = max(1, -(-len(labelled) * 50 // int(width)))
     upper.xaxis.set_major_locator(FixedLocator(labelled[::every]))
     upper.xaxis.set_minor_locator(FixedLocator(bare) if bare else NullLocator())

@@ -40,7 +40,17 @@ def alternatives_table(plan: Plan) -> Html:
         rows = [[*_split(choice), number(choice.tokens / choice.params, 1)] for choice in by_size]
         return join([table(["choice", "N", "D", "D/N"], rows, class_="numbers"), note])
     drawn = any(choice.regret_loss_interval for choice in plan.alternatives)
-    heads = ["choice", "N", "D", "loss", "loses (nats)", *(["interval"] if drawn else []), "FLOP", "price", "days"]
+    heads = [
+        "choice",
+        "N",
+        "D",
+        "loss (nats)",
+        "loses (nats)",
+        *(["interval"] if drawn else []),
+        "FLOP",
+        "price",
+        "days",
+    ]
     worst_first = sorted(plan.alternatives, key=lambda choice: -(choice.regret_loss or 0.0))
     return join([table(heads, [_regret_row(choice, drawn) for choice in worst_first], class_="numbers"), note])
 
@@ -58,7 +68,7 @@ def _regret_row(choice: Alternative, drawn: bool) -> list[str]:
 
 def choices_table(choices: Sequence[Choice]) -> Html:
     """Other lengths of a given size, or sizes for a given length."""
-    heads = ["N", "D", "FLOP", "loss", "loses (nats)", "FLOP lost", "twice as much takes off"]
+    heads = ["N", "D", "FLOP", "loss (nats)", "loses (nats)", "FLOP lost", "twice as much takes off"]
     rows = [
         [
             *(count(choice.params), count(choice.tokens), power(choice.flops)),
@@ -188,7 +198,7 @@ def _life_table(life: Life) -> Html:
 def experts_tables(mixed: Mixtures) -> list[Html]:
     """The best split for each number of experts, at equal compute and in equal memory."""
     room = f"In the memory of the best dense model, {count(mixed.max_total)} parameters"
-    heads = ["experts", "active", "in all", "D", "loss", "gains (nats)"]
+    heads = ["experts", "active", "in all", "D", "loss (nats)", "gains (nats)"]
     tables = []
     for title, mixtures in (("At equal compute", mixed.equal_compute), (room, mixed.equal_memory)):
         rows = [
@@ -223,3 +233,22 @@ def repetition_table(repeated: Repeated) -> Html:
 
 def _within(bounds: list[float] | None) -> str:
     return f" ({span(bounds, lambda end: number(end, 2))})" if bounds else ""
+
+
+def layout_table(plan: Plan) -> Html:
+    """How the training is split over the accelerators."""
+    layout = plan.layout
+    assert layout is not None
+    split = layout.split
+    rows: list[list[object]] = [
+        ["tensor parallel", split.tensor],
+        ["pipeline stages", split.pipeline],
+        ["groups of blocks in each", split.interleave],
+        ["data parallel", split.data],
+        ["ZeRO stage", split.zero],
+        ["recomputation", split.recompute],
+        ["micro-batches", f"{layout.micro_batches} a step, sequences in each: {layout.micro_batch}"],
+        ["by this arithmetic", f"{number(layout.hours(plan.tokens) / 24, 1)} days at MFU {number(layout.mfu, 2)}"],
+        ["by usual utilisation", f"{number(plan.cost.days, 1)} days at MFU {number(plan.cost.mfu, 2)}"],
+    ]
+    return table(["", ""], rows, class_="plain")

@@ -13,8 +13,11 @@ from foretoken.reports.html import Html, checks_list, section
 from foretoken.reports.law_section import law_section
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.palette import budget_styles, coloured, thinned
-from foretoken.reports.summary import Fact, Page, PageOptions, lead
+from foretoken.reports.summary import ESTIMATORS, Fact, Page, PageOptions, lead
 
+REACHED = {"params": "size", "flops": "compute"}
+"""What a distance beyond the runs is measured in, where the key is a symbol of the table's."""
+KINDS: dict[IntervalKind, str] = {"new-run": "interval of a new run", "mean": "interval of the law itself"}
 INTERVAL_REMARKS: dict[IntervalKind, str] = {"new-run": "", "mean": " (the law itself, not one run)"}
 
 
@@ -65,6 +68,10 @@ def _sentence(forecast: Forecast) -> str:
 def _facts(forecast: Forecast) -> Iterator[Fact]:
     yield "Compute", power(forecast.flops), "FLOP"
     for name, times in forecast.extrapolation.items():
-        yield f"Beyond the runs in {name.replace('_', ' ')}", factor(times), "inside them" if times <= 1 else ""
+        yield (
+            f"Beyond the runs in {REACHED.get(name, name.replace('_', ' '))}",
+            factor(times),
+            "inside them" if times <= 1 else "",
+        )
     yield "Half the interval", percent(forecast.half_width, 2), "of the forecast"
-    yield "Estimate", forecast.estimator, forecast.kind
+    yield "Estimate", ESTIMATORS.get(forecast.estimator, forecast.estimator), KINDS[forecast.kind]

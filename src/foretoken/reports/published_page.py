@@ -161,7 +161,7 @@ def _colour(advice: Advice) -> str:
 
 def _sources(advices: Sequence[Advice], entries: Mapping[str, Published]) -> Html:
     rows = [
-        [element("code", a.name), a.source, f"N: {a.counting}", f"C: {entries[a.name].compute}", entries[a.name].status]
+        [element("code", a.name), a.source, a.counting, entries[a.name].compute, entries[a.name].status]
         for a in advices
     ]
     return table(["id", "source", "N counts", "C counts", "how it was checked"], rows, class_="words")

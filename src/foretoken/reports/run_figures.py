@@ -62,9 +62,9 @@ def _by_size(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 def _curves_title(records: Sequence[RunRecord]) -> str:
     trunks = {record.parent or record.spec.key for record in records}
     shared = (
-        f"{len(records)} runs branch from {len(trunks)} trunks"
+        f"{len(records)} runs branch from {len(trunks)} trunk{'s' * (len(trunks) > 1)}"
         if len(trunks) < len(records)
-        else f"{len(records)} runs"
+        else f"{len(records)} run{'s' * (len(records) != 1)}"
     )
     lost = sum(record.has_diverged for record in records)
     return f"{shared}; {lost or 'none'} diverged"

@@ -152,7 +152,8 @@ def verdict_sentence(study: StudyResults) -> str:
     """The whole page in one sentence."""
     forecast, outcome = study.forecast, study.outcome
     if forecast is None:
-        return f"{_progress(study)} are finished; no forecast has been frozen yet."
+        verb = "is" if study.counts.finished == 1 else "are"
+        return f"{_progress(study)} {verb} finished; no forecast has been frozen yet."
     words = (
         f"A run of {power(forecast.flops)} FLOP is forecast to reach {number(forecast.loss)} nats per token "
         f"({percent(forecast.level, 0)}: {number(forecast.low)} to {number(forecast.high)})"
@@ -162,7 +163,10 @@ def verdict_sentence(study: StudyResults) -> str:
 
 def _progress(study: StudyResults) -> str:
     counts = study.counts
-    return f"{counts.finished} runs" if counts.planned is None else f"{counts.finished} of {counts.planned} runs"
+    # "1 of 24 runs", but "1 run": the noun goes with the number beside it.
+    beside = counts.finished if counts.planned is None else counts.planned
+    noun = "run" if beside == 1 else "runs"
+    return f"{counts.finished} {noun}" if counts.planned is None else f"{counts.finished} of {beside} {noun}"
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, list[object]]]:

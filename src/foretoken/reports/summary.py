@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from foretoken.fits.check import Check
-from foretoken.reports.html import Html, as_sentence, element, section
+from foretoken.fits.objectives import MAP
+from foretoken.reports.html import Html, as_sentence, element, join, section, with_code
 
 if TYPE_CHECKING:
     from foretoken.fits.result import Fit
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from foretoken.plans.loss_model import LossModel
     from foretoken.runs.table import RunTable
 
+ESTIMATORS = {MAP: "MAP"}
+"""Estimators that are written otherwise than their key."""
 Fact = tuple[str, str, str]
 """Name, value, and a remark in small letters (or an empty text)."""
 
@@ -55,8 +58,8 @@ class PageOptions:
 
 def lead(sentence: str, facts: Iterable[Fact], checks: Iterable[Check] = ()) -> Html:
     """The first screen: the sentence, the doubts about it, and facts."""
-    serious = [as_sentence(check.evidence) for check in checks if not check.is_note]
-    doubt = element("p", "Read with care: ", " ".join(serious), class_="doubt") if serious else None
+    serious = [with_code(as_sentence(check.evidence)) for check in checks if not check.is_note]
+    doubt = element("p", "Read with care: ", join(serious, " "), class_="doubt") if serious else None
     boxes = [
         element("div", element("dt", name), element("dd", value, element("small", remark) if remark else None))
         for name, value, remark in facts
@@ -68,5 +71,5 @@ def assumed_section(assumed: Sequence[str]) -> Html | None:
     """What was assumed, in sentences; None where nothing was."""
     if not assumed:
         return None
-    items = (element("li", as_sentence(assumption)) for assumption in assumed)
+    items = (element("li", with_code(as_sentence(assumption))) for assumption in assumed)
     return section("assumed", "What was assumed", element("ul", *items))

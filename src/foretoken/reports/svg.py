@@ -27,6 +27,9 @@ PHONE = 380
 TICK_PIXELS = 42
 """Room for one label of a log axis; where there is less, every second or third tick has one."""
 
+FINER = ((1, 1.5, 2, 3, 4, 5, 7), tuple(k / 10 for k in range(10, 100)))
+"""Mantissas of the ticks of an axis that is too short for two of 1, 2 and 5."""
+
 RC: dict[str, Any] = {
     # Text stays text: it can be searched and read aloud, and the page's fonts reach it.
     "svg.fonttype": "none",
@@ -125,19 +128,32 @@ def _with_one_style(marks: re.Match[str]) -> str:
     return f'<g{marks[1]} style="{styles.pop()}">\n' + re.sub(r' style="[^"]*"', "", marks[2]) + "</g>"
 
 
-def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
+def log_ticks(low: float, high: float, most: int = 0) -> tuple[list[float], list[float]]:
     """Ticks with and without a label on a log axis: decades, and 2 and 5 (labelled on a short axis).
+
+    `most` is how many labels have room: on an axis of two decades or fewer 2 and 5 are labelled where they fit.
 
     >>> log_ticks(1e10, 1e14)[0]
     [10000000000.0, 100000000000.0, 1000000000000.0, 10000000000000.0, 100000000000000.0]
+    >>> log_ticks(3e9, 2e11)[0], log_ticks(3e10, 2e12, most=9)[0][:3]
+    ([10000000000.0, 100000000000.0], [50000000000.0, 100000000000.0, 200000000000.0])
     """
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    inside = [(m, m * 10.0**k) for k in exponents for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+    inside = _multiples(low, high, (1, 2, 5))
+    if len(inside) < 2:
+        # 2.2k to 4.8k holds no 1, 2 or 5: an axis without a label says nothing.
+        finer = (_multiples(low, high, mantissas) for mantissas in FINER)
+        return [value for _, value in next((ticks for ticks in finer if len(ticks) > 1), inside)], []
     decades = [value for m, value in inside if m == 1]
     others = [value for m, value in inside if m != 1]
     # Below 1.6 decades an axis may hold a single power of ten, so 2 and 5 are labelled too.
-    short = math.log10(high / low) < 1.6
+    short = math.log10(high / low) < 1.6 or (len(decades) < 3 and len(inside) <= most)
     return (sorted(decades + others), []) if short else (decades, others)
+
+
+def _multiples(low: float, high: float, mantissas: Sequence[float]) -> list[tuple[float, float]]:
+    """Mantissa and value of each m 10^k between two bounds, in order."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [(m, m * 10.0**k) for k in exponents for m in mantissas if low <= m * 10.0**k <= high]
 
 
 def log_axis(axes: Axes, which: str, low: float, high: float, write: Callable[[float], str]) -> None:
@@ -146,9 +162,10 @@ def log_axis(axes: Axes, which: str, low: float, high: float, write: Callable[[f
 
     axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    labelled, bare = log_ticks(low, high)
+    width, height = figure_size(axes)
+    # 80 and 60 pixels are the other axis and the margins; a label takes as much room as the longest, 2·10²¹.
+    labelled, bare = log_ticks(low, high, int((width - 80) / 60 if which == "x" else (height - 60) / 30))
     if which == "x":
-        width = figure_size(axes)[0]
         every = max(1, math.ceil(len(labelled) * TICK_PIXELS / width))
         bare, labelled = bare + [tick for tick in labelled if tick not in labelled[::every]], labelled[::every]
     axis.set_major_locator(FixedLocator(labelled))
@@ -197,8 +214,8 @@ def is_wide(axes: Axes) -> bool:
 
 
 def short_power(value: float) -> str:
-    """A tick of a compute axis: 10¹⁸, 2·10¹⁸."""
-    return power(value, 0)
+    """A tick of a compute axis: 10¹⁸, 2·10¹⁸, 1.5·10¹⁸."""
+    return power(value, 1)
 
 
 def short_count(value: float) -> str:
