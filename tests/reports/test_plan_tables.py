@@ -15,7 +15,7 @@ from foretoken.reports.plan_budget_figures import SEEN, _life_title, _money, _wo
 from foretoken.reports.plan_curves import FAMILY, LifeCurves, isoflops, loss_at, shown_sizes, size_curve
 from foretoken.reports.plan_limits import allowed_sizes, limited, limits_words, single_pass
 from foretoken.reports.plan_page import _beyond, _sentence, _title, _waterfall
-from foretoken.reports.plan_size_figure import _marks
+from foretoken.reports.plan_size_figure import LINE, _marks, free_level
 from foretoken.reports.plan_size_figure import _title as size_title
 from foretoken.reports.plan_tables import (
     _smaller_row,
@@ -265,3 +265,11 @@ def test_the_title_of_the_whole_life_says_when_a_smaller_model_pays(found, pays,
     one = np.ones(1)
     curves = LifeCurves(one, one, one, None, 5e9, pays)
     assert _life_title(found, curves).startswith(title)
+
+
+@pytest.mark.parametrize("taken", [[], [0.95], [0.95, 0.87], [0.1], [0.9, 0.82, 0.74]])
+def test_a_name_in_the_valley_stands_on_the_first_line_that_no_other_name_takes(taken):
+    level = free_level(0.95, taken)
+    assert all(abs(level - other) >= 0.6 * LINE for other in taken)
+    assert level == pytest.approx(0.95 - LINE * round((0.95 - level) / LINE))
+    assert level == 0.95 or any(abs(level + LINE - other) < 0.6 * LINE for other in taken)

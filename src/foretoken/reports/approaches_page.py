@@ -128,6 +128,7 @@ def path_figure(approaches: Approaches) -> Html:
     routes = known_routes(approaches)
     ends = [route.largest.params for route in routes if route.largest]
     largest = max((route.largest.flops for route in routes if route.largest), default=0.0)
+    # A ratio, because sizes are compared on a log axis.
     spread = max(ends) / min(ends) if ends else 1.0
     title = f"At {power(largest, 1)} FLOP the routes' best sizes differ by {factor(spread)}"
     caption = (

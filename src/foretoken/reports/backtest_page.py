@@ -116,6 +116,7 @@ def distance_figure(backtest: BackTest) -> Html:
     """Signed error, and coverage, against how far each run lies beyond those that were seen."""
     rows = _chosen(backtest.rows)
     relative = find_law(backtest.law).is_logarithmic
+    # Of all rows, not of those that are drawn: thinning must not change a mean.
     steps = steps_of(backtest.rows, relative)
     title = _distance_title(steps)
     caption = (

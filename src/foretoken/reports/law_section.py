@@ -209,6 +209,7 @@ def _both_estimates(fit: Fit) -> dict[str, tuple[Estimate, Estimate]]:
     """By parameter: the unpenalised estimate and the MAP one, each with its interval."""
     import numpy as np
 
+    # Equal tails: level 0.9 is the quantiles 0.05 and 0.95 of the draws.
     ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
     bands = np.quantile(np.array(fit.map_draws), ends, axis=0).T.tolist()
     map_estimate = dict(zip(fit.map_parameters, bands, strict=False))

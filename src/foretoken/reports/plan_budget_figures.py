@@ -122,6 +122,7 @@ def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float
     usd = plan.cost.usd
     priced = usd is not None
     rate, unit = (1.0, "FLOP") if usd is None else (usd / plan.flops, "USD")
+    # Both differences are of least losses at any size, so that a plan within limits is not blamed for its budget.
     half, least, double = near
     what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
     title = (

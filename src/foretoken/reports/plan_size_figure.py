@@ -165,6 +165,8 @@ def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:
     bottom, top = axes.get_ylim()
     left, right = axes.get_xlim()
     far, level = left * (right / left) ** RIGHT_SIDE, 0.95
+    shares = [(mark.loss - bottom) / (top - bottom) for mark in marks]
+    taken = [share for share in shares if share > HIGH]
     # Outermost first on both sides: a mark nearer the middle has its name lower, so that no line crosses a name.
     ordered = sorted(marks, key=lambda mark: (mark.params < far, mark.params if mark.params < far else -mark.params))
     for mark in ordered:
@@ -173,10 +175,22 @@ def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:
         if (mark.loss - bottom) / (top - bottom) > HIGH:
             write_label(axes, mark.name, (mark.params, mark.loss), (10 * away, 0), colour=colour, ha=side)
             continue
+        level = free_level(level, taken)
         height = bottom + level * (top - bottom)
         axes.plot([mark.params] * 2, [mark.loss, height], color=colour, linewidth=0.7, zorder=2)
         write_label(axes, mark.name, (mark.params, height), (4 * away, 0), colour=colour, ha=side)
         level -= LINE
+
+
+def free_level(level: float, taken: Sequence[float]) -> float:
+    """The first height from `level` downwards, in lines, that no name beside a high mark takes; shares of the axis.
+
+    >>> free_level(0.95, [0.3]), round(free_level(0.95, [0.94]), 3)
+    (0.95, 0.865)
+    """
+    while any(abs(level - other) < 0.6 * LINE for other in taken):
+        level -= LINE
+    return level
 
 
 def _token_axis(axes: Axes, product: float) -> None:
@@ -191,6 +205,7 @@ def _token_axis(axes: Axes, product: float) -> None:
     left, right = axes.get_xlim()
     width = figure_size(axes)[0]
     labelled, bare = log_ticks(product / right, product / left, int((width - 80) / 60))
+    # 50 pixels to a label, and division rounded up: too few labels rather than two that touch.
     every = max(1, -(-len(labelled) * 50 // int(width)))
     upper.xaxis.set_major_locator(FixedLocator(labelled[::every]))
     upper.xaxis.set_minor_locator(FixedLocator(bare) if bare else NullLocator())

@@ -124,6 +124,7 @@ def _sizes(advices: Sequence[Advice]) -> Html:
 
 
 def _exponent(advice: Advice) -> float:
+    # The slope of ln N* over ln C between two computes: the exponent itself where the law is a power of C.
     ends = advice.params[LARGE] / advice.params[SMALL]
     return math.log(ends) / math.log(COMPUTES[LARGE] / COMPUTES[SMALL])
 

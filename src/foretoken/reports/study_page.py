@@ -116,6 +116,7 @@ SHAPES = {
 
 def state_of(study: StudyResults) -> State:
     """The state; a refusal outweighs everything, because then no number is to be used."""
+    # Asked first: an outcome inside the interval does not make a refused forecast one to rely on.
     if refusals(study):
         return State.DISTRUSTED
     if study.forecast is None:
