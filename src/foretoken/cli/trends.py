@@ -10,7 +10,7 @@ from foretoken.cli.options import JsonOption, LevelOption
 from foretoken.cli.printing import print_assumed, print_json
 
 if TYPE_CHECKING:
-    from foretoken.plans.compute_trends import Trends
+    from foretoken.plans import Trends
     from foretoken.plans.growth import Reach
 
 
@@ -24,7 +24,7 @@ def trends(
 
     Example: foretoken trends --compute 1e27
     """
-    from foretoken.plans.compute_trends import trends as fit_trends
+    from foretoken.plans import trends as fit_trends
 
     outlook = fit_trends(compute, law=law, level=level)
     if json:

@@ -14,15 +14,12 @@ from foretoken.models import build
 from foretoken.objectives import ExampleBuilder, make_examples
 from foretoken.objectives.examples import batch_rng
 from foretoken.objectives.loss import losses
-from foretoken.runs.spec import Precision, RunSpec
+from foretoken.runs.spec import RunSpec
 from foretoken.training.loop import total_loss
 from foretoken.training.optimizer import make_optimizer
-from foretoken.training.torch_setup import float32_products, set_up
+from foretoken.training.torch_setup import float32_products, matmul_peak, set_up
 
 TIMED_STEPS = 4
-DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PEAK_SIZE = 1024
-"""Side of the square matrices that the peak is measured with."""
 
 
 def calibrate(spec: RunSpec) -> Speed:
@@ -61,20 +58,6 @@ def _builder(spec: RunSpec) -> ExampleBuilder:
     return ExampleBuilder(
         objective=spec.objective, shape=spec.shape, text_vocabulary=text_vocabulary, specials=specials, separator=0
     )
-
-
-@float32_products()
-def matmul_peak(precision: Precision) -> float:
-    """Best rate of a square matrix product in this process, by the kernels that training uses, FLOP/s."""
-    dtype = DTYPES[precision]
-    left, right = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype), torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype)
-    best = float("inf")
-    for _ in range(8):
-        began = time.perf_counter()
-        torch.mm(left, right)
-        best = min(best, time.perf_counter() - began)
-    # A product of two n x n matrices is n^2 sums of n products: n multiplications and n additions each.
-    return 2.0 * PEAK_SIZE**3 / best
 
 
 def calibrate_job(job_json: Mapping[str, Any], report: Report, stop: Stop) -> JsonObject:

@@ -18,10 +18,9 @@ from foretoken.objectives import make_examples
 from foretoken.objectives.examples import batch_rng, example_builder
 from foretoken.objectives.loss import forward, loss_from_features
 from foretoken.runs.spec import RunSpec
-from foretoken.training.calibrate import matmul_peak
 from foretoken.training.loop import advance, total_loss
 from foretoken.training.state import TrainState
-from foretoken.training.torch_setup import float32_products, set_up
+from foretoken.training.torch_setup import float32_products, matmul_peak, set_up
 
 WARM_UP, SECONDS, OPERATIONS = 3, 2.0, 8
 """Steps before the clock runs; time given to each kind of measurement; operations told."""

@@ -1,16 +1,22 @@
-"""What a process that trains sets for itself: threads, memory, and which kernels multiply float32 matrices."""
+"""What a process that trains sets for itself: threads, memory, kernels of matrix products; and how fast those are."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import time
 from collections.abc import Iterator
 from functools import cache
 
 import torch
 
+from foretoken.runs.spec import Precision
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Options of glibc's mallopt(3)."""
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PEAK_SIZE = 1024
+"""Side of the square matrices that the peak is measured with."""
 
 
 def set_up(threads: int) -> None:
@@ -56,3 +62,17 @@ def medium_is_exact() -> bool:
         return torch.equal(operand @ torch.eye(64), operand) and torch.equal(torch.eye(64) @ operand, operand)
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@float32_products()
+def matmul_peak(precision: Precision) -> float:
+    """Best rate of a square matrix product in this process, by the kernels that training uses, FLOP/s."""
+    dtype = DTYPES[precision]
+    left, right = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype), torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=dtype)
+    best = float("inf")
+    for _ in range(8):
+        began = time.perf_counter()
+        torch.mm(left, right)
+        best = min(best, time.perf_counter() - began)
+    # A product of two n x n matrices is n^2 sums of n products: n multiplications and n additions each.
+    return 2.0 * PEAK_SIZE**3 / best
