@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
@@ -67,13 +66,3 @@ def test_the_map_is_the_same_in_three_places() -> None:
 
 def test_no_file_is_a_drawer() -> None:
     assert not {path.stem for path in SOURCES} & {"utils", "helpers", "common", "misc", "base", "core"}
-
-
-def test_functions_fit_on_a_screen() -> None:
-    long = [
-        f"{path.name}:{node.name}"
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
-    ]
-    assert not long
