@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from foretoken.fits.law_columns import needed
 from foretoken.fits.result import Fit
 from foretoken.forecasts import backtest, predict
 from foretoken.laws import LAWS, PUBLISHED
+from foretoken.laws.formula import IRREDUCIBLE, exponent, law_from, term
 from foretoken.laws.law import Law
 from foretoken.runs.table import RunTable
 from foretoken.store.read import read_table
@@ -110,3 +112,20 @@ def test_the_decay_of_repeated_data_is_given_only_where_runs_show_it(decay: floa
     else:
         assert found.parameters["R_D"] is None
         assert "flat" in found.reasons["R_D"]
+
+
+def test_a_law_whose_terms_are_incomplete_is_refused() -> None:
+    """Its fit would look right: its features are centred, and only a forecast would show that they stay so."""
+
+    def loss(N, D, *, E, A, alpha):
+        return E + A * (N * D) ** -alpha
+
+    parts = {"E": IRREDUCIBLE, "alpha": exponent()}
+    about = {"name": "one_power", "formula": "E + A (N D)^-alpha", "citation": "none", "domain": "all"}
+    features = ("params", "tokens")
+    right = law_from(loss, parameters={**parts, "A": term("", alpha=(0, 1.0))}, features=features, **about)
+    N, D = (column.ravel() for column in np.meshgrid(np.geomspace(1e6, 1e8, 5), np.geomspace(1e8, 1e10, 5)))
+    frame = pd.DataFrame({"params": N, "tokens": D, "flops": 6 * N * D, "loss": 1.8 + 300 * (N * D) ** -0.2})
+    with patch.dict(LAWS, one_power=right), pytest.raises(ForetokenError, match="no longer centred") as refusal:
+        fit(RunTable(frame, "made"), "one_power")
+    assert refusal.value.code == "law_is_not_shifted"

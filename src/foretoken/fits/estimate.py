@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from foretoken.errors import ForetokenError
 from foretoken.fits.noise import NoiseModel, estimate_noise, spread
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, Objective, huber
 from foretoken.fits.parts import ObjectiveForecast
@@ -54,6 +55,23 @@ class Sample:
         y = np.log(measured) if law.is_logarithmic else np.asarray(measured, dtype=np.float64)
         effort = np.zeros(len(y)) if tokens is None else np.log(tokens / tokens.max())
         return cls(law, features - origin, origin, y, effort, np.ones(len(y)) if count is None else count)
+
+    def check_shift(self, theta: Array) -> None:
+        """Raise ForetokenError for a law whose values change when its features are no longer centred.
+
+        Such a law fits well and forecasts wrongly: its parameters are told for other features than it was fitted to.
+        """
+        centred = self.law.value_and_grad(theta[None], self.x)[0]
+        moved = self.law.value_and_grad(self.law.shift(theta[None], self.origin), self.x + self.origin)[0]
+        # Loose: at the edge of what a double holds, two ways to one number differ by more than rounding.
+        if not np.allclose(centred, moved, rtol=1e-4, atol=1e-4, equal_nan=True):
+            raise ForetokenError(
+                f"the law {self.law.name!r} gives other values once its features are no longer centred",
+                expected="each term names every feature in which it falls, as in term(..., alpha=(0, 1.0))",
+                got=f"values that differ by up to {float(np.nanmax(np.abs(centred - moved))):.3g}",
+                cure="complete the terms of the law, or name the feature in not_centred",
+                code="law_is_not_shifted",
+            )
 
     def residual(self, theta: Array) -> Array:
         """Measured minus fitted ln loss [r]."""

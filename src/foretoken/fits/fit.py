@@ -145,6 +145,7 @@ def _point_estimates(rows: Rows, law: Law, objective: str) -> _Point:
     sample = Sample.of(law, rows.features(law), rows.y, rows.tokens, count)
     unpenalised = estimate_unpenalised(sample, objective)
     map_theta, noise = estimate_map(sample, unpenalised.theta)
+    sample.check_shift(map_theta)
     return _Point(rows, sample, within_cell_sd, unpenalised, map_theta, noise)
 
 

@@ -258,7 +258,8 @@ class LaunchSection(Section):
     """Where the runs are trained, and by how many processes."""
 
     kind: LaunchKind = "local"
-    """`local`: worker processes on this machine. A launcher of your own is given to `foretoken.run` in Python."""
+    """`local`: worker processes on this machine. A launcher of your own is given to `foretoken.run`, or registered in
+    `LAUNCHERS` (docs/extending.md)."""
     workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
     target_threads: int = Field(default=0, ge=0, le=4096)
