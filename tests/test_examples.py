@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,16 @@ def test_every_link_of_the_docs_leads_somewhere() -> None:
 
 
 def test_every_key_of_the_study_file_is_documented() -> None:
-    from foretoken.runs import schema
+    from foretoken.compute.objective import Objective
+    from foretoken.runs.schema import LanguageSection, PlannedRuns, RuleSection
+    from foretoken.runs.spec import RouterLosses, SpikePolicy
+    from foretoken.runs.study_file import Study
 
     told = (ROOT / "docs" / "study_file.md").read_text() + (ROOT / "docs" / "corpora.md").read_text()
-    for name in ("Corpus", "Language", "Model", "Spike", "Training", "Design", "Target", "Launch", "Forecast"):
-        for key in getattr(schema, f"{name}Section").model_fields:
-            assert re.search(rf"\b{key}\b", told), f"{name}: {key}"
+    tables = [Study, LanguageSection, RuleSection, PlannedRuns]
+    tables += [field.annotation for field in Study.model_fields.values() if hasattr(field.annotation, "model_fields")]
+    keys = {key for table in tables for key in table.model_fields}
+    keys |= {field.name for part in (Objective, RouterLosses, SpikePolicy) for field in fields(part)}
+    assert len(keys) > 80
+    for key in keys:
+        assert re.search(rf"\b{key}\b", told), key

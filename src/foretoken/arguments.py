@@ -113,7 +113,7 @@ def check_level(level: float) -> None:
     >>> check_level(0.9)
     """
     if not 0 < level < 1:
-        raise ForetokenError("a level is a probability", expected="above 0 and below 1", got=str(level))
+        raise ForetokenError("a level is a probability", expected="a number between 0 and 1", got=str(level))
 
 
 def check_positive(name: str, value: float) -> None:

@@ -159,7 +159,8 @@ def test_the_good_study_is_planned_with_its_memory(
 ) -> None:
     """So what the others changed is what was refused; and each row tells what its run holds."""
     monkeypatch.chdir(home)
-    (home / "good.toml").write_text(study({"+model": T5, "+objective": SPANS}).replace("bad", "good"))
+    grid = 'kind = "ladder"\nparams = ["10k", "20k", "40k"]\ntokens_per_param = [0.4, 0.8, 1.6]'
+    (home / "good.toml").write_text(study({"+model": T5, "+objective": SPANS, "design": grid}).replace("bad", "good"))
     assert ended(monkeypatch, "design", "good.toml", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert all(row["bytes_estimated"] > 16 * row["params_total"] for row in [*plan["runs"], plan["target"]])

@@ -54,7 +54,7 @@ def test_the_textbook_example_as_text_and_as_json() -> None:
     text = told("show", "textbook.json", "--text", "aaabdaaabac")
     for line in ("merge 1: a a -> aa", "merge 2: a b -> ab", "merge 3: aa ab -> aaab"):
         assert line in text
-    assert "cut: aaab (6)  d (3)  aaab (6)  a (0)  c (2)" in text
+    assert "tokens: aaab (6)  d (3)  aaab (6)  a (0)  c (2)" in text
     assert "11 bytes, 1 words, 5 tokens: 2.200 bytes per token, fertility 5.000" in text
     found = keys("show", "textbook.json", "--text", "aaabdaaabac")
     assert [(one["left"], one["right"]) for one in found["merges"]] == [("a", "a"), ("a", "b"), ("aa", "ab")]

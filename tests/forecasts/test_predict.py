@@ -7,6 +7,8 @@ import pytest
 
 from foretoken.errors import ForetokenError
 from foretoken.fits import Fit, fit
+from foretoken.fits.fit import fit_rows
+from foretoken.fits.rows import clean_rows
 from foretoken.forecasts import predict
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
@@ -58,7 +60,8 @@ def test_intervals_widen_with_level_distance_and_the_noise_of_a_run(found: Fit) 
 def test_nine_of_ten_new_runs_fall_inside(ladder: Ladder) -> None:
     inside, widths = [], []
     for seed in range(40):
-        told = predict(fit(ladder(noise=0.004, seed=seed), draws=60), **TARGET)
+        rows = clean_rows(ladder(noise=0.004, seed=seed))
+        told = predict(fit_rows(rows, CHINCHILLA, "a test", draws=60, brief=True), **TARGET)
         noise = np.random.default_rng(1000 + seed).standard_normal()
         inside.append(
             told.low < float(CHINCHILLA.evaluate(TRUTH, params=2e5, tokens=1.6e7)) * np.exp(0.004 * noise) < told.high
