@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ValidationShareOption = Annotated[
     float, typer.Option("--validation-share", help="Share of the documents that is held out.")
 ]
+LearningRateOption = Annotated[float, typer.Option("--learning-rate", help="Its peak; it warms up and decays to 0.")]
 LINE_SECONDS = 5.0
 """Time between two progress lines."""
 
@@ -40,9 +41,7 @@ def continue_training(
     text: TextArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder for the model.")],
     tokens: Annotated[str, typer.Option(help="Positions to train on: 2M, 1e9.")],
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Its peak; it warms up and decays to 0.")
-    ] = 1e-4,
+    learning_rate: LearningRateOption = 1e-4,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Positions in a step.")] = 16_384,
     validation_share: ValidationShareOption = 0.05,
     repeat: Annotated[bool, typer.Option("--repeat", help="Read the text more than once where it is short.")] = False,
