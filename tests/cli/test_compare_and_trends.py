@@ -53,7 +53,7 @@ def test_trends_prints_growth_and_dates() -> None:
         (("compare", "--compute", "1e20", "--fit", "absent.json"), "absent.json"),
         (("trends", "--compute", "5 qq"), "unknown accelerator"),
         (("trends", "--law", "besiroglu"), "unknown published law"),
-        (("trends", "--level", "2"), "above 0 and below 1"),
+        (("trends", "--level", "2"), "between 0 and 1"),
     ],
 )
 def test_user_errors_end_with_2_and_no_traceback(arguments: tuple[str, ...], part: str) -> None:

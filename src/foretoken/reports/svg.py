@@ -145,8 +145,9 @@ def log_ticks(low: float, high: float, most: int = 0) -> tuple[list[float], list
         return [value for _, value in next((ticks for ticks in finer if len(ticks) > 1), inside)], []
     decades = [value for m, value in inside if m == 1]
     others = [value for m, value in inside if m != 1]
-    # Below 1.6 decades an axis may hold a single power of ten, so 2 and 5 are labelled too.
-    short = math.log10(high / low) < 1.6 or (len(decades) < 3 and len(inside) <= most)
+    # An axis of less than two decades may hold a single power of ten; 2 and 5 are labelled too then, and where all of
+    # them have room.
+    short = len(decades) < 2 or math.log10(high / low) < 1.6 or (len(decades) < 3 and len(inside) <= most)
     return (sorted(decades + others), []) if short else (decades, others)
 
 
