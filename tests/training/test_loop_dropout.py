@@ -8,44 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare_corpus
+from foretoken.data import TokenizedCorpus
 from foretoken.models import build
-from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance, seed_dropout
 from foretoken.training.state import TrainState
 
-SPEC = RunSpec(
-    shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),
-    tokens=20 * 256,
-    batch_tokens=256,
-    learning_rate=2e-2,
-    warmup_tokens=4 * 256,
-    schedule="wsd",
-    cooldown=0.25,
-    final_learning_rate_share=0.0,
-    weight_decay=0.1,
-    beta1=0.9,
-    beta2=0.95,
-    clip=1.0,
-    precision="float32",
-    threads=1,
-    seed=0,
-    corpus="c",
-    tokenizer="t",
-    eval_set="v",
-    eval_tokens=1024,
-    software="s",
-    dropout=0.2,
-)
+from .small import SHORT
 
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
-    language = LanguageSection(symbols=32, tokens=300_000)
-    return prepare_corpus(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
+SPEC = replace(SHORT, dropout=0.2)
 
 
 def weights_after(spec: RunSpec, corpus: TokenizedCorpus, noise: bool = False) -> dict[str, torch.Tensor]:

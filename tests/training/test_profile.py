@@ -8,35 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from foretoken.compute.shape import ModelShape
 from foretoken.data import prepare_corpus
 from foretoken.runs.schema import CorpusSection, LanguageSection
-from foretoken.runs.spec import RunSpec
 from foretoken.training import profile as module
 from foretoken.training.torch_setup import float32_products, medium_is_exact
 
-SPEC = RunSpec(
-    shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),
-    tokens=20 * 256,
-    batch_tokens=256,
-    learning_rate=2e-2,
-    warmup_tokens=4 * 256,
-    schedule="wsd",
-    cooldown=0.25,
-    final_learning_rate_share=0.0,
-    weight_decay=0.1,
-    beta1=0.9,
-    beta2=0.95,
-    clip=1.0,
-    precision="float32",
-    threads=1,
-    seed=0,
-    corpus="c",
-    tokenizer="t",
-    eval_set="v",
-    eval_tokens=1024,
-    software="s",
-)
+from .small import SHORT as SPEC
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

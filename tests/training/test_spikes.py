@@ -10,10 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from foretoken.compute.shape import ModelShape
-from foretoken.data import TokenizedCorpus, prepare_corpus
+from foretoken.data import TokenizedCorpus
 from foretoken.objectives.loss import losses
-from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec, SpikePolicy
 from foretoken.training import loop
 from foretoken.training.checkpoint import Checkpoint
@@ -21,38 +19,12 @@ from foretoken.training.loop import Diverged, advance
 from foretoken.training.spikes import detect_spike
 from foretoken.training.state import TrainState
 
-SPEC = RunSpec(
-    shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32, norm="rms", bias=False),
-    tokens=40 * 256,
-    batch_tokens=256,
-    learning_rate=2e-3,
-    warmup_tokens=4 * 256,
-    schedule="wsd",
-    cooldown=0.25,
-    final_learning_rate_share=0.0,
-    weight_decay=0.1,
-    beta1=0.9,
-    beta2=0.95,
-    clip=1.0,
-    precision="float32",
-    threads=1,
-    seed=0,
-    corpus="c",
-    tokenizer="t",
-    eval_set="v",
-    eval_tokens=1024,
-    software="s",
-    dropout=0.1,
-)
+from .small import SPEC as FULL
+
+SPEC = replace(FULL, learning_rate=2e-3, dropout=0.1)
 SKIP = SpikePolicy(policy="skip", sigmas=50.0, window=8)
 ROLL_BACK = SpikePolicy(policy="roll_back", sigmas=50.0, window=8, rewind=5, skip_batches=12)
 NAN, HUGE = float("nan"), 100.0
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> TokenizedCorpus:
-    language = LanguageSection(symbols=32, tokens=300_000)
-    return prepare_corpus(CorpusSection(source="zipf_markov", language=language), tmp_path_factory.mktemp("corpora"), 0)
 
 
 @pytest.fixture

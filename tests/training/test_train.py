@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from foretoken.compute.objective import Objective
-from foretoken.compute.shape import ModelShape
 from foretoken.data import TokenizedCorpus, prepare_corpus, windows
 from foretoken.errors import LeaseLostError
 from foretoken.launchers.jobs import WorkerContext
@@ -29,29 +28,9 @@ from foretoken.training.optimizer import learning_rate_share
 from foretoken.training.state import TrainState
 from foretoken.training.train import Stopped, train
 
+from .small import SPEC
+
 LANGUAGE = CorpusSection(source="zipf_markov", language=LanguageSection(symbols=32, tokens=300_000))
-SPEC = RunSpec(
-    shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32, norm="rms", bias=False),
-    tokens=40 * 256,
-    batch_tokens=256,
-    learning_rate=2e-2,
-    warmup_tokens=4 * 256,
-    schedule="wsd",
-    cooldown=0.25,
-    final_learning_rate_share=0.0,
-    weight_decay=0.1,
-    beta1=0.9,
-    beta2=0.95,
-    clip=1.0,
-    precision="float32",
-    threads=1,
-    seed=0,
-    corpus="c",
-    tokenizer="t",
-    eval_set="v",
-    eval_tokens=1024,
-    software="s",
-)
 BYTES = replace(SPEC, shape=replace(SPEC.shape, vocabulary=256), dropout=0.1, repeat=True)
 """For a corpus that is shorter than the run."""
 DETERMINED = ("status", "loss", "loss_se", "curve", "parent", "tokens_trained")
