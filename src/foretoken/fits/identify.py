@@ -96,14 +96,17 @@ def without_ends(sample: Sample, rows: Rows, unpenalised: Array) -> dict[str, fl
     if "E" not in law.parameters:
         return {}
     subsets = {name: rest for name, rest in _ends(rows).items() if rest.sum() > len(law.parameters) + 1}
+    if not subsets:
+        return {}
     starts = np.concatenate([unpenalised[None], law.starts(sample.x, sample.y)[:STARTS]])
-    estimates = {}
-    for name, rest in subsets.items():
-        problem = sample.unpenalised_problem(sample.y[None], rest[None].astype(np.float64))
-        theta, value = solve(problem, starts, steps=150)
-        best = law.named(law.shift(theta[value.argmin()], sample.origin))
-        estimates[name] = best["E"]
-    return estimates
+    # All starts of all subsets are one batch.
+    weight = np.repeat(np.stack([*subsets.values()]).astype(np.float64), len(starts), axis=0)
+    ends, value = solve(
+        sample.unpenalised_problem(sample.y[None], weight), np.tile(starts, (len(subsets), 1)), steps=150
+    )
+    best = value.reshape(len(subsets), -1).argmin(axis=1) + len(starts) * np.arange(len(subsets))
+    thetas = (law.shift(ends[k], sample.origin) for k in best)
+    return {name: law.named(theta)["E"] for name, theta in zip(subsets, thetas, strict=True)}
 
 
 def _ends(rows: Rows) -> dict[str, Indices]:

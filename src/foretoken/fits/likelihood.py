@@ -78,17 +78,14 @@ def _profile(sample: Sample, best: Unpenalised, name: str, level: float) -> Prof
 
 
 def _refitted(problem: Problem, best: Array, index: int, held: Array) -> Array:
-    """The least objective with one parameter held at each value, in one batch; begun at the best, then neighbours."""
+    """The least objective with one parameter held at each value: begun at the best, then at both neighbours' ends."""
     theta = np.repeat(best[None], len(held), axis=0)
     theta[:, index] = held
     theta, value = solve(problem, theta, 1e-8, steps=120)
-    for step in (1, -1):
-        near = np.roll(theta, step, axis=0)
-        near[:, index] = held
-        other, least = solve(problem, near, 1e-8, steps=120)
-        better = least < value
-        theta[better], value[better] = other[better], least[better]
-    return value
+    near = np.concatenate([np.roll(theta, step, axis=0) for step in (1, -1)])
+    near[:, index] = np.tile(held, 2)
+    others = solve(problem, near, 1e-8, steps=120)[1].reshape(2, -1)
+    return np.asarray(np.minimum(value, others.min(axis=0)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretoken.fits.objectives import HUBER, Objective, huber
 from foretoken.laws.law import Array, Indices, Law
@@ -57,9 +58,9 @@ class Problem:
         finite = np.where(np.isfinite(self.precision), self.precision, 0.0)
         return np.asarray((finite * (theta - self.mean) ** 2).sum(axis=-1) / 2)
 
-    def objective(self, theta: Array) -> Array:
-        """What is minimised, at theta [b, p]: [b]."""
-        residual = self.fitted(theta)[0]
+    def objective(self, theta: Array, residual: Array | None = None) -> Array:
+        """What is minimised, at theta [b, p]: [b]. `residual` [b, r] is `fitted` there, where it is known."""
+        residual = self.fitted(theta)[0] if residual is None else residual
         return np.asarray(self.assumed(theta) + (self.weight * self.cost.cost(residual, self.delta)).sum(axis=-1))
 
     def part(self, keep: Indices) -> Problem:
@@ -77,42 +78,72 @@ def solve(problem: Problem, theta: Array, tolerance: float = TOLERANCE, steps: i
     Levenberg-Marquardt on the quadratic that touches a Huber sum from above (weights delta / |r|), so every
     accepted step descends; steps that do not are damped.
     """
-    theta = np.clip(theta, problem.low, problem.high)
-    value = problem.objective(theta)
-    damping = np.full(len(theta), 1e-3)
+    ends = np.clip(theta, problem.low, problem.high)
+    now = _Position.at(problem, ends)
+    least, damping = now.value.copy(), np.full(len(ends), 1e-3)
     # `live` members still move; one rests when a step gains too little, or when no step helps however damped.
-    live = np.arange(len(theta))
+    live = np.arange(len(ends))
     for _ in range(steps):
-        now = problem.part(live)
-        step = _step(now, theta[live], damping[live])
-        moved = np.clip(theta[live] + step, problem.low, problem.high)
-        after = now.objective(moved)
-        better = after < value[live]
-        gain = value[live] - after
-        resting = (gain <= tolerance * value[live]) & (better | (damping[live] > 1e6))
-        theta[live[better]], value[live[better]] = moved[better], after[better]
-        damping[live] = np.clip(damping[live] * np.where(better, 0.2, 8.0), 1e-9, 1e8)
-        live = live[~resting]
-        if not len(live):
+        moved = np.clip(now.theta + _step(problem, now, damping), problem.low, problem.high)
+        after = _Position.at(problem, moved)
+        better, gain = after.value < now.value, now.value - after.value
+        resting = (gain <= tolerance * now.value) & (better | (damping > 1e6))
+        damping = np.clip(damping * np.where(better, 0.2, 8.0), 1e-9, 1e8)
+        now = after if better.all() else now.replaced(after, better)
+        ends[live], least[live] = now.theta, now.value
+        if resting.all():
             break
-    return theta, value
+        if resting.any():
+            moving = np.flatnonzero(~resting)
+            live, damping, now, problem = live[moving], damping[moving], now.part(moving), problem.part(moving)
+    return ends, least
 
 
-def _step(problem: Problem, theta: Array, damping: Array) -> Array:
+@dataclass(frozen=True)
+class _Position:
+    """Where a batch stands, with all that a step needs, so that nothing is evaluated twice."""
+
+    theta: Array
+    residual: Array
+    """[b, r]."""
+    gradient: Array
+    """[b, r, p]."""
+    value: Array
+    """The objective [b]."""
+
+    @classmethod
+    def at(cls, problem: Problem, theta: Array) -> _Position:
+        residual, gradient = problem.fitted(theta)
+        return cls(theta, residual, gradient, problem.objective(theta, residual))
+
+    def part(self, keep: Indices) -> _Position:
+        return _Position(self.theta[keep], self.residual[keep], self.gradient[keep], self.value[keep])
+
+    def replaced(self, other: _Position, where: NDArray[np.bool_]) -> _Position:
+        """The other position for some members [b]."""
+        rows = where[:, None]
+        return _Position(
+            np.where(rows, other.theta, self.theta),
+            np.where(rows, other.residual, self.residual),
+            np.where(rows[..., None], other.gradient, self.gradient),
+            np.where(where, other.value, self.value),
+        )
+
+
+def _step(problem: Problem, now: _Position, damping: Array) -> Array:
     """One damped step [b, p]."""
     # Minimising sum w r^2 / 2 with w = cost'(r) / r fixed at the present residuals has the same gradient as the robust
     # sum, and for Huber's cost lies above it everywhere (Huber 1981, section 7.8): going down there is going down here.
-    residual, gradient = problem.fitted(theta)
-    weight = problem.weight * problem.cost.weight(residual, problem.delta)
+    weight = problem.weight * problem.cost.weight(now.residual, problem.delta)
     fixed = ~np.isfinite(problem.precision)
     precision = np.where(fixed, 0.0, problem.precision)
-    gradient = np.where(fixed, 0.0, gradient) if fixed.any() else gradient
+    gradient = np.where(fixed, 0.0, now.gradient) if fixed.any() else now.gradient
     weighted = gradient * weight[..., None]
-    slope = (weighted * residual[..., None]).sum(axis=1) + precision * (theta - problem.mean)
+    slope = (weighted * now.residual[..., None]).sum(axis=1) + precision * (now.theta - problem.mean)
     curvature = np.matmul(weighted.swapaxes(1, 2), gradient) + np.diag(precision)
     diagonal = np.einsum("bpp->bp", curvature)
     # Marquardt's scaling: damping in proportion to the diagonal takes no notice of the parameters' units.
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
-    damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, np.eye(theta.shape[1]))
+    damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, np.eye(now.theta.shape[1]))
     step: Array = -np.linalg.solve(damped, slope[..., None])[..., 0]
     return np.clip(step, -2.0, 2.0)

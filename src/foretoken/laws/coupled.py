@@ -31,8 +31,12 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     y = np.logaddexp(e, gamma * both)
     reducible = np.exp(gamma * both - y)
     mixing = gamma * (both - share * size - (1 - share) * data)
-    columns = [share, 1 - share, -share * alpha_n, -(1 - share) * beta_d, mixing]
-    return y, np.stack([1 - reducible, *(reducible * column for column in columns)], axis=-1)
+    columns = (share, 1 - share, -share * alpha_n, -(1 - share) * beta_d, mixing)
+    gradient = np.empty((*y.shape, 6))
+    gradient[..., 0] = 1 - reducible
+    for k, column in enumerate(columns, 1):
+        np.multiply(reducible, column, out=gradient[..., k])
+    return y, gradient
 
 
 def starts(x: Array, y: Array) -> Array:
