@@ -27,5 +27,5 @@ clean:
 
 $(STAMP): pyproject.toml constraints.txt src/foretoken/_version.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	touch $@

@@ -127,3 +127,9 @@ def scaling_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the public run tables are not at {folder}")
     return folder
+
+
+@pytest.fixture
+def few_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ladders are improved by 10 exchanges in place of 200, where it does not matter how good they are."""
+    monkeypatch.setattr("foretoken.ladders.ladder.ROUNDS", 10)

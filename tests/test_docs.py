@@ -121,7 +121,7 @@ MEASURED = StepProfile(
 
 
 @pytest.fixture
-def bench(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bench(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_exchanges: None) -> Path:
     """A copy of the workshop to work in."""
     monkeypatch.setattr("foretoken.study.preview.measure", lambda runner, name, run: MEASURED)
     shutil.copytree(workshop, tmp_path / "here")

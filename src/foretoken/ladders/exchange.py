@@ -134,7 +134,7 @@ class LadderLimits:
         return np.asarray((seeds < self.max_seeds) & (self.cost <= room) & (self.trainings <= trainings_left))
 
 
-def choose_runs(criterion: Criterion, limits: LadderLimits, seed: int, rounds: int = ROUNDS) -> Array:
+def choose_runs(criterion: Criterion, limits: LadderLimits, seed: int, rounds: int) -> Array:
     """How many seeds of each candidate are trained [m], with the least geometric mean of the loss.
 
     Greedy choice by gain per cost, then exchange: a few runs are taken out at random and the room is filled anew, as
@@ -175,7 +175,7 @@ def fill(criterion: Criterion, limits: LadderLimits, counts: Array, greed: float
     """
     counts = counts.copy()
     offset = greed * limits.spend / limits.max_trainings
-    while (allowed := limits.allow(counts)).any():
-        gain = np.log(geometric_mean(criterion.loss(counts)) / geometric_mean(criterion.loss_after(counts)))
-        counts[np.where(allowed, gain / (limits.cost + offset), -np.inf).argmax()] += 1
+    while len(allowed := np.flatnonzero(limits.allow(counts))):
+        now, after = (geometric_mean(loss) for loss in (criterion.loss(counts), criterion.loss_after(counts, allowed)))
+        counts[allowed[(np.log(now / after) / (limits.cost[allowed] + offset)).argmax()]] += 1
     return counts

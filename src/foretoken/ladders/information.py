@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 
 
 @dataclass(frozen=True)
@@ -83,41 +83,44 @@ class Criterion:
         drag = discrepancy - answer @ total.discrepancy
         return np.asarray(noise + pull**2 + (drag**2).sum(axis=-1))
 
-    def loss_after(self, counts: Array) -> Array:
-        """`loss`, if one run more of a candidate were trained: [s, m].
+    def loss_after(self, counts: Array, among: Indices) -> Array:
+        """`loss`, if one run more of a candidate were trained, for each of these candidates: [s, among].
 
         One run more adds (precision' - precision) g g' to the information, so its inverse follows by a rank-one update
         (Sherman and Morrison) in O(p^2) for each candidate, in place of a new inverse in O(p^3).
         """
+        # Candidates come last here, [s, p, m]: their axis is long, the others are short.
         total, covariance = self._after(counts)
-        more = self.precision(counts + 1) - self.precision(counts)
-        pulled = (self.prior_precision * self.prior_offset)[..., None]
-        answer, turned = self.quantities @ covariance, self.gradient @ covariance
-        across = np.swapaxes(answer, 1, 2)
-        moved, own = self.gradient @ across, _dot(turned, self.gradient)
+        more = (self.precision(counts + 1) - self.precision(counts))[among]
+        gradient = np.swapaxes(self.gradient[:, among], 1, 2)
+        pulled = self.prior_precision * self.prior_offset
+        answer, turned = self.quantities @ covariance, covariance @ gradient
+        moved, own = answer @ gradient, _dot(turned, gradient)
         # S' = S - S g g' S more / (1 + more g' S g), so c S' = c S - step (g' S)
-        step = moved * (more / (1 + more * own))[..., None]
-        weighted = turned * self.prior_precision
+        step = moved * (more / (1 + more * own))
+        weighted = turned * self.prior_precision[:, None]
         before = (self.quantities * answer).sum(axis=-1) - (answer**2 * self.prior_precision).sum(axis=-1)
-        noise = before[:, None] - step * (moved - 2 * weighted @ across + step * _dot(weighted, turned)[..., None])
-        pull = (answer @ pulled)[:, None, :, 0] - step * (turned @ pulled)
-        left = (moved - step * own[..., None]) * more[:, None]
-        return np.asarray((noise + pull**2 + self._drag(total, answer, turned, step, left)).sum(axis=-1))
+        twice = _dot(weighted, turned)
+        noise = before[..., None] - step * (moved - 2 * answer @ weighted + step * twice)
+        pull = answer @ pulled[..., None] - step * (pulled[:, None] @ turned)
+        left = (moved - step * own) * more
+        drag = self._drag(total, answer, turned, step, left, self.discrepancy[among].T)
+        return np.asarray((noise + pull**2 + drag).sum(axis=1))
 
-    def _drag(self, total: FisherInformation, answer: Array, turned: Array, step: Array, left: Array) -> Array:
-        """Square over the discrepancy terms of the drag after one run more [s, m, q].
+    def _drag(
+        self, total: FisherInformation, answer: Array, turned: Array, step: Array, left: Array, own: Array
+    ) -> Array:
+        """Square over the discrepancy terms of the drag after one run more, of discrepancy `own` [b, m]: [s, q, m].
 
         drag' = drag + step (g' S sum g d / v) - left (d of the candidate); the square is multiplied out, because an
-        array [s, m, q, b] would not fit the cache.
+        array [s, q, b, m] would not fit the cache.
         """
-        before, known = self.quantities_discrepancy - answer @ total.discrepancy, turned @ total.discrepancy
-        own = self.discrepancy
-        mixed = known @ np.swapaxes(before, 1, 2), own @ np.swapaxes(before, 1, 2)
-        squares = (before**2).sum(axis=-1)[:, None] + step**2 * _dot(known, known)[..., None]
-        squares = squares + left**2 * (own**2).sum(axis=-1)[:, None]
-        return np.asarray(
-            squares + 2 * (step * mixed[0] - left * mixed[1] - step * left * _dot(known, own[None])[..., None])
-        )
+        before = self.quantities_discrepancy - answer @ total.discrepancy
+        known = np.swapaxes(total.discrepancy, 1, 2) @ turned
+        squares = (before**2).sum(axis=-1)[..., None] + step**2 * _dot(known, known)
+        squares = squares + left**2 * (own**2).sum(axis=0)
+        mixed = step * (before @ known) - left * (before @ own) - step * left * _dot(known, own[None])
+        return np.asarray(squares + 2 * mixed)
 
     def _after(self, counts: Array) -> tuple[FisherInformation, Array]:
         """The information after so many runs, and the covariance of the parameters that it leaves [s, p, p]."""
@@ -130,8 +133,8 @@ class Criterion:
 
 
 def _dot(one: Array, other: Array) -> Array:
-    """[..., k] x [..., k] -> [...]."""
-    return np.asarray(np.einsum("...k,...k->...", one, other))
+    """Products of vectors along the middle axis: [s, k, m] x [s, k, m] -> [s, 1, m]."""
+    return np.asarray(np.einsum("skm,skm->sm", one, other))[:, None]
 
 
 def geometric_mean(losses: Array) -> Array:

@@ -185,7 +185,7 @@ def choose_ladder(request: NextRunRequest) -> NextRun:
     order = read_order(request)
     path = _path(order)
     best = min(path, key=lambda ladder: ladder.cost + ladder.regret_flops)
-    ladder = _ladder(order, order.spend or best.cost)
+    ladder = _ladder(order, order.spend or best.cost, ROUNDS)
     target = ladder.target
     return NextRun(
         runs=_planned(ladder),
@@ -207,11 +207,11 @@ def _path(order: Order) -> list[_Ladder]:
     path = []
     for share in PATH:
         with suppress(DesignError):
-            path.append(_ladder(order, share * order.target_flops, 0))
-    return path or [_ladder(order, PATH[-1] * order.target_flops, 0)]
+            path.append(_ladder(order, share * order.target_flops))
+    return path or [_ladder(order, PATH[-1] * order.target_flops)]
 
 
-def _ladder(order: Order, spend: float, rounds: int = ROUNDS) -> _Ladder:
+def _ladder(order: Order, spend: float, rounds: int = 0) -> _Ladder:
     """The best runs for this much: a first choice says which estimates to expect, and a second is made from there.
 
     Without `rounds` the first choice stands, judged from there.
@@ -314,7 +314,7 @@ def _stop(ladder: _Ladder, path: Sequence[_Ladder], best: _Ladder) -> Stop:
     """Where spending ends, and what one run more would be worth here."""
     criterion, candidates, counts = ladder.criterion, ladder.candidates, ladder.counts
     now = float(geometric_mean(criterion.loss(counts)))
-    value = (now - geometric_mean(criterion.loss_after(counts))) * ladder.target.flops
+    value = (now - geometric_mean(criterion.loss_after(counts, np.arange(len(counts))))) * ladder.target.flops
     k = int((value / candidates.cost).argmax())
     return Stop(
         flops=best.cost,
