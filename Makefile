@@ -9,6 +9,8 @@ STAMP := $(VENV)/installed
 demo: $(STAMP)
 	$(BIN)/foretoken run studies/quickstart.toml
 
+# Tests start many processes: what is imported is compiled once, whatever the environment says, and never what is not.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
