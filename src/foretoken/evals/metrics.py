@@ -109,11 +109,11 @@ def mean_over_seeds(values: Sequence[float], level: float = 0.95) -> SeedMean:
     >>> [round(value, 3) for value in (mean.mean, mean.se, mean.low, mean.high)]
     [2.0, 0.577, -0.484, 4.484]
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean = float(np.mean(values))
     if len(values) < 2:
         return SeedMean(mean, None, None, None)
     se = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * se
+    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * se
     return SeedMean(mean, se, mean - reach, mean + reach)

@@ -92,7 +92,7 @@ def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
     Budgets count as one run each in the chance (an F test of their means), since their runs share errors; the last
     is in standard errors by the scatter inside budgets.
     """
-    from scipy.stats import f as fisher
+    from scipy.special import fdtrc
 
     budgets = by_budget(rows.group, rows.flops)
     compute, mean = np.array([[np.log(rows.flops[runs]).mean(), residual[runs].mean()] for runs in budgets]).T
@@ -111,7 +111,7 @@ def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
     inside = np.concatenate([residual[runs] - residual[runs].mean() for runs in budgets])
     noise = np.sqrt((inside**2).sum() / max(1, len(inside) - len(budgets)))
     strength = float(np.linalg.norm(bent) / max(noise, 1e-300)) if len(inside) > 2 * len(budgets) else 0.0
-    return float(np.ptp(bent / weight)), float(fisher.sf(ratio, degree - 1, spare)), strength
+    return float(np.ptp(bent / weight)), float(fdtrc(degree - 1, spare, ratio)), strength
 
 
 def _explained_checks(sample: Sample, map_theta: Array) -> Iterator[Check]:

@@ -59,7 +59,7 @@ def profiles(sample: Sample, best: Unpenalised, names: tuple[str, ...], level: f
 
 def _profile(sample: Sample, best: Unpenalised, name: str, level: float) -> Profile:
     """One profile, in the features' own units, where a scale A no longer moves with its exponent."""
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     index = sample.law.parameters.index(name)
     theta = sample.law.shift(best.theta, sample.origin)
@@ -74,7 +74,7 @@ def _profile(sample: Sample, best: Unpenalised, name: str, level: float) -> Prof
     objective = _refitted(problem, theta, index, held)
     values = sample.law.values(np.where(free, theta, held[:, None]))[:, index]
     least = dict(zip(values.tolist(), objective.tolist(), strict=True))
-    return profile(lambda value: least[value], values, int(sample.count.sum()), float(chi2.ppf(level, 1)))
+    return profile(lambda value: least[value], values, int(sample.count.sum()), 2 * float(gammaincinv(0.5, level)))
 
 
 def _refitted(problem: Problem, best: Array, index: int, held: Array) -> Array:

@@ -115,7 +115,7 @@ def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices 
     Squares, products and cubes of ln N and ln D are offered beside what the law's own parameters can still take up.
     Where runs come in budgets, what the runs of a budget share is no pattern.
     """
-    from scipy.stats import f as fisher
+    from scipy.special import fdtrc
 
     z = np.clip(sample.residual(theta) / sigma, -CLIP, CLIP)
     own = [sample.law.value_and_grad(theta[None], sample.x)[1][0]]
@@ -129,7 +129,7 @@ def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices 
     spare = len(z) - more
     if spare < ENOUGH or more == fewer:
         return 0.0
-    return float(fisher.sf((without - left) / (more - fewer) / max(left / spare, 1e-300), more - fewer, spare))
+    return float(fdtrc(more - fewer, spare, (without - left) / (more - fewer) / max(left / spare, 1e-300)))
 
 
 def _patterns(x: Array) -> Array:

@@ -8,12 +8,41 @@ from __future__ import annotations
 
 import numpy as np
 
+from foretoken.fits.estimate import Sample
+from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.rows import Rows
-from foretoken.laws.law import Array, Indices
+from foretoken.fits.solvers import TIGHT, solve
+from foretoken.laws.formula import exponent, law_from, term
+from foretoken.laws.law import Array, Indices, Real
 from foretoken.routes.route import PathDraws, Route, route_of
 
 NAME = "Kaplan"
 METHOD = "L = (Nc/N)^n + (Dc/D)^s without irreducible loss, least squares on log loss; C = 6 N D"
+
+
+def loss(N: Real, D: Real, *, A: Real, n: Real, B: Real, s: Real) -> Real:
+    """The formula, with A = N_c^n and B = D_c^s.
+
+    >>> loss(4.0, 9.0, A=2.0, n=0.5, B=6.0, s=0.5)
+    3.0
+    """
+    return A * N**-n + B * D**-s
+
+
+SURFACE = law_from(
+    loss,
+    name="kaplan_route",
+    formula="L = A N^-n + B D^-s",
+    features=("params", "tokens"),
+    parameters={
+        "A": term("nats per token x parameters^n", n=(0, 1.0)),
+        "n": exponent(low=1e-3),
+        "B": term("nats per token x tokens^s", s=(1, 1.0)),
+        "s": exponent(low=1e-3),
+    },
+    citation="Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361 (equation 1.6, at a batch)",
+    domain="embeddings left out of N; losses far above the irreducible loss",
+)
 
 
 def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200, seed: int = 0) -> Route:
@@ -24,43 +53,20 @@ def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int =
     if len(rows) < 6 or min(np.ptp(np.log(rows.params)), np.ptp(np.log(rows.tokens))) < 0.02:
         reason = "needs 6 runs or more that vary in N and in D"
         return Route(name=NAME, method=METHOD, reason=reason, params_column=rows.params_column)
-    n, d, y = np.log(rows.params), np.log(rows.tokens), np.log(rows.y)
-    origin = n.mean(), d.mean()
-    x = np.stack([n - origin[0], d - origin[1]], axis=1)
-    best = min((_descend(x, y, start) for start in _starts(y)), key=lambda descent: descent[1])[0]
-    fitted = _log_loss(best, x)
-    noise = _signs(rows, draws, seed)
-    thetas = np.array([best, *(_descend(x, fitted + sign * (y - fitted), best)[0] for sign in noise)])
-    path = _path(thetas, origin)
+    sample = Sample.of(SURFACE, rows.features(SURFACE), rows.y)
+    best = _descend(sample, sample.y[None], SURFACE.starts(sample.x, sample.y))
+    best = best[0][best[1].argmin()]
+    fitted = sample.y - sample.residual(best)
+    signs = _signs(rows, draws, seed)
+    drawn, _ = _descend(sample, fitted + signs * sample.residual(best), np.tile(best, (draws, 1)))
+    path = _path(SURFACE.shift(np.concatenate([best[None], drawn]), sample.origin))
     return route_of(NAME, METHOD, path, level=level, largest=largest, params_column=rows.params_column)
 
 
-def _log_loss(theta: Array, x: Array) -> Array:
-    """Theta = (a, ln n, b, ln s): ln of e^(a - n x0) + e^(b - s x1), for x [r, 2]."""
-    size, data = theta[0] - np.exp(theta[1]) * x[:, 0], theta[2] - np.exp(theta[3]) * x[:, 1]
-    return np.asarray(np.logaddexp(size, data))
-
-
-def _jacobian(theta: Array, x: Array) -> Array:
-    n_x, s_x = np.exp(theta[1]) * x[:, 0], np.exp(theta[3]) * x[:, 1]
-    share = np.exp(theta[0] - n_x - _log_loss(theta, x))
-    return np.stack([share, -share * n_x, 1 - share, -(1 - share) * s_x], axis=1)
-
-
-def _descend(x: Array, y: Array, start: Array) -> tuple[Array, float]:
-    from scipy.optimize import least_squares
-
-    low, high = np.array([-50.0, np.log(1e-3), -50.0, np.log(1e-3)]), np.array([50.0, np.log(3.0)] * 2)
-    descent = least_squares(
-        lambda theta: _log_loss(theta, x) - y, start, jac=lambda theta: _jacobian(theta, x), bounds=(low, high)
-    )
-    return np.asarray(descent.x), float(descent.cost)
-
-
-def _starts(y: Array) -> list[Array]:
-    # Either term begins with half of the mean loss; which exponent is steeper is left to the starts.
-    half = float(y.mean()) + np.log(0.5)
-    return [np.array([half, np.log(n), half, np.log(s)]) for n in (0.05, 0.2) for s in (0.05, 0.2, 0.7)]
+def _descend(sample: Sample, y: Array, start: Array) -> tuple[Array, Array]:
+    """Least squares of y [b or 1, r] from theta [b, p], in one batch: theta, and the sums of squares [b]."""
+    problem = sample.unpenalised_problem(y, np.ones((1, len(sample.y))), OBJECTIVES["least_squares"])
+    return solve(problem, start, TIGHT)
 
 
 def _signs(rows: Rows, draws: int, seed: int) -> Array:
@@ -74,12 +80,12 @@ def _signs(rows: Rows, draws: int, seed: int) -> Array:
     return np.asarray(generator.choice([-1.0, 1.0], (draws, int(cluster.max()) + 1))[:, cluster])
 
 
-def _path(thetas: Array, origin: tuple[float, float]) -> PathDraws:
-    """The line of ln N* over ln C with C = 6 N D, for thetas [b, 4] that were fitted around `origin`."""
-    # With u = ln N and v = ln D = ln(C / 6) - u, the loss e^(size - n u) + e^(data - s v) is least where both terms
-    # have equal slopes: n e^(size - n u) = s e^(data - s v). So (n + s) u = ln(n / s) + size - data + s ln(C / 6).
-    n, s = np.exp(thetas[:, 1]), np.exp(thetas[:, 3])
-    size, data = thetas[:, 0] + n * origin[0], thetas[:, 2] + s * origin[1]
+def _path(thetas: Array) -> PathDraws:
+    """The line of ln N* over ln C with C = 6 N D, for thetas [b, 4]."""
+    # With u = ln N and v = ln D = ln(C / 6) - u, the loss e^(a - n u) + e^(b - s v) is least where both terms have
+    # equal slopes: n e^(a - n u) = s e^(b - s v). So (n + s) u = ln(n / s) + a - b + s ln(C / 6).
+    a, ln_n, b, ln_s = thetas.T
+    n, s = np.exp(ln_n), np.exp(ln_s)
     slopes = s / (n + s)
-    intercepts = (np.log(n / s) + size - data) / (n + s) - slopes * np.log(6.0)
+    intercepts = (np.log(n / s) + a - b) / (n + s) - slopes * np.log(6.0)
     return PathDraws(slopes, intercepts)
