@@ -144,6 +144,12 @@ def _step(problem: Problem, now: _Position, damping: Array) -> Array:
     diagonal = np.einsum("bpp->bp", curvature)
     # Marquardt's scaling: damping in proportion to the diagonal takes no notice of the parameters' units.
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
-    damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, np.eye(now.theta.shape[1]))
+    eye = np.eye(now.theta.shape[1])
+    damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, eye)
+    # A parameter that would leave through its bound stays there, and the others step as if it were held.
+    stays = np.where(slope > 0, now.theta <= problem.low, now.theta >= problem.high)
+    if stays.any():
+        damped = np.where(stays[:, :, None] | stays[:, None], eye, damped)
+        slope = np.where(stays, 0.0, slope)
     step: Array = -np.linalg.solve(damped, slope[..., None])[..., 0]
     return np.clip(step, -2.0, 2.0)

@@ -26,10 +26,8 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     gamma = np.exp(ln_gamma)
     alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
     size, data = (a - alpha_n) / gamma, (b - beta_d) / gamma
-    both = np.logaddexp(size, data)
-    share = np.exp(size - both)
-    y = np.logaddexp(e, gamma * both)
-    reducible = np.exp(gamma * both - y)
+    both, share = _log_sum(data, size)
+    y, reducible = _log_sum(e, gamma * both)
     mixing = gamma * (both - share * size - (1 - share) * data)
     columns = (share, 1 - share, -share * alpha_n, -(1 - share) * beta_d, mixing)
     gradient = np.empty((*y.shape, 6))
@@ -37,6 +35,13 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     for k, column in enumerate(columns, 1):
         np.multiply(reducible, column, out=gradient[..., k])
     return y, gradient
+
+
+def _log_sum(one: Array, other: Array) -> tuple[Array, Array]:
+    """ln(e^one + e^other), and the share of the second in the sum."""
+    # numpy.logaddexp gives the same to rounding; it takes three times as long.
+    top, small = np.maximum(one, other), np.exp(-np.abs(one - other))
+    return top + np.log(1 + small), np.where(one > other, small, 1.0) / (1 + small)
 
 
 def starts(x: Array, y: Array) -> Array:
