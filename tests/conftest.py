@@ -35,6 +35,7 @@ recenter_rounds = 1
 [target]
 compute_factor = 3
 [launch]
+workers = 1
 target_threads = 1
 """
 

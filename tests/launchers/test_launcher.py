@@ -99,7 +99,7 @@ def test_a_launcher_of_ones_own_trains_the_same_bits(tmp_path: Path) -> None:
 
 def test_the_machine_is_the_launcher_s(mini_file: Path) -> None:
     """Workers, threads of the target and room in memory are counted where the jobs run."""
-    mini_file.write_text(mini_file.read_text().replace("target_threads = 1", ""))
+    mini_file.write_text(mini_file.read_text().replace("workers = 1\ntarget_threads = 1", ""))
     study, folder = load_study(mini_file), mini_file.parent / "runs" / "mini"
     runner = StudyRunner(study, folder, launcher=FilesLauncher())
     assert (runner.workers, runner.target_threads, runner.recipe.bfloat16) == (7, 7, False)

@@ -271,7 +271,7 @@ def test_another_version_moves_the_software(
 
 
 def test_an_edit_that_touches_no_run_redoes_none(copied: Path, mini_file: Path) -> None:
-    text = mini_file.read_text().replace("[launch]", "[launch]\nworkers = 1") + "[forecast]\nlevel = 0.8\n"
+    text = mini_file.read_text().replace("workers = 1", "workers = 2") + "[forecast]\nlevel = 0.8\n"
     mini_file.write_text(text)
     study = load_study(mini_file)
     assert {row.action for row in dry_run(study, copied).runs} == {"keep"}

@@ -152,7 +152,11 @@ def test_what_a_killed_worker_could_not_delete_is_deleted(copied: Path, mini_fil
 
 
 def test_an_interrupted_study_gives_the_same_table(mini_file: Path, undisturbed: Path) -> None:
-    """Stop the driver at each new sign of progress, then let it finish: bit for bit the same (faults/ kills it)."""
+    """Stop the driver at each new sign of progress, then let it finish: bit for bit the same (faults/ kills it).
+
+    Two workers do here what one did in the study that nothing disturbed.
+    """
+    mini_file.write_text(mini_file.read_text().replace("workers = 1", "workers = 2"))
     folder, kills = mini_file.parent / "runs" / "mini", 0
     while kills < 2:
         command = [*FORETOKEN, "run", str(mini_file), "--folder", str(folder)]
@@ -215,7 +219,7 @@ def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: P
 
 def test_another_law_before_the_target_is_another_forecast(undisturbed: Path, mini_file: Path) -> None:
     text = mini_file.read_text() + 'train = false\n[forecast]\nlaw = "chinchilla"\nlevel = 0.8\n'
-    mini_file.write_text(text.replace("[launch]\ntarget_threads = 1\n", ""))
+    mini_file.write_text(text.replace("[launch]\nworkers = 1\ntarget_threads = 1\n", ""))
     folder = mini_file.parent / "runs" / "mini"
     shutil.copytree(undisturbed / "runs", folder / "runs")
     for record in Store(folder).records():
