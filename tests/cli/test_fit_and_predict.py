@@ -157,7 +157,14 @@ def test_a_forecast_beyond_all_numbers_is_refused(csv: Path) -> None:
     with pytest.raises(ForetokenError, match="flops must be a finite number"):
         invoke("predict", out, "--params", "1e200", "--tokens", "1e200")
     with pytest.raises(RefusedError, match="out_of_reach"):
-        invoke("predict", out, "--params", "1M", "--tokens", "20M", "--flops", "1e-300")
+        invoke("predict", out, "--params", "1e140", "--tokens", "1e140")
+
+
+def test_flops_that_contradict_size_and_length_are_refused(csv: Path) -> None:
+    out = csv.with_name("fit.json")
+    invoke("fit", csv, "-o", out)
+    with pytest.raises(RefusedError, match="flops_contradict"):
+        invoke("predict", out, "--params", "1M", "--tokens", "20M", "--flops", "4e13")
 
 
 def test_a_column_that_is_mapped_twice_is_an_error(csv: Path) -> None:

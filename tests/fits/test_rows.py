@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.rows import clean_rows, refusals
-from foretoken.laws import CHINCHILLA, POWER
+from foretoken.fits.rows import clean_rows, off_frontier, refusals
+from foretoken.laws import CHINCHILLA, LAWS, POWER
 from foretoken.runs.table import RunTable
 
 
@@ -119,3 +119,27 @@ def test_numbers_whose_powers_overflow_are_left_out_and_counted() -> None:
         "tokens is not within 1e-9 to 1e40": 2,
     }
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("law", ["power", "saturating_flops"])
+def test_a_law_of_the_frontier_says_when_runs_lie_off_it(ladder: Callable[..., RunTable], law: str) -> None:
+    told = list(off_frontier(clean_rows(ladder()), LAWS[law]))
+    assert [check.code for check in told] == ["off_frontier"]
+    assert "20 of 24 runs" in told[0].evidence
+    best = ladder().frame.sort_values("loss").drop_duplicates("group")
+    assert not list(off_frontier(clean_rows(RunTable(best, "a test")), LAWS[law]))
+    assert not list(off_frontier(clean_rows(ladder()), CHINCHILLA))
+
+
+@pytest.mark.parametrize(
+    ("columns", "entries"),
+    [
+        ({"tokenizer": ["gpt2"] * 8}, 50257),
+        ({"vocab_size": [1000.0] * 8}, 1000),
+        ({"width": [64.0] * 8, "params_head": [64.0 * 256] * 8}, 256),
+    ],
+)
+def test_the_loss_of_guessing_is_known_where_the_vocabulary_is(columns: dict[str, object], entries: int) -> None:
+    assert clean_rows(table(**columns)).guessing == pytest.approx(np.log(entries))
+    assert clean_rows(table(tokenizer=["mine"] * 8)).guessing is None
+    assert clean_rows(table(vocab_size=[1000.0] * 7 + [np.nan])).guessing is None

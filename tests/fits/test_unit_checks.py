@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from foretoken.fits.check import Check
+from foretoken.fits.law_columns import VOCABULARIES
 from foretoken.fits.rows import clean_rows
 from foretoken.fits.table_rows import TableCheck, TableRows
 from foretoken.fits.unit_checks import (
     CHECKS,
     LARGEST_VOCABULARY,
     PLAUSIBLE_RATIO,
-    VOCABULARIES,
     active_share,
     attention_share,
     embedding_share,

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import Fit, fit
 from foretoken.fits.fit import fit_rows
 from foretoken.fits.rows import clean_rows
@@ -111,3 +112,35 @@ def test_an_interval_always_holds_its_forecast(found: Fit) -> None:
 def test_what_makes_no_sense_is_refused(found: Fit, options: dict[str, object]) -> None:
     with pytest.raises(ForetokenError, match="got"):
         predict(found, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["params", "tokens"])
+def test_a_run_ten_times_below_all_others_is_refused(found: Fit, name: str) -> None:
+    least = found.ranges.by_name()[name].low
+    assert predict(found, **{**TARGET, name: least / 9}).loss > 0
+    with pytest.raises(RefusedError, match=rf"below_the_runs\): {name} of .* are 11 times below"):
+        predict(found, **{**TARGET, name: least / 11})
+    assert predict(found, **{**TARGET, name: least / 11}, strict=False).loss > 0
+
+
+@pytest.mark.parametrize(("factor", "refused"), [(0.3, True), (0.7, False), (1.4, False), (3.0, True)])
+def test_flops_that_contradict_size_and_length_are_refused(found: Fit, factor: float, refused: bool) -> None:
+    flops = factor * 6 * TARGET["params"] * TARGET["tokens"]
+    if not refused:
+        assert predict(found, **TARGET, flops=flops).flops == flops
+        return
+    with pytest.raises(RefusedError, match=r"flops_contradict\).* where the fit's runs would have 1.92e\+13"):
+        predict(found, **TARGET, flops=flops)
+
+
+def test_runs_whose_own_flops_per_token_spread_allow_as_much_for_others(found: Fit) -> None:
+    runs = [replace(run, flops=run.flops * (2.5 if i % 2 else 1.0)) for i, run in enumerate(found.runs)]
+    assert predict(replace(found, runs=runs), **TARGET, flops=30 * TARGET["params"] * TARGET["tokens"]).loss > 0
+
+
+def test_a_loss_above_that_of_guessing_is_refused(found: Fit) -> None:
+    small = {"params": 7e3, "tokens": 1e6}
+    known = replace(found, guessing=predict(found, **small).loss - 0.01)
+    assert predict(known, **TARGET).loss < known.guessing
+    with pytest.raises(RefusedError, match="above_guessing"):
+        predict(known, **small)

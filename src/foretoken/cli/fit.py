@@ -31,6 +31,7 @@ IN_THE_FILE_ALONE = (
     "features",
     "runs",
     "held_out",
+    "guessing",
     "format",
 )
 """Fields of a `Fit` that --json leaves out; --out writes them. A reason is printed beside its parameter instead."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -74,7 +74,7 @@ def fit(
     for refusal in refusals(rows, formula):
         raise refusal
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
-    return with_doubts(fitted, table, rows, formula.unit)
+    return replace(with_doubts(fitted, table, rows, formula.unit), guessing=rows.guessing)
 
 
 def fit_rows(

@@ -9,7 +9,7 @@ import numpy as np
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.result import Fit
-from foretoken.fits.rows import Rows, by_budget
+from foretoken.fits.rows import Rows, by_budget, off_frontier
 from foretoken.laws.law import Array
 
 FEW_RUNS = 12
@@ -42,6 +42,7 @@ def fit_checks(
         *_reason_checks(reasons),
         *_optimiser_checks(best, at_bound),
         *_residual_checks(rows, sample, map_theta),
+        *off_frontier(rows, sample.law),
     ]
     expected = {"repeated_tokens"} if "unique_tokens" in sample.law.features else set()
     checks += [check for check in table_checks(rows) if check.code not in expected]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY_TABLE = ("params", "tokens", "flops")
 """Features that every run table has, or from which they follow."""
+VOCABULARIES = {"byte": 256, "bytes": 256, "gpt2": 50257, "gpt-2": 50257}
+"""Entries of tokenizers that go by one name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,34 @@ def find_params_column(frame: pd.DataFrame, params: str) -> str:
             code="missing_column",
         )
     return params
+
+
+def vocabulary(frame: pd.DataFrame) -> float | None:
+    """Entries of the tokenizer: a column says so, or head or embedding over the width, or its name; None otherwise.
+
+    >>> import pandas as pd
+    >>> vocabulary(pd.DataFrame({"tokenizer": ["gpt2", "gpt2"]}))
+    50257.0
+    """
+    for name in ("vocabulary", "vocab_size"):
+        if _is_whole(frame, name):
+            return float(frame[name].max())
+    for name in ("params_head", "params_embedding"):
+        if _is_whole(frame, name) and _is_whole(frame, "width"):
+            return float((frame[name] / frame["width"]).max())
+    words = frame["tokenizer"].dropna().unique() if "tokenizer" in frame else ()
+    known = [VOCABULARIES.get(str(word).lower()) for word in words]
+    return float(max(size for size in known if size)) if known and all(known) else None
+
+
+def _is_whole(frame: pd.DataFrame, name: str) -> bool:
+    """Whether every row has a finite number above 0 in a column."""
+    import pandas as pd
+
+    if name not in frame or not len(frame):
+        return False
+    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
+    return bool((np.isfinite(values) & (values > 0)).all())
 
 
 def _stand_in_for_params(frame: pd.DataFrame, law: Law, params: str) -> tuple[str, pd.Series, str]:

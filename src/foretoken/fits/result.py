@@ -96,11 +96,19 @@ class Fit:
     sensitivity: list[ObjectiveForecast]
     version: str
     format: int = field(default=FORMAT)
+    guessing: float | None = None
+    """The loss of a uniform guess, ln of the vocabulary; None where the table does not tell it."""
 
     @property
     def flops_per_param_token(self) -> float:
         """FLOP per parameter and token, the median of the runs: 6 where compute is counted as 6 N D."""
         return median(run.flops / (run.params * run.tokens) for run in self.runs)
+
+    @property
+    def flops_per_param_token_range(self) -> Range:
+        """The least and the most FLOP per parameter and token of a run."""
+        ratios = [run.flops / (run.params * run.tokens) for run in self.runs]
+        return Range(min(ratios), max(ratios))
 
     @property
     def residuals(self) -> Array:

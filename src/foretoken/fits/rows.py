@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.law_columns import LawTable, law_table
+from foretoken.fits.check import Check, plural
+from foretoken.fits.law_columns import LawTable, law_table, vocabulary
 from foretoken.fits.parts import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
 from foretoken.runs.table import RunTable
@@ -23,6 +24,7 @@ OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
 PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
 NOT_ANNEALED = "not annealed"
+NATS = "nats per token"
 MIXED = {
     "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
     "tokenizer": ("mixed_tokenizers", "tokenizers, whose nats per token do not compare", "keep the rows of one"),
@@ -33,6 +35,9 @@ MIXED = {
     ),
 }
 """What one law cannot be fitted across: {column: (code, what, cure)}."""
+OFF_FRONTIER = 0.25
+"""Share of the runs that another one of their budget, of another size, beats: from here a law of compute alone is told
+that it is given more than a frontier. Two rungs of a ladder that meet in one budget by chance are fewer."""
 SPREAD = 0.02
 """Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
 
@@ -61,6 +66,8 @@ class Rows:
     """The row of each run in the table, from 0."""
     other_features: dict[str, Array] = field(default_factory=dict)
     """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
+    guessing: float | None = None
+    """The loss of a uniform guess, ln of the vocabulary in nats per token; None where that is not known."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -144,7 +151,14 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
         assumed=assumed,
         row_index=np.flatnonzero(used.to_numpy()),
         other_features=columns.other_features(used),
+        guessing=_guessing(frame, columns.y_name, law),
     )
+
+
+def _guessing(frame: pd.DataFrame, y_name: str, law: Law | None) -> float | None:
+    """The loss of a uniform guess over the vocabulary of these rows, for a loss in nats per token."""
+    entries = vocabulary(frame) if y_name == "loss" and (law is None or law.unit == NATS) else None
+    return None if entries is None else float(np.log(entries))
 
 
 def _numbers(column: pd.Series) -> Array:
@@ -192,6 +206,21 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
         yield RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
     if np.ptp(rows.y) < 1e-6 * np.abs(rows.y).max():
         yield RefusedError("equal_losses", f"all losses are {rows.y[0]:.6g}", "check the column of the loss")
+
+
+def off_frontier(rows: Rows, law: Law) -> Iterator[Check]:
+    """A law of compute alone, given several sizes per budget: it is of the best run of each."""
+    if law.features != ("flops",) or law.column != "loss" or not len(rows):
+        return
+    several = [runs for runs in by_budget(rows.group, rows.flops) if np.ptp(np.log(rows.params[runs])) > SPREAD]
+    beaten = sum(len(runs) - 1 for runs in several)
+    if beaten >= OFF_FRONTIER * len(rows):
+        evidence = (
+            f"{beaten} of {len(rows)} runs are not the best of their budget ({plural(len(several), 'budget')} of"
+            f" several sizes), and {law.name} is a law of the best"
+        )
+        cure = "fit the best run of each budget alone, or a law of N and D, such as coupled"
+        yield Check("off_frontier", "doubt", evidence, cure)
 
 
 def _spread_around_line(x: Array) -> float:

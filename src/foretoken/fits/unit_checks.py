@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from foretoken.fits.check import Check, plural
+from foretoken.fits.law_columns import vocabulary
 from foretoken.fits.table_rows import TableCheck, TableRows
 
 PLAUSIBLE_RATIO = (1e-3, 1e6)
 """Tokens per parameter of any real run."""
 LARGEST_VOCABULARY = 300_000
-VOCABULARIES = {"byte": 256, "bytes": 256, "gpt2": 50257, "gpt-2": 50257}
-"""Entries of tokenizers that go by one name."""
 IN_BITS = ("bits", "bits_per_token", "bits_per_byte", "bpb", "bpt")
 PERPLEXITIES = ("perplexity", "ppl")
 SHARE, SHARE_MOVES = 0.3, 0.1
@@ -21,14 +20,14 @@ SHARE, SHARE_MOVES = 0.3, 0.1
 
 def loss_unit(table: TableRows) -> Iterator[Check]:
     """Losses that cannot be nats: above the loss of guessing, or another column's values in another unit."""
-    loss, vocabulary = table.rows.y, _vocabulary(table)
+    loss, entries = table.rows.y, vocabulary(table.frame.iloc[table.rows.row_index])
     if not len(loss):
         return
-    declared = f"the vocabulary has {vocabulary:.0f} entries" if vocabulary else "no vocabulary is that large"
-    guessing = float(np.log(vocabulary or LARGEST_VOCABULARY))
+    declared = f"the vocabulary has {entries:.0f} entries" if entries else "no vocabulary is that large"
+    guessing = float(np.log(entries or LARGEST_VOCABULARY))
     above = loss > 1.02 * guessing
     if above.sum() > 0.05 * len(loss):
-        bits = bool(vocabulary) and loss.max() <= 1.02 * guessing / np.log(2)
+        bits = bool(entries) and loss.max() <= 1.02 * guessing / np.log(2)
         evidence = (
             f"{plural(int(above.sum()), 'run')} of {len(loss)} are above ln V = {guessing:.2f} nats, the loss of"
             f" guessing ({declared}); the largest is {loss.max():.4g}"
@@ -78,21 +77,6 @@ def _unit_evidence(relation: str, name: str) -> tuple[str, str]:
 def _unit(code: str, evidence: str) -> Check:
     cure = "multiply by ln 2" if code == "loss_in_bits" else "take the logarithm"
     return Check(code, "doubt", evidence, f"if so, {cure}; a law is fitted to nats per token")
-
-
-def _vocabulary(table: TableRows) -> float | None:
-    """Entries of the tokenizer: a column says so, or head or embedding over the width."""
-    for name in ("vocabulary", "vocab_size"):
-        entries = table.used(name)
-        if entries is not None:
-            return float(entries.max())
-    width = table.used("width")
-    for name in ("params_head", "params_embedding"):
-        part = table.used(name)
-        if width is not None and part is not None and (part > 0).all() and (width > 0).all():
-            return float((part / width).max())
-    known = [VOCABULARIES.get(word.lower()) for word in table.words("tokenizer")]
-    return float(max(size for size in known if size)) if known and all(known) else None
 
 
 def units(table: TableRows) -> Iterator[Check]:

@@ -244,6 +244,7 @@ def _held_out(fit: Fit, rows: Rows, cut: Cut, request: BackTestRequest) -> list[
             at=at,
             level=request.level,
             estimator=request.estimator,
+            strict=False,
         )
         held_out.append(
             HeldOutRun(

@@ -87,7 +87,7 @@ def band_along(fit: Fit, params: float, tokens: float, level: float, flops: floa
     band = []
     for share in SHARES:
         part = None if flops is None else share * flops
-        forecast = predict(fit, params=params, tokens=share * tokens, flops=part, level=level)
+        forecast = predict(fit, params=params, tokens=share * tokens, flops=part, level=level, strict=False)
         band.append(BandPoint(share, share * tokens, forecast.loss, forecast.low, forecast.high))
     return band
 

@@ -23,6 +23,12 @@ FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a forecast is marked."""
 LARGEST_LOG = 100.0
 """Beyond this logarithm a loss or a factor is no number that anybody can use."""
+BELOW = 10.0
+"""A run this many times smaller, shorter or cheaper than every run of the fit is refused: it is no forecast, and small
+runs leave the law (warm-up, few steps) where none was seen."""
+CONTRADICTION = 1.5
+"""FLOP given for a run may be off the fit's FLOP per parameter and token by this factor, or by the factor over which
+the fit's own runs spread; 2 N D for 6 N D is a factor 3, attention and head move the count by less."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 
 
@@ -47,6 +53,9 @@ class ForecastRequest:
     """`new-run` (an interval that holds one new run) or `mean` (one that holds the law itself)."""
     estimator: str = MAP
     """One of `fit.estimators`: `map`, or the fit's objective (`huber`)."""
+    strict: bool = True
+    """Refuse runs far below the fit's, FLOPs that contradict N and D, and losses above that of guessing. A back-test
+    scores these too."""
 
     def known(self) -> dict[str, float]:
         """What is known of the run, by feature."""
@@ -67,12 +76,16 @@ def predict(request: ForecastRequest) -> Forecast:
     fit, known = request.fit, request.known()
     law = find_law(fit.law)
     _require(known, law, request.level)
+    if request.strict:
+        _require_sense(request, known)
     kind, estimate = interval_kind(request.kind), fit.estimate(request.estimator)
     ranges = fit.ranges.by_name() | fit.features
     reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
     _require_in_reach(np.log(list(reach.values())), reach)
     centre, low, high = _interval(fit, law, estimate, known, reach, request.level, kind)
     unlogged = math.exp if law.is_logarithmic else float
+    if request.strict:
+        _require_below_guessing(unlogged(centre), fit.guessing)
     return Forecast(
         params=float(known.get("params", math.nan)),
         tokens=float(known.get("tokens", math.nan)),
@@ -169,6 +182,38 @@ def _require(known: dict[str, float], law: Law, level: float) -> None:
         if not (math.isfinite(value) and value > 0):
             raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
     check_level(level)
+
+
+def _require_sense(request: ForecastRequest, known: dict[str, float]) -> None:
+    """Raise RefusedError for a run far below all runs of the fit, and for FLOPs that contradict its N and D."""
+    fit = request.fit
+    for name in ("params", "tokens", "flops"):
+        least = fit.ranges.by_name()[name].low
+        if name in known and known[name] < least / BELOW:
+            evidence = (
+                f"{name} of {known[name]:.4g} are {least / known[name]:.3g} times below the smallest of the fit's runs"
+                f" ({least:.4g})"
+            )
+            raise RefusedError("below_the_runs", evidence, "check the unit; or add runs as small, which cost little")
+    # A table without tokens has 1 in their place.
+    if request.flops is None or request.params is None or request.tokens is None or fit.ranges.tokens.high <= 1:
+        return
+    per, (low, high) = request.flops / (request.params * request.tokens), fit.flops_per_param_token_range
+    slack = max(CONTRADICTION, high / low)
+    if not low / slack <= per <= high * slack:
+        usual = fit.flops_per_param_token * request.params * request.tokens
+        evidence = (
+            f"{request.flops:.4g} FLOP for {request.params:.4g} params and {request.tokens:.4g} tokens, where the fit's"
+            f" runs would have {usual:.4g}: {per:.3g} and not {fit.flops_per_param_token:.3g} per param and token"
+        )
+        raise RefusedError("flops_contradict", evidence, "leave flops out, or correct them, params or tokens")
+
+
+def _require_below_guessing(loss: float, guessing: float | None) -> None:
+    """Raise RefusedError for a loss that a model reaches which has learned nothing."""
+    if guessing is not None and loss > guessing:
+        evidence = f"a loss of {loss:.4g} is above {guessing:.4g}, that of guessing among all entries of the vocabulary"
+        raise RefusedError("above_guessing", evidence, "ask for a longer or larger run; no law holds there")
 
 
 def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:

@@ -122,7 +122,7 @@ def path_to_target(forecast: Forecast | None, fit: Fit | None) -> TargetPath | N
 
     def along(level: float) -> list[Forecast]:
         return [
-            predict(fit, params=float(size), tokens=float(ratio * size), flops=float(flops), level=level)
+            predict(fit, params=float(size), tokens=float(ratio * size), flops=float(flops), level=level, strict=False)
             for size, flops in zip(sizes, computes, strict=True)
         ]
 
