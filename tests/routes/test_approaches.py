@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.checks.conventions import conventions
 from foretoken.fits.fit import fit
+from foretoken.fits.influence import influence
+from foretoken.fits.parts import Range
 from foretoken.fits.rows import clean_rows
 from foretoken.laws import CHINCHILLA, PUBLISHED
-from foretoken.routes import approaches
-from foretoken.routes.approaches import isoflop_bias
+from foretoken.routes import approaches, isoflop
+from foretoken.routes.approaches import _disagreements, isoflop_bias
 from foretoken.routes.envelope import envelope, trajectories
 from foretoken.routes.kaplan import kaplan_route
 from foretoken.routes.minimum import local_noise, locate_interpolant, locate_parabola
+from foretoken.routes.route import Route
 from foretoken.runs.table import RunTable
 from foretoken.store.read import read_table
 
@@ -106,7 +110,7 @@ def test_wide_lopsided_curves_bias_the_parabola_and_not_the_interpolant() -> Non
     assert interpolated is not None
     assert parabola.params > 1.3
     assert interpolated.params == pytest.approx(1, abs=0.1)
-    assert [check.code for check in found.checks] == ["isoflop_bias"]
+    assert {check.code for check in found.checks} == {"isoflop_bias", "routes_disagree"}
 
 
 def test_the_simulated_bias_is_the_bias_that_noise_free_runs_show() -> None:
@@ -141,3 +145,57 @@ def test_five_points_move_the_exponent_of_the_public_table(scaling_data: Path) -
     kept = RunTable(table.frame.sort_values("loss").head(240), "without the 5 highest losses")
     a = [approaches(one, draws=60).routes[3].exponent for one in (kept, table)]
     assert a == pytest.approx([0.514, 0.565], abs=1e-3)
+
+
+def test_an_estimate_lies_inside_its_own_interval_on_the_public_table(scaling_data: Path) -> None:
+    """Akima's minima, drawn anew, lie to one side of those that were measured."""
+    found = approaches(read_table(scaling_data / "chinchilla_epoch.csv"), draws=60)
+    told = [route for route in found.routes if route.exponent is not None]
+    assert len(told) == 4
+    for route in told:
+        assert route.exponent_interval is not None
+        assert route.largest is not None
+        assert route.exponent_interval.low <= route.exponent <= route.exponent_interval.high
+        assert route.largest.interval.low <= route.largest.params <= route.largest.interval.high
+
+
+def test_one_budget_tells_its_best_size_and_no_exponent() -> None:
+    table = grid()
+    alone = RunTable(table.frame[table.frame["group"] == "b4"], "a test")
+    route = approaches(alone, draws=60).routes[1]
+    assert CHINCHILLA.optimum is not None
+    assert route.exponent is None
+    assert "an exponent needs two" in (route.reason or "")
+    assert route.largest is not None
+    assert route.largest.flops == pytest.approx(alone.frame["flops"].iloc[0])
+    assert route.largest.interval.low < CHINCHILLA.optimum(LAW, route.largest.flops)[0] < route.largest.interval.high
+    (budget,) = isoflop(alone, draws=60).budgets
+    assert (budget.params, budget.params_interval) == (route.largest.params, route.largest.interval)
+
+
+def test_routes_whose_intervals_are_disjoint_are_a_doubt_and_kaplans_is_known() -> None:
+    apart = [_told("approach 3", 0.5), _told("approach 2 (parabola)", 0.7), _told("Kaplan", 0.9)]
+    doubt, note = _disagreements(apart, 0.9)
+    assert (doubt.severity, note.severity) == ("doubt", "note")
+    for words in ("approach 3 says 0.500 (0.450 to 0.550)", "approach 2 (parabola) says 0.700 (0.650 to 0.750)"):
+        assert words in doubt.evidence
+        assert words in note.evidence
+    assert "Kaplan says 0.900" in note.evidence
+    assert not list(_disagreements([_told("approach 3", 0.5), _told("approach 2 (parabola)", 0.58)], 0.9))
+
+
+def _told(name: str, exponent: float) -> Route:
+    interval = Range(exponent - 0.05, exponent + 0.05)
+    return Route(name=name, method="", params_column="params", exponent=exponent, exponent_interval=interval)
+
+
+def test_one_exponent_has_one_interval_everywhere() -> None:
+    """Approach 3 beside the other routes, under the table's own count, and in the fit's influence of few runs."""
+    table = grid()
+    found = approaches(table, draws=60)
+    moved = influence(fit(table, "chinchilla", draws=60))
+    counted = next(entry for entry in conventions(table, draws=60).entries if entry.compute == "as recorded")
+    assert moved is not None
+    assert found.routes[3].exponent_interval == pytest.approx(moved.interval, abs=1e-9)
+    assert found.routes[3].exponent_interval == pytest.approx(counted.interval, abs=1e-3)
+    assert found.routes[1].exponent_interval == isoflop(table, draws=60).params_exponent_interval

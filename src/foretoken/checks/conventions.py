@@ -18,6 +18,7 @@ from foretoken.arguments import named_arguments
 from foretoken.checks.waterfall import Step, with_changes
 from foretoken.errors import RefusedError
 from foretoken.fits.fit import fit
+from foretoken.fits.parts import interval_about
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows
 from foretoken.laws import CHINCHILLA
@@ -156,11 +157,9 @@ def _entry(rows: Rows, theta: Array, params: str, N: Array, compute: str, C: Arr
     budgets = np.linspace(np.log(C.min()), np.log(C.max()), BUDGETS)
     best = np.stack([_best(theta, models, per_token, budget, counted) for budget in budgets])
     slopes, levels = np.polyfit(budgets, best, 1)
-    band = np.quantile(slopes[1:], [(1 - level) / 2, (1 + level) / 2])
+    band = interval_about(float(slopes[0]), slopes[1:], level)
     largest = LargestModel(flops=float(C.max()), params=float(np.exp(best[-1, 0])))
-    return Convention(
-        params, compute, float(slopes[0]), [float(end) for end in band], float(np.exp(levels[0])), largest
-    )
+    return Convention(params, compute, float(slopes[0]), list(band), float(np.exp(levels[0])), largest)
 
 
 def _best(theta: Array, models: Array, per_token: Array, budget: float, counted: Array) -> Array:

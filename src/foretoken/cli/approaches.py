@@ -76,9 +76,10 @@ def _show(compared: Approaches) -> None:
 
 
 def _cells(route: Route) -> tuple[str, ...]:
-    """A route's row of the table: its name alone where the data do not allow it."""
+    """A route's row of the table: its name alone where the data do not allow it, N* alone where one budget has it."""
     if route.exponent is None or route.exponent_interval is None or route.largest is None:
-        return (route.name, "", "", "", "", "")
+        best = f"{route.largest.params:.3g} at {route.largest.flops:.3g} FLOP" if route.largest else ""
+        return (route.name, "", "", "", best, "")
     return (
         route.name,
         f"{route.exponent:.3f}",

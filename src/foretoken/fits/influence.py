@@ -14,7 +14,7 @@ import numpy as np
 from foretoken.fits.estimate import DELTA, Sample
 from foretoken.fits.noise import spread
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.parts import FittedRun, Range
+from foretoken.fits.parts import FittedRun, Range, interval_about
 from foretoken.fits.result import Fit
 from foretoken.fits.solvers import Problem, solve
 from foretoken.laws import find_law
@@ -86,10 +86,10 @@ def influence(fit: Fit) -> Influence | None:
     orders = _orders(fit, sample, problem, start, few)
     exponents = {name: _refitted(sample, problem, start, order) for name, order in orders.items()}
     own = [exponent(law, law.named(theta)) for theta in law.thetas(np.array(fit.unpenalised_draws))]
-    low, high = np.quantile(own, [(1 - fit.level) / 2, (1 + fit.level) / 2])
+    estimate = exponent(law, fit.unpenalised_parameters)
     return Influence(
-        exponent=exponent(law, fit.unpenalised_parameters),
-        interval=Range(float(low), float(high)),
+        exponent=estimate,
+        interval=interval_about(estimate, np.array(own), fit.level),
         level=fit.level,
         exponents=exponents,
         left_out={name: [fit.runs[i] for i in order] for name, order in orders.items()},

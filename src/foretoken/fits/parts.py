@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from foretoken.fits.check import PLAIN
 from foretoken.laws.law import Array
 
@@ -15,6 +17,16 @@ class Range(NamedTuple):
 
     low: float
     high: float
+
+
+def interval_about(estimate: float, draws: Array, level: float) -> Range:
+    """The middle `level` of draws, stretched to the estimate where a bias of the draws leaves that outside.
+
+    >>> interval_about(3.0, np.array([0.0, 1.0, 2.0]), 0.5)
+    Range(low=0.5, high=3.0)
+    """
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Range(min(float(low), estimate), max(float(high), estimate))
 
 
 @dataclass(frozen=True)

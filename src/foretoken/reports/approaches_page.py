@@ -58,6 +58,9 @@ def approaches_page(approaches: Approaches, options: PageOptions) -> Page:
 def _sentence(approaches: Approaches) -> str:
     routes = known_routes(approaches)
     if not routes:
+        told = next((route.largest for route in approaches.routes if route.largest), None)
+        if told:
+            return f"One budget has a minimum: N* is {count(told.params)} at {power(told.flops)} FLOP, without an exponent."
         return "The table allows none of the routes to the best size."
     values = sorted(route.exponent for route in routes if route.exponent is not None)
     many = f"{len(routes)} route{'s' * (len(routes) > 1)}"
@@ -90,8 +93,7 @@ def _curves(approaches: Approaches, runs: RunTable | None) -> IsoflopFit | None:
     if runs is None:
         return None
     try:
-        # 200 draws are enough for the ends of a bar that is a few pixels long.
-        curves = isoflop(runs, params=approaches.params_column, level=approaches.level, draws=200)
+        curves = isoflop(runs, params=approaches.params_column, level=approaches.level)
     except RefusedError:
         return None
     return curves if len(curves.budgets) <= 2 * MOST_COLOURS else None

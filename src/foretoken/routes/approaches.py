@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,11 @@ from foretoken.fits.table_checks import doubts
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
 from foretoken.routes.envelope import envelope
-from foretoken.routes.isoflop import isoflop_curves
+from foretoken.routes.isoflop import isoflop_curves, minimum_intervals, size_line
+from foretoken.routes.kaplan import NAME as KAPLAN
 from foretoken.routes.kaplan import kaplan_route
 from foretoken.routes.minimum import MINIMA
-from foretoken.routes.route import Bias, PathDraws, Route, points_of, route_of
+from foretoken.routes.route import DRAWS, BestSize, Bias, PathDraws, Route, points_of, route_of
 from foretoken.runs.table import RunTable
 
 FEWEST_DRAWS = 50
@@ -50,7 +54,7 @@ def approaches(
     curves: RunTable | None = None,
     params: str = "auto",
     level: float = 0.9,
-    draws: int = 200,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Approaches:
     """N* = G C^a by approach 1, 2 (parabola; interpolated minimum), 3, and Kaplan's route.
@@ -78,17 +82,14 @@ def approaches(
         raise next(refusals(rows, CHINCHILLA))
     end = float(rows.flops.max())
     second = [_approach2(rows, name, fitted, level, draws, seed) for name in MINIMA]
+    first = envelope(along, end, level=level, draws=draws, seed=seed)
+    routes = [first, *second, surface, kaplan_route(without, end, level=level, draws=draws, seed=seed)]
     return Approaches(
-        routes=[
-            envelope(along, end, level=level, draws=draws, seed=seed),
-            *second,
-            surface,
-            kaplan_route(without, end, level=level, draws=draws, seed=seed),
-        ],
+        routes=routes,
         level=level,
         params_column=rows.params_column,
         surface=fitted.unpenalised_parameters if fitted else None,
-        checks=worst_first([*_doubts(table, rows, fitted), *_bias_checks(second)]),
+        checks=worst_first([*_doubts(table, rows, fitted), *_bias_checks(second), *_disagreements(routes, level)]),
         assumed=[*rows.assumed, *_notes(along, without, curves)],
     )
 
@@ -156,24 +157,28 @@ def _optimal_path(theta: Array, per_param_token: float) -> PathDraws:
 def _approach2(rows: Rows, minimum: str, fitted: Fit | None, level: float, draws: int, seed: int) -> Route:
     """Approach 2 with one way to find a budget's minimum, and its bias at the fitted surface."""
     name, method = f"approach 2 ({minimum})", f"{MINIMA[minimum].text}, per budget"
+    refused = partial(Route, name=name, method=method, params_column=rows.params_column)
     try:
         curves = [curve for curve in isoflop_curves(rows, minimum, draws, seed) if curve.is_interior]
     except RefusedError as error:
-        return Route(name=name, method=method, reason=error.evidence, params_column=rows.params_column)
-    if len(curves) < 2:
-        reason = f"{len(curves)} budgets have an interior minimum; an exponent needs two"
-        return Route(name=name, method=method, reason=reason, params_column=rows.params_column)
-    compute = np.log([curve.flops for curve in curves])
-    sizes = np.array([[curve.at, *curve.draws] for curve in curves])
-    slopes, intercepts = np.polyfit(compute, sizes, 1)
+        return refused(reason=error.evidence)
+    points = points_of([curve.flops for curve in curves], [curve.at for curve in curves])
+    if not points:
+        return refused(reason="no budget has an interior minimum; an exponent needs two")
+    if len(points) == 1:
+        flops = points[0].flops
+        best = BestSize(flops, points[0].params, minimum_intervals(curves, level)[0])
+        told = f"{best.params:.3g} parameters ({best.interval.low:.3g} to {best.interval.high:.3g})"
+        reason = f"one budget ({flops:.3g} FLOP) has an interior minimum, N* = {told} there; an exponent needs two"
+        return refused(reason=reason, largest=best, points=points)
     return route_of(
         name,
         method,
-        PathDraws(slopes, intercepts),
+        size_line(curves),
         level=level,
         largest=float(rows.flops.max()),
         params_column=rows.params_column,
-        points=points_of(compute, sizes[:, 0]),
+        points=points,
         bias=None if fitted is None else isoflop_bias(rows, minimum, fitted),
     )
 
@@ -204,3 +209,30 @@ def _bias_checks(routes: list[Route]) -> list[Check]:
         for route in routes
         if route.bias and route.bias.is_large
     ]
+
+
+def _disagreements(routes: list[Route], level: float) -> Iterator[Check]:
+    """Routes whose intervals of the exponent have nothing in common."""
+    apart = [pair for pair in combinations(routes, 2) if _are_apart(*pair)]
+    doubted = [(one, other) for one, other in apart if KAPLAN not in (one.name, other.name)]
+    disjoint = f"the {100 * level:g} % intervals of the exponent are disjoint"
+    cure = "look for what one sees and the other does not: a bias of approach 2, outlying runs, a tilt inside budgets"
+    for one, other in doubted:
+        yield Check("routes_disagree", "doubt", f"{_said(one)}, {_said(other)}: {disjoint}", cure)
+    # Kaplan's law has no irreducible loss, so it is too steep wherever there is one: no reason to doubt the others.
+    if len(apart) > len(doubted):
+        others = {one.name: _said(one) for pair in apart if pair not in doubted for one in pair}
+        evidence = f"{others.pop(KAPLAN)}, {', '.join(others.values())}: {disjoint} from Kaplan's"
+        cure = "believe the others: a law without irreducible loss is too steep where there is one"
+        yield Check("routes_disagree", "note", evidence, cure)
+
+
+def _are_apart(one: Route, other: Route) -> bool:
+    its, others = one.exponent_interval, other.exponent_interval
+    return its is not None and others is not None and max(its.low, others.low) > min(its.high, others.high)
+
+
+def _said(route: Route) -> str:
+    assert route.exponent_interval is not None
+    low, high = route.exponent_interval
+    return f"{route.name} says {route.exponent:.3f} ({low:.3f} to {high:.3f})"

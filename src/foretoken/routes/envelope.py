@@ -11,7 +11,7 @@ import numpy as np
 
 from foretoken.fits.rows import Rows
 from foretoken.laws.law import Array, Indices
-from foretoken.routes.route import PathDraws, Route, points_of, route_of
+from foretoken.routes.route import DRAWS, PathDraws, Route, points_of, route_of
 
 POINTS = 400
 """Points of compute, evenly in ln C, at which the curves are compared."""
@@ -21,7 +21,7 @@ SHOWN = 40
 NAME, METHOD = "approach 1", "envelope of training curves: N of the lowest curve at each compute"
 
 
-def envelope(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200, seed: int = 0) -> Route:
+def envelope(rows: Rows, largest: float, *, level: float = 0.9, draws: int = DRAWS, seed: int = 0) -> Route:
     """N* as the size that leads at each compute, from rows that are points of trajectories (`parent`, or equal `run`).
 
     At each compute the curves that reach it are compared; a compute whose lowest curve is of the smallest or of the
@@ -49,7 +49,7 @@ def envelope(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200
         level=level,
         largest=largest,
         params_column=rows.params_column,
-        points=points_of(compute[shown], leader[shown]),
+        points=points_of(np.exp(compute[shown]), leader[shown]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from foretoken.fits.check import Check
 from foretoken.fits.parts import FittedRun, Range
 from foretoken.fits.rows import Rows, by_budget, clean_rows
 from foretoken.laws.law import Array, Indices
+from foretoken.routes.minima_line import MinimaLine
 from foretoken.routes.minimum import MINIMA, Minimum, MinimumStatus, local_noise
-from foretoken.routes.route import exp_range, quantile_range
+from foretoken.routes.route import DRAWS, exp_range
 from foretoken.runs.table import RunTable
 
 LEAST_SIZES = 4
@@ -43,6 +44,7 @@ class IsoflopBudget:
     params: float | None
     """N*, only with an interior minimum."""
     params_interval: Range | None
+    """With what the budgets' scatter tells of errors that the runs of one share."""
     tokens: float | None
     """D* = flops / (FLOPs per parameter and token at the minimum)."""
     loss: float | None
@@ -86,7 +88,7 @@ def isoflop(
     params: str = "auto",
     minimum: str = "parabola",
     level: float = 0.9,
-    draws: int = 400,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> IsoflopFit:
     """Minima of the IsoFLOP curves, refused where a budget shows none, and how they move with compute.
@@ -104,8 +106,10 @@ def isoflop(
     """
     check_level(level)
     curves = isoflop_curves(clean_rows(table, params), minimum, draws, seed)
-    budgets = [curve.result(level) for curve in curves]
-    sizes, tokens = _lines([curve for curve in curves if curve.is_interior], level)
+    interior = [curve for curve in curves if curve.is_interior]
+    ends = dict(zip(map(id, interior), minimum_intervals(interior, level), strict=True))
+    budgets = [curve.result(ends.get(id(curve))) for curve in curves]
+    sizes, tokens = _power_law(size_line(interior), level), _power_law(_token_line(interior), level)
     return IsoflopFit(
         budgets=budgets,
         params_exponent=sizes.exponent,
@@ -119,7 +123,7 @@ def isoflop(
     )
 
 
-def isoflop_curves(rows: Rows, minimum: str = "parabola", draws: int = 400, seed: int = 0) -> list[Curve]:
+def isoflop_curves(rows: Rows, minimum: str = "parabola", draws: int = DRAWS, seed: int = 0) -> list[Curve]:
     """The IsoFLOP curves of rows, in order of compute, each with bootstrap draws of its minimum."""
     members = [budget for budget in by_budget(rows.group, rows.flops) if len(set(rows.params[budget])) > 1]
     if not members:
@@ -189,8 +193,8 @@ class Curve:
         """D at ln N on this budget."""
         return float(self.flops / (self.flops_per_param_token(size) * np.exp(size)))
 
-    def result(self, level: float) -> IsoflopBudget:
-        """The budget, its minimum only when that is interior."""
+    def result(self, interval: Range | None) -> IsoflopBudget:
+        """The budget, its minimum only when that is interior; `interval` is of N*."""
         rows, interior = self.rows, self.is_interior
         fitted = self.loss if self.parabola is None else np.asarray(np.polyval(self.parabola, self.size))
         return IsoflopBudget(
@@ -200,7 +204,7 @@ class Curve:
             status=self.status,
             parabola=None if self.parabola is None else self.parabola.tolist(),
             params=float(np.exp(self.at)) if interior else None,
-            params_interval=exp_range(quantile_range(self.draws, level)) if interior else None,
+            params_interval=interval,
             tokens=self.tokens(self.at) if interior else None,
             loss=self.method.loss(self.size, self.loss, self.at) if interior else None,
         )
@@ -215,24 +219,34 @@ class _PowerLaw:
     prefactor: float | None = None
 
 
-def _lines(curves: Sequence[Curve], level: float) -> tuple[_PowerLaw, _PowerLaw]:
-    """N* and D* over compute, with the intervals of their draws."""
-    if len(curves) < 2:
-        return _PowerLaw(), _PowerLaw()
+def size_line(curves: Sequence[Curve]) -> MinimaLine:
+    """N* over compute, of curves with an interior minimum."""
     compute = np.log([curve.flops for curve in curves])
-    sizes = np.array([curve.at for curve in curves])
-    draws = np.stack([curve.draws for curve in curves])
+    freedom = sum(max(1, len(curve.size) - 3) for curve in curves)
+    return MinimaLine(
+        compute, np.array([curve.at for curve in curves]), np.array([curve.draws for curve in curves]), freedom
+    )
+
+
+def _token_line(curves: Sequence[Curve]) -> MinimaLine:
+    """D* over compute, of curves with an interior minimum."""
     # D* = C / (k N*) with k FLOP per parameter and token, so ln D* = ln C - ln k - ln N*.
-    per = np.log([curve.flops_per_param_token(curve.at) for curve in curves])[:, None]
-    lengths, drawn_lengths = compute - per[:, 0] - sizes, compute[:, None] - per - draws
-    return _line(compute, sizes, draws, level), _line(compute, lengths, drawn_lengths, level)
+    line = size_line(curves)
+    whole = line.compute - np.log([curve.flops_per_param_token(curve.at) for curve in curves])
+    return replace(line, minima=whole - line.minima, draws=whole[:, None] - line.draws) if curves else line
 
 
-def _line(compute: Array, values: Array, draws: Array, level: float) -> _PowerLaw:
-    """A straight line of ln values [c] over ln C [c], with the interval from the slopes of draws [c, b]."""
-    exponent, intercept = np.polyfit(compute, values, 1)
-    interval = quantile_range(np.polyfit(compute, draws, 1)[0], level)
-    return _PowerLaw(float(exponent), interval, float(np.exp(intercept)))
+def minimum_intervals(curves: Sequence[Curve], level: float) -> list[Range]:
+    """Of N* of each curve with an interior minimum, beside the others."""
+    line = size_line(curves)
+    return [exp_range(line.minimum_interval(budget, level)) for budget in range(len(curves))]
+
+
+def _power_law(line: MinimaLine, level: float) -> _PowerLaw:
+    """Its exponent with an interval, and its prefactor; nothing below two budgets."""
+    if len(line.minima) < 2:
+        return _PowerLaw()
+    return _PowerLaw(line.value(0, 1), line.interval(0, 1, level), float(np.exp(line.value(1, 0))))
 
 
 def _checks(budgets: list[IsoflopBudget]) -> list[Check]:

@@ -14,7 +14,7 @@ from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import TIGHT, solve
 from foretoken.laws.formula import exponent, law_from, term
 from foretoken.laws.law import Array, Indices, Real
-from foretoken.routes.route import PathDraws, Route, route_of
+from foretoken.routes.route import DRAWS, PathDraws, Route, route_of
 
 NAME = "Kaplan"
 METHOD = "L = (Nc/N)^n + (Dc/D)^s without irreducible loss, least squares on log loss; C = 6 N D"
@@ -45,7 +45,7 @@ SURFACE = law_from(
 )
 
 
-def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int = 200, seed: int = 0) -> Route:
+def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int = DRAWS, seed: int = 0) -> Route:
     """Exponent s / (n + s) of N*, and N* at `largest` FLOP, from rows whose N should leave out embeddings.
 
     Intervals: wild bootstrap over trajectories, budgets or runs, whichever label the rows have.

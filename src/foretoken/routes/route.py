@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from foretoken.fits.parts import Range
+from foretoken.fits.parts import Range, interval_about
 from foretoken.laws.law import Array
+from foretoken.routes.minima_line import MinimaLine
 
+DRAWS = 400
+"""Of every bootstrap behind a route, as many as those of `fit`: one exponent has one interval wherever it is asked."""
 BIASED, BIASED_SIZE = 0.02, 1.2
 """Bias of an exponent, and factor between N* and the surface's, from which a simulated bias is a doubt."""
 
@@ -67,7 +70,7 @@ class Route:
     """Parameters at C = 1 FLOP, far outside any data: read it together with the exponent."""
     prefactor_interval: Range | None = None
     largest: BestSize | None = None
-    """N* at the table's largest compute."""
+    """N* at the table's largest compute; where one budget alone has a minimum, at that budget."""
     points: list[PathPoint] = field(default_factory=list)
     """What the line goes through."""
     bias: Bias | None = None
@@ -81,22 +84,26 @@ class Route:
 
 @dataclass(frozen=True)
 class PathDraws:
-    """The estimate (first) and draws (the rest) of a line ln N* = intercept + slope x ln C."""
+    """The estimate (first) and draws (the rest) of a line ln N* = intercept + slope x ln C; p and q are weights."""
 
     slopes: Array
     """[1 + draws]."""
     intercepts: Array
     """ln G, N* in parameters and C in FLOP [1 + draws]."""
 
-    def at(self, flops: float) -> Array:
-        """Ln N* at one compute [1 + draws]."""
-        return np.asarray(self.intercepts + self.slopes * np.log(flops))
+    def value(self, p: float, q: float) -> float:
+        """P x intercept + q x slope of the estimate."""
+        return float(p * self.intercepts[0] + q * self.slopes[0])
+
+    def interval(self, p: float, q: float, level: float) -> Range:
+        """Of the same: the middle `level` of the draws, as far as the estimate where that lies outside them."""
+        return interval_about(self.value(p, q), p * self.intercepts[1:] + q * self.slopes[1:], level)
 
 
 def route_of(
     name: str,
     method: str,
-    path: PathDraws,
+    path: PathDraws | MinimaLine,
     *,
     level: float,
     largest: float,
@@ -104,31 +111,25 @@ def route_of(
     points: Sequence[PathPoint] = (),
     bias: Bias | None = None,
 ) -> Route:
-    """The route of a line through minima. Intervals are quantiles of its draws; `largest` is in FLOP."""
-    ends = path.at(largest)
+    """The route of a line, with its intervals; `largest` is in FLOP."""
+    at = float(np.log(largest))
     return Route(
         name=name,
         method=method,
         params_column=params_column,
-        exponent=float(path.slopes[0]),
-        exponent_interval=quantile_range(path.slopes[1:], level),
-        prefactor=float(np.exp(path.intercepts[0])),
-        prefactor_interval=exp_range(quantile_range(path.intercepts[1:], level)),
-        largest=BestSize(float(largest), float(np.exp(ends[0])), exp_range(quantile_range(ends[1:], level))),
+        exponent=path.value(0, 1),
+        exponent_interval=path.interval(0, 1, level),
+        prefactor=float(np.exp(path.value(1, 0))),
+        prefactor_interval=exp_range(path.interval(1, 0, level)),
+        largest=BestSize(float(largest), float(np.exp(path.value(1, at))), exp_range(path.interval(1, at, level))),
         points=list(points),
         bias=bias,
     )
 
 
-def points_of(compute: Array, sizes: Array) -> list[PathPoint]:
-    """Points of ln C [c] and ln N* [c]."""
-    return [PathPoint(float(np.exp(c)), float(np.exp(n))) for c, n in zip(compute, sizes, strict=True)]
-
-
-def quantile_range(draws: Array, level: float) -> Range:
-    """The middle `level` of draws [b]."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Range(float(low), float(high))
+def points_of(flops: Iterable[float], sizes: Iterable[float]) -> list[PathPoint]:
+    """Points of C in FLOP and ln N*."""
+    return [PathPoint(float(c), float(np.exp(n))) for c, n in zip(flops, sizes, strict=True)]
 
 
 def exp_range(ends: Range) -> Range:
