@@ -60,7 +60,7 @@ def _sentence(approaches: Approaches) -> str:
     if not routes:
         told = next((route.largest for route in approaches.routes if route.largest), None)
         if told:
-            return f"One budget has a minimum: N* is {count(told.params)} at {power(told.flops)} FLOP, without an exponent."
+            return f"One budget has a minimum: N* is {count(told.params)} at {power(told.flops)} FLOP; no exponent."
         return "The table allows none of the routes to the best size."
     values = sorted(route.exponent for route in routes if route.exponent is not None)
     many = f"{len(routes)} route{'s' * (len(routes) > 1)}"

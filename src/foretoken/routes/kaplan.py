@@ -10,7 +10,7 @@ import numpy as np
 
 from foretoken.fits.estimate import Sample
 from foretoken.fits.objectives import OBJECTIVES
-from foretoken.fits.rows import Rows
+from foretoken.fits.rows import Rows, refusals
 from foretoken.fits.solvers import TIGHT, solve
 from foretoken.laws.formula import exponent, law_from, term
 from foretoken.laws.law import Array, Indices, Real
@@ -53,6 +53,9 @@ def kaplan_route(rows: Rows, largest: float, *, level: float = 0.9, draws: int =
     if len(rows) < 6 or min(np.ptp(np.log(rows.params)), np.ptp(np.log(rows.tokens))) < 0.02:
         reason = "needs 6 runs or more that vary in N and in D"
         return Route(name=NAME, method=METHOD, reason=reason, params_column=rows.params_column)
+    together = [error.evidence for error in refusals(rows, SURFACE) if error.code == "collinear"]
+    if together:
+        return Route(name=NAME, method=METHOD, reason=together[0], params_column=rows.params_column)
     sample = Sample.of(SURFACE, rows.features(SURFACE), rows.y)
     best = _descend(sample, sample.y[None], SURFACE.starts(sample.x, sample.y))
     best = best[0][best[1].argmin()]
