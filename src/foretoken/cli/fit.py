@@ -55,6 +55,9 @@ def fit(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the fit to this file, for `foretoken predict`.")
     ] = None,
+    keep_outliers: Annotated[
+        bool, typer.Option("--keep-outliers", help="Keep runs far above all others, which are set aside otherwise.")
+    ] = False,
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -66,7 +69,9 @@ def fit(
 
     runs = open_table(table, rename, where, law)
     profiled = tuple(listed(profile))
-    fitted = fit_table(runs, law, params=params, level=level, objective=objective, profile=profiled)
+    fitted = fit_table(
+        runs, law, params=params, level=level, objective=objective, profile=profiled, keep_outliers=keep_outliers
+    )
     if out is not None:
         fitted.save(out)
     write_page(html, fitted, table.name)

@@ -47,6 +47,7 @@ def fit(
     seed: int = 0,
     objective: str = "huber",
     profile: tuple[str, ...] = (),
+    keep_outliers: bool = False,
 ) -> Fit:
     """Fit a law to the usable rows of a table.
 
@@ -59,6 +60,7 @@ def fit(
         seed: of the bootstrap.
         objective: what the unpenalised estimate minimises: huber, least_squares, least_squares_raw, student_t or
             asymmetric. The MAP estimate, which forecasts use, does not depend on it.
+        keep_outliers: keep runs far above all of like size and length, which are set aside and named otherwise.
         profile: parameters whose profile likelihood is computed, beside those that the law always profiles (E).
 
     Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, one size,
@@ -70,7 +72,7 @@ def fit(
     if draws < FEWEST_DRAWS:
         raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
     formula = find_law(law)
-    rows = clean_rows(table, params, formula)
+    rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     for refusal in refusals(rows, formula):
         raise refusal
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)

@@ -8,6 +8,7 @@ import numpy as np
 
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.estimate import Sample, Unpenalised
+from foretoken.fits.outliers import without
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget, off_frontier
 from foretoken.laws.law import Array
@@ -136,7 +137,8 @@ def design_checks(rows: Rows) -> Iterator[Check]:
 
 
 def row_checks(rows: Rows) -> Iterator[Check]:
-    """Shared trajectories, an undeclared count of N, diverged runs, repeated tokens."""
+    """Outlying runs, shared trajectories, an undeclared count of N, diverged runs, repeated tokens."""
+    yield from rows.checks
     sharing = len([parent for parent in rows.parent if parent and rows.parent.count(parent) > 1])
     if sharing:
         evidence = f"{sharing} of {len(rows)} runs share a trajectory with another"
@@ -163,5 +165,9 @@ def outlying_runs(fit: Fit) -> Iterator[Check]:
     far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
     if len(far):
         names = listed(f"{fit.runs[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
-        cure = "look at their curves; mark them diverged, or leave them out and say so"
+        loss = np.array([run.loss for run in fit.runs])
+        # A cell of many runs, and a row without a name (which goes by its number), have no name to leave out by.
+        runs = [None if fit.is_aggregated or run.run.isdigit() else run.run for run in fit.runs]
+        where = without(runs, loss, np.isin(np.arange(len(loss)), far))
+        cure = f"look at their curves; mark them diverged, or leave them out and say so: {where}"
         yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.check import Check, plural
-from foretoken.fits.law_columns import LawTable, law_table, vocabulary
+from foretoken.fits.check import Check, listed, plural
+from foretoken.fits.law_columns import EVERY_TABLE, LawTable, law_table, vocabulary
+from foretoken.fits.outliers import MOST, outliers, without
 from foretoken.fits.parts import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
-from foretoken.runs.table import RunTable
+from foretoken.runs.table import SIZES, RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
 NOT_ANNEALED = "not annealed"
 NATS = "nats per token"
+FAR_ABOVE, ABOVE_GUESSING = "far above runs of like size and length", "above the loss of a uniform guess"
 MIXED = {
     "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
     "tokenizer": ("mixed_tokenizers", "tokenizers, whose nats per token do not compare", "keep the rows of one"),
@@ -68,6 +70,8 @@ class Rows:
     """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
     guessing: float | None = None
     """The loss of a uniform guess, ln of the vocabulary in nats per token; None where that is not known."""
+    checks: list[Check] = field(default_factory=list)
+    """What was set aside as no run of a law, by name."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -108,8 +112,8 @@ class Rows:
         return [FittedRun(*names, *map(float, values)) for names, values in zip(labels, columns, strict=True)]
 
 
-def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) -> Rows:
-    """The usable rows: finished, annealed, with a finite loss and positive sizes.
+def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *, keep_outliers: bool = False) -> Rows:
+    """The usable rows: finished, annealed, with a finite loss and positive sizes, and not far above all others.
 
     `law` says what is predicted, where that is not the loss, and what is read. Raises TableError for a loss <= 0 or an
     unknown column, RefusedError for several validation sets, tokenizers or versions of the training software.
@@ -128,9 +132,12 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
     # Only of what is used: a diverged run may have any loss, and a row that is left out any validation set.
     if law is None or law.is_logarithmic:
         _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
-    frame = columns.frame[used]
-    for mixture in mixtures(frame):
+    for mixture in mixtures(columns.frame[used]):
         raise mixture
+    guessing = _guessing(columns.frame[used], columns.y_name, law)
+    checks = [] if keep_outliers else _set_aside(columns, reasons, guessing, law)
+    used = reasons == ""
+    frame = columns.frame[used]
     counts = Counter(reason for reason in reasons if reason)
     assumed = [*table.assumed, *columns.assumed]
     if columns.flops is None:
@@ -151,7 +158,8 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None) ->
         assumed=assumed,
         row_index=np.flatnonzero(used.to_numpy()),
         other_features=columns.other_features(used),
-        guessing=_guessing(frame, columns.y_name, law),
+        guessing=guessing,
+        checks=checks,
     )
 
 
@@ -159,6 +167,32 @@ def _guessing(frame: pd.DataFrame, y_name: str, law: Law | None) -> float | None
     """The loss of a uniform guess over the vocabulary of these rows, for a loss in nats per token."""
     entries = vocabulary(frame) if y_name == "loss" and (law is None or law.unit == NATS) else None
     return None if entries is None else float(np.log(entries))
+
+
+def _set_aside(columns: LawTable, reasons: pd.Series, guessing: float | None, law: Law | None) -> list[Check]:
+    """Give rows of a loss that no law is of a reason to be left out, in `reasons`, and name them."""
+    used = np.flatnonzero((reasons == "").to_numpy())
+    if columns.y_name != "loss" or not len(used):
+        return []
+    loss = _numbers(columns.y)[used]
+    above = np.flatnonzero(loss > (np.inf if guessing is None else guessing))
+    found = {ABOVE_GUESSING: above} if len(above) <= MOST * len(used) else {}
+    # What experts or repeated tokens do to a loss is not in its size and length.
+    of_size_and_length = law is None or set(law.features) <= set(EVERY_TABLE)
+    if of_size_and_length and "tokens" in columns.frame and any(name in columns.frame for name in SIZES):
+        rest = np.setdiff1d(np.arange(len(used)), above)
+        numbers = (_numbers(column)[used][rest] for column in (columns.params, columns.tokens, columns.y))
+        found[FAR_ABOVE] = rest[outliers(*numbers)]
+    for reason, runs in found.items():
+        reasons.iloc[used[runs]] = reason
+    left_out = np.isin(np.arange(len(used)), np.concatenate(list(found.values())) if found else [])
+    if not left_out.any():
+        return []
+    names = _labels(columns.frame.iloc[used], "run")
+    told = listed(f"{names[i] or f'row {used[i] + 1}'} ({loss[i]:.4g})" for i in np.flatnonzero(left_out))
+    evidence = f"{plural(int(left_out.sum()), 'run')} set aside, far above runs of like size and length or above"
+    cure = f"look at the curves; say it yourself with {without(names, loss, left_out)}, or keep with --keep-outliers"
+    return [Check("outlying_runs", "doubt", f"{evidence} the loss of guessing: {told}", cure)]
 
 
 def _numbers(column: pd.Series) -> Array:

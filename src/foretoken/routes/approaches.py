@@ -75,7 +75,7 @@ def approaches(
     """
     check_level(level)
     rows = clean_rows(table, params)
-    along = clean_rows(_with_unannealed(table if curves is None else curves), params)
+    along = clean_rows(_with_unannealed(table if curves is None else curves), params, keep_outliers=True)
     without = _without_embeddings(table if curves is None else curves, params)
     surface, fitted = _surface(table, rows, params, level, draws, seed)
     if not len(rows):
