@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from foretoken.fits.check import Check
+from foretoken.fits.fit import fit
 from foretoken.fits.law_columns import VOCABULARIES
 from foretoken.fits.rows import clean_rows
 from foretoken.fits.table_rows import TableCheck, TableRows
@@ -158,3 +159,32 @@ def test_a_mixture_of_experts_has_two_counts(share: float, fires: bool) -> None:
     checks = fired(active_share, frame_of(params_active=frame_of()["params_total"] * share))
     assert [check.code for check in checks] == ["active_differs"] * fires
     assert all(f"{100 * share:.0f} % of all" in check.evidence for check in checks)
+
+
+def test_experts_of_several_ratios_are_a_doubt_and_say_which_count_is_n() -> None:
+    total = frame_of()["params_total"]
+    one_ratio = fired(active_share, frame_of(params_active=0.25 * total))[0]
+    assert one_ratio.is_note
+    assert "N is params_total; in 12 of 12 runs" in one_ratio.evidence
+    assert "--params params_active" in one_ratio.cure
+    dense_too = total.where(np.arange(RUNS) % 2 == 0, 0.25 * total)
+    mixed = fired(active_share, frame_of(params_active=dense_too))[0]
+    assert mixed.is_doubt
+    assert "in 6 of 12 runs" in mixed.evidence
+
+
+def test_active_parameters_that_only_some_runs_have_are_told_too() -> None:
+    total = frame_of()["params_total"]
+    some = (0.25 * total).where(np.arange(RUNS) < 4)
+    assert "in 4 of 12 runs" in fired(active_share, frame_of(params_active=some))[0].evidence
+
+
+def test_a_fit_says_which_count_is_n() -> None:
+    n = np.repeat(np.geomspace(1e7, 1e9, 4), 3)
+    d = np.tile(np.geomspace(1e9, 1e10, 3), 4)
+    loss = 1.7 + 400 / n**0.34 + 400 / d**0.28
+    frame = pd.DataFrame({"params_total": 4 * n, "params_active": n, "tokens": d, "loss": loss})
+    for column, other in (("params_total", "params_active"), ("params_active", "params_total")):
+        checks = {check.code: check for check in fit(RunTable(frame, "a test"), params=column, draws=50).checks}
+        assert f"N is {column}" in checks["active_differs"].evidence
+        assert f"--params {other}" in checks["active_differs"].cure
