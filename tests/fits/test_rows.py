@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from foretoken.errors import RefusedError, TableError
-from foretoken.fits.rows import clean_rows, off_frontier, refusals
+from foretoken.fits.fit import fit
+from foretoken.fits.rows import clean_rows, off_frontier, refusals, with_trajectories
 from foretoken.laws import CHINCHILLA, LAWS, POWER
 from foretoken.runs.table import RunTable
 
@@ -143,3 +144,46 @@ def test_the_loss_of_guessing_is_known_where_the_vocabulary_is(columns: dict[str
     assert clean_rows(table(**columns)).guessing == pytest.approx(np.log(entries))
     assert clean_rows(table(tokenizer=["mine"] * 8)).guessing is None
     assert clean_rows(table(vocab_size=[1000.0] * 7 + [np.nan])).guessing is None
+
+
+def curves(noise: float = 0.0, points: int = 14, seed: int = 0) -> pd.DataFrame:
+    """Four sizes, each at many lengths."""
+    n, d = np.repeat(np.geomspace(3e7, 1e9, 4), points), np.tile(np.arange(1, points + 1) * 2e9, 4)
+    loss = 1.7 + 400 / n**0.34 + 400 / d**0.28
+    loss *= np.exp(noise * np.random.default_rng(seed).standard_normal(len(n)))
+    return pd.DataFrame({"params_total": n, "tokens": d, "loss": loss})
+
+
+def trajectories(frame: pd.DataFrame) -> tuple[int, list[str]]:
+    """How many trajectories there are, and the sentences about them."""
+    rows = with_trajectories(clean_rows(RunTable(frame, "a test")))
+    return len(set(rows.parent) - {None}), [text for text in rows.assumed if "trajector" in text]
+
+
+def test_rows_of_one_name_and_size_are_one_trajectory() -> None:
+    frame = curves(0.01, 3)
+    count, told = trajectories(frame.assign(run=np.repeat(["a", "b", "c", "d"], 3)))
+    assert (count, told) == (4, ["12 rows are points of 4 trajectories (equal `run` and size)"])
+    assert trajectories(frame.assign(run=[f"r{i}" for i in range(12)])) == (0, [])
+    assert trajectories(frame.assign(run="one sweep")[::3]) == (0, [])
+    own = with_trajectories(clean_rows(RunTable(frame.assign(run="a", parent="mine"), "a test")))
+    assert set(own.parent) == {"mine"}
+
+
+def test_one_size_on_a_smoothly_falling_curve_is_one_trajectory() -> None:
+    count, told = trajectories(curves(0.0003))
+    assert count == 4
+    assert "one size, a loss that falls smoothly" in told[0]
+    assert sum(trajectories(curves(0.003, seed=seed))[0] for seed in range(25)) <= 1
+    assert trajectories(curves(0.0003, points=8)) == (0, [])
+    nearly = curves(0.0003)
+    assert trajectories(nearly.assign(params_total=nearly["params_total"] + np.arange(len(nearly)))) == (0, [])
+
+
+def test_a_fit_keeps_points_of_one_run_together() -> None:
+    frame = curves(0.003, 5)
+    found = fit(RunTable(frame.assign(run=np.repeat(["a", "b", "c", "d"], 5)), "a test"), draws=50)
+    assert len({run.parent for run in found.runs}) == 4
+    assert any("trajectories" in text for text in found.assumed)
+    assert "shared_trajectories" in [check.code for check in found.checks]
+    assert "trajectories" in found.bootstrap

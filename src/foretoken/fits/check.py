@@ -53,13 +53,13 @@ def worst_first(checks: Iterable[Check]) -> list[Check]:
     return sorted(unique.values(), key=lambda check: SEVERITIES.index(check.severity))
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, several: str = "") -> str:
     """`1 run`, `2 runs`.
 
-    >>> plural(1, "run"), plural(2, "row")
-    ('1 run', '2 rows')
+    >>> plural(1, "run"), plural(2, "row"), plural(2, "trajectory", "trajectories")
+    ('1 run', '2 rows', '2 trajectories')
     """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {noun if count == 1 else several or noun + 's'}"
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:

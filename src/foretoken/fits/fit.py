@@ -10,7 +10,7 @@ import numpy as np
 from foretoken._version import __version__
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
-from foretoken.fits.aggregate import aggregate
+from foretoken.fits.aggregate import MOST_ROWS, aggregate
 from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, cluster_errors
 from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised, sensitivity
 from foretoken.fits.fit_checks import fit_checks
@@ -21,7 +21,7 @@ from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
 from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts
 from foretoken.fits.result import Fit
-from foretoken.fits.rows import Rows, clean_rows, refusals
+from foretoken.fits.rows import Rows, clean_rows, refusals, with_trajectories
 from foretoken.fits.table_checks import with_doubts
 from foretoken.laws import FIT_LAW, find_law
 from foretoken.laws.law import Array, Law
@@ -75,6 +75,8 @@ def fit(
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     for refusal in refusals(rows, formula):
         raise refusal
+    if len(rows) <= MOST_ROWS and formula.column == "loss":
+        rows = with_trajectories(rows)
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
     return replace(with_doubts(fitted, table, rows, formula.unit), guessing=rows.guessing)
 
