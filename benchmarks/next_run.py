@@ -3,6 +3,7 @@
 usage: python benchmarks/next_run.py [--law coupled] [--tables 60] [--table-seed 90210] [--design-seeds 0 1 2 3]
        [--truths besiroglu coupled krajewski hoffmann] [--powers 0.5 1] [--share 0.5] [--goal loss]
        [--known hoffmann_2022_tex]
+       python benchmarks/next_run.py --promise 20
 
 Each table is simulated from a law that the design is not told, with noise of 0.4 % per run at the tokens of the grid's
 largest budget and a variance that falls like tokens^-power, fitted as `foretoken fit` does it, and forecast at 1e22
@@ -10,6 +11,9 @@ FLOP (twenty tokens per parameter). The grid: 5 budgets from 1e18 to 1e20 FLOP, 
 1.02e21 FLOP in all. Printed: the root mean square error of the MAP forecast, its bias, the median half width of its
 90 % interval, how often that holds and its mean interval score (Gneiting and Raftery 2007), in %; and the ratio of the
 ladder's error to the grid's with its 90 % interval (bootstrap over tables), for each design seed and for all together.
+
+`--promise` asks of so many targets (1e21 to 1e23 FLOP) whether the half width that `next` promises of a fit of the grid
+and of its ladder (1 to 10 % of the target) is what `predict` then says.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foretoken.fits.fit import fit_rows
+from foretoken.fits.fit import fit, fit_rows
 from foretoken.fits.rows import clean_rows
 from foretoken.forecasts.predict import predict
 from foretoken.ladders.ladder import next_run
@@ -119,6 +123,37 @@ def told(tables: np.ndarray) -> str:
     )
 
 
+def promise(targets: int, law: str, draws: int) -> None:
+    """For each target: the half width promised over the one that the ladder then gives."""
+    ratios = []
+    for number in range(targets):
+        generator = np.random.default_rng([5, number])
+        name = list(TRUTHS)[number % 4]
+        base = _noisy(TRUTHS[name], grid(), generator)
+        one = fit(RunTable(base, "simulated"), law, draws=draws)
+        flops = 10 ** generator.uniform(21, 23)
+        found = next_run(flops, fit=one, spend=flops * generator.uniform(0.01, 0.1))
+        runs = np.array([run.params for run in found.runs]), np.array([run.tokens for run in found.runs])
+        both = pd.concat([base, _noisy(TRUTHS[name], runs, generator)], ignore_index=True)
+        after = predict(
+            fit(RunTable(both, "simulated"), law, draws=draws), params=found.target.params, tokens=found.target.tokens
+        )
+        ratios.append(found.expected.half_width_after / after.half_width)
+        print(
+            f"{name}, {flops:.2g} FLOP, ladder of {found.total_flops:.2g}: now {found.expected.half_width_before:.2%},"
+            f" promised {found.expected.half_width_after:.2%}, got {after.half_width:.2%}",
+            flush=True,
+        )
+    near = np.abs(np.log(ratios)) <= math.log(1.25)
+    print(f"promised over got: median {np.median(ratios):.2f}, {near.sum()} of {targets} within a factor 1.25")
+
+
+def _noisy(truth: Truth, runs: Runs, generator: np.random.Generator) -> pd.DataFrame:
+    n, d = runs
+    loss = truth(n, d) * np.exp(NOISE * generator.standard_normal(len(n)))
+    return pd.DataFrame({"params_total": n, "tokens": d, "flops": 6 * n * d, "loss": loss})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--law", default="coupled")
@@ -131,9 +166,13 @@ def main() -> None:
     parser.add_argument("--goal", default="both")
     parser.add_argument("--largest", type=float, help="FLOP of the largest run; a third of the ladder if left out")
     parser.add_argument("--powers", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--promise", type=int, help="targets; then nothing else is done")
     parser.add_argument("--truths", nargs="+", default=["besiroglu", "coupled", "krajewski", "hoffmann"])
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
+    if options.promise:
+        promise(options.promise, options.law, options.draws)
+        return
     known = options.known or "nothing"
     print(f"fitted: {options.law}, known: {known}, goal: {options.goal}, {options.tables} tables each")
     limits = {"goal": options.goal, "largest": options.largest}

@@ -19,6 +19,7 @@ from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
+from foretoken.forecasts.predict import predict
 from foretoken.ladders.exchange import ROUNDS, Candidates, LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
 from foretoken.ladders.ladder import NextRun, PlannedRun, next_run
@@ -189,6 +190,25 @@ def test_a_fit_counts_its_own_runs(ladder: Callable[..., RunTable]) -> None:
 
 
 @pytest.mark.usefixtures("few_exchanges")
+def test_before_and_after_are_one_quantity(ladder: Callable[..., RunTable]) -> None:
+    """A ladder without runs changes nothing, one of runs below the fit's own is none, and money never hurts."""
+    one = fit(ladder(noise=0.003), "coupled", draws=50)
+    target = {"params": 30 * one.ranges.params.high, "tokens": 30 * one.ranges.tokens.high}
+    before = predict(one, **target).half_width
+    nothing = next_run(**target, fit=one, spend=one.ranges.flops.low / 100)
+    assert not nothing.runs
+    assert nothing.expected.half_width_before == nothing.expected.half_width_after == before
+    assert [check.code for check in nothing.checks] == ["nothing_to_train"]
+    assert not nothing.stop.enough
+    widths = [point.half_width for point in nothing.stop.path]
+    assert widths[0] == before
+    assert widths[-1] < 0.9 * before
+    much = next_run(**target, fit=one, spend=10 * one.ranges.flops.high)
+    assert min(run.flops for run in much.runs) >= 0.98 * one.ranges.flops.low
+    assert much.expected.half_width_after < before
+
+
+@pytest.mark.usefixtures("few_exchanges")
 def test_the_target_may_be_a_run() -> None:
     found = next_run(params=7e9, tokens=140e9, spend=1e20, runs=12)
     assert (found.target.params, found.target.tokens) == (7e9, 140e9)
@@ -323,6 +343,7 @@ def test_the_verb_prints_runs_or_json_and_writes_a_study_file(tmp_path: Path) ->
     assert set(values["runs"][0]) == {"params", "tokens", "flops", "seeds", "learning_rates"}
     assert 400 < values["total_usd"] <= 500.5
     assert all(word in page.output for word in ("together", "IsoFLOP", "stop at", "learning rates"))
+    assert "comparing ladders" in page.stderr
     study = load_study(tmp_path / "mine.toml")
     assert study.name == "mine"
     written = [(one.params, one.tokens) for one in study.design.runs]

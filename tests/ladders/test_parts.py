@@ -13,7 +13,7 @@ from foretoken.errors import DesignError, ForetokenError
 from foretoken.ladders.exchange import OCTAVES, WIDEST, LadderLimits, isoflop_runs, possible_runs, round_down
 from foretoken.ladders.information import geometric_mean
 from foretoken.ladders.order import read_order
-from foretoken.ladders.planned_checks import check_planned_runs
+from foretoken.ladders.planned import check_planned_runs
 from foretoken.ladders.prior import DRAWS, Prior, RunNoise, can_be_drawn, has_best_size, make_prior
 from foretoken.ladders.request import NextRunRequest
 from foretoken.ladders.target import expected_estimate, half_way_to_estimate, make_target

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from foretoken.ladders.prior import Prior, make_prior
-from foretoken.ladders.target import FLAT, Target, expected_estimate, half_way_to_estimate, make_target
+from foretoken.ladders.target import (
+    FLAT,
+    Target,
+    expected_estimate,
+    half_way_to_estimate,
+    make_target,
+    posterior_variance,
+)
 
 
 @cache
@@ -120,3 +128,25 @@ def test_half_way_is_between_the_draw_and_the_estimate() -> None:
     half = half_way_to_estimate(drawn, found, x, variance)
     np.testing.assert_allclose(2 * half.linearise_at - drawn.theta, estimate)
     assert np.array_equal(half.theta, drawn.theta)
+
+
+def test_each_run_more_leaves_less_open_and_far_runs_leave_the_discrepancy() -> None:
+    drawn, found = prior(), target("loss")
+    generator = np.random.default_rng(0)
+    x = np.log([1e8, 2e9]) + generator.normal(0.0, 1.0, (12, 2))
+    left = [posterior_variance(drawn, found, x[:k], np.full(k, 1e-5))[0] for k in range(13)]
+    assert all((after <= before * (1 + 1e-9)).all() for before, after in pairwise(left))
+    # Runs at the target itself have no discrepancy: their mean is the loss, and its variance theirs.
+    at = np.repeat(np.log([[found.params, found.tokens]]), 400, axis=0)
+    known = posterior_variance(drawn, found, at, np.full(400, 1e-5))[0]
+    np.testing.assert_allclose(known, 1e-5 / 400, rtol=1e-3)
+    # Far from it all runs share what the law does not say: a tenth of their variance is worth less than a third of it.
+    near, precise = (posterior_variance(drawn, found, x, np.full(12, variance))[0] for variance in (1e-5, 1e-6))
+    assert (precise > 0.1 * near).all()
+
+
+def test_what_counts_is_the_sum_of_its_quantities() -> None:
+    drawn = prior()
+    x, variance = np.log([[1e8, 2e9], [2e8, 2e9], [1e8, 6e9]]), np.full(3, 1e-5)
+    both, size, loss = (posterior_variance(drawn, target(goal), x, variance)[1] for goal in ("both", "size", "loss"))
+    np.testing.assert_allclose(both, size + loss)

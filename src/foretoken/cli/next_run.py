@@ -29,9 +29,17 @@ def next(
     """
     from foretoken.ladders.ladder import choose_ladder
 
-    ladder = choose_ladder(request)
+    ladder = choose_ladder(request, _ignore if json else _tell)
     _write(ladder, out, context)
     print_json(ladder.to_json()) if json else _print(ladder)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _ignore(text: str) -> None:
+    """Beside JSON nothing is told."""
 
 
 def _write(ladder: NextRun, out: Path | None, context: int) -> None:

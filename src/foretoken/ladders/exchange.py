@@ -58,8 +58,10 @@ class Candidates:
         return np.asarray(self.flops * self.learning_rates)
 
 
-def possible_runs(prior: Prior, largest: float, sizes: tuple[float, ...], *, tuned: bool) -> Candidates:
-    """Every run of at most `largest` FLOP that a ladder may hold; `tuned` also offers those with several rates.
+def possible_runs(
+    prior: Prior, largest: float, sizes: tuple[float, ...], *, tuned: bool, smallest: float = 0.0
+) -> Candidates:
+    """Every run of `smallest` to `largest` FLOP that a ladder may hold; `tuned` also offers those with several rates.
 
     Raises DesignError when no size fits.
     """
@@ -70,7 +72,7 @@ def possible_runs(prior: Prior, largest: float, sizes: tuple[float, ...], *, tun
     budget, size = (part.ravel() for part in np.meshgrid(budgets, series, indexing="ij"))
     # The end of the range belongs to it: without the 1e-9 rounding of logarithms would decide.
     inside = np.abs(np.log(size / np.repeat(best, len(series)))) <= np.log(WIDEST) * (1 + 1e-9)
-    inside &= (size >= SMALLEST) & (budget / prior.per_token / size >= SMALLEST)
+    inside &= (budget >= smallest) & (size >= SMALLEST) & (budget / prior.per_token / size >= SMALLEST)
     if not inside.any():
         raise DesignError(
             "no size suits a ladder of these FLOPs",

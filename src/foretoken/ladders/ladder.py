@@ -8,9 +8,9 @@ a run is trained. Each is converted to FLOP of the target, and so compares with 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,15 @@ from foretoken.arguments import takes
 from foretoken.errors import DesignError
 from foretoken.fits.check import Check
 from foretoken.fits.result import Fit
-from foretoken.forecasts.predict import FAR, predict
+from foretoken.forecasts.predict import FAR
 from foretoken.ladders.exchange import ROUNDS, Candidates, LadderLimits, choose_runs, isoflop_runs, possible_runs
 from foretoken.ladders.information import Criterion, geometric_mean
 from foretoken.ladders.order import Order, read_order
-from foretoken.ladders.planned_checks import check_planned_runs
+from foretoken.ladders.planned import PlannedLadder, check_planned_runs, forecast_width
 from foretoken.ladders.prior import Prior, make_prior
 from foretoken.ladders.request import NextRunRequest
 from foretoken.ladders.target import Target, half_way_to_estimate, make_target
-from foretoken.laws.law import Array
 
-LEVEL_90 = 1.6449
-"""Half width of a 90 % interval in standard deviations: the 95 % point of the normal distribution."""
 LARGEST_SHARE = 1 / 3
 """Of the ladder's FLOP, what one run may take unless told otherwise."""
 PATH = 1e-3 * 2.0 ** np.arange(-6, 8)
@@ -142,30 +139,6 @@ class NextRun:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Ladder:
-    """One answer: how often each candidate is trained, and what is left to lose."""
-
-    prior: Prior
-    target: Target
-    candidates: Candidates
-    criterion: Criterion
-    counts: Array
-    """Seeds of each candidate [m]."""
-
-    @property
-    def cost(self) -> float:
-        return float(self.counts @ self.candidates.cost)
-
-    @property
-    def regret_flops(self) -> float:
-        return float(geometric_mean(self.criterion.loss(self.counts))) * self.target.flops
-
-    @property
-    def half_width(self) -> float:
-        return _half_width(self.prior, self.target, self.criterion, self.counts)
-
-
 @takes(NextRunRequest)
 def next_run(request: NextRunRequest) -> NextRun:
     """The runs to train before a target, which is given by its compute or by its params and tokens.
@@ -180,13 +153,15 @@ def next_run(request: NextRunRequest) -> NextRun:
     return choose_ladder(request)
 
 
-def choose_ladder(request: NextRunRequest) -> NextRun:
-    """The ladder of a request, as `next_run` gives it."""
+def choose_ladder(request: NextRunRequest, tell: Callable[[str], None] = lambda _: None) -> NextRun:
+    """The ladder of a request, as `next_run` gives it; `tell` hears what is being done."""
     order = read_order(request)
-    path = _path(order)
+    path = _path(order, tell)
     best = min(path, key=lambda ladder: ladder.cost + ladder.regret_flops)
-    ladder = _ladder(order, order.spend or best.cost, ROUNDS)
+    tell("choosing the runs ...")
+    ladder = _chosen(order, path, order.spend or best.cost)
     target = ladder.target
+    tell("comparing with IsoFLOP grids ...")
     return NextRun(
         runs=_planned(ladder),
         total_flops=ladder.cost,
@@ -194,7 +169,7 @@ def choose_ladder(request: NextRunRequest) -> NextRun:
         total_usd_reason="no price of a FLOP is known (--usd-per-flop)" if order.usd_per_flop is None else None,
         law=ladder.prior.law.name,
         target=TargetRun(target.params, target.tokens, target.flops),
-        expected=_expected(order.known, ladder),
+        expected=_expected(ladder),
         isoflop=_isoflop(ladder, order.learning_rate_error),
         stop=_stop(ladder, path, best),
         checks=_checks(ladder),
@@ -202,23 +177,50 @@ def choose_ladder(request: NextRunRequest) -> NextRun:
     )
 
 
-def _path(order: Order) -> list[_Ladder]:
-    """Ladders of several costs, without exchange; those that are too small for any run are left out."""
-    path = []
+def _path(order: Order, tell: Callable[[str], None]) -> list[PlannedLadder]:
+    """Ladders of several costs, without exchange; those that are too small for any run are left out.
+
+    A dearer ladder that loses more gives way to the one before it, which can be had for less. With a fit the first
+    is no ladder at all.
+    """
+    path: list[PlannedLadder] = []
     for share in PATH:
         with suppress(DesignError):
-            path.append(_ladder(order, share * order.target_flops))
+            other = _ladder(order, share * order.target_flops)
+            if not path:
+                tell(f"comparing ladders of {len(PATH)} costs ...")
+                path += [_without_runs(other)] if other.known else []
+            path.append(min([*path[-1:], other], key=lambda ladder: ladder.regret_flops))
     return path or [_ladder(order, PATH[-1] * order.target_flops)]
 
 
-def _ladder(order: Order, spend: float, rounds: int = 0) -> _Ladder:
+def _chosen(order: Order, path: Sequence[PlannedLadder], spend: float) -> PlannedLadder:
+    """The exchanged ladder for this much; beside a fit a cheaper one of the path where that loses less."""
+    # Beside a fit ladders are judged by its own forecast, which the search knows in its linear form only.
+    cheaper = [ladder for ladder in path if ladder.known and (ladder.budget <= spend or not ladder.counts.any())]
+    try:
+        return min([_ladder(order, spend, ROUNDS), *cheaper], key=lambda ladder: ladder.regret_flops)
+    except DesignError:
+        if order.sizes or not cheaper:
+            raise
+        return min(cheaper, key=lambda ladder: ladder.regret_flops)
+
+
+def _without_runs(ladder: PlannedLadder) -> PlannedLadder:
+    return replace(ladder, counts=np.zeros_like(ladder.counts))
+
+
+def _ladder(order: Order, spend: float, rounds: int = 0) -> PlannedLadder:
     """The best runs for this much: a first choice says which estimates to expect, and a second is made from there.
 
     Without `rounds` the first choice stands, judged from there.
     """
     largest = min(order.largest or LARGEST_SHARE * spend, spend, order.target_flops)
     prior = make_prior(order.known, order.formula, largest, order.noise, order.seed)
-    candidates = possible_runs(prior, largest, order.sizes, tuned=order.learning_rate_error > 0)
+    known = order.known if isinstance(order.known, Fit) else None
+    # Below the fit's own runs no run shows whether its law holds there, however cheap and many they are.
+    smallest = known.ranges.flops.low if known else 0.0
+    candidates = possible_runs(prior, largest, order.sizes, tuned=order.learning_rate_error > 0, smallest=smallest)
     limits = LadderLimits(
         cost=candidates.cost,
         trainings=candidates.learning_rates,
@@ -230,10 +232,10 @@ def _ladder(order: Order, spend: float, rounds: int = 0) -> _Ladder:
     # Two passes: where the law is linearised depends on the runs, and the runs on the linear law.
     target, criterion = _judged_by(order, prior, candidates)
     counts = choose_runs(criterion, limits, order.seed, 0)
-    prior = _linearised(_Ladder(prior, target, candidates, criterion, counts))
+    prior = _linearised(PlannedLadder(prior, target, candidates, criterion, counts, known, spend))
     target, criterion = _judged_by(order, prior, candidates)
     counts = choose_runs(criterion, limits, order.seed, rounds) if rounds else counts
-    return _Ladder(prior, target, candidates, criterion, counts)
+    return PlannedLadder(prior, target, candidates, criterion, counts, known, spend)
 
 
 def _judged_by(order: Order, prior: Prior, candidates: Candidates) -> tuple[Target, Criterion]:
@@ -241,7 +243,7 @@ def _judged_by(order: Order, prior: Prior, candidates: Candidates) -> tuple[Targ
     return target, _criterion(prior, target, candidates, order.learning_rate_error)
 
 
-def _linearised(ladder: _Ladder) -> Prior:
+def _linearised(ladder: PlannedLadder) -> Prior:
     """The prior, with its gradients nearer to the estimates that fits of these runs would give."""
     here, prior = ladder.counts > 0, ladder.prior
     x = np.concatenate([prior.past_runs, ladder.candidates.x[here]])
@@ -264,14 +266,7 @@ def _criterion(prior: Prior, target: Target, candidates: Candidates, learning_ra
     )
 
 
-def _half_width(prior: Prior, target: Target, criterion: Criterion, counts: Array) -> float:
-    """Of a new run at the target: what the law leaves open, and the run's own noise."""
-    squared = criterion.squared_error(target.loss, target.loss_discrepancy, counts)[:, 0]
-    own = float(prior.noise.of(np.array(target.tokens))) ** 2 + prior.noise.cell_sd**2
-    return LEVEL_90 * math.sqrt(float(geometric_mean(squared)) + own)
-
-
-def _planned(ladder: _Ladder) -> list[PlannedRun]:
+def _planned(ladder: PlannedLadder) -> list[PlannedRun]:
     candidates = ladder.candidates
     runs = [
         PlannedRun(
@@ -286,21 +281,24 @@ def _planned(ladder: _Ladder) -> list[PlannedRun]:
     return sorted(runs, key=lambda run: (run.flops, run.params))
 
 
-def _expected(known: Fit | str | None, ladder: _Ladder) -> Expected:
+def _expected(ladder: PlannedLadder) -> Expected:
     before, reason = None, "without runs of its own no loss is forecast"
-    if isinstance(known, Fit):
-        target = ladder.target
-        before = predict(known, params=target.params, tokens=target.tokens, level=0.9).half_width
+    if ladder.known:
+        before = forecast_width(ladder.known, ladder.target)
     return Expected(before, reason if before is None else None, ladder.half_width, ladder.regret_flops)
 
 
-def _isoflop(ladder: _Ladder, learning_rate_error: float) -> IsoflopGrid:
+def _isoflop(ladder: PlannedLadder, learning_rate_error: float) -> IsoflopGrid:
     """A plain grid beside the ladder, and the cost at which it would be as good."""
+    if not ladder.counts.any():
+        return IsoflopGrid(0.0, ladder.half_width, None, "no run is planned, so there is nothing to compare with")
+    smallest = ladder.known.ranges.flops.low if ladder.known else 0.0
 
     def half_width(spend: float) -> float:
         grid = isoflop_runs(ladder.prior, spend)
         criterion = _criterion(ladder.prior, ladder.target, grid, learning_rate_error)
-        return _half_width(ladder.prior, ladder.target, criterion, np.ones(len(grid.flops)))
+        counts = np.asarray(grid.flops >= smallest, dtype=np.float64)
+        return replace(ladder, candidates=grid, criterion=criterion, counts=counts).half_width
 
     # Quarter octaves: the cost of the grid that is as good is known to a fifth.
     spends = ladder.cost * 2.0 ** np.arange(-DOUBLINGS, DOUBLINGS + 0.25, 0.25)
@@ -310,28 +308,44 @@ def _isoflop(ladder: _Ladder, learning_rate_error: float) -> IsoflopGrid:
     return IsoflopGrid(ladder.cost, half_width(ladder.cost), same, NO_GRID if same is None else None)
 
 
-def _stop(ladder: _Ladder, path: Sequence[_Ladder], best: _Ladder) -> Stop:
+def _stop(ladder: PlannedLadder, path: Sequence[PlannedLadder], best: PlannedLadder) -> Stop:
     """Where spending ends, and what one run more would be worth here."""
     criterion, candidates, counts = ladder.criterion, ladder.candidates, ladder.counts
     now = float(geometric_mean(criterion.loss(counts)))
-    value = (now - geometric_mean(criterion.loss_after(counts, np.arange(len(counts))))) * ladder.target.flops
-    k = int((value / candidates.cost).argmax())
+    gain = now - geometric_mean(criterion.loss_after(counts, np.arange(len(counts))))
+    k = int((gain / candidates.cost).argmax())
+    one_more = replace(ladder, counts=counts + (np.arange(len(counts)) == k))
     return Stop(
         flops=best.cost,
-        reason="beyond it a ladder saves its target less than it costs",
+        reason=_reason(path, best),
         enough=bool(ladder.cost >= ENOUGH * best.cost),
         next=OneMoreRun(
             params=float(candidates.params[k]),
             tokens=float(candidates.tokens[k]),
-            value_flops=float(value[k]),
+            value_flops=ladder.regret_flops - one_more.regret_flops,
             cost_flops=float(candidates.cost[k]),
         ),
         path=[PathPoint(other.cost, other.half_width, other.regret_flops) for other in path],
     )
 
 
-def _checks(ladder: _Ladder) -> list[Check]:
+def _reason(path: Sequence[PlannedLadder], best: PlannedLadder) -> str:
+    """Why spending ends there, in words."""
+    if not best.counts.any():
+        return "no ladder that was compared saves its target what it costs; the runs that there are say as much"
+    if best is path[-1]:
+        return "the dearest ladder that was compared, and still worth its cost: train it, fit, and ask again"
+    return "beyond it a ladder saves its target less than it costs"
+
+
+def _checks(ladder: PlannedLadder) -> list[Check]:
     """What a fit of these runs would refuse or doubt, and how far the target is."""
+    if ladder.known and not ladder.counts.any():
+        low = ladder.known.ranges.flops.low
+        evidence = (
+            f"no run of {low:.3g} FLOP, the least of the fit's own, is bought; smaller ones tell nothing of the law"
+        )
+        return [Check("nothing_to_train", "doubt", evidence, f"spend {low / LARGEST_SHARE:.3g} FLOP or more")]
     prior, here = ladder.prior, np.repeat(np.arange(len(ladder.counts)), ladder.counts.astype(int))
     planned = np.log([ladder.candidates.params[here], ladder.candidates.tokens[here]]).T
     x = np.concatenate([prior.past_runs, planned])

@@ -199,7 +199,8 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
             cure="plan its budget with `foretoken plan --fit`, which searches for the best size",
         )
     assert law.optimum is not None
-    per_token = fit.flops_per_param_token
+    # A fit's own assumptions are made at its largest run, be that the table's or the ladder's.
+    per_token, largest = fit.flops_per_param_token, max(largest, fit.ranges.flops.high)
     size = float(law.optimum(fit.map_parameters, largest, per_token)[0])
     origin = np.log([size, largest / per_token / size])
     picked = np.linspace(0, len(fit.map_draws) - 1, min(DRAWS, len(fit.map_draws))).astype(int)

@@ -96,6 +96,24 @@ def expected_estimate(prior: Prior, target: Target, x: Array, variance: Array) -
     return theta
 
 
+def posterior_variance(prior: Prior, target: Target, x: Array, variance: Array) -> tuple[Array, Array]:
+    """Of the target's ln loss [s], and the sum over what counts [s], given runs as in `expected_estimate`.
+
+    The discrepancy's terms are unknowns beside the parameters, of standard deviation 1: so runs far from the target say
+    little however many they are, and no run widens what is left open.
+    """
+    # theta and w together: precision = sum (g, d) (g, d)' / v + diag(prior, 1), and a quantity (c, e) has the variance
+    # (c, e) precision^-1 (c, e)'. Each run adds a positive semi-definite matrix, so variances only fall.
+    both = _gradients(prior, np.log([target.params, target.tokens]), x)
+    own = np.append(target.prior_precision, np.ones(both.shape[-1] - len(target.prior_precision)))
+    precision = np.swapaxes(both / variance[:, None], 1, 2) @ both + np.diag(own)
+    loss = np.concatenate([target.loss, target.loss_discrepancy], axis=-1)
+    counted = np.concatenate([target.quantities, target.quantities_discrepancy], axis=-1)
+    asked = np.concatenate([loss, counted], axis=1)
+    found = (asked * np.swapaxes(np.linalg.solve(precision, np.swapaxes(asked, 1, 2)), 1, 2)).sum(axis=-1)
+    return found[:, 0], found[:, 1:].sum(axis=-1)
+
+
 def half_way_to_estimate(prior: Prior, target: Target, x: Array, variance: Array) -> Prior:
     """The prior with its gradients half way between each draw and the estimate that is expected of it.
 

@@ -11,7 +11,7 @@ from foretoken import fits
 from foretoken.data import TokenizedCorpus, check_tokens
 from foretoken.designs import check_memory
 from foretoken.errors import DesignError
-from foretoken.ladders.planned_checks import check_planned_runs
+from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
 from foretoken.laws import LAWS
 from foretoken.runs.spec import RunSpec

@@ -1,0 +1,143 @@
+"""What runs that are only planned already show: what they leave to lose, and whether a law can be fitted to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from foretoken.fits.check import Check
+from foretoken.fits.fit_checks import design_checks
+from foretoken.fits.parts import Range
+from foretoken.fits.result import Fit
+from foretoken.fits.rows import Rows, refusals
+from foretoken.forecasts.predict import predict
+from foretoken.ladders.exchange import Candidates
+from foretoken.ladders.information import Criterion, geometric_mean
+from foretoken.ladders.prior import Prior
+from foretoken.ladders.target import Target, posterior_variance
+from foretoken.laws import find_law
+from foretoken.laws.law import Array, Law
+
+LEVEL_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations: the 95 % point of the normal distribution."""
+
+
+@dataclass(frozen=True)
+class PlannedLadder:
+    """One answer: how often each candidate is trained, and what is left to lose."""
+
+    prior: Prior
+    target: Target
+    candidates: Candidates
+    criterion: Criterion
+    counts: Array
+    """Seeds of each candidate [m]."""
+    known: Fit | None
+    budget: float
+    """FLOP that it was chosen for."""
+
+    @property
+    def cost(self) -> float:
+        """FLOP of all its runs."""
+        return float(self.counts @ self.candidates.cost)
+
+    @cached_property
+    def half_width(self) -> float:
+        """Of the target's 90 % interval, as a share of its loss: with a fit, what `predict` says of the fit to come."""
+        if self.known is None:
+            return _half_width(self.prior, self.target, self.criterion, self.counts)
+        return forecast_width(_planned_fit(self.known, self), self.target)
+
+    @cached_property
+    def regret_flops(self) -> float:
+        """What the target's decision still loses."""
+        if self.known is None:
+            return float(geometric_mean(self.criterion.loss(self.counts))) * self.target.flops
+        # Sizes err in proportion to the loss: the linear law says in what, the forecast's interval how far.
+        loss, counted = (float(geometric_mean(part)) for part in self.left_open(self.counts))
+        error = max(0.0, (self.half_width / LEVEL_90) ** 2 - _own_variance(self.prior, self.target))
+        return counted * error / loss * self.target.flops
+
+    def left_open(self, counts: Array) -> tuple[Array, Array]:
+        """Variance of ln loss at the target, and of all that counts, after so many runs of each candidate: [s] each."""
+        here = counts > 0
+        x = np.concatenate([self.prior.past_runs, self.candidates.x[here]])
+        variance = np.append(self.prior.past_variance, 1 / self.criterion.precision(counts)[here])
+        return posterior_variance(self.prior, self.target, x, variance)
+
+
+def _half_width(prior: Prior, target: Target, criterion: Criterion, counts: Array) -> float:
+    """Of a new run at the target: what the law leaves open, and the run's own noise."""
+    squared = criterion.squared_error(target.loss, target.loss_discrepancy, counts)[:, 0]
+    return LEVEL_90 * math.sqrt(float(geometric_mean(squared)) + _own_variance(prior, target))
+
+
+def _own_variance(prior: Prior, target: Target) -> float:
+    """Of one run's ln loss about the law, at the target."""
+    return float(prior.noise.of(np.array(target.tokens))) ** 2 + prior.noise.cell_sd**2
+
+
+def forecast_width(fit: Fit, target: Target) -> float:
+    """Half of `predict`'s 90 % interval at the target, as a share of the loss."""
+    return predict(fit, params=target.params, tokens=target.tokens, level=0.9).half_width
+
+
+def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
+    """The fit that the runs are expected to give: the same law, with draws that lie closer and data that reach farther.
+
+    So `predict` asks both the same question, of noise, of misfit with the distance that is left, and of parameters.
+    """
+    counts = ladder.counts
+    if not counts.any():
+        return fit
+    law, draws = find_law(fit.law), np.array(fit.map_draws)
+    (after, _), (before, _) = ladder.left_open(counts), ladder.left_open(np.zeros(len(counts)))
+    # Where theta shrinks to its median by sqrt(s), the variance of ln loss = c theta falls to the share s.
+    theta = law.thetas(draws)
+    middle, share = np.median(theta, axis=0), float(geometric_mean(after / before))
+    here, ranges = counts > 0, fit.ranges
+    reach = {
+        name: Range(float(min(known.low, planned.min())), float(max(known.high, planned.max())))
+        for name, known, planned in (
+            ("params", ranges.params, ladder.candidates.params[here]),
+            ("tokens", ranges.tokens, ladder.candidates.tokens[here]),
+            ("flops", ranges.flops, ladder.candidates.flops[here]),
+        )
+    }
+    nearer = law.values(middle + math.sqrt(share) * (theta - middle))
+    return replace(fit, map_draws=nearer.tolist(), ranges=replace(ranges, **reach))
+
+
+def check_planned_runs(law: Law, params: Array, tokens: Array, flops: Array, loss: Array) -> list[Check]:
+    """What a fit of `law` to these runs would refuse or doubt; `loss` is what they may give, roughly.
+
+    Too few runs for the parameters, one size, one length, and size and length that move together are known before
+    anything is trained.
+
+    >>> import numpy as np
+    >>> from foretoken.laws import CHINCHILLA
+    >>> n, d = np.geomspace(1e6, 1e7, 4), np.geomspace(1e8, 1e9, 4)
+    >>> [check.code for check in check_planned_runs(CHINCHILLA, n, d, 6 * n * d, 5.0 - np.arange(4))]
+    ['too_few_runs', 'collinear', 'few_runs', 'nearly_collinear']
+    """
+    unknown: Sequence[None] = [None] * len(params)
+    rows = Rows(
+        run=[""] * len(params),
+        group=[*unknown],
+        parent=[*unknown],
+        params=params,
+        tokens=tokens,
+        flops=flops,
+        y=loss,
+        params_column="params_total",
+        dropped=[],
+        repeated=0,
+        skipped=0,
+        assumed=[],
+    )
+    refused = [Check.of_refusal(reason) for reason in refusals(rows, law)]
+    return refused + (list(design_checks(rows)) if len(rows) > 2 else [])
