@@ -96,6 +96,7 @@ def test_fit_hands_its_options_on_and_prints_the_result(in_workshop: Path, monke
         "level": 0.8,
         "objective": "student_t",
         "profile": ("alpha", "beta"),
+        "keep_outliers": False,
     }
 
 

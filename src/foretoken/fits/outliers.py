@@ -49,8 +49,8 @@ SAME = 1.05
 SHORT = 1.0
 """Tokens per parameter below which a larger model may be behind a smaller one of equal length: warm-up is not over."""
 MOST_ROWS = 2000
-"""The surface is fitted to so many runs, drawn from all."""
-MOST_SUSPECTS = 500
+"""The surface is fitted to so many runs at most, drawn from all, and others are held against these."""
+MOST_SUSPECTS = 20_000
 FLOOR = 1e-4
 """Least standard deviation on log loss: below it are digits, not noise."""
 
@@ -65,6 +65,10 @@ class _Surface:
     """Standard deviation of the runs that it is fitted to."""
     leverage: Array
     """What the surface's own variance is at each run, in units of `sd` squared [r]."""
+    drawn: Indices
+    """Numbers of the runs that it is fitted to [w] ..."""
+    core: NDArray[np.bool_]
+    """... and which of these follow it [w]."""
 
     @property
     def deviations(self) -> Array:
@@ -86,38 +90,47 @@ def outliers(params: Array, tokens: Array, loss: Array) -> Indices:
     surface = _surface(params, tokens, loss)
     deviations = surface.deviations
     far = np.any([(deviations > many) & (surface.above > least) for many, least in FAR], axis=0)
-    suspects = np.flatnonzero(far)
-    suspects = suspects[np.argsort(-deviations[suspects], kind="stable")[:MOST_SUSPECTS]]
-    bounds = np.array([_bound(params, tokens, loss, int(run)) for run in suspects])
+    suspects = np.flatnonzero(far)[:MOST_SUSPECTS]
+    drawn = surface.drawn
+    witnesses = _Witnesses(drawn, params[drawn], tokens[drawn], loss[drawn], surface.core)
+    bounds = np.array([witnesses.bound(params[run], tokens[run], int(run)) for run in suspects])
     broken = loss[suspects] > bounds * np.exp(max(BROKEN * surface.sd, LEAST_BROKEN))
-    core = abs(surface.above) < CORE * surface.sd
-    between = np.array([_is_between(params, tokens, core, int(run)) for run in suspects], dtype=bool)
+    between = np.array([witnesses.are_around(params[run], tokens[run], int(run)) for run in suspects], dtype=bool)
     gross = (deviations > GROSS) & (surface.above > np.log(GROSS_RATIO)) & (surface.leverage < INSIDE)
-    found = suspects[broken | between | (np.isinf(bounds) & gross[suspects])]
-    return np.sort(found) if len(found) <= MOST * len(loss) else found[:0]
+    found: Indices = suspects[broken | between | (np.isinf(bounds) & gross[suspects])]
+    return found if len(found) <= MOST * len(loss) else found[:0]
 
 
-def _is_between(params: Array, tokens: Array, core: NDArray[np.bool_], run: int) -> bool:
-    """Whether runs near one follow the surface on both sides: larger and shorter, and smaller and longer."""
-    n, d = np.log(params / params[run]), np.log(tokens / tokens[run])
-    near = core & (np.maximum(abs(n), abs(d)) < np.log(NEAR)) & (np.arange(len(params)) != run)
-    same = np.log(SAME)
-    shorter, longer = (near & (n >= -same) & (d <= same)).sum(), (near & (n <= same) & (d >= -same)).sum()
-    return bool(min(shorter, longer) >= SIDE)
+@dataclass(frozen=True)
+class _Witnesses:
+    """Runs that others are held against, as arrays [w]."""
 
+    run: Indices
+    params: Array
+    tokens: Array
+    loss: Array
+    core: NDArray[np.bool_]
+    """Which follow the surface."""
 
-def _bound(params: Array, tokens: Array, loss: Array, run: int) -> float:
-    """What the loss of a run should not exceed, from others that took no more compute; infinite where none tell."""
-    # Along one compute the loss falls and then rises with size, and more compute lowers it: with a run j of no more
-    # compute and no larger size, and a run k of no more compute and no smaller size, L(run) <= max(L(j), L(k)).
-    others = (params * tokens <= SAME * params[run] * tokens[run]) & (np.arange(len(loss)) != run)
-    smaller, larger = params <= SAME * params[run], params >= params[run] / SAME
-    between = max(_least(loss[others & smaller]), _least(loss[others & larger]))
-    # And more tokens lower it at one size; more parameters too, once the run is past its warm-up.
-    poorer = others & smaller & (tokens <= SAME * tokens[run])
-    if tokens[run] < SHORT * params[run]:
-        poorer &= larger
-    return min(between, _least(loss[poorer]))
+    def are_around(self, params: float, tokens: float, run: int) -> bool:
+        """Whether runs near one follow the surface on both sides: larger and shorter, and smaller and longer."""
+        n, d, same = np.log(self.params / params), np.log(self.tokens / tokens), np.log(SAME)
+        near = self.core & (np.maximum(abs(n), abs(d)) < np.log(NEAR)) & (self.run != run)
+        shorter, longer = near & (n >= -same) & (d <= same), near & (n <= same) & (d >= -same)
+        return bool(min(shorter.sum(), longer.sum()) >= SIDE)
+
+    def bound(self, params: float, tokens: float, run: int) -> float:
+        """What the loss of a run should not exceed, from others of no more compute; infinite where none tell."""
+        # Along one compute the loss falls and then rises with size, and more compute lowers it: with a run j of no more
+        # compute and no larger size, and a run k of no more compute and no smaller size, L(run) <= max(L(j), L(k)).
+        others = (self.params * self.tokens <= SAME * params * tokens) & (self.run != run)
+        smaller, larger = self.params <= SAME * params, self.params >= params / SAME
+        between = max(_least(self.loss[others & smaller]), _least(self.loss[others & larger]))
+        # And more tokens lower it at one size; more parameters too, once the run is past its warm-up.
+        poorer = others & smaller & (self.tokens <= SAME * tokens)
+        if tokens < SHORT * params:
+            poorer &= larger
+        return min(between, _least(self.loss[poorer]))
 
 
 def _least(losses: Array) -> float:
@@ -134,19 +147,19 @@ def _surface(params: Array, tokens: Array, loss: Array) -> _Surface:
     best, kept = _least_trimmed(_columns(n, d, pairs) / y[:, None], begun)[:2]
     finer = [(pairs[best][0] * a, pairs[best][1] * b) for a, b in product(FINER, FINER)]
     best, kept, theta = _least_trimmed(_columns(n, d, finer) / y[:, None], kept[None])
-    design: Array = _columns(params, tokens, finer[best : best + 1])[0] / loss[:, None]
-    count = design.shape[1]
+    design: Array = _columns(n, d, finer[best : best + 1])[0] / y[:, None]
     for _ in range(3):
         above = _above(design, theta)
-        scale = max(1.4826 * float(np.median(np.sort(abs(above))[count:])), FLOOR)
+        scale = max(1.4826 * float(np.median(np.sort(abs(above))[COLUMNS:])), FLOOR)
         core = abs(above) < CORE * scale
         theta = _solved(design[None], core[None, None].astype(np.float64))[0, 0]
     above = _above(design, theta)
-    sd = np.sqrt((above[core] ** 2).sum() / max(1, core.sum() - count))
+    sd = max(float(np.sqrt((above[core] ** 2).sum() / max(1, core.sum() - COLUMNS))), FLOOR)
     curvature = design[core].T @ design[core]
-    curvature += 1e-12 * np.trace(curvature) * np.eye(count)
-    leverage = np.einsum("rp,pq,rq->r", design, np.linalg.inv(curvature), design)
-    return _Surface(above, max(float(sd), FLOOR), np.maximum(leverage, 0.0))
+    curvature += 1e-12 * np.trace(curvature) * np.eye(COLUMNS)
+    every: Array = _columns(params, tokens, finer[best : best + 1])[0] / loss[:, None]
+    leverage = ((every @ np.linalg.inv(curvature)) * every).sum(axis=1)
+    return _Surface(_above(every, theta), sd, np.maximum(leverage, 0.0), drawn, abs(above) < CORE * sd)
 
 
 def _columns(params: Array, tokens: Array, pairs: Sequence[tuple[float, float]]) -> Array:
