@@ -67,9 +67,12 @@ def _print(ladder: NextRun) -> None:
         )
         for run in ladder.runs
     ]
-    print_table(("parameters", "tokens", "FLOP", "seeds", "learning rates"), rows, left=0)
-    price = "" if ladder.total_usd is None else f", ${ladder.total_usd:,.0f}"
-    typer.echo(f"together {format_flops(ladder.total_flops)}{price}")
+    if rows:
+        print_table(("parameters", "tokens", "FLOP", "seeds", "learning rates"), rows, left=0)
+        price = "" if ladder.total_usd is None else f", ${ladder.total_usd:,.0f}"
+        typer.echo(f"together {format_flops(ladder.total_flops)}{price}")
+    else:
+        typer.echo("no runs")
     expected, grid = ladder.expected, ladder.isoflop
     now = "" if expected.half_width_before is None else f" (now {100 * expected.half_width_before:.2f} %)"
     typer.echo(f"expected: the target's loss within {100 * expected.half_width_after:.2f} % (90 %){now}")
@@ -77,7 +80,9 @@ def _print(ladder: NextRun) -> None:
     precise = (
         grid.same_precision_flops_reason if as_precise is None else (f"one as precise costs {format_flops(as_precise)}")
     )
-    typer.echo(f"an IsoFLOP grid of this cost: within {100 * grid.half_width:.2f} %; {precise}")
-    typer.echo(f"stop at {format_flops(ladder.stop.flops)}: {ladder.stop.reason}")
+    if rows:
+        typer.echo(f"an IsoFLOP grid of this cost: within {100 * grid.half_width:.2f} %; {precise}")
+    where = f"stop at {format_flops(ladder.stop.flops)}" if ladder.stop.flops else "train none"
+    typer.echo(f"{where}: {ladder.stop.reason}")
     print_checks(ladder.checks)
     print_assumed(ladder.assumed)
