@@ -195,9 +195,10 @@ def _set_aside(columns: LawTable, reasons: pd.Series, guessing: float | None, la
         return []
     names = _labels(columns.frame.iloc[used], "run")
     told = listed(f"{names[i] or f'row {used[i] + 1}'} ({loss[i]:.4g})" for i in np.flatnonzero(left_out))
-    evidence = f"{plural(int(left_out.sum()), 'run')} set aside, far above runs of like size and length or above"
-    cure = f"look at the curves; say it yourself with {without(names, loss, left_out)}, or keep with --keep-outliers"
-    return [Check("outlying_runs", "doubt", f"{evidence} the loss of guessing: {told}", cure)]
+    why = " or ".join(reason for reason, runs in found.items() if len(runs))
+    evidence = f"{plural(int(left_out.sum()), 'run')} set aside, {why}: {told}"
+    cure = f"look at the curves; say it yourself with {without(names, loss, left_out)}, or fit with --keep-outliers"
+    return [Check("outlying_runs", "doubt", evidence, cure)]
 
 
 def _numbers(column: pd.Series) -> Array:
