@@ -12,7 +12,10 @@ import pytest
 from foretoken.checks.diagnose import checks_of, diagnose
 from foretoken.checks.table_view import view_table
 from foretoken.errors import TableError
-from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.fits.rows import clean_rows
+from foretoken.fits.table_rows import TableRows
+from foretoken.fits.unit_checks import units
+from foretoken.laws import CHINCHILLA, COUPLED, PUBLISHED
 from foretoken.runs.table import RunTable
 
 LAW = PUBLISHED["besiroglu_2024"].parameters
@@ -68,6 +71,14 @@ def with_checkpoints(frame: Frame) -> Frame:
     return pd.concat([frame, half], ignore_index=True)
 
 
+def with_unnamed_checkpoints(frame: Frame) -> Frame:
+    """Five points of each of the longest runs, evenly spaced, under names of their own."""
+    shares = [frame.tail(14).assign(**{name: frame[name] * s for name in ("tokens", "flops")}, group=None)
+              .assign(loss=frame["loss"] * s**-0.06) for s in (0.2, 0.4, 0.6, 0.8, 1.0)]  # fmt: skip
+    rows = pd.concat(shares, ignore_index=True)
+    return rows.assign(run=[f"run-{i}" for i in range(len(rows))])
+
+
 def with_sweep(frame: Frame, name: str, factors: tuple[float, ...], losses: tuple[float, ...]) -> Frame:
     """The middle size of each budget with several settings."""
     middle = frame[frame["run"].str.endswith("0")]
@@ -119,6 +130,19 @@ DEFECTS: list[tuple[str, Callable[[Frame], Frame]]] = [
     ("loss_in_bits", lambda f: f.assign(loss=f["loss"] / np.log(2), bits=f["loss"] / np.log(2))),
     ("loss_in_perplexity", lambda f: f.assign(loss=np.exp(f["loss"]), val_nats=f["loss"])),
     ("units_doubtful", lambda f: f.assign(tokens=f["tokens"] / 1e9)),
+    ("units_doubtful", lambda f: f.assign(params_total=f["params_total"] / 1e3)),
+    ("exchanged_counts", lambda f: f.rename(columns={"params_total": "tokens", "tokens": "params_total"})),
+    ("flops_inconsistent", lambda f: f.assign(flops=f["flops"] / 3)),
+    ("flops_inconsistent", lambda f: f.assign(flops=f["flops"] / (1 + 2 * (f.index % 3 == 0)))),
+    ("flops_change_with_size", lambda f: f.assign(params_total=f["params_total"] - 300 * f["params_total"] ** 0.5)),
+    ("rounded_losses", lambda f: f.assign(loss=f["loss"].round(2))),
+    ("more_unique_than_seen", lambda f: f.assign(unique_tokens=2 * f["tokens"])),
+    ("offset_rows", lambda f: f.assign(loss=f["loss"] * (1 + 0.02 * (f.index % 3 == 0)))),
+    ("rate_drifts_with_size", lambda f: f.assign(loss=f["loss"] * (1 + 0.003 * np.log(f["params_total"] / 1e7) ** 2))),
+    ("short_runs_above", lambda f: f.assign(loss=f["loss"] * (1 + 0.06 * f["tokens"].min() / f["tokens"]))),
+    ("slope_changes", lambda f: f.assign(loss=f["loss"] * np.maximum(1, f["flops"] / 3e18) ** 0.02)),
+    ("error_by_budget", lambda f: f.assign(loss=f["loss"] * (1 + 0.02 * np.isin(f["group"], ["b1", "b4", "b5"])))),
+    ("undeclared_trajectories", with_unnamed_checkpoints),
     ("flops_inconsistent", lambda f: f.assign(flops=f["flops"] / 8.64e19)),
     ("params_undeclared", lambda f: f.rename(columns={"params_total": "params"})),
     ("embedding_share", lambda f: f.assign(params_non_embedding=f["params_total"] - 0.6 * f["params_total"].min())),
@@ -228,3 +252,33 @@ def test_a_minimum_at_one_edge_is_noted_and_at_many_edges_doubted() -> None:
         checks = checks_of(view_table(RunTable(frame[~cut], "a test")))
         severity[count] = {check.code: check.severity for check in checks}["isoflop_edge_large"]
     assert severity == {1: "note", 4: "doubt"}
+
+
+def test_each_count_in_thousands_is_named_with_its_unit() -> None:
+    frame = clean().frame
+    for name, word in (("params_total", "params are"), ("tokens", "tokens are")):
+        for factor, unit in ((1e3, "thousands"), (1e6, "millions"), (1e9, "billions")):
+            (check,) = units(TableRows.of(small := RunTable(frame.assign(**{name: frame[name] / factor}), "a test"),
+                                          clean_rows(small)))  # fmt: skip
+            assert f"{word} in {unit}" in check.evidence
+
+
+def test_two_outliers_do_not_mask_each_other_and_a_group_is_told_by_its_rows() -> None:
+    frame = clean(noise=0.004).frame
+    two = frame["loss"] * np.where(np.isin(frame.index, [10, 11]), 1.05, 1.0)
+    checks = {check.code: check for check in checks_of(view_table(RunTable(frame.assign(loss=two), "a test")))}
+    assert checks["outlying_runs"].evidence.startswith("2 runs")
+    off = frame.assign(loss=frame["loss"] * (1 + 0.03 * (frame.index % 4 == 1)), seed=frame.index % 4)
+    checks = {check.code: check for check in checks_of(view_table(RunTable(off, "a test")))}
+    assert "14 of 56 runs lie" in checks["offset_rows"].evidence
+    assert "column `seed` tells them apart" in checks["offset_rows"].evidence
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_ladder_of_ratios_that_follows_the_coupled_law_is_not_doubted(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    n, ratio = np.repeat(np.geomspace(1e7, 1e9, 7), 6), np.tile(np.geomspace(4, 100, 6), 7)
+    loss = COUPLED.evaluate({**LAW, "gamma": 0.5}, params=n, tokens=ratio * n)
+    noisy = loss * np.exp(0.004 * generator.standard_normal(len(n)))
+    frame = pd.DataFrame({"params_total": n, "tokens": ratio * n, "flops": 6 * ratio * n**2, "loss": noisy})
+    assert not [check.code for check in checks_of(view_table(RunTable(frame, "a test"))) if check.is_doubt]

@@ -126,7 +126,8 @@ def test_flops_that_are_no_six_n_d_are_doubted(factor: float) -> None:
 def test_flops_that_vary_tenfold_per_parameter_and_token_are_doubted() -> None:
     uneven = frame_of()["flops"] * np.geomspace(1, 11, RUNS)
     assert [check.code for check in fired(units, frame_of(flops=uneven))] == ["flops_inconsistent"]
-    assert not fired(units, frame_of(flops=frame_of()["flops"] * np.geomspace(1, 8, RUNS)))
+    rising = fired(units, frame_of(flops=frame_of()["flops"] * np.geomspace(1, 8, RUNS)))
+    assert [(check.code, check.severity) for check in rising] == [("flops_change_with_size", "note")]
 
 
 def test_flops_that_were_assumed_are_noted_whoever_assumed_them() -> None:

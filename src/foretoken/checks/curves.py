@@ -26,15 +26,21 @@ FEW_EDGES = 0.25
 
 def absent_minima(view: TableView) -> Iterator[Check]:
     """Budgets without an interior minimum, by kind: at an edge, or no bend upwards."""
+    if not _is_design(view):
+        return
     for status, (reason, cure) in REFUSALS.items():
         budgets = [curve for curve in view.curves if curve.status == status]
         scarce = status in TOO_FEW
-        accidental = scarce and len(budgets) > len(view.curves) / 2  # no IsoFLOP design at all
-        if budgets and not accidental:
+        if budgets:
             names = listed(curve.rows.group[curve.runs[0]] or f"{curve.flops:.3g} FLOP" for curve in budgets)
             evidence = f"{len(budgets)} of {len(view.curves)} budgets ({names}): {reason}"
             few = status in AT_AN_EDGE and len(budgets) <= FEW_EDGES * len(view.curves)
             yield Check(f"isoflop_{status}", "note" if few or scarce else "doubt", evidence, cure)
+
+
+def _is_design(view: TableView) -> bool:
+    """Whether runs were planned in budgets: elsewhere some have equal compute by accident, and nearly all too few."""
+    return sum(curve.status in TOO_FEW for curve in view.curves) <= len(view.curves) / 2
 
 
 def off_centre_grid(view: TableView) -> Iterator[Check]:
@@ -61,7 +67,7 @@ def drifting_grid(view: TableView) -> Iterator[Check]:
 
 def parabola_bias(view: TableView) -> Iterator[Check]:
     """What parabolas would make of noise-free runs of the fitted surface."""
-    if view.fit is None or sum(curve.is_interior for curve in view.curves) < 2:
+    if view.fit is None or not _is_design(view) or sum(curve.is_interior for curve in view.curves) < 2:
         return
     bias = isoflop_bias(view.rows, "parabola", view.fit)
     if bias and bias.is_large:
@@ -71,7 +77,7 @@ def parabola_bias(view: TableView) -> Iterator[Check]:
 
 def _offsets(view: TableView) -> tuple[Array, Array]:
     """Ln C [c]; where the minimum lies, from -1 (smallest size) to 1 (largest): as it is, then draws [c, 1 + b]."""
-    curves = [curve for curve in view.curves if curve.is_interior]
+    curves = [curve for curve in view.curves if curve.is_interior and _is_design(view)]
     minima = [(curve, np.array([curve.at, *curve.draws])) for curve in curves]
     # -1 at the smallest size that was tried, 1 at the largest, on a log axis.
     places = [2 * (at - curve.size[0]) / np.ptp(curve.size) - 1 for curve, at in minima]

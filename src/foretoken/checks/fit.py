@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from foretoken.checks.surface import BREAKS, BUDGET_BY_CHANCE, Surface, offset
 from foretoken.checks.table_view import TableCheck, TableView
-from foretoken.fits.check import Check
+from foretoken.fits.check import Check, by_chance, listed
 from foretoken.fits.estimate import Sample
-from foretoken.fits.fit_checks import outlying_runs
+from foretoken.fits.fit_checks import FORM_CODES, bends, outlying
 from foretoken.fits.noise import spread
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
@@ -28,12 +29,22 @@ ILL_CONDITIONED = 1e4
 SMALL_SHARE, LEAST_MOVE = 0.25, 0.02
 STARTS, CHANCES = 6, 100
 NOISE_RATIO = 4.0
+SMALL_BY_CHANCE = 0.01
+"""Chance that so much is gained by a law of their own for the runs of least compute."""
+FREE_BUDGETS = 3
+"""Ways in which budgets may differ, beside a break, below which the break may be their own error."""
+MOST_VALUES, NEARLY_ALL = 12, 0.95
+"""Values of a column that may name groups of runs, and the share of runs that it must place rightly."""
 
 
 def doubts_of_the_fit(view: TableView) -> Iterator[Check]:
     """What the fit itself says: exponents at a bound, starts that disagree, a trend of the residuals, and so on."""
-    if view.fit:
-        yield from view.fit.checks
+    if view.fit is None:
+        return
+    # A bend that the coupled law takes up is in Chinchilla's form, not in the runs; what nothing else sees is chance.
+    seen = view.surface is None or view.surface.patterns or view.surface.budget_chance < BUDGET_BY_CHANCE
+    form = view.surface is not None and not (seen and bends(view.rows, view.surface.residual))
+    yield from (check for check in view.fit.checks if not (form and check.code in FORM_CODES))
 
 
 def ill_conditioned(view: TableView) -> Iterator[Check]:
@@ -45,8 +56,78 @@ def ill_conditioned(view: TableView) -> Iterator[Check]:
 
 def outliers(view: TableView) -> Iterator[Check]:
     """Runs that finished far from the law."""
-    if view.fit:
-        yield from outlying_runs(view.fit)
+    if view.surface:
+        yield from outlying(view.rows.run, view.rows.y, view.surface.residual, view.surface.scale)
+
+
+def offset_rows(view: TableView) -> Iterator[Check]:
+    """Two groups of runs a factor apart: another validation set, tokenizer or recipe, without a column that says so."""
+    found = offset(view.surface) if view.surface else None
+    if found is None:
+        return
+    rows = [int(view.rows.row_index[i]) + 1 for i in found.off]
+    side, apart = ("above" if found.shift > 0 else "below"), 100 * abs(np.expm1(found.shift))
+    teller = _telling_column(view, found.off)
+    who = f"column `{teller}` tells them apart" if teller else "no column tells them apart"
+    evidence = (
+        f"{len(found.off)} of {len(view.rows)} runs lie {apart:.1f} % {side} the others,"
+        f" {abs(found.shift) / found.noise:.1f} times the noise of a run (rows {listed(rows, 8)}); {who}"
+    )
+    cure = "find out what these runs do not share (validation set, tokenizer, split, recipe), and fit one kind alone"
+    yield Check("offset_rows", "doubt", evidence, cure)
+
+
+def _telling_column(view: TableView, off: Indices) -> str:
+    """A column of few values, each of which is nearly always on one side; empty where there is none."""
+    frame = view.frame.iloc[view.rows.row_index]
+    side = np.isin(np.arange(len(frame)), off)
+    for name in (str(name) for name in frame if 2 <= frame[name].nunique() <= MOST_VALUES):
+        values = frame[name].astype(str).to_numpy()
+        share = np.array([side[values == value].mean() for value in values])
+        if (abs(share - side) < 0.5).mean() > NEARLY_ALL and np.ptp(share) > 0.5:
+            return name
+    return ""
+
+
+def slope_that_changes(view: TableView) -> Iterator[Check]:
+    """A law whose slope changes at some size, length or compute."""
+    surface = view.surface
+    if surface is None or not (change := surface.patterns.get("break")):
+        return
+    names = ("N", "D", "C")
+    name, values = list(zip(names, (view.rows.params, view.rows.tokens, view.rows.flops), strict=True))[
+        change.which // len(BREAKS)
+    ]
+    at = float(np.quantile(values, BREAKS[change.which % len(BREAKS)]))
+    evidence = (
+        f"d ln L / d ln {name} changes by {change.slope:+.4f} ± {change.slope_sd:.4f} near {name} = {at:.3g}"
+        f" ({by_chance(change.chance)})"
+    )
+    cure = "fit the runs beyond it alone, or a law with a break; look for what was changed there"
+    # Few budgets can differ by their own errors in the way of a break; then it is not known which of the two it is.
+    unsure = not change.sure or (surface.budgets is not None and surface.free_budgets < FREE_BUDGETS)
+    yield Check("slope_changes", "note" if unsure else "doubt", evidence, cure)
+
+
+def error_by_budget(view: TableView) -> Iterator[Check]:
+    """What the runs of a budget share: its loss lies off as a whole."""
+    surface = view.surface
+    if surface is None or surface.budgets is None or surface.budget_chance > BUDGET_BY_CHANCE:
+        return
+    means = surface.budgets.T @ surface.residual / surface.budgets.sum(axis=0)
+    inside = surface.residual - surface.budgets @ means
+    spare = max(1, len(inside) - surface.budgets.shape[1] - surface.gradient.shape[1])
+    noise = float(np.sqrt((inside[surface.inner] ** 2).sum() / spare))
+    evidence = (
+        f"the {len(means)} budgets lie off the law by {100 * means.std():.2f} % (standard deviation of their means,"
+        f" {100 * abs(means).max():.1f} % at most), their runs by {100 * noise:.2f} %"
+        f" ({by_chance(surface.budget_chance)})"
+    )
+    cure = (
+        "look for what the runs of a budget share (schedule, batch, data order, day); intervals allow for it, and more"
+        " budgets help more than more runs of each"
+    )
+    yield Check("error_by_budget", "note", evidence, cure)
 
 
 def influential_run(view: TableView) -> Iterator[Check]:
@@ -76,6 +157,9 @@ def smallest_runs_matter(view: TableView) -> Iterator[Check]:
     # Below three distinct budgets the remaining runs cannot bend, and their exponent is noise.
     if len(np.unique(np.round(np.log(flops[keep]), 1))) < 3:
         return
+    # Where the coupled law holds for both, the exponent moves because Chinchilla's form does not.
+    if view.surface and _small_by_chance(view.surface) > SMALL_BY_CHANCE:
+        return
     whole, part = _exponents(view.fit, np.stack([np.ones_like(keep), keep]))
     if abs(part - whole) > LEAST_MOVE and abs(part - whole) > (chance := _move_by_chance(view.fit, keep)):
         evidence = (
@@ -84,6 +168,12 @@ def smallest_runs_matter(view: TableView) -> Iterator[Check]:
         )
         cure = "fit the larger runs alone: a law starts somewhere"
         yield Check("smallest_runs_matter", "doubt", evidence, cure)
+
+
+def _small_by_chance(surface: Surface) -> float:
+    """Chance that a coupled law of their own fits the runs of least compute so much better than that of all runs."""
+    small = surface.rows.flops <= np.quantile(surface.rows.flops, SMALL_SHARE)
+    return surface.groups_chance(surface.gradient * small[:, None], surface.gradient)
 
 
 def noise_changes(view: TableView) -> Iterator[Check]:
@@ -179,6 +269,9 @@ CHECKS: list[TableCheck] = [
     doubts_of_the_fit,
     ill_conditioned,
     outliers,
+    offset_rows,
+    slope_that_changes,
+    error_by_budget,
     influential_run,
     smallest_runs_matter,
     noise_changes,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from foretoken.checks.surface import LEAST_SEEN, Surface
 from foretoken.checks.table_view import TableCheck, TableView
-from foretoken.fits.check import Check, listed, plural
+from foretoken.fits.check import Check, by_chance, listed, plural
 from foretoken.fits.rows import NOT_ANNEALED
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.envelope import trajectories
@@ -18,6 +19,13 @@ LEAST_SWEEP = 3
 SWEPT = {"learning_rate": "learning_rate_edge", "batch_tokens": "batch_edge"}
 MATCHED = ("cosine", "linear")
 """Schedules whose end is set beforehand: a point on the way is no run of that length."""
+
+EVEN, EVEN_POINTS = 0.02, 5
+"""Points that are this evenly spaced in tokens, and so many of one size, were written on the way of one run."""
+SMOOTH_POINTS, SMOOTH_BY_CHANCE = 4, 1e-4
+"""Runs of one size that share an error which is rarer by chance; a size's own error does not follow a smooth curve."""
+SMOOTH = 0.5
+"""Scatter inside sizes, as a share of that between them, up to which it does not look like that of separate runs."""
 
 
 def points_of_one_run(view: TableView) -> Iterator[Check]:
@@ -30,6 +38,86 @@ def points_of_one_run(view: TableView) -> Iterator[Check]:
         evidence = f"{count} rows are points of {plural(len(undeclared), 'run')} (equal `run` and size)"
         cure = "name the trajectory (--map parent=run), so that intervals keep its points together"
         yield Check("undeclared_trajectories", "doubt", evidence, cure)
+
+
+def points_under_many_names(view: TableView) -> Iterator[Check]:
+    """Checkpoints counted as runs: rows of one size to the last digit, evenly spaced in tokens or with one error."""
+    sizes = [here for here in _of_one_size(view.rows.params) if len(here) >= SMOOTH_POINTS]
+    sizes = [here for here in sizes if not _share_a_name(view, here)]
+    even = [here for here in sizes if len(here) >= EVEN_POINTS and _is_even(view.rows.tokens[here], view.rows.y[here])]
+    told, how = even, "evenly spaced in tokens and with losses that fall at each"
+    if not even and view.surface and _is_smooth(view.surface, sizes):
+        told, how = sizes, "with errors that they share"
+    if told:
+        count = sum(len(here) for here in told)
+        evidence = f"{count} rows are of {plural(len(told), 'size')} to the last digit, {how}: points of one run each?"
+        cure = "keep the last point of each run, or name the trajectory: --map parent=<a column that tells it>"
+        yield Check("undeclared_trajectories", "doubt", evidence, cure)
+
+
+def _of_one_size(params: Array) -> list[Indices]:
+    """Runs of each size that several have, by tokens counted in no order."""
+    place = np.unique(params, return_inverse=True)[1]
+    return [np.flatnonzero(place == size) for size in np.flatnonzero(np.bincount(place) > 1)]
+
+
+def _share_a_name(view: TableView, here: Indices) -> bool:
+    """Whether a column says already that these belong together."""
+    named = "run" in view.frame and len({view.rows.run[i] for i in here}) < len(here)
+    return named or any(view.rows.parent[i] for i in here)
+
+
+def _is_even(tokens: Array, loss: Array) -> bool:
+    """Whether points are evenly spaced and their losses fall from each to the next."""
+    order = np.argsort(tokens)
+    steps = np.diff(tokens[order])
+    return bool(np.ptp(steps) <= EVEN * steps.mean() and (np.diff(loss[order]) < 0).all() and steps.mean() > 0)
+
+
+def _is_smooth(surface: Surface, sizes: list[Indices]) -> bool:
+    """Whether runs of one size share an error, far larger than what is left inside sizes."""
+    if len(sizes) < 4:
+        return False
+    runs, n = np.arange(len(surface.rows)), np.log(surface.rows.params)
+    groups = np.stack([np.isin(runs, here) for here in sizes], axis=1).astype(np.float64)
+    # A learning rate or a break moves sizes smoothly; what jumps from size to size is an error of single trajectories.
+    smooth = np.stack([(n - n.mean()) ** power for power in (2, 3, 4)], axis=1)
+    inside = np.concatenate([surface.residual[here] - surface.residual[here].mean() for here in sizes])
+    between = np.array([surface.residual[here].mean() for here in sizes])
+    chance = surface.groups_chance(groups, np.concatenate([surface.taken, smooth], axis=1))
+    return chance < SMOOTH_BY_CHANCE and float(inside.std()) < SMOOTH * float(between.std())
+
+
+def rate_for_small_sizes(view: TableView) -> Iterator[Check]:
+    """Residuals that rise with the square of ln N: one learning rate, that fits some sizes only."""
+    if view.surface and (drift := view.surface.patterns.get("rate")):
+        largest = int(view.rows.params.argmax())
+        least = view.rows.params[drift.column == 0].max()
+        rise, error = (100 * drift.column[largest] * value for value in (drift.slope, drift.slope_sd))
+        evidence = (
+            f"above {least:.3g} parameters losses rise with the square of ln N, by {rise:.1f} ± {error:.1f} % at"
+            f" {view.rows.params[largest]:.3g}, beyond what any law takes up ({by_chance(drift.chance)})"
+        )
+        cure = (
+            "tune the learning rate at two sizes at least, or leave the largest out: the exponents and N* bend with it;"
+            " batch, initialisation and a break of the law in N look alike"
+        )
+        yield Check("rate_drifts_with_size", "doubt", evidence, cure)
+
+
+def short_runs_above(view: TableView) -> Iterator[Check]:
+    """Residuals that rise as tokens get few: a warm-up, or another cost that does not shrink with the run."""
+    if view.surface and (cost := view.surface.patterns.get("warmup")):
+        shortest = int(view.rows.tokens.argmin())
+        rise, error = (100 * cost.column[shortest] * value for value in (cost.slope, cost.slope_sd))
+        count = int((cost.column * cost.slope > LEAST_SEEN).sum())
+        evidence = (
+            f"the runs of fewest tokens lie above the law of the others, that of {view.rows.tokens[shortest]:.3g}"
+            f" tokens by {rise:.1f} ± {error:.1f} %, {plural(count, 'run')} by more than {100 * LEAST_SEEN:g} %"
+            f" ({by_chance(cost.chance)})"
+        )
+        cure = "scale warm-up and batch with the run, or leave the shortest out: they steepen the exponent of D"
+        yield Check("short_runs_above", "doubt", evidence, cure)
 
 
 def unannealed_points(view: TableView) -> Iterator[Check]:
@@ -130,6 +218,9 @@ def _at_edge(values: Array, loss: Array) -> bool:
 
 CHECKS: list[TableCheck] = [
     points_of_one_run,
+    points_under_many_names,
+    rate_for_small_sizes,
+    short_runs_above,
     unannealed_points,
     wrong_horizon,
     long_warmup,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from foretoken.checks.surface import Surface, surface_of
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.fit import fit
@@ -25,6 +26,8 @@ class TableView(TableRows):
     fit: Fit | None
     refusal: str
     """Why there is no fit."""
+    surface: Surface | None = None
+    """What the coupled law leaves of the losses; none for few runs and where there is no fit."""
     table: RunTable
     """The table without what would have been refused."""
 
@@ -54,5 +57,6 @@ def view_table(table: RunTable, params: str = "auto", seed: int = 0) -> TableVie
         curves=curves,
         fit=found,
         refusal=refusal,
+        surface=surface_of(rows) if found else None,
         table=cleaned,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,8 @@ from foretoken.cli.options import (
 )
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 
+AllOption = Annotated[bool, typer.Option("--all", help="list the checks that the columns did not allow, too")]
+
 if TYPE_CHECKING:
     from foretoken.checks.conventions import Conventions
     from foretoken.checks.diagnose import Diagnosis
@@ -27,12 +29,14 @@ def diagnose(
     rename: MapOption = "",
     where: WhereOption = "",
     params: ParamsOption = "auto",
+    all_checks: AllOption = False,
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what is wrong or doubtful with a table, with evidence and cure, also where `foretoken fit` refuses it.
 
-    Ends with the exponent of N* under every convention of N and C that the columns allow.
+    Ends with the exponent of N* under every convention of N and C that the columns allow. --all lists what the columns
+    did not allow to check.
 
     Example: foretoken diagnose runs.csv --map loss=val_loss
     """
@@ -43,10 +47,12 @@ def diagnose(
     if json:
         print_json(diagnosis.to_json())
     else:
-        _show(diagnosis)
+        _show(diagnosis, all_checks)
 
 
-def _show(diagnosis: Diagnosis) -> None:
+def _show(diagnosis: Diagnosis, all_checks: bool) -> None:
+    from foretoken.fits.check import plural
+
     rows = diagnosis.rows
     typer.echo(f"{rows.used} usable runs, N counted by {diagnosis.params_column}, {diagnosis.flops}")
     for dropped in rows.dropped:
@@ -54,10 +60,12 @@ def _show(diagnosis: Diagnosis) -> None:
     print_checks(diagnosis.checks)
     if not diagnosis.checks:
         typer.echo("nothing is doubtful by the checks that these columns allow")
-    for entry in diagnosis.unchecked:
-        typer.echo(f"not checked: {entry.what} (needs the column {' or '.join(entry.columns)})")
     print_assumed(diagnosis.assumed)
     _show_conventions(diagnosis.conventions)
+    if diagnosis.unchecked and not all_checks:
+        typer.echo(f"{plural(len(diagnosis.unchecked), 'check')} could not be made without further columns (--all)")
+    for entry in diagnosis.unchecked if all_checks else []:
+        typer.echo(f"not checked: {entry.what} (needs the column {' or '.join(entry.columns)})")
 
 
 def _show_conventions(conventions: Conventions) -> None:

@@ -70,3 +70,12 @@ def listed(values: Iterable[object], most: int = 5) -> str:
     """
     words = [str(value) for value in values]
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def by_chance(probability: float) -> str:
+    """A probability under chance alone, in words.
+
+    >>> by_chance(0.004), by_chance(1e-9)
+    ('by chance: 0.4 %', 'by chance: below 0.1 %')
+    """
+    return "by chance: below 0.1 %" if probability < 1e-3 else f"by chance: {100 * probability:.2g} %"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -25,8 +25,11 @@ ENOUGH_BUDGETS = 6
 """Budgets from which a cubic leaves something to judge it by."""
 LEAST_EXPLAINED = 0.5
 """Share of the squared spread (median deviation) of log loss that a law should explain of its own runs."""
-OUTLIER, LEAST_OUTLIER = 10.0, 0.02
-"""Robust deviations, and the least distance on log loss, from which a run is an outlier."""
+OUTLIER, LEAST_OUTLIER = 6.0, 0.015
+"""Robust deviations, and the least distance on log loss, from which a run is an outlier: none of 180 tables of 20 to
+150 runs with normal noise of 0.2 to 0.6 % has one, and two or four runs 4 to 10 % off are named in 358 of 360."""
+FORM_CODES = frozenset({"residual_trend", "pattern_in_residuals"})
+"""What residuals say of a law's form as much as of the runs."""
 
 
 def fit_checks(
@@ -82,10 +85,17 @@ def _optimiser_checks(best: Unpenalised, at_bound: set[str]) -> Iterator[Check]:
 def _residual_checks(rows: Rows, sample: Sample, map_theta: Array) -> Iterator[Check]:
     """A law that explains little, and residuals that bend with compute: it takes up any straight trend itself."""
     yield from _explained_checks(sample, map_theta)
-    sway, chance, strength = _bend(rows, sample.residual(map_theta))
-    if sway > LEAST_SWAY and (chance < BY_CHANCE or strength > STRONG):
+    residual = sample.residual(map_theta)
+    if bends(rows, residual):
+        sway = _bend(rows, residual)[0]
         evidence = f"residuals bend by {100 * sway:.2f} % over the runs' compute"
         yield Check("residual_trend", "doubt", evidence, "the runs do not follow the law; fit the larger ones alone")
+
+
+def bends(rows: Rows, residual: Array) -> bool:
+    """Whether residuals [r] bend over ln compute, far enough to matter and by more than chance."""
+    sway, chance, strength = _bend(rows, residual)
+    return sway > LEAST_SWAY and (chance < BY_CHANCE or strength > STRONG)
 
 
 def _bend(rows: Rows, residual: Array) -> tuple[float, float, float]:
@@ -160,14 +170,20 @@ def row_checks(rows: Rows) -> Iterator[Check]:
 
 def outlying_runs(fit: Fit) -> Iterator[Check]:
     """Runs that finished far from the law: diverged, or of another kind."""
-    residual = fit.residuals
-    scale = 1.4826 * float(np.median(abs(residual)))
+    # p parameters can make p residuals vanish: the median is that of the others.
+    sizes = np.sort(abs(fit.residuals))
+    scale = 1.4826 * float(np.median(sizes[min(len(fit.parameters), len(sizes) - 2) :]))
+    loss = np.array([run.loss for run in fit.runs])
+    yield from outlying([run.run for run in fit.runs], loss, fit.residuals, scale, named=not fit.is_aggregated)
+
+
+def outlying(run: Sequence[str], loss: Array, residual: Array, scale: float, *, named: bool = True) -> Iterator[Check]:
+    """The same from losses [r], residuals [r] of their logarithms, and the robust deviation of one run."""
     far = np.flatnonzero(abs(residual) > np.maximum(OUTLIER * scale, LEAST_OUTLIER))
     if len(far):
-        names = listed(f"{fit.runs[i].run} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far)
-        loss = np.array([run.loss for run in fit.runs])
+        names = listed(f"{run[i]} ({100 * np.expm1(residual[i]):+.1f} %)" for i in far.tolist())
         # A cell of many runs, and a row without a name (which goes by its number), have no name to leave out by.
-        runs = [None if fit.is_aggregated or run.run.isdigit() else run.run for run in fit.runs]
+        runs = [None if not named or name.isdigit() else name for name in run]
         where = without(runs, loss, np.isin(np.arange(len(loss)), far))
         cure = f"look at their curves; mark them diverged, or leave them out and say so: {where}"
         yield Check("outlying_runs", "doubt", f"{plural(len(far), 'run')} far from the law: {names}", cure)

@@ -98,6 +98,22 @@ def duplicated_columns(table: TableRows) -> Iterator[Check]:
             yield Check("duplicated_columns", severity, evidence, "check which was meant; name the other with --map")
 
 
+def more_unique_than_seen(table: TableRows) -> Iterator[Check]:
+    """More distinct tokens than tokens: a run sees each of its distinct tokens once at least."""
+    unique = table.used("unique_tokens")
+    if unique is None:
+        return
+    more = unique > 1.001 * table.rows.tokens
+    if more.any():
+        where = table.rows.row_index[more] + 1
+        evidence = (
+            f"{plural(int(more.sum()), 'run')} of {len(more)} saw more distinct tokens than tokens, up to"
+            f" {(unique / table.rows.tokens).max():.3g} times (rows {listed(where)})"
+        )
+        cure = "give the distinct tokens that a run saw, at most its `tokens`: not the size of the corpus, nor in bytes"
+        yield Check("more_unique_than_seen", "doubt", evidence, cure)
+
+
 def mixed(table: TableRows) -> Iterator[Check]:
     """Several evaluation sets, tokenizers, corpora, families or objectives in one table."""
     for error in mixtures(table.frame.iloc[table.rows.row_index]):
@@ -133,6 +149,7 @@ TABLE: list[TableCheck] = [
     missing_as_zero,
     duplicated_rows,
     duplicated_columns,
+    more_unique_than_seen,
     mixed,
     no_interior_minimum,
 ]
