@@ -266,8 +266,8 @@ def test_each_count_in_thousands_is_named_with_its_unit() -> None:
 def test_two_outliers_do_not_mask_each_other_and_a_group_is_told_by_its_rows() -> None:
     frame = clean(noise=0.004).frame
     two = frame["loss"] * np.where(np.isin(frame.index, [10, 11]), 1.05, 1.0)
-    checks = {check.code: check for check in checks_of(view_table(RunTable(frame.assign(loss=two), "a test")))}
-    assert checks["outlying_runs"].evidence.startswith("2 runs")
+    outlying = [c for c in checks_of(view_table(RunTable(frame.assign(loss=two), "a test"))) if "outlying" in c.code]
+    assert [check.evidence[:6] for check in outlying] == ["2 runs"]
     off = frame.assign(loss=frame["loss"] * (1 + 0.03 * (frame.index % 4 == 1)), seed=frame.index % 4)
     checks = {check.code: check for check in checks_of(view_table(RunTable(off, "a test")))}
     assert "14 of 56 runs lie" in checks["offset_rows"].evidence

@@ -10,7 +10,7 @@ from foretoken.checks.surface import BREAKS, BUDGET_BY_CHANCE, Surface, offset
 from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, by_chance, listed
 from foretoken.fits.estimate import Sample
-from foretoken.fits.fit_checks import FORM_CODES, bends, outlying
+from foretoken.fits.fit_checks import FORM_CODES, bends, outlying, outlying_runs
 from foretoken.fits.noise import spread
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
@@ -44,7 +44,9 @@ def doubts_of_the_fit(view: TableView) -> Iterator[Check]:
     # A bend that the coupled law takes up is in Chinchilla's form, not in the runs; what nothing else sees is chance.
     seen = view.surface is None or view.surface.patterns or view.surface.budget_chance < BUDGET_BY_CHANCE
     form = view.surface is not None and not (seen and bends(view.rows, view.surface.residual))
-    yield from (check for check in view.fit.checks if not (form and check.code in FORM_CODES))
+    # Outliers are told once, from the robust surface where there is one.
+    told = set(outlying_runs(view.fit)) if view.surface else set()
+    yield from (check for check in view.fit.checks if check not in told and not (form and check.code in FORM_CODES))
 
 
 def ill_conditioned(view: TableView) -> Iterator[Check]:
