@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("baseline", type=Path)
     parser.add_argument("--estimator", default="map", choices=ESTIMATORS)
-    parser.add_argument("--law", default="coupled")
+    parser.add_argument("--law", default="weighed")
     parser.add_argument("--only", default="", help="tables whose names begin so")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

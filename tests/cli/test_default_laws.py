@@ -9,7 +9,7 @@ import pytest
 import foretoken as ft
 from foretoken.cli.backtest import backtest
 from foretoken.cli.fit import fit
-from foretoken.laws import FIT_LAW, FORECAST_LAW
+from foretoken.laws import LAW_WEIGHTS, WEIGHED
 from foretoken.runs.schema import ForecastSection
 
 
@@ -17,21 +17,14 @@ def default(function: object, argument: str) -> object:
     return inspect.signature(function).parameters[argument].default  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("function", "argument", "law"),
-    [
-        (fit, "law", FIT_LAW),
-        (ft.fit, "law", FIT_LAW),
-        (backtest, "law", FORECAST_LAW),
-        (ft.backtest, "law", FORECAST_LAW),
-    ],
-)
-def test_a_verb_and_its_function_take_the_same_law(function: object, argument: str, law: str) -> None:
-    assert default(function, argument) == law
+@pytest.mark.parametrize("function", [fit, ft.fit, backtest, ft.backtest])
+def test_every_verb_and_its_function_weigh_the_same_laws(function: object) -> None:
+    assert default(function, "law") == WEIGHED
 
 
-def test_a_study_forecasts_with_the_law_that_back_tests_take() -> None:
-    assert ForecastSection().law == FORECAST_LAW
+def test_a_study_forecasts_as_back_tests_do() -> None:
+    assert ForecastSection().law == WEIGHED
+    assert sum(LAW_WEIGHTS.values()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("law", "near"), [("chinchila", "did you mean 'chinchilla'"), ("power", "known: chinchilla")])

@@ -20,7 +20,7 @@ RUN = ("--params", "7B", "--tokens", "140B")
 FIT = {
     *("law", "status", "parameters", "intervals", "forecast_parameters", "objective", "starts", "conditioning"),
     *("rows", "checks", "assumed", "seconds", "interval_seconds", "level", "sensitivity", "profiles", "noise"),
-    *("ranges", "bootstrap", "params_column", "data_sha256", "version"),
+    *("ranges", "bootstrap", "params_column", "data_sha256", "version", "laws"),
 }
 PREDICT = {"loss", "low", "high", "level", "kind", "extrapolation", "checks", "unit", "law"}
 PLAN = {
@@ -91,7 +91,7 @@ def test_fit_hands_its_options_on_and_prints_the_result(in_workshop: Path, monke
     values = parsed("fit", "runs.csv", "--level", "0.8", "--objective", "student_t", "--profile", "alpha, beta,")
     assert set(values) == set(fit_to_json(Fit.load("fit.json")))
     assert handed == {
-        "law": "chinchilla",
+        "law": "weighed",
         "params": "auto",
         "level": 0.8,
         "objective": "student_t",

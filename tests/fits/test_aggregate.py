@@ -37,7 +37,7 @@ def test_many_runs_are_taken_together_and_give_the_same_law() -> None:
     assert len(kept) <= MOST_ROWS
     assert count.sum() == 20_000
     assert inside == pytest.approx(0.005, rel=0.2)
-    found = fit(table, draws=50)
+    found = fit(table, "chinchilla", draws=50)
     assert found.unpenalised_parameters == pytest.approx(TRUTH, rel=0.05)
     assert found.rows.used == 20_000
     assert any("taken together" in sentence for sentence in found.assumed)

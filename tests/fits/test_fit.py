@@ -19,7 +19,7 @@ TRUTH = {"E": 0.7, "A": 30.0, "B": 200.0, "alpha": 0.4, "beta": 0.38}
 
 
 def test_noiseless_runs_give_back_their_law(ladder: Ladder) -> None:
-    found = fit(ladder(), draws=50)
+    found = fit(ladder(), "chinchilla", draws=50)
     assert found.unpenalised_parameters == pytest.approx(TRUTH, rel=5e-3)
     assert found.rows == RowCounts(24, [])
     assert found.starts.agree >= found.starts.tried / 2
@@ -37,7 +37,7 @@ def test_chinchilla_points_give_the_best_known_optimum(
 ) -> None:
     table = read_table(scaling_data / "chinchilla_epoch.csv")
     table = replace(table, frame=table.frame.sort_values("loss").iloc[: len(table) - outliers])
-    found = fit(table, draws=100)
+    found = fit(table, "chinchilla", draws=100)
     assert found.objective.huber_sum <= huber_sum + 1e-9
     assert found.parameters == pytest.approx(expected, rel=2e-3)
     assert found.status == "converged"

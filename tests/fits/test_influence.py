@@ -32,12 +32,12 @@ def table_of(lifted: float = 1.0) -> RunTable:
 
 @pytest.fixture(scope="module")
 def clean():
-    return influence(fit(table_of(), draws=60))
+    return influence(fit(table_of(), "chinchilla", draws=60))
 
 
 @pytest.fixture(scope="module")
 def spoiled():
-    return influence(fit(table_of(1.1), draws=60))
+    return influence(fit(table_of(1.1), "chinchilla", draws=60))
 
 
 def test_no_few_runs_carry_a_table_that_follows_its_law(clean):
@@ -65,7 +65,7 @@ def test_every_value_is_that_of_a_fit_without_these_runs(spoiled):
     gone = {run.run for run in spoiled.left_out["highest_loss"][:2]}
     table = table_of(1.1)
     rest = dataclasses.replace(table, frame=table.frame.drop(index=[int(name) for name in gone]))
-    again = fit(rest, draws=50).unpenalised_parameters
+    again = fit(rest, "chinchilla", draws=50).unpenalised_parameters
     assert spoiled.after("highest_loss", 2) == pytest.approx(again["beta"] / (again["alpha"] + again["beta"]), abs=2e-4)
 
 
@@ -73,12 +73,12 @@ def test_laws_without_a_best_size_and_small_tables_have_none():
     table = table_of()
     assert influence(fit(table, "power", draws=50)) is None
     few = dataclasses.replace(table, frame=table.frame.iloc[::4].reset_index(drop=True))
-    assert influence(fit(few, draws=50)) is None
+    assert influence(fit(few, "chinchilla", draws=50)) is None
 
 
 def test_five_of_the_chinchilla_points_move_the_exponent_from_514_to_565(scaling_data):
     """Besiroglu et al. 2024 (arXiv 2404.10102) leave out the five points of highest loss."""
     table = read_table(scaling_data / "chinchilla_epoch.csv")
-    found = influence(fit(table, draws=60))
+    found = influence(fit(table, "chinchilla", draws=60))
     assert found.exponent == pytest.approx(0.565, abs=5e-4)
     assert found.after("highest_loss", 5) == pytest.approx(0.514, abs=5e-4)

@@ -40,7 +40,7 @@ def test_a_profile_rises_on_both_sides_of_what_the_data_say(ladder: Ladder) -> N
 
 def test_a_parameter_that_the_law_does_not_have_is_refused(ladder: Ladder) -> None:
     with pytest.raises(ForetokenError, match="gamma"):
-        fit(ladder(), draws=50, profile=("gamma",))
+        fit(ladder(), "chinchilla", draws=50, profile=("gamma",))
 
 
 VALUES = np.geomspace(0.1, 1000, 60)

@@ -31,7 +31,9 @@ def fitted() -> Fit:
     N, D = (part.ravel() for part in np.meshgrid(np.geomspace(1e4, 1e5, 5), np.geomspace(1e6, 1e7, 5)))
     loss = 0.7 + 30 * N**-0.4 + 200 * D**-0.38
     shaken = loss * np.exp(0.004 * np.random.default_rng(3).standard_normal(25))
-    return fit(RunTable(pd.DataFrame({"params_total": N, "tokens": D, "loss": shaken}), "a test"), draws=50)
+    return fit(
+        RunTable(pd.DataFrame({"params_total": N, "tokens": D, "loss": shaken}), "a test"), "chinchilla", draws=50
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -97,7 +99,7 @@ def test_more_noise_and_more_misfit_widen_it(fitted: Fit) -> None:
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_a_forecast_is_marked_beyond_ten_times_in_any_direction(fitted: Fit, factor: float) -> None:
     largest = fitted.ranges.tokens.high
-    forecast = predict(fitted, params=3e4, tokens=factor * FAR * largest, flops=1e12)
+    forecast = predict(fitted, params=3e4, tokens=factor * FAR * largest, flops=1e12, strict=False)
     assert forecast.extrapolation.farthest == "tokens"
     assert ("far_extrapolation" in {check.code for check in forecast.checks}) == (factor > 1)
 
@@ -107,14 +109,14 @@ def test_below_the_runs_is_as_far_as_above(fitted: Fit, name: str) -> None:
     ranges = fitted.ranges.by_name()
     low, high = ranges[name]
     base = {"params": 3e4, "tokens": 3e6, "flops": 1e12}
-    below = predict(fitted, **{**base, name: low / 4})
-    above = predict(fitted, **{**base, name: high * 4})
+    below = predict(fitted, **{**base, name: low / 4}, strict=False)
+    above = predict(fitted, **{**base, name: high * 4}, strict=False)
     assert below.extrapolation[name] == pytest.approx(4.0)
     assert above.extrapolation[name] == pytest.approx(4.0)
 
 
 @settings(max_examples=25, deadline=None)
-@given(params=st.floats(1e3, 1e7), tokens=st.floats(1e5, 1e9))
+@given(params=st.floats(1e4, 1e7), tokens=st.floats(1e6, 1e9))
 def test_more_of_either_never_raises_the_loss(fitted: Fit, params: float, tokens: float) -> None:
     here = predict(fitted, params=params, tokens=tokens).loss
     assert predict(fitted, params=2 * params, tokens=tokens).loss <= here
@@ -136,7 +138,7 @@ def test_what_the_law_needs_is_asked_for_by_name(fitted: Fit, missing: str) -> N
 
 def test_what_no_law_can_say_is_refused(fitted: Fit) -> None:
     with pytest.raises(RefusedError, match="no finite loss"):
-        predict(fitted, params=1e300, tokens=1e6, flops=1.0)
+        predict(fitted, params=1e300, tokens=1e6, flops=1.0, strict=False)
     with pytest.raises(ForetokenError, match="does not read 'size'"):
         predict(fitted, **TARGET, at={"size": 3.0})
 

@@ -21,7 +21,7 @@ TARGET = {"params": 2e5, "tokens": 1.6e7}
 
 @pytest.fixture
 def found(ladder: Ladder) -> Fit:
-    return fit(ladder(noise=0.003), draws=100)
+    return fit(ladder(noise=0.003), "chinchilla", draws=100)
 
 
 def test_a_forecast_is_the_law_at_its_parameters(found: Fit) -> None:

@@ -115,7 +115,7 @@ def test_five_points_of_chinchilla_move_the_best_size_by_sixty_percent(
     """Besiroglu et al. 2024 leave out the five points of largest loss; the plain Huber fit of all asks for 118B."""
     table = read_table(chinchilla_points)
     kept = table.frame.sort_values("loss").iloc[:rows]
-    one = fit(RunTable(kept.reset_index(drop=True), "Chinchilla's points"), draws=50)
+    one = fit(RunTable(kept.reset_index(drop=True), "Chinchilla's points"), "chinchilla", draws=50)
     source = fitted(one, estimator="huber")
     assert allocate(source, GOPHER).params == pytest.approx(size, rel=0.03)
     assert band(source, GOPHER, 0.001).params == pytest.approx([low, high], rel=0.03)

@@ -9,6 +9,7 @@ import typer
 from foretoken.cli.options import (
     HtmlOption,
     JsonOption,
+    LawOption,
     LevelOption,
     MapOption,
     ParamsOption,
@@ -30,7 +31,7 @@ def backtest(
     rename: MapOption = "",
     where: WhereOption = "",
     params: ParamsOption = "auto",
-    law: Annotated[str, typer.Option(help="The law: coupled, chinchilla, or another of `foretoken laws`.")] = "coupled",
+    law: LawOption = "weighed",
     estimator: Annotated[
         str,
         typer.Option(help="map, or an objective: huber, least_squares, student_t, asymmetric, ..."),

@@ -10,6 +10,7 @@ import typer
 from foretoken.cli.options import (
     HtmlOption,
     JsonOption,
+    LawOption,
     LevelOption,
     MapOption,
     ParamsOption,
@@ -39,9 +40,7 @@ IN_THE_FILE_ALONE = (
 
 def fit(
     table: TableArgument,
-    law: Annotated[str, typer.Option(help="The law: chinchilla, coupled, power, or another of `foretoken laws`.")] = (
-        "chinchilla"
-    ),
+    law: LawOption = "weighed",
     rename: MapOption = "",
     where: WhereOption = "",
     params: ParamsOption = "auto",
@@ -84,6 +83,9 @@ def fit(
 def fit_to_json(fitted: Fit) -> dict[str, Any]:
     """The keys of --json: numbers plain, `<name>_reason` beside a parameter that is null."""
     printed = {name: value for name, value in fitted.to_json().items() if name not in IN_THE_FILE_ALONE}
+    printed["laws"] = [
+        {"law": entry.law, "weight": entry.weight, "parameters": entry.parameters} for entry in fitted.laws
+    ]
     return printed | {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
 
 

@@ -37,6 +37,14 @@ WhereOption = Annotated[
     str, typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,...")
 ]
 ParamsOption = Annotated[str, typer.Option("--params", help="The column to use as N, or auto.")]
+LawOption = Annotated[
+    str,
+    typer.Option(
+        "--law",
+        help="The law: weighed (the average of several, the usual forecast), coupled, chinchilla, or another of"
+        " `foretoken laws`.",
+    ),
+]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
@@ -82,7 +90,7 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
     return study_folder
 
 
-def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinchilla") -> RunTable:
+def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighed") -> RunTable:
     """A run table from a file, from a study's folder (its ladder, without the target), or from a folder of records.
 
     `rename` and `where` are the texts of --map and --where; `law` says which columns the table must have.
@@ -90,14 +98,14 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "chinch
     from dataclasses import replace
 
     from foretoken.fits.law_columns import needed
-    from foretoken.laws import find_law
+    from foretoken.laws import law_or_heaviest
     from foretoken.runs.filters import filter_rows
     from foretoken.store.read import read_table
     from foretoken.study.results import ladder_table
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:
-        return read_table(path, parse_map(rename), where, needed(find_law(law)))
+        return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)))
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
     table = ladder_table(path)

@@ -56,19 +56,34 @@ def bootstrap(
     share is not mistaken for independent evidence. Hierarchical: runs on their own, and a new shared error for each
     cluster. Each draw also takes the prior's centre from the prior.
     """
+    forecast = bootstrap_forecast(sample, shared, map_theta, sigma, draws, seed)
+    return Bootstrap(forecast.theta, _unpenalised_draws(sample, forecast.scheme, best, draws, seed), forecast.text)
+
+
+def bootstrap_forecast(
+    sample: Sample, shared: dict[str, ClusterError], map_theta: Array, sigma: Array, draws: int, seed: int
+) -> ForecastDraws:
+    """The same of the MAP estimate alone."""
     few = min(draws, COMPARED)
-    spreads = {
-        kind: _drawn(sample, noise, map_theta, sigma, few, seed)[1] for kind, noise in _schemes(sigma, shared).items()
-    }
+    schemes = _schemes(sigma, shared)
+    spreads = {kind: _drawn(sample, scheme, map_theta, sigma, few, seed)[1] for kind, scheme in schemes.items()}
     widest = max(spreads, key=lambda kind: spreads[kind])
-    chosen = _schemes(sigma, shared)[widest]
-    theta, _ = _drawn(sample, chosen, map_theta, sigma, draws, seed)
+    theta, _ = _drawn(sample, schemes[widest], map_theta, sigma, draws, seed)
     widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
     text = (
         f"wild bootstrap over {widest}, the widest of: {widths} (half of the 90 % spread of the law"
         f" at {REFERENCE_FACTOR:g} times the largest compute)"
     )
-    return Bootstrap(theta, _unpenalised_draws(sample, chosen, best, draws, seed), text)
+    return ForecastDraws(theta, schemes[widest], text)
+
+
+@dataclass(frozen=True)
+class ForecastDraws:
+    """Draws of the MAP estimate, theta [draws, p], and how they were resampled."""
+
+    theta: Array
+    scheme: _Scheme
+    text: str
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,20 @@ from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.aggregate import MOST_ROWS, aggregate
 from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, cluster_errors
+from foretoken.fits.check import Check
 from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised, sensitivity
 from foretoken.fits.fit_checks import fit_checks
+from foretoken.fits.frontier import fit_frontier
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.likelihood import profiles
 from foretoken.fits.misfit import misfit_growth, pattern_p_value
 from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
-from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts
+from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts, WeighedLaw
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals, with_trajectories
 from foretoken.fits.table_checks import with_doubts
-from foretoken.laws import FIT_LAW, find_law
+from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
@@ -39,7 +41,7 @@ FEWEST_DRAWS = 50
 @named_arguments
 def fit(
     table: RunTable,
-    law: str = FIT_LAW,
+    law: str = WEIGHED,
     *,
     params: str = "auto",
     level: float = 0.9,
@@ -53,7 +55,8 @@ def fit(
 
     Args:
         table: the runs, one per row, as `read_table` gives them.
-        law: id of a law (`foretoken laws`).
+        law: id of a law (`foretoken laws`), or `weighed`: several laws, whose forecasts are averaged. Parameters are
+            then of the heaviest.
         params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
         level: probability that an interval holds, above 0 and below 1.
         draws: bootstrap draws behind the intervals, at least 50.
@@ -71,14 +74,30 @@ def fit(
     check_level(level)
     if draws < FEWEST_DRAWS:
         raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
-    formula = find_law(law)
+    formula = law_or_heaviest(law)
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
+    # Of runs at one ratio of tokens to parameters no law of N and D can be told, but the loss along the ladder can.
+    ladder = law == WEIGHED and [reason.code for reason in refusals(rows, formula)] == ["collinear"]
+    formula = SATURATING_FLOPS if ladder else formula
     for refusal in refusals(rows, formula):
         raise refusal
     if len(rows) <= MOST_ROWS and formula.column == "loss":
         rows = with_trajectories(rows)
-    fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile)
-    return replace(with_doubts(fitted, table, rows, formula.unit), guessing=rows.guessing)
+    weighed = law == WEIGHED and not ladder
+    fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
+    fitted = with_doubts(fitted, table, rows, formula.unit)
+    checks = [_ladder_check(rows), *fitted.checks] if ladder else fitted.checks
+    return replace(fitted, checks=checks, guessing=rows.guessing)
+
+
+def _ladder_check(rows: Rows) -> Check:
+    """What runs at one ratio of tokens to parameters do not say."""
+    ratios = rows.tokens / rows.params
+    evidence = (
+        f"size and tokens move together ({ratios.min():.3g} to {ratios.max():.3g} tokens per parameter): N* unknown"
+    )
+    cure = "read forecasts along this ladder alone; vary tokens at a fixed size to learn the best split"
+    return Check("collinear", "doubt", evidence, cure)
 
 
 def fit_rows(
@@ -91,16 +110,46 @@ def fit_rows(
     objective: str = "huber",
     profile: tuple[str, ...] = (),
     *,
+    weighed: bool = False,
     brief: bool = False,
 ) -> Fit:
-    """As `fit`, of rows that were checked before: nothing is refused. `brief` leaves out what no forecast needs."""
+    """As `fit`, of rows that were checked before: nothing is refused. `brief` leaves out what no forecast needs.
+
+    With `weighed` the other laws of `LAW_WEIGHTS` are fitted too, for forecasts.
+    """
     began = perf_counter()
     point = _point_estimates(rows, law, objective)
     seconds = perf_counter() - began
     began = perf_counter()
     uncertainty = _uncertainty(point, draws, seed)
     profiled = [*(name for name in law.profiled if name in law.parameters), *profile]
-    return _assembled(point, uncertainty, digest, level, tuple(dict.fromkeys(profiled)), brief, seconds, began)
+    laws = _weighed_laws(point, uncertainty, rows, objective, draws, seed) if weighed else []
+    fitted = _assembled(point, uncertainty, digest, level, tuple(dict.fromkeys(profiled)), brief, seconds, began)
+    if not laws:
+        return fitted
+    shares = ", ".join(f"{entry.law} {100 * entry.weight:.0f} %" for entry in laws)
+    return replace(fitted, laws=laws, assumed=[*fitted.assumed, f"forecasts are the weighted mean of laws: {shares}"])
+
+
+def _weighed_laws(
+    point: _Point, uncertainty: _Uncertainty, rows: Rows, objective: str, draws: int, seed: int
+) -> list[WeighedLaw]:
+    """Every law of `LAW_WEIGHTS` that the runs allow, the heaviest first; nothing where they allow no other."""
+    heaviest = _as_weighed(point, uncertainty)
+    additive = _point_estimates(rows, CHINCHILLA, objective)
+    laws = [heaviest, _as_weighed(additive, _uncertainty(additive, draws, seed))]
+    frontier = fit_frontier(
+        point.rows, point.sample.law, heaviest.parameters, LAW_WEIGHTS[SATURATING_FLOPS.name], draws, seed
+    )
+    laws += [frontier] if frontier else []
+    total = sum(law.weight for law in laws)
+    return [replace(law, weight=law.weight / total) for law in laws]
+
+
+def _as_weighed(point: _Point, uncertainty: _Uncertainty) -> WeighedLaw:
+    law = point.sample.law.name
+    draws = point.values(uncertainty.draws.map_theta).tolist()
+    return WeighedLaw(law, LAW_WEIGHTS[law], point.named(point.map_theta), draws)
 
 
 @dataclass(frozen=True)
@@ -208,7 +257,6 @@ def _assembled(
     at_bound = (at_low | at_high) - {"E"}
     profile = {} if brief else profiles(sample, best, profiled, level)
     reasons = identify(law, estimates, intervals, at_low, float(rows.y.min())) | flat(law, profile)
-    p_value = uncertainty.noise.pattern_p_value
     return Fit(
         law=law.name,
         status="bound_hit" if at_bound else "not_identified" if reasons else "converged",
@@ -220,12 +268,13 @@ def _assembled(
         unpenalised_draws=point.values(draws.unpenalised).tolist(),
         map_parameters=point.named(point.map_theta),
         map_draws=point.values(draws.map_theta).tolist(),
+        laws=[],
         params_column=rows.params_column,
         objective=ObjectiveValue(best.objective, best.huber_sum, DELTA),
         starts=Starts(best.tried, best.agree),
         conditioning=_conditioning(sample, best.theta),
         rows=RowCounts(int(sample.count.sum()), rows.dropped),
-        checks=fit_checks(rows, sample, best, point.map_theta, at_bound, reasons, p_value),
+        checks=fit_checks(rows, sample, best, point.map_theta, at_bound, reasons, uncertainty.noise.pattern_p_value),
         assumed=[*rows.assumed, f"forecast_parameters assume: {law.prior_text}"],
         noise=uncertainty.noise,
         ranges=Ranges(_range(rows.params), _range(rows.tokens), _range(rows.flops), _range(rows.y)),

@@ -11,9 +11,15 @@ from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices
 
-GROWTH = 0.0125
-"""Misfit of a law that is wrong inside its table, before held-out runs say more: 1.25 % per e-fold beyond the data."""
-LEAST_GROWTH = 0.004
+RIGHT, WRONG = 0.002, 0.01
+"""Misfit of a law that is right inside its table, and of one that is not: 0.2 % and 1 % per e-fold beyond the data.
+
+Chosen by the forecasts of public tables' dearest runs and of simulated tables that follow a law (docs/backtest.md)."""
+UNTESTED = 0.8
+"""How surely a law counts as wrong where the runs are too few to test it ..."""
+HALF_WAY = 0.05
+"""... and the chance of a pattern at which it counts as wrong by half."""
+LEAST_GROWTH = 0.003
 """Held-out runs never say less than this."""
 CUTS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles of compute below which a held-out fit sees the runs."""
@@ -21,16 +27,12 @@ SAME_BUDGET = 0.05
 """Runs within 5 % of a cut's compute stay on its side, so that no budget is torn apart."""
 FEWEST = 8
 """Runs that a held-out fit sees at least."""
-OWN_SHARE = 0.4
+OWN_SHARE = 0.2
 """Of the answer, on a log scale, what the table's held-out runs say; its first runs tell little of its last."""
-BY_CHANCE = 0.25
-"""A pattern in the residuals that is rarer than this by chance counts as misfit ..."""
 CERTAIN = 1e-3
 """Below this chance, what budgets share is a part of the misfit, not an error of its own."""
 WILDEST = 50.0
 """A forecast that is off by more, on a logarithm, counts as off by this."""
-SURPRISE = 5.0
-"""... and so do held-out squares this many times larger than the fit explains."""
 DEGREE = 3
 """Patterns are polynomials in the law's features up to this degree."""
 CLIP = 3.0
@@ -46,22 +48,31 @@ def misfit_growth(
 
     Fits the runs below several cuts of compute and forecasts those above, an octave of distance at a time. What the
     parameters' own uncertainty, the noise of runs and their `shared` error explain is taken off; the rest is averaged
-    with what is assumed. There is no misfit where the residuals show no pattern (`chance`, by
-    `pattern_p_value`) and the forecasts do not surprise.
+    with what is assumed, which grows as a pattern in the residuals (`chance`, by `pattern_p_value`) becomes surer.
     """
     compute = np.log(rows.flops)
     tests = _held_out(sample, rows, compute, map_theta, noise, shared if chance > CERTAIN else 0.0)
-    square = sum(test.square for test in tests)
-    explained = sum(test.explained**2 for test in tests)
-    if chance > BY_CHANCE and square < SURPRISE * explained:
-        return 0.0, tests
+    scale = 1.0 if sample.law.is_logarithmic else float(np.ptp(sample.y))
+    assumed = assumed_growth(chance) * scale
     if not tests:
-        return GROWTH, tests
+        return assumed, tests
     # The misfit is modelled as a normal error whose standard deviation is growth x distance, so each held-out error has
     # the variance explained^2 + growth^2 distance^2. Moments: growth^2 = sum(error^2 - explained^2) / sum(distance^2).
     # It is a scale, so it is averaged with the assumed one on a logarithm.
+    square, explained = sum(test.square for test in tests), sum(test.explained**2 for test in tests)
     measured = np.sqrt(max(0.0, square - explained) / sum(test.distance**2 for test in tests))
-    return float(max(measured, LEAST_GROWTH) ** OWN_SHARE * GROWTH ** (1 - OWN_SHARE)), tests
+    return float(max(measured, LEAST_GROWTH * scale) ** OWN_SHARE * assumed ** (1 - OWN_SHARE)), tests
+
+
+def assumed_growth(chance: float) -> float:
+    """Misfit per e-fold before any forecast was tried, from the chance of the pattern in the residuals; 0: untested.
+
+    >>> [round(100 * assumed_growth(chance), 2) for chance in (1.0, 0.05, 1e-6, 0.0)]
+    [0.22, 0.45, 1.0, 0.72]
+    """
+    # Continuous in the evidence: no chance that crosses a limit opens or closes the interval.
+    wrong = UNTESTED if chance == 0 else 1 / (1 + chance / HALF_WAY)
+    return float(RIGHT ** (1 - wrong) * WRONG**wrong)
 
 
 def _held_out(

@@ -185,6 +185,21 @@ class ObjectiveForecast:
     """Of the law, at 8 times the largest compute."""
 
 
+@dataclass(frozen=True)
+class WeighedLaw:
+    """One of several laws whose forecasts are averaged."""
+
+    __pydantic_config__ = PLAIN
+
+    law: str
+    weight: float
+    """Of all laws together 1."""
+    parameters: dict[str, float]
+    """That forecasts use."""
+    draws: list[list[float]]
+    """Bootstrap draws of them: [draws, parameters]."""
+
+
 class Estimate(NamedTuple):
     """One set of parameters with its bootstrap draws."""
 

@@ -27,6 +27,7 @@ from foretoken.fits.parts import (
     Ranges,
     RowCounts,
     Starts,
+    WeighedLaw,
 )
 from foretoken.laws import LAWS
 from foretoken.laws.law import Array, Law
@@ -34,8 +35,8 @@ from foretoken.store.atomic import read_json, write_json
 
 LARGEST_LOG = 100.0
 """Above any distance or error on a logarithm that a fit can have."""
-FORMAT = 2
-"""Version of the file format. Another one is refused; format 1 was never released."""
+FORMAT = 3
+"""Version of the file format. Another one is refused; formats 1 and 2 were never released."""
 
 FitStatus = Literal["converged", "bound_hit", "not_identified"]
 
@@ -68,6 +69,8 @@ class Fit:
     """The MAP estimate; in JSON `forecast_parameters`."""
     map_draws: list[list[float]]
     """Its bootstrap draws, in the order of its keys: [draws, parameters]."""
+    laws: list[WeighedLaw]
+    """Laws whose forecasts are averaged, the heaviest first, which is `law`; empty where one law was asked for."""
     params_column: str
     """Which count of parameters is N."""
     objective: ObjectiveValue

@@ -21,7 +21,7 @@ from foretoken.fits.table_checks import doubts
 from foretoken.fits.table_rows import without_refusals
 from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
-from foretoken.laws import FORECAST_LAW, find_law
+from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
 
@@ -105,8 +105,8 @@ class BackTestRequest:
     """Quantile of FLOPs up to which runs are seen. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored
     on the runs between its origin and the next."""
     _: KW_ONLY
-    law: str = FORECAST_LAW
-    """Its name."""
+    law: str = WEIGHED
+    """Its name, or `weighed`: the average of several laws."""
     estimator: str = MAP
     """`map`, or the name of an objective such as `huber`."""
     level: float = 0.9
@@ -135,7 +135,7 @@ def backtest(request: BackTestRequest) -> BackTest:
     check beside the number.
     """
     began = perf_counter()
-    law = find_law(request.law)
+    law = law_or_heaviest(request.law)
     rows = _rows(request.table, request.params, law)
     cuts = _cuts(rows.flops, request.train_fraction)
     fits, doubts_of_fits = _fits(request, law, rows, cuts)
@@ -168,13 +168,16 @@ def backtest(request: BackTestRequest) -> BackTest:
 def _fits(request: BackTestRequest, law: Law, rows: Rows, cuts: Sequence[Cut]) -> tuple[list[Fit], list[Check]]:
     """A fit to the runs that each cut sees, and what is doubtful about these runs and fits."""
     objective = OBJECTIVES.get(request.estimator, HUBER).name
+    weighed = request.law == WEIGHED
     fits, checks = [], []
     for cut in cuts:
         seen = rows.select(np.flatnonzero(cut.train))
         # What would refuse a fit is a doubt here: a back-test says how wrong such a table's forecasts would have been.
         checks += [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
         digest = request.table.digest
-        fit = fit_rows(seen, law, digest, request.level, request.draws, request.seed, objective, brief=True)
+        fit = fit_rows(
+            seen, law, digest, request.level, request.draws, request.seed, objective, weighed=weighed, brief=True
+        )
         checks += [check for check in fit.checks if check.is_doubt]
         fits.append(fit)
     return fits, checks

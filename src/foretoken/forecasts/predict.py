@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
+from foretoken.fits.frontier import excess
 from foretoken.fits.objectives import MAP
 from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
-from foretoken.laws import find_law
+from foretoken.laws import SATURATING_FLOPS, find_law
 from foretoken.laws.law import Array, Law
 
 FAR = 10.0
@@ -30,6 +32,11 @@ CONTRADICTION = 1.5
 """FLOP given for a run may be off the fit's FLOP per parameter and token by this factor, or by the factor over which
 the fit's own runs spread; 2 N D for 6 N D is a factor 3, attention and head move the count by less."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
+SHARED_ERRORS, DISAGREEMENT = 1.3, 0.7
+"""Errors of an average of laws over the average of their errors, and shares of the standard deviation of what they say.
+
+Each law's draws take it for granted. Chosen with the misfit of a law (fits/misfit.py), on the same forecasts."""
+ON_THE_WAY = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,12 @@ def predict(request: ForecastRequest) -> Forecast:
     _require(known, law, request.level)
     if request.strict:
         _require_sense(request, known)
-    kind, estimate = interval_kind(request.kind), fit.estimate(request.estimator)
+    kind = interval_kind(request.kind)
+    fit.estimate(request.estimator)  # refuses an unknown one
     ranges = fit.ranges.by_name() | fit.features
     reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
     _require_in_reach(np.log(list(reach.values())), reach)
-    centre, low, high = _interval(fit, law, estimate, known, reach, request.level, kind)
+    centre, low, high = _interval(request, known, reach, kind)
     unlogged = math.exp if law.is_logarithmic else float
     if request.strict:
         _require_below_guessing(unlogged(centre), fit.guessing)
@@ -104,28 +112,92 @@ def predict(request: ForecastRequest) -> Forecast:
 
 
 def _interval(
-    fit: Fit,
-    law: Law,
-    estimate: Estimate,
-    known: dict[str, float],
-    reach: Extrapolation,
-    level: float,
-    kind: IntervalKind,
+    request: ForecastRequest, known: dict[str, float], reach: Extrapolation, kind: IntervalKind
 ) -> tuple[float, float, float]:
     """The forecast and the ends of its interval, as the law is fitted (logarithms, or the column itself)."""
-    x = np.log([[known[name] for name in law.features]])
-    with np.errstate(all="ignore"):
-        centre = float(law.value_and_grad(law.theta(estimate.parameters)[None], x)[0][0, 0])
-        draws = law.value_and_grad(law.thetas(estimate.draws), x)[0][:, 0]
-    _require_in_reach(np.append(draws, centre), reach, law)
+    fit, law = request.fit, find_law(request.fit.law)
+    there = _law_forecast(fit, request.estimator, known)
+    _require_in_reach(np.append(there.errors, there.centre), reach, law)
+    # What is known of a law may shrink again far beyond the runs, where a term has died out; what is known of the run
+    # does not: on the way from the nearest run to the target the widest errors count.
+    errors = max((there.errors, *_errors_on_the_way(request, known)), key=np.std) if reach.largest > 1 else there.errors
     run = fit.noise.new_run_sd(known.get("tokens")) if kind == NEW_RUN else 0.0
-    misfit = fit.noise.misfit_growth * math.log(reach.largest)
-    # Draws stand around their own median, not around the estimate: only their spread is used, so that a bootstrap whose
-    # median is off the estimate does not move the interval off the forecast.
-    low, high = _quantiles(draws - np.median(draws), run, fit.noise.degrees_of_freedom, misfit, level)
-    _require_in_reach(np.array([centre + low, centre + high]), reach, law)
+    misfit = math.hypot(fit.noise.misfit_growth * math.log(reach.largest), there.disagreement)
+    low, high = _quantiles(errors, run, fit.noise.degrees_of_freedom, misfit, request.level)
+    _require_in_reach(np.array([there.centre + low, there.centre + high]), reach, law)
     # A very skewed spread may have both ends on one side; an interval always holds its own forecast.
-    return centre, centre + min(0.0, low), centre + max(0.0, high)
+    return there.centre, there.centre + min(0.0, low), there.centre + max(0.0, high)
+
+
+class LawForecast(NamedTuple):
+    """What a fit's laws say of a run, without its noise and their misfit; as the law is fitted."""
+
+    centre: float
+    errors: Array
+    """Of the parameters: one per bootstrap draw."""
+    disagreement: float
+    """Standard deviation for what the laws do not agree on."""
+
+
+def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawForecast:
+    """The forecast of the law, or the average of those of several laws."""
+    if estimator != MAP or not fit.laws:
+        values = _values(fit, fit.law, fit.estimate(estimator), known)
+        return LawForecast(float(values[0]), _around_median(values[1:]), 0.0)
+    weights = np.array([law.weight for law in fit.laws])
+    values = np.stack([_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws])
+    # Where the heaviest law has no best split, the law of the frontier says nothing of a run off it.
+    says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
+    weights, values = weights[says] / weights[says].sum(), values[says]
+    centre = float(weights @ values[:, 0])
+    errors = SHARED_ERRORS * (weights @ np.apply_along_axis(_around_median, 1, values[:, 1:]))
+    # An average errs less than its members only as far as their errors differ: what they disagree by is one more doubt.
+    spread = math.sqrt(float(weights @ (values[:, 0] - centre) ** 2))
+    return LawForecast(centre, errors, DISAGREEMENT * spread)
+
+
+def _values(fit: Fit, name: str, estimate: Estimate, known: Mapping[str, float]) -> Array:
+    """A law of the fit at a run: by its parameters, then by each of its draws [1 + draws].
+
+    The law of the frontier reads compute alone; how far the run is off the best split, the heaviest law says.
+    """
+    law = find_law(name)
+    x = np.log([[known[feature] for feature in law.features]])
+    theta = np.concatenate([law.theta(estimate.parameters)[None], law.thetas(estimate.draws)])
+    with np.errstate(all="ignore"):
+        values = np.asarray(law.value_and_grad(theta, x)[0][:, 0])
+        if name != fit.law:
+            values = values + _excess(fit, name, known)
+    return values
+
+
+def _excess(fit: Fit, name: str, known: Mapping[str, float]) -> float:
+    """Ln of the run's loss over the best of its compute, for a law that knows compute alone."""
+    if name != SATURATING_FLOPS.name:
+        return 0.0
+    run = (known["params"], known["tokens"], known["flops"])
+    return float(excess(find_law(fit.law), fit.map_parameters, *run, fit.flops_per_param_token))
+
+
+def _errors_on_the_way(request: ForecastRequest, known: Mapping[str, float]) -> Iterator[Array]:
+    """Errors at runs between the nearest of the fit's runs and the target, evenly in logarithms."""
+    fit = request.fit
+    ranges = fit.ranges.by_name() | fit.features
+    nearest = {name: min(max(value, ranges[name].low), ranges[name].high) for name, value in known.items()
+               if name in ranges}  # fmt: skip
+    for share in ON_THE_WAY:
+        between = {name: nearest.get(name, value) ** (1 - share) * value**share for name, value in known.items()}
+        errors = _law_forecast(fit, request.estimator, between).errors
+        if np.isfinite(errors).all():
+            yield errors
+
+
+def _around_median(draws: Array) -> Array:
+    """Draws stand around their own median, not around the estimate: only their spread is used.
+
+    So a bootstrap whose median is off the estimate does not move the interval off the forecast.
+    """
+    return np.asarray(draws - np.median(draws))
 
 
 def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:

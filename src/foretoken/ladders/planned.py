@@ -94,11 +94,8 @@ def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
     counts = ladder.counts
     if not counts.any():
         return fit
-    law, draws = find_law(fit.law), np.array(fit.map_draws)
     (after, _), (before, _) = ladder.left_open(counts), ladder.left_open(np.zeros(len(counts)))
-    # Where theta shrinks to its median by sqrt(s), the variance of ln loss = c theta falls to the share s.
-    theta = law.thetas(draws)
-    middle, share = np.median(theta, axis=0), float(geometric_mean(after / before))
+    share = float(geometric_mean(after / before))
     here, ranges = counts > 0, fit.ranges
     reach = {
         name: Range(float(min(known.low, planned.min())), float(max(known.high, planned.max())))
@@ -108,8 +105,18 @@ def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
             ("flops", ranges.flops, ladder.candidates.flops[here]),
         )
     }
-    nearer = law.values(middle + math.sqrt(share) * (theta - middle))
-    return replace(fit, map_draws=nearer.tolist(), ranges=replace(ranges, **reach))
+    laws = [replace(entry, draws=_nearer(find_law(entry.law), entry.draws, share)) for entry in fit.laws]
+    nearer = _nearer(find_law(fit.law), fit.map_draws, share)
+    return replace(fit, map_draws=nearer, laws=laws, ranges=replace(ranges, **reach))
+
+
+def _nearer(law: Law, draws: list[list[float]], share: float) -> list[list[float]]:
+    """Draws [draws, p] so near to their median that the variance of ln loss falls to this share."""
+    # Where theta shrinks to its median by sqrt(s), the variance of ln loss = c theta falls to the share s.
+    theta = law.thetas(np.array(draws))
+    middle = np.median(theta, axis=0)
+    nearer: list[list[float]] = law.values(middle + math.sqrt(share) * (theta - middle)).tolist()
+    return nearer
 
 
 def check_planned_runs(law: Law, params: Array, tokens: Array, flops: Array, loss: Array) -> list[Check]:

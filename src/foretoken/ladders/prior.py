@@ -14,7 +14,7 @@ import numpy as np
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
-from foretoken.fits.misfit import GROWTH
+from foretoken.fits.misfit import WRONG
 from foretoken.fits.result import Fit
 from foretoken.laws import LAWS, PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
@@ -211,7 +211,7 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
         linearise_at=theta,
         origin=origin,
         noise=_noise_of_fit(fit, noise),
-        discrepancy_rate=DISCREPANCY_RATE * max(fit.noise.misfit_growth / GROWTH, LEAST_DISCREPANCY),
+        discrepancy_rate=DISCREPANCY_RATE * max(fit.noise.misfit_growth / WRONG, LEAST_DISCREPANCY),
         per_token=per_token,
         past_runs=np.log([[run.params, run.tokens] for run in fit.runs]),
         assumed=(f"new runs scatter like the {len(fit.runs)} of the fit",),

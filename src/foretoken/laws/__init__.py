@@ -96,10 +96,22 @@ LAWS: dict[str, Law] = {
     )
 }
 """Every law by its name."""
-FIT_LAW = CHINCHILLA.name
-"""What `fit` and the checks of a table take unless told otherwise: the form in which papers publish coefficients."""
+WEIGHED = "weighed"
+"""What fits, forecasts, back-tests and studies take unless told otherwise: several laws, their forecasts averaged."""
 FORECAST_LAW = COUPLED.name
-"""What back-tests, ladders and studies take: it holds Chinchilla's form, and has a parameter for how its terms mix."""
+"""The heaviest of them; what ladders are drawn from. It holds Chinchilla's form, and has a parameter for how its terms
+mix."""
+LAW_WEIGHTS = {COUPLED.name: 0.5, CHINCHILLA.name: 0.2, SATURATING_FLOPS.name: 0.3}
+"""Weights of the laws in a forecast (docs/backtest.md has the errors of each)."""
+
+
+def law_or_heaviest(name: str) -> Law:
+    """The law of this name, or the heaviest of those that are weighed.
+
+    >>> law_or_heaviest(WEIGHED).name, law_or_heaviest("power").name
+    ('coupled', 'power')
+    """
+    return find_law(FORECAST_LAW if name == WEIGHED else name)
 
 
 def forecasting_laws() -> dict[str, Law]:
@@ -131,15 +143,18 @@ __all__ = [
     "CHINCHILLA",
     "COUPLED",
     "FEATURES",
-    "FIT_LAW",
     "FORECAST_LAW",
     "LAWS",
+    "LAW_WEIGHTS",
     "POWER",
     "PUBLISHED",
+    "SATURATING_FLOPS",
+    "WEIGHED",
     "Feature",
     "Law",
     "Published",
     "cite",
     "find_law",
     "forecasting_laws",
+    "law_or_heaviest",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from foretoken.laws.formula import IRREDUCIBLE, USUAL_EXPONENT, LogNormal, exponent, law_from, term
+from dataclasses import replace
+
+from foretoken.laws.formula import IRREDUCIBLE, USUAL_EXPONENT, LogNormal, Parameter, exponent, law_from, term
 from foretoken.laws.law import FEATURES, Law, Real
 
 
@@ -15,7 +17,12 @@ def loss(X: Real, *, E: Real, a: Real, b: Real) -> Real:
     return E + a * X**-b
 
 
-def _law(feature: str, prior: LogNormal | None, domain: str) -> Law:
+FRONTIER_FLOOR, FRONTIER_EXPONENT = LogNormal(0.5, 1.22), LogNormal(0.15, 1.65)
+"""What a forecast assumes along the frontier: the floor that laws of size and length assume; the exponent of compute is
+half of theirs, since each of N and D grows about as its root."""
+
+
+def _law(feature: str, prior: LogNormal | None, domain: str, floor: Parameter = IRREDUCIBLE) -> Law:
     known = FEATURES[feature]
     return law_from(
         loss,
@@ -23,7 +30,7 @@ def _law(feature: str, prior: LogNormal | None, domain: str) -> Law:
         formula=f"L = E + a {known.symbol}^-b",
         features=(feature,),
         parameters={
-            "E": IRREDUCIBLE,
+            "E": floor,
             "a": term(f"nats per token x {known.unit}^b", b=(0, 1.0)),
             "b": exponent(prior=prior),
         },
@@ -34,4 +41,9 @@ def _law(feature: str, prior: LogNormal | None, domain: str) -> Law:
 
 SATURATING_PARAMS = _law("params", USUAL_EXPONENT, "sizes trained to convergence on ample data")
 SATURATING_TOKENS = _law("tokens", USUAL_EXPONENT, "one size, or sizes large enough not to limit")
-SATURATING_FLOPS = _law("flops", None, "the best run of each budget, compute split alike in all")
+SATURATING_FLOPS = _law(
+    "flops",
+    FRONTIER_EXPONENT,
+    "the best run of each budget, compute split alike in all",
+    replace(IRREDUCIBLE, prior=FRONTIER_FLOOR),
+)

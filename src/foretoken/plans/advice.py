@@ -16,7 +16,7 @@ from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.provenance import budget_words, intervals_json
 from foretoken.plans.regret import Band
-from foretoken.plans.split import NO_DRAWS, Allocation, allocate
+from foretoken.plans.split import NO_DRAWS, Allocation, allocate, stated
 
 RULE_OF_THUMB = 20.0
 """Tokens per parameter that many quote after Hoffmann et al. 2022; no law gives it at every budget."""
@@ -198,7 +198,8 @@ def compare(
     rows = [_of_published(name, budget.flops) for name in advisers()]
     if fit is not None:
         own = fit if isinstance(fit, Fit) else Fit.load(fit)
-        rows.insert(0, _of_fit(allocate(fitted(own, estimator=estimator, level=level), budget.flops)))
+        model = fitted(own, estimator=estimator, level=level)
+        rows.insert(0, _of_fit(stated(model, allocate(model, budget.flops))))
     names = ("params", "tokens", "tokens_per_param")
     values = {name: [getattr(row, name) for row in rows] for name in names}
     return Comparison(

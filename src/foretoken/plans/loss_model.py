@@ -11,6 +11,9 @@ import numpy as np
 
 from foretoken.arguments import check_level, nearest
 from foretoken.errors import ForetokenError
+from foretoken.fits.objectives import MAP
+from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.predict import predict
 from foretoken.laws import LAWS, PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.laws.repeated_data import worth
@@ -61,6 +64,10 @@ class LossModel:
     assumed: tuple[str, ...] = ()
     unidentified: Mapping[str, str] = field(default_factory=dict)
     """Parameters that the fit does not identify, and why."""
+    fit: Fit | None = None
+    """The user's fit behind it."""
+    estimator: str = MAP
+    """Which of its estimates."""
 
     @property
     def predicts_loss(self) -> bool:
@@ -152,6 +159,20 @@ class LossModel:
             values = self.law.value_and_grad(theta, x)[0]
             return np.exp(values) if self.law.target == "log" else values
 
+    def forecast(self, params: float, tokens: float, flops: float) -> Forecast | None:
+        """What `predict` says of a run from the same fit, in every digit; None without a fit or with other features."""
+        if self.fit is None or self.repetition or self.other_features or not self.predicts_loss:
+            return None
+        return predict(
+            self.fit,
+            params=params,
+            tokens=tokens,
+            flops=flops,
+            level=self.level,
+            estimator=self.estimator,
+            strict=False,
+        )
+
     def interval(self, values: Array) -> list[float] | None:
         """The middle `level` of the draws in values [w]; None without draws."""
         drawn = np.asarray(values, dtype=np.float64)[1:]
@@ -200,7 +221,7 @@ def published(name: str, **features: float) -> LossModel:
     )
 
 
-def fitted(fit: Fit, *, estimator: str = "map", level: float = 0.9) -> LossModel:
+def fitted(fit: Fit, *, estimator: str = MAP, level: float = 0.9) -> LossModel:
     """The loss model of a user's fit with its draws: `map` is what forecasts use, `huber` minimises Huber's loss.
 
     FLOP per parameter and token are the median of the fit's runs. Raises ForetokenError for another estimator.
@@ -221,4 +242,6 @@ def fitted(fit: Fit, *, estimator: str = "map", level: float = 0.9) -> LossModel
         level=level,
         assumed=assumed,
         unidentified=fit.reasons,
+        fit=fit,
+        estimator=estimator,
     )

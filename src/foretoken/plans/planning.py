@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from foretoken.arguments import takes
 from foretoken.compute.layout import Layout
@@ -21,12 +22,14 @@ from foretoken.plans.regret import Band, Regret, band, regrets
 from foretoken.plans.repetition import Repeated, repeated
 from foretoken.plans.request import PlanRequest
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
-from foretoken.plans.split import Allocation
+from foretoken.plans.split import Allocation, stated
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
 FEWEST_TOKENS_PER_PARAM = 1e-3
 """Nor is one that is trained on fewer tokens for each parameter."""
+STATED_ROUNDS, STATED_CLOSE = 8, 1e-6
+"""Rounds in which a given loss is met, and how closely; the ratio of the two losses hardly changes between them."""
 
 
 @takes(PlanRequest)
@@ -57,7 +60,7 @@ def plan_with_losses(request: PlanRequest) -> tuple[Plan, LossModel]:
 def make_plan(inputs: PlanInputs) -> Plan:
     """The plan of inputs that are all in numbers. Raises ForetokenError for what nothing meets."""
     given, training = inputs.given, inputs.training
-    split = solve_split(inputs.loss_model, given)
+    split, forecast = _solve(inputs)
     _require_sensible(split)
     # The band comes before the alternatives, whose ends it names, and the price before all that is told in dollars.
     near, band_reason = _band(inputs, split)
@@ -71,13 +74,13 @@ def make_plan(inputs: PlanInputs) -> Plan:
         params=split.params,
         tokens=split.tokens,
         flops=split.flops,
-        loss=split.loss,
+        loss=forecast.loss,
         loss_reason=split.loss_reason,
-        interval=_intervals(split),
+        interval=_intervals(forecast),
         level=split.level,
         band=near,
         band_reason=band_reason,
-        alternatives=_alternatives(inputs, split, near, price),
+        alternatives=_alternatives(inputs, split, forecast, near, price),
         recipe=built.recipe,
         recipe_reason=built.recipe_reason,
         layout=built.layout,
@@ -102,6 +105,27 @@ def make_plan(inputs: PlanInputs) -> Plan:
         choices=choices,
         choices_reason="neither a size nor a number of tokens alone was given" if choices is None else None,
     )
+
+
+def _solve(inputs: PlanInputs) -> tuple[Allocation, Allocation]:
+    """The split, as the law that is searched has it, and as it is stated: with the loss and interval of `predict`.
+
+    Which split is best the law of the fit says, which is the heaviest of several. What its loss will be the average of
+    all says, and its interval knows the noise of a run and the law's misfit too. A loss that was given is the stated
+    one: the law is asked for the loss that is stated so.
+    """
+    given = inputs.given
+    split = solve_split(inputs.loss_model, given)
+    forecast = stated(inputs.loss_model, split)
+    for _ in range(0 if given.loss is None else STATED_ROUNDS):
+        assert given.loss is not None
+        assert split.loss is not None
+        assert forecast.loss is not None
+        if abs(forecast.loss / given.loss - 1) < STATED_CLOSE:
+            break
+        split = solve_split(inputs.loss_model, replace(given, loss=given.loss * split.loss / forecast.loss))
+        forecast = stated(inputs.loss_model, split)
+    return split, forecast
 
 
 def _require_sensible(split: Allocation) -> None:
@@ -159,8 +183,13 @@ def _choices(inputs: PlanInputs, split: Allocation) -> list[Choice] | None:
     return other_halves(inputs.loss_model, split.params, split.tokens, open_half)
 
 
-def _alternatives(inputs: PlanInputs, split: Allocation, near: Band | None, price: Cost) -> list[Alternative]:
-    """The reference size, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given."""
+def _alternatives(
+    inputs: PlanInputs, split: Allocation, forecast: Allocation, near: Band | None, price: Cost
+) -> list[Alternative]:
+    """The reference size, 20 tokens per parameter, the ends of the band, each law's advice; this plan, if given.
+
+    Their losses stand to the plan's stated loss as the law has it.
+    """
     loss_model = inputs.loss_model
     named = alternatives(split.flops, loss_model.flops_per_param_token, band=near, reference_size=inputs.reference_size)
     if inputs.given.fixed:
@@ -171,20 +200,24 @@ def _alternatives(inputs: PlanInputs, split: Allocation, near: Band | None, pric
         reason = f"{loss_model.name} gives no loss"
         return [Alternative(name, params, tokens, reason=reason) for name, (params, tokens) in named.items()]
     found = regrets(loss_model, named, inputs.given.limits)
-    return [_priced(regret, split, price) for regret in found]
+    assert forecast.loss is not None
+    return [_priced(regret, split, price, forecast.loss / split.loss) for regret in found]
 
 
-def _priced(regret: Regret, split: Allocation, price: Cost) -> Alternative:
-    """A regret in FLOP, priced as the plan is: a share of its compute is that share of its dollars and days."""
+def _priced(regret: Regret, split: Allocation, price: Cost, scale: float) -> Alternative:
+    """A regret in FLOP, priced as the plan is: a share of its compute is that share of its dollars and days.
+
+    `scale` is the loss that is stated over the law's.
+    """
     share = None if regret.regret_flops is None else regret.regret_flops / split.flops
     hours = None if share is None or price.hours is None else share * price.hours
     return Alternative(
         regret.name,
         regret.params,
         regret.tokens,
-        loss=regret.loss,
-        regret_loss=regret.regret_loss,
-        regret_loss_interval=regret.regret_loss_interval,
+        loss=_scaled(regret.loss, scale),
+        regret_loss=_scaled(regret.regret_loss, scale),
+        regret_loss_interval=_scaled_ends(regret.regret_loss_interval, scale),
         regret_flops=regret.regret_flops,
         regret_flops_interval=regret.regret_flops_interval,
         regret_usd=None if share is None or price.usd is None else share * price.usd,
@@ -192,6 +225,14 @@ def _priced(regret: Regret, split: Allocation, price: Cost) -> Alternative:
         reason=regret.flops_reason or price.usd_reason,
         interval_reason=split.interval_reason,
     )
+
+
+def _scaled(value: float | None, scale: float) -> float | None:
+    return None if value is None else value * scale
+
+
+def _scaled_ends(ends: list[float] | None, scale: float) -> list[float] | None:
+    return None if ends is None else [end * scale for end in ends]
 
 
 def _intervals(split: Allocation) -> Intervals:

@@ -7,7 +7,7 @@ The same search serves a whole life: `serving` FLOP per parameter are spent afte
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -264,6 +264,15 @@ def _allocation(loss_model: LossModel, splits: Array, limits: Limits) -> Allocat
         binding=_binding(params, tokens, limits),
         assumed=list(loss_model.assumed),
     )
+
+
+def stated(loss_model: LossModel, split: Allocation) -> Allocation:
+    """The same split with the forecast of its loss by `predict`, where it is of a fit."""
+    forecast = None if split.loss is None else loss_model.forecast(split.params, split.tokens, split.flops)
+    if forecast is None:
+        return split
+    intervals = split.intervals | ({"loss": [forecast.low, forecast.high]} if loss_model.has_draws else {})
+    return replace(split, loss=forecast.loss, intervals=intervals)
 
 
 def _binding(params: float, tokens: float, limits: Limits) -> list[str]:

@@ -9,7 +9,7 @@ from pydantic import Field, WrapValidator, model_validator
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
-from foretoken.laws import FORECAST_LAW, PUBLISHED, forecasting_laws
+from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 
@@ -273,6 +273,6 @@ class LaunchSection(Section):
 class ForecastSection(Section):
     """How the forecast is stated."""
 
-    law: Annotated[str, known_name(forecasting_laws(), "law of parameters and tokens")] = FORECAST_LAW
-    """Any law L(N, D): one that forecasts from size and length alone."""
+    law: Annotated[str, known_name([WEIGHED, *forecasting_laws()], "law of parameters and tokens")] = WEIGHED
+    """`weighed` (the average of several laws), or any law L(N, D): one that forecasts from size and length alone."""
     level: float = Field(default=0.9, gt=0.0, lt=1.0)

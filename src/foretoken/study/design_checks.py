@@ -13,7 +13,7 @@ from foretoken.designs import check_memory
 from foretoken.errors import DesignError
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
-from foretoken.laws import LAWS
+from foretoken.laws import law_or_heaviest
 from foretoken.runs.spec import RunSpec
 
 
@@ -38,7 +38,7 @@ def check_fittable(runs: Sequence[RunSpec], law: str, *, refuse: bool = True) ->
     flops = np.array([run.flops for run in rows])
     # No loss is known yet; one that falls with size and length lets the checks of the losses pass.
     loss = 1.0 + params**-0.1 + tokens**-0.1
-    checks = check_planned_runs(LAWS[law], params, tokens, flops, loss)
+    checks = check_planned_runs(law_or_heaviest(law), params, tokens, flops, loss)
     for check in checks:
         if check.is_refusal and refuse:
             raise DesignError(

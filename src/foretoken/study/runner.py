@@ -18,6 +18,7 @@ from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
+from foretoken.laws import WEIGHED
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -282,7 +283,8 @@ class StudyRunner:
         table, path, level = self.table(design), self.folder / name, self.study.forecast.level
         kept = load_fit(path)
         # The version too: another one may fit the same runs to other numbers.
-        if kept and (kept.data_sha256, kept.law, kept.level, kept.version) == (table.digest, law, level, __version__):
+        asked = (table.digest, law, level, __version__)
+        if kept and (kept.data_sha256, WEIGHED if kept.laws else kept.law, kept.level, kept.version) == asked:
             return kept
         fit = fits.fit(table, law, level=level, seed=self.study.seed)
         fit.save(path)
