@@ -51,3 +51,10 @@ def test_held_out_budgets_are_listed_with_their_distance(ladder: Ladder) -> None
     assert held_out
     assert all(test.distance > 0.3 for test in held_out)
     assert all(test.square >= test.error**2 and test.explained > 0 for test in held_out)
+
+
+def test_losses_that_are_all_equal_have_a_chance_that_is_a_number(ladder: Ladder) -> None:
+    table = ladder(noise=0.0, budgets=7)
+    found = fit(replace(table, frame=table.frame.assign(loss=2.5 + 1e-4 * (table.frame.index == 0))), draws=50)
+    assert 0 <= found.noise.pattern_p_value <= 1
+    assert np.isfinite(found.noise.misfit_growth)

@@ -140,7 +140,9 @@ def pattern_p_value(sample: Sample, theta: Array, sigma: Array, budget: Indices 
     spare = len(z) - more
     if spare < ENOUGH or more == fewer:
         return 0.0
-    return float(fdtrc(more - fewer, spare, (without - left) / (more - fewer) / max(left / spare, 1e-300)))
+    # Rounding may leave more with the patterns than without them; a share below 0 has no probability.
+    ratio = max(0.0, without - left) / (more - fewer) / max(left / spare, 1e-300)
+    return float(fdtrc(more - fewer, spare, ratio))
 
 
 def _patterns(x: Array) -> Array:

@@ -42,7 +42,7 @@ def check_fittable(runs: Sequence[RunSpec], law: str, *, refuse: bool = True) ->
     for check in checks:
         if check.is_refusal and refuse:
             raise DesignError(
-                f"the law {law!r} cannot be fitted to the planned runs",
+                f"the law {law_or_heaviest(law).name!r} cannot be fitted to the planned runs",
                 got=check.evidence,
                 cure=check.cure,
                 code=check.code,
