@@ -128,7 +128,7 @@ class Surface:
         nested = [basis(np.concatenate(parts[: k + 1], axis=1)[use]) for k in range(3)]
         law, both, all_of_it = (float((_less(y, one) ** 2).sum()) for one in nested)
         rest = nested[2].shape[1] - nested[1].shape[1]
-        ratio = (law - both) / max((both - all_of_it) / max(rest, 1), 1e-300)
+        ratio = max(0.0, law - both) / max((both - all_of_it) / max(rest, 1), 1e-300)
         # Times the places that were tried, which is Bonferroni's bound.
         return min(1.0, len(BREAKS) * float(fdtrc(1, rest, ratio))) if rest else 1.0
 
@@ -163,7 +163,7 @@ class Surface:
         if own < 1 or spare < 4:
             return 1.0
         without, left = (float((_less(y, q) ** 2).sum()) for q in (fewer, more))
-        return float(fdtrc(own, spare, (without - left) / own / max(left / spare, 1e-300)))
+        return float(fdtrc(own, spare, max(0.0, without - left) / own / max(left / spare, 1e-300)))
 
     def _budget_chance(self, patterns: dict[Kind, Pattern]) -> float:
         if self.budgets is None:

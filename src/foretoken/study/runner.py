@@ -314,7 +314,7 @@ class StudyRunner:
             return standing.entry
         target, level = design.target, self.study.forecast.level
         size, length = float(target.parameters.total), float(target.tokens)
-        # The target was chosen: a forecast that nobody would ask for, above guessing, is frozen and scored all the same.
+        # The target was chosen: a forecast that nobody would ask for (above guessing) is frozen and scored too.
         forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level, strict=False)
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
         rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
