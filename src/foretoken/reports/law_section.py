@@ -156,9 +156,9 @@ def _held_out(fit: Fit) -> Html | None:
         for row in sorted(fit.held_out, key=lambda row: row.distance)
     ]
     words = (
-        "Budgets that were held out, and by how much the law fitted to the cheaper ones missed them. Beyond what the "
-        f"uncertainty of its parameters explains, its error grows by {percent(fit.noise.misfit_growth, 2)} per e-fold "
-        "of compute; every interval beyond the data is widened by that."
+        "Budgets that were held out, and by how much the law fitted to the cheaper ones missed them. Every interval "
+        f"beyond the data allows for an error of the law that grows by {percent(fit.noise.misfit_growth, 2)} per e-fold: "
+        "what laws that fit like this one show in general, and for a fifth what these budgets do."
     )
     headers = ["compute beyond the data", "mean error", "explained by parameter uncertainty"]
     budgets_table = table(headers, rows, class_="numbers")
