@@ -158,7 +158,8 @@ def _held_out(fit: Fit) -> Html | None:
     words = (
         "Budgets that were held out, and by how much the law fitted to the cheaper ones missed them. Every interval "
         "beyond the data allows for an error of the law that grows by "
-        f"{percent(fit.noise.misfit_growth, 2)} per e-fold: what laws that fit like this one show in general, and for a fifth what these budgets do."
+        f"{percent(fit.noise.misfit_growth, 2)} per e-fold: what laws that fit like this one show in general, and for "
+        "a fifth what these budgets do."
     )
     headers = ["compute beyond the data", "mean error", "explained by parameter uncertainty"]
     budgets_table = table(headers, rows, class_="numbers")
