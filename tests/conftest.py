@@ -39,7 +39,10 @@ workers = 1
 target_threads = 1
 """
 
-LONGEST = ("study/test_runner.py", "tests/test_docs.py", "ladders/test_next_run.py", "tests/test_examples.py")
+LONGEST = (
+    *("study/test_runner.py", "tests/test_docs.py", "cli/test_bad_tables.py", "ladders/test_ladder.py"),
+    *("tests/test_examples.py", "checks/test_diagnose.py", "tests/test_lint.py", "faults/test_kills.py"),
+)
 """Files that take long, begun first, so that no process works on one of them when the others have ended."""
 
 

@@ -20,7 +20,9 @@ def bent(table: RunTable, by: float) -> RunTable:
 
 
 def test_a_law_that_holds_has_little_misfit_and_never_none(ladder: Ladder) -> None:
-    grown = [fit(ladder(noise=0.002, seed=seed, budgets=7), draws=50).noise.misfit_growth for seed in range(8)]
+    grown = [
+        fit(ladder(noise=0.002, seed=seed, budgets=7), "coupled", draws=50).noise.misfit_growth for seed in range(8)
+    ]
     assert min(grown) > 0.5 * RIGHT
     assert np.median(grown) < 0.5 * WRONG
 

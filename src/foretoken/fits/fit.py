@@ -11,7 +11,7 @@ from foretoken._version import __version__
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.aggregate import MOST_ROWS, aggregate
-from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, cluster_errors
+from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, bootstrap_forecast, cluster_errors
 from foretoken.fits.check import Check
 from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised, sensitivity
 from foretoken.fits.fit_checks import fit_checks
@@ -135,9 +135,9 @@ def _weighed_laws(
     point: _Point, uncertainty: _Uncertainty, rows: Rows, objective: str, draws: int, seed: int
 ) -> list[WeighedLaw]:
     """Every law of `LAW_WEIGHTS` that the runs allow, the heaviest first; nothing where they allow no other."""
-    heaviest = _as_weighed(point, uncertainty)
+    heaviest = _as_weighed(point, uncertainty.draws.map_theta)
     additive = _point_estimates(rows, CHINCHILLA, objective)
-    laws = [heaviest, _as_weighed(additive, _uncertainty(additive, draws, seed))]
+    laws = [heaviest, _as_weighed(additive, _forecast_draws(additive, draws, seed))]
     frontier = fit_frontier(
         point.rows, point.sample.law, heaviest.parameters, LAW_WEIGHTS[SATURATING_FLOPS.name], draws, seed
     )
@@ -146,10 +146,15 @@ def _weighed_laws(
     return [replace(law, weight=law.weight / total) for law in laws]
 
 
-def _as_weighed(point: _Point, uncertainty: _Uncertainty) -> WeighedLaw:
+def _forecast_draws(point: _Point, draws: int, seed: int) -> Array:
+    """Draws of the MAP estimate alone, theta [draws, p]."""
+    shared = cluster_errors(point.sample, point.rows, point.map_theta, point.sigma)
+    return bootstrap_forecast(point.sample, shared, point.map_theta, point.sigma, draws, seed).theta
+
+
+def _as_weighed(point: _Point, draws: Array) -> WeighedLaw:
     law = point.sample.law.name
-    draws = point.values(uncertainty.draws.map_theta).tolist()
-    return WeighedLaw(law, LAW_WEIGHTS[law], point.named(point.map_theta), draws)
+    return WeighedLaw(law, LAW_WEIGHTS[law], point.named(point.map_theta), point.values(draws).tolist())
 
 
 @dataclass(frozen=True)
