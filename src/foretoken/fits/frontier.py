@@ -31,7 +31,7 @@ FEWEST_BUDGETS, LEAST_RANGE = 3, 2.0
 def excess(
     law: Law, parameters: Mapping[str, float], params: Real, tokens: Real, flops: Real, per_token: float
 ) -> Real:
-    """Ln of a run's loss over that of the best split of its compute, by a law L(N, D) with an optimum in closed form.
+    """Logarithm of a run's loss over that of the best split of its compute, by a law with an optimum in closed form.
 
     `per_token` is FLOP per parameter and token.
     """

@@ -33,12 +33,10 @@ CERTAIN = 1e-3
 """Below this chance, what budgets share is a part of the misfit, not an error of its own."""
 WILDEST = 50.0
 """A forecast that is off by more, on a logarithm, counts as off by this."""
-DEGREE = 3
-"""Patterns are polynomials in the law's features up to this degree."""
 CLIP = 3.0
 RUNS_PER_BUDGET = 3
 ENOUGH = 12
-"""FittedRun degrees of freedom below which no pattern would show."""
+"""Residual degrees of freedom below which no pattern would show."""
 
 
 def misfit_growth(

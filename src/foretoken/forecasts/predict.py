@@ -13,7 +13,7 @@ from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.frontier import excess
-from foretoken.fits.objectives import MAP
+from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
@@ -86,7 +86,7 @@ def predict(request: ForecastRequest) -> Forecast:
     if request.strict:
         _require_sense(request, known)
     kind = interval_kind(request.kind)
-    fit.estimate(request.estimator)  # refuses an unknown one
+    check_estimator(request.estimator, fit.estimators)
     ranges = fit.ranges.by_name() | fit.features
     reach = Extrapolation({name: _factor(value, *ranges[name]) for name, value in known.items() if name in ranges})
     _require_in_reach(np.log(list(reach.values())), reach)
