@@ -21,7 +21,19 @@ from foretoken.launchers.jobs import (
     WorkerContext,
 )
 from foretoken.launchers.launcher import EVENTS, Ended, Event, Note, Started, Step, event_from_json, event_to_json
-from foretoken.launchers.messages import KINDS, Assign, Done, Failed, Halt, Message, Ready, Reported, from_line, to_line
+from foretoken.launchers.messages import (
+    KINDS,
+    Assign,
+    Done,
+    Failed,
+    Halt,
+    Message,
+    Ready,
+    Reported,
+    Serve,
+    from_line,
+    to_line,
+)
 from foretoken.runs.record import RunStatus
 from foretoken.runs.spec import KeepWeights
 
@@ -43,6 +55,7 @@ EVENT: dict[type[Event], st.SearchStrategy[Any]] = {
 }
 ANY_EVENT = st.one_of(*EVENT.values())
 MESSAGE: dict[type[Message], st.SearchStrategy[Any]] = {
+    Serve: st.builds(Serve, TEXT),
     Assign: st.builds(Assign, TEXT, OBJECT),
     Halt: st.builds(Halt),
     Ready: st.builds(Ready),

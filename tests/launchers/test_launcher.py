@@ -43,6 +43,7 @@ class FilesLauncher:
     def __init__(self, machine: Machine = ELSEWHERE) -> None:
         self.machine = machine
         self.launched: list[tuple[str, int]] = []
+        self.closed = False
 
     def launch(
         self,
@@ -69,6 +70,9 @@ class FilesLauncher:
     def measure(self, log: Path) -> Machine:
         return self.machine
 
+    def close(self) -> None:
+        self.closed = True
+
     def _call(self, function: str, name: str, home: Path, on_event: OnEvent) -> Outcome:
         def report(event: Event) -> None:
             (home / "event.json").write_text(json.dumps(event_to_json(event)))
@@ -92,6 +96,7 @@ def test_a_launcher_of_ones_own_trains_the_same_bits(tmp_path: Path) -> None:
     assert result["outcome"]
     assert read_table(folder).digest == read_table(tmp_path / "local" / "tiny").digest
     assert verify(folder) == []
+    assert launcher.closed
     assert {function for function, _ in launcher.launched} == {"calibrate_job", "train_job"}
     assert {path.name for path in folder.glob("log/cluster/*/*/*")} == {"argument.json", "event.json", "result.json"}
     assert json.loads((folder / "calibration.json").read_text())["machine"] == ELSEWHERE.processor

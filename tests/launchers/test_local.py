@@ -75,6 +75,22 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def test_a_worker_serves_one_function_after_another(tmp_path: Path) -> None:
+    launcher, events = LocalLauncher(), []
+    for name in ("square", "fail", "square"):
+        launcher.launch(
+            f"jobs_for_tests:{name}", jobs(2), workers=1, threads=1, log=tmp_path / "log",
+            on_event=lambda job, event: events.append(event),
+        )  # fmt: skip
+    (pid,) = {int(event.text.split()[0]) for event in events if isinstance(event, Note)}
+    os.kill(pid, signal.SIGKILL)  # between two launches: another takes its place
+    (outcome,) = launcher.launch("jobs_for_tests:square", jobs(3), workers=1, threads=1, log=tmp_path / "log")
+    assert outcome.result_json == 9
+    last = launcher.idle[0].process
+    launcher.close()
+    assert last.returncode is not None
+
+
 DRIVER = """
 import sys
 from pathlib import Path

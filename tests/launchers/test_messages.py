@@ -14,11 +14,13 @@ from foretoken.launchers.messages import (
     Message,
     Ready,
     Reported,
+    Serve,
     from_line,
     to_line,
 )
 
 MESSAGES: list[Message] = [
+    Serve("package.module:function"),
     Assign("a", {"x": [1, None, {"y": "line\nbreak"}]}),
     Halt(),
     Ready(),

@@ -17,11 +17,16 @@ from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Re
 class Scripted:
     """Stands for a worker process: answers each job at once, by what its name begins with."""
 
-    def __init__(
-        self, function: str, threads: int, log: Path, inbox: local.SimpleQueue[tuple[Scripted, Message]]
-    ) -> None:
-        self.inbox, self.job, self.ended, self.halted = inbox, None, False, False
+    def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
+        self.threads, self.log, self.inbox = threads, log, inbox
+        self.job, self.ended, self.ready, self.was_idle = None, False, False, False
         everyone.append(self)
+
+    def fits(self, threads: int, log: Path) -> bool:
+        return (self.threads, self.log) == (threads, log)
+
+    def serve(self, function: str, inbox: Inbox) -> None:
+        self.inbox, self.ready = inbox, False
         inbox.put((self, Ready() if function != "missing" else Dead(1)))
 
     def send(self, message: Message) -> None:
@@ -70,6 +75,7 @@ def launch(
         on_event=lambda job, event: events.append((job, event)),
         check=go_on,
     )
+    launcher.close()
     assert all(worker.ended for worker in everyone)
     return outcomes, events
 
@@ -127,6 +133,28 @@ def test_a_function_that_cannot_be_loaded_fails_every_job() -> None:
     assert all(outcome.error and "could not start (exit code 1)" in outcome.error for outcome in outcomes)
     assert events == []
     assert given_out == []
+
+
+def test_workers_wait_for_the_next_launch_with_as_many_threads() -> None:
+    everyone.clear()
+    given_out.clear()
+    launcher = local.LocalLauncher()
+
+    def processes(function: str, threads: int, *names: str) -> int:
+        """How many processes there have been when these jobs are done."""
+        jobs = [Job(name, {"x": name}, 1.0) for name in names]
+        outcomes = launcher.launch(function, jobs, workers=2, threads=threads, log=Path("log"))
+        assert {outcome.name for outcome in outcomes} == set(names)
+        return len(everyone)
+
+    assert processes("f:calibrate", 1, "d1", "d2") == 2
+    assert processes("f:train", 1, "d1", "d2", "d3") == 2
+    assert processes("f:train", 1, "f1", "d2") == 2  # the other took the job that was left
+    assert processes("f:train", 1, "d1", "d2") == 3  # the one that raised is not used again
+    assert processes("f:train", 4, "d1") == 4
+    assert [worker.ended for worker in everyone] == [True, True, True, False]
+    launcher.close()
+    assert everyone[-1].ended
 
 
 def test_without_jobs_no_worker_is_started() -> None:

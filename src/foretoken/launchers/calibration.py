@@ -27,7 +27,7 @@ class Calibration:
     """Seconds per token of each shape, and the matmul peak, on the machine where the launcher runs its jobs."""
 
     def __init__(self, store: Store, launcher: Launcher, processor: str) -> None:
-        self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "calibration.txt"
+        self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "workers.txt"
         self.launcher, self.processor = launcher, processor
         self.speeds, self.peaks = _known(self.path, processor)
 

@@ -151,3 +151,7 @@ class Launcher(Protocol):
     def measure(self, log: Path) -> Machine:
         """The machine as the jobs see it; called before anything is planned, and must be quick."""
         ...
+
+    def close(self) -> None:
+        """Let go of what is kept between launches (idle processes, say); called when a study has ended or stopped."""
+        ...

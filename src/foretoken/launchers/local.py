@@ -1,4 +1,4 @@
-"""Jobs on this machine: one process per worker, longest jobs first, nothing shared but pipes."""
+"""Jobs on this machine: one process per worker, kept between launches, longest jobs first, nothing shared but pipes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -14,7 +15,19 @@ from queue import Empty, SimpleQueue
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
 from foretoken.errors import ForetokenError
 from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, Started, go_on, ignore
-from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Message, Ready, Reported, from_line, to_line
+from foretoken.launchers.messages import (
+    Assign,
+    Dead,
+    Done,
+    Failed,
+    Halt,
+    Message,
+    Ready,
+    Reported,
+    Serve,
+    from_line,
+    to_line,
+)
 from foretoken.store.atomic import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -25,7 +38,12 @@ CHECK_SECONDS = 1.0
 
 
 class LocalLauncher:
-    """Worker processes on this machine."""
+    """Worker processes on this machine. They wait for the next launch, since starting one takes seconds (torch)."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Worker] = []
+        # A launcher that nobody closed ends its workers when it goes, and at the end of this process.
+        weakref.finalize(self, _end, self.idle)
 
     def launch(
         self,
@@ -42,7 +60,19 @@ class LocalLauncher:
 
         A worker that dies gets its job tried once more, by a fresh one; one whose job raised is not used again.
         """
-        return _Launch(function, jobs, workers, threads, log, on_event, check).run()
+        launch = _Launch(function, jobs, workers, threads, log, on_event, check)
+        usable = [worker for worker in self.idle if worker.fits(threads, log)]
+        _end([worker for worker in self.idle if worker not in usable])
+        self.idle[:] = usable[launch.count :]
+        outcomes = launch.run(usable[: launch.count])
+        self.idle += [worker for worker in launch.workers if worker.ready]
+        for worker in self.idle:
+            worker.was_idle = True
+        return outcomes
+
+    def close(self) -> None:
+        """End the workers that wait for another launch."""
+        _end(self.idle)
 
     def measure(self, log: Path) -> Machine:
         """The cores and the memory that this process and its children may use."""
@@ -54,10 +84,19 @@ class LocalLauncher:
         )
 
 
+def _end(workers: list[_Worker]) -> None:
+    """End idle workers, and empty the list."""
+    while workers:
+        workers.pop().end()
+
+
 class _Worker:
     """A process and the job that it has."""
 
-    def __init__(self, function: str, threads: int, log: Path, inbox: _Inbox) -> None:
+    def __init__(self, threads: int, log: Path, inbox: _Inbox) -> None:
+        self.threads, self.log, self.inbox = threads, log, inbox
+        self.ready, self.was_idle = False, False
+        """Whether it has imported what it serves, and whether it has waited between two launches."""
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +104,7 @@ class _Worker:
         with errors:
             # A session of its own: Ctrl-C reaches the driver alone, which then asks the workers to save.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "foretoken.launchers.worker", function],
+                [sys.executable, "-m", "foretoken.launchers.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -73,8 +112,20 @@ class _Worker:
                 start_new_session=True,
             )
         self.job: Job | None = None
-        self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+
+    def fits(self, threads: int, log: Path) -> bool:
+        """Whether it can take the jobs of a launch: it lives, with so many threads, and prints to this log."""
+        return self.process.poll() is None and (self.threads, self.log) == (threads, log)
+
+    def serve(self, function: str, inbox: _Inbox) -> None:
+        """Ask it to import the function that the next jobs are for; it answers into this inbox."""
+        self.ready, self.inbox = False, inbox
+        self.send(Serve(function))
+        # One that died while it waited told that to nobody who listens now.
+        if self.process.poll() is not None:
+            inbox.put((self, Dead(self.process.returncode)))
 
     def send(self, message: Message) -> None:
         """Write one line to the worker; a dead worker is noticed by its reader."""
@@ -91,12 +142,12 @@ class _Worker:
         self.process.wait()
         self.reader.join()
 
-    def _read(self, inbox: _Inbox) -> None:
+    def _read(self) -> None:
         assert self.process.stdout
         with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
-                inbox.put((self, from_line(line)))
-        inbox.put((self, Dead(self.process.wait())))
+                self.inbox.put((self, from_line(line)))
+        self.inbox.put((self, Dead(self.process.wait())))
 
 
 _Inbox = SimpleQueue[tuple[_Worker, Message | Dead]]
@@ -128,17 +179,23 @@ class _Launch:
         """All processes, to be waited for at the end."""
         self.outcomes: list[Outcome] = []
 
-    def run(self) -> list[Outcome]:
+    def run(self, idle: list[_Worker]) -> list[Outcome]:
+        """Do the jobs, with workers that wait for some before new ones; those that are left wait in `workers`."""
+        done = False
         try:
-            for _ in range(self.count):
+            for worker in idle:
+                self._take(worker)
+            for _ in range(len(idle), self.count):
                 self._start_worker()
             self._serve()
+            done = True
         except (KeyboardInterrupt, ForetokenError):
             self._stop()
             raise
         finally:
             for worker in self.started:
-                worker.end()
+                if not (done and worker in self.workers and worker.ready):
+                    worker.end()
         return self.outcomes
 
     def _serve(self) -> None:
@@ -153,6 +210,7 @@ class _Launch:
     def _handle(self, worker: _Worker, message: Message | Dead) -> None:
         match message:
             case Ready():
+                worker.ready = True
                 self._give(worker)
             case Reported(job, event):
                 self.on_event(job, event)
@@ -166,9 +224,12 @@ class _Launch:
                 self._replace_dead(worker, code)
 
     def _start_worker(self) -> None:
-        worker = _Worker(self.function, self.threads, self.log, self.inbox)
+        self._take(_Worker(self.threads, self.log, self.inbox))
+
+    def _take(self, worker: _Worker) -> None:
         self.workers.append(worker)
         self.started.append(worker)
+        worker.serve(self.function, self.inbox)
 
     def _give(self, worker: _Worker) -> None:
         if self.waiting:
@@ -202,7 +263,7 @@ class _Launch:
             else:
                 text = f"the worker died twice (exit code {code}); its output is in {self.log}"
                 self.outcomes.append(Outcome(job.name, error=text))
-        elif code:
+        elif code and not worker.was_idle:
             text = f"a worker could not start (exit code {code}); its output is in {self.log}"
             self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
             self.waiting.clear()

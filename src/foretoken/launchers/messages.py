@@ -11,6 +11,13 @@ from foretoken.launchers.launcher import Event, event_from_json, event_to_json
 
 
 @dataclass(frozen=True)
+class Serve:
+    """Driver: import this function; the jobs that follow are for it."""
+
+    function: str
+
+
+@dataclass(frozen=True)
 class Assign:
     """Driver: do this job."""
 
@@ -60,8 +67,9 @@ class Dead:
     code: int
 
 
-Message = Assign | Halt | Ready | Reported | Done | Failed
+Message = Serve | Assign | Halt | Ready | Reported | Done | Failed
 KINDS: dict[str, type[Message]] = {
+    "serve": Serve,
     "assign": Assign,
     "halt": Halt,
     "ready": Ready,

@@ -1,6 +1,6 @@
-"""A worker process: reads jobs as JSON lines, calls one function, writes events as JSON lines.
+"""A worker process: reads jobs as JSON lines, calls the function that it serves, writes events as JSON lines.
 
-Started by launchers/local.py as `python -m foretoken.launchers.worker package.module:function`. When its driver goes
+Started by launchers/local.py as `python -m foretoken.launchers.worker`, and told what to import. When its driver goes
 away, however that happens, its input ends and it exits at once, so no worker trains on alone.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from foretoken.errors import ForetokenError
 from foretoken.launchers.launcher import Report, Stop
-from foretoken.launchers.messages import Assign, Done, Failed, Halt, Message, Ready, Reported, from_line, to_line
+from foretoken.launchers.messages import Assign, Done, Failed, Halt, Message, Ready, Reported, Serve, from_line, to_line
 
 JobFunction = Callable[[dict[str, Any], Report, Stop], Any]
 
@@ -29,14 +29,14 @@ def job_function(name: str) -> JobFunction:
     return loaded
 
 
-def main(function_name: str) -> None:
+def main() -> None:
     """Serve jobs until the input ends."""
     # What the function prints must not mix with the messages: they go to a copy of the output, which then is the log.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    jobs: SimpleQueue[Assign] = SimpleQueue()
+    tasks: SimpleQueue[Serve | Assign] = SimpleQueue()
     stop = threading.Event()
-    threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
+    threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
 
     def answer(message: Message) -> None:
         try:
@@ -45,10 +45,14 @@ def main(function_name: str) -> None:
         except BrokenPipeError:  # the driver is gone; a job must not take that for its own failure
             os._exit(0)
 
-    function = job_function(function_name)
-    answer(Ready())
+    function = None
     while True:
-        answer(_outcome(function, jobs.get(), answer, stop.is_set))
+        task = tasks.get()
+        if isinstance(task, Serve):
+            function = job_function(task.function)
+            answer(Ready())
+        elif function:
+            answer(_outcome(function, task, answer, stop.is_set))
 
 
 def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], None], stop: Stop) -> Done | Failed:
@@ -61,16 +65,16 @@ def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], Non
         return Failed(job.job, traceback.format_exc(), fatal=False)
 
 
-def _listen(jobs: SimpleQueue[Assign], stop: threading.Event) -> None:
+def _listen(tasks: SimpleQueue[Serve | Assign], stop: threading.Event) -> None:
     for line in sys.stdin:
         match from_line(line):
             case Halt():
                 stop.set()
-            case Assign() as job:
-                jobs.put(job)
+            case Serve() | Assign() as task:
+                tasks.put(task)
     # The driver closed the pipe or died. Not sys.exit, which would wait for the thread that trains.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -184,7 +184,7 @@ def sizes_to_profile(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]
 
 
 def measure(runner: StudyRunner, name: str, run: RunSpec) -> StepProfile:
-    """Profile one run in a process of its own, with its own number of threads."""
+    """Profile one run where nothing runs beside it, with its own number of threads."""
     log = runner.folder / "log" / "profile.txt"
     job = Job(name, ProfilingJob(run, runner.corpus.folder).to_json(), 0.0)
     (outcome,) = runner.launcher.launch(PROFILE, [job], workers=1, threads=run.threads, log=log)

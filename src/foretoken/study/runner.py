@@ -115,7 +115,10 @@ class StudyRunner:
             for finding in findings:
                 self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
-            yield
+            try:
+                yield
+            finally:
+                self.launcher.close()
 
     def is_finished(self) -> bool:
         """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
