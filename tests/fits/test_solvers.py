@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import huber as scipy_huber
 
-from foretoken.fits.solvers import Problem, huber, solve
+from foretoken.fits.solvers import Common, Problem, huber, solve
 from foretoken.laws import CHINCHILLA
 
 TRUTH = np.log([1.0, 0.5, 0.6, 0.4, 0.35])
@@ -65,3 +67,26 @@ def test_a_strong_assumption_wins_over_the_data(delta: float) -> None:
 
     one = replace(problem(np.zeros((1, 25)), delta), mean=TRUTH[None] + 0.3, precision=np.full(5, 1e6))
     np.testing.assert_allclose(solve(one, TRUTH[None])[0][0], TRUTH + 0.3, atol=1e-3)
+
+
+def test_what_a_cluster_shares_is_taken_off_as_generalised_least_squares_does() -> None:
+    """The sum of squares over sigma^2 is r' S^-1 r with the dense covariance of runs that share an error."""
+    generator = np.random.default_rng(4)
+    of_run, sigma, sd = np.arange(25) // 5, generator.uniform(0.002, 0.01, 25), 0.006
+    common = Common.of(of_run, sd, sigma, np.ones(25))
+    residual = generator.normal(0, 0.01, (3, 25))
+    dense = np.diag(sigma**2) + sd**2 * (of_run[:, None] == of_run)
+    expected = [one @ np.linalg.solve(dense, one) for one in residual]
+    np.testing.assert_allclose(((common.taken_off(residual) / sigma) ** 2).sum(axis=1), expected)
+    gradient = generator.normal(size=(3, 25, 2))
+    both = np.stack([common.taken_off(gradient[..., k]) for k in range(2)], axis=-1)
+    np.testing.assert_allclose(common.taken_off(gradient), both)
+
+
+def test_a_shared_error_of_one_budget_moves_an_estimate_little() -> None:
+    noise = np.zeros((1, 25))
+    noise[0, :5] = 0.02
+    plain = replace(problem(noise), delta=1.0)
+    common = Common.of(np.arange(25) // 5, 0.02, np.full(25, 1e-4), np.ones(25))
+    far, near = (solve(one, TRUTH[None], 1e-13, steps=2000)[0][0] for one in (plain, replace(plain, common=common)))
+    assert np.abs(near[3:] - TRUTH[3:]).max() < 0.2 * np.abs(far[3:] - TRUTH[3:]).max()

@@ -9,7 +9,7 @@ import numpy as np
 from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.rows import Rows, by_budget
-from foretoken.fits.solvers import solve
+from foretoken.fits.solvers import Common, solve
 from foretoken.laws.law import Array, Indices
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
@@ -49,6 +49,7 @@ def bootstrap(
     sigma: Array,
     draws: int,
     seed: int,
+    common: Common | None = None,
 ) -> Bootstrap:
     """Wild bootstraps over runs, trajectories and budgets, and hierarchical ones; the widest forecast decides.
 
@@ -56,19 +57,25 @@ def bootstrap(
     share is not mistaken for independent evidence. Hierarchical: runs on their own, and a new shared error for each
     cluster. Each draw also takes the prior's centre from the prior.
     """
-    forecast = bootstrap_forecast(sample, shared, map_theta, sigma, draws, seed)
+    forecast = bootstrap_forecast(sample, shared, map_theta, sigma, draws, seed, common)
     return Bootstrap(forecast.theta, _unpenalised_draws(sample, forecast.scheme, best, draws, seed), forecast.text)
 
 
 def bootstrap_forecast(
-    sample: Sample, shared: dict[str, ClusterError], map_theta: Array, sigma: Array, draws: int, seed: int
+    sample: Sample,
+    shared: dict[str, ClusterError],
+    map_theta: Array,
+    sigma: Array,
+    draws: int,
+    seed: int,
+    common: Common | None = None,
 ) -> ForecastDraws:
     """The same of the MAP estimate alone."""
     few = min(draws, COMPARED)
     schemes = _schemes(sigma, shared)
-    spreads = {kind: _drawn(sample, scheme, map_theta, sigma, few, seed)[1] for kind, scheme in schemes.items()}
+    spreads = {kind: _drawn(sample, scheme, map_theta, sigma, few, seed, common)[1] for kind, scheme in schemes.items()}
     widest = max(spreads, key=lambda kind: spreads[kind])
-    theta, _ = _drawn(sample, schemes[widest], map_theta, sigma, draws, seed)
+    theta, _ = _drawn(sample, schemes[widest], map_theta, sigma, draws, seed, common)
     widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
     text = (
         f"wild bootstrap over {widest}, the widest of: {widths} (half of the 90 % spread of the law"
@@ -133,14 +140,20 @@ def _schemes(sigma: Array, shared: dict[str, ClusterError]) -> dict[str, _Scheme
 
 
 def _drawn(
-    sample: Sample, scheme: _Scheme, map_theta: Array, sigma: Array, draws: int, seed: int
+    sample: Sample,
+    scheme: _Scheme,
+    map_theta: Array,
+    sigma: Array,
+    draws: int,
+    seed: int,
+    common: Common | None,
 ) -> tuple[Array, float]:
     """Draws of the forecast's parameters, and how far they spread a forecast (5 to 95 %, on log loss)."""
     generator = np.random.default_rng(seed)
-    centre, scale = sample.law.prior(sample.y)
+    centre, scale = sample.prior()
     mean = centre + np.where(np.isfinite(scale), scale, 0.0) * generator.standard_normal((draws, len(centre)))
     y = scheme.resampled(sample, map_theta, draws, generator, sigma, scale**-2.0)
-    problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean)
+    problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean, common)
     theta = solve(problem, np.repeat(map_theta[None], draws, axis=0), 1e-5, steps=60)[0]
     target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
     ends = sample.law.value_and_grad(theta, target[None])[0][:, 0]
@@ -231,7 +244,7 @@ def _labelled(kind: str, labels: list[str | None]) -> dict[str, Indices]:
 def remaining(sample: Sample, theta: Array, sigma: Array) -> tuple[Array, Array]:
     """Standardised residuals [r], and the matrix [r, r] that turns errors of runs into residuals of the fit."""
     gradient = sample.law.value_and_grad(theta[None], sample.x)[1][0] / sigma[:, None]
-    scale = sample.law.prior(sample.y)[1]
+    scale = sample.prior()[1]
     curvature = gradient.T @ gradient + np.diag(scale**-2.0 + 1e-9)
     maker = np.eye(len(sigma)) - gradient @ np.linalg.solve(curvature, gradient.T)
     return np.clip(sample.residual(theta) / sigma, -CLIP, CLIP), maker

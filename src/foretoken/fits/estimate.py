@@ -10,8 +10,8 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.noise import NoiseModel, estimate_noise, spread
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, Objective, huber
 from foretoken.fits.parts import ObjectiveForecast
-from foretoken.fits.solvers import TIGHT, Problem, solve
-from foretoken.laws.law import Array, Law
+from foretoken.fits.solvers import TIGHT, Common, Problem, solve
+from foretoken.laws.law import Array, Indices, Law
 
 DELTA = 1e-3
 """Huber's delta of the unpenalised fit, on log loss (Hoffmann et al. 2022)."""
@@ -19,6 +19,9 @@ ROBUST = 1.5
 """Huber's delta of the forecast fit, in standard deviations of a run."""
 FEW_STARTS = 6
 AGREE = 0.01
+LOOSER_E = 4.0
+"""The prior of ln E is this many times as wide for a law that surely holds: published laws have E from 0 to 0.8 of the
+smallest loss, and where a law holds a grid of sizes tells E to a few percent (docs/backtest.md)."""
 """Starts agree within this share of the best objective and parameters."""
 REFERENCE_FACTOR = 8.0
 """Forecasts are compared at this many times the compute of the run with the most, shared by all features."""
@@ -36,6 +39,14 @@ class Sample:
     """ln(tokens / most tokens) [r]: how short each run was."""
     count: Array = field(default_factory=lambda: np.zeros(0))
     """How many runs each row stands for [r]."""
+    trust: float = 0.0
+    """How surely the law holds inside the table, 0 to 1 (fits/misfit.py): as far the runs decide E, not the prior."""
+
+    def prior(self) -> tuple[Array, Array]:
+        """Centre and scale of what is assumed of the parameters [p]."""
+        centre, scale = self.law.prior(self.y)
+        looser = [LOOSER_E**self.trust if name == "E" else 1.0 for name in self.law.parameters]
+        return centre, scale * np.array(looser)
 
     def __post_init__(self) -> None:
         if not len(self.effort):
@@ -87,15 +98,19 @@ class Sample:
         low, high = self.law.bounds(self.y)
         return Problem(self.law, self.x, y, weight, scale, nothing, nothing[0], low, high, objective)
 
-    def map_problem(self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None) -> Problem:
+    def map_problem(
+        self, y: Array, weight: Array, sigma: Array | float, mean: Array | None = None, common: Common | None = None
+    ) -> Problem:
         """The forecast's objective: each run at its noise sigma (one for all, or [r]), and the law's weak prior."""
         # Minus the log posterior, less a constant: sum over runs of Huber(r / sigma) plus sum over parameters of
         # (theta - centre)^2 / (2 scale^2). An infinite scale is precision 0: nothing is assumed of that parameter.
-        centre, scale = self.law.prior(self.y)
+        centre, scale = self.prior()
         mean = centre[None] if mean is None else mean
         low, high = self.law.bounds(self.y)
         weight = weight * self.count / np.asarray(sigma) ** 2
-        return Problem(self.law, self.x, y, weight, ROBUST * np.asarray(sigma), mean, scale**-2.0, low, high)
+        return Problem(
+            self.law, self.x, y, weight, ROBUST * np.asarray(sigma), mean, scale**-2.0, low, high, common=common
+        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,7 @@ def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
     studies, instead of taking extreme ones that cancel inside the data and explode beyond them.
     """
     weight = np.ones((1, len(sample.y)))
-    centre, scale = sample.law.prior(sample.y)
+    centre, scale = sample.prior()
     theta = np.where(np.isfinite(scale), centre, start)
     sigma: Array | float = spread(sample.residual(start), len(start))
     # The noise decides how the runs are weighed, and the weighed estimate what the noise is: a few rounds settle both.
@@ -149,6 +164,24 @@ def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
         noise = estimate_noise(sample.residual(theta), sample.effort, len(theta), sample.count)
         sigma = noise.at(sample.effort)
     return theta, noise
+
+
+def estimate_map_sharing(
+    sample: Sample, theta: Array, noise: NoiseModel, of_run: Indices, sd: float
+) -> tuple[Array, NoiseModel, Common]:
+    """As `estimate_map`, from its estimate, where the runs of a cluster share an error of this standard deviation.
+
+    What budgets share then blurs the law along compute alone: the shape inside a budget still counts at the runs' own
+    noise, and tells how much of the loss can still fall.
+    """
+    for _ in range(3):
+        common = Common.of(of_run, sd, noise.at(sample.effort), sample.count)
+        weight = np.ones((1, len(sample.y)))
+        problem = sample.map_problem(sample.y[None], weight, noise.at(sample.effort), common=common)
+        theta = solve(problem, theta[None], 1e-9)[0][0]
+        own = common.taken_off(sample.residual(theta)[None])[0]
+        noise = estimate_noise(own, sample.effort, len(theta), sample.count)
+    return theta, noise, Common.of(of_run, sd, noise.at(sample.effort), sample.count)
 
 
 def sensitivity(sample: Sample, best: Unpenalised, map_theta: Array) -> list[ObjectiveForecast]:

@@ -13,18 +13,27 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.aggregate import MOST_ROWS, aggregate
 from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, bootstrap_forecast, cluster_errors
 from foretoken.fits.check import Check
-from foretoken.fits.estimate import DELTA, Sample, Unpenalised, estimate_map, estimate_unpenalised, sensitivity
+from foretoken.fits.estimate import (
+    DELTA,
+    Sample,
+    Unpenalised,
+    estimate_map,
+    estimate_map_sharing,
+    estimate_unpenalised,
+    sensitivity,
+)
 from foretoken.fits.fit_checks import fit_checks
-from foretoken.fits.frontier import fit_frontier
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
-from foretoken.fits.likelihood import profiles
-from foretoken.fits.misfit import misfit_growth, pattern_p_value
+from foretoken.fits.likelihood import log_evidence, profiles
+from foretoken.fits.misfit import misfit_growth, pattern_p_value, trust
 from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
 from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts, WeighedLaw
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals, with_trajectories
+from foretoken.fits.solvers import Common
 from foretoken.fits.table_checks import with_doubts
+from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
 from foretoken.runs.table import RunTable
@@ -134,22 +143,18 @@ def fit_rows(
 def _weighed_laws(
     point: _Point, uncertainty: _Uncertainty, rows: Rows, objective: str, draws: int, seed: int
 ) -> list[WeighedLaw]:
-    """Every law of `LAW_WEIGHTS` that the runs allow, the heaviest first; nothing where they allow no other."""
+    """Every law of `LAW_WEIGHTS` that the runs allow, that of the fit first."""
     heaviest = _as_weighed(point, uncertainty.draws.map_theta)
     additive = _point_estimates(rows, CHINCHILLA, objective)
     laws = [heaviest, _as_weighed(additive, _forecast_draws(additive, draws, seed))]
-    frontier = fit_frontier(
-        point.rows, point.sample.law, heaviest.parameters, LAW_WEIGHTS[SATURATING_FLOPS.name], draws, seed
-    )
-    laws += [frontier] if frontier else []
-    total = sum(law.weight for law in laws)
-    return [replace(law, weight=law.weight / total) for law in laws]
+    evidence = [log_evidence(law.sample, law.map_theta, point.sigma, point.common) for law in (point, additive)]
+    frontier = fit_frontier(point.rows, point.sample, heaviest.parameters, draws, seed)
+    return weigh(laws, frontier, evidence, point.sample.trust if point.chance else 0.0, point.rows)
 
 
 def _forecast_draws(point: _Point, draws: int, seed: int) -> Array:
     """Draws of the MAP estimate alone, theta [draws, p]."""
-    shared = cluster_errors(point.sample, point.rows, point.map_theta, point.sigma)
-    return bootstrap_forecast(point.sample, shared, point.map_theta, point.sigma, draws, seed).theta
+    return bootstrap_forecast(point.sample, point.shared, point.map_theta, point.sigma, draws, seed, point.common).theta
 
 
 def _as_weighed(point: _Point, draws: Array) -> WeighedLaw:
@@ -168,6 +173,12 @@ class _Point:
     unpenalised: Unpenalised
     map_theta: Array
     noise: NoiseModel
+    shared: dict[str, ClusterError]
+    """What ties runs together, by kind, and what they share."""
+    common: Common | None
+    """The largest of these errors, as the estimate allows for it."""
+    chance: float
+    """Of so strong a pattern in the residuals if the law holds; 0 where it cannot be tested."""
 
     @property
     def sigma(self) -> Array:
@@ -202,30 +213,40 @@ def _point_estimates(rows: Rows, law: Law, objective: str) -> _Point:
     rows, count, within_cell_sd = aggregate(rows, law)
     sample = Sample.of(law, rows.features(law), rows.y, rows.tokens, count)
     unpenalised = estimate_unpenalised(sample, objective)
-    map_theta, noise = estimate_map(sample, unpenalised.theta)
-    sample.check_shift(map_theta)
-    return _Point(rows, sample, within_cell_sd, unpenalised, map_theta, noise)
+    theta, noise = estimate_map(sample, unpenalised.theta)
+    sample.check_shift(theta)
+    # Clusters are judged first: what a budget's runs have in common must not be taken for a pattern of the law.
+    shared = cluster_errors(sample, rows, theta, noise.at(sample.effort))
+    budget = shared["budgets"].of_run if "budgets" in shared else None
+    chance = pattern_p_value(sample, theta, noise.at(sample.effort), budget)
+    # A law that holds is believed: the runs alone decide E, and what budgets share is an error of its own. Where it
+    # does not hold, a shared error may as well be its misfit, and what it says of E far from the runs is worth little.
+    sample = replace(sample, trust=trust(chance))
+    theta, noise = estimate_map(sample, unpenalised.theta)
+    widest = max(shared.values(), key=lambda error: error.sd, default=None)
+    common = None
+    if widest and widest.sd > 0:
+        sd = widest.sd * sample.trust
+        theta, noise, common = estimate_map_sharing(sample, theta, noise, widest.of_run, sd)
+    return _Point(rows, sample, within_cell_sd, unpenalised, theta, noise, shared, common, chance)
 
 
 def _uncertainty(point: _Point, draws: int, seed: int) -> _Uncertainty:
-    sample, rows, theta = point.sample, point.rows, point.map_theta
-    shared = cluster_errors(sample, rows, theta, point.sigma)
-    # Clusters are judged first: what a budget's runs have in common must not be taken for a pattern of the law,
-    # and what is a pattern of the law must not be counted again among the held-out errors.
-    p_value = pattern_p_value(sample, theta, point.sigma, shared["budgets"].of_run if "budgets" in shared else None)
-    largest = max((error.sd for error in shared.values()), default=0.0)
-    growth, held_out = misfit_growth(sample, rows, theta, point.noise, largest, p_value)
-    resampled = bootstrap(sample, shared, theta, point.unpenalised, point.sigma, draws, seed)
-    return _Uncertainty(resampled, _new_run_noise(point, shared, growth, p_value), held_out)
+    sample, theta = point.sample, point.map_theta
+    # What is a pattern of the law must not be counted again among the held-out errors.
+    largest = max((error.sd for error in point.shared.values()), default=0.0)
+    growth, held_out = misfit_growth(sample, point.rows, theta, point.noise, largest, point.chance)
+    resampled = bootstrap(sample, point.shared, theta, point.unpenalised, point.sigma, draws, seed, point.common)
+    return _Uncertainty(resampled, _new_run_noise(point, growth), held_out)
 
 
-def _new_run_noise(point: _Point, shared: dict[str, ClusterError], growth: float, p_value: float) -> Noise:
+def _new_run_noise(point: _Point, growth: float) -> Noise:
     """How a new run will differ from the law.
 
     The Student-t gets heavier tails where a run already lies far from the law, and where most of the scatter is between
     few clusters: `clusters - 2` is what is left to estimate their spread from.
     """
-    cluster_sd, clusters = max(((error.sd, error.count) for error in shared.values()), default=(0.0, 0))
+    cluster_sd, clusters = max(((error.sd, error.count) for error in point.shared.values()), default=(0.0, 0))
     # The mean of a cell hides how its runs scatter, so that variance is added to the one between cells.
     run_sd = float(np.hypot(point.noise.sd, point.within_cell_sd))
     farthest = float(np.abs(point.sample.residual(point.map_theta) / point.sigma).max())
@@ -240,7 +261,7 @@ def _new_run_noise(point: _Point, shared: dict[str, ClusterError], growth: float
         cluster_sd=cluster_sd,
         degrees_of_freedom=float(freedom),
         misfit_growth=growth,
-        pattern_p_value=p_value,
+        pattern_p_value=point.chance,
     )
 
 

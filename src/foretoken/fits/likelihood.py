@@ -1,4 +1,4 @@
-"""Profile likelihood: how much worse the best fit becomes when one parameter is held."""
+"""Likelihood: how much worse the best fit becomes when one parameter is held, and how likely a law makes the runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.estimate import Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.parts import ParameterProfile, Range
-from foretoken.fits.solvers import Problem, solve
+from foretoken.fits.solvers import Common, Problem, solve
 from foretoken.laws.law import Array
 
 POINTS = 49
@@ -145,3 +145,20 @@ def _within(x: Array, rise: Array, limit: float) -> Range:
     low = x[first] if first == 0 else np.interp(-edge, [-root[first - 1], -root[first]], [x[first - 1], x[first]])
     high = x[last] if last == len(x) - 1 else np.interp(edge, [root[last], root[last + 1]], [x[last], x[last + 1]])
     return Range(float(np.exp(low)), float(np.exp(high)))
+
+
+def log_evidence(sample: Sample, theta: Array, sigma: Array, common: Common | None) -> float:
+    """Log probability of the runs under a law, its parameters averaged over their prior (Laplace's approximation).
+
+    Of use between laws of the same runs, at the same noise sigma [r], that assume nothing of the same parameters.
+    """
+    # ln of the integral of exp(-objective) about its minimum theta: -objective - ln det(H) / 2, with H the Gauss-Newton
+    # curvature, prior included; each proper prior adds -ln(scale). A parameter that the runs do not need costs what
+    # they narrow it down from its prior (MacKay 2003, chapter 28).
+    problem = sample.map_problem(sample.y[None], np.ones((1, len(sample.y))), sigma, common=common)
+    residual, gradient = problem.fitted(theta[None])
+    slopes = gradient[0] * np.sqrt(sample.count)[:, None] / sigma[:, None]
+    scale = sample.prior()[1]
+    curvature = slopes.T @ slopes + np.diag(scale**-2.0 + 1e-9)
+    priors = np.log(scale[np.isfinite(scale)]).sum()
+    return float(-problem.objective(theta[None], residual)[0] - np.linalg.slogdet(curvature)[1] / 2 - priors)

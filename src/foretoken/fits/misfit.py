@@ -11,8 +11,8 @@ from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
 from foretoken.laws.law import Array, Indices
 
-RIGHT, WRONG = 0.002, 0.01
-"""Misfit of a law that is right inside its table, and of one that is not: 0.2 % and 1 % per e-fold beyond the data.
+RIGHT, WRONG = 0.0012, 0.01
+"""Misfit of a law that is right inside its table, and of one that is not: 0.12 % and 1 % per e-fold beyond the data.
 
 Chosen by the forecasts of public tables' dearest runs and of simulated tables that follow a law (docs/backtest.md)."""
 UNTESTED = 0.8
@@ -62,15 +62,24 @@ def misfit_growth(
     return float(max(measured, LEAST_GROWTH * scale) ** OWN_SHARE * assumed ** (1 - OWN_SHARE)), tests
 
 
+def trust(chance: float) -> float:
+    """How surely a law holds inside its table, 0 to 1, from the chance of the pattern in the residuals; 0: untested.
+
+    >>> [round(trust(chance), 2) for chance in (1.0, 0.05, 1e-6, 0.0)]
+    [0.95, 0.5, 0.0, 0.2]
+    """
+    # Continuous in the evidence: no chance that crosses a limit opens or closes the interval.
+    return 1 - UNTESTED if chance == 0 else 1 - 1 / (1 + chance / HALF_WAY)
+
+
 def assumed_growth(chance: float) -> float:
     """Misfit per e-fold before any forecast was tried, from the chance of the pattern in the residuals; 0: untested.
 
     >>> [round(100 * assumed_growth(chance), 2) for chance in (1.0, 0.05, 1e-6, 0.0)]
-    [0.22, 0.45, 1.0, 0.72]
+    [0.13, 0.35, 1.0, 0.65]
     """
-    # Continuous in the evidence: no chance that crosses a limit opens or closes the interval.
-    wrong = UNTESTED if chance == 0 else 1 / (1 + chance / HALF_WAY)
-    return float(RIGHT ** (1 - wrong) * WRONG**wrong)
+    right = trust(chance)
+    return float(RIGHT**right * WRONG ** (1 - right))
 
 
 def _held_out(

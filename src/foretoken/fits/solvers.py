@@ -22,6 +22,33 @@ TIGHT = 1e-13
 
 
 @dataclass(frozen=True)
+class Common:
+    """An error that the runs of a cluster share, as a random effect.
+
+    Errors of runs i, j of one cluster have the covariance sigma_i^2 [i = j] + sd^2. With w = 1 / sigma^2, residuals
+    less the share 1 - (1 + sd^2 sum w)^(-1/2) of their cluster's weighted mean are independent, with their own sigma.
+    """
+
+    of_run: Indices
+    """Number of the cluster of each run [r]."""
+    mean: Array
+    """[clusters, r]: what is taken off each run of a cluster, as weights of its runs' residuals."""
+
+    @classmethod
+    def of(cls, of_run: Indices, sd: float, sigma: Array, count: Array) -> Common:
+        """From the standard deviations of the shared error and of the runs' own [r], and how many runs a row is."""
+        weight = np.eye(int(of_run.max()) + 1)[:, of_run] * (count / sigma**2)
+        total = weight.sum(axis=1, keepdims=True)
+        return cls(of_run, (1 - (1 + sd**2 * total) ** -0.5) * weight / total)
+
+    def taken_off(self, values: Array) -> Array:
+        """Residuals [b, r], or gradients [b, r, p], less what is shared."""
+        if values.ndim == 2:
+            return np.asarray(values - (values @ self.mean.T)[:, self.of_run])
+        return np.asarray(values - np.matmul(self.mean, values)[:, self.of_run])
+
+
+@dataclass(frozen=True)
 class Problem:
     """What is minimised, for every member of a batch.
 
@@ -44,11 +71,15 @@ class Problem:
     low: Array
     high: Array
     cost: Objective = HUBER
+    common: Common | None = None
+    """What runs share; their residuals are then made independent before they are counted."""
 
     def fitted(self, theta: Array) -> tuple[Array, Array]:
         """Fitted minus y [b, r], and the gradient [b, r, p]; both of the loss itself when the objective is raw."""
         value, gradient = self.law.value_and_grad(theta, self.x)
         if not self.cost.raw or not self.law.is_logarithmic:
+            if self.common:
+                return self.common.taken_off(value - self.y), self.common.taken_off(gradient)
             return value - self.y, gradient
         loss = np.exp(value)
         return loss - np.exp(self.y), gradient * loss[..., None]

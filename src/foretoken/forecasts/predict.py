@@ -12,11 +12,11 @@ import numpy as np
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
-from foretoken.fits.frontier import excess
 from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
+from foretoken.fits.weighed import excess
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
 from foretoken.laws import SATURATING_FLOPS, find_law
 from foretoken.laws.law import Array, Law
@@ -32,10 +32,9 @@ CONTRADICTION = 1.5
 """FLOP given for a run may be off the fit's FLOP per parameter and token by this factor, or by the factor over which
 the fit's own runs spread; 2 N D for 6 N D is a factor 3, attention and head move the count by less."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
-SHARED_ERRORS, DISAGREEMENT = 1.3, 0.7
-"""Errors of an average of laws over the average of their errors, and shares of the standard deviation of what they say.
-
-Each law's draws take it for granted. Chosen with the misfit of a law (fits/misfit.py), on the same forecasts."""
+DISAGREEMENT = 0.7
+"""Share of the standard deviation of what several laws say that is one more doubt, since each law's draws take that law
+for granted. Chosen with the misfit of a law (fits/misfit.py), on the same forecasts."""
 ON_THE_WAY = (0.25, 0.5, 0.75)
 
 
@@ -150,8 +149,7 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
     says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
     weights, values = weights[says] / weights[says].sum(), values[says]
     centre = float(weights @ values[:, 0])
-    errors = SHARED_ERRORS * (weights @ np.apply_along_axis(_around_median, 1, values[:, 1:]))
-    # An average errs less than its members only as far as their errors differ: what they disagree by is one more doubt.
+    errors = weights @ np.apply_along_axis(_around_median, 1, values[:, 1:])
     spread = math.sqrt(float(weights @ (values[:, 0] - centre) ** 2))
     return LawForecast(centre, errors, DISAGREEMENT * spread)
 
