@@ -101,13 +101,14 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     from foretoken.laws import law_or_heaviest
     from foretoken.runs.filters import filter_rows
     from foretoken.store.read import read_table
-    from foretoken.study.results import ladder_table
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:
         return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)))
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
+    from foretoken.study.results import ladder_table
+
     table = ladder_table(path)
     frame, kept_rows = filter_rows(table.frame, where)
     assumed = (*table.assumed, "the study's target is left out of the fit", *kept_rows)

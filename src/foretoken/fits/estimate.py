@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,13 @@ REFERENCE_FACTOR = 8.0
 """Forecasts are compared at this many times the compute of the run with the most, shared by all features."""
 
 
+def assumed(law: Law, y: Array, trust: float) -> tuple[Array, Array]:
+    """Centre and scale of what a fit assumes of a law's parameters [p], of runs y [r] that trust it so far (0 to 1)."""
+    centre, scale = law.prior(y)
+    looser = [LOOSER_E**trust if name == "E" else 1.0 for name in law.parameters]
+    return centre, scale * np.array(looser)
+
+
 @dataclass(frozen=True)
 class Sample:
     """A law and the data it is fitted to: x [r, f] as logarithms, centred at `origin` [f]; y [r] is ln loss."""
@@ -44,15 +52,18 @@ class Sample:
 
     def prior(self) -> tuple[Array, Array]:
         """Centre and scale of what is assumed of the parameters [p]."""
-        centre, scale = self.law.prior(self.y)
-        looser = [LOOSER_E**self.trust if name == "E" else 1.0 for name in self.law.parameters]
-        return centre, scale * np.array(looser)
+        return assumed(self.law, self.y, self.trust)
 
     def __post_init__(self) -> None:
         if not len(self.effort):
             object.__setattr__(self, "effort", np.zeros(len(self.y)))
         if not len(self.count):
             object.__setattr__(self, "count", np.ones(len(self.y)))
+
+    @cached_property
+    def starts(self) -> Array:
+        """Where searches of the unpenalised estimate begin, the likeliest first: theta [starts, p]."""
+        return self.law.starts(self.x, self.y)
 
     @classmethod
     def of(
@@ -126,16 +137,18 @@ class Unpenalised:
     scale: float = DELTA
 
 
-def estimate_unpenalised(sample: Sample, objective: str = "huber", near: Array | None = None) -> Unpenalised:
-    """The best of many starts, to the last digits; of a few where an estimate `near` is known."""
+def estimate_unpenalised(
+    sample: Sample, objective: str = "huber", near: Array | None = None, others: int = FEW_STARTS
+) -> Unpenalised:
+    """The best of many starts, to the last digits; of a few `others` where an estimate `near` is known."""
     shape = OBJECTIVES[objective]
-    starts = sample.law.starts(sample.x, sample.y)
     scale = DELTA
     if shape.from_spread:
         near = estimate_unpenalised(sample).theta if near is None else near
         scale = spread(sample.residual(near), len(sample.law.parameters))
-    if near is not None:
-        starts = np.concatenate([near[None], starts[:FEW_STARTS]])
+    starts = sample.starts if near is None else near[None]
+    if near is not None and others:
+        starts = np.concatenate([starts, sample.starts[:others]])
     problem = sample.unpenalised_problem(sample.y[None], np.ones((1, len(sample.y))), shape, scale)
     theta, value = solve(problem, starts, steps=150)
     best, least = solve(problem, theta[value.argmin()][None], TIGHT, steps=1500)

@@ -15,6 +15,7 @@ from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, bootstr
 from foretoken.fits.check import Check
 from foretoken.fits.estimate import (
     DELTA,
+    FEW_STARTS,
     Sample,
     Unpenalised,
     estimate_map,
@@ -145,7 +146,7 @@ def _weighed_laws(
 ) -> list[WeighedLaw]:
     """Every law of `LAW_WEIGHTS` that the runs allow, that of the fit first."""
     heaviest = _as_weighed(point, uncertainty.draws.map_theta)
-    additive = _point_estimates(rows, CHINCHILLA, objective)
+    additive = _point_estimates(rows, CHINCHILLA, objective, point.unpenalised)
     laws = [heaviest, _as_weighed(additive, _forecast_draws(additive, draws, seed))]
     evidence = [log_evidence(law.sample, law.map_theta, point.sigma, point.common) for law in (point, additive)]
     frontier = fit_frontier(point.rows, point.sample, heaviest.parameters, draws, seed)
@@ -209,10 +210,13 @@ class _Uncertainty:
     held_out: list[HeldOut]
 
 
-def _point_estimates(rows: Rows, law: Law, objective: str) -> _Point:
+def _point_estimates(rows: Rows, law: Law, objective: str, looser: Unpenalised | None = None) -> _Point:
+    """Both estimates of a law; searched from that of a `looser` law alone, where it is given."""
     rows, count, within_cell_sd = aggregate(rows, law)
     sample = Sample.of(law, rows.features(law), rows.y, rows.tokens, count)
-    unpenalised = estimate_unpenalised(sample, objective)
+    # The parameters of the additive law are the first of the coupled one: near enough for one search to begin at.
+    near = looser.theta[: len(law.parameters)] if looser else None
+    unpenalised = estimate_unpenalised(sample, objective, near, others=0 if looser else FEW_STARTS)
     theta, noise = estimate_map(sample, unpenalised.theta)
     sample.check_shift(theta)
     # Clusters are judged first: what a budget's runs have in common must not be taken for a pattern of the law.

@@ -98,7 +98,7 @@ def without_ends(sample: Sample, rows: Rows, unpenalised: Array) -> dict[str, fl
     subsets = {name: rest for name, rest in _ends(rows).items() if rest.sum() > len(law.parameters) + 1}
     if not subsets:
         return {}
-    starts = np.concatenate([unpenalised[None], law.starts(sample.x, sample.y)[:STARTS]])
+    starts = np.concatenate([unpenalised[None], sample.starts[:STARTS]])
     # All starts of all subsets are one batch.
     weight = np.repeat(np.stack([*subsets.values()]).astype(np.float64), len(starts), axis=0)
     ends, value = solve(

@@ -40,8 +40,10 @@ class Objective:
 
 def huber(residual: Array, delta: Array | float) -> Array:
     """r^2 / 2 near 0, delta (|r| - delta / 2) beyond delta (scipy.special.huber; Hoffmann et al. 2022, app. D.2)."""
+    # With c = min(|r|, delta) both are c (|r| - c / 2).
     size = np.abs(residual)
-    return np.where(size <= delta, residual**2 / 2, delta * (size - delta / 2))
+    clipped = np.minimum(size, delta)
+    return np.asarray(clipped * (size - clipped / 2))
 
 
 def huber_weight(residual: Array, delta: Array | float) -> Array:

@@ -169,18 +169,18 @@ def _step(problem: Problem, now: _Position, damping: Array) -> Array:
     fixed = ~np.isfinite(problem.precision)
     precision = np.where(fixed, 0.0, problem.precision)
     gradient = np.where(fixed, 0.0, now.gradient) if fixed.any() else now.gradient
-    weighted = gradient * weight[..., None]
-    slope = (weighted * now.residual[..., None]).sum(axis=1) + precision * (now.theta - problem.mean)
-    curvature = np.matmul(weighted.swapaxes(1, 2), gradient) + np.diag(precision)
-    diagonal = np.einsum("bpp->bp", curvature)
+    weighted = (gradient * weight[..., None]).swapaxes(1, 2)
+    slope = np.matmul(weighted, now.residual[..., None])[..., 0] + precision * (now.theta - problem.mean)
+    damped = np.matmul(weighted, gradient)
+    diagonal = np.einsum("bpp->bp", damped)  # a view: what is added to it is added to the curvature
+    diagonal += precision
     # Marquardt's scaling: damping in proportion to the diagonal takes no notice of the parameters' units.
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
-    eye = np.eye(now.theta.shape[1])
-    damped = curvature + np.einsum("bp,pq->bpq", damping[:, None] * diagonal + floor, eye)
+    diagonal += damping[:, None] * diagonal + floor
     # A parameter that would leave through its bound stays there, and the others step as if it were held.
     stays = np.where(slope > 0, now.theta <= problem.low, now.theta >= problem.high)
     if stays.any():
-        damped = np.where(stays[:, :, None] | stays[:, None], eye, damped)
+        damped = np.where(stays[:, :, None] | stays[:, None], np.eye(stays.shape[1]), damped)
         slope = np.where(stays, 0.0, slope)
     step: Array = -np.linalg.solve(damped, slope[..., None])[..., 0]
     return np.clip(step, -2.0, 2.0)

@@ -154,6 +154,12 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
     return LawForecast(centre, errors, DISAGREEMENT * spread)
 
 
+def law_values(fit: Fit, *, params: float, tokens: float) -> list[Array]:
+    """What each of several laws says of a run, as the law is fitted: by its parameters, then by each draw."""
+    known = ForecastRequest(fit, params=params, tokens=tokens).known()
+    return [_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws]
+
+
 def _values(fit: Fit, name: str, estimate: Estimate, known: Mapping[str, float]) -> Array:
     """A law of the fit at a run: by its parameters, then by each of its draws [1 + draws].
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from foretoken.fits.check import Check
 from foretoken.fits.fit_checks import design_checks
-from foretoken.fits.parts import Range
+from foretoken.fits.parts import Range, WeighedLaw
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, refusals
-from foretoken.forecasts.predict import predict
+from foretoken.forecasts.predict import law_values, predict
 from foretoken.ladders.exchange import Candidates
 from foretoken.ladders.information import Criterion, geometric_mean
 from foretoken.ladders.prior import Prior
@@ -106,8 +106,31 @@ def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
         )
     }
     laws = [replace(entry, draws=_nearer(find_law(entry.law), entry.draws, share)) for entry in fit.laws]
+    laws = _agreeing(replace(fit, laws=laws), ladder.target, math.sqrt(share)) if laws else []
     nearer = _nearer(find_law(fit.law), fit.map_draws, share)
     return replace(fit, map_draws=nearer, laws=laws, ranges=replace(ranges, **reach))
+
+
+def _agreeing(fit: Fit, target: Target, share: float) -> list[WeighedLaw]:
+    """The laws of a fit, whose forecasts of the target lie apart by this share of what they do now.
+
+    Each errs by its own parameters, and these errors are what the runs lessen.
+    """
+    # Of all parameters with which a law says so, those are taken that its draws make likeliest: by linear regression
+    # theta moves by cov(theta, said) / var(said) for each unit by which what it says of the target moves.
+    said = law_values(fit, params=target.params, tokens=target.tokens)
+    finite = [bool(np.isfinite(values).all()) for values in said]
+    centre = sum(e.weight * v[0] for e, v, ok in zip(fit.laws, said, finite) if ok) / sum(e.weight for e, ok in zip(fit.laws, finite) if ok)
+    agreeing = []
+    for entry, values, ok in zip(fit.laws, said, finite, strict=True):
+        law = find_law(entry.law)
+        thetas = law.thetas(np.array(entry.draws))
+        apart = values[1:] - values[1:].mean()
+        if not ok or apart @ apart == 0: agreeing.append(entry); continue
+        towards = (apart @ (thetas - thetas.mean(axis=0))) / (apart @ apart)
+        theta = law.theta(entry.parameters) + (1 - share) * (centre - values[0]) * towards
+        agreeing.append(replace(entry, parameters=law.named(theta)))
+    return agreeing
 
 
 def _nearer(law: Law, draws: list[list[float]], share: float) -> list[list[float]]:

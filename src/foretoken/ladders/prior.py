@@ -14,7 +14,7 @@ import numpy as np
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError
-from foretoken.fits.misfit import WRONG
+from foretoken.fits.misfit import WRONG, trust
 from foretoken.fits.result import Fit
 from foretoken.laws import LAWS, PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
@@ -90,6 +90,8 @@ class Prior:
     assumed: tuple[str, ...]
     linearise_at: Array
     """Where the gradients of each draw are taken [s, p]: there, or half way to the estimate that is expected."""
+    trust: float = 0.0
+    """How surely the fit to come will take the law to hold, 0 to 1: as surely as the fit that there is."""
 
     @property
     def past_variance(self) -> Array:
@@ -215,6 +217,7 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
         per_token=per_token,
         past_runs=np.log([[run.params, run.tokens] for run in fit.runs]),
         assumed=(f"new runs scatter like the {len(fit.runs)} of the fit",),
+        trust=trust(fit.noise.pattern_p_value),
     )
 
 

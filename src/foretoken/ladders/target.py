@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.fits.estimate import assumed
 from foretoken.ladders.information import FisherInformation
 from foretoken.ladders.prior import Prior
 from foretoken.ladders.request import Goal
@@ -134,9 +135,9 @@ def _fit_prior(prior: Prior) -> tuple[Array, Array]:
     """What the fit will assume: 1 / variance [p], and its mean less each draw [s, p]."""
     at_origin = prior.law.value_and_grad(prior.theta, np.zeros((1, 2)))[0]
     mean = np.stack([prior.law.prior(loss)[0] for loss in at_origin])
-    spread = prior.law.prior(np.zeros(1))[1]
-    assumed = np.isfinite(spread)
-    return np.where(assumed, spread, FLAT) ** -2.0, np.where(assumed, mean - prior.theta, 0.0)
+    spread = assumed(prior.law, np.zeros(1), prior.trust)[1]
+    proper = np.isfinite(spread)
+    return np.where(proper, spread, FLAT) ** -2.0, np.where(proper, mean - prior.theta, 0.0)
 
 
 def _lost_compute(prior: Prior, target: Array) -> tuple[Array, Array, Array]:

@@ -36,14 +36,15 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     alpha_n, beta_d = np.exp(ln_alpha) * x[:, 0], np.exp(ln_beta) * x[:, 1]
     size, data = a - alpha_n, b - beta_d
     top = np.maximum(np.maximum(e, size), data)
-    gradient = np.empty((*top.shape, 5))
+    # Runs lie next to each other in memory, as everything that is done with them runs along them.
+    gradient = np.empty((len(top), 5, top.shape[1]))
     for k, term in enumerate((e, size, data)):
-        np.exp(term - top, out=gradient[..., k])
-    total = gradient[..., 0] + gradient[..., 1] + gradient[..., 2]
-    gradient[..., :3] /= total[..., None]
-    np.multiply(-gradient[..., 1], alpha_n, out=gradient[..., 3])
-    np.multiply(-gradient[..., 2], beta_d, out=gradient[..., 4])
-    return top + np.log(total), gradient
+        np.exp(term - top, out=gradient[:, k])
+    total = gradient[:, 0] + gradient[:, 1] + gradient[:, 2]
+    gradient[:, :3] /= total[:, None]
+    np.multiply(-gradient[:, 1], alpha_n, out=gradient[:, 3])
+    np.multiply(-gradient[:, 2], beta_d, out=gradient[:, 4])
+    return top + np.log(total), gradient.swapaxes(1, 2)
 
 
 def starts(x: Array, y: Array) -> Array:

@@ -28,20 +28,23 @@ def value_and_grad(theta: Array, x: Array) -> tuple[Array, Array]:
     size, data = (a - alpha_n) / gamma, (b - beta_d) / gamma
     both, share = _log_sum(data, size)
     y, reducible = _log_sum(e, gamma * both)
-    mixing = gamma * (both - share * size - (1 - share) * data)
-    columns = (share, 1 - share, -share * alpha_n, -(1 - share) * beta_d, mixing)
-    gradient = np.empty((*y.shape, 6))
-    gradient[..., 0] = 1 - reducible
+    rest = 1 - share
+    mixing = gamma * (both - share * size - rest * data)
+    columns = (share, rest, -share * alpha_n, -rest * beta_d, mixing)
+    # Runs lie next to each other in memory, as everything that is done with them runs along them.
+    gradient = np.empty((len(y), 6, y.shape[1]))
+    np.subtract(1, reducible, out=gradient[:, 0])
     for k, column in enumerate(columns, 1):
-        np.multiply(reducible, column, out=gradient[..., k])
-    return y, gradient
+        np.multiply(reducible, column, out=gradient[:, k])
+    return y, gradient.swapaxes(1, 2)
 
 
 def _log_sum(one: Array, other: Array) -> tuple[Array, Array]:
     """ln(e^one + e^other), and the share of the second in the sum."""
     # numpy.logaddexp gives the same to rounding; it takes three times as long.
     top, small = np.maximum(one, other), np.exp(-np.abs(one - other))
-    return top + np.log(1 + small), np.where(one > other, small, 1.0) / (1 + small)
+    total = 1 + small
+    return top + np.log(total), np.where(one > other, small, 1.0) / total
 
 
 def starts(x: Array, y: Array) -> Array:
