@@ -19,10 +19,11 @@ from foretoken.cli import app
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.fits import fit
 from foretoken.fits.estimate import Sample, estimate_map, estimate_unpenalised
-from foretoken.forecasts.predict import predict
+from foretoken.forecasts.predict import law_values, predict
 from foretoken.ladders.exchange import ROUNDS, Candidates, LadderLimits, choose_runs
 from foretoken.ladders.information import Criterion, FisherInformation, geometric_mean
 from foretoken.ladders.ladder import NextRun, PlannedRun, next_run
+from foretoken.ladders.planned import agreeing
 from foretoken.ladders.prior import RunNoise, make_prior
 from foretoken.ladders.study_toml import ladder_toml
 from foretoken.ladders.target import half_way_to_estimate, make_target
@@ -206,6 +207,20 @@ def test_before_and_after_are_one_quantity(ladder: Callable[..., RunTable]) -> N
     much = next_run(**target, fit=one, spend=10 * one.ranges.flops.high)
     assert min(run.flops for run in much.runs) >= 0.98 * one.ranges.flops.low
     assert much.expected.half_width_after < before
+
+
+def test_laws_agree_more_as_their_errors_shrink(ladder: Callable[..., RunTable]) -> None:
+    """What each says of the target moves towards their mean, which stays, in proportion."""
+    one = fit(ladder(noise=0.003), draws=50)
+    run = {"params": 30 * one.ranges.params.high, "tokens": 30 * one.ranges.tokens.high}
+    laws = agreeing(one, **run, share=0.5)
+    before, after = (
+        np.array([said[0] for said in law_values(fitted, **run)]) for fitted in (one, replace(one, laws=laws))
+    )
+    middle = float(np.array([law.weight for law in one.laws]) @ before)
+    assert np.ptp(before) > 0.01
+    np.testing.assert_allclose(after - middle, 0.5 * (before - middle), rtol=0.1, atol=0.001)
+    assert agreeing(one, **run, share=1.0)[0].parameters == pytest.approx(one.laws[0].parameters)
 
 
 @pytest.mark.usefixtures("few_exchanges")

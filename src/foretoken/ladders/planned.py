@@ -87,10 +87,11 @@ def forecast_width(fit: Fit, target: Target) -> float:
 
 
 def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
-    """The fit that the runs are expected to give: the same law, with draws that lie closer and data that reach farther.
+    """The fit that the runs are expected to give: draws that lie closer, laws that agree more, data that reach farther.
 
     So `predict` asks both the same question, of noise, of misfit with the distance that is left, and of parameters.
     """
+    # How surely the law holds stays as it is: as a probability it is as likely to rise with the runs as to fall.
     counts = ladder.counts
     if not counts.any():
         return fit
@@ -105,32 +106,34 @@ def _planned_fit(fit: Fit, ladder: PlannedLadder) -> Fit:
             ("flops", ranges.flops, ladder.candidates.flops[here]),
         )
     }
-    laws = [replace(entry, draws=_nearer(find_law(entry.law), entry.draws, share)) for entry in fit.laws]
-    laws = _agreeing(replace(fit, laws=laws), ladder.target, math.sqrt(share)) if laws else []
+    agreed = agreeing(fit, ladder.target.params, ladder.target.tokens, math.sqrt(share))
+    laws = [replace(entry, draws=_nearer(find_law(entry.law), entry.draws, share)) for entry in agreed]
     nearer = _nearer(find_law(fit.law), fit.map_draws, share)
     return replace(fit, map_draws=nearer, laws=laws, ranges=replace(ranges, **reach))
 
 
-def _agreeing(fit: Fit, target: Target, share: float) -> list[WeighedLaw]:
-    """The laws of a fit, whose forecasts of the target lie apart by this share of what they do now.
+def agreeing(fit: Fit, params: float, tokens: float, share: float) -> list[WeighedLaw]:
+    """The laws of a fit, whose forecasts of a run differ from their mean by this share of what they do now."""
+    # What laws say differs by what each errs in its own parameters, and these errors shrink with the runs.
+    said = law_values(fit, params=params, tokens=tokens)
+    usable = [entry.weight if np.isfinite(values).all() else 0.0 for entry, values in zip(fit.laws, said, strict=True)]
+    if not any(usable):
+        return fit.laws
+    centre = sum(weight * values[0] for weight, values in zip(usable, said, strict=True) if weight) / sum(usable)
+    return [
+        _moved(entry, values, (1 - share) * (centre - values[0])) if weight else entry
+        for entry, values, weight in zip(fit.laws, said, usable, strict=True)
+    ]
 
-    Each errs by its own parameters, and these errors are what the runs lessen.
-    """
-    # Of all parameters with which a law says so, those are taken that its draws make likeliest: by linear regression
-    # theta moves by cov(theta, said) / var(said) for each unit by which what it says of the target moves.
-    said = law_values(fit, params=target.params, tokens=target.tokens)
-    finite = [bool(np.isfinite(values).all()) for values in said]
-    centre = sum(e.weight * v[0] for e, v, ok in zip(fit.laws, said, finite) if ok) / sum(e.weight for e, ok in zip(fit.laws, finite) if ok)
-    agreeing = []
-    for entry, values, ok in zip(fit.laws, said, finite, strict=True):
-        law = find_law(entry.law)
-        thetas = law.thetas(np.array(entry.draws))
-        apart = values[1:] - values[1:].mean()
-        if not ok or apart @ apart == 0: agreeing.append(entry); continue
-        towards = (apart @ (thetas - thetas.mean(axis=0))) / (apart @ apart)
-        theta = law.theta(entry.parameters) + (1 - share) * (centre - values[0]) * towards
-        agreeing.append(replace(entry, parameters=law.named(theta)))
-    return agreeing
+
+def _moved(entry: WeighedLaw, said: Array, by: float) -> WeighedLaw:
+    """A law that says so much more of a run, of which it says `said`: by its parameters, then by each draw."""
+    # Of all parameters that say so its draws make those likeliest: by linear regression theta moves by
+    # cov(theta, said) / var(said) for each unit of what is said.
+    law = find_law(entry.law)
+    apart, thetas = said[1:] - said[1:].mean(), law.thetas(np.array(entry.draws))
+    slope = apart @ (thetas - thetas.mean(axis=0)) / max(float(apart @ apart), 1e-300)
+    return replace(entry, parameters=law.named(law.theta(entry.parameters) + by * slope))
 
 
 def _nearer(law: Law, draws: list[list[float]], share: float) -> list[list[float]]:
