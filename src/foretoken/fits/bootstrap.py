@@ -17,7 +17,7 @@ WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 REFERENCE_FACTOR = 8.0
 """The kinds of resampling are compared by the spread of a forecast at this many times the largest compute ..."""
 COMPARED = 100
-"""... over this many draws."""
+"""... over this many draws, where there are several."""
 MOST_LEVERAGE = 0.7
 """A residual is widened by 1 / (1 - this) at most."""
 RESAMPLED = 40
@@ -71,11 +71,15 @@ def bootstrap_forecast(
     common: Common | None = None,
 ) -> ForecastDraws:
     """The same of the MAP estimate alone."""
-    few = min(draws, COMPARED)
     schemes = _schemes(sigma, shared)
-    spreads = {kind: _drawn(sample, scheme, map_theta, sigma, few, seed, common)[1] for kind, scheme in schemes.items()}
+    # A scheme that has no rival is drawn once.
+    few = min(draws, COMPARED) if len(schemes) > 1 else draws
+    drawn = {kind: _drawn(sample, scheme, map_theta, sigma, few, seed, common) for kind, scheme in schemes.items()}
+    spreads = {kind: spread for kind, (_, spread) in drawn.items()}
     widest = max(spreads, key=lambda kind: spreads[kind])
-    theta, _ = _drawn(sample, schemes[widest], map_theta, sigma, draws, seed, common)
+    theta = drawn[widest][0]
+    if few < draws:
+        theta, _ = _drawn(sample, schemes[widest], map_theta, sigma, draws, seed, common)
     widths = ", ".join(f"{kind} {100 * width / 2:.2f} %" for kind, width in spreads.items())
     text = (
         f"wild bootstrap over {widest}, the widest of: {widths} (half of the 90 % spread of the law"
