@@ -301,10 +301,8 @@ def _isoflop(ladder: PlannedLadder, learning_rate_error: float) -> IsoflopGrid:
         return replace(ladder, candidates=grid, criterion=criterion, counts=counts).half_width
 
     # Quarter octaves: the cost of the grid that is as good is known to a fifth.
-    spends = ladder.cost * 2.0 ** np.arange(-DOUBLINGS, DOUBLINGS + 0.25, 0.25)
-    widths = np.array([half_width(spend) for spend in spends])
-    as_good = np.flatnonzero(widths <= ladder.half_width)
-    same = float(spends[as_good[0]]) if len(as_good) else None
+    spends = (ladder.cost * 2.0 ** np.arange(-DOUBLINGS, DOUBLINGS + 0.25, 0.25)).tolist()
+    same = next((spend for spend in spends if half_width(spend) <= ladder.half_width), None)
     return IsoflopGrid(ladder.cost, half_width(ladder.cost), same, NO_GRID if same is None else None)
 
 
