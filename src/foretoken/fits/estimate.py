@@ -20,10 +20,10 @@ ROBUST = 1.5
 """Huber's delta of the forecast fit, in standard deviations of a run."""
 FEW_STARTS = 6
 AGREE = 0.01
+"""Starts agree within this share of the best objective and parameters."""
 LOOSER_E = 4.0
 """The prior of ln E is this many times as wide for a law that surely holds: published laws have E from 0 to 0.8 of the
 smallest loss, and where a law holds a grid of sizes tells E to a few percent (docs/backtest.md)."""
-"""Starts agree within this share of the best objective and parameters."""
 REFERENCE_FACTOR = 8.0
 """Forecasts are compared at this many times the compute of the run with the most, shared by all features."""
 
