@@ -15,7 +15,7 @@ from scipy.stats import norm, t
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import Fit, fit
 from foretoken.forecasts import plain_loss, predict, rival_forecasts
-from foretoken.forecasts.predict import FAR, _quantiles
+from foretoken.forecasts.predict import FAR, error_quantiles
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
 
@@ -38,22 +38,22 @@ def fitted() -> Fit:
 
 @settings(max_examples=30, deadline=None)
 @given(level=LEVELS, run=st.floats(1e-3, 0.1), freedom=st.floats(3.0, 200.0))
-def test_noise_alone_gives_students_quantiles(level: float, run: float, freedom: float) -> None:
-    low, high = _quantiles(NO_SPREAD, run, freedom, 0.0, level)
+def test_noise_alone_gives_studentserror_quantiles(level: float, run: float, freedom: float) -> None:
+    low, high = error_quantiles(NO_SPREAD, run, freedom, 0.0, level)
     exact = run * t.ppf((1 + level) / 2, freedom)
     assert (low, high) == pytest.approx((-exact, exact), rel=0.1)
 
 
 @settings(max_examples=30, deadline=None)
 @given(level=LEVELS, misfit=st.floats(1e-3, 0.5))
-def test_misfit_alone_gives_normal_quantiles(level: float, misfit: float) -> None:
-    low, high = _quantiles(NO_SPREAD, 0.0, 10.0, misfit, level)
+def test_misfit_alone_gives_normalerror_quantiles(level: float, misfit: float) -> None:
+    low, high = error_quantiles(NO_SPREAD, 0.0, 10.0, misfit, level)
     exact = misfit * norm.ppf((1 + level) / 2)
     assert (low, high) == pytest.approx((-exact, exact), rel=0.1)
 
 
 def test_noise_and_misfit_add_as_squares() -> None:
-    low, high = _quantiles(NO_SPREAD, 0.03, 1e6, 0.04, 0.9)
+    low, high = error_quantiles(NO_SPREAD, 0.03, 1e6, 0.04, 0.9)
     assert (high - low) / 2 == pytest.approx(0.05 * norm.ppf(0.95), rel=0.05)
 
 
@@ -62,7 +62,7 @@ def test_noise_and_misfit_add_as_squares() -> None:
 def test_without_noise_the_draws_of_the_law_are_the_interval(level: float, seed: int) -> None:
     draws = 0.02 * np.random.default_rng(seed).standard_normal(80)
     expected = np.quantile(np.repeat(draws, 500), [(1 - level) / 2, (1 + level) / 2])
-    assert _quantiles(draws, 0.0, 10.0, 0.0, level) == pytest.approx(tuple(expected))
+    assert error_quantiles(draws, 0.0, 10.0, 0.0, level) == pytest.approx(tuple(expected))
 
 
 @pytest.mark.parametrize("kind", ["new-run", "mean"])

@@ -2,23 +2,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.fits import fit
+from foretoken.fits import Fit, fit
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.plans.constraints import Limits, usable_flops
 from foretoken.plans.loss_model import fitted, published
-from foretoken.plans.split import allocate, budget_for, budgets_for, cheapest, tokens_for
+from foretoken.plans.split import (
+    EXPONENT_SD,
+    allocate,
+    best_split,
+    budget_for,
+    budgets_for,
+    cheapest,
+    split_sd,
+    tokens_for,
+)
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]
 BESIROGLU = published("besiroglu_2024")
 budgets = st.floats(17, 27).map(lambda power: 10.0**power)
+TRUTH = PUBLISHED["besiroglu_2024"].parameters
 LOSS_LAWS = [name for name in PUBLISHED if published(name).predicts_loss]
 
 
@@ -210,6 +222,96 @@ def test_published_laws_have_no_draws_and_say_so() -> None:
     found = allocate(BESIROGLU, 1e22)
     assert found.intervals["params"] is None
     assert "no draws" in (found.interval_reason or "")
+
+
+def grid(counted: Callable[[np.ndarray], np.ndarray] = lambda params: params) -> RunTable:
+    """An IsoFLOP grid of besiroglu_2024, whose table counts its parameters as `counted` does."""
+    generator = np.random.default_rng(3)
+    flops = np.repeat(np.geomspace(1e18, 1e20, 5), 7)
+    n = CHINCHILLA.optimum(TRUTH, flops)[0] * np.tile(np.geomspace(1 / 8, 8, 7), 5)  # type: ignore[misc]
+    d = flops / (6 * counted(n))
+    loss = CHINCHILLA.evaluate(TRUTH, params=n, tokens=d) * np.exp(0.003 * generator.standard_normal(35))
+    return RunTable(pd.DataFrame({"params_total": counted(n), "tokens": d, "flops": flops, "loss": loss}), "simulated")
+
+
+def with_embeddings(params: np.ndarray) -> np.ndarray:
+    """Parameters of blocks of this size and of two tables of 32 000 entries, at a width 64 times the depth."""
+    return np.asarray(params + 2 * 32_000 * (64 * params / 12) ** (1 / 3))
+
+
+@pytest.fixture(scope="module")
+def own() -> Fit:
+    return fit(grid(), draws=60)
+
+
+def test_the_best_size_is_in_doubt_by_slope_error_over_curvature(own: Fit) -> None:
+    one = replace(own, law="chinchilla", laws=[], map_parameters=TRUTH, noise=replace(own.noise, misfit_growth=0.002))
+    model = replace(fitted(own), law=CHINCHILLA, theta=CHINCHILLA.theta(TRUTH)[None], fit=one)
+
+    def by_hand(flops: float) -> tuple[float, float]:
+        """The doubt, and slope error over curvature: the law's second derivative of ln loss at the best split."""
+        params, tokens = map(float, CHINCHILLA.optimum(TRUTH, flops))  # type: ignore[misc]
+        terms = np.array([TRUTH["A"] / params ** TRUTH["alpha"], TRUTH["B"] / tokens ** TRUTH["beta"]])
+        curvature = terms @ [TRUTH["alpha"] ** 2, TRUTH["beta"] ** 2] / float(model.loss(params, tokens))
+        return split_sd(model, params, tokens), math.sqrt(2) * 0.002 / float(curvature)
+
+    sd, moved = by_hand(0.5e20)
+    assert sd == pytest.approx(moved, rel=0.01)
+    sd, moved = by_hand(1e22)
+    assert sd == pytest.approx(math.hypot(moved, EXPONENT_SD * math.log(100)), rel=0.01)
+    assert split_sd(published("besiroglu_2024"), 1e9, 2e10) == 0
+
+
+def test_the_interval_of_the_best_size_is_never_nothing_and_widens_away_from_the_runs(own: Fit) -> None:
+    # Without any spread of its draws it is still as wide as the law's misfit.
+    certain = replace(fitted(own), theta=np.repeat(fitted(own).theta[:1], 3, axis=0))
+    widths = []
+    for flops in np.geomspace(1e20, 1e26, 7):
+        low, high = allocate(certain, float(flops)).intervals["params"] or (1.0, 1.0)
+        widths.append(math.log(high / low))
+    assert widths[0] > 0.05
+    assert widths == sorted(widths)
+
+
+def test_laws_that_disagree_on_the_best_size_widen_its_interval(own: Fit) -> None:
+    first, second, *others = own.laws
+    off = {**second.parameters, "A": second.parameters["A"] * math.exp(0.5 * second.parameters["alpha"])}
+    apart = fitted(
+        replace(own, laws=[replace(first, weight=0.5), replace(second, weight=0.5, parameters=off), *others])
+    )
+    split = allocate(fitted(own), 1e22)
+    assert split_sd(apart, split.params, split.tokens) > 1.02 * split_sd(fitted(own), split.params, split.tokens)
+    # The other estimate is of one law.
+    huber = replace(apart, estimator="huber")
+    alone = fitted(replace(own, laws=[]))
+    assert split_sd(huber, split.params, split.tokens) == split_sd(alone, split.params, split.tokens)
+
+
+def test_the_best_size_is_held_where_the_table_counts_parameters_otherwise_than_the_law() -> None:
+    """The draws alone are sure of a size that is too small by half."""
+    model = fitted(fit(grid(with_embeddings), draws=60))
+    blocks = np.geomspace(1e8, 1e12, 4001)
+    sizes = with_embeddings(blocks)
+    truth = float(sizes[CHINCHILLA.evaluate(TRUTH, params=blocks, tokens=1e22 / 6 / sizes).argmin()])
+    drawn = model.interval(model.over_draws(lambda one: best_split(one, np.array([1e22]))[0][0]))
+    low, high = allocate(model, 1e22).intervals["params"] or (0.0, 0.0)
+    assert drawn is not None
+    assert not drawn[0] < truth < drawn[1]
+    assert low < truth < high < 10 * low
+
+
+def test_limits_hold_the_interval_of_the_best_size_too(own: Fit) -> None:
+    model = fitted(own)
+    free = allocate(model, 1e22)
+    low, high = free.intervals["params"] or (0.0, 0.0)
+    # A cap inside the interval cuts it; one far below leaves nothing open.
+    cut = allocate(model, 1e22, Limits(max_params=free.params)).intervals["params"]
+    assert cut == pytest.approx([low, free.params], rel=1e-5)
+    assert allocate(model, 1e22, Limits(max_params=low / 2)).intervals["params"] == pytest.approx([low / 2] * 2)
+    short = allocate(model, 1e22, Limits(max_tokens=free.tokens)).intervals
+    assert short["tokens"] == pytest.approx([1e22 / 6 / high, free.tokens], rel=1e-5)
+    sizes = (low / 9, low * 1.01, free.params, high * 0.99)
+    assert allocate(model, 1e22, Limits(sizes=sizes)).intervals["params"] == [sizes[1], sizes[3]]
 
 
 # Limits and what is left of a budget

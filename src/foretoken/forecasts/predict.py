@@ -122,7 +122,7 @@ def _interval(
     errors = max((there.errors, *_errors_on_the_way(request, known)), key=np.std) if reach.largest > 1 else there.errors
     run = fit.noise.new_run_sd(known.get("tokens")) if kind == NEW_RUN else 0.0
     misfit = math.hypot(fit.noise.misfit_growth * math.log(reach.largest), there.disagreement)
-    low, high = _quantiles(errors, run, fit.noise.degrees_of_freedom, misfit, request.level)
+    low, high = error_quantiles(errors, run, fit.noise.degrees_of_freedom, misfit, request.level)
     _require_in_reach(np.array([there.centre + low, there.centre + high]), reach, law)
     # A very skewed spread may have both ends on one side; an interval always holds its own forecast.
     return there.centre, there.centre + min(0.0, low), there.centre + max(0.0, high)
@@ -142,14 +142,14 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
     """The forecast of the law, or the average of those of several laws."""
     if estimator != MAP or not fit.laws:
         values = _values(fit, fit.law, fit.estimate(estimator), known)
-        return LawForecast(float(values[0]), _around_median(values[1:]), 0.0)
+        return LawForecast(float(values[0]), around_median(values[1:]), 0.0)
     weights = np.array([law.weight for law in fit.laws])
     values = np.stack([_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws])
     # Where the heaviest law has no best split, the law of the frontier says nothing of a run off it.
     says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
     weights, values = weights[says] / weights[says].sum(), values[says]
     centre = float(weights @ values[:, 0])
-    errors = weights @ np.apply_along_axis(_around_median, 1, values[:, 1:])
+    errors = weights @ np.apply_along_axis(around_median, 1, values[:, 1:])
     spread = math.sqrt(float(weights @ (values[:, 0] - centre) ** 2))
     return LawForecast(centre, errors, DISAGREEMENT * spread)
 
@@ -196,7 +196,7 @@ def _errors_on_the_way(request: ForecastRequest, known: Mapping[str, float]) -> 
             yield errors
 
 
-def _around_median(draws: Array) -> Array:
+def around_median(draws: Array) -> Array:
     """Draws stand around their own median, not around the estimate: only their spread is used.
 
     So a bootstrap whose median is off the estimate does not move the interval off the forecast.
@@ -204,8 +204,11 @@ def _around_median(draws: Array) -> Array:
     return np.asarray(draws - np.median(draws))
 
 
-def _quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:
-    """Ends of the errors on log loss: of the parameters, of one run, of the law's form with distance."""
+def error_quantiles(law_errors: Array, run: float, freedom: float, misfit: float, level: float) -> tuple[float, float]:
+    """Ends of the middle `level` of errors on a logarithm: of the parameters, of one run, of the law's form.
+
+    `law_errors` [draws], `run` the scale of a Student's t of that `freedom`, `misfit` the sd of a normal error.
+    """
     from scipy.special import ndtri, stdtrit
 
     # Evenly spaced quantiles stand for the noise of a run (Student's t) and the misfit (normal); each is added to every

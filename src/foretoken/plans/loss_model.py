@@ -13,7 +13,7 @@ from foretoken.arguments import check_level, nearest
 from foretoken.errors import ForetokenError
 from foretoken.fits.objectives import MAP
 from foretoken.forecasts.forecast import Forecast
-from foretoken.forecasts.predict import predict
+from foretoken.forecasts.predict import around_median, error_quantiles, predict
 from foretoken.laws import LAWS, PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.laws.repeated_data import worth
@@ -25,6 +25,12 @@ USUAL_FEATURES = {"experts": 1.0, "granularity": 1.0, "bits_weights": 16.0, "bit
 """Values of a law's further features unless others are given: a dense model in 16 bits."""
 FEW = 200
 """Draws that are enough for an interval: its ends, at 5 % and 95 %, then stand at 5 % and 95 % give or take 1.5 %."""
+INTERVAL_HOLDS = (
+    "intervals of the best size and its tokens hold the fit's draws, the law's misfit, what the fit's laws do not agree"
+    " on, and a law that changes beyond the runs"
+)
+NORMAL = math.inf
+"""Degrees of freedom of a Student's t that is normal."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,18 @@ class LossModel:
         low, high = np.quantile(drawn, [(1 - self.level) / 2, (1 + self.level) / 2])
         return [float(low), float(high)]
 
+    def wider_interval(self, values: Array, sd: float) -> list[float] | None:
+        """As `interval`, of amounts [w] above 0 whose logarithm has one more normal error, of standard deviation `sd`.
+
+        The draws stand around the point estimate, so that the interval always holds it.
+        """
+        drawn = np.log(np.asarray(values, dtype=np.float64))
+        errors = drawn[1:][np.isfinite(drawn[1:])]
+        if not len(errors):
+            return None
+        low, high = error_quantiles(around_median(errors), 0.0, NORMAL, sd, self.level)
+        return [float(values[0] * math.exp(min(0.0, low))), float(values[0] * math.exp(max(0.0, high)))]
+
     def extrapolation(self, params: float, tokens: float, flops: float) -> dict[str, float]:
         """Factors beyond the runs behind it; 1 inside them, nothing where they are not known."""
         values = {"params": params, "tokens": tokens, "flops": flops, **self.other_features}
@@ -233,6 +251,8 @@ def fitted(fit: Fit, *, estimator: str = MAP, level: float = 0.9) -> LossModel:
     assumed: tuple[str, ...] = (f"losses by your fit of {fit.law} ({estimator} estimate, {fit.params_column} is N)",)
     if not math.isclose(per_token, 6.0, rel_tol=1e-3):
         assumed += (f"{per_token:.4g} FLOP per parameter and token, the median of the fit's runs",)
+    if law.column == "loss":
+        assumed += (INTERVAL_HOLDS,)
     return LossModel(
         "fit",
         law,

@@ -20,7 +20,7 @@ from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel, Repetition
 from foretoken.plans.provenance import intervals_json, with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import best_losses, best_split
+from foretoken.plans.split import best_losses, best_split, split_intervals
 
 NEVER_TURNS = "within a factor of a million of this budget the same one of the two always helps more"
 BORROWED = "muennighoff_2023"
@@ -141,6 +141,8 @@ def repeated(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) ->
     repetition = loss_model.repetition
     splits = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
     params, tokens = map(float, splits[0])
+    ends = split_intervals(loss_model, splits, flops, limits)
+    seen = ends["tokens"]
     losses = loss_model.losses(params, tokens)
     unique = min(repetition.unique, tokens)
     doubled = _doubled(loss_model, flops, limits)
@@ -159,9 +161,8 @@ def repeated(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) ->
         turning_flops=_turning(loss_model, flops, limits),
         epochs_if={} if knows_repetition else _epochs_if(loss_model, flops, limits),
         intervals={
-            "params": loss_model.interval(splits[:, 0]),
-            "tokens": loss_model.interval(splits[:, 1]),
-            "epochs": loss_model.interval(np.maximum(1.0, splits[:, 1] / repetition.unique)),
+            **ends,
+            "epochs": seen and [max(1.0, end / repetition.unique) for end in seen],
             "loss": loss_model.interval(losses),
         },
         assumed=list(loss_model.assumed),

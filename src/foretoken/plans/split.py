@@ -13,6 +13,9 @@ import numpy as np
 
 from foretoken.arguments import check_positive
 from foretoken.errors import ForetokenError, RefusedError
+from foretoken.fits.objectives import MAP
+from foretoken.forecasts.predict import DISAGREEMENT
+from foretoken.laws import find_law
 from foretoken.laws.law import Array
 from foretoken.plans.constraints import NO_LIMITS, SIZES, Limits
 from foretoken.plans.loss_model import LossModel
@@ -25,6 +28,16 @@ EXACT = 1e-7
 """A share of a loss, or of a compute, below which a difference is what the search leaves over."""
 ROUNDS, SLOPE_STEP, CLOSE = 200, 1e-3, 1e-9
 """Rounds of that search at most, the step of its slopes and its accuracy, in ln."""
+SLOPE_ERROR = math.sqrt(2.0)
+"""Standard deviation of the slope of ln loss over ln params at one budget, times the law's misfit per e-fold."""
+EXPONENT_SD = 0.07
+"""Standard deviation of the exponent of the best size over compute beyond the runs, for what no table shows of itself.
+
+Chosen by simulated tables whose law the fit does not know (docs/plan.md). Published ones run from 0.45 to 0.73."""
+NUDGE = 0.1
+"""Step in ln params of the curvature of ln loss at a split."""
+FLAT, WIDEST = 1e-9, math.log(SIZES[1] / SIZES[0])
+"""The least curvature that is reckoned with, and the largest doubt: of all sizes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,8 @@ class Allocation:
     loss: float | None
     loss_reason: str | None
     intervals: dict[str, list[float] | None]
-    """Of params, tokens, flops (each draw's own best) and loss (of this very run, of the law and not of a new run)."""
+    """Of params, tokens (the best of the budget: the draws', with the law's misfit, see `split_sd`), flops (each draw's
+    own) and loss (of this very run, of the law and not of a new run)."""
     level: float
     interval_reason: str | None
     extrapolation: dict[str, float]
@@ -65,7 +79,35 @@ def allocate(loss_model: LossModel, flops: float, limits: Limits = NO_LIMITS) ->
     if not loss_model.predicts_loss:
         return _split_only(loss_model, flops, limits)
     both = loss_model.over_draws(lambda model: np.concatenate(best_split(model, np.array([flops]), limits)))
-    return _allocation(loss_model, np.column_stack([both, np.full(len(both), float(flops))]), limits)
+    found = _allocation(loss_model, np.column_stack([both, np.full(len(both), float(flops))]), limits)
+    return replace(found, intervals=found.intervals | split_intervals(loss_model, both, flops, limits))
+
+
+def split_intervals(
+    loss_model: LossModel, splits: Array, flops: float, limits: Limits = NO_LIMITS
+) -> dict[str, list[float] | None]:
+    """Intervals of `params` and `tokens` of the best split of `flops` FLOP, from the best splits [w, 2] by the draws.
+
+    Under limits they are those without, moved within the limits.
+    """
+    if not loss_model.has_draws:
+        return {"params": None, "tokens": None}
+    budget, per_token = np.array([float(flops)]), loss_model.flops_per_param_token
+    if limits != NO_LIMITS:
+        free = loss_model.over_draws(lambda model: np.concatenate(search_split(model, budget, NO_LIMITS, 0.0)))
+    else:
+        free = splits
+    ends = loss_model.wider_interval(free[:, 0], split_sd(loss_model, float(free[0, 0]), float(free[0, 1])))
+    if ends is None:
+        return {"params": None, "tokens": None}
+    least_size, most_size = np.exp(limits.ends(budget, per_token, 0.0))
+    sizes = np.clip(ends, least_size, most_size)
+    if limits.sizes:
+        allowed = np.array(limits.admissible)
+        sizes = allowed[np.abs(np.log(allowed / sizes[:, None])).argmin(axis=1)]
+    # Which of two sizes is nearer is not quite which is better, and an interval always holds its own split.
+    sizes = np.array([min(sizes[0], splits[0, 0]), max(sizes[1], splits[0, 0])])
+    return {"params": sizes.tolist(), "tokens": limits.tokens(sizes, budget, per_token, 0.0)[::-1].tolist()}
 
 
 def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> Allocation:
@@ -85,7 +127,61 @@ def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> 
         params, tokens = best_split(model, np.array([budget]), limits)
         return [float(params[0]), float(tokens[0]), budget]
 
-    return _allocation(loss_model, loss_model.over_draws(cheapest_of), limits)
+    splits = loss_model.over_draws(cheapest_of)
+    found = _allocation(loss_model, splits, limits)
+    # A size that limits fix is not in doubt; what is free is, by as much as for a budget.
+    if not loss_model.has_draws or limits != NO_LIMITS:
+        return found
+    sd = split_sd(loss_model, found.params, found.tokens)
+    wider = {name: loss_model.wider_interval(splits[:, k], sd) for k, name in enumerate(("params", "tokens"))}
+    return replace(found, intervals=found.intervals | wider)
+
+
+def split_sd(loss_model: LossModel, params: float, tokens: float) -> float:
+    """Standard deviation of ln params of the best split of a budget by what a fit's law has wrong; 0 without a fit.
+
+    An error in the slope of ln loss over ln params at one budget moves its least by error / curvature. The law's misfit
+    is g per e-fold beyond the runs: two splits of a budget that are as far from each other as from the runs err
+    independently, each by g x distance, so that the slope between them is off by sqrt(2) g at any distance. Curvature
+    falls with compute, so the doubt grows.
+
+    What a table cannot show is no part of g: exponents that change beyond it, or parameters that are counted otherwise
+    than the law has them. They bend ln params of the best split over ln compute, by `EXPONENT_SD` x distance. Last, the
+    laws of the fit do not agree.
+    """
+    fit, model = loss_model.fit, loss_model.point_estimate
+    if fit is None:
+        return 0.0
+    flops = model.flops_per_param_token * params * tokens
+    sizes = params * np.exp([-NUDGE, 0.0, NUDGE])
+    with np.errstate(all="ignore"):
+        less, here, more = np.log(model.loss(sizes, params * tokens / sizes))
+    curvature = float(less - 2 * here + more) / NUDGE**2
+    growth = fit.noise.misfit_growth / (1.0 if model.law.is_logarithmic else math.exp(here))
+    # Also where the curvature is no number: nothing is then known of the best size.
+    moved = SLOPE_ERROR * growth / curvature if curvature > FLAT else WIDEST
+    distance = math.log(max(model.extrapolation(params, tokens, flops).values(), default=1.0))
+    return min(WIDEST, math.hypot(moved, EXPONENT_SD * distance, _disagreement(loss_model, flops)))
+
+
+def _disagreement(loss_model: LossModel, flops: float) -> float:
+    """Standard deviation of ln params of the best split for what the laws of a fit do not agree on, about the heaviest.
+
+    Of the budget and of the nearest within the runs the larger: straight lines in ln compute that cross beyond the runs
+    do not agree there, they pass each other.
+    """
+    fit = loss_model.fit
+    if fit is None or not fit.laws or loss_model.estimator != MAP:
+        return 0.0
+    budgets = np.array([min(max(flops, fit.ranges.flops.low), fit.ranges.flops.high), flops])
+    sizes, weights = [], []
+    for weighed in fit.laws:
+        law = find_law(weighed.law)
+        if law.optimum is not None:
+            sizes.append(np.log(law.optimum(weighed.parameters, budgets, loss_model.flops_per_param_token)[0]))
+            weights.append(weighed.weight)
+    square = np.average((np.array(sizes) - sizes[0]) ** 2, axis=0, weights=weights)
+    return DISAGREEMENT * math.sqrt(float(square.max()))
 
 
 def best_split(
