@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import Fit, fit
-from foretoken.laws import CHINCHILLA, PUBLISHED
+from foretoken.laws import CHINCHILLA, LAWS, PUBLISHED
 from foretoken.plans.constraints import Limits, usable_flops
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.split import (
@@ -271,6 +271,13 @@ def test_the_interval_of_the_best_size_is_never_nothing_and_widens_away_from_the
         widths.append(math.log(high / low))
     assert widths[0] > 0.05
     assert widths == sorted(widths)
+
+
+def test_the_exponent_of_the_best_size_is_in_doubt_as_published_ones_scatter() -> None:
+    laws = [published(name) for name in PUBLISHED if LAWS[PUBLISHED[name].law].optimum]
+    sizes = np.array([[allocate(law, flops).params for flops in (1e21, 1e23)] for law in laws])
+    low, high = np.quantile(np.log(sizes[:, 1] / sizes[:, 0]) / math.log(100), [0.16, 0.84])
+    assert pytest.approx((high - low) / 2, abs=0.01) == EXPONENT_SD
 
 
 def test_laws_that_disagree_on_the_best_size_widen_its_interval(own: Fit) -> None:
