@@ -203,17 +203,3 @@ def test_a_loss_that_was_given_is_the_one_that_is_stated(weighed: Fit) -> None:
     planned = ft.plan(fit=weighed, loss=2.05)
     assert planned.loss == pytest.approx(2.05, rel=1e-5)
     assert ft.plan(planned.flops, fit=weighed).loss == pytest.approx(2.05, rel=1e-4)
-
-
-def test_a_ladder_at_one_ratio_is_forecast_along_itself_and_gives_no_split() -> None:
-    law, n = PUBLISHED["besiroglu_2024"].parameters, np.geomspace(1e8, 1e9, 8)
-    loss = CHINCHILLA.evaluate(law, params=n, tokens=20 * n) * np.exp(0.002 * np.random.default_rng(1).normal(size=8))
-    frame = pd.DataFrame({"params_total": n, "tokens": 20 * n, "loss": loss})
-    ladder = fit(RunTable(frame, "a test"), draws=100)
-    assert (ladder.law, ladder.checks[0].code) == ("saturating_flops", "collinear")
-    told = predict(ladder, params=3e9, tokens=6e10)
-    assert told.low < float(CHINCHILLA.evaluate(law, params=3e9, tokens=6e10)) < told.high
-    with pytest.raises(ft.ForetokenError, match="does not give a loss"):
-        ft.plan(1e22, fit=ladder)
-    with pytest.raises(ft.ForetokenError, match="collinear"):
-        fit(RunTable(frame, "a test"), "coupled")

@@ -125,3 +125,15 @@ def test_three_runs_for_six_parameters_train_nothing(
             main()
         assert ended.value.code == 2
         assert "too_few_runs" in capsys.readouterr().err
+
+
+def test_a_ladder_may_forecast_its_own_continuation() -> None:
+    """By the weighed laws, at the same ratio; another target, and a law of size and length, are refused."""
+    *runs, target = proportional()
+    codes = [check.code for check in check_fittable(runs, "weighed", target)]
+    assert codes[0] == "collinear"
+    assert not any(check.is_refusal for check in check_fittable(runs, "weighed", target))
+    for law, aim in (("weighed", replace(target, tokens=5 * target.tokens)), ("coupled", target)):
+        with pytest.raises(DesignError) as refused:
+            check_fittable(runs, law, aim)
+        assert refused.value.code == "collinear"

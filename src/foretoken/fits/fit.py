@@ -12,7 +12,6 @@ from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.aggregate import MOST_ROWS, aggregate
 from foretoken.fits.bootstrap import Bootstrap, ClusterError, bootstrap, bootstrap_forecast, cluster_errors
-from foretoken.fits.check import Check
 from foretoken.fits.estimate import (
     DELTA,
     FEW_STARTS,
@@ -25,6 +24,7 @@ from foretoken.fits.estimate import (
 )
 from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
+from foretoken.fits.ladder_line import ladder_check, ladder_line
 from foretoken.fits.likelihood import log_evidence, profiles
 from foretoken.fits.misfit import misfit_growth, pattern_p_value, trust
 from foretoken.fits.noise import NoiseModel
@@ -87,7 +87,7 @@ def fit(
     formula = law_or_heaviest(law)
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     # Of runs at one ratio of tokens to parameters no law of N and D can be told, but the loss along the ladder can.
-    ladder = law == WEIGHED and [reason.code for reason in refusals(rows, formula)] == ["collinear"]
+    ladder = law == WEIGHED and ladder_line(rows.params, rows.tokens) is not None
     formula = SATURATING_FLOPS if ladder else formula
     for refusal in refusals(rows, formula):
         raise refusal
@@ -96,18 +96,10 @@ def fit(
     weighed = law == WEIGHED and not ladder
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
     fitted = with_doubts(fitted, table, rows, formula.unit)
-    checks = [_ladder_check(rows), *fitted.checks] if ladder else fitted.checks
-    return replace(fitted, checks=checks, guessing=rows.guessing)
-
-
-def _ladder_check(rows: Rows) -> Check:
-    """What runs at one ratio of tokens to parameters do not say."""
-    ratios = rows.tokens / rows.params
-    evidence = (
-        f"size and tokens move together ({ratios.min():.3g} to {ratios.max():.3g} tokens per parameter): N* unknown"
-    )
-    cure = "read forecasts along this ladder alone; vary tokens at a fixed size to learn the best split"
-    return Check("collinear", "doubt", evidence, cure)
+    if ladder:
+        others = [check for check in fitted.checks if check.code != "nearly_collinear"]  # said by the one check
+        fitted = replace(fitted, checks=[ladder_check(rows.params, rows.tokens), *others])
+    return replace(fitted, guessing=rows.guessing)
 
 
 def fit_rows(

@@ -8,6 +8,7 @@ import numpy as np
 
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.estimate import Sample, Unpenalised
+from foretoken.fits.ladder_line import CORRELATED
 from foretoken.fits.outliers import without
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget, off_frontier
@@ -15,8 +16,6 @@ from foretoken.laws.law import Array
 
 FEW_RUNS = 12
 SURE_PATTERN = 1e-3
-CORRELATED = 0.98
-"""Correlation of ln N and ln D above which their terms trade off."""
 BY_CHANCE, STRONG = 0.01, 15.0
 """A bend of the residuals over ln compute is a doubt if less likely than this, or so many standard errors large ..."""
 LEAST_SWAY = 2e-3

@@ -14,6 +14,7 @@ import numpy as np
 
 from foretoken.errors import StoreError, shown
 from foretoken.fits.check import PLAIN, Check
+from foretoken.fits.ladder_line import LadderLine, ladder_line
 from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import (
     Estimate,
@@ -112,6 +113,13 @@ class Fit:
         """The least and the most FLOP per parameter and token of a run."""
         ratios = [run.flops / (run.params * run.tokens) for run in self.runs]
         return Range(min(ratios), max(ratios))
+
+    @property
+    def ladder(self) -> LadderLine | None:
+        """The line of runs at one ratio of tokens to parameters, for a law of their compute alone; None otherwise."""
+        if LAWS[self.law].features != ("flops",) or LAWS[self.law].column != "loss":
+            return None
+        return ladder_line(np.array([run.params for run in self.runs]), np.array([run.tokens for run in self.runs]))
 
     @property
     def residuals(self) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from foretoken.errors import RefusedError, TableError
 from foretoken.fits.check import Check, listed, plural
+from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.law_columns import EVERY_TABLE, LawTable, law_table, vocabulary
 from foretoken.fits.outliers import MOST, outliers, without
 from foretoken.fits.parts import Dropped, FittedRun
@@ -45,6 +46,9 @@ CHECKPOINTS, SMOOTH = 12, 1e-3
 about a cubic in ln D at most, on log loss. Separate runs that scatter by 0.2 % are taken for a curve in 2 of 100 tables
 with one such size, by 0.3 % in 1 of 1,000, and far less often with more sizes; curves of dense models (5 of 24 points)
 scatter by 0.05 to 0.12 %, and no separate runs of 24 public tables are found."""
+FEWEST_SIZES = 4
+"""Sizes of a budget from which approach 2 looks for its minimum."""
+ONE_IS_A_POWER = "params and tokens move together: one is a power of the other in every run"
 SPREAD = 0.02
 """Least spread of a feature, and of ln D around a line in ln N, that tells parameters apart (2 %)."""
 
@@ -284,10 +288,27 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
         evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"
         yield RefusedError(names.get(name, f"one_{name}"), evidence, f"add runs with other {name}")
     if not constant and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
-        evidence = "params and tokens move together: one is a power of the other in every run"
-        yield RefusedError("collinear", evidence, "vary tokens at a fixed size, for example an IsoFLOP grid")
+        yield _one_budget(rows) or RefusedError(
+            COLLINEAR, ONE_IS_A_POWER, "vary tokens at a fixed size, for example an IsoFLOP grid"
+        )
     if np.ptp(rows.y) < 1e-6 * np.abs(rows.y).max():
         yield RefusedError("equal_losses", f"all losses are {rows.y[0]:.6g}", "check the column of the loss")
+
+
+def _one_budget(rows: Rows) -> RefusedError | None:
+    """Runs of equal compute: what they tell, the best size of that compute; None for others."""
+    if np.ptp(np.log(rows.flops)) > OWN_BUDGET:
+        return None
+    size, told = np.log(rows.params), "no minimum among its sizes"
+    if len(np.unique(size)) >= FEWEST_SIZES:
+        # Approach 2: loss = q u^2 + l u + c over u = ln N is least at -l / (2 q), where q > 0.
+        bend, slope, _ = np.polyfit(size, rows.y, 2)
+        best = -slope / (2 * bend) if bend > 0 else np.inf
+        if size.min() < best < size.max():
+            told = f"N* is {np.exp(best):.3g} there by approach 2"
+    evidence = f"one budget ({np.exp(np.log(rows.flops).mean()):.3g} FLOP): {told}, and no forecast along compute"
+    cure = "add a second budget; foretoken approaches gives the interval of N*"
+    return RefusedError(COLLINEAR, evidence, cure)
 
 
 def off_frontier(rows: Rows, law: Law) -> Iterator[Check]:

@@ -18,7 +18,7 @@ from foretoken.fits.noise import LEAST
 from foretoken.fits.parts import WeighedLaw
 from foretoken.fits.rows import Rows
 from foretoken.fits.solvers import solve
-from foretoken.laws import LAW_WEIGHTS, SATURATING_FLOPS, find_law
+from foretoken.laws import FRONTIER, LAW_WEIGHTS, find_law
 from foretoken.laws.law import Array, Law, Real
 
 FIRST_SD = 0.005
@@ -97,15 +97,15 @@ def fit_frontier(rows: Rows, of: Sample, parameters: Mapping[str, float], draws:
     moved = np.asarray(excess(of.law, parameters, rows.params, rows.tokens, rows.flops, per_token))
     if not np.isfinite(moved).all():
         return None
-    sample = Sample.of(SATURATING_FLOPS, compute[:, None], rows.y / np.exp(moved), rows.tokens)
+    sample = Sample.of(FRONTIER, compute[:, None], rows.y / np.exp(moved), rows.tokens)
     sample = replace(sample, trust=of.trust)
     theta, sigma = _estimate(sample, moved)
     shared = cluster_errors(sample, rows, theta, sigma)
     drawn = bootstrap_forecast(sample, shared, theta, sigma, draws, seed).theta
-    unshifted = SATURATING_FLOPS.shift(np.concatenate([theta[None], drawn]), sample.origin)
-    values = SATURATING_FLOPS.values(unshifted)
-    named = dict(zip(SATURATING_FLOPS.parameters, map(float, values[0]), strict=True))
-    return WeighedLaw(SATURATING_FLOPS.name, LAW_WEIGHTS[SATURATING_FLOPS.name], named, values[1:].tolist())
+    unshifted = FRONTIER.shift(np.concatenate([theta[None], drawn]), sample.origin)
+    values = FRONTIER.values(unshifted)
+    named = dict(zip(FRONTIER.parameters, map(float, values[0]), strict=True))
+    return WeighedLaw(FRONTIER.name, LAW_WEIGHTS[FRONTIER.name], named, values[1:].tolist())
 
 
 def _estimate(sample: Sample, moved: Array) -> tuple[Array, Array]:

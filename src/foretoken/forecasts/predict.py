@@ -12,6 +12,7 @@ import numpy as np
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
+from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
@@ -103,7 +104,7 @@ def predict(request: ForecastRequest) -> Forecast:
         level=request.level,
         kind=kind,
         extrapolation=reach,
-        checks=_checks(fit, reach),
+        checks=_checks(fit, reach, known),
         estimator=request.estimator,
         at=dict(request.at or {}),
         unit=law.unit,
@@ -232,13 +233,28 @@ def _factor(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
 
 
-def _checks(fit: Fit, reach: Extrapolation) -> list[Check]:
+def _checks(fit: Fit, reach: Extrapolation, known: Mapping[str, float]) -> list[Check]:
     checks = [check for check in fit.checks if not check.is_note]
+    if "params" in known and "tokens" in known:
+        checks += ladder_checks(fit, known["params"], known["tokens"])
+    checks = list(dict.fromkeys(checks))
     if reach.largest > FAR:
         evidence = f"{reach.largest:.3g} times beyond the runs in {reach.farthest}"
         cure = f"add runs nearer to the target in {reach.farthest}"
         checks.append(Check("far_extrapolation", "doubt", evidence, cure))
     return checks
+
+
+def ladder_checks(fit: Fit, params: float, tokens: float) -> list[Check]:
+    """What a law of compute, fitted to runs at one ratio of tokens to parameters, does not say of another run's loss.
+
+    That the best split is unknown, and where the run's own split is not the ladder's, that this is not allowed for.
+    """
+    ladder = fit.ladder
+    if ladder is None:
+        return []
+    checks = [check for check in fit.checks if check.code == COLLINEAR]
+    return [*checks, *ladder.checks(params, tokens)]
 
 
 def _require(known: dict[str, float], law: Law, level: float) -> None:

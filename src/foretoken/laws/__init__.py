@@ -38,7 +38,7 @@ from foretoken.laws.precision import PRECISION, QUANTISATION
 from foretoken.laws.published import PUBLISHED, Published
 from foretoken.laws.repeated_data import REPEATED_DATA
 from foretoken.laws.routing import ROUTING, ROUTING_UNSATURATED
-from foretoken.laws.saturating import SATURATING_FLOPS, SATURATING_PARAMS, SATURATING_TOKENS
+from foretoken.laws.saturating import FRONTIER, SATURATING_FLOPS, SATURATING_PARAMS, SATURATING_TOKENS
 
 LAWS: dict[str, Law] = {
     law.name: law
@@ -144,6 +144,7 @@ __all__ = [
     "COUPLED",
     "FEATURES",
     "FORECAST_LAW",
+    "FRONTIER",
     "LAWS",
     "LAW_WEIGHTS",
     "POWER",

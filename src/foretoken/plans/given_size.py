@@ -18,8 +18,10 @@ from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import (
     EXACT,
     NO_DRAWS,
+    ONE_RATIO,
     Allocation,
     allocate,
+    along_ladder,
     best_losses,
     best_split,
     budgets_for,
@@ -181,10 +183,14 @@ def solve_split(loss_model: LossModel, given: Given) -> Allocation:
     _require_within(given)
     if given.names == ("params",):
         assert params is not None
+        if loss_model.ladder:
+            return along_ladder(loss_model, params, loss_model.ladder.tokens(params))
         half = given_params(loss_model, params)
         return _allocation(loss_model, half.params, half.tokens, half.intervals)
     if given.names == ("tokens",):
         assert tokens is not None
+        if loss_model.ladder:
+            return along_ladder(loss_model, loss_model.ladder.params(tokens), tokens)
         half = given_tokens(loss_model, tokens)
         return _allocation(loss_model, half.params, half.tokens, half.intervals)
     return _of_two(loss_model, given)
@@ -214,6 +220,8 @@ def _require_within(given: Given) -> None:
 
 def _of_two(loss_model: LossModel, given: Given) -> Allocation:
     """Two of flops, loss, params and tokens fix the third and the fourth."""
+    if loss_model.ladder and given.loss is not None:
+        raise RefusedError("collinear", ONE_RATIO, "give a budget, or a size and a length of the ladder")
     flops, loss, params, tokens = given.flops, given.loss, given.params, given.tokens
     per_token = loss_model.flops_per_param_token
     if params is not None and tokens is not None:
@@ -249,7 +257,11 @@ def _allocation(
         tokens=tokens,
         epochs=max(1.0, tokens / unique),
         loss=None if losses is None else float(losses[0]),
-        loss_reason=f"{loss_model.name} gives no loss" if losses is None else None,
+        loss_reason=None
+        if losses is not None
+        else ONE_RATIO
+        if loss_model.ladder
+        else f"{loss_model.name} gives no loss",
         intervals=none | intervals | ({} if losses is None else {"loss": loss_model.interval(losses)}),
         level=loss_model.level,
         interval_reason=None if loss_model.has_draws else NO_DRAWS,

@@ -11,6 +11,7 @@ import numpy as np
 
 from foretoken.arguments import check_level, nearest
 from foretoken.errors import ForetokenError
+from foretoken.fits.ladder_line import LadderLine
 from foretoken.fits.objectives import MAP
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import around_median, error_quantiles, predict
@@ -79,6 +80,11 @@ class LossModel:
     def predicts_loss(self) -> bool:
         """Whether it gives a loss for params and tokens; otherwise it says at most how to split compute."""
         return self.law.column == "loss" and {"params", "tokens"} <= set(self.law.features)
+
+    @property
+    def ladder(self) -> LadderLine | None:
+        """The line along which the fit's runs lie, where they tell the loss of compute alone and no best split."""
+        return None if self.fit is None else self.fit.ladder
 
     @property
     def has_draws(self) -> bool:
@@ -167,7 +173,8 @@ class LossModel:
 
     def forecast(self, params: float, tokens: float, flops: float) -> Forecast | None:
         """What `predict` says of a run from the same fit, in every digit; None without a fit or with other features."""
-        if self.fit is None or self.repetition or self.other_features or not self.predicts_loss:
+        tells = self.predicts_loss or self.ladder is not None
+        if self.fit is None or self.repetition or self.other_features or not tells:
             return None
         return predict(
             self.fit,

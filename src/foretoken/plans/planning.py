@@ -75,7 +75,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         tokens=split.tokens,
         flops=split.flops,
         loss=forecast.loss,
-        loss_reason=split.loss_reason,
+        loss_reason=forecast.loss_reason,
         interval=_intervals(forecast),
         level=split.level,
         band=near,
@@ -103,7 +103,9 @@ def make_plan(inputs: PlanInputs) -> Plan:
         experts=experts,
         experts_reason=experts_reason,
         choices=choices,
-        choices_reason="neither a size nor a number of tokens alone was given" if choices is None else None,
+        choices_reason=None
+        if choices is not None
+        else split.loss_reason or "neither a size nor a number of tokens alone was given",
     )
 
 
@@ -178,7 +180,7 @@ def _choices(inputs: PlanInputs, split: Allocation) -> list[Choice] | None:
     """Other lengths for a given size, or sizes for a given length."""
     halves: dict[tuple[str, ...], OpenHalf] = {("params",): "tokens", ("tokens",): "params"}
     open_half = halves.get(inputs.given.names)
-    if open_half is None:
+    if open_half is None or split.loss is None:
         return None
     return other_halves(inputs.loss_model, split.params, split.tokens, open_half)
 
@@ -197,7 +199,7 @@ def _alternatives(
     else:
         named.pop(loss_model.name, None)
     if split.loss is None:
-        reason = f"{loss_model.name} gives no loss"
+        reason = split.loss_reason or f"{loss_model.name} gives no loss"
         return [Alternative(name, params, tokens, reason=reason) for name, (params, tokens) in named.items()]
     found = regrets(loss_model, named, inputs.given.limits)
     assert forecast.loss is not None

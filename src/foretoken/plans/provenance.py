@@ -10,6 +10,7 @@ from foretoken.compute.budget import Budget
 from foretoken.compute.layout import ASSUMED as LAYOUT_ASSUMED
 from foretoken.compute.machine import Assumption, Machine
 from foretoken.fits.check import Check
+from foretoken.forecasts.predict import ladder_checks
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import Allocation
@@ -101,7 +102,7 @@ def intervals_json(intervals: Mapping[str, list[float] | None], reason: str | No
 
 def checks_of(loss_model: LossModel, split: Allocation) -> list[Check]:
     """Named doubts about a split."""
-    checks = []
+    checks = ladder_checks(loss_model.fit, split.params, split.tokens) if loss_model.fit else []
     # One check for the farthest quantity: params, tokens and flops go beyond the runs together.
     far = max(split.extrapolation, key=lambda name: split.extrapolation[name], default=None)
     if far is not None and split.extrapolation[far] > FAR:

@@ -22,6 +22,7 @@ from foretoken.plans.loss_model import LossModel
 from foretoken.plans.scalar_search import crossing, least
 
 NO_DRAWS = "a published law has no draws of its parameters"
+ONE_RATIO = "the fit's runs lie at one ratio of tokens to parameters: what another split would give is unknown"
 NEAR, MOST = 1e20, math.log(1e60)
 """Where a budget is looked for first, in FLOP, and ln of where it is given up."""
 EXACT = 1e-7
@@ -121,6 +122,8 @@ def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> 
     '2.47e+23'
     """
     check_positive("loss", loss)
+    if loss_model.ladder:
+        raise RefusedError("collinear", ONE_RATIO, "give a budget, or a size and a length of the ladder")
     _require_loss(loss_model)
 
     def cheapest_of(model: LossModel) -> list[float]:
@@ -318,6 +321,10 @@ def _require_inside(model: LossModel, log_params: Array, budgets: Array, limits:
 
 
 def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocation:
+    """The split of a law that tells no loss for a size and a length: its advice, or the ladder's own."""
+    if loss_model.ladder and limits == NO_LIMITS and not loss_model.repetition:
+        params, tokens = loss_model.ladder.split(flops, loss_model.flops_per_param_token)
+        return along_ladder(loss_model, params, tokens)
     if loss_model.law.optimum is None or limits != NO_LIMITS or loss_model.repetition:
         _require_loss(loss_model)
     assert loss_model.law.optimum is not None
@@ -335,6 +342,25 @@ def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocati
         extrapolation=loss_model.extrapolation(params, tokens, flops),
         binding=[],
         assumed=list(loss_model.assumed),
+    )
+
+
+def along_ladder(loss_model: LossModel, params: float, tokens: float) -> Allocation:
+    """A run of a ladder, whose loss `stated` tells: no split is searched, since the runs tell none."""
+    flops = loss_model.flops_per_param_token * params * tokens
+    return Allocation(
+        flops=flops,
+        params=params,
+        tokens=tokens,
+        epochs=1.0,
+        loss=None,
+        loss_reason=ONE_RATIO,
+        intervals=dict.fromkeys(("params", "tokens", "flops", "loss")),
+        level=loss_model.level,
+        interval_reason=None if loss_model.has_draws else NO_DRAWS,
+        extrapolation=loss_model.extrapolation(params, tokens, flops),
+        binding=[],
+        assumed=[*loss_model.assumed, "split as along the ladder: no other split was compared"],
     )
 
 
@@ -365,11 +391,12 @@ def _allocation(loss_model: LossModel, splits: Array, limits: Limits) -> Allocat
 
 def stated(loss_model: LossModel, split: Allocation) -> Allocation:
     """The same split with the forecast of its loss by `predict`, where it is of a fit."""
-    forecast = None if split.loss is None else loss_model.forecast(split.params, split.tokens, split.flops)
+    told = split.loss is not None or loss_model.ladder is not None
+    forecast = loss_model.forecast(split.params, split.tokens, split.flops) if told else None
     if forecast is None:
         return split
     intervals = split.intervals | ({"loss": [forecast.low, forecast.high]} if loss_model.has_draws else {})
-    return replace(split, loss=forecast.loss, intervals=intervals)
+    return replace(split, loss=forecast.loss, loss_reason=None, intervals=intervals)
 
 
 def _binding(params: float, tokens: float, limits: Limits) -> list[str]:

@@ -56,7 +56,7 @@ def plan_page(plan: Plan, options: PageOptions) -> Page:
     """A plan; with the losses it was made with, the curves too."""
     losses, sentence, styles = options.losses, _sentence(plan), ""
     parts: list[Html | None] = [lead(sentence, _facts(plan), plan.checks)]
-    if losses is None or plan.loss is None:
+    if losses is None or plan.loss is None or losses.ladder:
         parts.append(_sizes_alone(plan))
     else:
         family = isoflops(plan, losses)
@@ -96,6 +96,8 @@ def _sentence(plan: Plan) -> str:
         clauses.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
     elif plan.loss is None:
         clauses.append("the law says how to split compute, not what loss it gives")
+    elif "collinear" in {check.code for check in plan.checks}:
+        clauses.append("split as along the ladder of the fit's runs: which split is best they do not tell")
     return "; ".join(clauses) + "."
 
 
@@ -140,7 +142,11 @@ def _regret(plan: Plan) -> Html:
 
 def _sizes_alone(plan: Plan) -> Html:
     """Where no curve can be drawn: the sizes that others advise, and why there is no more."""
-    why = plan.loss_reason or "the curves need the losses of the plan's law: page_of(plan, PageOptions(losses=losses))"
+    why = (
+        plan.loss_reason
+        or plan.band_reason
+        or "the curves need the losses of the plan's law: page_of(plan, PageOptions(losses=losses))"
+    )
     sizes = [choice.params for choice in plan.alternatives]
     title = f"Other choices for this compute run from {count(min(sizes))} to {count(max(sizes))}" if sizes else ""
     caption = "Size of every other choice for the same compute, each law in its own count of N. Coloured: the plan."

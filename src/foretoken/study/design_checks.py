@@ -11,9 +11,10 @@ from foretoken import fits
 from foretoken.data import TokenizedCorpus, check_tokens
 from foretoken.designs import check_memory
 from foretoken.errors import DesignError
+from foretoken.fits.ladder_line import ladder_check, ladder_line
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
-from foretoken.laws import law_or_heaviest
+from foretoken.laws import SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.runs.spec import RunSpec
 
 
@@ -24,12 +25,15 @@ def check_room(runs: Sequence[RunSpec], corpus: TokenizedCorpus, machine: Machin
     check_memory(runs, workers, machine.memory_bytes)
 
 
-def check_fittable(runs: Sequence[RunSpec], law: str, *, refuse: bool = True) -> list[fits.Check]:
+def check_fittable(
+    runs: Sequence[RunSpec], law: str, target: RunSpec | None = None, *, refuse: bool = True
+) -> list[fits.Check]:
     """The doubts of a fit of `law` to planned runs, as far as their sizes and lengths show them.
 
     Raises DesignError, with the code of the check, for what the fit would refuse: too few runs for the law's
-    parameters, one size or one length, or size and length that move together. Without `refuse` these are doubts: the
-    runs may be meant for another table, as those of `foretoken next --fit`.
+    parameters, one size or one length, or size and length that move together. Of the last the weighed laws forecast
+    the continuation, a `target` at the same ratio, with a doubt. Without `refuse` all these are doubts: the runs may be
+    meant for another table, as those of `foretoken next --fit`.
     """
     # Of runs that differ in their learning rate alone the best one counts (see designs.tuned): one row each.
     rows = list({replace(run, learning_rate=0.0).key: run for run in runs}.values())
@@ -38,11 +42,19 @@ def check_fittable(runs: Sequence[RunSpec], law: str, *, refuse: bool = True) ->
     flops = np.array([run.flops for run in rows])
     # No loss is known yet; one that falls with size and length lets the checks of the losses pass.
     loss = 1.0 + params**-0.1 + tokens**-0.1
-    checks = check_planned_runs(law_or_heaviest(law), params, tokens, flops, loss)
+    formula, along = law_or_heaviest(law), ladder_line(params, tokens) if law == WEIGHED else None
+    size, length = (float(target.parameters.total), float(target.tokens)) if target else (params[-1], tokens[-1])
+    if along and along.tokens_off(size, length) is None:
+        of_compute = check_planned_runs(SATURATING_FLOPS, params, tokens, flops, loss)
+        others = [check for check in of_compute if check.code != "nearly_collinear"]
+        formula, checks = SATURATING_FLOPS, [ladder_check(params, tokens), *others]
+    else:
+        checks = check_planned_runs(formula, params, tokens, flops, loss)
+        checks += along.checks(size, length) if along else []
     for check in checks:
         if check.is_refusal and refuse:
             raise DesignError(
-                f"the law {law_or_heaviest(law).name!r} cannot be fitted to the planned runs",
+                f"the law {formula.name!r} cannot be fitted to the planned runs",
                 got=check.evidence,
                 cure=check.cure,
                 code=check.code,

@@ -233,7 +233,8 @@ class StudyRunner:
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
         check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
-        return check_fittable(design.runs, self.study.forecast.law, refuse=not self.study.adds_runs)
+        law, refuse = self.study.forecast.law, not self.study.adds_runs
+        return check_fittable(design.runs, law, design.target, refuse=refuse)
 
     def estimate_seconds(self, design: Design) -> dict[str, float]:
         """Seconds of each run that is trained, by its key, from a short calibration."""
