@@ -88,8 +88,8 @@ def test_a_plan_goes_along_the_ladder_and_says_that_it_knows_no_other_split(ladd
     assert planned.band is None
     assert "another split" in (planned.band_reason or "")
     assert "along the ladder" in ft.page_of(planned)
-    for given in ({"params": planned.params}, {"tokens": planned.tokens}):
-        assert ft.plan(fit=ladder, **given).flops == pytest.approx(1e22, rel=1e-6)
+    for half in ({"params": planned.params}, {"tokens": planned.tokens}):
+        assert ft.plan(fit=ladder, **half).flops == pytest.approx(1e22, rel=1e-6)
     assert "off_ladder" in {check.code for check in ft.plan(fit=ladder, params=1e9, tokens=1e12).checks}
     with pytest.raises(RefusedError, match="another split"):
         ft.plan(fit=ladder, loss=2.0)

@@ -119,6 +119,10 @@ def fit_rows(
 
     With `weighed` the other laws of `LAW_WEIGHTS` are fitted too, for forecasts.
     """
+    # Constants of a fit (Huber's delta, the least noise) are of logarithms. What is fitted without one is taken in
+    # units of its own spread, so that a score in percent and the same as a fraction have one fit.
+    unit = 1.0 if law.is_logarithmic else float(np.ptp(rows.y))
+    rows = rows if law.is_logarithmic else replace(rows, y=rows.y / unit)
     began = perf_counter()
     point = _point_estimates(rows, law, objective)
     seconds = perf_counter() - began
@@ -127,6 +131,7 @@ def fit_rows(
     profiled = [*(name for name in law.profiled if name in law.parameters), *profile]
     laws = _weighed_laws(point, uncertainty, rows, objective, draws, seed) if weighed else []
     fitted = _assembled(point, uncertainty, digest, level, tuple(dict.fromkeys(profiled)), brief, seconds, began)
+    fitted = fitted if law.is_logarithmic else fitted.in_unit(unit)
     if not laws:
         return fitted
     shares = ", ".join(f"{entry.law} {100 * entry.weight:.0f} %" for entry in laws)

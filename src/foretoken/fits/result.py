@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from statistics import median
@@ -144,6 +144,51 @@ class Fit:
         if estimator == MAP:
             return Estimate(self.map_parameters, np.array(self.map_draws))
         return Estimate(self.unpenalised_parameters, np.array(self.unpenalised_draws))
+
+    def in_unit(self, unit: float) -> Fit:
+        """The same fit of what its law predicts times `unit`, for a law that is fitted without a logarithm."""
+        law = LAWS[self.law]
+        by = {name: unit if name in law.scales else 1.0 for name in law.parameters}
+        row = np.array([by[name] for name in law.parameters])
+
+        def scaled(values: Mapping[str, float]) -> dict[str, float]:
+            return {name: value * by[name] for name, value in values.items()}
+
+        def ends(name: str, ends: Range) -> Range:
+            return Range(ends.low * by[name], ends.high * by[name])
+
+        noise, low_high = self.noise, self.ranges.loss
+        return replace(
+            self,
+            parameters={name: None if v is None else v * by[name] for name, v in self.parameters.items()},
+            intervals={name: ends(name, interval) for name, interval in self.intervals.items()},
+            unpenalised_parameters=scaled(self.unpenalised_parameters),
+            unpenalised_draws=(np.array(self.unpenalised_draws) * row).tolist(),
+            map_parameters=scaled(self.map_parameters),
+            map_draws=(np.array(self.map_draws) * row).tolist(),
+            noise=replace(
+                noise,
+                run_sd=noise.run_sd * unit,
+                cluster_sd=noise.cluster_sd * unit,
+                misfit_growth=noise.misfit_growth * unit,
+            ),
+            ranges=replace(self.ranges, loss=Range(low_high.low * unit, low_high.high * unit)),
+            runs=[replace(run, loss=run.loss * unit, fitted=run.fitted * unit) for run in self.runs],
+            held_out=[
+                replace(test, error=test.error * unit, square=test.square * unit**2, explained=test.explained * unit)
+                for test in self.held_out
+            ],
+            profiles={
+                name: replace(
+                    found, values=[value * by[name] for value in found.values], interval=ends(name, found.interval)
+                )
+                for name, found in self.profiles.items()
+            },
+            sensitivity=[
+                replace(entry, parameters=scaled(entry.parameters), loss=entry.loss * unit)
+                for entry in self.sensitivity
+            ],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

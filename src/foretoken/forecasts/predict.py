@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP, check_estimator
-from foretoken.fits.parts import Estimate, FittedRun
+from foretoken.fits.parts import Estimate, FittedRun, Range
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
 from foretoken.fits.weighed import excess
@@ -36,6 +37,8 @@ NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 DISAGREEMENT = 0.7
 """Share of the standard deviation of what several laws say that is one more doubt, since each law's draws take that law
 for granted. Chosen with the misfit of a law (fits/misfit.py), on the same forecasts."""
+LEAST_WEIGHT = 0.05
+"""A law that counts less hardly moves the forecast, whatever it says."""
 ON_THE_WAY = (0.25, 0.5, 0.75)
 
 
@@ -104,7 +107,7 @@ def predict(request: ForecastRequest) -> Forecast:
         level=request.level,
         kind=kind,
         extrapolation=reach,
-        checks=_checks(fit, reach, known),
+        checks=[*_disagreements(request, known, reach), *_checks(fit, reach, known)],
         estimator=request.estimator,
         at=dict(request.at or {}),
         unit=law.unit,
@@ -159,6 +162,40 @@ def law_values(fit: Fit, *, params: float, tokens: float) -> list[Array]:
     """What each of several laws says of a run, as the law is fitted: by its parameters, then by each draw."""
     known = ForecastRequest(fit, params=params, tokens=tokens).known()
     return [_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws]
+
+
+def _disagreements(request: ForecastRequest, known: Mapping[str, float], reach: Extrapolation) -> Iterator[Check]:
+    """Two laws of the forecast whose intervals have nothing in common: the pair farthest apart.
+
+    The interval of one law holds what its own draws and its misfit with distance allow, not the noise of a run.
+    """
+    # Each outside the other's interval would be too little: so much is said of 8 % of tables that follow a law.
+    fit = request.fit
+    if request.estimator != MAP:
+        return
+    told: list[tuple[str, Range]] = []
+    misfit = fit.noise.misfit_growth * math.log(reach.largest)
+    centres = []
+    for law in fit.laws:
+        values = _values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known)
+        if law.weight >= LEAST_WEIGHT and np.isfinite(values).all():
+            low, high = _quantiles(_around_median(values[1:]), 0.0, fit.noise.degrees_of_freedom, misfit, request.level)
+            centres.append(float(values[0]))
+            told.append((law.law, Range(values[0] + min(0.0, low), values[0] + max(0.0, high))))
+    apart = [
+        (abs(centres[i] - centres[j]), i, j)
+        for i, j in combinations(range(len(told)), 2)
+        if max(told[i][1].low, told[j][1].low) > min(told[i][1].high, told[j][1].high)
+    ]
+    if apart:
+        said = [f"{told[k][0]} says {math.exp(centres[k]):.4g} ({_ends(told[k][1])})" for k in max(apart)[1:]]
+        evidence = f"{', '.join(said)}: their {100 * request.level:g} % intervals are disjoint"
+        cure = "add runs nearer to the target; believe no digit on which the two differ"
+        yield Check("laws_disagree", "doubt", evidence, cure)
+
+
+def _ends(logs: Range) -> str:
+    return " to ".join(f"{math.exp(end):.4g}" for end in logs)
 
 
 def _values(fit: Fit, name: str, estimate: Estimate, known: Mapping[str, float]) -> Array:

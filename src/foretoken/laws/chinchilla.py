@@ -149,5 +149,6 @@ CHINCHILLA = Law(
     optimum=optimum,
     citation="Hoffmann et al. 2022, Training Compute-Optimal Large Language Models, arXiv 2203.15556",
     domain="one pass over the data, N and D varied independently; fitted by its authors for 70M to 16B parameters",
+    scales=("E", "A", "B"),
     units=("nats per token", "nats per token x parameters^alpha", "nats per token x tokens^beta", "1", "1"),
 )

@@ -93,5 +93,6 @@ COUPLED = Law(
     optimum=optimum,
     citation="Busbridge et al. 2025, Distillation Scaling Laws, arXiv 2502.08606 (supervised law)",
     domain="one pass over the data, N and D varied independently",
+    scales=("E", "A", "B"),
     units=(*chinchilla.CHINCHILLA.units, "1"),
 )

@@ -153,6 +153,7 @@ def law_from(
         unit=unit,
         units=tuple(parameter.unit for parameter in parameters.values()),
         signed=tuple(key for key in parameters if parameters[key].signed),
+        scales=tuple(key for key in parameters if parameters[key].is_scale),
         profiled=profiled,
         may_be_constant=may_be_constant,
         origin=origin or _origin(features, not_centred),

@@ -93,6 +93,8 @@ class Law:
     """Unit of each parameter."""
     signed: tuple[str, ...] = ()
     """Parameters of either sign: their theta is the value itself."""
+    scales: tuple[str, ...] = ()
+    """Parameters in which the law is linear together: they are in the unit of what it predicts."""
     profiled: tuple[str, ...] = ("E",)
     """Parameters whose profile likelihood a fit always looks at, because runs so often say nothing of them."""
     may_be_constant: tuple[str, ...] = ()

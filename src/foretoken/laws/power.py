@@ -52,5 +52,6 @@ POWER = Law(
     optimum=None,
     citation="Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv 2001.08361",
     domain="losses far above the irreducible loss, allocation of compute alike in all runs",
+    scales=("a",),
     units=("nats per token x FLOP^b", "1"),
 )
