@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,19 @@ def test_a_loss_that_was_given_is_the_one_that_is_stated(weighed: Fit) -> None:
     planned = ft.plan(fit=weighed, loss=2.05)
     assert planned.loss == pytest.approx(2.05, rel=1e-5)
     assert ft.plan(planned.flops, fit=weighed).loss == pytest.approx(2.05, rel=1e-4)
+
+
+def test_laws_whose_intervals_are_disjoint_are_named_with_their_numbers(weighed: Fit) -> None:
+    run = {"params": 3e9, "tokens": 9e10}
+    assert "laws_disagree" not in {check.code for check in predict(weighed, **run).checks}
+    heaviest, *others = weighed.laws
+    E = LAWS[heaviest.law].parameters.index("E")
+    moved = [[*draw[:E], draw[E] * 1.3, *draw[E + 1 :]] for draw in heaviest.draws]
+    parameters = {**heaviest.parameters, "E": 1.3 * heaviest.parameters["E"]}
+    higher = replace(heaviest, parameters=parameters, draws=moved, weight=0.5)
+    told = predict(replace(weighed, laws=[higher, *others]), **run)
+    (check,) = [check for check in told.checks if check.code == "laws_disagree"]
+    said = float(COUPLED.evaluate(higher.parameters, **run))
+    assert check.is_doubt
+    assert f"coupled says {said:.4g}" in check.evidence
+    assert "disjoint" in check.evidence

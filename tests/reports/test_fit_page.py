@@ -9,6 +9,7 @@ import pytest
 
 from foretoken.fits.influence import Influence
 from foretoken.fits.parts import Dropped, HeldOut, ParameterProfile, Range, RowCounts
+from foretoken.reports import page_of
 from foretoken.reports.fit_page import (
     _driven_words,
     _facts,
@@ -171,14 +172,43 @@ PROFILE = ParameterProfile(values=[1.0, 1.5, 2.0], rise=[0.2, 0.0, 0.3], interva
 
 
 @pytest.mark.parametrize(
-    ("identified", "words"),
+    ("name", "why", "by_profile", "words"),
     [
-        (True, "The runs identify E: 1.20 to 1.80"),
-        (False, "The runs do not identify E: anything from 1.20 to 1.80 fits"),
+        ("E", {}, True, "The runs identify E: 1.20 to 1.80"),
+        ("E", {}, False, "The runs identify E: 1.20 to 1.80"),
+        ("E", {"E": "far off"}, True, "The runs do not identify E: 1.20 to 1.80 holds only if the law's form does"),
+        ("E", {"E": "far off"}, False, "The runs do not identify E: anything from 1.20 to 1.80 fits"),
+        ("alpha", {}, False, "The runs do not identify alpha: anything from 1.20 to 1.80 fits"),
     ],
 )
-def test_a_profile_says_whether_its_parameter_is_known(identified, words):
-    assert _profile_finding("E", dataclasses.replace(PROFILE, identified=identified)) == words
+def test_the_fit_alone_says_whether_a_parameter_is_known(fit, name, why, by_profile, words):
+    doubted = dataclasses.replace(fit, reasons=why)
+    assert _profile_finding(doubted, name, dataclasses.replace(PROFILE, identified=by_profile)) == words
+
+
+@pytest.mark.parametrize("why", [{}, {"E": "the best fit has E at the lower bound"}], ids=["told", "not told"])
+def test_a_page_says_once_whether_the_irreducible_loss_is_known(fit, why):
+    values = fit.unpenalised_parameters
+    told = dataclasses.replace(
+        fit,
+        reasons=why,
+        status="not_identified" if why else "converged",
+        parameters={name: None if name in why else value for name, value in values.items()},
+        profiles={"E": PROFILE},
+    )
+    page = page_of(told)
+    assert ("The runs identify E" in page) is not bool(why)
+    assert ("The runs do not identify E" in page) is bool(why)
+    assert ("E (not identified)" in page) is bool(why)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("converged", "every parameter"), ("bound_hit", "end of what"), ("not_identified", "tell E;")]
+)
+def test_a_status_is_told_in_a_sentence(fit, status, words):
+    told = dataclasses.replace(fit, status=status, reasons={"E": "far off"}).status_words
+    assert told.startswith(f"{status.replace('_', ' ')}: ")
+    assert words in told
 
 
 def test_parts_that_a_fit_does_not_have_leave_no_figure(fit):

@@ -101,6 +101,7 @@ def _show(fitted: Fit) -> None:
         rows.append((name, estimate, f"{low:.4g} to {high:.4g}", f"{fitted.map_parameters[name]:.5g}", units[name]))
     headings = ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts", "unit")
     print_table(headings, rows, f"{fitted.law}: {fitted.rows.used} runs, {fitted.status.replace('_', ' ')}")
+    typer.echo(fitted.status_words)
     for dropped in fitted.rows.dropped:
         typer.echo(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(fitted.checks)
@@ -109,10 +110,11 @@ def _show(fitted: Fit) -> None:
 
 
 def _show_sensitivity(fitted: Fit) -> None:
-    """Print what other objectives give."""
-    headings = ("objective", *fitted.unpenalised_parameters, "at 8 x compute")
+    """Print what other objectives give; of a parameter that the runs do not identify, nothing."""
+    told = [name for name in fitted.unpenalised_parameters if name not in fitted.reasons]
+    headings = ("objective", *told, "at 8 x compute")
     rows = [
-        (entry.objective, *(f"{value:.4g}" for value in entry.parameters.values()), f"{entry.loss:.4f}")
+        (entry.objective, *(f"{entry.parameters[name]:.4g}" for name in told), f"{entry.loss:.4f}")
         for entry in fitted.sensitivity
     ]
     print_table(headings, rows, "the same runs fitted by each objective, and the loss at 8 times the largest compute")

@@ -40,6 +40,14 @@ FORMAT = 3
 """Version of the file format. Another one is refused; formats 1 and 2 were never released."""
 
 FitStatus = Literal["converged", "bound_hit", "not_identified"]
+STATUS_WORDS: dict[FitStatus, str] = {
+    "converged": "the search found a best estimate inside the bounds, and the runs tell every parameter",
+    "bound_hit": "the best estimate has a parameter at the end of what is searched, so the runs do not tell it;"
+    " forecasts use an estimate with weak assumptions",
+    "not_identified": "the search found a best estimate, but the runs do not tell {names}; forecasts use an"
+    " estimate with weak assumptions, and their intervals allow for it",
+}
+"""What each status means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,11 @@ class Fit:
     format: int = field(default=FORMAT)
     guessing: float | None = None
     """The loss of a uniform guess, ln of the vocabulary; None where the table does not tell it."""
+
+    @property
+    def status_words(self) -> str:
+        """The status with what it means, for people."""
+        return f"{self.status.replace('_', ' ')}: {STATUS_WORDS[self.status].format(names=' and '.join(self.reasons))}"
 
     @property
     def flops_per_param_token(self) -> float:

@@ -60,7 +60,8 @@ def _used(fit: Fit) -> int:
 def _facts(fit: Fit) -> Iterator[Fact]:
     lost = fit.rows.left_out
     yield "Runs", f"{_used(fit)} used", f"{lost} left out" if lost else "none left out"
-    yield "Status", fit.status.replace("_", " "), f"condition number {significant(fit.conditioning)}"
+    word, _, meaning = fit.status_words.partition(": ")
+    yield "Status", word, meaning
     starts = fit.starts
     yield "Starts that agree", f"{starts.agree} of {starts.tried}", "within 1 % of the best"
     low, high = fit.ranges.flops
@@ -158,13 +159,13 @@ def profile_figure(fit: Fit) -> Html | None:
         f"lies above its least. Shaded: the values inside the {percent(fit.level, 0)} profile interval; shade that "
         "reaches an end of the axis means that the runs set no bound there. Filled: the unpenalised estimate."
     )
-    title = "; ".join(_profile_finding(name, profile) for name, profile in fit.profiles.items())
+    title = "; ".join(_profile_finding(fit, name, profile) for name, profile in fit.profiles.items())
     panels = [
         drawing(
             f"profile-{rank}",
             (430, 260),
             partial(_draw_profile, name=name, profile=profile, estimate=fit.unpenalised_parameters.get(name)),
-            title=_profile_finding(name, profile),
+            title=_profile_finding(fit, name, profile),
             described=caption,
         )
         for rank, (name, profile) in enumerate(fit.profiles.items())
@@ -178,11 +179,14 @@ def profile_figure(fit: Fit) -> Html | None:
     return figure("profiles", title, panels, caption, data, columns=2)
 
 
-def _profile_finding(name: str, profile: ParameterProfile) -> str:
+def _profile_finding(fit: Fit, name: str, profile: ParameterProfile) -> str:
+    """The fit alone says whether a parameter is identified: a profile takes the law's form for granted."""
     low, high = (significant(end) for end in profile.interval)
-    if profile.identified:
-        return f"The runs identify {name}: {low} to {high}"
-    return f"The runs do not identify {name}: anything from {low} to {high} fits"
+    if name in fit.reasons and profile.identified:
+        return f"The runs do not identify {name}: {low} to {high} holds only if the law's form does"
+    if name in fit.reasons or (name != "E" and not profile.identified):
+        return f"The runs do not identify {name}: anything from {low} to {high} fits"
+    return f"The runs identify {name}: {low} to {high}"
 
 
 def _draw_profile(axes: Axes, *, name: str, profile: ParameterProfile, estimate: float | None) -> None:

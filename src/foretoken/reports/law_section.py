@@ -119,7 +119,7 @@ def _correlations(fit: Fit) -> str:
 
 def _procedure(fit: Fit) -> list[str]:
     lines = [
-        f"Status: {fit.status.replace('_', ' ')}. {fit.starts.agree} of {fit.starts.tried} starts "
+        f"Status: {fit.status_words}. {fit.starts.agree} of {fit.starts.tried} starts "
         f"agree; condition number {significant(fit.conditioning)}.",
         f"Objective: Huber on log loss, delta {significant(fit.objective.delta)}; sum at the optimum "
         f"{significant(fit.objective.huber_sum)}.",
@@ -187,7 +187,7 @@ def parameter_figure(fit: Fit) -> Html:
             f"parameter-{rank}",
             (290, 140),
             partial(_draw_parameter, name=name, unpenalised=pair[0], map_estimate=pair[1]),
-            title=f"{name}, unpenalised and MAP",
+            title=f"{name}, unpenalised and MAP" + (": not identified" if name in fit.reasons else ""),
             described=caption,
         )
         for rank, (name, pair) in enumerate(estimates.items())
@@ -202,6 +202,7 @@ def parameter_figure(fit: Fit) -> Html:
         ]
         for name, (unpenalised, map_estimate) in estimates.items()
     ]
+    rows = [[f"{name} (not identified)" if name in fit.reasons else name, *cells] for name, *cells in rows]
     heads = ["parameter", "unpenalised", "interval", "used by forecasts", "interval"]
     return figure("parameters", title, panels, caption, table(heads, rows, class_="numbers"), columns=3)
 
