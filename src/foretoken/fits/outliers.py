@@ -30,7 +30,7 @@ NEAR, SIDE = 4.0, 2
 """Factor in size and in length within which runs are near (the usual step between budgets), and how many contradict."""
 BROKEN, LEAST_BROKEN = 4.0, 0.02
 """The same, from which a bound is broken: a run and the one that bounds it both scatter."""
-GROSS, GROSS_RATIO, INSIDE = 30.0, 2.0, 0.5
+GROSS, GROSS_RATIO, INSIDE = 30.0, 1.75, 0.5
 """Where no run bounds one (the cheapest, and the ends of the cheapest budget): standard deviations, and a loss this
 many times the surface's, inside the others' range (leverage). Short runs at such an end may be 1.5 times above, and
 right."""
