@@ -116,6 +116,18 @@ def test_a_forecast_does_not_move_for_a_diverged_run() -> None:
     assert fit(table((n, d, loss)), draws=50, keep_outliers=True).rows.used == 30
 
 
+def test_a_loss_that_doubled_is_set_aside_where_no_run_bounds_it_too() -> None:
+    """The largest size of the dearest budget, on less than one token per parameter."""
+    for seed in range(6):
+        n, d, _ = isoflop(0.0, seed)
+        n, d = 2.5 * n, d / 2.5
+        noise = np.exp(0.003 * np.random.default_rng(seed).standard_normal(30))
+        loss = CHINCHILLA.evaluate(LAW, params=n, tokens=d) * noise
+        loss[29] *= 1.95
+        assert d[29] < n[29]
+        assert outliers(n, d, loss).tolist() == [29]
+
+
 def test_a_mixture_is_refused_before_anything_is_set_aside() -> None:
     n, d, loss = isoflop(0.004, 3)
     loss[17] *= 2
