@@ -28,7 +28,7 @@ def test_a_clean_table_has_no_doubt(ladder: Ladder) -> None:
         (lambda f: f.assign(parent=f["group"]), "shared_trajectories"),
         (lambda f: f.assign(unique_tokens=f["tokens"] / 2), "repeated_tokens"),
         (lambda f: f.assign(status=["diverged"] + ["finished"] * (len(f) - 1)), "diverged_runs"),
-        (lambda f: f.assign(tokens=f["params_total"] ** 1.1 * (1 + 0.1 * (f.index % 2))), "nearly_collinear"),
+        (lambda f: f.assign(tokens=f["params_total"] ** 1.1 * (1 + 0.5 * (f.index % 2))), "nearly_collinear"),
     ],
 )
 def test_each_doubt_is_named(ladder: Ladder, change: Callable[..., object], code: str) -> None:

@@ -24,7 +24,7 @@ from foretoken.fits.estimate import (
 )
 from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
-from foretoken.fits.ladder_line import ladder_check, ladder_line
+from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.fits.likelihood import log_evidence, profiles
 from foretoken.fits.misfit import misfit_growth, pattern_p_value, trust
 from foretoken.fits.noise import NoiseModel
@@ -96,10 +96,8 @@ def fit(
     weighed = law == WEIGHED and not ladder
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
     fitted = with_doubts(fitted, table, rows, formula.unit)
-    if ladder:
-        others = [check for check in fitted.checks if check.code != "nearly_collinear"]  # said by the one check
-        fitted = replace(fitted, checks=[ladder_check(rows.params, rows.tokens), *others])
-    return replace(fitted, guessing=rows.guessing)
+    checks = with_ladder_check(fitted.checks, rows.params, rows.tokens) if ladder else fitted.checks
+    return replace(fitted, checks=checks, guessing=rows.guessing)
 
 
 def fit_rows(

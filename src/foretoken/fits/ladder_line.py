@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,14 +69,15 @@ class LadderLine:
         return [Check("off_ladder", "doubt", evidence, cure)]
 
 
-def ladder_check(params: Array, tokens: Array) -> Check:
-    """What runs at one ratio of tokens to parameters do not say: runs [r]."""
+def with_ladder_check(checks: Iterable[Check], params: Array, tokens: Array) -> list[Check]:
+    """What runs [r] at one ratio of tokens to parameters do not say, in place of their near collinearity."""
     ratios = tokens / params
     evidence = (
         f"size and tokens move together ({ratios.min():.3g} to {ratios.max():.3g} tokens per parameter): N* unknown"
     )
     cure = "read forecasts along this ladder alone; vary tokens at a fixed size to learn the best split"
-    return Check(COLLINEAR, "doubt", evidence, cure)
+    others = [check for check in checks if check.code != "nearly_collinear"]
+    return [Check(COLLINEAR, "doubt", evidence, cure), *others]
 
 
 def ladder_line(params: Array, tokens: Array) -> LadderLine | None:

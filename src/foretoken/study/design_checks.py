@@ -11,7 +11,7 @@ from foretoken import fits
 from foretoken.data import TokenizedCorpus, check_tokens
 from foretoken.designs import check_memory
 from foretoken.errors import DesignError
-from foretoken.fits.ladder_line import ladder_check, ladder_line
+from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
 from foretoken.laws import SATURATING_FLOPS, WEIGHED, law_or_heaviest
@@ -45,9 +45,8 @@ def check_fittable(
     formula, along = law_or_heaviest(law), ladder_line(params, tokens) if law == WEIGHED else None
     size, length = (float(target.parameters.total), float(target.tokens)) if target else (params[-1], tokens[-1])
     if along and along.tokens_off(size, length) is None:
-        of_compute = check_planned_runs(SATURATING_FLOPS, params, tokens, flops, loss)
-        others = [check for check in of_compute if check.code != "nearly_collinear"]
-        formula, checks = SATURATING_FLOPS, [ladder_check(params, tokens), *others]
+        formula = SATURATING_FLOPS
+        checks = with_ladder_check(check_planned_runs(formula, params, tokens, flops, loss), params, tokens)
     else:
         checks = check_planned_runs(formula, params, tokens, flops, loss)
         checks += along.checks(size, length) if along else []
