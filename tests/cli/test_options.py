@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 from foretoken.cli import VERBS, app
 from foretoken.cli.ledger import entry_path, parse_point
 from foretoken.cli.model_options import print_positions, readable
-from foretoken.cli.options import folder_of, listed, load, needing_torch, parse_map, started_folder
+from foretoken.cli.options import folder_of, listed, load, needing_torch, started_folder
 from foretoken.cli.request_options import argument_helps, takes_options
 from foretoken.errors import ForetokenError, MissingExtraError, StoreError
 from foretoken.ladders.request import NextRunRequest
 from foretoken.plans.request import PlanRequest
+from foretoken.runs.sources import parse_map
 
 NAMES = st.text(alphabet="abcdefgh_xyz", min_size=1, max_size=8)
 

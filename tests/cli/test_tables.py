@@ -11,10 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.cli import app
-from foretoken.cli.options import open_table, parse_map
+from foretoken.cli.options import open_table
 from foretoken.errors import ForetokenError, TableError
 from foretoken.laws import CHINCHILLA, PUBLISHED
 from foretoken.runs.record import RunRecord
+from foretoken.runs.sources import parse_map
 from foretoken.store.store import Store
 
 from ..runs.test_spec import SPEC

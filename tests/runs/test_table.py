@@ -137,7 +137,7 @@ def test_what_pandas_wrote_into_a_parquet_file_for_itself_is_not_read(tmp_path: 
 
 
 def test_size_is_bounded_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foretoken.runs.exports.LARGEST_FILE", 10)
+    monkeypatch.setattr("foretoken.runs.files.LARGEST_FILE", 10)
     with pytest.raises(TableError, match=r"(?s)too large.*at most 10 bytes"):
         read_table(write(ROWS, tmp_path / "a.csv"))
 
@@ -145,7 +145,7 @@ def test_size_is_bounded_before_reading(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_cells_of_a_parquet_file_are_bounded_before_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foretoken.runs.exports.MOST_CELLS", 10**6)
+    monkeypatch.setattr("foretoken.runs.files.MOST_CELLS", 10**6)
     pq.write_table(pa.table({"loss": pa.nulls(2_000_000, pa.float64())}), tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     with pytest.raises(TableError, match=r"(?s)too large.*2000000"):
@@ -153,7 +153,7 @@ def test_the_cells_of_a_parquet_file_are_bounded_before_reading(
 
 
 def test_lines_end_at_the_line_feed_alone(tmp_path: Path) -> None:
-    row = '{"run": "a\u2028b\x85c", "params": 1, "tokens": 2, "loss": 3}\n'
+    row = '{"run": "a\u2028b\x85c", "params": 1e4, "tokens": 2e6, "loss": 3}\n'
     (tmp_path / "a.jsonl").write_text(row * 2, encoding="utf-8")
     assert list(read_table(tmp_path / "a.jsonl").frame["run"]) == ["a\u2028b\x85c"] * 2
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import TableError
-from foretoken.runs.exports import LONGEST_CELL, NESTED, PREFIXES, READERS, plain_columns, read_frame
+from foretoken.runs.exports import LONGEST_CELL, NESTED, PREFIXES, plain_columns
+from foretoken.runs.files import READERS, read_frame
 
 KEYS = st.sampled_from(["lr", "model", "batch", "seed", "val"])
 LEAVES = st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | st.sampled_from(["a", "b c"])
@@ -78,7 +79,7 @@ def test_a_cell_that_is_no_mapping_stays_as_it_is(cell: str) -> None:
 
 
 def test_a_table_that_is_no_export_is_not_touched() -> None:
-    frame = pd.DataFrame({"Name": ["a"], "State": ["finished"], "loss": [1.0]})
+    frame = pd.DataFrame({"Name": ["a"], "state": ["finished"], "loss": [1.0]})
     plain, notes = plain_columns(frame)
     assert plain is frame
     assert notes == []
@@ -125,7 +126,7 @@ def test_json_lines_say_which_line_is_wrong(tmp_path: Path) -> None:
 def test_a_column_that_is_there_twice_keeps_its_name(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("loss,loss,params\n1,2,3\n")
-    assert read_frame(path).columns.tolist() == ["loss", "loss", "params"]
+    assert read_frame(path)[0].columns.tolist() == ["loss", "loss", "params"]
     path.write_text("loss,params\n1,2,3\n")
     with pytest.raises(TableError, match="more fields than the header"):
         read_frame(path)

@@ -100,6 +100,7 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     from foretoken.fits.law_columns import needed
     from foretoken.laws import law_or_heaviest
     from foretoken.runs.filters import filter_rows
+    from foretoken.runs.sources import parse_map
     from foretoken.store.read import read_table
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
@@ -113,18 +114,6 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     frame, kept_rows = filter_rows(table.frame, where)
     assumed = (*table.assumed, "the study's target is left out of the fit", *kept_rows)
     return replace(table, frame=frame, assumed=assumed)
-
-
-def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,tokens=D") -> dict[str, str]:
-    """`loss=val_loss,tokens=D` -> {"loss": "val_loss", "tokens": "D"}."""
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    for ours, equals, theirs in pairs:
-        if not (ours.strip() and equals and theirs.strip()):
-            raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text))
-    names = [ours.strip() for ours, _, _ in pairs]
-    if len(set(names)) < len(names):
-        raise ForetokenError(f"{option} names one thing twice", expected=example, got=repr(text))
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def listed(text: str) -> list[str]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import HtmlOption, JsonOption, LevelOption, parse_map
+from foretoken.cli.options import HtmlOption, JsonOption, LevelOption
 from foretoken.cli.printing import print_checks, print_json, write_page
+from foretoken.runs.sources import parse_map
 
 if TYPE_CHECKING:
     from foretoken.forecasts import Forecast

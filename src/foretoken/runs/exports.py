@@ -1,16 +1,16 @@
-"""Files that run tables come in: CSV, JSON lines, JSON and parquet, among them exports of W&B; sizes are bounded.
+"""Tables as trackers of experiments write them: W&B (its API's export and its page's), and any nested objects.
 
-A W&B export is known by its columns: `config` and `summary` that hold mappings, or names that begin with `config.`
-or `summary.`. Whatever is done to it is said in a sentence.
+A W&B export is known by its columns: `config` and `summary` that hold mappings, names that begin with `config.` or
+`summary.`, or `Name` beside `State`. Whatever is done to it is said in a sentence.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretoken.errors import TableError
@@ -18,127 +18,34 @@ from foretoken.errors import TableError
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_FILE = 2**30
-"""Bytes of the largest run table that is read."""
-MOST_CELLS = 10**8
-"""Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
 LONGEST_CELL = 1_000_000
 """Characters of the longest cell that is read as a mapping."""
 NESTED = {"config": "config", "summary": "summary", "summaryMetrics": "summary", "summary_metrics": "summary"}
 PREFIXES = ("config.", "summary.")
 WANDB_NAMES = {"Name": "run", "name": "run", "State": "status", "state": "status"}
 """Columns of a W&B export, and ours."""
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """The rows of a file as they are; TableError when it is missing, too large, or not what its suffix says."""
-    if not path.is_file():
-        raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
-    if path.suffix not in READERS:
-        raise TableError("unknown kind of run table", expected=", ".join(READERS), got=path.suffix or "no suffix")
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
-        _refuse_empty(path)
-        return READERS[path.suffix](path)
-    except TableError:
-        raise
-    except Exception as error:  # parsers of others: what they raise on noise is no fixed list
-        raise TableError(
-            f"cannot read the run table {path}",
-            expected=f"what its name says, {path.suffix}",
-            got=str(error) or type(error).__name__,
-            cure="export it again, or give the file the suffix of what it holds",
-            code="unreadable_table",
-        ) from error
-
-
-def _refuse_empty(path: Path) -> None:
-    with path.open("rb") as file:
-        while block := file.read(2**16):
-            if block.strip(b"\xef\xbb\xbf \t\r\n"):
-                return
-    raise TableError(
-        f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
-    )
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.read_csv(path, low_memory=False)
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(f"{path}: rows have more fields than the header", cure="name every column")
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-    names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
-    frame.columns = pd.Index(names.tolist())
-    return frame
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        rows, columns = file.metadata.num_rows, file.metadata.num_columns
-        if rows * columns > MOST_CELLS:
-            raise TableError(
-                f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(rows * columns)
-            )
-        content = file.read()
-    content.validate(full=True)  # else text that is not UTF-8 is only found where a cell is printed
-    frame: pd.DataFrame = content.to_pandas(ignore_metadata=True)
-    return frame
-
-
-def _json_lines(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = []
-    text = path.read_text(encoding="utf-8-sig")
-    array = _json_rows(text, path)
-    if array is not None:
-        return pd.DataFrame(array)
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            rows.append(_json_object(line, f"{path}, line {number}"))
-    return pd.DataFrame(rows)
-
-
-def _json_object(line: str, where: str) -> dict[str, object]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
-    if not isinstance(row, dict):
-        raise TableError(f"{where}: expected one JSON object per line", got=line[:60])
-    return row
-
-
-READERS = {".csv": _csv, ".jsonl": _json_lines, ".json": _json_lines, ".parquet": _parquet}
-"""By suffix of the file."""
-
-
-def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
-    """Rows of a file that is one JSON array, or an object with one under `runs`; None when it is JSON lines."""
-    if not text.lstrip().startswith(("[", "{")):
-        return None
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    rows = content.get("runs") if isinstance(content, dict) else content
-    if not isinstance(rows, list):
-        return None  # a single JSON line
-    wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
-    if wrong is not None:
-        raise TableError(f"{path}: expected an array of objects", got=f"entry {wrong} is {str(rows[wrong - 1])[:60]}")
-    return rows
+FINISHED = "finished"
+STATUS_WORDS = {
+    FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended",
+    "diverged": "diverged, nan",
+    "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, oom",
+    "stopped": "killed, stopped, canceled, cancelled, aborted, interrupted, preempted, preempting, suspended, deleted,"
+    " timeout, timed_out, deadline, revoked, paused, skipped",
+    "unfinished": "running, pending, queued, scheduled, unfinished, incomplete, in_progress, created, waiting, "
+    " starting, configuring, completing, resumed, requeued, active",
+}
+"""What W&B, MLflow, SLURM, Ray and Hugging Face call the end of a run, by what it means."""
+MEANING = {word.strip(): ours for ours, words in STATUS_WORDS.items() for word in words.split(",")}
 
 
 def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A W&B export with one plain column per value, and what was done to it; any other table as it is."""
+    """A table with one plain column per value, under our names where a tracker has its own, and what was done to it.
+
+    Raises TableError for the export of a chart, which has no runs in its rows.
+    """
+    _refuse_chart(frame)
     if not _is_export(frame):
-        return frame, []
+        return _dotted(frame)
     frame = _flatten(frame)
     short = {str(name): _short(str(name)) for name in frame.columns}
     count = Counter(short.values())
@@ -157,9 +64,40 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return frame, notes
 
 
+def _dotted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Columns of objects as columns of their leaves, by dotted names."""
+    import pandas as pd
+
+    objects = frame.columns[[str(kind) == "object" for kind in frame.dtypes]] if frame.columns.is_unique else ()
+    nested = [name for name in objects if frame[name].map(lambda cell: isinstance(cell, dict)).any()]
+    if not nested:
+        return frame, []
+    parts = [frame.drop(columns=nested)]
+    for name in nested:
+        rows = [_leaves(cell if isinstance(cell, dict) else None, str(name)) for cell in frame[name]]
+        parts.append(pd.DataFrame(rows, index=frame.index))
+    names = ", ".join(map(str, nested))
+    return pd.concat(parts, axis=1), [f"the groups {names} are read as columns of dotted names"]
+
+
+def _refuse_chart(frame: pd.DataFrame) -> None:
+    """Raise TableError for what W&B exports of a chart: a column per run, with its least and largest values beside."""
+    names = {str(name) for name in frame.columns}
+    curves = [name for name in names if " - " in name and {f"{name}__MIN", f"{name}__MAX"} <= names]
+    if curves:
+        raise TableError(
+            "this is the export of a W&B chart: a row per step, a column per run",
+            expected="one row per run, with its size, its tokens and its final loss",
+            got=f"{len(curves)} curves, as {min(curves)!r}",
+            cure="export the table of runs (the page Runs, not a panel), or write one row per run",
+            code="chart_export",
+        )
+
+
 def _is_export(frame: pd.DataFrame) -> bool:
     names = [str(name) for name in frame.columns]
-    return any(name.startswith(PREFIXES) for name in names) or any(_nested(frame, name) for name in names)
+    page = {"Name", "State"} <= set(names)
+    return page or any(name.startswith(PREFIXES) for name in names) or any(_nested(frame, name) for name in names)
 
 
 def _nested(frame: pd.DataFrame, name: str) -> bool:
@@ -213,3 +151,25 @@ def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
 
 def _short(name: str) -> str:
     return next((name[len(prefix) :] for prefix in PREFIXES if name.startswith(prefix)), name)
+
+
+def read_status(column: pd.Series, source: str) -> tuple[pd.Series, list[str]]:
+    """The words of a status column, `finished` for every word of that meaning, the others in lower case.
+
+    Raises TableError for a word that nobody here knows: whether such runs count is for their owner to say.
+    """
+    words = column.map(lambda cell: re.sub(r"[\s-]+", "_", str(cell).strip().lower()), na_action="ignore")
+    unknown = sorted(
+        {str(cell) for cell, word in zip(column, words, strict=True) if word == word and word not in MEANING}
+    )
+    if unknown:
+        raise TableError(
+            f"{source}: what does the status {unknown[0]!r} mean?",
+            expected=f"a word for a run that has finished ({STATUS_WORDS[FINISHED]}), or for one that has not",
+            got=", ".join(unknown[:8]),
+            cure=f"keep the rows that count and leave the column unread: --where 'status={unknown[0]}' --map status=",
+            code="unknown_status",
+        )
+    finished = words.map(lambda word: FINISHED if MEANING[word] == FINISHED else word, na_action="ignore")
+    renamed = sorted({str(cell) for cell, ours in zip(column, finished, strict=True) if ours == FINISHED != cell})
+    return finished, [f"status {', '.join(renamed)} is read as finished"] if renamed else []

@@ -1,0 +1,125 @@
+"""Numbers as people write them into tables, and the units that a column's name or its cells say.
+
+`70M`, `70,000,000`, `1.2e9`, `6.1 ZFLOP`, `2 PF-days`; `n_params(M)`, `tokens_B`, `train tokens (billions)`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from numbers import Real
+from typing import NamedTuple
+
+from foretoken.units import COUNT_SUFFIXES, FLOP_UNITS
+
+
+class Unit(NamedTuple):
+    """What the numbers of a column are multiplied with."""
+
+    factor: float
+    name: str
+    """As in `in millions`."""
+
+
+_COUNTS = {
+    name: Unit(factor, plural)
+    for names, factor, plural in (
+        (("k", "thousand", "thousands"), 1e3, "thousands"),
+        (("m", "mn", "mln", "million", "millions", "mio"), 1e6, "millions"),
+        (("b", "g", "bn", "billion", "billions"), 1e9, "billions"),
+        (("t", "tn", "trillion", "trillions"), 1e12, "trillions"),
+    )
+    for name in names
+}
+_FLOPS = {
+    name.replace("-", "").replace("/", ""): Unit(factor, name)
+    for name, factor in FLOP_UNITS.items()
+    if name not in ("", "flop", "flops")
+}
+_FLOPS |= {f"{name}s": unit for name, unit in _FLOPS.items() if name.endswith("flop")}
+_FLOPS |= {
+    f"{word}flop{end}": Unit(factor, f"{letter}FLOP")
+    for word, letter, factor in (
+        ("giga", "G", 1e9), ("tera", "T", 1e12), ("peta", "P", 1e15), ("exa", "E", 1e18), ("zetta", "Z", 1e21),
+        ("g", "G", 1e9),
+    )
+    for end in ("", "s")
+}  # fmt: skip
+UNITS: dict[str, dict[str, Unit]] = {"count": _COUNTS, "flops": _COUNTS | _FLOPS}
+"""Units by what is counted and how they are spelled, in lower case."""
+ONE = Unit(1.0, "single ones")
+COUNTED = {
+    **dict.fromkeys(("params_total", "params", "params_active", "params_non_embedding"), "count"),
+    **dict.fromkeys(("params_embedding", "params_head", "tokens", "unique_tokens", "batch_tokens"), "count"),
+    **dict.fromkeys(("warmup_tokens", "vocabulary", "vocab_size"), "count"),
+    **dict.fromkeys(("flops", "flops_6nd"), "flops"),
+}
+"""What a column of ours counts, where units are expected in it."""
+_NAME_END = re.compile(
+    r"^(?P<stem>.*?)"
+    r"(?:[\s_.-]*[(\[{]\s*(?:in\s+)?(?P<inside>[^)\]}]+)[)\]}]|[\s_.-]+(?:in[\s_]+)?(?P<last>[A-Za-z/-]+))$"
+)
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f']\d{3})+(?:\.\d+)?")
+_QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
+_WORDS = ("params", "parameters", "tokens", "flop", "flops")
+
+
+def unit_of(name: str, ours: str) -> Unit | None:
+    """The unit that a column's name ends with, for a column of ours that counts something; None where it says none.
+
+    >>> unit_of("n_params(M)", "params"), unit_of("train_tokens (billions)", "tokens"), unit_of("val_loss", "loss")
+    (Unit(factor=1000000.0, name='millions'), Unit(factor=1000000000.0, name='billions'), None)
+    """
+    units, match = UNITS.get(COUNTED.get(ours, ""), {}), _NAME_END.match(name.strip())
+    found = named_unit(match["inside"] or match["last"], ours) if match and units else None
+    if found is None and units:
+        bare = re.sub(r"[^a-z]", "", name.lower())
+        found = next((unit for word, unit in units.items() if len(word) > 4 and bare.endswith(word)), None)
+    return found
+
+
+def named_unit(word: str, ours: str) -> Unit | None:
+    """The unit of this name, `1` for none; None where a column of ours knows no such unit.
+
+    >>> named_unit("ZFLOP", "flops"), named_unit("M", "tokens"), named_unit("M", "loss")
+    (Unit(factor=1e+21, name='zflop'), Unit(factor=1000000.0, name='millions'), None)
+    """
+    if word.strip() == "1":
+        return ONE
+    return UNITS.get(COUNTED.get(ours, ""), {}).get(re.sub(r"[\s/-]", "", word.lower()))
+
+
+def number(cell: object, ours: str = "") -> float:
+    """The number in a cell of a column of ours; NaN where there is none. Dates and truth values are none.
+
+    >>> number("1.4B", "params"), number("70,000,000"), number("2 PF-days", "flops"), number("many")
+    (1400000000.0, 70000000.0, 1.728e+20, nan)
+    """
+    # float(True) is 1.0, which would make a number of a flag.
+    if isinstance(cell, bool) or not isinstance(cell, str | Real | Decimal):
+        return math.nan
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return _written(str(cell).strip(), ours)
+
+
+def _written(text: str, ours: str) -> float:
+    """A number with marks between thousands, or with a unit."""
+    if _GROUPED.fullmatch(text):
+        return float(re.sub(r"[, _\u00a0\u202f']", "", text))
+    match = _QUANTITY.fullmatch(text) if ours in COUNTED else None
+    if match is None:
+        return math.nan
+    word = match[2]
+    # As in `--params 7B`: a lower-case m or b is a slip as likely as a unit, but for whole words.
+    unit = ONE if word.lower() in _WORDS else named_unit(word, ours)
+    if unit is None or (len(word) == 1 and word not in COUNT_SUFFIXES):
+        return math.nan
+    try:
+        return float(match[1].replace("_", "")) * unit.factor
+    except ValueError:
+        return math.nan

@@ -1,0 +1,302 @@
+"""The files that run tables come in, as frames: what is in a file is told by its name and by its first lines.
+
+CSV with `,` `;` or tabs, decimal commas and comment lines; JSON lines, arrays, by run and by column; parquet, feather
+and Markdown; any of them compressed (.gz, .zst) or from standard input (`-`). Sizes are bounded, unpacked ones too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+
+from foretoken.errors import MissingExtraError, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGEST_FILE = 2**30
+"""Bytes of the largest run table that is read, unpacked."""
+MOST_CELLS = 10**8
+"""Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
+STANDARD_INPUT = "-"
+SAMPLE = 2**16
+"""Characters from which the form of a CSV is told."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+MISSING = ("—", "–", "-", "--", "?", "n.a.", "na", "none", "None")
+"""Cells that hold nothing, beside those that pandas knows."""
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""Encodings by the byte order mark that a file begins with."""
+
+
+class Content(NamedTuple):
+    """What is in a file, unpacked."""
+
+    path: Path
+    suffix: str
+    """Its kind: of the file without .gz or .zst."""
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """As UTF-8, or as the byte order mark says."""
+        return self.data.decode(self.encoding)
+
+    @property
+    def encoding(self) -> str:
+        """The name of its encoding."""
+        return next((name for mark, name in MARKS.items() if self.data.startswith(mark)), "utf-8")
+
+
+Rows = tuple["pd.DataFrame", list[str]]
+"""A frame, and what was done to read it, in sentences."""
+
+
+def read_frame(path: Path) -> Rows:
+    """The rows of a file as they are; TableError when it is missing, too large, or not what its suffix says."""
+    packed = path.suffix.lower() if path.suffix.lower() in UNPACK else ""
+    suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    if str(path) != STANDARD_INPUT:
+        if not path.is_file():
+            raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
+        if suffix not in READERS:
+            raise TableError("unknown kind of run table", expected=", ".join(READERS), got=suffix or "no suffix")
+    try:
+        data = _bounded(sys.stdin.buffer, path) if str(path) == STANDARD_INPUT else _unpacked(path, packed)
+        if not data.strip(b"\xef\xbb\xbf \t\r\n"):
+            raise TableError(
+                f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
+            )
+        content = Content(path, suffix or _kind(data), data)
+        return READERS[content.suffix](content)
+    except (TableError, MissingExtraError):
+        raise
+    except Exception as error:  # parsers of others: what they raise on noise is no fixed list
+        raise TableError(
+            f"cannot read the run table {path}",
+            expected=f"what its name says, {suffix}" if suffix else "CSV, JSON, parquet or a Markdown table",
+            got=str(error) or type(error).__name__,
+            cure="export it again, or give the file the suffix of what it holds",
+            code="unreadable_table",
+        ) from error
+
+
+def _unpacked(path: Path, packed: str) -> bytes:
+    """The bytes of a file, decompressed."""
+    with open(path, "rb") as file:
+        return _bounded(UNPACK[packed](file) if packed else file, path)
+
+
+def _bounded(file: IO[bytes], path: Path) -> bytes:
+    data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
+    return data
+
+
+def _gzip(file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+
+
+def _zstd(file: IO[bytes]) -> IO[bytes]:
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        raise MissingExtraError("zstandard", "train", "reading .zst") from None
+    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return reader
+
+
+UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
+"""How a file is decompressed, by the last part of its name."""
+
+
+def _kind(data: bytes) -> str:
+    """The suffix that standard input would have."""
+    begin = data[:SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n")
+    kinds = {b"PAR1": ".parquet", b"ARROW1": ".feather", b"{": ".json", b"[": ".json", b"|": ".md"}
+    return next((suffix for mark, suffix in kinds.items() if begin.startswith(mark)), ".csv")
+
+
+def _csv(content: Content) -> Rows:
+    import pandas as pd
+
+    sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
+    lines = [line for line in sample.splitlines() if line.strip()]
+    comments = sum(1 for line in lines if line.startswith("#")) if "\n#" in f"\n{sample}" else 0
+    lines = [line for line in lines if not line.startswith("#")] or [""]
+    separator = "\t" if content.suffix == ".tsv" else _separator(lines[0])
+    comma = separator != "," and _has_decimal_commas(lines[1:], separator)
+    data = content.data if not comments else _without_comments(content)
+    options: dict[str, Any] = {
+        "sep": separator,
+        "decimal": "," if comma else ".",
+        "encoding": "utf-8" if comments else content.encoding,
+        "na_values": MISSING,
+        "low_memory": False,
+    }
+    frame = pd.read_csv(io.BytesIO(data), **options)
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(
+            f"{content.path}: rows have more fields than the header",
+            expected=f"fields between {SEPARATORS[separator]}, as in the first line",
+            cure="name every column",
+        )
+    header = pd.read_csv(io.BytesIO(data), header=None, nrows=1, dtype=str, **{**options, "na_values": ()}).iloc[0]
+    names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
+    frame.columns = pd.Index([str(name).strip() for name in names])
+    notes = [f"fields are between {SEPARATORS[separator]}"] if separator == ";" else []
+    notes += ["decimal commas are read as points"] if comma else []
+    notes += ["lines that begin with # are left out"] if comments else []
+    return frame, notes
+
+
+def _separator(header: str) -> str:
+    """What stands most often between the names of a header, quoted ones left out."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(SEPARATORS, key=bare.count)
+
+
+def _has_decimal_commas(lines: list[str], separator: str) -> bool:
+    """Whether a comma inside a number is a decimal one: numbers with more than one comma have it between thousands."""
+    cells = [cell.strip().strip('"') for line in lines for cell in line.split(separator)]
+    numbers = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
+    grouped = any(re.fullmatch(r"\d{1,3}(,\d{3}){2,}", cell) for cell in cells)
+    return bool(numbers) and not grouped
+
+
+def _without_comments(content: Content) -> bytes:
+    return "\n".join(line for line in content.text.splitlines() if not line.startswith("#")).encode()
+
+
+def _parquet(content: Content) -> Rows:
+    import pyarrow
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content.data)) as file:
+        _require_cells(file.metadata.num_rows * file.metadata.num_columns, content.path)
+        return _from_arrow(file.read()), []
+
+
+def _feather(content: Content) -> Rows:
+    import pyarrow
+    import pyarrow.feather
+
+    table = pyarrow.feather.read_table(pyarrow.BufferReader(content.data))
+    _require_cells(table.num_rows * table.num_columns, content.path)
+    return _from_arrow(table), []
+
+
+def _from_arrow(table: Any) -> pd.DataFrame:
+    table.validate(full=True)  # else text that is not UTF-8 is only found where a cell is printed
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    return frame
+
+
+def _require_cells(cells: int, path: Path) -> None:
+    if cells > MOST_CELLS:
+        raise TableError(f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(cells))
+
+
+def _markdown(content: Content) -> Rows:
+    import pandas as pd
+
+    rows = [
+        [cell.replace("\\|", "|").strip(" *`") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        for line in content.text.splitlines()
+        if line.strip().startswith("|")
+    ]
+    body = [row for row in rows[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
+    wrong = next((row for row in body if len(row) != len(rows[0])), None)
+    if not rows or wrong is not None:
+        got = "no line that begins with |" if not rows else f"{len(wrong or ())} cells under {len(rows[0])} names"
+        raise TableError(f"{content.path} holds no Markdown table", expected="rows of | a | b |", got=got)
+    text = pd.DataFrame(body, columns=rows[0]).replace(["", *MISSING], None)
+    frame = text.apply(lambda column: _as_numbers(column))
+    return frame, [f"a Markdown table of {len(frame)} rows"]
+
+
+def _as_numbers(column: pd.Series) -> pd.Series:
+    """A column of text as numbers, if it holds nothing else."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() | column.isna()).all() else column
+
+
+def _json(content: Content) -> Rows:
+    import pandas as pd
+
+    text = content.text
+    rows = _json_rows(text, content.path)
+    if rows is None:
+        rows = [
+            _json_object(line, f"{content.path}, line {number}")
+            for number, line in enumerate(text.split("\n"), start=1)
+            if line.strip()
+        ]
+    return pd.DataFrame(rows), []
+
+
+def _json_object(line: str, where: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
+    if not isinstance(row, dict):
+        raise TableError(f"{where}: expected one JSON object per line", got=line[:60])
+    return row
+
+
+def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
+    """Rows of a file that is one JSON value: an array, one under `runs`, by run or by column; None for JSON lines."""
+    if not text.lstrip().startswith(("[", "{")):
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(content, dict) and not isinstance(content.get("runs"), list):
+        return _by_name(content)
+    rows = content["runs"] if isinstance(content, dict) else content
+    wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
+    if wrong is not None:
+        raise TableError(f"{path}: expected an array of objects", got=f"entry {wrong} is {str(rows[wrong - 1])[:60]}")
+    return list(rows)
+
+
+def _by_name(content: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """{"params": [..], "loss": [..]}, {"params": {"0": ..}} (as pandas writes it) or {"run a": {..}}; else one row."""
+    values = list(content.values())
+    if values and all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
+        return [dict(zip(content, cells, strict=True)) for cells in zip(*values, strict=True)]
+    if len(values) < 2 or not all(isinstance(value, dict) and value for value in values):
+        return None
+    indices = [list(value) for value in values]
+    numbered = [str(number) for number in range(len(indices[0]))]
+    if all(keys == numbered for keys in indices):
+        return [{name: column[index] for name, column in content.items()} for index in indices[0]]
+    # Runs have their keys in common; the groups of one run (config, summary) have few or none.
+    shared, every = set.intersection(*map(set, indices)), set.union(*map(set, indices))
+    alike = len(shared) > len(every) / 2
+    return [{"run": name, **row} for name, row in content.items()] if alike else None
+
+
+READERS: dict[str, Callable[[Content], Rows]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".json": _json,
+    ".jsonl": _json,
+    ".ndjson": _json,
+    ".parquet": _parquet,
+    ".feather": _feather,
+    ".arrow": _feather,
+    ".md": _markdown,
+}
+"""By suffix of the file, each of which may be followed by .gz or .zst."""
