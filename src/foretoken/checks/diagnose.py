@@ -12,7 +12,7 @@ from foretoken.checks.table_view import TableCheck, TableView, view_table
 from foretoken.fits import table_checks, unit_checks
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.parts import RowCounts
-from foretoken.runs.table import RunTable
+from foretoken.runs.reading import AnyTable, as_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,18 +91,18 @@ class Diagnosis:
 
 
 @named_arguments
-def diagnose(table: RunTable, *, params: str = "auto", seed: int = 0) -> Diagnosis:
+def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0) -> Diagnosis:
     """Look at a table, also at one that a fit would refuse.
 
     Args:
-        table: the runs.
+        table: the runs: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
         params: the column that is N, or auto.
         seed: of the bootstrap draws behind some checks.
 
     Raises TableError when columns are missing.
 
     """
-    view = view_table(table, params, seed)
+    view = view_table(as_table(table), params, seed)
     return Diagnosis(
         checks=checks_of(view),
         rows=RowCounts(len(view.rows), view.rows.dropped),

@@ -27,11 +27,20 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study f
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed K, in the folder NAME-seed-K.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="The study's folder; runs/NAME unless given.")]
 TableArgument = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="Run table (.csv, .json, .jsonl, .parquet), or a folder of our records.")
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        help="Run table (.csv, .tsv, .json, .jsonl, .parquet, .feather, .md, also .gz or .zst; - reads standard input), or a"
+        " folder of our records.",
+    ),
 ]
 MapOption = Annotated[
     str,
-    typer.Option("--map", help="Columns by other names: loss=val_loss,tokens=D.", metavar="OURS=THEIRS,..."),
+    typer.Option(
+        "--map",
+        help="Columns by other names, products and units: loss=val_loss,tokens=steps*batch,params=n:M.",
+        metavar="OURS=THEIRS,...",
+    ),
 ]
 WhereOption = Annotated[
     str, typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,...")

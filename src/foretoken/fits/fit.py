@@ -25,6 +25,7 @@ from foretoken.fits.estimate import (
 from foretoken.fits.fit_checks import fit_checks
 from foretoken.fits.identify import flat, identify, under_looser_law, widened, without_ends
 from foretoken.fits.ladder_line import ladder_line, with_ladder_check
+from foretoken.fits.law_columns import needed
 from foretoken.fits.likelihood import log_evidence, profiles
 from foretoken.fits.misfit import misfit_growth, pattern_p_value, trust
 from foretoken.fits.noise import NoiseModel
@@ -37,7 +38,7 @@ from foretoken.fits.table_checks import with_doubts
 from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
-from foretoken.runs.table import RunTable
+from foretoken.runs.reading import AnyTable, as_table
 
 FREEDOM = 5
 """Degrees of freedom of the Student-t of a new run, as a rule."""
@@ -50,7 +51,7 @@ FEWEST_DRAWS = 50
 
 @named_arguments
 def fit(
-    table: RunTable,
+    table: AnyTable,
     law: str = WEIGHED,
     *,
     params: str = "auto",
@@ -64,7 +65,7 @@ def fit(
     """Fit a law to the usable rows of a table.
 
     Args:
-        table: the runs, one per row, as `read_table` gives them.
+        table: the runs, one per row: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
         law: id of a law (`foretoken laws`), or `weighed`: several laws, whose forecasts are averaged. Parameters are
             then of the heaviest.
         params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
@@ -85,6 +86,7 @@ def fit(
     if draws < FEWEST_DRAWS:
         raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
     formula = law_or_heaviest(law)
+    table = as_table(table, needed(formula))
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     # Of runs at one ratio of tokens to parameters no law of N and D can be told, but the loss along the ladder can.
     ladder = law == WEIGHED and ladder_line(rows.params, rows.tokens) is not None

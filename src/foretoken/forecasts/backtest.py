@@ -14,6 +14,7 @@ from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit_rows
+from foretoken.fits.law_columns import needed
 from foretoken.fits.objectives import HUBER, MAP, OBJECTIVES, check_estimator
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows, refusals
@@ -23,6 +24,7 @@ from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
 from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.laws.law import Array, Law
+from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
 
 FEWEST_TRAIN, FEWEST_TEST = 8, 3
@@ -99,8 +101,8 @@ class Cut:
 class BackTestRequest:
     """What is forecast from what, and how; checked when it is made."""
 
-    table: RunTable
-    """The runs."""
+    table: AnyTable
+    """The runs: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path."""
     train_fraction: float | None = None
     """Quantile of FLOPs up to which runs are seen. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored
     on the runs between its origin and the next."""
@@ -136,12 +138,13 @@ def backtest(request: BackTestRequest) -> BackTest:
     """
     began = perf_counter()
     law = law_or_heaviest(request.law)
-    rows = _rows(request.table, request.params, law)
+    table = as_table(request.table, needed(law))
+    rows = _rows(table, request.params, law)
     cuts = _cuts(rows.flops, request.train_fraction)
-    fits, doubts_of_fits = _fits(request, law, rows, cuts)
+    fits, doubts_of_fits = _fits(request, table.digest, law, rows, cuts)
     held_out = [_held_out(fit, rows, cut, request) for cut, fit in zip(cuts, fits, strict=True)]
     runs = [run for part in held_out for run in part]
-    checks = [*_left_out(rows), *_doubts(request.table, rows, law), *doubts_of_fits]
+    checks = [*_left_out(rows), *_doubts(table, rows, law), *doubts_of_fits]
     relative = law.is_logarithmic
     scores = _scores(runs, request.level, relative)
     return BackTest(
@@ -165,7 +168,9 @@ def backtest(request: BackTestRequest) -> BackTest:
     )
 
 
-def _fits(request: BackTestRequest, law: Law, rows: Rows, cuts: Sequence[Cut]) -> tuple[list[Fit], list[Check]]:
+def _fits(
+    request: BackTestRequest, digest: str, law: Law, rows: Rows, cuts: Sequence[Cut]
+) -> tuple[list[Fit], list[Check]]:
     """A fit to the runs that each cut sees, and what is doubtful about these runs and fits."""
     objective = OBJECTIVES.get(request.estimator, HUBER).name
     weighed = request.law == WEIGHED
@@ -174,7 +179,6 @@ def _fits(request: BackTestRequest, law: Law, rows: Rows, cuts: Sequence[Cut]) -
         seen = rows.select(np.flatnonzero(cut.train))
         # What would refuse a fit is a doubt here: a back-test says how wrong such a table's forecasts would have been.
         checks += [Check(r.code, "doubt", r.evidence, "read the errors with care") for r in refusals(seen, law)]
-        digest = request.table.digest
         fit = fit_rows(
             seen, law, digest, request.level, request.draws, request.seed, objective, weighed=weighed, brief=True
         )

@@ -25,6 +25,7 @@ from foretoken.routes.kaplan import NAME as KAPLAN
 from foretoken.routes.kaplan import kaplan_route
 from foretoken.routes.minimum import MINIMA
 from foretoken.routes.route import DRAWS, BestSize, Bias, PathDraws, Route, points_of, route_of
+from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
 
 FEWEST_DRAWS = 50
@@ -49,9 +50,9 @@ class Approaches:
 
 @named_arguments
 def approaches(
-    table: RunTable,
+    table: AnyTable,
     *,
-    curves: RunTable | None = None,
+    curves: AnyTable | None = None,
     params: str = "auto",
     level: float = 0.9,
     draws: int = DRAWS,
@@ -62,7 +63,7 @@ def approaches(
     A route that the table does not allow says why.
 
     Args:
-        table: the runs, one per row.
+        table: the runs, one per row: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
         curves: points of training curves, for approach 1 and Kaplan's route; unless given they are looked for in the
             table itself (rows that share `parent` or `run`).
         params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
@@ -74,6 +75,7 @@ def approaches(
 
     """
     check_level(level)
+    table, curves = as_table(table), None if curves is None else as_table(curves)
     rows = clean_rows(table, params)
     along = clean_rows(_with_unannealed(table if curves is None else curves), params, keep_outliers=True)
     without = _without_embeddings(table if curves is None else curves, params)

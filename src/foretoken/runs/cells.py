@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foretoken.units import COUNT_SUFFIXES, FLOP_UNITS
 
@@ -56,10 +57,7 @@ COUNTED = {
     **dict.fromkeys(("flops", "flops_6nd"), "flops"),
 }
 """What a column of ours counts, where units are expected in it."""
-_NAME_END = re.compile(
-    r"^(?P<stem>.*?)"
-    r"(?:[\s_.-]*[(\[{]\s*(?:in\s+)?(?P<inside>[^)\]}]+)[)\]}]|[\s_.-]+(?:in[\s_]+)?(?P<last>[A-Za-z/-]+))$"
-)
+_IN_BRACKETS = re.compile(r"[(\[{]\s*(?:in\s+)?([^)\]}]+)[)\]}]\s*$")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f']\d{3})+(?:\.\d+)?")
 _QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
 _WORDS = ("params", "parameters", "tokens", "flop", "flops")
@@ -71,8 +69,11 @@ def unit_of(name: str, ours: str) -> Unit | None:
     >>> unit_of("n_params(M)", "params"), unit_of("train_tokens (billions)", "tokens"), unit_of("val_loss", "loss")
     (Unit(factor=1000000.0, name='millions'), Unit(factor=1000000000.0, name='billions'), None)
     """
-    units, match = UNITS.get(COUNTED.get(ours, ""), {}), _NAME_END.match(name.strip())
-    found = named_unit(match["inside"] or match["last"], ours) if match and units else None
+    units, brackets = UNITS.get(COUNTED.get(ours, ""), {}), _IN_BRACKETS.search(name)
+    words = re.split(r"[\s_.-]+", name.strip())
+    # `pf-days` is one unit of two words; the first word of a name is the name.
+    ends = [brackets[1]] if brackets else [words[-1], "".join(words[-2:])][: len(words) - 1]
+    found = next((unit for end in ends if units and (unit := named_unit(end, ours)) not in (None, ONE)), None)
     if found is None and units:
         bare = re.sub(r"[^a-z]", "", name.lower())
         found = next((unit for word, unit in units.items() if len(word) > 4 and bare.endswith(word)), None)
@@ -123,3 +124,41 @@ def _written(text: str, ours: str) -> float:
         return float(match[1].replace("_", "")) * unit.factor
     except ValueError:
         return math.nan
+
+
+def _log(values: Any) -> Any:
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        return np.log(values)
+
+
+class LossUnit(NamedTuple):
+    """What a loss is measured in."""
+
+    name: str
+    in_nats: Callable[[Any], Any] | None
+    """Its value in nats per token; None where that takes more than the loss (the bytes of a token)."""
+
+
+_BITS = math.log(2.0)
+_LOSS_UNITS: dict[str, LossUnit] = {
+    r"ppl|perplexity": LossUnit("perplexity", _log),
+    r"bpt|bits_?per_?tok(en)?": LossUnit("bits per token", lambda loss: loss * _BITS),
+    r"bpb|bits_?per_?byte": LossUnit("bits per byte", None),
+    r"bpc|bits_?per_?char(acter)?": LossUnit("bits per character", None),
+    r"bpw|bits_?per_?word": LossUnit("bits per word", None),
+    r"nats_?per_?byte": LossUnit("nats per byte", None),
+    r"nats_?per_?char(acter)?": LossUnit("nats per character", None),
+}
+
+
+def loss_unit(name: str) -> LossUnit | None:
+    """The unit that the name of a column of losses says, where it is not nats per token.
+
+    >>> loss_unit("val/bpb").name, loss_unit("eval_perplexity").name, loss_unit("val_loss")
+    ('bits per byte', 'perplexity', None)
+    """
+    words = re.sub(r"[\s./()\[\]-]+", "_", name.lower())
+    found = (unit for words_of, unit in _LOSS_UNITS.items() if re.search(rf"(^|_)({words_of})(_|$)", words))
+    return next(found, None)
