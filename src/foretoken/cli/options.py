@@ -30,8 +30,8 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
-        help="Run table (.csv, .tsv, .json, .jsonl, .parquet, .feather, .md, also .gz or .zst; - reads standard input), or a"
-        " folder of our records.",
+        help="Run table (.csv, .tsv, .json, .jsonl, .parquet, .feather, .md, also .gz or .zst; - reads standard input),"
+        " or a folder of our records.",
     ),
 ]
 MapOption = Annotated[
