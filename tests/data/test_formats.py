@@ -47,6 +47,33 @@ def test_every_format_gives_the_same_texts(tmp_path: Path, column: str) -> None:
     assert read(tmp_path / "a.parquet", column) == TEXTS
 
 
+@pytest.mark.parametrize("name", ["a.json", "lines.json"])
+def test_a_json_array_is_its_texts_and_not_its_brackets(tmp_path: Path, name: str) -> None:
+    rows = [{"text": text} for text in TEXTS]
+    content = json.dumps(rows).encode() if name == "a.json" else json_lines(TEXTS)
+    assert read(write(tmp_path / name, content)) == TEXTS
+
+
+def test_compressed_prose_is_prose(tmp_path: Path) -> None:
+    text = "one\ntwo — three\n" * 5
+    assert read(write(tmp_path / "a.txt.gz", gzip.compress(text.encode()))) == [text]
+    assert read(write(tmp_path / "a.txt.zst", zstandard.compress(text.encode()))) == [text]
+
+
+def test_a_way_down_to_the_text(tmp_path: Path) -> None:
+    chat = {"messages": [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}]}
+    nested = {"data": {"text": "deep"}, "a.b": "exact"}
+    path = write(tmp_path / "a.jsonl", json.dumps(chat).encode())
+    assert read(path, "messages.content") == ["What?\nThat."]
+    assert read(write(tmp_path / "b.json", json.dumps([nested]).encode()), "data.text") == ["deep"]
+    assert read(tmp_path / "b.json", "a.b") == ["exact"]
+    with pytest.raises(CorpusError, match=r"(?s)the keys messages.*messages\.role, messages\.content"):
+        read(path)
+    chat["messages"][1]["content"] = 7  # type: ignore[assignment]
+    with pytest.raises(CorpusError, match="type int"):
+        read(write(tmp_path / "c.jsonl", json.dumps(chat).encode()), "messages.content")
+
+
 def test_lines_longer_than_a_block_survive_compression(tmp_path: Path) -> None:
     long = ["x" * (3 * BLOCK_BYTES), "short", os.urandom(BLOCK_BYTES).hex()]
     assert read(write(tmp_path / "a.jsonl.zst", zstandard.compress(json_lines(long)))) == long

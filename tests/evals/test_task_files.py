@@ -203,3 +203,28 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
 def test_a_kind_that_is_nearly_right_is_named(tmp_path: Path, kind: str, near: str) -> None:
     with pytest.raises(TaskError, match=f"did you mean '{near}'"):
         read_task(tmp_path / "not read.jsonl", kind, BYTES)
+
+
+def test_columns_go_by_other_names(tmp_path: Path) -> None:
+    """SST-2 as it is handed out: sentence, label, idx; as .csv, .tsv and one JSON array."""
+    rows = [{"sentence": row["text"], "label": row["label"], "idx": i} for i, row in enumerate(whole(SINGLE))]
+    rows = [{**row, "split": split} for row, split in zip(rows, [s for s in SPLITS for _ in range(2)], strict=True)]
+    tsv = tmp_path / "rows.tsv"
+    tsv.write_text("\n".join("\t".join(map(str, row)) for row in [list(rows[0]), *(row.values() for row in rows)]))
+    array = tmp_path / "rows.json"
+    array.write_text(json.dumps(rows))
+    expected = read_task(as_lines(tmp_path, whole(SINGLE)), SINGLE, BYTES)
+    for path in (as_csv(tmp_path, rows), tsv, array):
+        assert read_task(path, SINGLE, BYTES, rename={"text": "sentence"}).test == expected.test
+    with pytest.raises(TaskError, match="did you mean 'sentence'"):
+        read_task(array, SINGLE, BYTES, rename={"text": "sentences"})
+
+
+def test_labels_that_are_withheld_are_no_class(tmp_path: Path) -> None:
+    hidden = [{**row, "label": -1} for row in whole(SINGLE)]
+    partly = [*whole(SINGLE), {"text": "a", "label": -1, "split": "test"}]
+    for rows in (hidden, partly):
+        with pytest.raises(TaskError, match="withheld"):
+            read_task(as_lines(tmp_path, rows), SINGLE, BYTES)
+    signs = [{**row, "label": 1 if row["label"] == "good" else -1} for row in whole(SINGLE)]
+    assert set(read_task(as_lines(tmp_path, signs), SINGLE, BYTES).classes) == {"1", "-1"}

@@ -10,6 +10,7 @@ import typer
 from foretoken.cli.model_options import RunOption, SourceArgument
 from foretoken.cli.options import JsonOption, needing_torch
 from foretoken.cli.printing import print_json
+from foretoken.runs.sources import parse_map
 
 if TYPE_CHECKING:
     from foretoken.evals import FinetuneResult, SeedMean
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def finetune(
     source: SourceArgument,
     task: Annotated[
-        list[Path], typer.Option("--task", help="Labelled examples, .jsonl or .csv; text-to-text takes several files.")
+        list[Path],
+        typer.Option("--task", help="Labelled examples (.jsonl, .json, .csv, .tsv); text-to-text takes several files."),
     ],
     kind: Annotated[str, typer.Option(help="single, pair, similarity, choice, labels or text-to-text.")] = "single",
     seeds: Annotated[int, typer.Option(help="Trainings, each with its own head and order of examples.")] = 5,
@@ -34,6 +36,9 @@ def finetune(
     cut: Annotated[int, typer.Option(min=0, help="Keep this many first tokens of each text; 0 for all.")] = 0,
     cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as this many examples.")] = 65_536,
     temperature: Annotated[float, typer.Option(help="Of several files: above 1 evens out their shares.")] = 1.0,
+    rename: Annotated[
+        str, typer.Option("--map", help="Columns by other names: text=sentence,label=class.", metavar="OURS=THEIRS,...")
+    ] = "",
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -57,6 +62,7 @@ def finetune(
         batch=batch,
         classes=tuple(name for name in classes.split(",") if name),
         cut=cut,
+        rename=parse_map(rename, example="text=sentence,label=class"),
         cap=cap,
         temperature=temperature,
         run=run,
@@ -71,6 +77,8 @@ def _show(result: FinetuneResult) -> None:
     task = result.task
     sizes = f"{len(task.train)} examples to learn from, {len(task.test)} to score on"
     typer.echo(f"{task.name} ({task.kind}, {sizes}): {result.metric} over {len(result.tuned)} seeds")
+    if task.classes:
+        typer.echo(f"  classes              {', '.join(task.classes)}")
     typer.echo(f"  from these weights   {_mean_text(result.score)}")
     if result.scratch_score is not None and result.difference is not None:
         typer.echo(f"  from random weights  {_mean_text(result.scratch_score)}")

@@ -9,7 +9,7 @@ import codecs
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -28,9 +28,11 @@ Texts = Iterator[Iterable[bytes]]
 
 
 def read_texts(path: Path, column: str) -> Texts:
-    """The texts of a file, by its name: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; all else is one plain text.
+    """The texts of a file, by its name: .json, .jsonl, .parquet; all else is one plain text; also .gz and .zst.
 
-    `column` is the column or key that holds the text. Raises CorpusError with the where of what cannot be read.
+    `column` is the column or key that holds the text; in JSON also a way down to it, `data.text`, and where it leads
+    through a list, `messages.content`, the texts of its entries, a line each. Raises CorpusError with the where of what
+    cannot be read.
     """
     reader = next((reader for ending, reader in READERS.items() if path.name.lower().endswith(ending)), _plain)
     with reading(path):
@@ -48,22 +50,29 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _plain(path: Path, column: str) -> Texts:
-    yield _plain_blocks(path)
+    yield _plain_blocks(path, _file_blocks(path))
 
 
-def _plain_blocks(path: Path) -> Iterator[bytes]:
+def _plain_gz(path: Path, column: str) -> Texts:
+    yield _plain_blocks(path, _gz_blocks(path))
+
+
+def _plain_zst(path: Path, column: str) -> Texts:
+    yield _plain_blocks(path, _zst_blocks(path))
+
+
+def _plain_blocks(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
     decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
-    with open(path, "rb") as file:
-        for block in chain(iter(partial(file.read, BLOCK_BYTES), b""), [b""]):
-            pending = len(decoder.getstate()[0])  # bytes of a character that the block before cut in two
-            try:
-                decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                raise _not_text(path, f"a byte that is not UTF-8 at offset {offset - pending + error.start}") from None
-            if b"\0" in block:
-                raise _not_text(path, f"a NUL byte at offset {offset + block.index(0)}")
-            offset += len(block)
-            yield block
+    for block in chain(blocks, [b""]):
+        pending = len(decoder.getstate()[0])  # bytes of a character that the block before cut in two
+        try:
+            decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise _not_text(path, f"a byte that is not UTF-8 at offset {offset - pending + error.start}") from None
+        if b"\0" in block:
+            raise _not_text(path, f"a NUL byte at offset {offset + block.index(0)}")
+        offset += len(block)
+        yield block
 
 
 def _not_text(path: Path, got: str) -> CorpusError:
@@ -72,21 +81,47 @@ def _not_text(path: Path, got: str) -> CorpusError:
 
 
 def _jsonl(path: Path, column: str) -> Texts:
-    with open(path, "rb") as file:
-        yield from _json_texts(path, _lines(_blocks(file, BLOCK_BYTES)), column)
+    yield from _json_texts(path, _lines(_file_blocks(path)), column)
 
 
 def _jsonl_gz(path: Path, column: str) -> Texts:
+    yield from _json_texts(path, _lines(_gz_blocks(path)), column)
+
+
+def _jsonl_zst(path: Path, column: str) -> Texts:
+    yield from _json_texts(path, _lines(_zst_blocks(path)), column)
+
+
+def _json(path: Path, column: str) -> Texts:
+    """One array of objects, one object, or JSON lines under that name."""
+    if path.stat().st_size > LONGEST_LINE:
+        raise OSError(f"one JSON text of more than {LONGEST_LINE} bytes; write it as JSON lines")
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):  # several lines of JSON, or none
+        yield from _jsonl(path, column)
+        return
+    rows = value if isinstance(value, list) else [value]
+    for number, row in enumerate(rows, 1):
+        yield _text_of(row, f"{path}, entry {number}", column)
+
+
+def _file_blocks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        yield from _blocks(file, BLOCK_BYTES)
+
+
+def _gz_blocks(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") as file:
-            yield from _json_texts(path, _lines(_blocks(file, BLOCK_BYTES)), column)
+            yield from _blocks(file, BLOCK_BYTES)
     except (EOFError, zlib.error) as error:  # a truncated or damaged file; `reading` names it
         raise OSError(str(error)) from error
 
 
-def _jsonl_zst(path: Path, column: str) -> Texts:
+def _zst_blocks(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        yield from _json_texts(path, _lines(_unpacked(_blocks(file, ZST_BYTES))), column)
+        yield from _unpacked(_blocks(file, ZST_BYTES))
 
 
 def _blocks(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
@@ -98,7 +133,7 @@ def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
         import zstandard
     except ImportError:
-        raise MissingExtraError("zstandard", "train", "reading .jsonl.zst") from None
+        raise MissingExtraError("zstandard", "train", "reading .zst") from None
     unpacker = None
     # A file may hold several frames (as `cat a.zst b.zst` does): what follows the end of one begins the next.
     for block in blocks:
@@ -140,12 +175,41 @@ def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:  # thousands of opening brackets exhaust the stack
             raise CorpusError(f"{where} is not JSON", got=str(error), cure="correct or delete the line") from None
-        if not isinstance(value, dict) or column not in value:
-            got = (
-                f"the keys {', '.join(value)}" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
-            )
-            raise _no_column(where, column, got)
-        yield _utf8_blocks(value[column], where, column)
+        yield _text_of(value, where, column)
+
+
+def _text_of(value: object, where: str, column: str) -> Iterable[bytes]:
+    """The text of a JSON object as blocks of UTF-8."""
+    texts = list(_down(value, column))
+    if not texts:
+        if not isinstance(value, dict):
+            raise _no_column(where, column, f"a value of type {type(value).__name__}")
+        nested = [f"{key}.{name}" for key, inner in value.items() for name in _names(inner)]
+        raise _no_column(where, column, f"the keys {', '.join(value)}", nested)
+    if len(texts) == 1:
+        return _utf8_blocks(texts[0], where, column)
+    lines = (chain([b"\n"] if number else [], _utf8_blocks(text, where, column)) for number, text in enumerate(texts))
+    return chain.from_iterable(lines)
+
+
+def _down(value: object, column: str) -> Iterator[object]:
+    """What a key leads to, or keys with points between them; through every entry of a list on the way."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _down(entry, column)
+    elif isinstance(value, dict) and column in value:
+        yield value[column]
+    elif isinstance(value, dict):
+        for cut in (at for at, letter in enumerate(column) if letter == "."):
+            if column[:cut] in value:
+                yield from _down(value[column[:cut]], column[cut + 1 :])
+                return
+
+
+def _names(value: object) -> list[str]:
+    """Keys of an object, or of the first entry of a list of them."""
+    first = value[0] if isinstance(value, list) and value else value
+    return list(first) if isinstance(first, dict) else []
 
 
 def _parquet(path: Path, column: str) -> Texts:
@@ -168,8 +232,9 @@ def _parquet(path: Path, column: str) -> Texts:
         raise OSError(str(error)) from error
 
 
-def _no_column(where: str, column: str, got: str) -> CorpusError:
-    cure = "set corpus.column, or correct the file"
+def _no_column(where: str, column: str, got: str, nested: Sequence[str] = ()) -> CorpusError:
+    near = f" (it may be {', '.join(nested[:4])})" if nested else ""
+    cure = f"set corpus.column, or --column{near}, or correct the file"
     return CorpusError(f"{where} has no text in {column!r}", expected=f"a string in {column!r}", got=got, cure=cure)
 
 
@@ -188,8 +253,11 @@ def _utf8_blocks(value: object, where: str, column: str) -> Iterable[bytes]:
 
 
 READERS: dict[str, Callable[[Path, str], Texts]] = {
+    ".json": _json,
     ".jsonl": _jsonl,
     ".jsonl.gz": _jsonl_gz,
     ".jsonl.zst": _jsonl_zst,
     ".parquet": _parquet,
+    ".gz": _plain_gz,
+    ".zst": _plain_zst,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ class FinetuneRequest(TuningOptions):
     """All classes; those of the training examples unless given."""
     cut: int = 0
     """Keep this many first tokens of each text; 0 for all."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Our columns by the file's names: {"text": "sentence"}."""
     cap: int = 65_536
     """In a mixture, a larger task counts as this many examples."""
     temperature: float = 1.0
@@ -134,7 +137,8 @@ def finetune(request: FinetuneRequest) -> FinetuneResult:
     check_mixing(request.cap, request.temperature)
     paths = [request.task] if isinstance(request.task, str | Path) else list(request.task)
     model = open_model(request.source, request.run)
-    tasks = [read_task(path, request.kind, model.tokenizer, classes=request.classes, cut=request.cut) for path in paths]
+    read = partial(read_task, classes=request.classes, cut=request.cut, rename=request.rename)
+    tasks = [read(path, request.kind, model.tokenizer) for path in paths]
     return tune(
         model.network,
         tasks[0] if len(tasks) == 1 else mixture(tasks, cap=request.cap, temperature=request.temperature),

@@ -1,4 +1,4 @@
-"""Labelled examples from files: JSON lines (.jsonl) or .csv, with the columns that their kind needs.
+"""Labelled examples from files: JSON lines (.jsonl), one array (.json), .csv or .tsv, with what their kind needs.
 
 A text is a string, or a list of token numbers; for `labels` also a list of words. In a .csv file a list is written as
 JSON. A column `split` (train, validation, test) says what an example is for; without it, of the examples in a fixed
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from foretoken.arguments import nearest
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import TaskError, shown
 from foretoken.evals.tasks import (
@@ -63,19 +64,29 @@ class Row:
         return TaskError(f"{self.where}: {message}", expected=expected, got=shown(got))
 
 
-def read_task(path: str | Path, kind: str, tokenizer: Tokenizer, *, classes: Sequence[str] = (), cut: int = 0) -> Task:
+def read_task(
+    path: str | Path,
+    kind: str,
+    tokenizer: Tokenizer,
+    *,
+    classes: Sequence[str] = (),
+    cut: int = 0,
+    rename: Mapping[str, str] | None = None,
+) -> Task:
     """The task in a file, in the tokens of a tokenizer; it has the file's name.
 
     `classes` are those of the training examples unless given; of each text the first `cut` tokens are kept, 0 for all.
+    `rename` maps our columns to the file's, as in `{"text": "sentence"}`.
     Raises TaskError with the place of what cannot be read or used, such as a label outside the classes.
     """
     path, known_kind = Path(path), check_kind(kind)
-    rows = list(_json_rows(path))
+    rows = [_renamed(row, rename or {}) for row in _json_rows(path)]
     for row in rows:
         missing = [name for name in COLUMNS[known_kind] if row.json_values.get(name) in (None, "", [])]
         if missing:
             columns = ", ".join(COLUMNS[known_kind])
             raise row.refuse(f"a {kind} example needs {missing[0]}", columns, list(row.json_values))
+    _refuse_hidden(known_kind, rows)
     splits = _split(rows)
     names = tuple(classes) or _classes(known_kind, splits["train"] or rows)
     encoder = _RowEncoder(known_kind, tokenizer, names, cut)
@@ -83,20 +94,76 @@ def read_task(path: str | Path, kind: str, tokenizer: Tokenizer, *, classes: Seq
     return Task(name=path.stem, kind=known_kind, classes=names, train=train, validation=validation, test=test)
 
 
+HIDDEN = ("-1", "-1.0")
+"""What data sets have in place of a label that they keep to themselves."""
+
+
+def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
+    """The row under our names."""
+    for theirs in rename.values():
+        if theirs not in row.json_values:
+            near = nearest(theirs, row.json_values)
+            raise TaskError(
+                f"{row.where} has no {theirs!r}",
+                expected=", ".join(map(str, row.json_values)),
+                cure=f"did you mean {near[0]!r}?" if near else "name one of these with --map",
+            )
+    ours = {ours: row.json_values[theirs] for ours, theirs in rename.items()}
+    rest = {name: value for name, value in row.json_values.items() if name not in rename.values()}
+    return Row(row.where, {**rest, **ours})
+
+
+def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
+    """Raise TaskError for labels of -1 that are no class: the data set withholds them."""
+    answer = COLUMNS[kind][-1]
+    labels = [str(row.json_values[answer]) for row in rows]
+    hidden = [row for row, label in zip(rows, labels, strict=True) if label in HIDDEN]
+    # Beside one other label, -1 is the other of two classes; a similarity is a number.
+    if hidden and kind in (SINGLE, PAIR) and len({*labels} - {*HIDDEN}) != 1:
+        raise TaskError(
+            f"{hidden[0].where}: the label is -1, as of a test set whose labels are withheld",
+            expected="labels of classes",
+            got=f"{len(hidden)} of {len(rows)} examples with the label -1",
+            cure="give the file with the labels (the validation set, often), or write the class in words",
+        )
+
+
 def _json_rows(path: Path) -> Iterator[Row]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise TaskError(f"{path} is too large", expected=f"up to {LARGEST_FILE} bytes", cure="give fewer examples")
         with open(path, encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                for number, values in enumerate(csv.DictReader(file), 2):  # row 1 holds the names of the columns
+            if path.suffix in (".csv", ".tsv"):
+                # A tab cannot stand in a field, so quotes of .tsv files are letters of the text.
+                tabs = path.suffix == ".tsv"
+                table = csv.DictReader(file, delimiter="	", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
+                for number, values in enumerate(table, 2):  # row 1 holds the names of the columns
                     yield Row(f"{path} row {number}", {str(name): value for name, value in values.items()})
+            elif path.suffix == ".json":
+                yield from _json_array(path, file.read())
             else:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TaskError(f"cannot read {path}", expected="JSON lines or .csv in UTF-8", got=str(error)) from error
+        raise TaskError(
+            f"cannot read {path}", expected="JSON lines, .json, .csv or .tsv in UTF-8", got=str(error)
+        ) from error
+
+
+def _json_array(path: Path, text: str) -> Iterator[Row]:
+    """Rows of one array of objects; of JSON lines where the file holds these."""
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        rows = None
+    if isinstance(rows, list):
+        for number, values in enumerate(rows, 1):
+            yield Row(f"{path} entry {number}", _json_object(f"{path} entry {number}", json.dumps(values)))
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
 
 
 def _json_object(where: str, line: str) -> dict[str, Any]:
