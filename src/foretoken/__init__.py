@@ -174,3 +174,7 @@ def __getattr__(name: str) -> Any:
     if name in PUBLIC:
         return getattr(import_module(PUBLIC[name]), name)
     raise AttributeError(f"module 'foretoken' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

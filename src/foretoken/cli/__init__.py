@@ -6,9 +6,11 @@ import gc
 import inspect
 import shlex
 import sys
+from typing import Annotated
 
 import typer
 
+from foretoken._version import __version__
 from foretoken.cli.approaches import approaches
 from foretoken.cli.backtest import backtest
 from foretoken.cli.cite import cite
@@ -41,12 +43,22 @@ from foretoken.errors import ForetokenError
 app = typer.Typer(
     name="foretoken",
     help="Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run.",
-    epilog="Start with: foretoken run studies/quickstart.toml",
+    epilog="Start with: foretoken fit sample, or foretoken run quickstart (which trains, in minutes)",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(invoke_without_command=True)
+def versioned(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run."""
+    if version:
+        typer.echo(f"foretoken {__version__}")
+        raise typer.Exit
+
 
 VERBS = (
     run,

@@ -22,7 +22,7 @@ def design(
 
     A design is refused when the study's law could not be fitted to its runs.
 
-    Example: foretoken design studies/quickstart.toml
+    Example: foretoken design quickstart
     """
     from foretoken.study.preview import design as preview
 

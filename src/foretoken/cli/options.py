@@ -22,7 +22,9 @@ INTERRUPTED = 130
 typed_command = ContextVar("typed_command", default="")
 """The command line as it was typed, for the foot of a page; empty where a verb is called otherwise."""
 
-StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml).")]
+StudyArgument = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a built-in study: quickstart.")
+]
 FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed K, in the folder NAME-seed-K.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="The study's folder; runs/NAME unless given.")]
@@ -31,7 +33,7 @@ TableArgument = Annotated[
     typer.Argument(
         metavar="TABLE",
         help="Run table (.csv, .tsv, .json, .jsonl, .parquet, .feather, .md, also .gz or .zst; - reads standard input),"
-        " or a folder of our records.",
+        " a folder of our records, or sample (some runs of our own).",
     ),
 ]
 MapOption = Annotated[

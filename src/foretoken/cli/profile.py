@@ -20,7 +20,7 @@ def profile(
 ) -> None:
     """Measure a training step of the smallest, the middle and the largest size and of the target, phase by phase.
 
-    Example: foretoken profile studies/quickstart.toml
+    Example: foretoken profile quickstart
     """
     from foretoken.study.preview import profile as profile_steps
 

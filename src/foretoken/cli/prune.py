@@ -21,7 +21,7 @@ def prune(
 ) -> None:
     """Delete leftovers, damaged files that were set aside, and checkpoints from which no planned run will resume.
 
-    Example: foretoken prune studies/quickstart.toml --dry-run
+    Example: foretoken prune quickstart --dry-run
     """
     from foretoken.study.maintenance import prune as prune_study
 

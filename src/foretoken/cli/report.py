@@ -13,7 +13,7 @@ def report(
 ) -> None:
     """Write report/index.html again from a study's files.
 
-    Example: foretoken report studies/quickstart.toml
+    Example: foretoken report quickstart
     """
     from foretoken.study.results import report as write_report
 

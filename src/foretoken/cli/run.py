@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Design, train, fit, forecast, train the target, score, report. Rerun the same command to resume.
 
-    Example: foretoken run studies/quickstart.toml
+    Example: foretoken run quickstart
     """
     from foretoken.cli.live import listener_for_terminal
     from foretoken.errors import RefusedError

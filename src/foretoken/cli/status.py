@@ -11,7 +11,7 @@ def status(
 ) -> None:
     """Print how many runs are planned, running, finished, diverged and failed, why some are new, forecast and outcome.
 
-    Example: foretoken status studies/quickstart.toml
+    Example: foretoken status quickstart
     """
     from foretoken.study.study_status import status as study_status
 

@@ -13,7 +13,7 @@ def verify(
 ) -> None:
     """Check every hash of a study; list what is wrong, and what `foretoken run` would do about it. Writes nothing.
 
-    Example: foretoken verify studies/quickstart.toml
+    Example: foretoken verify quickstart
     """
     from foretoken.store.integrity import REMEDIES
     from foretoken.study.maintenance import verify as verify_study

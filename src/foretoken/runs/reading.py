@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from foretoken.errors import TableError, shown
+from foretoken.runs.builtin import table_path
 from foretoken.runs.cells import COUNTED, Unit, loss_unit, number
 from foretoken.runs.exports import plain_columns, read_status
 from foretoken.runs.files import read_frame
@@ -66,7 +67,7 @@ def _as_pandas(frame: object) -> pd.DataFrame:
 
 def table_from_file(path: Path, rename: Mapping[str, str], where: str, need: Sequence[str]) -> RunTable:
     """The runs of a file, as `read_table` says."""
-    frame, notes = read_frame(path)
+    frame, notes = read_frame(table_path(path))
     return table_from_frame(frame, str(path), rename, where, need, notes)
 
 

@@ -24,6 +24,7 @@ from foretoken.arguments import named_arguments, nearest
 from foretoken.compute.objective import CAUSAL
 from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown
+from foretoken.runs.builtin import studies, study_path
 from foretoken.runs.schema import (
     CorpusSection,
     DesignSection,
@@ -84,13 +85,16 @@ class Study(Section):
 
 @named_arguments
 def load_study(path: str | Path, *, seed: int | None = None, name: str | None = None) -> Study:
-    """Read and check a study file; a `seed` or `name` that is given stands in place of the file's.
+    """Read and check a study file, or a built-in study by its name (`quickstart`).
+
+    A `seed` or `name` that is given stands in place of the file's.
 
     Raises StudyFileError that lists every mistake with its place and the known names.
     """
-    path = Path(path)
+    path = study_path(Path(path))
     if not path.is_file():
-        raise StudyFileError(f"no study file at {path}", expected="a TOML file", cure="see studies/quickstart.toml")
+        names = ", ".join(studies())
+        raise StudyFileError(f"no study file at {path}", expected=f"a TOML file, or a built-in study: {names}")
     # Into the values before they are checked, so that a bad name or seed is one of the mistakes that are listed.
     given = {"seed": seed, "name": name}
     values = {**_read(path), **{key: value for key, value in given.items() if value is not None}}

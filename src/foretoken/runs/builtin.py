@@ -1,0 +1,37 @@
+"""What comes with the package: studies and a table of runs, by a name that no file in the working folder has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+SAMPLE = "sample"
+"""The table's name: the small runs of the quickstart, trained on two cores."""
+
+
+def studies() -> dict[str, Path]:
+    """Built-in studies by name; a checkout has them beside `src`.
+
+    >>> "quickstart" in studies()
+    True
+    """
+    folder = PACKAGE / "studies"
+    folder = folder if folder.is_dir() else PACKAGE.parents[1] / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def study_path(path: Path) -> Path:
+    """The file itself, the file NAME.toml in the working folder, or the built-in study of that name.
+
+    >>> study_path(Path("quickstart")).name
+    'quickstart.toml'
+    """
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    beside = path.with_suffix(".toml")
+    return beside if beside.is_file() else studies().get(path.name, path)
+
+
+def table_path(path: Path) -> Path:
+    """The file itself, or the table that comes with the package, for its name."""
+    return PACKAGE / "samples" / "quickstart.csv" if str(path) == SAMPLE and not path.exists() else path
