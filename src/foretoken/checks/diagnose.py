@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from foretoken.arguments import named_arguments
+from foretoken.brief import brief
 from foretoken.checks import curves, fit, recipe
 from foretoken.checks.conventions import Conventions, conventions_of
 from foretoken.checks.table_view import TableCheck, TableView, view_table
@@ -59,6 +60,7 @@ NEEDS: tuple[Unchecked, ...] = (
 """What is looked for beyond the checks that every table allows."""
 
 
+@brief
 @dataclass(frozen=True)
 class Diagnosis:
     """What is doubtful about a table, and what its conventions do to it."""

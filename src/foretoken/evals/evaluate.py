@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import takes
+from foretoken.brief import brief
 from foretoken.compute.hardware import available_memory
 from foretoken.compute.objective import Objective
 from foretoken.data import windows
@@ -25,6 +26,7 @@ NORMAL_95 = 1.96
 """Half width of an interval of 95 % of the normal distribution, in standard errors."""
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class TextLoss:
     """How well a model predicts a text."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import takes
+from foretoken.brief import brief
 from foretoken.errors import TaskError
 from foretoken.evals.finetuning_loop import TaskNetwork, extend_vocabulary, predict, train
 from foretoken.evals.formats import InputFormat, input_format
@@ -48,6 +49,7 @@ class SeedResult:
     """Of a mixture, the share of exact matches in each of its tasks."""
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class FinetuneResult:
     """Scores of a tuned network on a task."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from foretoken.brief import brief
 from foretoken.errors import StoreError, shown
 from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.ladder_line import LadderLine, ladder_line
@@ -50,6 +51,7 @@ STATUS_WORDS: dict[FitStatus, str] = {
 """What each status means."""
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """A law fitted to a run table.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.arguments import check_level, takes
+from foretoken.brief import brief
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit_rows
@@ -65,6 +66,7 @@ class Origin:
     coverage: float
 
 
+@brief
 @dataclass(frozen=True)
 class BackTest(Scores):
     """Forecasts of runs that the fit did not see, held against what they reached."""

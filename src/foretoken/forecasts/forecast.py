@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from foretoken.arguments import nearest
+from foretoken.brief import brief
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import PLAIN, Check
 
@@ -52,6 +53,7 @@ class Extrapolation(Mapping[str, float]):
         return ", ".join(f"{name} {factor:.3g}" for name, factor in self.factors.items())
 
 
+@brief
 @dataclass(frozen=True)
 class Forecast:
     """The loss that a run of this size and length will reach."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import takes
+from foretoken.brief import brief
 from foretoken.errors import DesignError
 from foretoken.fits.check import Check
 from foretoken.fits.result import Fit
@@ -117,6 +118,7 @@ class Stop:
     path: list[PathPoint]
 
 
+@brief
 @dataclass(frozen=True)
 class NextRun:
     """The ladder to run first. Half widths are of 90 % intervals, as shares of the loss; other amounts are FLOP."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from foretoken.brief import brief
 from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
@@ -209,6 +210,7 @@ class Alternative:
         )
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to train with a budget. A `..._reason` says why the field of that name is None."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
+from foretoken.brief import brief
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit
@@ -31,6 +32,7 @@ from foretoken.runs.table import RunTable
 FEWEST_DRAWS = 50
 
 
+@brief
 @dataclass(frozen=True)
 class Approaches:
     """Every route's answer, and what it rests on."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
+from foretoken.brief import brief
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.parts import FittedRun, Range
@@ -55,6 +56,7 @@ class IsoflopBudget:
         return self.status not in REFUSALS
 
 
+@brief
 @dataclass(frozen=True)
 class IsoflopFit:
     """Approach 2: a parabola per budget, and power laws through the minima."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from foretoken.brief import brief
 from foretoken.runs.record import Cell, RunRecord
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ SIZES = ("params_total", "params", "params_active", "params_non_embedding")
 """Counts that can be N, the one taken first at the head."""
 
 
+@brief
 @dataclass(frozen=True)
 class RunTable:
     """Runs as a pandas frame in canonical columns; columns that no run has are absent."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from foretoken import fits
 from foretoken.arguments import named_arguments
+from foretoken.brief import brief
 from foretoken.data import prepare_corpus
 from foretoken.designs import RunEstimate
 from foretoken.errors import ForetokenError
@@ -28,6 +29,7 @@ Action = Literal["keep", "again", "resume", "retry", "train"]
 """What `run` does with a planned run; `again`: it has its record, but not the weights that are to be kept."""
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class StudyDesign:
     """The runs that a study plans, and what they would take."""

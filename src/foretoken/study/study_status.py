@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import named_arguments
+from foretoken.brief import brief
 from foretoken.designs import Design
 from foretoken.errors import StoreError
 from foretoken.forecasts import Entry, Ledger, Outcome
@@ -102,6 +103,7 @@ class NewRun:
     """The fields that tell it from the most similar run of other settings; None where the folder holds no such run."""
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class StudyStatus:
     """How a study stands. `status["outcome"]` gives what `status.to_json()["outcome"]` gives, and so for every key."""
