@@ -38,7 +38,7 @@ def brief(cls: Result) -> Result:
     >>> Curve("a", [3.0] * 1000)
     Curve(
       name='a',
-      losses=[3.0, 3.0, ...] (1000),
+      losses=[3, 3, ...] (1000),
     )
     """
 
