@@ -179,7 +179,9 @@ def _disagreements(request: ForecastRequest, known: Mapping[str, float], reach: 
     for law in fit.laws:
         values = _values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known)
         if law.weight >= LEAST_WEIGHT and np.isfinite(values).all():
-            low, high = _quantiles(_around_median(values[1:]), 0.0, fit.noise.degrees_of_freedom, misfit, request.level)
+            low, high = error_quantiles(
+                around_median(values[1:]), 0.0, fit.noise.degrees_of_freedom, misfit, request.level
+            )
             centres.append(float(values[0]))
             told.append((law.law, Range(values[0] + min(0.0, low), values[0] + max(0.0, high))))
     apart = [
