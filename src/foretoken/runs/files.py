@@ -128,7 +128,7 @@ def _csv(content: Content) -> Rows:
     import pandas as pd
 
     sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
-    lines = [line for line in sample.splitlines() if line.strip()]
+    lines = [line for line in sample.split("\n") if line.strip()]
     comments = sum(1 for line in lines if line.startswith("#")) if "\n#" in f"\n{sample}" else 0
     lines = [line for line in lines if not line.startswith("#")] or [""]
     separator = "\t" if content.suffix == ".tsv" else _separator(lines[0])
@@ -172,7 +172,7 @@ def _has_decimal_commas(lines: list[str], separator: str) -> bool:
 
 
 def _without_comments(content: Content) -> bytes:
-    return "\n".join(line for line in content.text.splitlines() if not line.startswith("#")).encode()
+    return "\n".join(line for line in content.text.split("\n") if not line.startswith("#")).encode()
 
 
 def _parquet(content: Content) -> Rows:
@@ -209,7 +209,7 @@ def _markdown(content: Content) -> Rows:
 
     rows = [
         [cell.replace("\\|", "|").strip(" *`") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-        for line in content.text.splitlines()
+        for line in content.text.split("\n")
         if line.strip().startswith("|")
     ]
     body = [row for row in rows[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
