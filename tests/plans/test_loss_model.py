@@ -13,7 +13,8 @@ from foretoken.errors import ForetokenError
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel, published
 from foretoken.plans.repetition import next_epoch, with_unique
-from foretoken.plans.split import allocate, best_split, budget_for, tokens_for
+from foretoken.plans.split import allocate
+from foretoken.plans.split_search import best_split, budget_for, tokens_for
 
 BESIROGLU = published("besiroglu_2024")
 TRUTH = PUBLISHED["besiroglu_2024"].parameters

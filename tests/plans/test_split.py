@@ -15,16 +15,8 @@ from foretoken.fits import Fit, fit
 from foretoken.laws import CHINCHILLA, LAWS, PUBLISHED
 from foretoken.plans.constraints import Limits, usable_flops
 from foretoken.plans.loss_model import fitted, published
-from foretoken.plans.split import (
-    EXPONENT_SD,
-    allocate,
-    best_split,
-    budget_for,
-    budgets_for,
-    cheapest,
-    split_sd,
-    tokens_for,
-)
+from foretoken.plans.split import EXPONENT_SD, allocate, cheapest, split_sd
+from foretoken.plans.split_search import best_split, budget_for, budgets_for, tokens_for
 from foretoken.runs.table import RunTable
 
 Ladder = Callable[..., RunTable]

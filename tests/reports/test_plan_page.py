@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from foretoken.cli import app
 from foretoken.fits import fit
 from foretoken.plans import plan_with_losses
-from foretoken.plans.split import best_losses
+from foretoken.plans.split_search import best_losses
 from foretoken.reports import PageOptions, page_of, save_page
 from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
 from foretoken.reports.plan_limits import allowed_sizes

@@ -15,20 +15,8 @@ from foretoken.plans.constraints import NO_LIMITS, Given
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import (
-    EXACT,
-    NO_DRAWS,
-    ONE_RATIO,
-    Allocation,
-    allocate,
-    along_ladder,
-    best_losses,
-    best_split,
-    budgets_for,
-    cheapest,
-    search_split,
-    tokens_for,
-)
+from foretoken.plans.split import NO_DRAWS, ONE_RATIO, Allocation, allocate, along_ladder, cheapest
+from foretoken.plans.split_search import EXACT, best_losses, best_split, budgets_for, search_split, tokens_for
 
 OpenHalf = Literal["params", "tokens"]
 """The half of a split that was not given."""

@@ -20,7 +20,7 @@ from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.given_size import best_tokens
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import intervals_json
-from foretoken.plans.split import best_split, budget_for, tokens_for
+from foretoken.plans.split_search import best_split, budget_for, tokens_for
 
 SERVING = 2.0
 """FLOP per parameter and token of a forward pass; attention left out."""

@@ -13,7 +13,7 @@ from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.request import TOLERANCE
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import EXACT, best_losses, best_split, budgets_for, tokens_for
+from foretoken.plans.split_search import EXACT, best_losses, best_split, budgets_for, tokens_for
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel, Repetition
 from foretoken.plans.provenance import intervals_json, with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import best_losses, best_split, split_intervals
+from foretoken.plans.split import split_intervals
+from foretoken.plans.split_search import best_losses, best_split
 
 NEVER_TURNS = "within a factor of a million of this budget the same one of the two always helps more"
 BORROWED = "muennighoff_2023"

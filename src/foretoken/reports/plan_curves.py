@@ -12,7 +12,7 @@ from foretoken.laws.law import Array
 from foretoken.plans.lifetime import SERVING
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.result import Plan
-from foretoken.plans.split import best_losses, best_split, budgets_for, tokens_for
+from foretoken.plans.split_search import best_losses, best_split, budgets_for, tokens_for
 from foretoken.reports.plan_limits import limited, limits_of, single_pass
 
 POINTS = 56

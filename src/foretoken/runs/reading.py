@@ -78,8 +78,13 @@ def table_from_frame(
     where: str = "",
     need: Sequence[str] = NEEDED,
     notes: Sequence[str] = (),
+    *,
+    ours: bool = False,
 ) -> RunTable:
-    """The runs of a frame in our columns; `notes` is what was done to it before. Raises TableError as `read_table`."""
+    """The runs of a frame in our columns; `notes` is what was done to it before. Raises TableError as `read_table`.
+
+    Of records of `ours` the units are known, however small a run.
+    """
     rename = dict(rename or {})
     frame, flattened = plain_columns(frame)
     assumed = [*notes, *flattened]
@@ -107,7 +112,7 @@ def table_from_frame(
     if "status" in frame:
         frame["status"], notes = read_status(frame["status"], source)
         assumed += notes
-    for name in ("params", "tokens", "flops") if "loss" in need else ():
+    for name in ("params", "tokens", "flops") if "loss" in need and not ours else ():
         _refuse_implausible(frame, name, sources, source)
     if "params_total" not in frame and "params" in frame:
         assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")

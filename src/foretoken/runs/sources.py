@@ -37,7 +37,10 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
     {'loss': 'loss, nats', 'tokens': 'steps*batch'}
     """
     quoted = re.sub(r'(^|,)\s*([^",=]+)="((?:[^"]|"")*)"', r'\1"\2=\3"', text)
-    pairs = [pair.partition("=") for pair in next(csv.reader([quoted]), []) if pair.strip()]
+    try:
+        pairs = [pair.partition("=") for pair in next(csv.reader([quoted]), []) if pair.strip()]
+    except csv.Error:
+        raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text)) from None
     for ours, equals, theirs in pairs:
         if not (ours.strip() and equals and (theirs.strip() or ours.strip() == "status")):
             raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text))

@@ -39,7 +39,7 @@ def read_table(
         return table_from_file(path, rename or {}, where, need)
     table = table_from_records(records_in(path), str(path))
     told = [f"all {len(table)} records below {path} are rows, a target among them"]
-    return table_from_frame(table.frame, str(path), rename, where, need, told)
+    return table_from_frame(table.frame, str(path), rename, where, need, told, ours=True)
 
 
 def records_in(folder: Path) -> list[RunRecord]:
