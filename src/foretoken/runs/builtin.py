@@ -21,7 +21,7 @@ def studies() -> dict[str, Path]:
 
 
 def study_path(path: Path) -> Path:
-    """The file itself, the file NAME.toml in the working folder, or the built-in study of that name.
+    """The file itself, NAME.toml in the working folder or in its `studies/`, or the built-in study of that name.
 
     >>> study_path(Path("quickstart")).name
     'quickstart.toml'
@@ -29,7 +29,8 @@ def study_path(path: Path) -> Path:
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     beside = path.with_suffix(".toml")
-    return beside if beside.is_file() else studies().get(path.name, path)
+    own = next((file for file in (beside, Path("studies") / beside) if file.is_file()), None)
+    return own or studies().get(path.name, path)
 
 
 def table_path(path: Path) -> Path:
