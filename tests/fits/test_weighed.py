@@ -152,16 +152,16 @@ def test_a_small_floor_is_found_where_the_law_holds() -> None:
 
 
 def test_intervals_hold_where_budgets_share_an_error() -> None:
-    """Ten tables with 0.6 % of every budget's own: the law 100 times beyond is held by 9 intervals of 10."""
+    """Six tables with 0.6 % of every budget's own: the law 100 times beyond is held by 9 intervals of 10."""
     truth = PUBLISHED["besiroglu_2024"].parameters
     assert CHINCHILLA.optimum is not None
     n, d = map(float, CHINCHILLA.optimum(truth, 1e22))
     loss = float(CHINCHILLA.evaluate(truth, params=n, tokens=d))
     held = []
-    for seed in range(10):
+    for seed in range(6):
         told = predict(fit(RunTable(grid(CHINCHILLA, truth, seed, 0.006), "a test"), draws=50), params=n, tokens=d)
         held.append(told.low < loss < told.high)
-    assert sum(held) >= 8
+    assert sum(held) >= 5
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
