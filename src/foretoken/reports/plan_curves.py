@@ -99,14 +99,22 @@ def size_curve(plan: Plan, source: LossModel) -> SizeCurve:
     sizes = shown_sizes(plan)
     params = np.geomspace(min(*sizes, plan.params / 4) / 1.3, max(*sizes, plan.params * 4) * 1.3, POINTS)
     tokens = plan.flops / source.flops_per_param_token / params
-    every = source.losses(params, tokens)
-    best = _best(source, plan)
+    raised = _raised(plan, source)
+    every, (size, least) = raised * source.losses(params, tokens), _best(source, plan)
+    best = (size, raised * least)
     # A draw that is NaN anywhere on the curve has no least loss to be moved by.
     drawn = every[1:][np.isfinite(every[1:]).all(axis=1)]
     drawn = drawn[:: max(1, len(drawn) // FAN)][:FAN]
     # A plan hangs on where the minimum lies, not on how low: draws that share one least loss show that alone.
     moved = drawn - (drawn.min(axis=1, keepdims=True) if len(drawn) else 0.0) + best[1]
     return SizeCurve(params, tokens, every[0], moved, best)
+
+
+def _raised(plan: Plan, source: LossModel) -> float:
+    """The stated loss of the plan over that of the law: several laws are weighed in the one, and curves are of one."""
+    law = float(source.loss(plan.params, plan.tokens)) if plan.loss is not None else math.nan
+    ratio = (plan.loss or math.nan) / law
+    return ratio if math.isfinite(ratio) else 1.0
 
 
 def _best(source: LossModel, plan: Plan) -> tuple[float, float]:
@@ -120,7 +128,7 @@ def _best(source: LossModel, plan: Plan) -> tuple[float, float]:
 def isoflops(plan: Plan, source: LossModel) -> list[Isoflop]:
     """One curve for each budget of FAMILY; a budget at which the law has no inner minimum is left out."""
     model, most = source.point_estimate, source.ranges.get("flops", (0.0, math.inf))[1]
-    curves = []
+    raised, curves = _raised(plan, source), []
     for share in FAMILY:
         flops = share * plan.flops
         try:
@@ -128,11 +136,13 @@ def isoflops(plan: Plan, source: LossModel) -> list[Isoflop]:
         except ForetokenError:
             continue
         params = size * np.geomspace(1 / ARM, ARM, POINTS)
-        losses = model.loss(params, flops / model.flops_per_param_token / params)
-        least = (size, length, float(model.loss(size, length)))
+        losses = raised * model.loss(params, flops / model.flops_per_param_token / params)
+        least = (size, length, raised * float(model.loss(size, length)))
         once = single_pass(plan, flops)
-        seen_once = None if once is None else float(model.loss(once, flops / model.flops_per_param_token / once))
-        curves.append(Isoflop(flops, params, losses, least, _allowed(plan, model, flops), seen_once, flops > most))
+        seen = None if once is None else raised * float(model.loss(once, flops / model.flops_per_param_token / once))
+        within = _allowed(plan, model, flops)
+        allowed = within and (within[0], raised * within[1])
+        curves.append(Isoflop(flops, params, losses, least, allowed, seen, flops > most))
     return curves
 
 

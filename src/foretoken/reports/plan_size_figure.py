@@ -98,7 +98,8 @@ def tolerance_words(plan: Plan) -> str:
 
 
 def _caption(plan: Plan, curve: SizeCurve) -> str:
-    text = f"Loss of every split of {power(plan.flops)} FLOP, by the law; tokens on the upper axis. "
+    text = f"Loss of every split of {power(plan.flops)} FLOP, by the law, moved to the plan's stated loss; "
+    text += "tokens on the upper axis. "
     if plan.band is not None:
         text += f"Shaded: the band, within {tolerance_words(plan)} of the least loss. "
     if plan.interval.params:
