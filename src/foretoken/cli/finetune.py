@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from foretoken.evals import FinetuneResult, SeedMean
 
 
+TaskOption = Annotated[
+    list[Path],
+    typer.Option("--task", help="Labelled examples (.jsonl, .json, .csv, .tsv); text-to-text takes several files."),
+]
+TaskMapOption = Annotated[
+    str, typer.Option("--map", help="Columns by other names: text=sentence,label=class.", metavar="OURS=THEIRS,...")
+]
+
+
 def finetune(
     source: SourceArgument,
-    task: Annotated[
-        list[Path],
-        typer.Option("--task", help="Labelled examples (.jsonl, .json, .csv, .tsv); text-to-text takes several files."),
-    ],
+    task: TaskOption,
     kind: Annotated[str, typer.Option(help="single, pair, similarity, choice, labels or text-to-text.")] = "single",
     seeds: Annotated[int, typer.Option(help="Trainings, each with its own head and order of examples.")] = 5,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Also from random weights, to compare.")] = False,
@@ -36,9 +42,7 @@ def finetune(
     cut: Annotated[int, typer.Option(min=0, help="Keep this many first tokens of each text; 0 for all.")] = 0,
     cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as this many examples.")] = 65_536,
     temperature: Annotated[float, typer.Option(help="Of several files: above 1 evens out their shares.")] = 1.0,
-    rename: Annotated[
-        str, typer.Option("--map", help="Columns by other names: text=sentence,label=class.", metavar="OURS=THEIRS,...")
-    ] = "",
+    rename: TaskMapOption = "",
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -15,7 +15,7 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP, check_estimator
-from foretoken.fits.parts import Estimate, FittedRun, Range
+from foretoken.fits.parts import Estimate, FittedRun
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
 from foretoken.fits.weighed import excess
@@ -148,7 +148,7 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
         values = _values(fit, fit.law, fit.estimate(estimator), known)
         return LawForecast(float(values[0]), around_median(values[1:]), 0.0)
     weights = np.array([law.weight for law in fit.laws])
-    values = np.stack([_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws])
+    values = np.stack(_values_of_laws(fit, known))
     # Where the heaviest law has no best split, the law of the frontier says nothing of a run off it.
     says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
     weights, values = weights[says] / weights[says].sum(), values[says]
@@ -160,7 +160,11 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
 
 def law_values(fit: Fit, *, params: float, tokens: float) -> list[Array]:
     """What each of several laws says of a run, as the law is fitted: by its parameters, then by each draw."""
-    known = ForecastRequest(fit, params=params, tokens=tokens).known()
+    return _values_of_laws(fit, ForecastRequest(fit, params=params, tokens=tokens).known())
+
+
+def _values_of_laws(fit: Fit, known: Mapping[str, float]) -> list[Array]:
+    """`_values` of each of several laws."""
     return [_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws]
 
 
@@ -173,31 +177,37 @@ def _disagreements(request: ForecastRequest, known: Mapping[str, float], reach: 
     fit = request.fit
     if request.estimator != MAP:
         return
-    told: list[tuple[str, Range]] = []
     misfit = fit.noise.misfit_growth * math.log(reach.largest)
-    centres = []
-    for law in fit.laws:
-        values = _values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known)
+    said = []
+    for law, values in zip(fit.laws, _values_of_laws(fit, known), strict=True):
         if law.weight >= LEAST_WEIGHT and np.isfinite(values).all():
-            low, high = error_quantiles(
-                around_median(values[1:]), 0.0, fit.noise.degrees_of_freedom, misfit, request.level
-            )
-            centres.append(float(values[0]))
-            told.append((law.law, Range(values[0] + min(0.0, low), values[0] + max(0.0, high))))
-    apart = [
-        (abs(centres[i] - centres[j]), i, j)
-        for i, j in combinations(range(len(told)), 2)
-        if max(told[i][1].low, told[j][1].low) > min(told[i][1].high, told[j][1].high)
-    ]
+            errors, freedom = around_median(values[1:]), fit.noise.degrees_of_freedom
+            low, high = error_quantiles(errors, 0.0, freedom, misfit, request.level)
+            centre = float(values[0])
+            said.append(_Said(law.law, centre, centre + min(0.0, low), centre + max(0.0, high)))
+    apart = [pair for pair in combinations(said, 2) if pair[0].is_apart_from(pair[1])]
     if apart:
-        said = [f"{told[k][0]} says {math.exp(centres[k]):.4g} ({_ends(told[k][1])})" for k in max(apart)[1:]]
-        evidence = f"{', '.join(said)}: their {100 * request.level:g} % intervals are disjoint"
+        one, other = max(apart, key=lambda pair: abs(pair[0].centre - pair[1].centre))
+        evidence = f"{one}, {other}: their {100 * request.level:g} % intervals are disjoint"
         cure = "add runs nearer to the target; believe no digit on which the two differ"
         yield Check("laws_disagree", "doubt", evidence, cure)
 
 
-def _ends(logs: Range) -> str:
-    return " to ".join(f"{math.exp(end):.4g}" for end in logs)
+class _Said(NamedTuple):
+    """What one law says of a run, on log loss, with its interval."""
+
+    law: str
+    centre: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        centre, low, high = (f"{math.exp(value):.4g}" for value in self[1:])
+        return f"{self.law} says {centre} ({low} to {high})"
+
+    def is_apart_from(self, other: _Said) -> bool:
+        """Whether the two intervals have nothing in common."""
+        return max(self.low, other.low) > min(self.high, other.high)
 
 
 def _values(fit: Fit, name: str, estimate: Estimate, known: Mapping[str, float]) -> Array:

@@ -15,7 +15,7 @@ from foretoken.plans.constraints import NO_LIMITS, Given
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import NO_DRAWS, ONE_RATIO, Allocation, allocate, along_ladder, cheapest
+from foretoken.plans.split import NO_DRAWS, ONE_RATIO, Allocation, allocate, along_ladder, cheapest, refuse_ladder
 from foretoken.plans.split_search import EXACT, best_losses, best_split, budgets_for, search_split, tokens_for
 
 OpenHalf = Literal["params", "tokens"]
@@ -208,8 +208,8 @@ def _require_within(given: Given) -> None:
 
 def _of_two(loss_model: LossModel, given: Given) -> Allocation:
     """Two of flops, loss, params and tokens fix the third and the fourth."""
-    if loss_model.ladder and given.loss is not None:
-        raise RefusedError("collinear", ONE_RATIO, "give a budget, or a size and a length of the ladder")
+    if given.loss is not None:
+        refuse_ladder(loss_model)
     flops, loss, params, tokens = given.flops, given.loss, given.params, given.tokens
     per_token = loss_model.flops_per_param_token
     if params is not None and tokens is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from foretoken.arguments import check_positive
 from foretoken.errors import RefusedError
+from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP
 from foretoken.forecasts.predict import DISAGREEMENT
 from foretoken.laws import find_law
@@ -112,8 +113,7 @@ def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> 
     '2.47e+23'
     """
     check_positive("loss", loss)
-    if loss_model.ladder:
-        raise RefusedError("collinear", ONE_RATIO, "give a budget, or a size and a length of the ladder")
+    refuse_ladder(loss_model)
     require_loss(loss_model)
 
     def cheapest_of(model: LossModel) -> list[float]:
@@ -129,6 +129,12 @@ def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> 
     sd = split_sd(loss_model, found.params, found.tokens)
     wider = {name: loss_model.wider_interval(splits[:, k], sd) for k, name in enumerate(("params", "tokens"))}
     return replace(found, intervals=found.intervals | wider)
+
+
+def refuse_ladder(loss_model: LossModel) -> None:
+    """Raise RefusedError where the runs lie at one ratio: which split reaches a loss most cheaply they do not tell."""
+    if loss_model.ladder:
+        raise RefusedError(COLLINEAR, ONE_RATIO, "give a budget, or a size and a length of the ladder")
 
 
 def split_sd(loss_model: LossModel, params: float, tokens: float) -> float:

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from foretoken.compute.layout import Layout
 from foretoken.errors import ForetokenError
+from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.forest import Line, forest
@@ -96,7 +97,7 @@ def _sentence(plan: Plan) -> str:
         clauses.append(f"any size from {low_high} is within {tolerance_words(plan)} of that loss")
     elif plan.loss is None:
         clauses.append("the law says how to split compute, not what loss it gives")
-    elif "collinear" in {check.code for check in plan.checks}:
+    elif COLLINEAR in {check.code for check in plan.checks}:
         clauses.append("split as along the ladder of the fit's runs: which split is best they do not tell")
     return "; ".join(clauses) + "."
 

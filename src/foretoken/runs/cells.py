@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from foretoken.errors import TableError, shown
 from foretoken.units import COUNT_SUFFIXES, FLOP_UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Unit(NamedTuple):
@@ -124,6 +128,31 @@ def _written(text: str, ours: str) -> float:
         return float(match[1].replace("_", "")) * unit.factor
     except ValueError:
         return math.nan
+
+
+def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series:
+    """A column as numbers, bare ones times `factor`. Raises TableError for a cell that holds something else."""
+    import pandas as pd
+
+    if str(column.dtype) in ("float64", "int64"):
+        return column.astype(float) * factor
+    # A cell with a unit of its own is whole; the unit of the column is for bare numbers.
+    bare = pd.Series([number(cell) for cell in column], index=column.index, dtype=float) * factor
+    numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
+    refuse_cells(column, numbers.isna(), source, "text where numbers are expected")
+    return numbers
+
+
+def refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, source: str, what: str) -> None:
+    """Raise TableError for the first cell that is wrong and not missing."""
+    rows = [row for row, (bad, filled) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and filled]
+    if rows:
+        raise TableError(
+            f"{source}: column {column.name!r} holds {what}",
+            got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
+            cure="correct the cell or leave it empty",
+            code="unreadable_cell",
+        )
 
 
 def _log(values: Any) -> Any:

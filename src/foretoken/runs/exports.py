@@ -31,7 +31,7 @@ STATUS_WORDS = {
     "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, oom",
     "stopped": "killed, stopped, canceled, cancelled, aborted, interrupted, preempted, preempting, suspended, deleted,"
     " timeout, timed_out, deadline, revoked, paused, skipped",
-    "unfinished": "running, pending, queued, scheduled, unfinished, incomplete, in_progress, created, waiting, "
+    "unfinished": "running, pending, queued, scheduled, unfinished, incomplete, in_progress, created, waiting,"
     " starting, configuring, completing, resumed, requeued, active",
 }
 """What W&B, MLflow, SLURM, Ray and Hugging Face call the end of a run, by what it means."""
@@ -46,7 +46,7 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     _refuse_chart(frame)
     if not _is_export(frame):
         return _dotted(frame)
-    frame = _flatten(frame)
+    frame = _flatten(frame, {name: NESTED[name] for name in map(str, frame.columns) if _nested(frame, name)})
     short = {str(name): _short(str(name)) for name in frame.columns}
     count = Counter(short.values())
     rename = {name: other for name, other in short.items() if other != name and count[other] == 1}
@@ -66,18 +66,12 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _dotted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Columns of objects as columns of their leaves, by dotted names."""
-    import pandas as pd
-
     objects = frame.columns[[str(kind) == "object" for kind in frame.dtypes]] if frame.columns.is_unique else ()
     nested = [name for name in objects if frame[name].map(lambda cell: isinstance(cell, dict)).any()]
     if not nested:
         return frame, []
-    parts = [frame.drop(columns=nested)]
-    for name in nested:
-        rows = [_leaves(cell if isinstance(cell, dict) else None, str(name)) for cell in frame[name]]
-        parts.append(pd.DataFrame(rows, index=frame.index))
     names = ", ".join(map(str, nested))
-    return pd.concat(parts, axis=1), [f"the groups {names} are read as columns of dotted names"]
+    return _flatten(frame, {name: name for name in nested}), [f"the groups {names} are read as columns of dotted names"]
 
 
 def _refuse_chart(frame: pd.DataFrame) -> None:
@@ -106,15 +100,16 @@ def _nested(frame: pd.DataFrame, name: str) -> bool:
     return bool(len(frame)) and isinstance(_mapping(frame[name].iloc[0]), dict)
 
 
-def _flatten(frame: pd.DataFrame) -> pd.DataFrame:
+def _flatten(frame: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+    """Each column of `groups` as one column per leaf, named from its prefix on."""
     import pandas as pd
 
     parts = []
     for name in frame.columns:
-        if not _nested(frame, str(name)):
+        if str(name) not in groups:
             parts.append(frame[[name]])
             continue
-        rows = [_leaves(_mapping(cell), NESTED[str(name)]) for cell in frame[name]]
+        rows = [_leaves(_mapping(cell), groups[str(name)]) for cell in frame[name]]
         parts.append(pd.DataFrame(rows, index=frame.index))
     return pd.concat(parts, axis=1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from foretoken.errors import TableError, shown
 from foretoken.runs.builtin import table_path
-from foretoken.runs.cells import COUNTED, Unit, loss_unit, number
+from foretoken.runs.cells import COUNTED, Unit, loss_unit, numbers_in, refuse_cells
 from foretoken.runs.exports import plain_columns, read_status
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
@@ -145,7 +145,7 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     """A column of numbers in our unit, and the unit that it was read in."""
     ours, unit = str(column.name), made_of.unit if made_of else None
     factor = unit.factor if unit else 1.0
-    numbers = _numbers(column, source, factor)
+    numbers = numbers_in(column, source, factor)
     if made_of is None or unit is None or factor == 1.0:
         return numbers, []
     _refuse_double_unit(numbers, ours, made_of, unit, source)
@@ -164,22 +164,10 @@ def _in_nats(loss: pd.Series, made_of: Source, source: str) -> tuple[pd.Series, 
             expected="a loss in nats per token, bits per token or perplexity",
             got=f"losses around {float(loss.median()):.4g} {unit.name}",
             cure=f"say what a token holds, as in --map 'loss={column}*3.6*0.6931' for 3.6 bytes a token (0.6931 nats a"
-            " bit), or with a column: loss=" + f"{column}*bytes_per_token*0.6931",
+            f" bit), or with a column: loss={column}*bytes_per_token*0.6931",
             code="loss_unit",
         )
     return unit.in_nats(loss), [f"`loss` is read from `{column}`, in {unit.name}, as nats per token"]
-
-
-def _numbers(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series:
-    import pandas as pd
-
-    if str(column.dtype) in ("float64", "int64"):
-        return column.astype(float) * factor
-    # A cell with a unit of its own is whole; the unit of the column is for bare numbers.
-    bare = pd.Series([number(cell) for cell in column], index=column.index, dtype=float) * factor
-    numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
-    _refuse_cells(column, numbers.isna(), source, "text where numbers are expected")
-    return numbers
 
 
 LEAST = {"params": 1e3, "tokens": 1e4, "flops": 1e6}
@@ -224,16 +212,4 @@ def _refuse_nested(column: pd.Series, source: str) -> None:
     from pandas.api.types import is_scalar
 
     nested = [isinstance(cell, bytes) or not is_scalar(cell) for cell in column]
-    _refuse_cells(column, nested, source, "lists, objects or bytes where a word is expected")
-
-
-def _refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, source: str, what: str) -> None:
-    """Raise TableError for the first cell that is wrong and not missing."""
-    rows = [row for row, (bad, filled) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and filled]
-    if rows:
-        raise TableError(
-            f"{source}: column {column.name!r} holds {what}",
-            got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
-            cure="correct the cell or leave it empty",
-            code="unreadable_cell",
-        )
+    refuse_cells(column, nested, source, "lists, objects or bytes where a word is expected")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, TableError
-from foretoken.runs.cells import Unit, named_unit, number, unit_of
+from foretoken.runs.cells import ONE, Unit, named_unit, number, numbers_in, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,10 +69,7 @@ def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Sou
     missing = [factor for factor in factors if factor not in names and not number(factor) > 0]
     if missing or not columns:
         raise _missing(ours, theirs, missing[0] if missing else theirs, names, source)
-    product = 1.0
-    for one in numbers:
-        product *= one
-    return Source(tuple(columns), product, Unit(1.0, "single ones"))
+    return Source(tuple(columns), math.prod(numbers), ONE)
 
 
 def _missing(ours: str, theirs: str, name: str, names: list[str], source: str) -> TableError:
@@ -141,18 +139,7 @@ def _plain(name: str) -> str:
 
 def _product(frame: pd.DataFrame, one: Source, source: str) -> pd.Series:
     """A product of columns and numbers [r]."""
-    import pandas as pd
-
-    total = pd.Series(one.factor, index=frame.index, dtype=float)
-    for name in one.columns:
-        cells = pd.Series([number(cell) for cell in frame[name]], index=frame.index, dtype=float)
-        bad = cells.isna() & frame[name].notna()
-        if bad.any():
-            row = int(bad.to_numpy().argmax())
-            raise TableError(
-                f"{source}: column {name!r} holds text where numbers are expected",
-                got=f"{frame[name].iloc[row]!r} in row {row + 1}",
-                code="unreadable_cell",
-            )
-        total = total * cells
-    return total
+    product = numbers_in(frame[one.columns[0]], source, one.factor)
+    for name in one.columns[1:]:
+        product = product * numbers_in(frame[name], source)
+    return product
