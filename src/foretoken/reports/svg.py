@@ -37,6 +37,8 @@ RC: dict[str, Any] = {
     "font.size": 12,
     # A name with two dollar signs is a name, not mathematics.
     "text.parse_math": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
     "axes.spines.top": False,
@@ -60,6 +62,7 @@ def drawing(
 ) -> Html:
     """One panel as an SVG of `size` CSS pixels, with its title and description for those who do not see it."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     # matplotlib derives ids from this salt: the same name gives the same bytes, another name gives other ids.
@@ -70,7 +73,8 @@ def drawing(
         axes = figure.add_subplot()
         draw(axes)
         file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        # `savefig` would draw twice, once to measure; here the layout measures what it needs.
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return _inline(file.getvalue(), name, size, element("title", title) + element("desc", described), class_)
 
 
