@@ -74,7 +74,7 @@ def drawing(
         draw(axes)
         file = io.StringIO()
         # `savefig` would draw twice, once to measure; here the layout measures what it needs.
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return _inline(file.getvalue(), name, size, element("title", title) + element("desc", described), class_)
 
 
