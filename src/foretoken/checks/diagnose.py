@@ -13,6 +13,7 @@ from foretoken.checks.table_view import TableCheck, TableView, view_table
 from foretoken.fits import table_checks, unit_checks
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.parts import RowCounts
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.reading import AnyTable, as_table
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Diagnosis:
     conventions: Conventions
     unchecked: list[Unchecked] = field(default_factory=list)
     """What the table's columns did not allow to look for."""
+    loss_unit: str = NATS_PER_TOKEN
+    """What the losses are in."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the keys of the contract."""
@@ -83,28 +86,30 @@ class Diagnosis:
             "conventions": {
                 "params": self.params_column,
                 "flops": self.flops,
-                "loss": "nats per token, as declared",
+                "loss": self.loss_unit,
                 **self.conventions.to_json(),
             },
             "rows": asdict(self.rows),
             "assumed": self.assumed,
             "unchecked": [asdict(entry) for entry in self.unchecked],
+            "loss_unit": self.loss_unit,
         }
 
 
 @named_arguments
-def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0) -> Diagnosis:
+def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0, loss_unit: str = "") -> Diagnosis:
     """Look at a table, also at one that a fit would refuse.
 
     Args:
         table: the runs: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
         params: the column that is N, or auto.
         seed: of the bootstrap draws behind some checks.
+        loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
 
     Raises TableError when columns are missing.
 
     """
-    view = view_table(as_table(table), params, seed)
+    view = view_table(as_table(table, loss_unit=loss_unit), params, seed)
     return Diagnosis(
         checks=checks_of(view),
         rows=RowCounts(len(view.rows), view.rows.dropped),
@@ -113,6 +118,7 @@ def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0) -> Diagnos
         assumed=list(dict.fromkeys([*view.assumed, *view.rows.assumed])),
         conventions=_conventions(view),
         unchecked=unchecked(view.frame),
+        loss_unit=view.rows.loss_unit,
     )
 
 

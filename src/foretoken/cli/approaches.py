@@ -11,6 +11,7 @@ from foretoken.cli.options import (
     HtmlOption,
     JsonOption,
     LevelOption,
+    LossUnitOption,
     MapOption,
     ParamsOption,
     TableArgument,
@@ -29,6 +30,7 @@ def approaches(
     table: TableArgument,
     rename: MapOption = "",
     where: WhereOption = "",
+    loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     level: LevelOption = 0.9,
     html: HtmlOption = None,
@@ -42,7 +44,7 @@ def approaches(
     """
     from foretoken.routes.approaches import approaches as compare
 
-    runs = open_table(table, rename, where)
+    runs = open_table(table, rename, where, loss_unit=loss_unit)
     compared = compare(runs, curves=_curves(table), params=params, level=level)
     write_page(html, compared, table.name, runs=runs)
     if json:
@@ -68,6 +70,7 @@ def _show(compared: Approaches) -> None:
     largest = next((route.largest.flops for route in compared.routes if route.largest), 0.0)
     headings = ("route", "exponent a", f"{100 * compared.level:g} % interval", "G", "N* [parameters]", "bias of a")
     title = f"N* = G C^a, N counted by {compared.params_column}; N* at {largest:.3g} FLOP"
+    title += f"; loss in {compared.loss_unit}"
     print_table(headings, map(_cells, compared.routes), title)
     for route in compared.routes:
         typer.echo(f"{route.name}: {route.reason or route.method}.")

@@ -11,6 +11,7 @@ from foretoken.cli.options import (
     JsonOption,
     LawOption,
     LevelOption,
+    LossUnitOption,
     MapOption,
     ParamsOption,
     TableArgument,
@@ -30,6 +31,7 @@ def backtest(
     ] = None,
     rename: MapOption = "",
     where: WhereOption = "",
+    loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     law: LawOption = "weighed",
     estimator: Annotated[
@@ -46,7 +48,7 @@ def backtest(
     """
     from foretoken.forecasts import backtest as backtest_table
 
-    runs = open_table(table, rename, where, law)
+    runs = open_table(table, rename, where, law, loss_unit)
     result = backtest_table(runs, train_fraction, law=law, estimator=estimator, level=level, params=params)
     write_page(html, result, table.name)
     if json:
@@ -57,7 +59,8 @@ def backtest(
 
 def _show(result: BackTest) -> None:
     typer.echo(
-        f"{result.n_test} runs forecast from the {result.n_train} with less compute ({result.estimator} estimate)"
+        f"{result.n_test} runs forecast from the {result.n_train} with less compute ({result.estimator} estimate),"
+        f" in {result.unit}"
     )
     typer.echo(
         f"error {100 * result.test_error:.2f} % (median {100 * result.median_error:.2f} %,"

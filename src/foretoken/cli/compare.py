@@ -41,7 +41,8 @@ def _show(comparison: Comparison) -> None:
     title = f"the best split of {format_flops(comparison.flops)} by each law, losses in its own unit"
     print_table(headings, map(_cells, comparison.laws), title)
     for row in comparison.laws:
-        typer.echo(f"{row.id}: N {row.counting}; C {row.compute}; runs: {row.range}")
+        loss = "" if row.loss is None else f"; loss: {row.loss_unit}"
+        typer.echo(f"{row.id}: N {row.counting}; C {row.compute}; runs: {row.range}{loss}")
     for law in comparison.left_out:
         typer.echo(f"left out: {law.id}: {law.reason}")
     print_assumed(comparison.assumed)

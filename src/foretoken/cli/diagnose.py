@@ -9,6 +9,7 @@ import typer
 from foretoken.cli.options import (
     HtmlOption,
     JsonOption,
+    LossUnitOption,
     MapOption,
     ParamsOption,
     TableArgument,
@@ -28,6 +29,7 @@ def diagnose(
     table: TableArgument,
     rename: MapOption = "",
     where: WhereOption = "",
+    loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     all_checks: AllOption = False,
     html: HtmlOption = None,
@@ -42,7 +44,7 @@ def diagnose(
     """
     from foretoken.checks.diagnose import diagnose as diagnose_table
 
-    diagnosis = diagnose_table(open_table(table, rename, where), params=params)
+    diagnosis = diagnose_table(open_table(table, rename, where, loss_unit=loss_unit), params=params)
     write_page(html, diagnosis, table.name)
     if json:
         print_json(diagnosis.to_json())
@@ -54,7 +56,8 @@ def _show(diagnosis: Diagnosis, all_checks: bool) -> None:
     from foretoken.fits.check import plural
 
     rows = diagnosis.rows
-    typer.echo(f"{rows.used} usable runs, N counted by {diagnosis.params_column}, {diagnosis.flops}")
+    counted = f"N counted by {diagnosis.params_column}, {diagnosis.flops}; loss in {diagnosis.loss_unit}"
+    typer.echo(f"{rows.used} usable runs, {counted}")
     for dropped in rows.dropped:
         typer.echo(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(diagnosis.checks)

@@ -12,6 +12,7 @@ from foretoken.cli.options import (
     JsonOption,
     LawOption,
     LevelOption,
+    LossUnitOption,
     MapOption,
     ParamsOption,
     TableArgument,
@@ -43,6 +44,7 @@ def fit(
     law: LawOption = "weighed",
     rename: MapOption = "",
     where: WhereOption = "",
+    loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     level: LevelOption = 0.9,
     objective: Annotated[
@@ -66,7 +68,7 @@ def fit(
     """
     from foretoken.fits import fit as fit_table
 
-    runs = open_table(table, rename, where, law)
+    runs = open_table(table, rename, where, law, loss_unit)
     profiled = tuple(listed(profile))
     fitted = fit_table(
         runs, law, params=params, level=level, objective=objective, profile=profiled, keep_outliers=keep_outliers
@@ -86,21 +88,19 @@ def fit_to_json(fitted: Fit) -> dict[str, Any]:
     printed["laws"] = [
         {"law": entry.law, "weight": entry.weight, "parameters": entry.parameters} for entry in fitted.laws
     ]
+    printed["unit"] = fitted.unit
     return printed | {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
 
 
 def _show(fitted: Fit) -> None:
-    from foretoken.laws import LAWS
-
-    law = LAWS[fitted.law]
-    units = dict(zip(law.parameters, law.units, strict=True))
-    rows = []
+    units, rows = fitted.parameter_units, []
     for name, value in fitted.parameters.items():
         low, high = fitted.intervals[name]
         estimate = "not identified" if value is None else f"{value:.5g}"
         rows.append((name, estimate, f"{low:.4g} to {high:.4g}", f"{fitted.map_parameters[name]:.5g}", units[name]))
     headings = ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts", "unit")
-    print_table(headings, rows, f"{fitted.law}: {fitted.rows.used} runs, {fitted.status.replace('_', ' ')}")
+    title = f"{fitted.law}: {fitted.rows.used} runs, {fitted.status.replace('_', ' ')}; in {fitted.unit}"
+    print_table(headings, rows, title)
     typer.echo(fitted.status_words)
     for dropped in fitted.rows.dropped:
         typer.echo(f"left out: {dropped.count} ({dropped.reason})")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import HtmlOption, JsonOption, LevelOption, MapOption, WhereOption, open_table
+from foretoken.cli.options import (
+    HtmlOption,
+    JsonOption,
+    LevelOption,
+    LossUnitOption,
+    MapOption,
+    WhereOption,
+    open_table,
+)
 from foretoken.cli.printing import print_checks, print_json, print_table, rivals_text, write_page
 from foretoken.errors import ForetokenError
 
@@ -61,21 +69,21 @@ def freeze(
         return
     forecast = entry.forecast
     typer.echo(f"frozen in {path} at {entry.frozen_at}")
-    typer.echo(
-        f"loss {forecast.loss:.4f} nats per token, {100 * level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
-    )
+    interval = f"{100 * level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
+    typer.echo(f"loss {forecast.loss:.4f} {forecast.unit}, {interval}")
     print_checks(entry.checks)
 
 
 @ledger.command(epilog="Example: foretoken ledger score big-run --loss 2.031 --started 2030-01-31T12:00:00Z")
 def score(
     name: NameArgument,
-    loss: Annotated[float | None, typer.Option(help="Final loss of the run, nats per token.")] = None,
+    loss: Annotated[float | None, typer.Option(help="Final loss of the run, in the forecast's unit.")] = None,
     table: Annotated[
         Path | None, typer.Option(help="Take the loss from the one row of this table that --where leaves.")
     ] = None,
     rename: MapOption = "",
     where: WhereOption = "",
+    loss_unit: LossUnitOption = "",
     at: Annotated[
         list[str] | None, typer.Option("--at", help="During the run: TOKENS:LOSS; may be given again.")
     ] = None,
@@ -94,9 +102,9 @@ def score(
         return
     run = ""
     if table is not None:
-        loss, run, started = from_table(table, rename, where, started)
+        loss, loss_unit, run, started = from_table(table, rename, where, loss_unit, started)
     assert loss is not None
-    keep_score(path, entry, entry.score(loss, run=run, started_at=started), html, json)
+    keep_score(path, entry, entry.score(loss, run=run, loss_unit=loss_unit, started_at=started), html, json)
 
 
 @ledger.command(epilog="Example: foretoken ledger show --ledger runs/quickstart/ledger")
@@ -134,14 +142,18 @@ def parse_point(text: str) -> tuple[float, float]:
         raise ForetokenError("a point is not readable", expected="TOKENS:LOSS, 16B:2.31", got=repr(text)) from error
 
 
-def from_table(path: Path, rename: str, where: str, started: str | None) -> tuple[float, str, str | None]:
-    """Loss, name and start of the one run that a table holds under --where."""
-    rows = open_table(path, rename, where).frame
+def from_table(
+    path: Path, rename: str, where: str, loss_unit: str, started: str | None
+) -> tuple[float, str, str, str | None]:
+    """Loss, its unit, name and start of the one run that a table holds under --where."""
+    table = open_table(path, rename, where, loss_unit=loss_unit)
+    rows = table.frame
     if len(rows) != 1:
         raise ForetokenError("--table must leave one row", got=f"{len(rows)} rows", cure="choose it: --where run=NAME")
     row = rows.iloc[0]
     start = row.get("started_at")
-    return float(row["loss"]), str(row.get("run", "")), started or (start if isinstance(start, str) else None)
+    begun = started or (start if isinstance(start, str) else None)
+    return float(row["loss"]), table.loss_unit, str(row.get("run", "")), begun
 
 
 def open_entry(folder: Path, name: str) -> tuple[Path, Entry]:
@@ -169,7 +181,9 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
         return
     forecast = entry.forecast
     interval = f"{forecast.low:.4f} to {forecast.high:.4f}"
-    typer.echo(f"forecast {forecast.loss:.4f} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}")
+    typer.echo(
+        f"forecast {forecast.loss:.4f} {forecast.unit} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}"
+    )
     typer.echo(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
     if outcome.started_at is None:
         typer.echo("when the run began is not known (--started), so nothing shows that the forecast came first")
@@ -185,14 +199,16 @@ def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json:
         print_json({"points": [point.to_json() for point in points]})
         return
     for point in points:
-        typer.echo(f"{point.text}: loss {point.loss:.4f}, band {point.low:.4f} to {point.high:.4f}")
+        typer.echo(
+            f"{point.text}: loss {point.loss:.4f} {entry.forecast.unit}, band {point.low:.4f} to {point.high:.4f}"
+        )
     if any(point.is_above and point.share < 1 for point in points):
         typer.echo("the band is that of annealed runs: a loss lies above it until the learning rate comes down")
 
 
 def show_summary(summary: LedgerSummary) -> None:
     """Print a ledger as a table, and the means."""
-    headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", "outcome", "error", "verdict")
+    headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", "outcome", "error", "verdict", "unit")
     print_table(headings, map(_cells, summary.entries))
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
         typer.echo(f"{summary.frozen} frozen, {summary.reason}")
@@ -206,6 +222,8 @@ def show_summary(summary: LedgerSummary) -> None:
 
 def _cells(line: LedgerLine) -> tuple[str, ...]:
     """A forecast's row of the table; it is open until its run is scored."""
+    from foretoken.runs.loss_units import short_unit
+
     forecast, outcome = line.entry.forecast, line.outcome
     result = ("", "", "open")
     if outcome is not None:
@@ -218,4 +236,5 @@ def _cells(line: LedgerLine) -> tuple[str, ...]:
         f"{forecast.loss:.4f}",
         f"{forecast.low:.4f} to {forecast.high:.4f}",
         *result,
+        short_unit(forecast.unit),
     )

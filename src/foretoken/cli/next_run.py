@@ -75,7 +75,8 @@ def _print(ladder: NextRun) -> None:
         typer.echo("no runs")
     expected, grid = ladder.expected, ladder.isoflop
     now = "" if expected.half_width_before is None else f" (now {100 * expected.half_width_before:.2f} %)"
-    typer.echo(f"expected: the target's loss within {100 * expected.half_width_after:.2f} % (90 %){now}")
+    within = f"within {100 * expected.half_width_after:.2f} % (90 %){now}"
+    typer.echo(f"expected: the target's loss ({ladder.loss_unit}) {within}")
     as_precise = grid.same_precision_flops
     precise = (
         grid.same_precision_flops_reason if as_precise is None else (f"one as precise costs {format_flops(as_precise)}")

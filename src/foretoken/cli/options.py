@@ -47,6 +47,14 @@ MapOption = Annotated[
 WhereOption = Annotated[
     str, typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,...")
 ]
+LossUnitOption = Annotated[
+    str,
+    typer.Option(
+        "--loss-unit",
+        help="What the loss is in, where its column does not say: bits/byte, nats/token, perplexity, ...",
+        metavar="UNIT",
+    ),
+]
 ParamsOption = Annotated[str, typer.Option("--params", help="The column to use as N, or auto.")]
 LawOption = Annotated[
     str,
@@ -101,10 +109,11 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
     return study_folder
 
 
-def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighed") -> RunTable:
+def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighed", loss_unit: str = "") -> RunTable:
     """A run table from a file, from a study's folder (its ladder, without the target), or from a folder of records.
 
-    `rename` and `where` are the texts of --map and --where; `law` says which columns the table must have.
+    `rename`, `where` and `loss_unit` are the texts of --map, --where and --loss-unit; `law` says which columns the
+    table must have.
     """
     from dataclasses import replace
 
@@ -112,13 +121,14 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     from foretoken.laws import law_or_heaviest
     from foretoken.runs.filters import filter_rows
     from foretoken.runs.sources import parse_map
-    from foretoken.store.read import read_table
+    from foretoken.store.read import read_table, refuse_unit_of_ours
 
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:
-        return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)))
+        return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)), loss_unit=loss_unit)
     if rename:
         raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
+    refuse_unit_of_ours(loss_unit)
     from foretoken.study.results import ladder_table
 
     table = ladder_table(path)

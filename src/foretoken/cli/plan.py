@@ -12,6 +12,7 @@ from foretoken.cli.options import HtmlOption, JsonOption
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 from foretoken.cli.request_options import takes_options
 from foretoken.plans.request import PlanRequest
+from foretoken.runs.loss_units import short_unit
 from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _show_decision(plan: Plan) -> None:
     typer.echo(
         f"train {_with(plan, 'params', format_count)} parameters on {_with(plan, 'tokens', format_count)} tokens"
     )
-    loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} nats per token"
+    loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} {plan.loss_unit}"
     typer.echo(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
     if plan.band:
         low, high = map(format_count, plan.band.params)
@@ -156,7 +157,8 @@ def _show_alternatives(plan: Plan) -> None:
         numbers = (choice.loss, choice.regret_loss, choice.regret_flops, choice.regret_usd, choice.regret_days)
         cells = ("" if value is None else style.format(value) for value, style in zip(numbers, styles, strict=True))
         rows.append((choice.name, format_count(choice.params), *cells))
-    headings = ("choice", "parameters", "loss [nats]", "regret [nats]", "[FLOP]", "[USD]", "[days]")
+    unit = short_unit(plan.loss_unit)
+    headings = ("choice", "parameters", f"loss [{unit}]", f"regret [{unit}]", "[FLOP]", "[USD]", "[days]")
     print_table(headings, rows, "what else could be trained with the same compute, and what it would lose")
 
 
@@ -175,7 +177,9 @@ def _show_choices(plan: Plan) -> None:
         )
         for choice in plan.choices
     ]
-    headings = ("parameters", "tokens", "FLOP", "loss [nats]", "regret [nats]", "[FLOP]", "gain of doubling [nats]")
+    unit = short_unit(plan.loss_unit)
+    losses = (f"loss [{unit}]", f"regret [{unit}]", "[FLOP]", f"gain of doubling [{unit}]")
+    headings = ("parameters", "tokens", "FLOP", *losses)
     print_table(headings, rows, "how large, and for how long?")
 
 
@@ -183,9 +187,10 @@ def _show_experts(plan: Plan) -> None:
     mixed = plan.experts
     if mixed is None:
         return
+    unit = short_unit(plan.loss_unit)
     typer.echo(
         f"{mixed.experts} experts, {mixed.active} active: {format_count(mixed.active_params)} parameters for each token"
-        f" of {format_count(mixed.total_params)} in all; {mixed.loss_gain:.4f} nats less than without experts"
+        f" of {format_count(mixed.total_params)} in all; {mixed.loss_gain:.4f} {unit} less than without experts"
     )
     same_memory = f"in the memory of the best dense model, {format_count(mixed.max_total)} parameters"
     for title, mixtures in (("at equal compute", mixed.equal_compute), (same_memory, mixed.equal_memory)):
@@ -200,7 +205,7 @@ def _show_experts(plan: Plan) -> None:
             )
             for mixture in mixtures
         ]
-        headings = ("experts, 1 active", "active params", "total params", "tokens", "loss [nats]", "gain [nats]")
+        headings = ("experts, 1 active", "active params", "total params", "tokens", f"loss [{unit}]", f"gain [{unit}]")
         print_table(headings, rows, title)
     typer.echo(f"the law's runs: {mixed.validity}")
 

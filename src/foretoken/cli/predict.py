@@ -58,8 +58,10 @@ def predict(
 
 
 def _show(forecast: Forecast, kind: str, estimator: str) -> None:
+    from foretoken.runs.loss_units import CARRIED
+
     # A law of another column, for example of accuracy, names that column as its unit.
-    what, unit = ("loss", f" {forecast.unit}") if forecast.unit == "nats per token" else (forecast.unit, "")
+    what, unit = ("loss", f" {forecast.unit}") if forecast.unit in CARRIED else (forecast.unit, "")
     typer.echo(
         f"{what} {forecast.loss:.4f}{unit}, {100 * forecast.level:g} % interval {forecast.low:.4f} to"
         f" {forecast.high:.4f} ({kind}, {estimator} estimate)"

@@ -38,6 +38,7 @@ from foretoken.fits.table_checks import with_doubts
 from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
+from foretoken.runs.loss_units import in_loss_unit
 from foretoken.runs.reading import AnyTable, as_table
 
 FREEDOM = 5
@@ -61,6 +62,7 @@ def fit(
     objective: str = "huber",
     profile: tuple[str, ...] = (),
     keep_outliers: bool = False,
+    loss_unit: str = "",
 ) -> Fit:
     """Fit a law to the usable rows of a table.
 
@@ -76,6 +78,7 @@ def fit(
             asymmetric. The MAP estimate, which forecasts use, does not depend on it.
         keep_outliers: keep runs far above all of like size and length, which are set aside and named otherwise.
         profile: parameters whose profile likelihood is computed, beside those that the law always profiles (E).
+        loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
 
     Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, one size,
     collinear, ...).
@@ -86,7 +89,7 @@ def fit(
     if draws < FEWEST_DRAWS:
         raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
     formula = law_or_heaviest(law)
-    table = as_table(table, needed(formula))
+    table = as_table(table, needed(formula), loss_unit)
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     # Of runs at one ratio of tokens to parameters no law of N and D can be told, but the loss along the ladder can.
     ladder = law == WEIGHED and ladder_line(rows.params, rows.tokens) is not None
@@ -283,7 +286,8 @@ def _assembled(
     # E at its lower bound is no failure of the search: `identify` has a reason of its own for it.
     at_bound = (at_low | at_high) - {"E"}
     profile = {} if brief else profiles(sample, best, profiled, level)
-    reasons = identify(law, estimates, intervals, at_low, float(rows.y.min())) | flat(law, profile)
+    unit = in_loss_unit(law.unit, rows.loss_unit)
+    reasons = identify(law, estimates, intervals, at_low, float(rows.y.min()), unit) | flat(law, profile)
     return Fit(
         law=law.name,
         status="bound_hit" if at_bound else "not_identified" if reasons else "converged",
@@ -315,6 +319,7 @@ def _assembled(
         profiles=profile,
         sensitivity=[] if brief else sensitivity(sample, best, point.map_theta),
         version=__version__,
+        loss_unit=rows.loss_unit,
     )
 
 

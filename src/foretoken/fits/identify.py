@@ -32,12 +32,13 @@ def identify(
     intervals: Mapping[str, Range],
     at_low: set[str],
     least: float,
+    unit: str,
 ) -> dict[str, str]:
     """Why a parameter is not given as a number, by name.
 
     An irreducible loss E lies beyond all data. It is given only when neither it nor an exponent is at its lower bound
     (a term that hardly falls is one more constant), half of its interval is at most 5 % of it, and the smallest loss,
-    `least`, is at most 25 % above it. The interval is the bootstrap's, widened by `widened`.
+    `least`, is at most 25 % above it; both are in `unit`. The interval is the bootstrap's, widened by `widened`.
     """
     if "E" not in law.parameters:
         return {}
@@ -51,13 +52,13 @@ def identify(
         return {"E": f"the best fit has {', '.join(stuck)} at the lower bound: the runs do not tell E from a slow fall"}
     if half > WIDTH:
         return {
-            "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} nats, depending on which are kept"
-            f" and how they bend ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
+            "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} {unit}, depending on which are"
+            f" kept and how they bend ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
         }
     if reach > REACH:
         return {
-            "E": f"the smallest loss, {least:.4g} nats, is {100 * reach:.0f} % above the irreducible loss of the best"
-            f" fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
+            "E": f"the smallest loss, {least:.4g} {unit}, is {100 * reach:.0f} % above the irreducible loss of the"
+            f" best fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
         }
     return {}
 

@@ -33,6 +33,7 @@ from foretoken.fits.parts import (
 )
 from foretoken.laws import LAWS
 from foretoken.laws.law import Array, Law
+from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, in_loss_unit
 from foretoken.store.atomic import read_json, write_json
 
 LARGEST_LOG = 100.0
@@ -112,11 +113,25 @@ class Fit:
     format: int = field(default=FORMAT)
     guessing: float | None = None
     """The loss of a uniform guess, ln of the vocabulary; None where the table does not tell it."""
+    loss_unit: str = NATS_PER_TOKEN
+    """What the losses of its table are in. A fit from before this was said has nats per token."""
 
     @property
     def status_words(self) -> str:
         """The status with what it means, for people."""
         return f"{self.status.replace('_', ' ')}: {STATUS_WORDS[self.status].format(names=' and '.join(self.reasons))}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of what its law predicts: that of the loss, for a law of the loss."""
+        return in_loss_unit(LAWS[self.law].unit, self.loss_unit)
+
+    @property
+    def parameter_units(self) -> dict[str, str]:
+        """The unit of each parameter, by name."""
+        law = LAWS[self.law]
+        units = (in_loss_unit(unit, self.loss_unit) for unit in law.units)
+        return dict(zip(law.parameters, units, strict=True))
 
     @property
     def flops_per_param_token(self) -> float:
@@ -254,6 +269,8 @@ def _require_whole(fit: Fit) -> None:
     by_parameter = (fit.map_parameters, fit.unpenalised_parameters, fit.parameters, fit.intervals)
     if any(set(values) != set(law.parameters) for values in by_parameter):
         raise ValueError(f"parameters other than {', '.join(law.parameters)}")
+    if fit.loss_unit not in CARRIED:
+        raise ValueError(f"unknown unit of the loss {shown(fit.loss_unit)}")
     if set(fit.features) != set(law.features):
         raise ValueError(f"features other than {', '.join(law.features)}")
     if not fit.map_draws or not fit.unpenalised_draws:

@@ -16,6 +16,7 @@ from foretoken.fits.law_columns import EVERY_TABLE, LawTable, law_table, vocabul
 from foretoken.fits.outliers import MOST, outliers, without
 from foretoken.fits.parts import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
+from foretoken.runs.loss_units import NATS_PER_TOKEN, in_loss_unit
 from foretoken.runs.table import SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ OWN_BUDGET, NEXT_BUDGET = 0.1, 0.02
 PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
 NOT_ANNEALED = "not annealed"
-NATS = "nats per token"
 FAR_ABOVE, ABOVE_GUESSING = "far above runs of like size and length", "above the loss of a uniform guess"
 MIXED = {
     "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
-    "tokenizer": ("mixed_tokenizers", "tokenizers, whose nats per token do not compare", "keep the rows of one"),
+    "tokenizer": ("mixed_tokenizers", "tokenizers, whose tokens do not compare", "keep the rows of one"),
     "software": (
         "mixed_software",
         "versions of the training software",
@@ -79,6 +79,7 @@ class Rows:
     """Further features that some laws read: `unique_tokens`, `experts`, ...; NaN where a run has none."""
     guessing: float | None = None
     """The loss of a uniform guess, ln of the vocabulary in nats per token; None where that is not known."""
+    loss_unit: str = NATS_PER_TOKEN
     checks: list[Check] = field(default_factory=list)
     """What was set aside as no run of a law, by name."""
 
@@ -143,7 +144,9 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *,
         _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
     for mixture in mixtures(columns.frame[used]):
         raise mixture
-    guessing = _guessing(columns.frame[used], columns.y_name, law)
+    loss_unit = table.loss_unit
+    unit = in_loss_unit(law.unit if law else NATS_PER_TOKEN, loss_unit)
+    guessing = _guessing(columns.frame[used], columns.y_name, unit)
     checks = [] if keep_outliers else _set_aside(columns, reasons, guessing, law)
     used = reasons == ""
     frame = columns.frame[used]
@@ -168,13 +171,14 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *,
         row_index=np.flatnonzero(used.to_numpy()),
         other_features=columns.other_features(used),
         guessing=guessing,
+        loss_unit=loss_unit,
         checks=checks,
     )
 
 
-def _guessing(frame: pd.DataFrame, y_name: str, law: Law | None) -> float | None:
+def _guessing(frame: pd.DataFrame, y_name: str, unit: str) -> float | None:
     """The loss of a uniform guess over the vocabulary of these rows, for a loss in nats per token."""
-    entries = vocabulary(frame) if y_name == "loss" and (law is None or law.unit == NATS) else None
+    entries = vocabulary(frame) if y_name == "loss" and unit == NATS_PER_TOKEN else None
     return None if entries is None else float(np.log(entries))
 
 
@@ -364,7 +368,7 @@ def _refuse_impossible(y: pd.Series, name: str) -> None:
     if len(wrong):
         is_loss = name == "loss"
         raise TableError(
-            "a loss in nats per token cannot be 0 or below" if is_loss else f"this law's {name} is above 0",
+            "a loss cannot be 0 or below" if is_loss else f"this law's {name} is above 0",
             expected="losses above 0" if is_loss else "numbers above 0",
             got=f"{y[wrong[0]]:g} in row {wrong[0] + 1} ({len(wrong)} such rows)",
             cure="correct or remove these rows; an unfinished run has an empty loss",

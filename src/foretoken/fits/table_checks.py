@@ -15,6 +15,7 @@ from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget, mixtures, refusals
 from foretoken.fits.table_rows import TableCheck, TableRows
 from foretoken.laws import CHINCHILLA
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.table import COLUMNS, RunTable
 
 MAY_BE_EQUAL = (
@@ -157,9 +158,9 @@ TABLE: list[TableCheck] = [
 CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
 
 
-def doubts(table: RunTable, rows: Rows, unit: str = "nats per token") -> list[Check]:
-    """Every check of a table and its usable rows that fires, worst first; units only for a law of nats per token."""
-    units = unit_checks.TABLE if unit == "nats per token" else []
+def doubts(table: RunTable, rows: Rows, unit: str = NATS_PER_TOKEN) -> list[Check]:
+    """Every check of a table and its usable rows that fires, worst first; those of units only for a law of the loss."""
+    units = unit_checks.TABLE if unit == NATS_PER_TOKEN else []
     table_rows = TableRows.of(table, rows)
     return worst_first(check for checks in [*TABLE, *units] for check in checks(table_rows))
 

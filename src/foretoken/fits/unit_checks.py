@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from foretoken.errors import TableError
 from foretoken.fits.check import Check, plural
 from foretoken.fits.law_columns import vocabulary
 from foretoken.fits.rows import Rows
 from foretoken.fits.table_rows import TableCheck, TableRows
 from foretoken.laws.law import Array
+from foretoken.runs.loss_units import NATS_PER_TOKEN, LossUnit, unit_in_name
 
 PLAUSIBLE_RATIO = (1e-3, 5e3)
 """Tokens per parameter of the median run of a table: of models that are sold it is below 2,000 in nearly all."""
@@ -31,7 +33,6 @@ KNOWN_FACTORS = {
     8.0: "8 N D counts activations that are computed again: the work of a run is 6 N D",
 }
 LARGEST_VOCABULARY = 300_000
-IN_BITS = ("bits", "bits_per_token", "bits_per_byte", "bpb", "bpt")
 PERPLEXITIES = ("perplexity", "ppl")
 FEW_DIGITS_FROM = 8
 """Losses that are rounded together by no accident: chance is 0.01 to the power of this."""
@@ -43,7 +44,9 @@ MOST = 0.8
 
 
 def loss_unit(table: TableRows) -> Iterator[Check]:
-    """Losses that cannot be nats: above the loss of guessing, or another column's values in another unit."""
+    """Losses that cannot be nats per token: above the loss of guessing, or another column's values in another unit."""
+    if table.rows.loss_unit != NATS_PER_TOKEN:
+        return  # ln V is the loss of guessing per token alone
     loss, entries = table.rows.y, vocabulary(table.frame.iloc[table.rows.row_index])
     if not len(loss):
         return
@@ -79,7 +82,8 @@ def _beside_others(table: TableRows) -> Iterator[Check]:
         for name in (names[i] for i in np.flatnonzero(agrees.all(axis=0))):
             code, evidence = _unit_evidence(relation, name)
             if code:
-                yield _unit(code, evidence)
+                unit = _unit_of_name(name) if relation == "same" else None
+                yield _unit(code, evidence, "" if unit is None else unit.name)
 
 
 def _unit_evidence(relation: str, name: str) -> tuple[str, str]:
@@ -89,7 +93,8 @@ def _unit_evidence(relation: str, name: str) -> tuple[str, str]:
         return "loss_in_bits", f"loss is log2 of `{name}` in every run"
     if relation == "same" and word in PERPLEXITIES:
         return "loss_in_perplexity", f"loss equals `{name}` in every run"
-    if relation == "same" and word in IN_BITS:
+    unit = _unit_of_name(name)
+    if relation == "same" and (word == "bits" or (unit and unit.name.startswith("bits"))):
         return "loss_in_bits", f"loss equals `{name}` in every run"
     if relation == "bits":
         return "loss_in_bits", f"loss is `{name}` / ln 2 in every run"
@@ -98,9 +103,19 @@ def _unit_evidence(relation: str, name: str) -> tuple[str, str]:
     return "", ""
 
 
-def _unit(code: str, evidence: str) -> Check:
-    cure = "multiply by ln 2" if code == "loss_in_bits" else "take the logarithm"
-    return Check(code, "doubt", evidence, f"if so, {cure}; a law is fitted to nats per token")
+def _unit_of_name(name: str) -> LossUnit | None:
+    """The unit that a column's name says; None also where it is unclear."""
+    try:
+        return unit_in_name(name)
+    except TableError:
+        return None
+
+
+def _unit(code: str, evidence: str, unit: str = "") -> Check:
+    said = unit or ("bits per token" if code == "loss_in_bits" else "perplexity")
+    return Check(
+        code, "doubt", evidence, f"if so, say --loss-unit '{said}'; without, a loss is taken as nats per token"
+    )
 
 
 def rounded_losses(table: TableRows) -> Iterator[Check]:

@@ -25,6 +25,7 @@ from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
 from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.laws.law import Array, Law
+from foretoken.runs.loss_units import NATS_PER_TOKEN, in_loss_unit
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
 
@@ -84,10 +85,12 @@ class BackTest(Scores):
     rows: list[HeldOutRun]
     """Each held-out run beside its forecast."""
     assumed: list[str]
+    unit: str = NATS_PER_TOKEN
+    """Of the losses in `rows`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self) | {"rows": [run.to_json() for run in self.rows]}
+        return asdict(self) | {"rows": [run.to_json() for run in self.rows], "loss_unit": self.unit}
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class BackTestRequest:
     """Bootstrap draws of each fit."""
     seed: int = 0
     """Of these draws."""
+    loss_unit: str = ""
+    """What the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ..."""
 
     def __post_init__(self) -> None:
         fraction = self.train_fraction
@@ -140,7 +145,7 @@ def backtest(request: BackTestRequest) -> BackTest:
     """
     began = perf_counter()
     law = law_or_heaviest(request.law)
-    table = as_table(request.table, needed(law))
+    table = as_table(request.table, needed(law), request.loss_unit)
     rows = _rows(table, request.params, law)
     cuts = _cuts(rows.flops, request.train_fraction)
     fits, doubts_of_fits = _fits(request, table.digest, law, rows, cuts)
@@ -167,6 +172,7 @@ def backtest(request: BackTestRequest) -> BackTest:
         origins=[_origin(cut, part, request.level, relative) for cut, part in zip(cuts, held_out, strict=True)],
         rows=runs,
         assumed=[*rows.assumed, f"law: {law.formula}", f"estimator: {request.estimator}"],
+        unit=in_loss_unit(law.unit, rows.loss_unit),
     )
 
 

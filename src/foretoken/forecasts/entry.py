@@ -15,6 +15,7 @@ from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.parts import Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
+from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, named_loss_unit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 
@@ -31,7 +32,7 @@ class Outcome:
     run: str = ""
     """Key or name of the run; empty where only its loss is known."""
     loss: float
-    """Nats per token."""
+    """In the forecast's unit."""
     loss_se: float | None = None
     """Standard error of `loss` over the validation sequences."""
     error: float
@@ -112,15 +113,17 @@ class Entry:
         *,
         run: str = "",
         loss_se: float | None = None,
+        loss_unit: str = "",
         started_at: str | None = None,
         finished_at: str | None = None,
     ) -> Outcome:
         """Hold the forecast against a measured loss.
 
         Args:
-            loss: final loss of the run, nats per token.
+            loss: final loss of the run, in the forecast's unit.
             run: key or name of the run.
             loss_se: standard error of the loss.
+            loss_unit: what the loss is in; the forecast's unit unless given. Another is refused.
             started_at: when the run began (ISO 8601; without a zone it is UTC).
             finished_at: when it ended.
 
@@ -128,7 +131,10 @@ class Entry:
 
         """
         if not (math.isfinite(loss) and loss > 0):
-            raise ForetokenError("the loss must be a finite number above 0", got=repr(loss), cure="nats per token")
+            raise ForetokenError(
+                "the loss must be a finite number above 0", got=repr(loss), cure=f"in {self.forecast.unit}"
+            )
+        loss = self._in_its_unit(loss, loss_unit)
         if started_at and instant(started_at) < self.frozen_instant:
             raise StoreError(
                 "the run began before this forecast was frozen, so it is no forecast",
@@ -148,6 +154,23 @@ class Entry:
             scored_at=now(),
         )
 
+    def _in_its_unit(self, loss: float, loss_unit: str) -> float:
+        """A loss in the forecast's unit. Raises ForetokenError for one that cannot be converted to it."""
+        own = self.forecast.unit
+        # A forecast of another column than the loss is scored in that column's unit.
+        if not loss_unit or own not in CARRIED:
+            return loss
+        said = named_loss_unit(loss_unit)
+        if said.kept != own:
+            raise ForetokenError(
+                "a loss in another unit says nothing of this forecast",
+                expected=own,
+                got=said.name,
+                cure=f"measure the run's loss in {own}; if it is, say --loss-unit '{own}'",
+                code="other_loss_unit",
+            )
+        return float(said.in_kept(loss))
+
     def score_record(self, record: RunRecord) -> Outcome:
         """Hold the forecast against a record of ours. Raises StoreError for a run that did not finish."""
         if not record.is_finished or record.loss is None:
@@ -158,6 +181,7 @@ class Entry:
             record.loss,
             run=record.spec.key,
             loss_se=record.loss_se,
+            loss_unit=NATS_PER_TOKEN,
             started_at=record.started_at,
             finished_at=record.finished_at,
         )
@@ -185,6 +209,7 @@ class Entry:
         own = _without_format(values)
         # On disk the forecast's keys stand among the entry's own, as a table of entries reads them.
         forecast = {key: own.pop(key) for key in FORECAST_KEYS if key in own}
+        own.pop("loss_unit", None)  # which is the forecast's `unit`
         if "extrapolation" in forecast:
             forecast["extrapolation"] = {"factors": forecast["extrapolation"]}
         target = own.pop("target", None)

@@ -11,6 +11,7 @@ from foretoken.arguments import nearest
 from foretoken.brief import brief
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import PLAIN, Check
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 IntervalKind = Literal["new-run", "mean"]
 """What an interval holds: one new run, with its noise, or the law itself."""
@@ -77,7 +78,8 @@ class Forecast:
     """Which parameters of the fit were used: `map`, or the objective of the unpenalised estimate (`huber`)."""
     at: dict[str, float] = field(default_factory=dict)
     """Values of the law's further features, by name."""
-    unit: str = "nats per token"
+    unit: str = NATS_PER_TOKEN
+    """Of `loss` and its interval: that of the fit's losses, or the column that its law predicts."""
 
     @property
     def half_width(self) -> float:
@@ -89,9 +91,10 @@ class Forecast:
         return self.low <= loss <= self.high
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `extrapolation` is {name: factor}."""
+        """Plain values; `extrapolation` is {name: factor}, `loss_unit` the `unit`."""
         unknown = {name: None for name in ("params", "tokens", "flops") if math.isnan(getattr(self, name))}
-        return asdict(self) | {"extrapolation": dict(self.extrapolation)} | unknown
+        extrapolation = dict(self.extrapolation)
+        return asdict(self) | {"extrapolation": extrapolation, "loss_unit": self.unit} | unknown
 
 
 def interval_kind(name: str) -> IntervalKind:

@@ -23,6 +23,8 @@ from foretoken.store.atomic import checksummed_json, create_file, read_checksumm
 
 OUTCOME = ".outcome.json"
 
+SHOWN = ("params", "tokens", "flops", "loss", "low", "high", "level", "unit", "loss_unit")
+"""Keys of a forecast that a table of forecasts shows."""
 T = TypeVar("T", Entry, Outcome)
 
 
@@ -44,7 +46,7 @@ class LedgerLine:
         }
         return {
             "name": self.name,
-            **{key: forecast[key] for key in ("params", "tokens", "flops", "loss", "low", "high", "level")},
+            **{key: forecast[key] for key in SHOWN},
             "compute_factor": self.entry.compute_factor,
             "frozen_at": self.entry.frozen_at,
             "outcome": outcome,
@@ -215,25 +217,33 @@ def freeze_run(
         fit=fit,
         rivals=rival_forecasts(fit, flops=forecast.flops),
         band=band_along(fit, params, tokens, level, forecast.flops),
-        conventions={"params": fit.params_column, "flops": "as in the fit's table", "loss": "nats per token"},
+        conventions={"params": fit.params_column, "flops": "as in the fit's table", "loss": fit.unit},
     )
 
 
 @named_arguments
 def score_run(
-    path: str | Path, loss: float, *, run: str = "", started_at: str | None = None, finished_at: str | None = None
+    path: str | Path,
+    loss: float,
+    *,
+    run: str = "",
+    loss_unit: str = "",
+    started_at: str | None = None,
+    finished_at: str | None = None,
 ) -> Outcome:
     """Hold the forecast at `path` against a measured loss, and write the outcome beside it, once.
 
     Args:
         path: the file of the forecast.
-        loss: final loss of the run, nats per token.
+        loss: final loss of the run, in the forecast's unit.
         run: its name.
+        loss_unit: what the loss is in, where that is to be checked: one that cannot be converted is refused.
         started_at: when it began (ISO 8601); a start before the forecast is refused.
         finished_at: when it ended.
 
     """
-    outcome = read_entry(path).score(loss, run=run, started_at=started_at, finished_at=finished_at)
+    entry = read_entry(path)
+    outcome = entry.score(loss, run=run, loss_unit=loss_unit, started_at=started_at, finished_at=finished_at)
     return keep_outcome(path, outcome)
 
 

@@ -110,7 +110,7 @@ def predict(request: ForecastRequest) -> Forecast:
         checks=[*_disagreements(request, known, reach), *_checks(fit, reach, known)],
         estimator=request.estimator,
         at=dict(request.at or {}),
-        unit=law.unit,
+        unit=fit.unit,
     )
 
 

@@ -28,6 +28,7 @@ from foretoken.ladders.planned import PlannedLadder, check_planned_runs, forecas
 from foretoken.ladders.prior import Prior, make_prior
 from foretoken.ladders.request import NextRunRequest
 from foretoken.ladders.target import Target, half_way_to_estimate, make_target
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 LARGEST_SHARE = 1 / 3
 """Of the ladder's FLOP, what one run may take unless told otherwise."""
@@ -135,6 +136,8 @@ class NextRun:
     stop: Stop
     checks: list[Check]
     assumed: list[str]
+    loss_unit: str = NATS_PER_TOKEN
+    """What the losses of the runs are in, where the ladder follows a fit."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; beside every null stands its reason."""
@@ -176,6 +179,7 @@ def choose_ladder(request: NextRunRequest, tell: Callable[[str], None] = lambda 
         stop=_stop(ladder, path, best),
         checks=_checks(ladder),
         assumed=[*ladder.prior.assumed, *order.assumed],
+        loss_unit=order.known.loss_unit if isinstance(order.known, Fit) else NATS_PER_TOKEN,
     )
 
 

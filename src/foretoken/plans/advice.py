@@ -137,6 +137,7 @@ class LawAdvice:
     compute: str
     """What C counts."""
     loss_unit: str
+    """Of `loss`, and on which text where a paper says so."""
     corpus: str
     status: str
     """`verified` or `secondary` for the numbers of a paper, `fitted` for the user's own."""
@@ -199,7 +200,7 @@ def compare(
     if fit is not None:
         own = fit if isinstance(fit, Fit) else Fit.load(fit)
         model = fitted(own, estimator=estimator, level=level)
-        rows.insert(0, _of_fit(stated(model, allocate(model, budget.flops))))
+        rows.insert(0, _of_fit(stated(model, allocate(model, budget.flops)), own.unit))
     names = ("params", "tokens", "tokens_per_param")
     values = {name: [getattr(row, name) for row in rows] for name in names}
     return Comparison(
@@ -236,7 +237,7 @@ def _of_published(name: str, flops: float) -> LawAdvice:
     )
 
 
-def _of_fit(split: Allocation) -> LawAdvice:
+def _of_fit(split: Allocation, unit: str) -> LawAdvice:
     intervals = {name: split.intervals[name] for name in ("params", "tokens", "loss")}
     return LawAdvice(
         id="fit",
@@ -251,7 +252,7 @@ def _of_fit(split: Allocation) -> LawAdvice:
         range="your runs",
         counting="as in your table",
         compute="as in your table",
-        loss_unit="nats per token",
+        loss_unit=unit,
         corpus="yours",
         status="fitted",
         source="your fit",

@@ -124,7 +124,7 @@ class Given:
     flops: float | None = None
     """Training compute."""
     loss: float | None = None
-    """To be reached, in nats per token."""
+    """To be reached, in the unit of the law's losses."""
     params: float | None = None
     tokens: float | None = None
     limits: Limits = NO_LIMITS

@@ -18,6 +18,7 @@ from foretoken.forecasts.predict import around_median, error_quantiles, predict
 from foretoken.laws import LAWS, PUBLISHED, find_law
 from foretoken.laws.law import Array, Law
 from foretoken.laws.repeated_data import worth
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 if TYPE_CHECKING:
     from foretoken.fits.result import Fit
@@ -75,6 +76,11 @@ class LossModel:
     """The user's fit behind it."""
     estimator: str = MAP
     """Which of its estimates."""
+
+    @property
+    def loss_unit(self) -> str:
+        """What its losses are in: those of the fit's table; published laws are in nats per token."""
+        return NATS_PER_TOKEN if self.fit is None else self.fit.loss_unit
 
     @property
     def predicts_loss(self) -> bool:
@@ -137,7 +143,7 @@ class LossModel:
         return np.array(values)
 
     def losses(self, params: Any, tokens: Any) -> Array:
-        """Loss in nats per token by every parameter vector: [w, ...] for sizes and lengths that broadcast to [...].
+        """Loss by every parameter vector: [w, ...] for sizes and lengths that broadcast to [...].
 
         Where distinct tokens are few, size and length are replaced by what they are worth without repetition:
         N' = U_N + U_N R_N (1 - exp(-(N / U_N - 1) / R_N)), D' alike (Muennighoff et al. 2023, equations 5 and 6).
@@ -156,7 +162,7 @@ class LossModel:
         return values.reshape(len(self.theta), *params.shape)
 
     def loss(self, params: Any, tokens: Any) -> Array:
-        """Loss by the point estimate, in nats per token. Broadcasts.
+        """Loss by the point estimate, in `loss_unit`. Broadcasts.
 
         >>> round(float(published("besiroglu_2024").loss(70e9, 1.4e12)), 3)
         1.974

@@ -23,6 +23,7 @@ from foretoken.plans.repetition import Repeated, repeated
 from foretoken.plans.request import PlanRequest
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
 from foretoken.plans.split import Allocation, stated
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
@@ -65,7 +66,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
     # The band comes before the alternatives, whose ends it names, and the price before all that is told in dollars.
     near, band_reason = _band(inputs, split)
     price = cost(training, training_hours(training, split.flops), inputs.count)
-    built = build(split, training, inputs.count, inputs.proportions, inputs.count_is_fixed)
+    built = build(_of_tokens(inputs, split), training, inputs.count, inputs.proportions, inputs.count_is_fixed)
     repetition, repetition_reason = _repetition(inputs, split)
     life, life_reason = _whole_life(inputs, split, price)
     experts, experts_reason = _experts(inputs, split)
@@ -91,7 +92,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         extrapolation=_extrapolation(split),
         sources=_sources(inputs, life),
         checks=[*checks_of(inputs.loss_model, split), *_deadline_checks(inputs, split, built.layout)],
-        assumed=[*split.assumed, *inputs.assumed],
+        assumed=[*split.assumed, *inputs.assumed, *_unit_words(inputs)],
         budget="" if given.budget is None else str(given.budget),
         binding=[*split.binding, *inputs.binding],
         limits=PlanLimits.of(given.limits, inputs.loss_model),
@@ -106,6 +107,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         choices_reason=None
         if choices is not None
         else split.loss_reason or "neither a size nor a number of tokens alone was given",
+        loss_unit=inputs.loss_model.loss_unit,
     )
 
 
@@ -128,6 +130,16 @@ def _solve(inputs: PlanInputs) -> tuple[Allocation, Allocation]:
         split = solve_split(inputs.loss_model, replace(given, loss=given.loss * split.loss / forecast.loss))
         forecast = stated(inputs.loss_model, split)
     return split, forecast
+
+
+def _of_tokens(inputs: PlanInputs, split: Allocation) -> Allocation:
+    """The split as laws of the batch may read it: those that read a loss are of nats per token alone."""
+    return split if inputs.loss_model.loss_unit == NATS_PER_TOKEN else replace(split, loss=None)
+
+
+def _unit_words(inputs: PlanInputs) -> list[str]:
+    unit = inputs.loss_model.loss_unit
+    return [] if unit == NATS_PER_TOKEN else [f"losses are in {unit}; laws of the batch that read a loss are left out"]
 
 
 def _require_sensible(split: Allocation) -> None:

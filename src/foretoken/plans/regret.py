@@ -83,7 +83,7 @@ class Regret:
     """Training compute of the alternative."""
     loss: float
     regret_loss: float
-    """Its loss less the least loss of its compute, in nats per token."""
+    """Its loss less the least loss of its compute."""
     regret_loss_interval: list[float] | None
     regret_flops: float | None
     """Compute that the best split would have saved at the same loss; None where no compute gives it."""

@@ -25,7 +25,7 @@ class PlanRequest:
         compute: The budget: 5.76e23, "512 H100 for 30 days", "$2M of H100"; a bare number is FLOP.
         law: Losses by a published law, an id of `foretoken laws` ...
         fit: ... or by your own fit (or its file), with its draws.
-        loss: The loss to be reached with the least compute, in nats per token.
+        loss: The loss to be reached with the least compute, in the unit of the law's losses.
         params: A given size, for example 7B.
         tokens: A given number of tokens, for example 300B.
         accelerator: What it runs on, for example H100 or "RTX 4090".

@@ -25,7 +25,7 @@ from foretoken.plans.repetition import Repeated
 PLAIN = (
     "params", "tokens", "flops", "loss", "loss_reason", "level", "band_reason", "recipe_reason", "layout_reason",
     "serving_reason", "assumed", "budget", "binding", "epochs", "repetition_reason", "whole_life_reason",
-    "experts_reason", "choices_reason",
+    "experts_reason", "choices_reason", "loss_unit",
 )  # fmt: skip
 """Fields of a plan that are plain values."""
 
@@ -183,7 +183,7 @@ class Alternative:
     tokens: float
     loss: float | None = None
     regret_loss: float | None = None
-    """Nats per token above the best split."""
+    """Above the best split, in the plan's `loss_unit`."""
     regret_loss_interval: list[float] | None = None
     regret_flops: float | None = None
     """FLOP that the best split would have saved at the same loss; None where no compute gives it."""
@@ -254,6 +254,8 @@ class Plan:
     choices: list[Choice] | None
     """Where a size or a length alone was given: other halves for it, from fewer to more, and what they lose."""
     choices_reason: str | None
+    loss_unit: str
+    """Of every loss in it, and of what other choices lose."""
 
     @property
     def interval_reason(self) -> str | None:
@@ -270,6 +272,7 @@ class Plan:
         no_interval, life = self.interval_reason, self.whole_life
         return {
             **{name: getattr(self, name) for name in PLAIN},
+            "unit": self.loss_unit,
             "interval": self.interval.to_json(),
             "interval_reason": no_interval,
             "band": self.band and asdict(self.band),

@@ -104,7 +104,7 @@ def split_intervals(
 
 
 def cheapest(loss_model: LossModel, loss: float, limits: Limits = NO_LIMITS) -> Allocation:
-    """The least training compute that reaches a loss, in nats per token, and its split.
+    """The least training compute that reaches a loss, in the unit of `loss_model`, and its split.
 
     Raises RefusedError where no compute reaches it.
 

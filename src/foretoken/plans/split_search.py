@@ -120,7 +120,7 @@ def budget_for(
     (budget,) = budgets_for(model, np.array([loss]), limits, serving, near=near + serving * limits.min_params)
     if not math.isfinite(budget):
         ultimate = float(best_losses(model, np.exp([MOST]), limits, serving)[0])
-        evidence = f"{model.name} reaches {ultimate:.4f} nats per token at best within these limits, not {loss:g}"
+        evidence = f"{model.name} reaches {ultimate:.4f} {model.loss_unit} at best within these limits, not {loss:g}"
         raise RefusedError("loss_out_of_reach", evidence, "ask for a higher loss, or loosen the limits")
     return float(budget)
 

@@ -73,6 +73,7 @@ def _facts(approaches: Approaches) -> Iterator[Fact]:
     for route in known_routes(approaches):
         band = " to ".join(number(end, 3) for end in route.exponent_interval or ())
         yield route.name, number(route.exponent, 3), f"{percent(approaches.level, 0)}: {band}"
+    yield "Unit", approaches.loss_unit, "of the loss"
 
 
 def _routes(approaches: Approaches) -> Html:

@@ -28,6 +28,7 @@ from foretoken.reports.svg import (
     short_power,
     write_label,
 )
+from foretoken.runs.loss_units import short_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +72,7 @@ def _facts(backtest: BackTest) -> Iterator[Fact]:
     yield "Half the interval", percent(backtest.median_half_width, 2), "median"
     yield "Interval score", significant(backtest.interval_score), "lower is better"
     yield "Runs", f"{'up to ' * (len(backtest.origins) > 1)}{backtest.n_train} seen", f"{backtest.n_test} forecast"
+    yield "Unit", backtest.unit, "of what is forecast"
     yield "Estimator", ESTIMATORS.get(backtest.estimator, backtest.estimator), f"law: {backtest.law}"
 
 
@@ -96,9 +98,9 @@ def held_out_figure(backtest: BackTest) -> Html:
         "Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
         "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
     )
-    draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({law.unit})")
+    draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({backtest.unit})")
     panels = responsive("held-out", draw, title=title, described=caption, wide=(760, 380), narrow=340)
-    heads = ["N", "D", "C (FLOP)", "forecast", "low", "high", "reached", "error"]
+    heads = ["N", "D", "C (FLOP)", f"forecast ({short_unit(backtest.unit)})", "low", "high", "reached", "error"]
     data = [
         [
             count(row.params),

@@ -46,6 +46,7 @@ def _facts(diagnosis: Diagnosis) -> Iterator[Fact]:
     yield "Checks that fired", str(len(diagnosis.checks)), f"{sum(not c.is_note for c in diagnosis.checks)} are doubts"
     yield "Not checked", str(len(diagnosis.unchecked)), "columns are missing"
     yield "N counted by", diagnosis.params_column, ""
+    yield "Unit", diagnosis.loss_unit, "of the loss"
 
 
 def _checks(diagnosis: Diagnosis) -> Html:

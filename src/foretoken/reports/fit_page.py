@@ -66,6 +66,7 @@ def _facts(fit: Fit) -> Iterator[Fact]:
     yield "Starts that agree", f"{starts.agree} of {starts.tried}", "within 1 % of the best"
     low, high = fit.ranges.flops
     yield "Compute", f"{power(low, 1)} to {power(high, 1)}", "FLOP"
+    yield "Loss", " to ".join(number(end) for end in fit.ranges.loss), fit.unit
     yield "Sizes", " to ".join(count(end) for end in fit.ranges.params), fit.params_column
     yield "Time", f"{fit.seconds:.2g} s", f"intervals {fit.interval_seconds:.2g} s"
 
@@ -230,7 +231,7 @@ def objective_figure(fit: Fit) -> Html | None:
     lines = [
         Line(_objective_name(name), value, text=number(value, 4), strong=name == MAP) for name, value in losses.items()
     ]
-    panels = forest("objectives", lines, f"{law.column} ({law.unit})", title=title, described=caption)
+    panels = forest("objectives", lines, f"{law.column} ({fit.unit})", title=title, described=caption)
     names = list(law.parameters)
     rows = [
         [

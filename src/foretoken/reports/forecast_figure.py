@@ -31,6 +31,7 @@ from foretoken.reports.svg import (
     short_power,
     write_label,
 )
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +86,12 @@ class ForecastView:
     def target_flops(self) -> float | None:
         """Compute of the target, in FLOP."""
         return self.forecast.flops if self.forecast else self.goal
+
+    @property
+    def loss_unit(self) -> str:
+        """What the losses are in: as the forecast has them, or the fit; those of a study are in nats per token."""
+        made = self.forecast or self.fit
+        return made.unit if made else NATS_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def _data(view: ForecastView, path: TargetPath | None) -> Html:
     ]
     if view.outcome is not None:
         rows.append(["outcome", power(view.target_flops), number(view.outcome.loss, 4), "", ""])
-    return table(["", "FLOP", "loss (nats per token)", "low", "high"], rows, class_="numbers")
+    return table(["", "FLOP", f"loss ({view.loss_unit})", "low", "high"], rows, class_="numbers")
 
 
 def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath | None) -> None:
@@ -216,7 +223,7 @@ def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath 
     if view.forecast is not None:
         _draw_target(axes, view, view.forecast)
     axes.set_xlabel(f"training compute (FLOP{', counted matrix products' if view.counted else ''})")
-    axes.set_ylabel("validation loss (nats per token)")
+    axes.set_ylabel(f"validation loss ({view.loss_unit})")
 
 
 def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:

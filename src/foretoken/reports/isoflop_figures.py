@@ -97,7 +97,7 @@ def _curves_caption(isoflop: IsoflopFit) -> str:
 
 
 def _curves_data(isoflop: IsoflopFit) -> Html:
-    headers = ["budget (FLOP)", "N*", "interval", "D*", "D*/N*", "loss at N* (nats per token)", "minimum"]
+    headers = ["budget (FLOP)", "N*", "interval", "D*", "D*/N*", f"loss at N* ({isoflop.loss_unit})", "minimum"]
     rows = [
         [
             power(budget.flops),
@@ -127,7 +127,7 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     for (size, _, flops, shift), height in zip(ends, heights, strict=True):
         write_label(axes, power(flops), (size, height), (shift, 0))
     axes.set_xlabel("parameters N (all trained)")
-    axes.set_ylabel("validation loss (nats per token)")
+    axes.set_ylabel(f"validation loss ({isoflop.loss_unit})")
 
 
 def _draw_curve(axes: Axes, budget: IsoflopBudget, colour: str) -> tuple[float, float, float, int]:

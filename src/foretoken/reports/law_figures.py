@@ -84,7 +84,7 @@ def _draw_budgets(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], 
     ends = [_curve(axes, fit, law, budget, name) for budget in budgets.values()]
     _name_curves(axes, [end for end in ends if end is not None])
     axes.set_xlabel(f"{FEATURES[name].symbol} ({_unit(fit, name)})")
-    axes.set_ylabel(f"{law.column} ({law.unit})" if name == "params" else "")
+    axes.set_ylabel(f"{law.column} ({fit.unit})" if name == "params" else "")
 
 
 def _curve(axes: Axes, fit: Fit, law: Law, budget: Budget, name: str) -> tuple[float, float, str] | None:
@@ -128,15 +128,15 @@ def _draw_one(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budg
     grid = np.geomspace(min(values), max(values), POINTS)
     axes.plot(grid, law.evaluate(fit.map_parameters, **{name: grid}), color=INK, linewidth=1.4, zorder=2)
     axes.set_xlabel(f"{FEATURES[name].symbol} ({_unit(fit, name)})")
-    axes.set_ylabel(f"{law.column} ({law.unit})")
+    axes.set_ylabel(f"{law.column} ({fit.unit})")
 
 
 def _draw_fitted(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets) -> None:
     values = [value for run in runs for value in (run.loss, run.fitted)]
     axes.plot([min(values), max(values)], [min(values), max(values)], color=INK, linewidth=1.2, zorder=2)
     draw_marks(axes, [(run.fitted, run.loss, run.group or "") for run in runs], budgets)
-    axes.set_xlabel(f"fitted {law.column} ({law.unit})")
-    axes.set_ylabel(f"measured {law.column} ({law.unit})")
+    axes.set_xlabel(f"fitted {law.column} ({fit.unit})")
+    axes.set_ylabel(f"measured {law.column} ({fit.unit})")
 
 
 def _heights(losses: Sequence[float]) -> tuple[float, float]:

@@ -73,7 +73,12 @@ def _parameters(fit: Fit, entropy_rate: float | None) -> Html:
         bounds = fit.intervals.get(name)
         why = fit.reasons.get(name, "")
         rows.append(
-            [name, significant(value, 4), interval(bounds), as_sentence(why) if why else _meaning(name, entropy_rate)]
+            [
+                name,
+                significant(value, 4),
+                interval(bounds),
+                as_sentence(why) if why else _meaning(name, fit.unit, entropy_rate),
+            ]
         )
     return table(["", "estimate", f"{percent(fit.level, 0)} interval", ""], rows, class_="numbers words-4")
 
@@ -89,9 +94,9 @@ def _approach3(fit: Fit, other: Fit | None, entropy_rate: float | None) -> list[
     return [element("h3", "For comparison: approach 3"), element("p", words), _parameters(other, entropy_rate)]
 
 
-def _meaning(name: str, entropy_rate: float | None) -> str:
+def _meaning(name: str, unit: str, entropy_rate: float | None) -> str:
     meanings = {
-        "E": "irreducible loss (nats per token)"
+        "E": f"irreducible loss ({unit})"
         + (f"; the source's entropy rate is {number(entropy_rate, 4)}" if entropy_rate else ""),
         "alpha": "how fast the loss falls with parameters",
         "beta": "how fast the loss falls with tokens",

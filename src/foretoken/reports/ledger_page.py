@@ -16,6 +16,7 @@ from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent
 from foretoken.reports.summary import Fact, Page, PageOptions, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, log_axis, padded, responsive, short_count
+from foretoken.runs.loss_units import short_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ def _entries(summary: LedgerSummary) -> list[Html]:
     title = _sentence(summary).rstrip(".")
     lines, marks = [_line(line) for line in summary.entries], [(0.0, "forecast")]
     panels = forest("ledger", lines, "against the forecast (%)", title=title, described=caption, marks=marks)
-    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "outcome", "error", ""]
+    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "outcome", "unit", "error", ""]
     data = [[write(line) for write in CELLS] for line in summary.entries]
     return [figure("ledger", title, panels, caption, table(heads, data, class_="numbers"))]
 
@@ -110,6 +111,7 @@ CELLS: list[Callable[[LedgerLine], str]] = [
     lambda line: number(line.entry.forecast.loss, 4),
     lambda line: f"{number(line.entry.forecast.low, 4)} to {number(line.entry.forecast.high, 4)}",
     partial(_outcome, lambda outcome: number(outcome.loss, 4)),
+    lambda line: short_unit(line.entry.forecast.unit),
     partial(_outcome, lambda outcome: percent(outcome.error, 2, signed=True)),
     partial(_outcome, lambda outcome: outcome.verdict),
 ]
@@ -201,4 +203,4 @@ def _draw_band(
     if outcome is not None:
         axes.plot(forecast.tokens, outcome.loss, "*", color=INK, markersize=13, markeredgewidth=0, zorder=6)
     axes.set_xlabel("tokens seen")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({forecast.unit})")

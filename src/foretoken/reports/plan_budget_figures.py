@@ -33,12 +33,13 @@ from foretoken.reports.svg import (
     short_power,
     write_label,
 )
+from foretoken.runs.loss_units import short_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SEEN = 0.004
-"""Regret, in nats per token, below which a mark would lie on the plan's."""
+SEEN = 0.002
+"""Regret, as a share of the plan's loss, below which a mark would lie on the plan's."""
 WIDE, NARROW = (760, 400), 360
 """Sizes of both figures, in CSS pixels: on a wide page, and the height on a phone."""
 
@@ -53,7 +54,7 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Ht
     first, last = curves[0], curves[-1]
     title = (
         f"{last.flops / first.flops:.0f} times the compute asks for {last.best[0] / first.best[0]:.3g} times the size "
-        f"and lowers the loss by {number(first.best[2] - last.best[2], 2)} nats"
+        f"and lowers the loss by {number(first.best[2] - last.best[2], 2)} {short_unit(plan.loss_unit)}"
     )
     caption = (
         "Loss over size at budgets from a hundredth to ten times the plan's, by the law. Filled: each budget's least "
@@ -68,7 +69,7 @@ def family_figure(plan: Plan, curves: Sequence[Isoflop], budgets: Budgets) -> Ht
     ).strip()
     draw = partial(_draw_family, plan=plan, curves=curves, budgets=budgets)
     panels = responsive("family", draw, title=title, described=caption, wide=WIDE, narrow=NARROW)
-    heads = ["budget (FLOP)", "N*", "D*", "D*/N*", "loss (nats per token)", "beyond the runs"]
+    heads = ["budget (FLOP)", "N*", "D*", "D*/N*", f"loss ({plan.loss_unit})", "beyond the runs"]
     heads += ["N within the limits", "its loss"] if limited(plan) else []
     rows = [
         [
@@ -114,7 +115,7 @@ def _draw_family(axes: Axes, *, plan: Plan, curves: Sequence[Isoflop], budgets: 
     for curve, label_height in zip(curves, heights, strict=True):
         write_label(axes, power(curve.flops, 1), (float(curve.params[-1]), label_height), (6, 0))
     axes.set_xlabel("parameters N")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({plan.loss_unit})")
 
 
 def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float]) -> Html:
@@ -125,12 +126,13 @@ def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float
     # Both differences are of least losses at any size, so that a plan within limits is not blamed for its budget.
     half, least, double = near
     what, above = "money" if priced else "compute", (plan.loss or math.nan) - least
+    in_short = short_unit(plan.loss_unit)
     title = (
-        f"With half the {what} the loss is {number(half - least, 3)} nats higher; with twice, "
+        f"With half the {what} the loss is {number(half - least, 3)} {in_short} higher; with twice, "
         f"{number(least - double, 3)} lower"
     )
-    if above > SEEN:
-        title = f"The plan lies {number(above, 3)} nats above what its {what} could buy at another size"
+    if above > SEEN * least:
+        title = f"The plan lies {number(above, 3)} {in_short} above what its {what} could buy at another size"
     caption = (
         f"Line: the least loss that each {'price' if priced else 'compute'} buys, at any size"
         + (f"; band: {percent(plan.level, 0)} of the law's draws" if curve.low is not None else "")
@@ -153,7 +155,7 @@ def frontier_figure(plan: Plan, curve: Frontier, near: tuple[float, float, float
         ]
         for flops, loss, allowed in points
     ]
-    heads = ["compute (FLOP)", "price", "least loss (nats per token)"]
+    heads = ["compute (FLOP)", "price", f"least loss ({plan.loss_unit})"]
     heads += [] if curve.within is None else ["within the limits"]
     return figure("frontier", title, panels, caption, table(heads, rows, class_="numbers"))
 
@@ -164,7 +166,7 @@ def _worst(plan: Plan) -> list[Alternative]:
     laws = [choice for choice in known if choice.name in PUBLISHED]
     named = [choice for choice in known if choice.name in ("reference size", "20 tokens per parameter")]
     worst = [max(laws, key=lambda choice: choice.loss or 0.0)] if laws else []
-    return [choice for choice in named + worst if (choice.regret_loss or 0.0) > SEEN]
+    return [choice for choice in named + worst if (choice.regret_loss or 0.0) > SEEN * (plan.loss or 0.0)]
 
 
 def _money(usd: float) -> str:
@@ -200,7 +202,7 @@ def _draw_frontier(
         cheaper = (plan.flops - (choice.regret_flops or 0.0)) * rate
         axes.plot([max(cheaper, float(x[0])), here], [end, end], color=MUTED, linewidth=0.8, zorder=2)
     axes.set_xlabel("price of the training (USD)" if unit == "USD" else "compute C (FLOP)")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({plan.loss_unit})")
 
 
 LIFE_LABEL = 118

@@ -35,6 +35,7 @@ from foretoken.reports.plan_tables import (
 )
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import short_count
+from foretoken.runs.loss_units import short_unit
 
 GB = 1e9
 MEMORY = {
@@ -88,7 +89,8 @@ def _title(plan: Plan) -> str:
 def _sentence(plan: Plan) -> str:
     cost = plan.cost
     clauses = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
-    clauses[0] += f": loss {number(plan.loss)}" if plan.loss is not None else f" ({power(plan.flops)} FLOP)"
+    loss = f": loss {number(plan.loss)} {plan.loss_unit}"
+    clauses[0] += f" ({power(plan.flops)} FLOP)" if plan.loss is None else loss
     clauses.append(f"{number(cost.count, 0)} {cost.accelerator} for {cost.days:.3g} days")
     if cost.usd is not None:
         clauses.append(usd(cost.usd))
@@ -112,7 +114,7 @@ def _facts(plan: Plan) -> Iterator[Fact]:
     if plan.loss is not None:
         band = bands.loss
         words = f"{level}: {span(band, number)}" if band else none
-        yield "Loss", number(plan.loss, 4), words
+        yield "Loss", number(plan.loss, 4), f"{plan.loss_unit}; {words}"
     yield "Compute", power(plan.flops), "FLOP"
     yield "Time", f"{cost.days:.3g} days", f"{number(cost.count, 0)} {cost.accelerator}"
     if cost.usd is not None:
@@ -129,7 +131,7 @@ def _facts(plan: Plan) -> Iterator[Fact]:
 
 def _regret(plan: Plan) -> Html:
     words = (
-        "What every other split loses against the best one of its own compute: in nats per token, and the compute, "
+        f"What every other split loses against the best one of its own compute: in {plan.loss_unit}, and the compute, "
         "money and days with which the best split would have reached the same loss. Published laws count N in their "
         "own way; their size is taken as it stands."
         + (
@@ -183,7 +185,10 @@ def _life(plan: Plan, losses: LossModel | None) -> Html | None:
 
 def _repetition(plan: Plan) -> Html | None:
     again = plan.repetition
-    return None if again is None else section("repetition", "How often is each token seen?", repetition_table(again))
+    if again is None:
+        return None
+    table = repetition_table(again, short_unit(plan.loss_unit))
+    return section("repetition", "How often is each token seen?", table)
 
 
 def _choices(plan: Plan) -> Html | None:
@@ -193,19 +198,25 @@ def _choices(plan: Plan) -> Html | None:
         "No law says where to stop: more always helps. What it says is what each length or size gives, and what it "
         "loses against the best split of the same compute."
     )
-    return section("choices-given", "For how long, or how large?", element("p", words), choices_table(plan.choices))
+    return section(
+        "choices-given",
+        "For how long, or how large?",
+        element("p", words),
+        choices_table(plan.choices, short_unit(plan.loss_unit)),
+    )
 
 
 def _experts(plan: Plan) -> Html | None:
     mixed = plan.experts
     if mixed is None:
         return None
+    in_short = short_unit(plan.loss_unit)
     words = (
         f"{mixed.experts} experts, {mixed.active} active: {count(mixed.active_params)} parameters for each token of "
-        f"{count(mixed.total_params)} in all. They take {number(mixed.loss_gain, 4)} nats off the best dense model of "
-        f"the same compute. The law's runs: {mixed.validity}."
+        f"{count(mixed.total_params)} in all. They take {number(mixed.loss_gain, 4)} {in_short} off the best dense "
+        f"model of the same compute. The law's runs: {mixed.validity}."
     )
-    return section("experts", "How many experts?", element("p", words), *experts_tables(mixed))
+    return section("experts", "How many experts?", element("p", words), *experts_tables(mixed, in_short))
 
 
 def _machines(plan: Plan) -> Html:

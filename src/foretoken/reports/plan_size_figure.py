@@ -73,7 +73,7 @@ def size_figure(plan: Plan, curve: SizeCurve) -> Html:
         [count(size), count(tokens), number(tokens / size, 1), number(loss, 4), percent(loss / least - 1, 2)]
         for size, tokens, loss in list(points)[::3]
     ]
-    heads = ["N", "D", "D/N", "loss (nats per token)", "above the least"]
+    heads = ["N", "D", "D/N", f"loss ({plan.loss_unit})", "above the least"]
     return figure("sizes", title, panels, caption, table(heads, rows, class_="numbers"))
 
 
@@ -158,7 +158,7 @@ def _draw(axes: Axes, *, plan: Plan, curve: SizeCurve) -> None:
     _name_marks(axes, [mark for mark in marks if mark.name])
     _token_axis(axes, float(curve.params[0] * curve.tokens[0]))
     axes.set_xlabel("parameters N")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({plan.loss_unit})")
 
 
 def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:

@@ -14,6 +14,7 @@ from foretoken.plans.repetition import Repeated
 from foretoken.plans.result import Alternative, Plan
 from foretoken.reports.html import Html, as_sentence, element, join, table
 from foretoken.reports.numbers import MISSING, count, number, percent, power, significant
+from foretoken.runs.loss_units import short_unit
 from foretoken.units import format_usd
 
 NAMES = {"mfu": "MFU", "pue": "PUE", "usd_per_hour": "price", "kg_co2e_per_kwh": "CO2e", "watts": "power"}
@@ -40,12 +41,13 @@ def alternatives_table(plan: Plan) -> Html:
         rows = [[*_split(choice), number(choice.tokens / choice.params, 1)] for choice in by_size]
         return join([table(["choice", "N", "D", "D/N"], rows, class_="numbers"), note])
     drawn = any(choice.regret_loss_interval for choice in plan.alternatives)
+    unit = short_unit(plan.loss_unit)
     heads = [
         "choice",
         "N",
         "D",
-        "loss (nats)",
-        "loses (nats)",
+        f"loss ({unit})",
+        f"loses ({unit})",
         *(["interval"] if drawn else []),
         "FLOP",
         "price",
@@ -66,9 +68,9 @@ def _regret_row(choice: Alternative, drawn: bool) -> list[str]:
     return [*_split(choice), *losses, *band, compute, usd(choice.regret_usd), significant(choice.regret_days, 2)]
 
 
-def choices_table(choices: Sequence[Choice]) -> Html:
-    """Other lengths of a given size, or sizes for a given length."""
-    heads = ["N", "D", "FLOP", "loss (nats)", "loses (nats)", "FLOP lost", "twice as much takes off"]
+def choices_table(choices: Sequence[Choice], unit: str) -> Html:
+    """Other lengths of a given size, or sizes for a given length; `unit` is that of a loss, in short."""
+    heads = ["N", "D", "FLOP", f"loss ({unit})", f"loses ({unit})", "FLOP lost", "twice as much takes off"]
     rows = [
         [
             *(count(choice.params), count(choice.tokens), power(choice.flops)),
@@ -195,10 +197,10 @@ def _life_table(life: Life) -> Html:
     return table(["", "cheapest over its life", "interval", "cheapest to train"], rows, class_="numbers")
 
 
-def experts_tables(mixed: Mixtures) -> list[Html]:
+def experts_tables(mixed: Mixtures, unit: str) -> list[Html]:
     """The best split for each number of experts, at equal compute and in equal memory."""
     room = f"In the memory of the best dense model, {count(mixed.max_total)} parameters"
-    heads = ["experts", "active", "in all", "D", "loss (nats)", "gains (nats)"]
+    heads = ["experts", "active", "in all", "D", f"loss ({unit})", f"gains ({unit})"]
     tables = []
     for title, mixtures in (("At equal compute", mixed.equal_compute), (room, mixed.equal_memory)):
         rows = [
@@ -213,11 +215,11 @@ def experts_tables(mixed: Mixtures) -> list[Html]:
     return tables
 
 
-def repetition_table(repeated: Repeated) -> Html:
+def repetition_table(repeated: Repeated, unit: str) -> Html:
     """Few distinct tokens: what the epochs are worth, and what would help more."""
     epoch, turning = repeated.next_epoch, repeated.turning_flops
     beyond = "" if turning is None else f"; text beyond {power(turning, 1)} FLOP"
-    next_epoch = f"{number(epoch.loss, 4)} nats for {power(epoch.flops, 1)} FLOP"
+    next_epoch = f"{number(epoch.loss, 4)} {unit} for {power(epoch.flops, 1)} FLOP"
     rows = [
         ["epochs", number(repeated.epochs, 2) + _within(repeated.intervals.get("epochs"))],
         ["worth", f"{count(repeated.effective_tokens)} fresh tokens, of {count(repeated.tokens)} seen"],

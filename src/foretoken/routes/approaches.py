@@ -26,6 +26,7 @@ from foretoken.routes.kaplan import NAME as KAPLAN
 from foretoken.routes.kaplan import kaplan_route
 from foretoken.routes.minimum import MINIMA
 from foretoken.routes.route import DRAWS, BestSize, Bias, PathDraws, Route, points_of, route_of
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
 
@@ -44,6 +45,8 @@ class Approaches:
     """Parameters of approach 3, at which the bias of approach 2 is simulated."""
     checks: list[Check]
     assumed: list[str]
+    loss_unit: str = NATS_PER_TOKEN
+    """What the losses are in."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -59,6 +62,7 @@ def approaches(
     level: float = 0.9,
     draws: int = DRAWS,
     seed: int = 0,
+    loss_unit: str = "",
 ) -> Approaches:
     """N* = G C^a by approach 1, 2 (parabola; interpolated minimum), 3, and Kaplan's route.
 
@@ -72,12 +76,14 @@ def approaches(
         level: probability that an interval holds, above 0 and below 1.
         draws: bootstrap draws behind the intervals.
         seed: of the bootstraps.
+        loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
 
     Raises TableError for rows that cannot be.
 
     """
     check_level(level)
-    table, curves = as_table(table), None if curves is None else as_table(curves)
+    table = as_table(table, loss_unit=loss_unit)
+    curves = None if curves is None else as_table(curves, loss_unit=loss_unit)
     rows = clean_rows(table, params)
     along = clean_rows(_with_unannealed(table if curves is None else curves), params, keep_outliers=True)
     without = _without_embeddings(table if curves is None else curves, params)
@@ -95,6 +101,7 @@ def approaches(
         surface=fitted.unpenalised_parameters if fitted else None,
         checks=worst_first([*_doubts(table, rows, fitted), *_bias_checks(second), *_disagreements(routes, level)]),
         assumed=[*rows.assumed, *_notes(along, without, curves)],
+        loss_unit=rows.loss_unit,
     )
 
 

@@ -18,6 +18,7 @@ from foretoken.laws.law import Array, Indices
 from foretoken.routes.minima_line import MinimaLine
 from foretoken.routes.minimum import MINIMA, Minimum, MinimumStatus, local_noise
 from foretoken.routes.route import DRAWS, exp_range
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.table import RunTable
 
 LEAST_SIZES = 4
@@ -72,6 +73,8 @@ class IsoflopFit:
     tokens_prefactor: float | None
     checks: list[Check]
     level: float
+    loss_unit: str = NATS_PER_TOKEN
+    """What the losses of the budgets are in."""
 
     @property
     def interior(self) -> list[IsoflopBudget]:
@@ -107,7 +110,8 @@ def isoflop(
 
     """
     check_level(level)
-    curves = isoflop_curves(clean_rows(table, params), minimum, draws, seed)
+    rows = clean_rows(table, params)
+    curves = isoflop_curves(rows, minimum, draws, seed)
     interior = [curve for curve in curves if curve.is_interior]
     ends = dict(zip(map(id, interior), minimum_intervals(interior, level), strict=True))
     budgets = [curve.result(ends.get(id(curve))) for curve in curves]
@@ -122,6 +126,7 @@ def isoflop(
         tokens_prefactor=tokens.prefactor,
         checks=_checks(budgets),
         level=level,
+        loss_unit=rows.loss_unit,
     )
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.errors import TableError, shown
 from foretoken.units import COUNT_SUFFIXES, FLOP_UNITS
@@ -153,41 +153,3 @@ def refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, source: s
             cure="correct the cell or leave it empty",
             code="unreadable_cell",
         )
-
-
-def _log(values: Any) -> Any:
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        return np.log(values)
-
-
-class LossUnit(NamedTuple):
-    """What a loss is measured in."""
-
-    name: str
-    in_nats: Callable[[Any], Any] | None
-    """Its value in nats per token; None where that takes more than the loss (the bytes of a token)."""
-
-
-_BITS = math.log(2.0)
-_LOSS_UNITS: dict[str, LossUnit] = {
-    r"ppl|perplexity": LossUnit("perplexity", _log),
-    r"bpt|bits_?per_?tok(en)?": LossUnit("bits per token", lambda loss: loss * _BITS),
-    r"bpb|bits_?per_?byte": LossUnit("bits per byte", None),
-    r"bpc|bits_?per_?char(acter)?": LossUnit("bits per character", None),
-    r"bpw|bits_?per_?word": LossUnit("bits per word", None),
-    r"nats_?per_?byte": LossUnit("nats per byte", None),
-    r"nats_?per_?char(acter)?": LossUnit("nats per character", None),
-}
-
-
-def loss_unit(name: str) -> LossUnit | None:
-    """The unit that the name of a column of losses says, where it is not nats per token.
-
-    >>> loss_unit("val/bpb").name, loss_unit("eval_perplexity").name, loss_unit("val_loss")
-    ('bits per byte', 'perplexity', None)
-    """
-    words = re.sub(r"[\s./()\[\]-]+", "_", name.lower())
-    found = (unit for words_of, unit in _LOSS_UNITS.items() if re.search(rf"(^|_)({words_of})(_|$)", words))
-    return next(found, None)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from foretoken.errors import TableError, shown
 from foretoken.runs.builtin import table_path
-from foretoken.runs.cells import COUNTED, Unit, loss_unit, numbers_in, refuse_cells
+from foretoken.runs.cells import COUNTED, Unit, numbers_in, refuse_cells
 from foretoken.runs.exports import plain_columns, read_status
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
+from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
 from foretoken.runs.sources import Source, apply_map, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
@@ -32,8 +34,10 @@ AnyTable: TypeAlias = "RunTable | pd.DataFrame | ArrowStream | str | Path"
 """Runs as a RunTable, as a frame, or in a file."""
 
 
-def as_table(table: AnyTable, need: Sequence[str] = NEEDED) -> RunTable:
-    """A run table as it is; a frame, or a file, read as `read_table` reads one.
+def as_table(table: AnyTable, need: Sequence[str] = NEEDED, loss_unit: str = "") -> RunTable:
+    """A run table as it is; a frame, or a file, read as `read_table` reads one; `loss_unit` as there.
+
+    Raises TableError for a `loss_unit` that a run table contradicts.
 
     >>> import pandas as pd
     >>> runs = as_table(pd.DataFrame({"params": ["70M"], "tokens": [1.4e9], "loss": [3.65]}))
@@ -41,10 +45,28 @@ def as_table(table: AnyTable, need: Sequence[str] = NEEDED) -> RunTable:
     70000000.0
     """
     if isinstance(table, RunTable):
-        return table
+        return _in_unit(table, loss_unit)
     if isinstance(table, str | Path):
-        return table_from_file(Path(table), {}, "", need)
-    return table_from_frame(_as_pandas(table), "the frame", need=need)
+        return table_from_file(Path(table), {}, "", need, loss_unit)
+    return table_from_frame(_as_pandas(table), "the frame", need=need, loss_unit=loss_unit)
+
+
+def _in_unit(table: RunTable, loss_unit: str) -> RunTable:
+    """A run table with its loss in the unit that is kept of the one it declares, or that is said."""
+    said = named_loss_unit(loss_unit) if loss_unit else None
+    declared = declared_unit(table.frame)
+    if declared and said and said != declared[1]:
+        # What was read before was converted before: nobody can say which of the two its numbers are in now.
+        raise TableError(
+            f"{table.source} is in {declared[1].name}, not in {said.name}",
+            cure="say loss_unit where the table is read: foretoken.read_table(path, loss_unit=...)",
+            code="loss_unit",
+        )
+    unit = said or (declared[1] if declared else None)
+    if unit is None or "loss" not in table.frame or (declared and unit.kept == unit.name):
+        return table
+    told = f"`loss` is in {unit.name}" + ("" if unit.kept == unit.name else f", taken as {unit.kept}")
+    return replace(table, frame=in_kept_unit(table.frame, unit), assumed=(*table.assumed, told))
 
 
 def _as_pandas(frame: object) -> pd.DataFrame:
@@ -65,10 +87,12 @@ def _as_pandas(frame: object) -> pd.DataFrame:
     )
 
 
-def table_from_file(path: Path, rename: Mapping[str, str], where: str, need: Sequence[str]) -> RunTable:
+def table_from_file(
+    path: Path, rename: Mapping[str, str], where: str, need: Sequence[str], loss_unit: str = ""
+) -> RunTable:
     """The runs of a file, as `read_table` says."""
     frame, notes = read_frame(table_path(path))
-    return table_from_frame(frame, str(path), rename, where, need, notes)
+    return table_from_frame(frame, str(path), rename, where, need, notes, loss_unit=loss_unit)
 
 
 def table_from_frame(
@@ -79,6 +103,7 @@ def table_from_frame(
     need: Sequence[str] = NEEDED,
     notes: Sequence[str] = (),
     *,
+    loss_unit: str = "",
     ours: bool = False,
 ) -> RunTable:
     """The runs of a frame in our columns; `notes` is what was done to it before. Raises TableError as `read_table`.
@@ -106,8 +131,8 @@ def table_from_frame(
             assumed += notes
         else:
             _refuse_nested(frame[name], source)
-    if "loss" in frame and "loss" in sources:
-        frame["loss"], notes = _in_nats(frame["loss"], sources["loss"], source)
+    if "loss" in frame:
+        frame, notes = _loss_in_its_unit(frame, sources.get("loss"), loss_unit)
         assumed += notes
     if "status" in frame:
         frame["status"], notes = read_status(frame["status"], source)
@@ -152,22 +177,44 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     return numbers, [f"`{ours}` is read from `{made_of.columns[0]}`, in {unit.name}"]
 
 
-def _in_nats(loss: pd.Series, made_of: Source, source: str) -> tuple[pd.Series, list[str]]:
-    """A loss in nats per token, from what its column's name says it is in."""
-    column = made_of.columns[0]
-    unit = loss_unit(column) if made_of.is_one_column and made_of.unit is None else None
-    if unit is None:
-        return loss, []
-    if unit.in_nats is None:
+def _loss_in_its_unit(frame: pd.DataFrame, made_of: Source | None, option: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with its loss in the unit that is kept of the one it is in, and what was read.
+
+    `option` (--loss-unit) is believed first, then a column that says the unit, then the name of the loss's column.
+    """
+    says: dict[str, LossUnit] = {}
+    if option:
+        says["--loss-unit"] = named_loss_unit(option)
+    says |= _said_by_table(frame, made_of, lenient=bool(option))
+    if not says:
+        return frame, []
+    who, unit = next(iter(says.items()))
+    others = {other: its for other, its in says.items() if its != unit}
+    if others and not option:
+        ((other, its),) = others.items()
         raise TableError(
-            f"{source}: `{column}` is in {unit.name}, and laws here are of nats per token",
-            expected="a loss in nats per token, bits per token or perplexity",
-            got=f"losses around {float(loss.median()):.4g} {unit.name}",
-            cure=f"say what a token holds, as in --map 'loss={column}*3.6*0.6931' for 3.6 bytes a token (0.6931 nats a"
-            f" bit), or with a column: loss={column}*bytes_per_token*0.6931",
+            f"the unit of the loss is contradictory: {who} says {unit.name}, {other} says {its.name}",
+            cure="say which is right: --loss-unit",
             code="loss_unit",
         )
-    return unit.in_nats(loss), [f"`loss` is read from `{column}`, in {unit.name}, as nats per token"]
+    kept = "" if unit.kept == unit.name else f", as {unit.kept}"
+    against = "".join(f", though {other} says {its.name}" for other, its in others.items())
+    return in_kept_unit(frame, unit), [f"`loss` is read in {unit.name}{kept}: {who} says so{against}"]
+
+
+def _said_by_table(frame: pd.DataFrame, made_of: Source | None, *, lenient: bool) -> dict[str, LossUnit]:
+    """The unit of the loss by who says it; with `lenient`, what is unclear says nothing."""
+    says: dict[str, LossUnit] = {}
+    try:
+        if declared := declared_unit(frame):
+            says[f"the column `{declared[0]}`"] = declared[1]
+        # A product, or a column with `:1`, is whatever was made of it.
+        if made_of and made_of.is_one_column and made_of.unit is None and (named := unit_in_name(made_of.columns[0])):
+            says[f"the name `{made_of.columns[0]}`"] = named
+    except TableError:
+        if not lenient:
+            raise
+    return says
 
 
 LEAST = {"params": 1e3, "tokens": 1e4, "flops": 1e6}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from foretoken.brief import brief
+from foretoken.runs.loss_units import NATS_PER_TOKEN, declared_unit
 from foretoken.runs.record import Cell, RunRecord
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ COLUMNS: dict[str, Column] = {
     "unique_tokens": Column("number", "tokens", "distinct training tokens"),
     "flops": Column("number", "FLOP", "training compute"),
     "flops_6nd": Column("number", "FLOP", "6 x params_total x tokens"),
-    "loss": Column("number", "nats per token", "validation loss"),
-    "loss_se": Column("number", "nats per token", "standard error of the loss"),
+    "loss": Column("number", "in `loss_unit`", "validation loss"),
+    "loss_unit": Column("text", "", "what the loss is in; nats per token where the column is absent"),
+    "loss_se": Column("number", "in `loss_unit`", "standard error of the loss"),
     "bits_per_byte": Column("number", "bits", "validation loss per byte of text"),
     "layers": Column("number", "", "blocks"),
     "width": Column("number", "", "residual width"),
@@ -106,6 +108,12 @@ class RunTable:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def loss_unit(self) -> str:
+        """What the loss of its rows is in. Raises TableError where they say several."""
+        declared = declared_unit(self.frame)
+        return NATS_PER_TOKEN if declared is None else declared[1].kept
 
     @property
     def digest(self) -> str:

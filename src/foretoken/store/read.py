@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foretoken.arguments import named_arguments
 from foretoken.errors import StoreError, TableError
+from foretoken.runs.loss_units import NATS_PER_TOKEN, named_loss_unit
 from foretoken.runs.reading import table_from_file, table_from_frame
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import NEEDED, RunTable, table_from_records
@@ -15,7 +16,12 @@ from foretoken.store.store import read_record
 
 @named_arguments
 def read_table(
-    path: str | Path, rename: Mapping[str, str] | None = None, where: str = "", need: Sequence[str] = NEEDED
+    path: str | Path,
+    rename: Mapping[str, str] | None = None,
+    where: str = "",
+    need: Sequence[str] = NEEDED,
+    *,
+    loss_unit: str = "",
 ) -> RunTable:
     """Read runs from a file of any kind (CSV, JSON, parquet, ..., compressed or not), or from a folder of our records.
 
@@ -29,17 +35,34 @@ def read_table(
             an empty name leaves our column unread.
         where: conditions that the rows meet, as `dataset=c4,step>=20000`.
         need: columns that must be there, `params` standing for any count of parameters.
+        loss_unit: what the loss is in (`bits/byte`, `perplexity`, ...), where neither the name of its column nor a
+            column `loss_unit` says it, or both are wrong. Per token becomes nats per token; all else is kept.
 
     Raises TableError when a column is missing or holds no numbers, no row is left, or a count cannot be what it is
-    said to be (a language model of 70 parameters).
+    said to be (a language model of 70 parameters), or rows are in several units of the loss.
 
     """
     path = Path(path)
     if not path.is_dir():
-        return table_from_file(path, rename or {}, where, need)
+        return table_from_file(path, rename or {}, where, need, loss_unit)
+    refuse_unit_of_ours(loss_unit)
     table = table_from_records(records_in(path), str(path))
     told = [f"all {len(table)} records below {path} are rows, a target among them"]
     return table_from_frame(table.frame, str(path), rename, where, need, told, ours=True)
+
+
+def refuse_unit_of_ours(loss_unit: str) -> None:
+    """Raise TableError for another unit than that of our own records.
+
+    >>> refuse_unit_of_ours("nats/token")
+    """
+    if loss_unit and named_loss_unit(loss_unit).name != NATS_PER_TOKEN:
+        raise TableError(
+            f"our own records are in {NATS_PER_TOKEN}",
+            got=f"--loss-unit {loss_unit}",
+            cure="leave it out",
+            code="loss_unit",
+        )
 
 
 def records_in(folder: Path) -> list[RunRecord]:
