@@ -120,11 +120,11 @@ def test_a_ledger_is_a_table_that_shows_whole_intervals(in_workshop: Path, tmp_p
     assert len(entry) == 1
     assert row.startswith("a-rather-long-name")
     assert re.search(r"\d\.\d{4} to \d\.\d{4}", row)
-    assert row.rstrip().endswith("open")
+    assert row.split()[-2:] == ["open", "nats"]
     typed("ledger", "score", "a-rather-long-name", "--loss", "2.2", *where)
     heading, row = rows_under(typed("ledger", "show", *where), "forecast")
-    assert heading.split()[-3:] == ["outcome", "error", "verdict"]
-    assert row.split()[-1] in ("inside", "outside")
+    assert heading.split()[-3:] == ["error", "verdict", "unit"]
+    assert row.split()[-2] in ("inside", "outside")
     assert "2.2000" in row
 
 

@@ -23,12 +23,12 @@ from foretoken.runs.table import RunTable
     ],
 )
 def test_the_rule_of_the_irreducible_loss(low: float, high: float, stuck: set[str], least: float, given: bool) -> None:
-    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": Range(low, high)}, stuck, least)
+    reasons = identify(CHINCHILLA, {"E": 1.0}, {"E": Range(low, high)}, stuck, least, "bits per byte")
     assert ("E" not in reasons) == given
 
 
 def test_a_law_without_an_irreducible_loss_is_not_asked_for_one() -> None:
-    assert identify(POWER, {"a": 1.0, "b": 0.1}, {}, set(), 1.0) == {}
+    assert identify(POWER, {"a": 1.0, "b": 0.1}, {}, set(), 1.0, "bits per byte") == {}
 
 
 def test_an_interval_takes_in_what_the_ends_of_the_table_say() -> None:

@@ -44,7 +44,7 @@ def test_json_keeps_the_name_of_the_contract_for_the_map_estimate(fitted: Fit) -
     assert values["rows"] == {"used": 12, "dropped": []}
 
 
-NOT_NEEDED = ("format", "guessing", "map_parameters")
+NOT_NEEDED = ("format", "guessing", "loss_unit", "map_parameters")
 
 
 @pytest.mark.parametrize("name", [part.name for part in fields(Fit) if part.name not in NOT_NEEDED])

@@ -98,7 +98,7 @@ def test_losses_above_that_of_guessing_are_no_nats(columns: dict[str, object], v
     assert f"12 runs of 12 are above ln V = {guessing:.2f}" in check.evidence
     (check,) = fired(loss_unit, frame_of(**columns, loss=np.linspace(9, 5, RUNS) * guessing))
     assert check.code == "loss_in_perplexity"
-    assert "take the logarithm" in check.cure
+    assert "--loss-unit perplexity" in check.cure
 
 
 def test_one_bad_run_of_many_is_not_taken_for_a_unit() -> None:

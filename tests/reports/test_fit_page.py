@@ -107,9 +107,9 @@ def test_the_table_of_parameters_has_each_estimate_with_its_interval(fit):
 
 
 def test_the_meaning_of_the_irreducible_loss_names_a_known_entropy_rate():
-    assert _meaning("E", None) == "irreducible loss (nats per token)"
-    assert _meaning("E", 0.9).endswith("the source's entropy rate is 0.9000")
-    assert _meaning("k", None) == ""
+    assert _meaning("E", "nats per token", None) == "irreducible loss (nats per token)"
+    assert _meaning("E", "nats per token", 0.9).endswith("the source's entropy rate is 0.9000")
+    assert _meaning("k", "nats per token", None) == ""
 
 
 @pytest.mark.parametrize("law", ["chinchilla", "a law of one's own"])

@@ -74,12 +74,17 @@ def test_the_cells_of_a_row_are_the_entry_and_its_outcome(line):
     row = [write(line).replace("\u202f", " ") for write in CELLS]
     assert row[:2] == ["big", "2026-01-31 12:20"]
     assert row[5:7] == [f"{forecast.loss:.4f}", f"{forecast.low:.4f} to {forecast.high:.4f}"]
-    assert row[7:] == [f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %".replace("-", "−"), outcome.verdict]
+    assert row[7:] == [
+        "nats",
+        f"{outcome.loss:.4f}",
+        f"{100 * outcome.error:+.2f} %".replace("-", "−"),
+        outcome.verdict,
+    ]
 
 
 def test_an_open_row_says_so_in_every_cell_of_its_outcome(line):
     row = [write(dataclasses.replace(line, outcome=None)) for write in CELLS]
-    assert row[7:] == ["open"] * 3
+    assert row[8:] == ["open"] * 3
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -12,7 +12,7 @@ from foretoken.fits.law_columns import vocabulary
 from foretoken.fits.rows import Rows
 from foretoken.fits.table_rows import TableCheck, TableRows
 from foretoken.laws.law import Array
-from foretoken.runs.loss_units import NATS_PER_TOKEN, LossUnit, unit_in_name
+from foretoken.runs.loss_units import NATS_PER_TOKEN, LossUnit, short_unit, unit_in_name
 
 PLAUSIBLE_RATIO = (1e-3, 5e3)
 """Tokens per parameter of the median run of a table: of models that are sold it is below 2,000 in nearly all."""
@@ -112,10 +112,8 @@ def _unit_of_name(name: str) -> LossUnit | None:
 
 
 def _unit(code: str, evidence: str, unit: str = "") -> Check:
-    said = unit or ("bits per token" if code == "loss_in_bits" else "perplexity")
-    return Check(
-        code, "doubt", evidence, f"if so, say --loss-unit '{said}'; without, a loss is taken as nats per token"
-    )
+    said = short_unit(unit or ("bits per token" if code == "loss_in_bits" else "perplexity"))
+    return Check(code, "doubt", evidence, f"if so, say --loss-unit {said}; unsaid, a loss is taken as nats per token")
 
 
 def rounded_losses(table: TableRows) -> Iterator[Check]:

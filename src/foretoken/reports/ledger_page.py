@@ -77,7 +77,7 @@ def _entries(summary: LedgerSummary) -> list[Html]:
     title = _sentence(summary).rstrip(".")
     lines, marks = [_line(line) for line in summary.entries], [(0.0, "forecast")]
     panels = forest("ledger", lines, "against the forecast (%)", title=title, described=caption, marks=marks)
-    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "outcome", "unit", "error", ""]
+    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "unit", "outcome", "error", ""]
     data = [[write(line) for write in CELLS] for line in summary.entries]
     return [figure("ledger", title, panels, caption, table(heads, data, class_="numbers"))]
 
@@ -110,8 +110,8 @@ CELLS: list[Callable[[LedgerLine], str]] = [
     lambda line: factor(line.entry.compute_factor),
     lambda line: number(line.entry.forecast.loss, 4),
     lambda line: f"{number(line.entry.forecast.low, 4)} to {number(line.entry.forecast.high, 4)}",
-    partial(_outcome, lambda outcome: number(outcome.loss, 4)),
     lambda line: short_unit(line.entry.forecast.unit),
+    partial(_outcome, lambda outcome: number(outcome.loss, 4)),
     partial(_outcome, lambda outcome: percent(outcome.error, 2, signed=True)),
     partial(_outcome, lambda outcome: outcome.verdict),
 ]
