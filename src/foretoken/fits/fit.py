@@ -38,7 +38,6 @@ from foretoken.fits.table_checks import with_doubts
 from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
-from foretoken.runs.loss_units import in_loss_unit
 from foretoken.runs.reading import AnyTable, as_table
 
 FREEDOM = 5
@@ -80,14 +79,12 @@ def fit(
         profile: parameters whose profile likelihood is computed, beside those that the law always profiles (E).
         loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
 
-    Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, one size,
-    collinear, ...).
+    Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, ...).
 
     """
     find_objective(objective)
     check_level(level)
-    if draws < FEWEST_DRAWS:
-        raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
+    _require_draws(draws)
     formula = law_or_heaviest(law)
     table = as_table(table, needed(formula), loss_unit)
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
@@ -103,6 +100,11 @@ def fit(
     fitted = with_doubts(fitted, table, rows, formula.unit)
     checks = with_ladder_check(fitted.checks, rows.params, rows.tokens) if ladder else fitted.checks
     return replace(fitted, checks=checks, guessing=rows.guessing)
+
+
+def _require_draws(draws: int) -> None:
+    if draws < FEWEST_DRAWS:
+        raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
 
 
 def fit_rows(
@@ -280,14 +282,12 @@ def _assembled(
     began: float,
 ) -> Fit:
     rows, sample, best, law = point.rows, point.sample, point.unpenalised, point.sample.law
-    estimates, draws = point.named(best.theta), uncertainty.draws
+    estimates, draws, (at_low, at_high) = point.named(best.theta), uncertainty.draws, point.at_bounds()
     intervals = _intervals(point, draws.unpenalised, level, brief)
-    at_low, at_high = point.at_bounds()
     # E at its lower bound is no failure of the search: `identify` has a reason of its own for it.
     at_bound = (at_low | at_high) - {"E"}
     profile = {} if brief else profiles(sample, best, profiled, level)
-    unit = in_loss_unit(law.unit, rows.loss_unit)
-    reasons = identify(law, estimates, intervals, at_low, float(rows.y.min()), unit) | flat(law, profile)
+    reasons = identify(law, estimates, intervals, at_low, float(rows.y.min()), rows.unit_of(law)) | flat(law, profile)
     return Fit(
         law=law.name,
         status="bound_hit" if at_bound else "not_identified" if reasons else "converged",

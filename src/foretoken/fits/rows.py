@@ -95,6 +95,10 @@ class Rows:
             raise TableError(f"the law reads {name!r}", expected="a number above 0 for every run", got=got)
         return values
 
+    def unit_of(self, law: Law) -> str:
+        """The unit of what a law of these runs predicts."""
+        return in_loss_unit(law.unit, self.loss_unit)
+
     def features(self, law: Law) -> Array:
         """What the law reads, as logarithms: x [r, f]."""
         x: Array = np.log(np.stack([self.feature(name) for name in law.features], axis=-1))
@@ -144,9 +148,7 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *,
         _refuse_impossible(columns.y.reset_index(drop=True)[used.to_numpy()], columns.y_name)
     for mixture in mixtures(columns.frame[used]):
         raise mixture
-    loss_unit = table.loss_unit
-    unit = in_loss_unit(law.unit if law else NATS_PER_TOKEN, loss_unit)
-    guessing = _guessing(columns.frame[used], columns.y_name, unit)
+    guessing = _guessing(columns.frame[used], columns.y_name, law, table.loss_unit)
     checks = [] if keep_outliers else _set_aside(columns, reasons, guessing, law)
     used = reasons == ""
     frame = columns.frame[used]
@@ -171,14 +173,15 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *,
         row_index=np.flatnonzero(used.to_numpy()),
         other_features=columns.other_features(used),
         guessing=guessing,
-        loss_unit=loss_unit,
+        loss_unit=table.loss_unit,
         checks=checks,
     )
 
 
-def _guessing(frame: pd.DataFrame, y_name: str, unit: str) -> float | None:
+def _guessing(frame: pd.DataFrame, y_name: str, law: Law | None, loss_unit: str) -> float | None:
     """The loss of a uniform guess over the vocabulary of these rows, for a loss in nats per token."""
-    entries = vocabulary(frame) if y_name == "loss" and unit == NATS_PER_TOKEN else None
+    is_in_nats = loss_unit == NATS_PER_TOKEN and (law is None or law.unit == NATS_PER_TOKEN)
+    entries = vocabulary(frame) if y_name == "loss" and is_in_nats else None
     return None if entries is None else float(np.log(entries))
 
 

@@ -25,7 +25,7 @@ from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
 from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.laws.law import Array, Law
-from foretoken.runs.loss_units import NATS_PER_TOKEN, in_loss_unit
+from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
 
@@ -172,7 +172,7 @@ def backtest(request: BackTestRequest) -> BackTest:
         origins=[_origin(cut, part, request.level, relative) for cut, part in zip(cuts, held_out, strict=True)],
         rows=runs,
         assumed=[*rows.assumed, f"law: {law.formula}", f"estimator: {request.estimator}"],
-        unit=in_loss_unit(law.unit, rows.loss_unit),
+        unit=rows.unit_of(law),
     )
 
 

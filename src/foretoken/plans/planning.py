@@ -70,7 +70,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
     repetition, repetition_reason = _repetition(inputs, split)
     life, life_reason = _whole_life(inputs, split, price)
     experts, experts_reason = _experts(inputs, split)
-    choices = _choices(inputs, split)
+    choices, choices_reason = _choices(inputs, split)
     return Plan(
         params=split.params,
         tokens=split.tokens,
@@ -104,9 +104,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         experts=experts,
         experts_reason=experts_reason,
         choices=choices,
-        choices_reason=None
-        if choices is not None
-        else split.loss_reason or "neither a size nor a number of tokens alone was given",
+        choices_reason=choices_reason,
         loss_unit=inputs.loss_model.loss_unit,
     )
 
@@ -188,13 +186,13 @@ def _experts(inputs: PlanInputs, split: Allocation) -> tuple[Mixtures | None, st
     return compare_experts(inputs.loss_model, inputs.experts, split, inputs.given.limits), None
 
 
-def _choices(inputs: PlanInputs, split: Allocation) -> list[Choice] | None:
-    """Other lengths for a given size, or sizes for a given length."""
+def _choices(inputs: PlanInputs, split: Allocation) -> tuple[list[Choice] | None, str | None]:
+    """Other lengths for a given size, or sizes for a given length; or why there are none."""
     halves: dict[tuple[str, ...], OpenHalf] = {("params",): "tokens", ("tokens",): "params"}
     open_half = halves.get(inputs.given.names)
     if open_half is None or split.loss is None:
-        return None
-    return other_halves(inputs.loss_model, split.params, split.tokens, open_half)
+        return None, split.loss_reason or "neither a size nor a number of tokens alone was given"
+    return other_halves(inputs.loss_model, split.params, split.tokens, open_half), None
 
 
 def _alternatives(
