@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer.main
+import typer.testing
 
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
@@ -44,6 +47,10 @@ LONGEST = (
     *("tests/test_examples.py", "checks/test_diagnose.py", "tests/test_lint.py", "faults/test_kills.py"),
 )
 """Files that take long, begun first, so that no process works on one of them when the others have ended."""
+
+
+# A command line is made once a process, where tests call it a thousand times.
+typer.main.get_command = typer.testing._get_command = functools.cache(typer.main.get_command)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ from foretoken.evals.options import TuningOptions
 from foretoken.evals.tasks import CHOICE, LABELS, SIMILARITY, TEXT_TO_TEXT, Example, Task, TaskKind
 from foretoken.models import Encoder, EncoderDecoder, Network, build
 from foretoken.training.loop import seed_dropout
-from foretoken.training.optimizer import decay_groups
+from foretoken.training.optimizer import AdamW
 from foretoken.training.torch_setup import float32_products
 
 EVAL_EXAMPLES = 256
@@ -104,7 +104,7 @@ def train(
 
     The loss is infinite where no epoch had a finite one; the weights are of no use then.
     """
-    optimizer = torch.optim.AdamW(decay_groups(network, options.weight_decay), fused=True)
+    optimizer = AdamW(network, options.weight_decay)
     # A stream of its own beside that of the head (seed alone), so that neither depends on what the other draws.
     rng = np.random.default_rng([seed, 1])
     steps_per_epoch = math.ceil(len(task.train) / options.batch)
@@ -118,9 +118,7 @@ def train(
             loss = functional.cross_entropy(network(batch), torch.from_numpy(batch.targets))
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * rate_share(step, steps, options.warmup)
-            optimizer.step()
+            optimizer.step(learning_rate * rate_share(step, steps, options.warmup))
             optimizer.zero_grad()
             step += 1
         validation_loss = predict(network, inputs, task.validation)[1]

@@ -43,7 +43,7 @@ def seconds_per_token(spec: RunSpec) -> float:
             loss = total_loss(token_losses.mean(), label_loss, network, spec)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
-        optimizer.step()
+        optimizer.step(spec.learning_rate)
         optimizer.zero_grad()
         times.append(time.perf_counter() - began)
     # The first step is left out: it allocates all memory and compiles the kernels.

@@ -52,9 +52,7 @@ def advance(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus, until: in
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
         reason = detect_spike(state, spec.spikes, loss.item(), norm.item())
         if reason is None:
-            for group in optimizer.param_groups:
-                group["lr"] = spec.learning_rate * learning_rate_share(spec, state.step)
-            optimizer.step()
+            optimizer.step(spec.learning_rate * learning_rate_share(spec, state.step))
             state.step += 1
             note_loss(state, spec, loss.item())
         else:

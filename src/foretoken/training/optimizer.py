@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import ParamsT
+from torch.optim.adamw import adamw
 
 from foretoken.runs.spec import RunSpec
 
@@ -29,21 +29,66 @@ def learning_rate_share(spec: RunSpec, step: int) -> float:
     return spec.final_learning_rate_share + (1.0 - spec.final_learning_rate_share) * decay
 
 
-def make_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.AdamW:
-    """Decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
-    groups = decay_groups(network, spec.weight_decay)
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101) of matrices, not of vectors.
+
+    The steps are torch's own, fused, to the bit. Its class of this name would load the compiler of torch, which takes a
+    process as long as torch itself, and nothing here is compiled.
+    """
+
+    def __init__(self, network: nn.Module, weight_decay: float, beta1: float = 0.9, beta2: float = 0.999) -> None:
+        # A bias or a norm's gain has one weight per feature: shrinking it removes scale, not complexity.
+        matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
+        vectors = [weight for weight in network.parameters() if weight.ndim < 2]
+        self.groups = ((matrices, weight_decay), (vectors, 0.0))
+        self.betas = beta1, beta2
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        """`step`, `exp_avg` and `exp_avg_sq` of each parameter that had a gradient."""
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Change every parameter that has a gradient."""
+        for weights, weight_decay in self.groups:
+            moved = [weight for weight in weights if weight.grad is not None]
+            if not moved:
+                continue
+            states = [self._state(weight) for weight in moved]
+            adamw(
+                list(moved),
+                [weight.grad for weight in moved if weight.grad is not None],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                [state["step"] for state in states],
+                fused=True,
+                amsgrad=False,
+                beta1=self.betas[0],
+                beta2=self.betas[1],
+                lr=learning_rate,
+                weight_decay=weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+
+    def _state(self, weight: nn.Parameter) -> dict[str, Tensor]:
+        if weight not in self.state:
+            nothing = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+            self.state[weight] = {"step": torch.zeros((), device=weight.device), **nothing}
+        return self.state[weight]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weights, _ in self.groups:
+            for weight in weights:
+                weight.grad = None
 
 
-def decay_groups(network: nn.Module, weight_decay: float) -> ParamsT:
-    """Parameter groups of an optimizer: matrices decay, biases and norms do not."""
-    # A bias or a norm's gain has one weight per feature: shrinking it removes scale, not complexity.
-    matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
-    vectors = [weight for weight in network.parameters() if weight.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+def make_optimizer(network: nn.Module, spec: RunSpec) -> AdamW:
+    """The optimizer of a run."""
+    return AdamW(network, spec.weight_decay, spec.beta1, spec.beta2)
 
 
-def optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+def optimizer_tensors(network: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:
     """The optimizer's state by parameter name; empty before the first step."""
     return {
         f"optimizer.{slot}.{name}": value
@@ -52,7 +97,7 @@ def optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW) -> dict[
     }
 
 
-def load_optimizer_tensors(network: nn.Module, optimizer: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:
+def load_optimizer_tensors(network: nn.Module, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
     """Put back what `optimizer_tensors` gave; a parameter without state there has none after."""
     optimizer.state.clear()
     for name, weight in network.named_parameters():

@@ -86,7 +86,7 @@ def _step(state: TrainState, spec: RunSpec, corpus: TokenizedCorpus) -> Iterator
     yield "backward"
     torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip, foreach=True)
     yield "clipping"
-    optimizer.step()
+    optimizer.step(spec.learning_rate)
     optimizer.zero_grad()
     state.step += 1
     yield "optimizer"

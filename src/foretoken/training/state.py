@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import torch
 from torch import Tensor
 
 from foretoken.models import Network, build
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import Checkpoint
-from foretoken.training.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
+from foretoken.training.optimizer import AdamW, load_optimizer_tensors, make_optimizer, optimizer_tensors
 
 TRAJECTORY = ("step", "curve", "window", "recent_losses", "recent_norms")
 """Fields that go back with the weights."""
@@ -29,7 +28,7 @@ class TrainState:
     """
 
     network: Network
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     started_at: str
     """When the first step was begun: UTC, ISO 8601. Kept by checkpoints."""
     step: int = 0
