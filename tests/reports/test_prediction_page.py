@@ -9,7 +9,7 @@ import pytest
 
 from foretoken.fits.check import Check
 from foretoken.reports import page_of
-from foretoken.reports.forecast_figure import ForecastView, MeasuredRun, _caption, _data, _title
+from foretoken.reports.forecast_figure import ForecastView, MeasuredRun, _caption, _data, _title, path_to_target
 from foretoken.reports.prediction_page import _facts, _has_way, _sentence
 
 from .reader import Reader, cells
@@ -65,7 +65,7 @@ def test_a_forecast_of_unknown_compute_is_not_drawn(material, forecast):
     assert "—" in facts(dataclasses.replace(forecast, flops=math.nan))["Compute"][0]
 
 
-RUNS = [MeasuredRun("a", 1e12, 3.0), MeasuredRun("b", 4e12, 2.8, fitted=False)]
+RUNS = [MeasuredRun("a", 1e12, 3.0), MeasuredRun("b", 4e12, 2.8, left_out=True)]
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,22 @@ def test_the_numbers_of_the_figure_are_runs_forecast_and_outcome(material, forec
     outcome = material.whole.outcome
     rows = cells(_data(ForecastView(runs=RUNS, forecast=forecast, fit=None, outcome=outcome), None))
     assert [row[0] for row in rows] == ["a", "b", "forecast", "outcome"]
-    assert rows[2][2:] == [f"{value:.4f}" for value in (forecast.loss, forecast.low, forecast.high)]
-    assert rows[3][2:] == [f"{outcome.loss:.4f}", "", ""]
+    assert rows[2][2:] == [*(f"{value:.4f}" for value in (forecast.loss, forecast.low, forecast.high)), ""]
+    assert rows[3][2:] == [f"{outcome.loss:.4f}", "", "", ""]
+
+
+def test_a_run_of_any_proportions_stands_as_far_off_the_line_as_the_law_misses_it(material, forecast):
+    path = path_to_target(forecast, material.whole.fit)
+    assert path.flops[0] == pytest.approx(material.whole.fit.ranges.flops.low)
+    for point in path.outer[:: len(path.outer) // 4]:
+        exact = MeasuredRun("a", point.flops, 7.0, by_law=7.0)
+        off = MeasuredRun("a", point.flops, 7.07, by_law=7.0)
+        assert path.beside(exact) == pytest.approx(point.loss)
+        assert path.beside(off) == pytest.approx(1.01 * point.loss)
+    assert path.beside(MeasuredRun("a", point.flops, 7.0)) == 7.0
+    view = ForecastView(runs=[exact, off], forecast=forecast, fit=material.whole.fit)
+    assert "at most 1.00\u202f%" in _caption(view, path)
+    assert [row[-1] for row in cells(_data(view, path))][:2] == ["7.0000", "7.0000"]
 
 
 @pytest.mark.parametrize(("share", "told"), [(0.9, False), (3.0, True)])

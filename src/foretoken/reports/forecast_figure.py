@@ -59,8 +59,15 @@ class MeasuredRun:
     group: str
     flops: float
     loss: float
-    fitted: bool = True
-    """Whether the fit rests on it."""
+    by_law: float | None = None
+    """The law's loss for a run of its size and length; None for a run that the fit does not rest on, or without a fit."""
+    left_out: bool = False
+    """Whether a fit does not rest on it."""
+
+    @property
+    def residual(self) -> float:
+        """Loss over that of the law, less 1; 0 where the law's is not known."""
+        return self.loss / self.by_law - 1 if self.by_law else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +115,18 @@ class TargetPath:
         """Compute of each point."""
         return [forecast.flops for forecast in self.outer]
 
+    def beside(self, run: MeasuredRun) -> float:
+        """The loss at which a run is drawn: as far off the line as it is off the law at its own size and length."""
+        import numpy as np
+
+        if run.by_law is None:
+            return run.loss
+        line = np.interp(math.log(run.flops), np.log(self.flops), [forecast.loss for forecast in self.outer])
+        return float(line) * (1 + run.residual)
+
 
 def path_to_target(forecast: Forecast | None, fit: Fit | None) -> TargetPath | None:
-    """From about the smallest run's compute to the target's; None without a fit and a target.
+    """Over the compute of the runs and to the target's; None without a fit and a target.
 
     All points have the target's tokens per parameter. Small models spend more on attention and head, so the FLOPs per
     parameter and token follow the runs' own power of the size.
@@ -120,12 +136,12 @@ def path_to_target(forecast: Forecast | None, fit: Fit | None) -> TargetPath | N
     if fit is None or forecast is None or math.isnan(forecast.params + forecast.tokens + forecast.flops):
         return None
     ratio = forecast.tokens / forecast.params
-    # At D = r N and C = k N^s N D the compute is r k N^(2+s), so s = 0 makes N the square root of compute: half the
-    # log distance to the smallest run is how far the sizes go back.
-    reach = 0.5 * np.log(forecast.flops / min(run.flops for run in fit.runs))
-    steps = np.linspace(-reach, 0.0, POINTS)
+    # At D = r N and C = k N^s N D the compute is r k N^(2+s).
+    power_of_size = 2 + _intensity_slope(fit)
+    ends = sorted([0.0, *(math.log(end / forecast.flops) / power_of_size for end in fit.ranges.flops)])
+    steps = np.unique([*np.linspace(ends[0], ends[-1], POINTS), 0.0])
     sizes = forecast.params * np.exp(steps)
-    computes = forecast.flops * np.exp((2 + _intensity_slope(fit)) * steps)
+    computes = forecast.flops * np.exp(power_of_size * steps)
 
     def along(level: float) -> list[Forecast]:
         return [
@@ -167,11 +183,17 @@ def _title(view: ForecastView) -> str:
 
 def _caption(view: ForecastView, path: TargetPath | None) -> str:
     sentences = ["Open circles: small runs, coloured by compute budget."]
+    off = [abs(run.residual) for run in view.runs]
+    if path is not None and any(off):
+        sentences.append(
+            "Each stands as far off the line as the law misses it at the run's own size and length, at most "
+            f"{percent(max(off), 2)}: a run of other proportions than the target's is moved with the law."
+        )
     if path is not None:
         level = percent(path.outer[0].level, 0)
         sentences.append(
-            f"Line: the law at the target's {path.tokens_per_param:.3g} tokens per parameter, dashed beyond the data; "
-            f"runs of other proportions need not lie on it. Bands: where a new run falls ({level}; darker: 50\u202f%)."
+            f"Line: the law at the target's {path.tokens_per_param:.3g} tokens per parameter, dashed beyond the data. "
+            f"Bands: where a new run falls ({level}; darker: 50\u202f%)."
         )
     if view.forecast is not None:
         frozen = "frozen " if view.frozen else ""
@@ -182,22 +204,22 @@ def _caption(view: ForecastView, path: TargetPath | None) -> str:
         sentences.append("Hollow grey: the plain rivals.")
     if view.entropy_rate is not None:
         sentences.append("Dotted: the source's entropy rate, below which no model can go.")
-    if not all(run.fitted for run in view.runs):
+    if any(run.left_out for run in view.runs):
         sentences.append("Crosses: runs left out of the fit.")
     return " ".join(sentences)
 
 
 def _data(view: ForecastView, path: TargetPath | None) -> Html:
-    rows = [[run.group, power(run.flops), number(run.loss, 4), "", ""] for run in view.runs]
+    rows = [[run.group, power(run.flops), number(run.loss, 4), "", "", number(run.by_law, 4)] for run in view.runs]
     along = [("law", point) for point in path.outer[::3]] if path else []
     along += [("forecast", view.forecast)] if view.forecast else []
     rows += [
-        [name, power(point.flops), *(number(value, 4) for value in (point.loss, point.low, point.high))]
+        [name, power(point.flops), *(number(value, 4) for value in (point.loss, point.low, point.high)), ""]
         for name, point in along
     ]
     if view.outcome is not None:
-        rows.append(["outcome", power(view.target_flops), number(view.outcome.loss, 4), "", ""])
-    return table(["", "FLOP", f"loss ({view.loss_unit})", "low", "high"], rows, class_="numbers")
+        rows.append(["outcome", power(view.target_flops), number(view.outcome.loss, 4), "", "", ""])
+    return table(["", "FLOP", f"loss ({view.loss_unit})", "low", "high", "by the law"], rows, class_="numbers")
 
 
 def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath | None) -> None:
@@ -215,15 +237,19 @@ def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath 
     if path is not None:
         _draw_path(axes, path, edge)
     for run in view.runs:
-        colour, marker = colour_of(run.group, budgets), "o" if run.fitted else "x"
-        (mark,) = axes.plot(run.flops, run.loss, marker, color=colour, markersize=6.5, markeredgewidth=1.4, zorder=3)
-        mark.set_markerfacecolor("none")
+        _draw_run(axes, run, path.beside(run) if path else run.loss, colour_of(run.group, budgets))
     if view.entropy_rate is not None:
         axes.axhline(view.entropy_rate, color=MUTED, linestyle=":", linewidth=1.2)
     if view.forecast is not None:
         _draw_target(axes, view, view.forecast)
     axes.set_xlabel(f"training compute (FLOP{', counted matrix products' if view.counted else ''})")
     axes.set_ylabel(f"validation loss ({view.loss_unit})")
+
+
+def _draw_run(axes: Axes, run: MeasuredRun, loss: float, colour: str) -> None:
+    marker = "x" if run.left_out else "o"
+    (mark,) = axes.plot(run.flops, loss, marker, color=colour, markersize=6.5, markeredgewidth=1.4, zorder=3)
+    mark.set_markerfacecolor("none")
 
 
 def _draw_beyond(axes: Axes, edge: float, high: float, goal: float) -> None:

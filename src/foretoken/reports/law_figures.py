@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.fits.parts import FittedRun
 from foretoken.fits.result import Fit
 from foretoken.laws import find_law
-from foretoken.laws.law import FEATURES, Law
+from foretoken.laws.law import FEATURES, Array, Law
 from foretoken.reports.html import Html, element, figure, table
 from foretoken.reports.numbers import count, number, percent, power
 from foretoken.reports.palette import Budget, Budgets, colour_key, draw_marks, drawn_words, mark_noun, thinned
@@ -61,7 +62,8 @@ def _views(law: Law) -> tuple[str, dict[str, Callable[..., None]]]:
     if set(law.features) == {"params", "tokens"}:
         words = (
             "Open circles: runs, coloured by training compute. Lines: the law that forecasts use, at the compute of "
-            "each colour; left against parameters, right against tokens."
+            "each colour; left against parameters, right against tokens. A circle stands as far off its line as the "
+            "law misses the run at its own size and length."
         )
         return words, {name: partial(_draw_budgets, name=name) for name in ("params", "tokens")}
     if len(law.features) == 1 and law.features[0] in ("params", "tokens", "flops"):
@@ -76,30 +78,65 @@ def _views(law: Law) -> tuple[str, dict[str, Callable[..., None]]]:
 
 def _draw_budgets(axes: Axes, *, fit: Fit, law: Law, runs: Sequence[FittedRun], budgets: Budgets, name: str) -> None:
     write = short_count
-    values = [getattr(run, name) for run in runs]
-    low, high = padded(values)
+    curves = {group: _Curve.of(fit, law, budget) for group, budget in budgets.items()}
+    marks = [(*curves[run.group or ""].beside(run, name), run.group or "") for run in runs]
+    low, high = padded([x for x, _, _ in marks])
     log_axis(axes, "x", low, high * (high / low) ** 0.1, write)
-    draw_marks(axes, [(x, run.loss, run.group or "") for x, run in zip(values, runs, strict=True)], budgets)
-    axes.set_ylim(*_heights([run.loss for run in runs]))
-    ends = [_curve(axes, fit, law, budget, name) for budget in budgets.values()]
+    draw_marks(axes, marks, budgets)
+    axes.set_ylim(*_heights([loss for _, loss, _ in marks]))
+    ends = [_draw_curve(axes, curves[group], budget, name) for group, budget in budgets.items()]
     _name_curves(axes, [end for end in ends if end is not None])
     axes.set_xlabel(f"{FEATURES[name].symbol} ({_unit(fit, name)})")
     axes.set_ylabel(f"{law.column} ({fit.unit})" if name == "params" else "")
 
 
-def _curve(axes: Axes, fit: Fit, law: Law, budget: Budget, name: str) -> tuple[float, float, str] | None:
-    """The law at the compute of one colour, over the sizes of its runs; returns its end and its name."""
+@dataclass(frozen=True)
+class _Curve:
+    """The law at the compute of one colour, over the sizes of its runs."""
+
+    loss: Callable[[Array, Array], Array]
+    product: float
+    """Parameters x tokens, by the FLOP per parameter and token of its own runs and not by 6 N D."""
+    sizes: tuple[float, float]
+
+    @classmethod
+    def of(cls, fit: Fit, law: Law, budget: Budget) -> _Curve:
+        """From the runs of a colour."""
+        import numpy as np
+
+        members = [run for run in fit.runs if run.group == budget.group]
+        each = float(np.median([run.flops / (run.params * run.tokens) for run in members]))
+        sizes = [run.params for run in members]
+        return cls(partial(_loss, fit, law), budget.flops / each, (min(sizes), max(sizes)))
+
+    def at(self, params: Array) -> tuple[Array, Array]:
+        """Tokens and losses of sizes at this compute."""
+        tokens = self.product / params
+        return tokens, self.loss(params, tokens)
+
+    def beside(self, run: FittedRun, name: str) -> tuple[float, float]:
+        """Where a run is drawn: at its size and this compute, as far off the law as it is at its own length.
+
+        Runs of one colour need not be of one compute: where they stand, a law that fits them goes through them.
+        """
+        import numpy as np
+
+        tokens, loss = self.at(np.array([run.params]))
+        return run.params if name == "params" else float(tokens[0]), float(loss[0]) * run.loss / run.fitted
+
+
+def _loss(fit: Fit, law: Law, params: Array, tokens: Array) -> Array:
+    return law.evaluate(fit.map_parameters, params=params, tokens=tokens)
+
+
+def _draw_curve(axes: Axes, curve: _Curve, budget: Budget, name: str) -> tuple[float, float, str] | None:
+    """The line of one colour, where its runs are of several sizes; returns its end and its name."""
     import numpy as np
 
-    members = [run for run in fit.runs if run.group == budget.group]
-    sizes = [run.params for run in members]
-    if max(sizes) < 1.05 * min(sizes):
+    if curve.sizes[1] < 1.05 * curve.sizes[0]:
         return None
-    # FLOP per parameter and token of this colour's own runs, so that the curve is theirs and not 6 N D's.
-    each = float(np.median([run.flops / (run.params * run.tokens) for run in members]))
-    params = np.geomspace(min(sizes), max(sizes), POINTS)
-    tokens = budget.flops / (each * params)
-    loss = law.evaluate(fit.map_parameters, params=params, tokens=tokens)
+    params = np.geomspace(*curve.sizes, POINTS)
+    tokens, loss = curve.at(params)
     x = params if name == "params" else tokens
     axes.plot(x, loss, color=budget.colour, linewidth=1.5, zorder=2)
     end = int(x.argmax())

@@ -44,7 +44,7 @@ def _behind(forecast: Forecast, fit: Fit | None) -> tuple[list[Html], str]:
         return [law], budget_styles(budgets)
     # The figure is of the data's shape, and thousands of circles would only blacken it; the law section says the rest.
     drawn = (shown.runs[i] for i in thinned(shown.runs))
-    runs = [MeasuredRun(run.group or "", run.flops, run.loss) for run in drawn]
+    runs = [MeasuredRun(run.group or "", run.flops, run.loss, run.fitted) for run in drawn]
     view = ForecastView(runs=runs, forecast=forecast, fit=shown)
     return [forecast_section(view, budgets), law], budget_styles(budgets)
 

@@ -82,13 +82,14 @@ def _measured(study: StudyResults) -> list[MeasuredRun]:
     ladder = study.ladder
     if not len(ladder) or not {"loss", "flops"} <= set(ladder):
         return []
-    fitted = {run.run for run in study.fit.runs} if study.fit else None
+    by_law = {run.run: run.fitted for run in study.fit.runs} if study.fit else {}
     return [
         MeasuredRun(
             group=str(row.get("group", "")),
             flops=row["flops"],
             loss=row["loss"],
-            fitted=fitted is None or row.get("run") in fitted,
+            by_law=by_law.get(row.get("run")),
+            left_out=bool(by_law) and row.get("run") not in by_law,
         )
         for row in ladder.dropna(subset=["loss", "flops"]).to_dict("records")
     ]
