@@ -18,8 +18,11 @@ from ..fuzz.verbs import strict_json
 LAW = ("--law", "besiroglu_2024")
 RUN = ("--params", "7B", "--tokens", "140B")
 TABLES = {
-    ("plan", "--compute", "1e22", *LAW): ("choice", ("parameters", "loss [nats]", "[FLOP]", "[USD]", "[days]")),
-    ("plan", "--params", "7B", *LAW): ("parameters", ("tokens", "FLOP", "loss [nats]", "gain of doubling [nats]")),
+    ("plan", "--compute", "1e22", *LAW): (
+        "choice",
+        ("parameters", "loss [nats]", "FLOP lost", "USD lost", "days lost"),
+    ),
+    ("plan", "--params", "7B", *LAW): ("parameters", ("tokens", "FLOP", "loss [nats]", "nats gained by doubling")),
     ("compare", "--compute", "1e22"): ("law", ("parameters", "tokens", "tokens/param", "beyond its runs")),
     ("models",): ("model", ("date", "status", "parameters", "tokens", "FLOP")),
 }

@@ -67,7 +67,8 @@ def test_a_comparison_holds_the_plans_own_number_of_experts() -> None:
     own = Experts(12, 2)
     model = own.read_by(LAW)
     split = allocate(model, 1e21)
-    found = compare_experts(model, own, split, NO_LIMITS)
+    found = compare_experts(model, own, split, 7e9, NO_LIMITS)
+    assert found.total_params == 7e9
     assert [row.experts for row in found.equal_compute] == sorted({*map(float, COUNTS), 6.0})
     mine = next(row for row in found.equal_compute if row.experts == 6.0)
     assert (mine.active_params, mine.loss, mine.gain) == pytest.approx((split.params, split.loss, found.loss_gain))

@@ -11,7 +11,7 @@ import pytest
 
 from foretoken.errors import DesignError
 from foretoken.plans import plan
-from foretoken.plans.export import BUDGETS, FACTOR, export_files, recipe_toml
+from foretoken.plans.export import BUDGETS, FACTOR, RUN_BY, export_files, recipe_toml
 from foretoken.plans.recipe import SETTLED
 from foretoken.plans.result import Plan
 
@@ -69,25 +69,16 @@ def test_the_config_is_the_shape(decision: Plan) -> None:
     assert config["tie_word_embeddings"] is shape.tied
 
 
-def test_torchtitans_file_is_the_recipe_and_its_layout(decision: Plan) -> None:
-    recipe, layout = decision.recipe, decision.layout
-    assert recipe is not None
-    assert layout is not None
-    titan = tomllib.loads(export_files(decision)["torchtitan.toml"])
-    training, parallel = titan["training"], titan["parallelism"]
-    assert training["global_batch_size"] * training["seq_len"] == recipe.batch_tokens.value
-    assert training["steps"] == recipe.steps
-    assert training["local_batch_size"] == layout.micro_batch
-    degrees = [parallel[f"{kind}_degree"] for kind in ("data_parallel_shard", "tensor_parallel", "pipeline_parallel")]
-    assert degrees == [layout.split.data, layout.split.tensor, layout.split.pipeline]
-    warmup = titan["lr_scheduler"]["warmup_steps"] * recipe.batch_tokens.value
-    assert warmup == pytest.approx(recipe.warmup_tokens.value)
+def test_every_file_says_what_runs_it(decision: Plan) -> None:
+    assert set(export_files(decision)) == set(RUN_BY) == {"planned.toml", "config.json"}
 
 
-def test_a_plan_without_a_layout_is_cut_over_one(decision: Plan) -> None:
-    titan = tomllib.loads(export_files(replace(decision, layout=None))["torchtitan.toml"])
-    assert set(titan["parallelism"].values()) == {1}
-    assert titan["training"]["local_batch_size"] == 1
+def test_a_study_of_experts_has_the_plan_as_its_target() -> None:
+    found = plan("1e22", law="ludziejewski_2025", experts=8)
+    study = tomllib.loads(export_files(found)["planned.toml"])
+    assert found.recipe is not None
+    # D over all parameters, as a study counts them
+    assert study["target"]["tokens_per_param"] == pytest.approx(found.tokens / found.recipe.params_total, rel=1e-3)
 
 
 def test_a_plan_without_a_recipe_has_no_files(decision: Plan) -> None:

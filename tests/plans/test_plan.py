@@ -253,10 +253,6 @@ def test_the_files_of_a_plan_are_read_by_what_they_are_for(tmp_path: Path) -> No
     study = load_study(tmp_path / "planned.toml")
     assert study.target.compute_factor * max(study.design.budgets) == pytest.approx(found.flops, rel=1e-3)
     assert study.target.tokens_per_param == pytest.approx(found.tokens / found.params, rel=1e-3)
-    titan = tomllib.loads(files["torchtitan.toml"])
-    cut = titan["parallelism"]
-    assert cut["data_parallel_shard_degree"] * cut["tensor_parallel_degree"] * cut["pipeline_parallel_degree"] == 64
-    assert titan["training"]["global_batch_size"] % cut["data_parallel_shard_degree"] == 0
     assert json.loads(files["config.json"])["hidden_size"] == found.recipe.shape.width
 
 

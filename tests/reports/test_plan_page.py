@@ -97,7 +97,7 @@ def test_equal_plans_give_equal_bytes(plans, pages, name):
 @pytest.mark.parametrize("name", WISHES)
 def test_page_says_what_the_plan_holds(plans, pages, name):
     (found, _), text = plans[name], Reader(pages[name]).text
-    assert f"Train {format_count(found.params)} parameters on {format_count(found.tokens)} tokens" in text
+    assert f"Train {format_count(found.params)} {found.counted} on {format_count(found.tokens)} tokens" in text
     for one in found.alternatives:
         assert f"{one.name} {format_count(one.params)} {format_count(one.tokens)}" in text
     for check in found.checks:

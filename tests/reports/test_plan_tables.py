@@ -76,7 +76,7 @@ def test_every_alternative_has_a_row_the_worst_first(found):
 
 def test_losses_have_their_unit_in_the_heading(found):
     heads = headings(alternatives_table(found))
-    assert heads[3:5] == ["loss (nats)", "loses (nats)"]
+    assert heads[3:5] == ["loss (nats)", "nats lost"]
     assert "interval" not in heads
     drawn = dataclasses.replace(OTHER, regret_loss_interval=[0.0, 0.02])
     assert "interval" in headings(alternatives_table(dataclasses.replace(found, alternatives=[drawn])))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @takes_options(NextRunRequest)
 def next(
     request: NextRunRequest,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a study file that trains these runs.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a study of these runs, which foretoken run trains.")
+    ] = None,
     context: Annotated[int, typer.Option(help="Tokens of a sequence, in the study file.")] = 4096,
     json: JsonOption = False,
 ) -> None:
@@ -50,7 +52,7 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     from foretoken.store.atomic import write_file
 
     write_file(out, ladder_toml(ladder, out.stem, context).encode())
-    typer.echo(f"wrote {out}; see `foretoken design {out}`, then `foretoken run {out}`", err=True)
+    typer.echo(f"wrote {out}; foretoken run {out}, when its [corpus] names your text", err=True)
 
 
 def _print(ladder: NextRun) -> None:

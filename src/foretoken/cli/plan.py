@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 @takes_options(PlanRequest)
 def plan(
     request: PlanRequest,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a study file and configs.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for a study (foretoken run trains it) and, of a decoder, a config.json (transformers).",
+        ),
+    ] = None,
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -49,13 +56,13 @@ def _write(decision: Plan, folder: Path | None) -> None:
     """Write the study file and the configs into a folder, if one was named."""
     if folder is None:
         return
-    from foretoken.plans.export import export_files
+    from foretoken.plans.export import RUN_BY, export_files
     from foretoken.store.atomic import write_file
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in export_files(decision).items():
         write_file(folder / name, text.encode())
-        typer.echo(f"wrote {folder / name}", err=True)
+        typer.echo(f"wrote {folder / name}; {RUN_BY[name].format(path=folder / name, folder=folder)}", err=True)
 
 
 def _show(plan: Plan) -> None:
@@ -78,7 +85,7 @@ def _show(plan: Plan) -> None:
 def _show_decision(plan: Plan) -> None:
     level, cost = f"{100 * plan.level:g} %", plan.cost
     typer.echo(
-        f"train {_with(plan, 'params', format_count)} parameters on {_with(plan, 'tokens', format_count)} tokens"
+        f"train {_with(plan, 'params', format_count)} {plan.counted} on {_with(plan, 'tokens', format_count)} tokens"
     )
     loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} {plan.loss_unit}"
     typer.echo(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
@@ -158,7 +165,7 @@ def _show_alternatives(plan: Plan) -> None:
         cells = ("" if value is None else style.format(value) for value, style in zip(numbers, styles, strict=True))
         rows.append((choice.name, format_count(choice.params), *cells))
     unit = short_unit(plan.loss_unit)
-    headings = ("choice", "parameters", f"loss [{unit}]", f"regret [{unit}]", "[FLOP]", "[USD]", "[days]")
+    headings = ("choice", "parameters", f"loss [{unit}]", f"{unit} lost", "FLOP lost", "USD lost", "days lost")
     print_table(headings, rows, "what else could be trained with the same compute, and what it would lose")
 
 
@@ -178,7 +185,7 @@ def _show_choices(plan: Plan) -> None:
         for choice in plan.choices
     ]
     unit = short_unit(plan.loss_unit)
-    losses = (f"loss [{unit}]", f"regret [{unit}]", "[FLOP]", f"gain of doubling [{unit}]")
+    losses = (f"loss [{unit}]", f"{unit} lost", "FLOP lost", f"{unit} gained by doubling")
     headings = ("parameters", "tokens", "FLOP", *losses)
     print_table(headings, rows, "how large, and for how long?")
 
@@ -188,10 +195,7 @@ def _show_experts(plan: Plan) -> None:
     if mixed is None:
         return
     unit = short_unit(plan.loss_unit)
-    typer.echo(
-        f"{mixed.experts} experts, {mixed.active} active: {format_count(mixed.active_params)} parameters for each token"
-        f" of {format_count(mixed.total_params)} in all; {mixed.loss_gain:.4f} {unit} less than without experts"
-    )
+    typer.echo(f"with experts the loss is {mixed.loss_gain:.4f} {unit} less than without")
     same_memory = f"in the memory of the best dense model, {format_count(mixed.max_total)} parameters"
     for title, mixtures in (("at equal compute", mixed.equal_compute), (same_memory, mixed.equal_memory)):
         rows = [
@@ -218,8 +222,8 @@ def _show_recipe(plan: Plan) -> None:
     shape = recipe.shape
     typer.echo(
         f"shape: {shape.layers} layers, width {shape.width}, {shape.heads} heads, feed-forward {shape.feed_forward},"
-        f" vocabulary {shape.vocabulary}, context {shape.context}: {format_count(recipe.params_total)} parameters"
-        + (f", {format_count(recipe.params_active)} for each token" if shape.experts else "")
+        f" vocabulary {shape.vocabulary}, context {shape.context}"
+        + ("" if plan.experts else f": {format_count(recipe.params_total)} parameters")
     )
     for name in ("batch_tokens", "learning_rate", "warmup_tokens"):
         setting = getattr(recipe, name)

@@ -109,7 +109,9 @@ class Mixtures:
     experts: int
     active: int
     active_params: float
+    """The plan's own."""
     total_params: float
+    """Of the recipe's network; by the law's rule where there is no recipe."""
     loss_gain: float
     """Loss that they take off against the best dense model of the same compute and limits."""
     equal_compute: list[Mixture]
@@ -177,21 +179,24 @@ def _mixture(
     return Mixture(experts, best.params, total_params(best.params, experts, share), best.tokens, best.loss, 0.0)
 
 
-def compare_experts(loss_model: LossModel, experts: Experts, split: Allocation, limits: Limits) -> Mixtures:
-    """The plan's split with its experts beside other numbers of experts."""
+def compare_experts(
+    loss_model: LossModel, experts: Experts, split: Allocation, total: float, limits: Limits
+) -> Mixtures:
+    """The plan's split with its experts, `total` parameters in all, beside other numbers of experts."""
     assert split.loss is not None
     counts = tuple(sorted({*map(float, COUNTS), experts.expansion}))
     by_compute = mixtures(split.flops, counts=counts, loss_model=loss_model, limits=replace(limits, sizes=()))
     dense = by_compute[0]
+    own = Mixture(experts.expansion, split.params, total, split.tokens, split.loss, dense.loss - split.loss)
     # The plan's limits bound active parameters; here the memory of the dense model bounds all, and nothing else does.
     by_memory = mixtures(split.flops, counts=counts, loss_model=loss_model, max_total=dense.total_params)
     return Mixtures(
         experts=experts.experts,
         active=experts.active,
         active_params=split.params,
-        total_params=split.params * experts.total_per_active,
-        loss_gain=dense.loss - split.loss,
-        equal_compute=by_compute,
+        total_params=total,
+        loss_gain=own.gain,
+        equal_compute=[own if mixture.experts == own.experts else mixture for mixture in by_compute],
         equal_memory=by_memory,
         max_total=dense.total_params,
         validity=VALIDITY if loss_model.name == LAW else "your own runs",

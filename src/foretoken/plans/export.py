@@ -1,12 +1,10 @@
-"""A recipe as files that other programs read: a study, a transformers config, a torchtitan-style TOML."""
+"""A recipe as files that programs run: a study for `foretoken run`, and a config of transformers."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from foretoken.compute.layout import Layout
-from foretoken.compute.memory import WHOLE
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError
 from foretoken.plans.recipe import Recipe
@@ -17,24 +15,29 @@ BUDGETS, FACTOR = 4, 256.0
 SLOPE = -0.65
 """Exponent of the learning rate in the size along the ladder, as in studies/quickstart.toml."""
 
+STUDY, CONFIG = "planned.toml", "config.json"
+RUN_BY = {
+    STUDY: "foretoken run {path}, when its [corpus] names your text",
+    CONFIG: "transformers: AutoModelForCausalLM.from_config(AutoConfig.from_pretrained('{folder}'))",
+}
+"""What runs each file, by its name."""
+
 
 def export_files(plan: Plan) -> dict[str, str]:
-    """Every file by its name: a study; for decoders a config of transformers; for dense ones a torchtitan TOML.
+    """Every file by its name: a study; for decoders a config of transformers. `RUN_BY` says what runs each.
 
     Raises DesignError where the plan has no recipe.
 
     >>> from foretoken.plans import plan
     >>> sorted(export_files(plan("1e22", law="besiroglu_2024")))
-    ['config.json', 'planned.toml', 'torchtitan.toml']
+    ['config.json', 'planned.toml']
     """
     if plan.recipe is None:
         raise DesignError("the plan has no recipe to write", got=plan.recipe_reason or "")
-    files = {"planned.toml": study_toml(plan, plan.recipe)}
+    files = {STUDY: study_toml(plan, plan.recipe)}
     shape = plan.recipe.shape
     if shape.family_record.causal_decoder:
-        files["config.json"] = transformers_config(shape)
-    if shape.family_record.causal_decoder and not shape.experts:
-        files["torchtitan.toml"] = titan_toml(plan.recipe, plan.layout)
+        files[CONFIG] = transformers_config(shape)
     return files
 
 
@@ -45,7 +48,9 @@ def study_toml(plan: Plan, recipe: Recipe, name: str = "planned", factor: float 
     """
     # Octaves 1, 1/2, 1/4, 1/8 with 7 runs each cost 7 x 1.875 / 256 = 5.1 % of the plan's compute.
     budgets = ", ".join(f"{plan.flops / factor / 2**k:.4g}" for k in reversed(range(BUDGETS)))
-    return f"""# A run of {plan.params:.4g} parameters on {plan.tokens:.4g} tokens, and the ladder that checks it:
+    # The sizes of a study count every parameter, experts that a token does not pass too.
+    per_param = plan.tokens / (plan.experts.total_params if plan.experts else plan.params)
+    return f"""# A run of {plan.params:.4g} {plan.counted} on {plan.tokens:.4g} tokens, and the ladder that checks it:
 # {7 * sum(2.0**-k for k in range(BUDGETS)) / factor:.1%} of its compute.
 name = "{name}"
 
@@ -55,11 +60,11 @@ kind = "isoflop"
 budgets = [{budgets}]
 sizes_per_budget = 7
 size_ratio = 1.4
-center = {plan.tokens / plan.params:.4g}
+center = {per_param:.4g}
 
 [target]
 compute_factor = {factor:g}
-tokens_per_param = {plan.tokens / plan.params:.4g}
+tokens_per_param = {per_param:.4g}
 """
 
 
@@ -131,41 +136,3 @@ def transformers_config(shape: ModelShape) -> str:
             "num_experts_per_tok": shape.active_experts,
         }
     return json.dumps(values, indent=2) + "\n"
-
-
-def titan_toml(recipe: Recipe, layout: Layout | None = None) -> str:
-    """The recipe in the sections that torchtitan reads, cut as the layout says."""
-    cut = layout.split if layout else WHOLE
-    sequences = round(recipe.batch_tokens.value / recipe.shape.context)
-    settled = recipe.settled
-    return f"""[model]
-name = "llama3"
-flavor = "planned"              # {recipe.shape.layers} layers, width {recipe.shape.width}, {recipe.shape.heads} heads
-
-[optimizer]
-name = "AdamW"
-lr = {recipe.learning_rate.value:.4g}
-beta1 = {settled["beta1"]}
-beta2 = {settled["beta2"]}
-weight_decay = {settled["weight_decay"]}
-
-[lr_scheduler]
-warmup_steps = {max(1, round(recipe.warmup_tokens.value / recipe.batch_tokens.value))}
-decay_ratio = {settled["cooldown"]}
-decay_type = "linear"
-
-[training]
-seq_len = {recipe.shape.context}
-local_batch_size = {layout.micro_batch if layout else 1}
-global_batch_size = {sequences}
-max_norm = {settled["clip"]}
-steps = {recipe.steps}
-
-[parallelism]
-data_parallel_shard_degree = {cut.data}
-tensor_parallel_degree = {cut.tensor}
-pipeline_parallel_degree = {cut.pipeline}
-
-[activation_checkpoint]
-mode = "{cut.recompute}"
-"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -182,6 +182,20 @@ def solve_split(loss_model: LossModel, given: Given) -> Allocation:
         half = given_tokens(loss_model, tokens)
         return _allocation(loss_model, half.params, half.tokens, half.intervals)
     return _of_two(loss_model, given)
+
+
+def at_size(loss_model: LossModel, split: Allocation, params: float) -> Allocation:
+    """The compute of a best split on another size beside it; the intervals of the best size and length stay.
+
+    >>> from foretoken.plans.loss_model import published
+    >>> best = allocate(published("besiroglu_2024"), 5.76e23)
+    >>> beside = at_size(published("besiroglu_2024"), best, 7e10)
+    >>> beside.params, beside.flops == best.flops, beside.loss > best.loss
+    (70000000000.0, True, True)
+    """
+    tokens = split.flops / (loss_model.flops_per_param_token * params)
+    beside = _allocation(loss_model, params, tokens, {})
+    return replace(beside, intervals=split.intervals | {"loss": beside.intervals["loss"]}, binding=split.binding)
 
 
 def _require_within(given: Given) -> None:

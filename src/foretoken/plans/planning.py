@@ -12,12 +12,13 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check
 from foretoken.plans.advice import alternatives
 from foretoken.plans.experts import Mixtures, compare_experts
-from foretoken.plans.given_size import Choice, OpenHalf, other_halves, solve_split
+from foretoken.plans.constraints import NO_LIMITS
+from foretoken.plans.given_size import Choice, OpenHalf, at_size, other_halves, solve_split
 from foretoken.plans.inputs import PlanInputs, read_inputs
 from foretoken.plans.lifecycle_cost import WholeLife, whole_life
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import Sources, checks_of, sources_of
-from foretoken.plans.recipe import build, serve_request
+from foretoken.plans.recipe import Built, Recipe, build, serve_request
 from foretoken.plans.regret import Band, Regret, band, regrets
 from foretoken.plans.repetition import Repeated, repeated
 from foretoken.plans.request import PlanRequest
@@ -63,13 +64,16 @@ def make_plan(inputs: PlanInputs) -> Plan:
     given, training = inputs.given, inputs.training
     split, forecast = _solve(inputs)
     _require_sensible(split)
+    built = _build(inputs, split)
+    if inputs.experts and (sized := _at_network(inputs, split, built)):
+        split, built = sized
+        forecast = stated(inputs.loss_model, split)
     # The band comes before the alternatives, whose ends it names, and the price before all that is told in dollars.
     near, band_reason = _band(inputs, split)
     price = cost(training, training_hours(training, split.flops), inputs.count)
-    built = build(_of_tokens(inputs, split), training, inputs.count, inputs.proportions, inputs.count_is_fixed)
     repetition, repetition_reason = _repetition(inputs, split)
     life, life_reason = _whole_life(inputs, split, price)
-    experts, experts_reason = _experts(inputs, split)
+    experts, experts_reason = _experts(inputs, split, built.recipe)
     choices, choices_reason = _choices(inputs, split)
     return Plan(
         params=split.params,
@@ -140,6 +144,25 @@ def _unit_words(inputs: PlanInputs) -> list[str]:
     return [] if unit == NATS_PER_TOKEN else [f"losses are in {unit}; laws of the batch that read a loss are left out"]
 
 
+def _build(inputs: PlanInputs, split: Allocation) -> Built:
+    return build(
+        _of_tokens(inputs, split), inputs.training, inputs.count, inputs.proportions, inputs.count_is_fixed
+    )
+
+
+def _at_network(inputs: PlanInputs, split: Allocation, built: Built) -> tuple[Allocation, Built] | None:
+    """The split moved to the size of the network that carries it; None where a size was given, or limits leave no room.
+
+    The parameters of experts in all follow from those that a token passes only for a network: a plan that named the
+    size of the law and its network would name two pairs.
+    """
+    if built.recipe is None or inputs.given.names != ("flops",) or split.binding or inputs.given.limits != NO_LIMITS:
+        return None
+    moved = at_size(inputs.loss_model, split, float(built.recipe.params_active))
+    again = _build(inputs, moved)
+    return (moved, again) if again.recipe and again.recipe.params_active == moved.params else None
+
+
 def _require_sensible(split: Allocation) -> None:
     if split.params < SMALLEST or split.tokens < FEWEST_TOKENS_PER_PARAM * split.params:
         raise ForetokenError(
@@ -177,13 +200,14 @@ def _whole_life(inputs: PlanInputs, split: Allocation, price: Cost) -> tuple[Who
     return whole_life(inputs, split, inputs.demand, price), None
 
 
-def _experts(inputs: PlanInputs, split: Allocation) -> tuple[Mixtures | None, str | None]:
+def _experts(inputs: PlanInputs, split: Allocation, recipe: Recipe | None) -> tuple[Mixtures | None, str | None]:
     """What other numbers of experts would give, where some were asked for."""
     if inputs.experts is None:
         return None, "no experts were asked for (--experts)"
     if split.loss is None:
         return None, split.loss_reason
-    return compare_experts(inputs.loss_model, inputs.experts, split, inputs.given.limits), None
+    total = split.params * inputs.experts.total_per_active if recipe is None else float(recipe.params_total)
+    return compare_experts(inputs.loss_model, inputs.experts, split, total, inputs.given.limits), None
 
 
 def _choices(inputs: PlanInputs, split: Allocation) -> tuple[list[Choice] | None, str | None]:

@@ -21,6 +21,7 @@ from foretoken.plans.provenance import Sources, intervals_json, with_reasons_jso
 from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
+from foretoken.units import format_count
 
 PLAIN = (
     "params", "tokens", "flops", "loss", "loss_reason", "level", "band_reason", "recipe_reason", "layout_reason",
@@ -256,6 +257,14 @@ class Plan:
     choices_reason: str | None
     loss_unit: str
     """Of every loss in it, and of what other choices lose."""
+
+    @property
+    def counted(self) -> str:
+        """What `params` counts, and of how many in all where that is not the same."""
+        mixed = self.experts
+        if mixed is None:
+            return "parameters"
+        return f"active parameters of {format_count(mixed.total_params)} ({mixed.active} of {mixed.experts} experts)"
 
     @property
     def interval_reason(self) -> str | None:

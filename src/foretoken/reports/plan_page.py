@@ -88,7 +88,7 @@ def _title(plan: Plan) -> str:
 
 def _sentence(plan: Plan) -> str:
     cost = plan.cost
-    clauses = [f"Train {count(plan.params)} parameters on {count(plan.tokens)} tokens"]
+    clauses = [f"Train {count(plan.params)} {plan.counted} on {count(plan.tokens)} tokens"]
     loss = f": loss {number(plan.loss)} {plan.loss_unit}"
     clauses[0] += f" ({power(plan.flops)} FLOP)" if plan.loss is None else loss
     clauses.append(f"{number(cost.count, 0)} {cost.accelerator} for {cost.days:.3g} days")
@@ -108,7 +108,11 @@ def _facts(plan: Plan) -> Iterator[Fact]:
     level, cost, bands = percent(plan.level, 0), plan.cost, plan.interval
     none = "no interval"
     params, tokens = (f"{level}: {span(ends)}" if ends else none for ends in (bands.params, bands.tokens))
-    yield "Parameters", count(plan.params), params
+    if plan.experts is None:
+        yield "Parameters", count(plan.params), params
+    else:
+        yield "Active parameters", count(plan.params), params
+        yield "Parameters in all", count(plan.experts.total_params), f"{plan.experts.experts} experts"
     yield "Tokens", count(plan.tokens), tokens
     yield "Tokens per parameter", number(plan.tokens / plan.params, 1), f"{number(plan.epochs, 1)} epochs"
     if plan.loss is not None:
@@ -212,8 +216,7 @@ def _experts(plan: Plan) -> Html | None:
         return None
     in_short = short_unit(plan.loss_unit)
     words = (
-        f"{mixed.experts} experts, {mixed.active} active: {count(mixed.active_params)} parameters for each token of "
-        f"{count(mixed.total_params)} in all. They take {number(mixed.loss_gain, 4)} {in_short} off the best dense "
+        f"{mixed.experts} experts, {mixed.active} active, take {number(mixed.loss_gain, 4)} {in_short} off the best dense "
         f"model of the same compute. The law's runs: {mixed.validity}."
     )
     return section("experts", "How many experts?", element("p", words), *experts_tables(mixed, in_short))

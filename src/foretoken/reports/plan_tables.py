@@ -47,11 +47,11 @@ def alternatives_table(plan: Plan) -> Html:
         "N",
         "D",
         f"loss ({unit})",
-        f"loses ({unit})",
+        f"{unit} lost",
         *(["interval"] if drawn else []),
-        "FLOP",
-        "price",
-        "days",
+        "FLOP lost",
+        "USD lost",
+        "days lost",
     ]
     worst_first = sorted(plan.alternatives, key=lambda choice: -(choice.regret_loss or 0.0))
     return join([table(heads, [_regret_row(choice, drawn) for choice in worst_first], class_="numbers"), note])
@@ -70,7 +70,7 @@ def _regret_row(choice: Alternative, drawn: bool) -> list[str]:
 
 def choices_table(choices: Sequence[Choice], unit: str) -> Html:
     """Other lengths of a given size, or sizes for a given length; `unit` is that of a loss, in short."""
-    heads = ["N", "D", "FLOP", f"loss ({unit})", f"loses ({unit})", "FLOP lost", "twice as much takes off"]
+    heads = ["N", "D", "FLOP", f"loss ({unit})", f"{unit} lost", "FLOP lost", "twice as much takes off"]
     rows = [
         [
             *(count(choice.params), count(choice.tokens), power(choice.flops)),
@@ -87,7 +87,7 @@ def recipe_tables(recipe: Recipe) -> list[Html]:
     """The shape; settings by laws, each law with its value and source; settings by common practice."""
     shape = recipe.shape
     facts = [
-        ["parameters", f"{count(recipe.params_total)}, {count(recipe.params_non_embedding)} without embeddings"],
+        *([] if shape.experts else [["parameters", _sizes(recipe)]]),
         ["layers, width", f"{shape.layers}, {shape.width}"],
         ["heads", f"{shape.heads}, {shape.kv_heads or shape.heads} of keys and values"],
         ["feed-forward", f"{shape.feed_forward}, {shape.activation}"],
@@ -102,6 +102,10 @@ def recipe_tables(recipe: Recipe) -> list[Html]:
         table(["value", "setting and source"], list(_settings(recipe)), class_="plain"),
         table(["common practice", "source"], settled, class_="plain"),
     ]
+
+
+def _sizes(recipe: Recipe) -> str:
+    return f"{count(recipe.params_total)}, {count(recipe.params_non_embedding)} without embeddings"
 
 
 def _settings(recipe: Recipe) -> Iterator[Sequence[object]]:
