@@ -49,6 +49,8 @@ def test_same_seeds_same_numbers_and_the_network_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], weight) for name, weight in start.named_parameters())
     losses = {one["validation_loss"] for one in found[0]["seeds"] + found[0]["scratch_seeds"]}
     assert len(losses) == 4
+    assert all(0 <= one["low"] <= one["score"] <= one["high"] <= 1 for one in found[0]["seeds"])
+    assert 0 < found[0]["chance"] < 1
 
 
 def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_weights() -> None:

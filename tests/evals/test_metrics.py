@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from foretoken.cli import app
-from foretoken.evals.metrics import METRICS, Predictions, accuracy, exact_match, f1, mean_over_seeds
+from foretoken.evals.metrics import (
+    METRICS,
+    Predictions,
+    accuracy,
+    chance,
+    exact_match,
+    f1,
+    mean_over_seeds,
+    sampling_interval,
+    score_over_seeds,
+)
 
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30)
 
@@ -76,6 +86,28 @@ def test_the_interval_over_seeds_is_student_s(values: list[float]) -> None:
             stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
         )
     assert mean_over_seeds(values[:1]).se is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_the_interval_of_scores_stays_inside_0_and_1(scores: list[float]) -> None:
+    found = score_over_seeds(scores)
+    assert -1e-9 <= found.low <= found.mean + 1e-9
+    assert found.mean - 1e-9 <= found.high <= 1
+
+
+@given(PAIRS)
+def test_few_examples_leave_some_width_even_where_all_are_right(pairs: list[tuple[int, int]]) -> None:
+    told = predictions(pairs)
+    low, high = sampling_interval(*accuracy(told), len(pairs))
+    assert 0 <= low <= accuracy(told)[0] <= high <= 1
+    assert high - low > 0.1 / math.sqrt(len(pairs))
+
+
+def test_chance_is_the_commonest_class_of_what_was_learned() -> None:
+    targets, index = np.array([0, 0, 0, 1]), np.arange(4)
+    assert chance("accuracy", [1, 1, 0], targets, index) == 0.25
+    # F1 of class 1 is 2 / (4 + 1), that of class 0 is 0
+    assert chance("f1", [1, 1, 0], targets, index) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -64,7 +64,7 @@ def test_the_bias_keeps_its_sign_and_rivals_have_their_names(line):
     lines = (scored(line, inside=True, error=-0.03), scored(line, inside=True, error=0.01, name="b"))
     texts = [[text.replace("\u202f", " ") for text in fact] for fact in _facts(Ledger(lines).summary())]
     told = {name: (value, remark) for name, value, remark in texts}
-    assert told["Frozen"] == ("2", "2 scored")
+    assert told["Frozen"] == ("2", "2 scored, frozen before their runs")
     assert told["Mean error"] == ("2.00 %", "bias −1.00 %")
     assert told["Largest small run"][0] == "4.00 %"
 
@@ -79,12 +79,28 @@ def test_the_cells_of_a_row_are_the_entry_and_its_outcome(line):
         f"{outcome.loss:.4f}",
         f"{100 * outcome.error:+.2f} %".replace("-", "−"),
         outcome.verdict,
+        outcome.order,
     ]
 
 
 def test_an_open_row_says_so_in_every_cell_of_its_outcome(line):
     row = [write(dataclasses.replace(line, outcome=None)) for write in CELLS]
-    assert row[8:] == ["open"] * 3
+    assert row[8:] == ["open"] * 3 + [""]
+
+
+def test_page_and_command_say_the_same_of_what_came_first(line, capsys):
+    from foretoken.cli.ledger import show_summary
+
+    unknown = dataclasses.replace(line, name="b", outcome=dataclasses.replace(line.outcome, started_at=None))
+    for lines in ((line,), (unknown,), (line, unknown)):
+        summary = Ledger(lines).summary()
+        show_summary(summary)
+        printed, page = capsys.readouterr().out, Reader(page_of(Ledger(lines))).text
+        for words in (summary.order, *(one.outcome.order for one in lines)):
+            assert words in printed
+            assert words in page
+        assert ("frozen before its run" in printed) is (lines == (line,))
+    assert "before" not in _band_title(unknown.entry.forecast, unknown.outcome, []).replace(unknown.outcome.order, "")
 
 
 @pytest.mark.parametrize("inside", [True, False])

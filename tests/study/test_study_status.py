@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.cli.printing import print_status
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design
 from foretoken.errors import StoreError
@@ -69,6 +70,18 @@ def test_an_empty_folder_has_a_status_too(tmp_path: Path) -> None:
     standing = status(tmp_path)
     assert (standing.counts.planned, standing.forecast, standing.outcome, standing.new) == (0, None, None, [])
     assert standing.study == tmp_path.name
+
+
+def test_a_report_is_named_only_where_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_status(status(folder))
+    page = folder / "report" / "index.html"
+    page.parent.mkdir()
+    assert status(folder)["report"] is None
+    page.write_text("")
+    assert "report:" not in capsys.readouterr().out
+    print_status(status(folder))
+    assert f"report:   {page}" in capsys.readouterr().out
+    assert status(folder)["report"] == str(page)
 
 
 def test_runs_are_counted_by_what_became_of_them(folder: Path) -> None:

@@ -87,8 +87,13 @@ def _show(result: FinetuneResult) -> None:
     if result.scratch_score is not None and result.difference is not None:
         typer.echo(f"  from random weights  {_mean_text(result.scratch_score)}")
         typer.echo(f"  difference           {_mean_text(result.difference)}")
-    largest = max(seed.test_se for seed in result.tuned)
-    typer.echo(f"  a test set of this size leaves an uncertainty of ± {largest:.3f}")
+    if result.chance is not None:
+        typer.echo(f"  chance               {result.chance:.3f} (always the commonest class)")
+    widest = max(result.tuned, key=lambda seed: seed.high - seed.low)
+    typer.echo(
+        f"  a test set of {len(task.test)} leaves {widest.low:.3f} to {widest.high:.3f} (95 %) of a score of"
+        f" {widest.score:.3f}"
+    )
 
 
 def _mean_text(mean: SeedMean) -> str:

@@ -185,8 +185,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
         f"forecast {forecast.loss:.4f} {forecast.unit} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}"
     )
     typer.echo(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
-    if outcome.started_at is None:
-        typer.echo("when the run began is not known (--started), so nothing shows that the forecast came first")
+    typer.echo(f"the forecast: {outcome.order}")
 
 
 def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:
@@ -208,7 +207,8 @@ def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json:
 
 def show_summary(summary: LedgerSummary) -> None:
     """Print a ledger as a table, and the means."""
-    headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", "outcome", "error", "verdict", "unit")
+    results = ("outcome", "error", "verdict", "frozen", "unit")
+    headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", *results)
     print_table(headings, map(_cells, summary.entries))
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
         typer.echo(f"{summary.frozen} frozen, {summary.reason}")
@@ -218,6 +218,7 @@ def show_summary(summary: LedgerSummary) -> None:
         f"{summary.scored} of {summary.frozen} scored: mean error {100 * summary.mean_error:.2f} %, bias"
         f" {100 * summary.bias:+.2f} %, {100 * summary.coverage:.0f} % inside (rivals: {rivals})"
     )
+    typer.echo(summary.order)
 
 
 def _cells(line: LedgerLine) -> tuple[str, ...]:
@@ -225,9 +226,9 @@ def _cells(line: LedgerLine) -> tuple[str, ...]:
     from foretoken.runs.loss_units import short_unit
 
     forecast, outcome = line.entry.forecast, line.outcome
-    result = ("", "", "open")
+    result = ("", "", "open", "")
     if outcome is not None:
-        result = (f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %", outcome.verdict)
+        result = (f"{outcome.loss:.4f}", f"{100 * outcome.error:+.2f} %", outcome.verdict, outcome.order)
     return (
         line.name,
         f"{forecast.params:.3g}",

@@ -104,7 +104,10 @@ def print_status(status: StudyStatus) -> None:
         typer.echo(f"the study file has changed since: {key} {_plain(old)} -> {_plain(new)}")
     if status.edited:
         typer.echo("to see what that means for each run: foretoken run STUDY --dry-run")
-    typer.echo(f"report:   {status.folder}/report/index.html" if status.forecast else "no forecast yet")
+    if not status.forecast:
+        typer.echo("no forecast yet")
+    if status.report:
+        typer.echo(f"report:   {status.report}")
 
 
 def print_new_runs(reasons: Iterable[Change | None]) -> None:

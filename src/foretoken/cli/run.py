@@ -54,7 +54,7 @@ def run(
         command = shlex.join(["foretoken", *sys.argv[1:]])
         result = run_study(settings, home, listener_for_terminal(quiet=json), command)
     except RefusedError as refusal:
-        typer.echo(f"no forecast: {refusal}\nsee the report: {home / 'report' / 'index.html'}", err=True)
+        typer.echo(f"no forecast: {refusal}", err=True)
         result, refused = status(home), True
     except KeyboardInterrupt:
         typer.echo("stopped and saved; rerun the same command to resume", err=True)

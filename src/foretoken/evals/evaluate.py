@@ -13,6 +13,7 @@ from foretoken.compute.hardware import available_memory
 from foretoken.compute.objective import Objective
 from foretoken.data import windows
 from foretoken.errors import CorpusError, DesignError
+from foretoken.evals.metrics import NORMAL_95
 from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluation, whole_text
 from foretoken.generation import open_model
 from foretoken.generation.load import ModelSource
@@ -22,8 +23,6 @@ from foretoken.training.evaluate import EVAL_BATCH_TOKENS
 
 DEFAULT_TOKENS = 1_000_000
 """Tokens of a text that are read unless asked otherwise."""
-NORMAL_95 = 1.96
-"""Half width of an interval of 95 % of the normal distribution, in standard errors."""
 
 
 @brief

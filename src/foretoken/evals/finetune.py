@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,19 @@ from foretoken.brief import brief
 from foretoken.errors import TaskError
 from foretoken.evals.finetuning_loop import TaskNetwork, extend_vocabulary, predict, train
 from foretoken.evals.formats import InputFormat, input_format
-from foretoken.evals.metrics import DEFAULT_METRIC, METRICS, Predictions, SeedMean, mean_over_seeds
+from foretoken.evals.metrics import (
+    DEFAULT_METRIC,
+    METRICS,
+    Predictions,
+    SeedMean,
+    chance,
+    mean_over_seeds,
+    sampling_interval,
+    score_over_seeds,
+)
 from foretoken.evals.options import TuningOptions
 from foretoken.evals.task_files import read_task
-from foretoken.evals.tasks import SPLITS, TEXT_TO_TEXT, Task, check_mixing, mixture
+from foretoken.evals.tasks import NO_LABEL, SPLITS, TEXT_TO_TEXT, Task, check_mixing, mixture
 from foretoken.generation import open_model
 from foretoken.generation.load import ModelSource
 from foretoken.models import Network
@@ -41,6 +51,9 @@ class SeedResult:
     """On the test examples."""
     test_se: float
     """Standard error from the test examples being a sample (of a share, the binomial one)."""
+    low: float
+    high: float
+    """The interval of 95 % that so few test examples leave, inside 0 and 1 (Wilson 1927)."""
     validation_loss: float
     """The least one, in nats per prediction, at which the weights were kept."""
     epochs: int
@@ -64,12 +77,22 @@ class FinetuneResult:
     @property
     def score(self) -> SeedMean:
         """Over seeds."""
-        return mean_over_seeds([seed.score for seed in self.tuned])
+        return score_over_seeds([seed.score for seed in self.tuned])
+
+    @property
+    def chance(self) -> float | None:
+        """The score of always answering the commonest class of the training examples; None of free text."""
+        if self.task.kind == TEXT_TO_TEXT:
+            return None
+        labels = [[label for label in example.labels if label != NO_LABEL] for example in self.task.test]
+        index = np.repeat(np.arange(len(labels)), [len(row) for row in labels])
+        learned = [label for example in self.task.train for label in example.labels if label != NO_LABEL]
+        return chance(self.metric, learned, np.array([*chain(*labels)]), index)
 
     @property
     def scratch_score(self) -> SeedMean | None:
         """Of random weights, over seeds."""
-        return mean_over_seeds([seed.score for seed in self.scratch]) if self.scratch else None
+        return score_over_seeds([seed.score for seed in self.scratch]) if self.scratch else None
 
     @property
     def difference(self) -> SeedMean | None:
@@ -91,6 +114,8 @@ class FinetuneResult:
             "examples": {split: len(self.task.split(split)) for split in SPLITS},
             "metric": self.metric,
             "ceiling": self.task.ceiling,
+            "chance": self.chance,
+            "chance_reason": "free text has no classes" if self.chance is None else None,
             "score": self.score.to_json(),
             "scratch_score": scratch and scratch.to_json(),
             "difference": difference and difference.to_json(),
@@ -218,10 +243,13 @@ def best_of(arm: Arm, seed: int, *, fresh: bool = False) -> tuple[TaskNetwork, S
     predictions, test_loss = predict(network, arm.inputs, task.test)
     _check_finite(test_loss, "test", options)
     score, error = METRICS[options.metric or DEFAULT_METRIC[task.kind]](predictions)
+    low, high = sampling_interval(score, error, len(task.test))
     return network, SeedResult(
         seed=seed,
         score=score,
         test_se=error,
+        low=low,
+        high=high,
         validation_loss=validation_loss,
         epochs=epochs,
         learning_rate=learning_rate,

@@ -8,16 +8,19 @@ Shapes: N predictions, B examples that they belong to, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.evals.tasks import KINDS, TEXT_TO_TEXT, TaskKind
+from foretoken.shares import wilson_of_error
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+LEVEL, NORMAL_95 = 0.95, 1.96
+"""Of intervals, and how many standard deviations of a normal hold so much."""
 
 
 @dataclass(frozen=True)
@@ -95,25 +98,70 @@ class SeedMean:
     """Its standard error; None of one seed."""
     low: float | None
     high: float | None
-    """Student's interval of 95 %; None of one seed."""
+    """Student's interval of 95 %, for scores kept inside 0 and 1; None of one seed."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
 
 
-def mean_over_seeds(values: Sequence[float], level: float = 0.95) -> SeedMean:
+def score_over_seeds(scores: Sequence[float]) -> SeedMean:
+    """As `mean_over_seeds`, for scores: shares, whose interval stays inside 0 and 1 (Wilson's, of Student's reach).
+
+    >>> score = score_over_seeds([0.9, 1.0])
+    >>> 0 < score.low < score.mean < score.high <= 1
+    True
+    """
+    mean = mean_over_seeds(scores)
+    if not mean.se:
+        return mean
+    low, high = wilson_of_error(mean.mean, mean.se, len(scores), student(len(scores), LEVEL))
+    return replace(mean, low=low, high=high)
+
+
+def sampling_interval(score: float, error: float, examples: int) -> tuple[float, float]:
+    """Where a score lies for all that so few test examples tell: Wilson's interval of 95 %.
+
+    >>> [round(end, 2) for end in sampling_interval(1.0, 0.0, examples=8)]
+    [0.68, 1.0]
+    """
+    return wilson_of_error(score, error, examples, NORMAL_95)
+
+
+def chance(metric: str, learned: Sequence[int], targets: Integers, example_index: Integers) -> float:
+    """The score of always answering the commonest class of the training examples.
+
+    Args:
+        metric: one of `METRICS`.
+        learned: the classes of the training examples.
+        targets: the right answers of the test examples, [N].
+        example_index: the example of each, [N].
+
+    >>> chance("accuracy", [0, 1, 1], np.array([1, 0, 1, 1]), np.arange(4))
+    0.75
+
+    """
+    commonest = np.full_like(targets, np.bincount(np.array(learned)).argmax())
+    return METRICS[metric](Predictions(commonest, targets, example_index))[0]
+
+
+def student(values: int, level: float) -> float:
+    """How many standard errors the interval of a mean of so many values reaches."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(values - 1, (1 + level) / 2))
+
+
+def mean_over_seeds(values: Sequence[float], level: float = LEVEL) -> SeedMean:
     """Mean, standard error and Student's interval.
 
     >>> mean = mean_over_seeds([1.0, 2.0, 3.0])
     >>> [round(value, 3) for value in (mean.mean, mean.se, mean.low, mean.high)]
     [2.0, 0.577, -0.484, 4.484]
     """
-    from scipy.special import stdtrit
-
     mean = float(np.mean(values))
     if len(values) < 2:
         return SeedMean(mean, None, None, None)
     se = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * se
+    reach = student(len(values), level) * se
     return SeedMean(mean, se, mean - reach, mean + reach)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
+from foretoken.shares import wilson
+
 MOST_STEPS = 6
 FEWEST = 5
 """Runs of a step at least, except where there are fewer in all."""
@@ -90,19 +92,5 @@ def _step(runs: Sequence[HeldOutRun], relative: bool) -> Step:
         bias=sum(errors) / len(errors),
         error=sum(map(abs, errors)) / len(errors),
         coverage=inside / len(runs),
-        ends=wilson(inside, len(runs)),
+        ends=wilson(inside, len(runs), Z),
     )
-
-
-def wilson(hits: int, tries: int) -> tuple[float, float]:
-    """The 90 % interval of a share (Wilson 1927).
-
-    >>> [round(end, 3) for end in wilson(9, 10)]
-    [0.652, 0.977]
-    """
-    # The shares p for which the observed one lies within Z standard deviations: (share - p)^2 = Z^2 p (1 - p) / tries,
-    # a quadratic in p. Unlike share +- Z sd it stays between 0 and 1 and has a width where all or none hit.
-    share, whole = hits / tries, 1 + Z**2 / tries
-    centre = (share + Z**2 / (2 * tries)) / whole
-    reach = Z / whole * math.sqrt(share * (1 - share) / tries + Z**2 / (4 * tries**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -22,6 +22,8 @@ from foretoken.runs.spec import RunSpec
 FORMAT = 1
 T = TypeVar("T")
 
+UNKNOWN_ORDER = "whether before the run is not known (--started)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -50,6 +52,16 @@ class Outcome:
     def verdict(self) -> str:
         """`inside` or `outside` the interval."""
         return "inside" if self.inside else "outside"
+
+    @property
+    def came_after(self) -> bool:
+        """Whether the run is known to have begun after its forecast was frozen: a start before that is refused."""
+        return self.started_at is not None
+
+    @property
+    def order(self) -> str:
+        """What came first, as far as it is known."""
+        return "frozen before the run" if self.came_after else UNKNOWN_ORDER
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as they are written to disk."""

@@ -43,6 +43,7 @@ class LedgerLine:
             "loss": self.outcome.loss,
             "error": self.outcome.error,
             "inside": self.outcome.inside,
+            "order": self.outcome.order,
         }
         return {
             "name": self.name,
@@ -71,6 +72,14 @@ class LedgerSummary:
     """Mean absolute relative error of each plain rival."""
     reason: str | None
     """Why the means are None."""
+
+    @property
+    def order(self) -> str:
+        """Which of the scored forecasts are known to have come before their run; empty while none is scored."""
+        known = sum(line.outcome.came_after for line in self.entries if line.outcome)
+        if not self.scored or known == self.scored:
+            return f"frozen before {'its run' if self.scored == 1 else 'their runs'}" if self.scored else ""
+        return f"{known} of {self.scored} known to be frozen before the run: the others have no start (--started)"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the keys of `foretoken ledger show --json`."""

@@ -11,8 +11,8 @@ from foretoken.compute.price import Cost, cost, training_hours
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check
 from foretoken.plans.advice import alternatives
-from foretoken.plans.experts import Mixtures, compare_experts
 from foretoken.plans.constraints import NO_LIMITS
+from foretoken.plans.experts import Mixtures, compare_experts
 from foretoken.plans.given_size import Choice, OpenHalf, at_size, other_halves, solve_split
 from foretoken.plans.inputs import PlanInputs, read_inputs
 from foretoken.plans.lifecycle_cost import WholeLife, whole_life

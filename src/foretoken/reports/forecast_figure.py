@@ -60,7 +60,7 @@ class MeasuredRun:
     flops: float
     loss: float
     by_law: float | None = None
-    """The law's loss for a run of its size and length; None for a run that the fit does not rest on, or without a fit."""
+    """What the law gives for its size and length; None where the fit does not rest on it, or there is none."""
     left_out: bool = False
     """Whether a fit does not rest on it."""
 

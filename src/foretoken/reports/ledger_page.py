@@ -58,7 +58,8 @@ def _sentence(summary: LedgerSummary) -> str:
 
 
 def _facts(summary: LedgerSummary) -> Iterator[Fact]:
-    yield "Frozen", str(summary.frozen), f"{summary.scored} scored"
+    scored = f"{summary.scored} scored"
+    yield "Frozen", str(summary.frozen), f"{scored}, {summary.order}" if summary.order else scored
     if summary.scored:
         yield "Mean error", percent(summary.mean_error, 2), f"bias {percent(summary.bias, 2, signed=True)}"
         for name, error in summary.rivals.items():
@@ -77,7 +78,8 @@ def _entries(summary: LedgerSummary) -> list[Html]:
     title = _sentence(summary).rstrip(".")
     lines, marks = [_line(line) for line in summary.entries], [(0.0, "forecast")]
     panels = forest("ledger", lines, "against the forecast (%)", title=title, described=caption, marks=marks)
-    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", "unit", "outcome", "error", ""]
+    results = ["unit", "outcome", "error", "", "frozen"]
+    heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", *results]
     data = [[write(line) for write in CELLS] for line in summary.entries]
     return [figure("ledger", title, panels, caption, table(heads, data, class_="numbers"))]
 
@@ -114,6 +116,7 @@ CELLS: list[Callable[[LedgerLine], str]] = [
     partial(_outcome, lambda outcome: number(outcome.loss, 4)),
     partial(_outcome, lambda outcome: percent(outcome.error, 2, signed=True)),
     partial(_outcome, lambda outcome: outcome.verdict),
+    lambda line: line.outcome.order if line.outcome else "",
 ]
 
 
@@ -175,7 +178,7 @@ def band_figure(
 def _band_title(forecast: Forecast, outcome: Outcome | None, points: Sequence[PlacedPoint]) -> str:
     if outcome is not None:
         band = f"{number(forecast.low)} to {number(forecast.high)}"
-        return f"It reached {number(outcome.loss)}, {outcome.verdict} the {band} that was frozen before"
+        return f"It reached {number(outcome.loss)}, {outcome.verdict} the forecast's {band}; {outcome.order}"
     if points:
         return f"So far: {points[-1].text}"
     return f"Forecast {number(forecast.loss)} at {count(forecast.tokens)} tokens; no point of the run is given yet"

@@ -115,12 +115,14 @@ class StudyStatus:
     outcome: ScoredOutcome | None = None
     new: list[NewRun] = field(default_factory=list)
     """Runs without a record."""
+    report: Path | None = None
+    """Its page; None where none is written."""
     edited: Change = field(default_factory=dict)
     """Keys of the study file that have changed since the study was run: {key: (old, new)}."""
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `foretoken status --json`."""
-        return {**asdict(self), "folder": str(self.folder)}
+        return {**asdict(self), "folder": str(self.folder), "report": self.report and str(self.report)}
 
     def __getitem__(self, key: str) -> Any:
         return self.to_json()[key]
@@ -138,6 +140,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     records = {run.key: record for run in runs if (record := store.record(run.key))}
     owned = is_owned(folder, kept.study.launch.lease_seconds if kept else LEASE_SECONDS)
     line = current_forecast(folder, kept.design if kept else None)
+    page = folder / "report" / "index.html"
     return StudyStatus(
         study=folder.name,
         folder=folder,
@@ -145,6 +148,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
         forecast=FrozenForecast.of(line.entry) if line else None,
         outcome=ScoredOutcome.of(line.outcome) if line and line.outcome else None,
         new=new_runs(store, runs, records),
+        report=page if page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
     )
 
