@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,17 @@ VERBS = {
 @pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
 def test_a_verb_writes_its_page_and_json_stays_alone(home, tmp_path, words):
     page = tmp_path / "page.html"
-    printed = invoke(*(word.format(home=home) for word in words), "--html", page, "--json")
+    command = [*(word.format(home=home) for word in words), "--html", str(page), "--json"]
+    before = typed_command.set(shlex.join(["foretoken", *command]))
+    printed = invoke(*command)
+    typed_command.reset(before)
     assert isinstance(json.loads(printed), dict)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "<figure " in text
+    assert "Rebuild it with <code>foretoken " in text
+    for folder in (home, tmp_path):
+        assert str(folder.parent) not in text, "a page names a folder of this machine"
 
 
 def test_a_page_that_cannot_be_written_is_a_user_error(home, tmp_path):

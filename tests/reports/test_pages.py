@@ -23,6 +23,7 @@ from foretoken.forecasts.band import band_along
 from foretoken.forecasts.ledger import placed
 from foretoken.laws import PUBLISHED
 from foretoken.reports import PAGES, Page, PageOptions, page_of, save_page
+from foretoken.reports.approaches_page import _curves, path_figure
 from foretoken.reports.diagnosis_page import waterfall_figure
 from foretoken.reports.html import element
 from foretoken.reports.law_figures import law_figure
@@ -169,6 +170,18 @@ def test_approaches_page_has_every_route_and_its_reason(pages, results):
         known = route.exponent is not None
         assert (f"{route.exponent:.3f}" if known else route.reason.split(":")[0].capitalize()) in page.text
     assert "5 of 5 budgets have their best size inside the sizes tried" in page.text
+
+
+def test_without_budgets_the_routes_are_drawn_over_the_compute_of_the_runs(results, table):
+    found, options = results["approaches"]
+    bare = dataclasses.replace(found, routes=[dataclasses.replace(route, points=[]) for route in found.routes])
+    for figure in (path_figure(bare, options.runs), path_figure(bare)):
+        wide, _ = re.findall(r"<svg .*?</svg>", figure, flags=re.DOTALL)
+        assert re.search(r"10¹⁸.*10¹⁹.*10²⁰", wide, flags=re.DOTALL)
+        assert len(re.findall(r">\d+[MB]<", wide)) >= 2
+    once = RunTable(table.frame.iloc[::8], "no two of a budget")
+    assert _curves(found, once) is None
+    assert _curves(found, table) is not None
 
 
 def test_ledger_page_tells_open_inside_outside_and_a_run_on_its_way(pages, book):

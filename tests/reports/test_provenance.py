@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from foretoken.reports import CorpusFacts, TrainingCost
+from foretoken.reports.html import element
 from foretoken.reports.palette import budgets_of
 from foretoken.reports.provenance import (
     CONVENTIONS,
@@ -38,6 +39,21 @@ def test_nested_settings_are_dotted_and_what_is_not_set_is_left_out():
 def test_the_last_command_rebuilds_the_page_and_there_is_always_one(material):
     assert commands(material.whole)[-1] == "foretoken report studies/quickstart.toml"
     assert commands(material.study(commands=())) == ["foretoken report runs/quickstart"]
+
+
+def test_no_folder_of_the_maker_is_shown(material):
+    home = "/home/ann lee/runs"
+    failed = dataclasses.replace(material.whole.records[0], error=f'File "{home}/train.py", line 3\nno /home/ann/a.bin')
+    settings = {**material.whole.settings_json, "corpus": {"path": f"{home}/texts"}}
+    study = material.study(
+        commands=(f"foretoken run '{home}/mine.toml'", f"foretoken report '{home}/mine'"),
+        settings_json=settings,
+        records=[failed, *material.whole.records[1:]],
+    )
+    text = Reader(element("div", provenance_section(study), _failures(study))).text
+    for kept in ("foretoken run 'mine.toml'", "foretoken report 'mine'", 'File "train.py", line 3', "texts"):
+        assert kept in text
+    assert "/home" not in text
 
 
 def test_facts_are_those_of_the_study(material):

@@ -45,7 +45,7 @@ def approaches_page(approaches: Approaches, options: PageOptions) -> Page:
         sentence=sentence,
         parts=[
             lead(sentence, _facts(approaches), approaches.checks),
-            _routes(approaches),
+            _routes(approaches, options.runs),
             isoflop_section(curves, budgets) if curves else None,
             section("methods", "How each route works", _methods(approaches)),
             section("checks", "Checks", checks_list(approaches.checks)),
@@ -76,7 +76,7 @@ def _facts(approaches: Approaches) -> Iterator[Fact]:
     yield "Unit", approaches.loss_unit, "of the loss"
 
 
-def _routes(approaches: Approaches) -> Html:
+def _routes(approaches: Approaches, runs: RunTable | None) -> Html:
     """The lines, the exponents, and the bias in words."""
     if not known_routes(approaches):
         return section("routes", "The routes side by side", element("p", "No route has an exponent.", class_="doubt"))
@@ -85,19 +85,20 @@ def _routes(approaches: Approaches) -> Html:
         [element("p", "Bias of approach 2, on the same runs without noise. ", " ".join(biases))] if biases else []
     )
     return section(
-        "routes", "The routes side by side", path_figure(approaches), exponent_figure(approaches), *bias_words
+        "routes", "The routes side by side", path_figure(approaches, runs), exponent_figure(approaches), *bias_words
     )
 
 
 def _curves(approaches: Approaches, runs: RunTable | None) -> IsoflopFit | None:
-    """The IsoFLOP curves of the runs; None where no two sizes share a budget, or there are too many budgets to draw."""
+    """The IsoFLOP curves of the runs; None where no budget has sizes enough for one, or too many budgets have runs."""
     if runs is None:
         return None
     try:
         curves = isoflop(runs, params=approaches.params_column, level=approaches.level)
     except RefusedError:
         return None
-    return curves if len(curves.budgets) <= 2 * MOST_COLOURS else None
+    drawable = any(budget.parabola for budget in curves.budgets) and len(curves.budgets) <= 2 * MOST_COLOURS
+    return curves if drawable else None
 
 
 def _methods(approaches: Approaches) -> Html:
@@ -126,8 +127,8 @@ def known_routes(approaches: Approaches) -> list[Route]:
     return [route for route in approaches.routes if route.exponent is not None]
 
 
-def path_figure(approaches: Approaches) -> Html:
-    """N* against compute, a line per route."""
+def path_figure(approaches: Approaches, runs: RunTable | None = None) -> Html:
+    """N* against compute, a line per route, over the compute of the runs where they are given."""
     routes = known_routes(approaches)
     ends = [route.largest.params for route in routes if route.largest]
     largest = max((route.largest.flops for route in routes if route.largest), default=0.0)
@@ -139,10 +140,18 @@ def path_figure(approaches: Approaches) -> Html:
         "curves); routes without marks read a fitted surface. Bars at the right: N* at the largest compute with its "
         f"{percent(approaches.level, 0)} interval. Each route counts N as its row in the table of methods says."
     )
-    draw = partial(_draw_paths, routes=routes)
+    draw = partial(_draw_paths, routes=routes, first=_first(routes, largest, runs))
     panels = responsive("paths", draw, title=title, described=caption, wide=(760, 420), narrow=360)
     rows = [[route.name, power(point.flops), count(point.params)] for route in routes for point in route.points]
     return figure("paths", title, panels, caption, table(["route", "C (FLOP)", "N*"], rows, class_="numbers"))
+
+
+def _first(routes: Sequence[Route], largest: float, runs: RunTable | None) -> float:
+    """Where the lines begin: at the least compute of the points, of the runs, or three decades down."""
+    points = [point.flops for route in routes for point in route.points]
+    if not points and runs is not None and "flops" in runs.frame:
+        points = [float(flops) for flops in runs.frame["flops"] if 0 < flops < largest]
+    return min(points, default=largest / 1e3)
 
 
 def exponent_figure(approaches: Approaches) -> Html:
@@ -184,15 +193,14 @@ def _row(route: Route) -> list[str]:
     ]
 
 
-def _draw_paths(axes: Axes, *, routes: Sequence[Route]) -> None:
+def _draw_paths(axes: Axes, *, routes: Sequence[Route], first: float) -> None:
     room = LABEL / (figure_size(axes)[0] - LABEL - AXIS)
     points = [point for route in routes for point in route.points]
     ends = [route.largest for route in routes if route.largest]
-    low, high = padded([*(point.flops for point in points), *(end.flops for end in ends)], 0.04)
-    first = min((point.flops for point in points), default=high / 1e3)
-    write = lambda flops: short_power(flops) if flops <= high else ""  # noqa: E731
-    log_axis(axes, "x", low, high * (high / low) ** room, write)
+    low, high = padded([first, *(end.flops for end in ends)], 0.04)
+    log_axis(axes, "x", low, high * (high / low) ** room, short_power)
     sizes = [point.params for point in points] + [size for end in ends for size in (end.params, *end.interval)]
+    sizes += [route.prefactor * first**route.exponent for route in routes if route.prefactor and route.exponent]
     log_axis(axes, "y", *padded(sizes), short_count)
     for rank, route in enumerate(routes):
         _draw_route(axes, route, first, rank)

@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 
 from foretoken.fits.check import Check
+from foretoken.reports.paths import without_folders
 
 VOID = ("meta", "link", "br")
 
@@ -108,7 +109,7 @@ def _head(title: str, description: str, styles: str) -> Html:
 
 def _footer(rebuild: str) -> Html:
     made = "Made by foretoken. This file needs no network."
-    again = ["Rebuild it with ", element("code", rebuild), "."] if rebuild else []
+    again = ["Rebuild it with ", element("code", without_folders(rebuild)), "."] if rebuild else []
     return element("footer", element("p", made, " ", *again))
 
 

@@ -126,7 +126,7 @@ def _draw_curves(axes: Axes, *, isoflop: IsoflopFit, budgets: Budgets) -> None:
     heights = apart([loss for _, loss, _, _ in ends], (top - bottom) * 0.055)
     for (size, _, flops, shift), height in zip(ends, heights, strict=True):
         write_label(axes, power(flops), (size, height), (shift, 0))
-    axes.set_xlabel("parameters N (all trained)")
+    axes.set_xlabel("parameters N")
     axes.set_ylabel(f"validation loss ({isoflop.loss_unit})")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from foretoken.reports.html import Html, details, element, join, section, table
 from foretoken.reports.numbers import MISSING, count, missing, number, percent, power, significant
 from foretoken.reports.palette import Budgets
+from foretoken.reports.paths import without_folders
 from foretoken.reports.study_results import TARGET, StudyResults
 from foretoken.runs.record import RunRecord
 from foretoken.units import format_duration
@@ -47,7 +48,7 @@ def provenance_section(study: StudyResults) -> Html:
 
 def commands(study: StudyResults) -> list[str]:
     """What was typed to make the study, and what rebuilds its page, last."""
-    return list(map(str, study.commands)) or [f"foretoken report runs/{study.name}"]
+    return [without_folders(command) for command in study.commands] or [f"foretoken report runs/{study.name}"]
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:
@@ -100,7 +101,7 @@ def _flat_json(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
         if isinstance(value, Mapping):
             yield from _flat_json(value, f"{name}.")
         elif value is not None:
-            yield name, str(value)
+            yield name, without_folders(str(value))
 
 
 Write = Callable[[Any], str]
@@ -174,13 +175,17 @@ def _status(row: dict[Any, Any], record: RunRecord | None) -> str:
 
 def _cause(record: RunRecord) -> str:
     lines = (record.error or "").strip().splitlines() or record.events
-    return lines[-1] if lines else ""
+    return without_folders(lines[-1]) if lines else ""
 
 
 def _failures(study: StudyResults) -> Html | None:
     """Tracebacks of failed runs, whole."""
     parts = [
-        element("details", element("summary", f"Traceback of run {record.spec.key[:8]}"), element("pre", record.error))
+        element(
+            "details",
+            element("summary", f"Traceback of run {record.spec.key[:8]}"),
+            element("pre", without_folders(record.error)),
+        )
         for record in study.records
         if record.error
     ]
