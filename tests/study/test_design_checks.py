@@ -13,10 +13,11 @@ from foretoken.errors import DesignError, RefusedError
 from foretoken.fits import fit
 from foretoken.laws import LAWS
 from foretoken.runs.record import RunRecord
+from foretoken.runs.schema import DesignSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import table_from_records
-from foretoken.study.design_checks import check_fittable
+from foretoken.study.design_checks import check_fittable, check_sizes
 from foretoken.study.preview import design, dry_run
 from foretoken.study.runner import run
 
@@ -137,3 +138,27 @@ def test_a_ladder_may_forecast_its_own_continuation() -> None:
         with pytest.raises(DesignError) as refused:
             check_fittable(runs, law, aim)
         assert refused.value.code == "collinear"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"budgets": [1e8], "sizes_per_budget": 5},
+        {"kind": "ladder", "params": [1e4, 1e4 + 1, 2e4, 4e4, 6e4], "tokens_per_param": [20]},
+    ],
+)
+def test_fewer_sizes_than_were_asked_for_are_said(asked: dict[str, object]) -> None:
+    section = DesignSection.model_validate(asked)
+    runs = [planned(width, 100) for width in WIDTHS]
+    assert check_sizes(section, runs[:5]) == []
+    (check,) = check_sizes(section, [*runs[:4], runs[0]])
+    assert (check.code, check.severity) == ("fewer_sizes", "doubt")
+    assert f"5 sizes were asked for, and networks that small have only 4 at {runs[0].group}" in check.evidence
+
+
+def test_so_few_sizes_that_no_law_can_be_fitted_are_refused_with_the_reason(mini_file: Path) -> None:
+    text = mini_file.read_text().replace("sizes_per_budget = 4", "sizes_per_budget = 9")
+    mini_file.write_text(text.replace("size_ratio = 1.6", "size_ratio = 1.05"))
+    with pytest.raises(DesignError, match="9 sizes were asked for") as refused:
+        design(load_study(mini_file))
+    assert refused.value.code == "too_few_runs"

@@ -15,6 +15,7 @@ from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
 from foretoken.laws import SATURATING_FLOPS, WEIGHED, law_or_heaviest
+from foretoken.runs.schema import DesignSection
 from foretoken.runs.spec import RunSpec
 
 
@@ -23,6 +24,30 @@ def check_room(runs: Sequence[RunSpec], corpus: TokenizedCorpus, machine: Machin
     longest = max(runs, key=lambda run: run.sequences_read)
     check_tokens(corpus, longest.sequences_read, longest.objective.window(longest.shape), repeat)
     check_memory(runs, workers, machine.memory_bytes)
+
+
+def check_sizes(asked: DesignSection, runs: Sequence[RunSpec]) -> list[fits.Check]:
+    """A doubt where a budget, or a ladder's length, has fewer sizes than were asked for.
+
+    Sizes are whole networks: two that are asked for close together are one where no network lies between.
+    """
+    wanted = len(asked.params) or asked.sizes_per_budget
+    sizes: dict[str, set[int]] = {}
+    for run in runs:
+        sizes.setdefault(run.group, set()).add(run.parameters.total)
+    fewer = {group: len(found) for group, found in sizes.items() if len(found) < wanted}
+    if asked.runs or not fewer:  # a list of runs refuses two that are one network
+        return []
+    told = ", ".join(f"{count} at {group}" for group, count in fewer.items())
+    cure = "ask for fewer sizes or for larger steps between them (design.size_ratio, design.params), or lower "
+    return [
+        fits.Check(
+            "fewer_sizes",
+            "doubt",
+            f"{wanted} sizes were asked for, and networks that small have only {told}",
+            f"{cure}model.width_per_layer",
+        )
+    ]
 
 
 def check_fittable(

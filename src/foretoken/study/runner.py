@@ -14,7 +14,7 @@ from foretoken._version import RECIPE, __version__
 from foretoken.arguments import named_arguments
 from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.errors import DesignError, ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
@@ -27,7 +27,7 @@ from foretoken.store.finished import is_finished, mark_finished, unmark
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
-from foretoken.study.design_checks import check_fittable, check_room
+from foretoken.study.design_checks import check_fittable, check_room, check_sizes
 from foretoken.study.design_file import DesignFile, usable_design, write_design_file
 from foretoken.study.progress import PROGRESS, ProgressListener
 from foretoken.study.results import gather, load_fit, table_of
@@ -234,7 +234,14 @@ class StudyRunner:
         """The doubts about planned runs; raises what `design` raises."""
         check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
         law, refuse = self.study.forecast.law, not self.study.adds_runs
-        return check_fittable(design.runs, law, design.target, refuse=refuse)
+        fewer = check_sizes(self.study.design, design.runs)
+        try:
+            return [*fewer, *check_fittable(design.runs, law, design.target, refuse=refuse)]
+        except DesignError as error:
+            if not fewer:
+                raise
+            got, cure = f"{error.got}; {fewer[0].evidence}", fewer[0].cure
+            raise DesignError(error.message, got=got, cure=cure, code=error.code) from None
 
     def estimate_seconds(self, design: Design) -> dict[str, float]:
         """Seconds of each run that is trained, by its key, from a short calibration."""
