@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import wraps
+from itertools import islice
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from foretoken.errors import ForetokenError
@@ -14,6 +16,9 @@ from foretoken.errors import ForetokenError
 P = ParamSpec("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+MOST_FILES = 1000
+"""Names of a folder that are compared with a wrong one."""
 
 
 class ArgumentNameError(ForetokenError, TypeError):
@@ -37,6 +42,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """
     near = nearest(name, known)
     return f"did you mean {near[0]!r}?" if near else None
+
+
+def did_you_mean_file(path: Path, also: Iterable[str] = ()) -> str | None:
+    """The cure for a file that is not there: one of the same folder, or of the names in `also`; None as above.
+
+    >>> did_you_mean_file(Path("nowhere") / "quickstrt", also=["quickstart"])
+    "did you mean 'quickstart'?"
+    """
+    beside = islice(path.parent.iterdir(), MOST_FILES) if path.parent.is_dir() else ()
+    return did_you_mean(path.name, [*also, *(file.name for file in beside)])
 
 
 def named_arguments(function: Callable[P, R]) -> Callable[P, R]:

@@ -54,6 +54,12 @@ VALUES = {
     ("tokenizer", "train", "--text", "aaab", "--kind", "wordpeice"): "did you mean 'wordpiece'?",
     (*FURTHER, "--precision", "bfloat61"): "did you mean 'bfloat16'?",
     ("finetune", "model", "--task", "reviews.jsonl", "--metric", "accurcy"): "did you mean 'accuracy'?",
+    ("plan", "--compute", "1e22", "--law", "chinchila"): "besiroglu_2024",
+    ("fit", "runs.csv", "--law", "besiroglu_2024"): "expected: chinchilla",
+    ("fit", "rusn.csv"): "did you mean 'runs.csv'?",
+    ("fit", "smple"): "did you mean 'sample'?",
+    ("predict", "fti.json", "--params", "7B", "--tokens", "1B"): "did you mean 'fit.json'?",
+    ("design", "quickstrt"): "did you mean 'quickstart'?",
 }
 
 

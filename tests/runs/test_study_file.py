@@ -178,3 +178,12 @@ def test_a_seed_and_a_name_stand_in_place_of_those_of_the_file(tmp_path: Path) -
         load_study(path, name="../up")
     with pytest.raises(ArgumentNameError, match=r"(?s)no argument 'sede'.*did you mean 'seed'"):
         load_study(path, sede=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("key", "wrong", "near"), [("kind", "isoflp", "isoflop"), ("kind", "lader", "ladder")])
+def test_a_word_that_is_none_of_the_known_ones_shows_the_nearest(
+    mini_file: Path, key: str, wrong: str, near: str
+) -> None:
+    mini_file.write_text(mini_file.read_text().replace("[design]", f'[design]\n{key} = "{wrong}"'))
+    with pytest.raises(StudyFileError, match=f"did you mean '{near}'"):
+        load_study(mini_file)

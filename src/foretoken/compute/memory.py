@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from foretoken.arguments import did_you_mean
 from foretoken.compute.flops import plain_transformers
 from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
@@ -49,7 +50,10 @@ class Split:
         if self.zero not in (0, 1, 2, 3):
             raise DesignError("unknown stage of ZeRO", expected="0, 1, 2 or 3", got=str(self.zero))
         if self.recompute not in RECOMPUTE:
-            raise DesignError("unknown recomputation", expected=", ".join(RECOMPUTE), got=repr(self.recompute))
+            cure = did_you_mean(self.recompute, RECOMPUTE)
+            raise DesignError(
+                "unknown recomputation", expected=", ".join(RECOMPUTE), got=repr(self.recompute), cure=cure
+            )
 
     @property
     def accelerators(self) -> int:
@@ -107,7 +111,8 @@ def training_memory(
     16.0
     """
     if optimizer not in OPTIMIZER_BYTES:
-        raise DesignError("unknown optimizer", expected=", ".join(OPTIMIZER_BYTES), got=repr(optimizer))
+        cure = did_you_mean(optimizer, OPTIMIZER_BYTES)
+        raise DesignError("unknown optimizer", expected=", ".join(OPTIMIZER_BYTES), got=repr(optimizer), cure=cure)
     params = fullest_params(shape, split)
     cut = [split.data if split.zero >= stage else 1 for stage in (1, 2, 3)]
     return Memory(

@@ -128,15 +128,26 @@ def forecasting_laws() -> dict[str, Law]:
 def find_law(name: str) -> Law:
     """The law of this name; raises ForetokenError with the names that are near it."""
     if name not in LAWS:
-        near = nearest(name, LAWS, most=4)
+        entry = PUBLISHED.get(name)
+        near = [entry.law] if entry else nearest(name, LAWS, most=4)
         raise ForetokenError(
             "unknown law",
             expected=", ".join(near or LAWS),
-            got=repr(name),
+            got=f"{name!r}, published coefficients of that law" if entry else repr(name),
             cure="take one of these; foretoken laws lists all",
             code="unknown_law",
         )
     return LAWS[name]
+
+
+def near_published(name: str) -> list[str]:
+    """The published ids that are spelled most like a name, or that are of the law so called; none is alike: none.
+
+    >>> near_published("besiroglu"), near_published("chinchila")[:2]
+    (['besiroglu_2024'], ['hoffmann_2022_tex', 'hoffmann_2022_rounded'])
+    """
+    laws = nearest(name, LAWS)
+    return nearest(name, PUBLISHED, most=4) or [id for id, entry in PUBLISHED.items() if entry.law in laws][:4]
 
 
 __all__ = [
@@ -158,4 +169,5 @@ __all__ = [
     "find_law",
     "forecasting_laws",
     "law_or_heaviest",
+    "near_published",
 ]

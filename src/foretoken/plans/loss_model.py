@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foretoken.arguments import check_level, nearest
+from foretoken.arguments import check_level
 from foretoken.errors import ForetokenError
 from foretoken.fits.ladder_line import LadderLine
 from foretoken.fits.objectives import MAP
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import around_median, error_quantiles, predict
-from foretoken.laws import LAWS, PUBLISHED, find_law
+from foretoken.laws import LAWS, PUBLISHED, find_law, near_published
 from foretoken.laws.law import Array, Law
 from foretoken.laws.repeated_data import worth
 from foretoken.runs.loss_units import NATS_PER_TOKEN
@@ -230,8 +230,8 @@ def published(name: str, **features: float) -> LossModel:
     {'experts': 8.0}
     """
     if name not in PUBLISHED:
-        known = ", ".join(nearest(name, PUBLISHED, 4)) or "an id of `foretoken laws`"
-        raise ForetokenError("unknown published law", expected=known, got=repr(name))
+        expected = ", ".join(near_published(name)) or "an id of `foretoken laws`"
+        raise ForetokenError("unknown published law", expected=expected, got=repr(name))
     entry = PUBLISHED[name]
     law = LAWS[entry.law]
     unknown = set(features) - set(law.features)

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
+from foretoken.arguments import did_you_mean_file
 from foretoken.errors import MissingExtraError, TableError
+from foretoken.runs import builtin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +66,11 @@ def read_frame(path: Path) -> Rows:
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     if str(path) != STANDARD_INPUT:
         if not path.is_file():
-            raise TableError(f"no run table at {path}", expected=f"a file ({', '.join(READERS)})")
+            raise TableError(
+                f"no run table at {path}",
+                expected=f"a file ({', '.join(READERS)}), or {builtin.SAMPLE}",
+                cure=did_you_mean_file(path, also=[builtin.SAMPLE]),
+            )
         if suffix not in READERS:
             raise TableError("unknown kind of run table", expected=", ".join(READERS), got=suffix or "no suffix")
     try:

@@ -12,6 +12,7 @@ name = "quickstart"            the folder's name
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from pydantic import Field, ValidationError, model_validator
 
-from foretoken.arguments import named_arguments, nearest
+from foretoken.arguments import did_you_mean, did_you_mean_file, named_arguments, nearest
 from foretoken.compute.objective import CAUSAL
 from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown
@@ -93,8 +94,9 @@ def load_study(path: str | Path, *, seed: int | None = None, name: str | None = 
     """
     path = study_path(Path(path))
     if not path.is_file():
-        names = ", ".join(studies())
-        raise StudyFileError(f"no study file at {path}", expected=f"a TOML file, or a built-in study: {names}")
+        known, near = studies(), did_you_mean_file(path, also=studies())
+        expected = f"a TOML file, or a built-in study: {', '.join(known)}"
+        raise StudyFileError(f"no study file at {path}", expected=expected, cure=near)
     # Into the values before they are checked, so that a bad name or seed is one of the mistakes that are listed.
     given = {"seed": seed, "name": name}
     values = {**_read(path), **{key: value for key, value in given.items() if value is not None}}
@@ -132,6 +134,9 @@ def _sentence(mistake: ErrorDetails) -> str:
     if mistake["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"  {place}: unknown key{_hint(mistake['loc'])}"
     text = legible(mistake["msg"].removeprefix("Value error, "), 400)
+    if mistake["type"] == "literal_error":
+        near = did_you_mean(str(mistake["input"]), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
+        text += f"; {near}" if near else ""
     return f"  {place}: {text} (got {shown(mistake['input'])})" if place else f"  study: {text}"
 
 

@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
+from foretoken.arguments import did_you_mean_file
 from foretoken.errors import StoreError
 
 COMMIT = "commit.json"
@@ -255,7 +256,8 @@ def _read_bounded(path: Path) -> bytes:
             size = os.fstat(file.fileno()).st_size  # read(limit) would make room for the whole limit at once
             content = file.read(size + 1) if size <= LARGEST_JSON else b""
     except OSError as error:
-        raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure="restore it") from error
+        near = None if path.exists() else did_you_mean_file(path)
+        raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure=near or "restore it") from error
     if size > LARGEST_JSON:
         raise StoreError(f"{path} is too large", expected=f"at most {LARGEST_JSON} bytes", cure="restore it")
     return content
