@@ -15,6 +15,7 @@ from foretoken.units import (
     parse_count,
     parse_flops,
     parse_hours,
+    parse_tokens,
     parse_usd,
 )
 
@@ -97,3 +98,26 @@ def test_what_is_no_money_is_refused(text: str | bool) -> None:
 @given(st.floats(min_value=100, max_value=9e14))
 def test_written_money_reads_back(value: float) -> None:
     assert math.isclose(parse_usd(format_usd(value)), value, rel_tol=0.006)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "each"),
+    [("570 GB", 142.5e9, 4), ("570GB at 3 bytes per token", 190e9, 3), ("1 TiB at 2 B/token", 2**39, 2),
+     ("4 MB with 4 bytes a token", 1e6, 4), ("1,000 kB", 250e3, 4)],
+)  # fmt: skip
+def test_bytes_are_tokens_by_the_bytes_of_a_token_which_are_said(text: str, tokens: float, each: float) -> None:
+    read, said = parse_tokens(text, "unique")
+    assert read == pytest.approx(tokens)
+    assert f"{each} bytes per token" in said
+    assert ("as of English" in said) is ("token" not in text)
+
+
+@pytest.mark.parametrize("text", ["140B", "1e12", 5e9])
+def test_tokens_are_tokens(text: str | float) -> None:
+    assert parse_tokens(text) == (parse_count(text), None)
+
+
+@pytest.mark.parametrize("text", ["570 GB at 0 bytes per token", "0 GB", "GB", "5 bytes per token"])
+def test_what_is_no_text_of_a_size_is_refused(text: str) -> None:
+    with pytest.raises(ForetokenError):
+        parse_tokens(text)

@@ -39,6 +39,7 @@ HOUR_UNITS = {
 """Hours of each unit; a month is a twelfth of a year of 365.25 days."""
 _QUANTITY = re.compile(r"\s*([-+]?[0-9_]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z/-]*)\s*")
 _MONEY = re.compile(r"\s*(?:\$|USD\b)\s*(.+)|(.+?)\s*(?:\$|\bUSD|\bdollars)\s*", re.IGNORECASE)
+_ARTICLE = re.compile(r"\s*(half\s+)?(?:an?|one)\s+", re.IGNORECASE)
 LONGEST = 100
 """Characters of a quantity; the pattern takes time that grows with the square of a text that is none."""
 
@@ -96,14 +97,55 @@ def parse_flops(text: str | float | int, what: str = "compute") -> float:
     return _parse(text, FLOP_UNITS, what, fold_case=True)
 
 
+BYTE_UNITS = {
+    name.lower(): factor
+    for power, letter in enumerate("kMGTP", start=1)
+    for name, factor in ((f"{letter}B", 1e3**power), (f"{letter}iB", 1024.0**power))
+}
+"""Bytes of each unit; a text of distinct tokens is often known by these alone."""
+BYTES_PER_TOKEN = 4.0
+"""Of English text and tokenizers of 32k to 256k entries, about; a file of code or another language differs."""
+_BYTES = re.compile(
+    r"\s*(?P<size>[0-9.,_]+(?:e[0-9]+)?\s*[kMGTP]i?B)(?:ytes)?(?:\s+(?:at|with|of)\s+(?P<each>[0-9]+(?:[.][0-9]+)?)\s+(?:bytes?|B)"
+    r"\s*(?:per\s+|/\s*|a\s+)token)?\s*",
+    re.IGNORECASE,
+)
+
+
+def parse_tokens(text: str | float | int, what: str = "tokens") -> tuple[float, str | None]:
+    """Read a number of tokens, or the bytes of their text; then what was taken for the bytes of a token, in words.
+
+    Raises ForetokenError when the text is no positive finite quantity.
+
+    >>> parse_tokens("140B"), parse_tokens("570 GB at 4.5 bytes per token")[0] == 570e9 / 4.5
+    ((140000000000.0, None), True)
+    >>> parse_tokens("570 GB", "unique")[1]
+    'unique = 570 GB at 4 bytes per token, as of English: 142B tokens (say another: "570 GB at 3.5 bytes per token")'
+    """
+    found = _BYTES.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
+    # 140B is tokens: one letter is a count, as everywhere.
+    if found is None:
+        return parse_count(text, what), None
+    size = found["size"].strip().replace(",", "")
+    each = float(found["each"]) if found["each"] else BYTES_PER_TOKEN
+    if not each > 0:
+        raise ForetokenError("the bytes of a token must be above 0", got=shown(text))
+    tokens = _parse(size, BYTE_UNITS, what, fold_case=True, example="570 GB") / each
+    other = f' (say another: "{size} at 3.5 bytes per token")'
+    assumed = "" if found["each"] else f", as of English: {format_count(tokens)} tokens{other}"
+    return tokens, f"{what} = {size} at {each:g} bytes per token{assumed or f': {format_count(tokens)} tokens'}"
+
+
 def parse_hours(text: str, what: str = "time") -> float:
     """Read a time, in hours; the unit must be said.
 
     Raises ForetokenError when the text is no positive finite time.
 
-    >>> parse_hours("30 days"), parse_hours("90 min")
-    (720.0, 1.5)
+    >>> parse_hours("30 days"), parse_hours("90 min"), parse_hours("a week"), parse_hours("half an hour")
+    (720.0, 1.5, 168.0, 0.5)
     """
+    if isinstance(text, str) and len(text) <= LONGEST:
+        text = _ARTICLE.sub(lambda found: "0.5 " if found[1] else "1 ", text)
     return _parse(text, HOUR_UNITS, what, fold_case=True, example="30 days or 12 h")
 
 

@@ -30,7 +30,13 @@ def test_plain_compute_assumes_nothing(text: str | float, flops: float) -> None:
     [("512 H100 for 30 days", 512 * 720, 512, "H100 SXM"), ("1e6 H100-hours", 1e6, None, "H100 SXM"),
      ("1M H100 hours", 1e6, None, "H100 SXM"), ("40k A100-days", 960_000, None, "A100 SXM 80 GB"),
      ("1 RTX 4090 for 3 days", 72, 1, "RTX 4090"), ("8xA100 for 2 weeks", 8 * 336, 8, "A100 SXM 80 GB"),
-     ("1,024 TPU v4 for 50 d", 1024 * 1200, 1024, "TPU v4 chip"), ("2 4090 for 12 h", 24, 2, "RTX 4090")],
+     ("1,024 TPU v4 for 50 d", 1024 * 1200, 1024, "TPU v4 chip"), ("2 4090 for 12 h", 24, 2, "RTX 4090"),
+     ("512xH100 30d", 512 * 720, 512, "H100 SXM"), ("512 H100, 30 days", 512 * 720, 512, "H100 SXM"),
+     ("512xH100x30d", 512 * 720, 512, "H100 SXM"), ("8 H100 for a month", 8 * 730.5, 8, "H100 SXM"),
+     ("a week on 64 H100s", 64 * 168, 64, "H100 SXM"), ("30 days of 4 H100 GPUs", 2880, 4, "H100 SXM"),
+     ("half a year of 2 H100", 8766, 2, "H100 SXM"), ("1k GPU-hours of H100", 1000, None, "H100 SXM"),
+     ("1k RTX 4090 days", 24_000, None, "RTX 4090"), ("2 RTX 4090 12h", 24, 2, "RTX 4090"),
+     ("64 TPU v4 chips for a day", 64 * 24, 64, "TPU v4 chip")],
 )  # fmt: skip
 def test_accelerators_for_a_time(text: str, hours: float, count: float | None, name: str) -> None:
     budget = parse_budget(text, mfu=0.4)
@@ -70,6 +76,12 @@ def test_compute_on_a_machine_has_hours_and_a_price() -> None:
     assert budget.cost.kwh == pytest.approx(1.78e6 * 0.4 * 1.1, rel=0.001)
 
 
+def test_a_time_alone_is_that_of_the_accelerators_that_are_said() -> None:
+    said = parse_budget("a month", accelerator="H100", count=512)
+    assert said.flops == parse_budget("512 H100 for a month").flops
+    assert (said.count, said.days) == (512, pytest.approx(730.5 / 24))
+
+
 def test_prices_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[accelerator.h100_sxm]\nprice = 1.0\n")
     budget = parse_budget("$100 of H100", known=read_accelerators(tmp_path / "mine.toml"))
@@ -89,7 +101,8 @@ def test_the_ways_to_say_it_agree(count: int, days: float, mfu: float) -> None:
 @pytest.mark.parametrize(
     ("text", "values", "says"),
     [
-        ("5 H100", {}, "without a time"), ("1 H100 for 3", {}, "with one of these units"),
+        ("5 H100", {}, "without a time"), ("a month", {}, "a time is a budget of accelerators"),
+        ("2 H10 30d", {}, "nearest known"), ("1 H100 for 3", {}, "with one of these units"),
         ("$2M", {}, "needs an accelerator"), ("1 X9000 for 3 days", {}, "nearest known"),
         ("7 bananas", {}, "unknown accelerator"), ("", {}, "one of these forms"), ("plenty", {}, "one of these forms"),
         ("-5", {}, "above 0"), ("1e400", {}, "above 0"), ("nan", {}, "one of these forms"),

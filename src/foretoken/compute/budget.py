@@ -15,13 +15,24 @@ from foretoken.errors import ForetokenError, shown
 from foretoken.units import HOUR_UNITS, LONGEST, parse_count, parse_flops, parse_hours, parse_usd
 
 COUNT = r"\s*(?P<count>[-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?[kKMB]?)(?:\s*[x×]\s*|\s+)"
+UNITS = "|".join(sorted(HOUR_UNITS, key=len, reverse=True))
+TIME = rf"(?P<time>(?:[0-9][0-9_.]*\s*|(?:half\s+)?(?:an?|one)\s+)(?:{UNITS}))"
 FOR_A_TIME = re.compile(COUNT + r"(?P<name>\S.*?)\s+for\s+(?P<time>.+)")
+AND_A_TIME = re.compile(COUNT + rf"(?P<name>\S.*?)(?:\s*[,x×]\s*|\s+){TIME}\s*", re.IGNORECASE)
+TIME_OF = re.compile(rf"\s*{TIME}\s+(?:of|on|with)\s+{COUNT}(?P<name>\S.*)", re.IGNORECASE)
+TIME_ALONE = re.compile(rf"\s*(?:for\s+)?{TIME}\s*", re.IGNORECASE)
+HOURS_OF = re.compile(
+    COUNT + r"(?:GPU|TPU|chip|accelerator)[-\s](?P<unit>hours?|h|days?)\s+(?:of|on|with)\s+(?P<name>\S.*)",
+    re.IGNORECASE,
+)
 HOURS = re.compile(COUNT + r"(?P<name>\S.*?)[-\s](?P<unit>hours?|h|days?|weeks?|months?|years?)\s*")
 MONEY = re.compile(r"(?P<money>.*(?:\$|usd|dollars).*?)(?:\s+(?:of|on)\s+(?P<name>.+))?", re.IGNORECASE)
 ONLY_MACHINES = re.compile(COUNT + r"(?P<name>\S.*)")
 NO_MACHINES = frozenset(HOUR_UNITS) | {"token", "tokens", "parameters", "params"}
 """Words after a number that name no accelerator."""
-EXAMPLES = "1e24 FLOP, 3640 PF-days, 512 H100 for 30 days, 1e6 H100-hours, $2M of H100"
+PLURAL = re.compile(r"\s+(?:gpu|tpu|accelerator|card)s?$|(?<=[0-9])s$|(?<=chip)s$", re.IGNORECASE)
+"""What people write behind a name: 64 H100s, 64 H100 GPUs."""
+EXAMPLES = "1e24 FLOP, 3640 PF-days, 512 H100 for 30 days, 512xH100 30d, 1e6 H100-hours, $2M of H100"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +127,23 @@ def _parse_text(
     """A budget in words; `named` makes the machine that it names, `used` is there where it names none."""
     if len(text) > LONGEST:
         raise ForetokenError("the budget is too long a text", expected=EXAMPLES, got=shown(text))
-    for pattern, read in ((FOR_A_TIME, _machines), (MONEY, _money), (HOURS, _hours)):
+    hours = HOURS.fullmatch(text)
+    # The last word of a name may be a number: 1000 RTX 4090 days are not days of 1000 RTX.
+    one_name = hours is not None and _is_known(hours["name"], known)
+    for pattern, read in (
+        (FOR_A_TIME, _machines),
+        (MONEY, _money),
+        (HOURS_OF, _hours),
+        (TIME_OF, _machines),
+        *(() if one_name else ((AND_A_TIME, _machines),)),
+        (HOURS, _hours),
+    ):
         match = pattern.fullmatch(text)
         if match and not _is_flops(text):
             name = match["name"]
-            return read(text, match, named(name.strip()) if name else used, count)
+            return read(text, match, named(_singular(name)) if name else used, count)
+    if alone := TIME_ALONE.fullmatch(text):
+        return _time(text, alone, used, count)
     _refuse_other_texts(text, known)
     return _from_flops(text, parse_flops(text), used, count)
 
@@ -157,6 +180,29 @@ def _machines(text: str, match: re.Match[str], used: Machine | None, count: floa
     assert used
     number = parse_count(match["count"].replace(",", ""), "number of accelerators")
     return _from_hours(text, number * parse_hours(match["time"]), used, number)
+
+
+def _time(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:
+    if used is None or count is None:
+        raise ForetokenError(
+            "a time is a budget of accelerators, and these are not said",
+            expected="their number and name",
+            got=shown(text),
+            cure=f"write for example 512 H100 for {match['time']}, or name an accelerator and a count",
+        )
+    return _from_hours(text, count * parse_hours(match["time"]), used, count)
+
+
+def _singular(name: str) -> str:
+    """The name of one of several."""
+    return PLURAL.sub("", name.strip())
+
+
+def _is_known(name: str, known: Accelerators | None) -> bool:
+    try:
+        return bool((known or read_accelerators()).find(_singular(name)))
+    except ForetokenError:
+        return False
 
 
 def _hours(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:

@@ -31,11 +31,11 @@ from foretoken.plans.machines import (
 )
 from foretoken.plans.repetition import with_unique
 from foretoken.plans.request import PlanRequest
-from foretoken.units import parse_count, parse_flops, parse_hours
+from foretoken.units import parse_count, parse_flops, parse_hours, parse_tokens
 
 MFU_ROUNDS = 3
 """Times a budget is read at the MFU of the size that it buys: that MFU has three values, so it settles at once."""
-DEADLINE = "the deadline"
+DEADLINE, UNIQUE = "the deadline", "unique tokens"
 """How a limit that comes from the deadline begins."""
 
 
@@ -137,7 +137,11 @@ def read_loss_model(request: PlanRequest, experts: Experts | None) -> LossModel:
         )
     if experts is not None:
         loss_model = experts.read_by(loss_model)
-    return loss_model if request.unique is None else with_unique(loss_model, _distinct(request))
+    if request.unique is None:
+        return loss_model
+    distinct, by_bytes = parse_tokens(request.unique, UNIQUE)
+    scarce = with_unique(loss_model, distinct)
+    return replace(scarce, assumed=(*scarce.assumed, by_bytes)) if by_bytes else scarce
 
 
 def _law_or_fit(request: PlanRequest) -> LossModel:
@@ -159,11 +163,6 @@ def _law_or_fit(request: PlanRequest) -> LossModel:
 
 def _count(value: Count, what: str) -> float | None:
     return None if value is None else parse_count(value, what)
-
-
-def _distinct(request: PlanRequest) -> float:
-    assert request.unique is not None
-    return parse_count(request.unique, "unique tokens")
 
 
 def _deadline(request: PlanRequest) -> float:
@@ -211,7 +210,7 @@ def _tokens_of_epochs(request: PlanRequest) -> float:
             got=f"{request.max_epochs:g} epochs of {request.unique or 'an unknown number of'} distinct tokens",
             cure="for example --unique 1e12 --max-epochs 1",
         )
-    return request.max_epochs * _distinct(request)
+    return request.max_epochs * parse_tokens(request.unique, UNIQUE)[0]
 
 
 def _demand(request: PlanRequest) -> Demand | None:

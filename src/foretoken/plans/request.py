@@ -39,7 +39,8 @@ class PlanRequest:
         accelerators: A file of your own accelerators, prices and site (TOML).
         deadline: At most this long, for example "30 days"; what the machines do in it caps the compute.
         ladder: FLOP of small runs, paid first.
-        unique: Distinct tokens there are; more are seen again.
+        unique: Distinct tokens there are, or the bytes of their text ("570 GB at 4.5 bytes per token"); more are seen
+            again.
         max_epochs: Times each of them may be seen; 1 for no repetition.
         experts: Experts of each layer; the law must read them. `params` is then what a token uses.
         active: Experts that a token passes.
