@@ -101,7 +101,7 @@ def test_the_ways_to_say_it_agree(count: int, days: float, mfu: float) -> None:
 @pytest.mark.parametrize(
     ("text", "values", "says"),
     [
-        ("5 H100", {}, "without a time"), ("a month", {}, "a time is a budget of accelerators"),
+        ("5 H100", {}, "without a time"), ("a month", {}, "a time is no budget without accelerators"),
         ("2 H10 30d", {}, "nearest known"), ("1 H100 for 3", {}, "with one of these units"),
         ("$2M", {}, "needs an accelerator"), ("1 X9000 for 3 days", {}, "nearest known"),
         ("7 bananas", {}, "unknown accelerator"), ("", {}, "one of these forms"), ("plenty", {}, "one of these forms"),

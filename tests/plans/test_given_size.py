@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.errors import ForetokenError
+from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.constraints import Given, Limits
 from foretoken.plans.given_size import MULTIPLES, Choice, other_halves, solve_split
 from foretoken.plans.loss_model import published
@@ -39,6 +40,27 @@ def test_each_quantity_of_the_best_split_alone_leads_to_the_others(power: float)
         assert (found.params, found.tokens, found.flops) == pytest.approx(
             (best.params, best.tokens, best.flops), rel=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    ("params", "flops", "tokens"),
+    [(400e6, 1.92e19, 8.0e9), (10e9, 1.23e22, 205.1e9), (67e9, 5.76e23, 1.5e12), (520e9, 3.43e25, 11.0e12)],
+)
+def test_a_size_has_the_compute_and_tokens_of_the_papers_table(params: float, flops: float, tokens: float) -> None:
+    """Hoffmann et al. 2022 (arXiv 2203.15556), table 3, approach 1: a law that says how to split, and no loss."""
+    split_alone = published("hoffmann_2022_approach1")
+    found = solve_split(split_alone, Given(params=params))
+    assert (found.flops, found.tokens) == (pytest.approx(flops, rel=0.07), pytest.approx(tokens, rel=0.07))
+    assert found.loss is None
+    assert "says how to split compute" in str(found.loss_reason)
+    assert solve_split(split_alone, Given(tokens=found.tokens)).params == pytest.approx(params)
+    assert allocate(split_alone, found.flops).params == pytest.approx(params)
+
+
+@pytest.mark.parametrize("name", [id for id, entry in PUBLISHED.items() if LAWS[entry.law].optimum])
+def test_every_law_that_splits_answers_a_size(name: str) -> None:
+    found = solve_split(published(name), Given(params=7e9))
+    assert allocate(published(name), found.flops).params == pytest.approx(7e9, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def _machines(text: str, match: re.Match[str], used: Machine | None, count: floa
 def _time(text: str, match: re.Match[str], used: Machine | None, count: float | None) -> Budget:
     if used is None or count is None:
         raise ForetokenError(
-            "a time is a budget of accelerators, and these are not said",
+            "a time is no budget without accelerators",
             expected="their number and name",
             got=shown(text),
             cure=f"write for example 512 H100 for {match['time']}, or name an accelerator and a count",

@@ -15,7 +15,17 @@ from foretoken.plans.constraints import NO_LIMITS, Given
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
-from foretoken.plans.split import NO_DRAWS, ONE_RATIO, Allocation, allocate, along_ladder, cheapest, refuse_ladder
+from foretoken.plans.split import (
+    NO_DRAWS,
+    ONE_RATIO,
+    SPLITS_ALONE,
+    Allocation,
+    advised,
+    allocate,
+    along_ladder,
+    cheapest,
+    refuse_ladder,
+)
 from foretoken.plans.split_search import EXACT, best_losses, best_split, budgets_for, search_split, tokens_for
 
 OpenHalf = Literal["params", "tokens"]
@@ -58,7 +68,7 @@ class GivenHalf:
     intervals: dict[str, list[float] | None]
     """Of the open half and of the budget."""
     choices: list[Choice]
-    """Other lengths, or sizes, from fewer to more."""
+    """Other lengths, or sizes, from fewer to more; none by a law that tells no loss."""
 
 
 def given_params(loss_model: LossModel, params: float) -> GivenHalf:
@@ -99,12 +109,16 @@ def _partner(model: LossModel, given: float, half: int) -> float:
 
     # Best size and best length both grow with the budget, so ln (best half / given half) crosses 0 once.
     def excess(log_other: float) -> float:
-        budget = np.array([k * given * math.exp(log_other)])
-        return math.log(float(search_split(model, budget, NO_LIMITS, 0.0)[half][0]) / given)
+        budget = k * given * math.exp(log_other)
+        if not model.predicts_loss:
+            return math.log(advised(model, budget)[half] / given)
+        return math.log(float(search_split(model, np.array([budget]), NO_LIMITS, 0.0)[half][0]) / given)
 
     # e^12 = 1.6e5 holds every usual ratio of tokens to parameters; wider brackets cost steps and are for odd laws.
     for span in (12.0, 24.0, 36.0):
         log_other = crossing(excess, math.log(given) - span, math.log(given) + span)
+        if log_other is not None and not model.predicts_loss:
+            return math.exp(log_other)
         if log_other is not None:
             best_split(model, np.array([k * given * math.exp(log_other)]))  # refused where it is an end of the search
             return math.exp(log_other)
@@ -119,7 +133,7 @@ def _given_half(loss_model: LossModel, params: Array, tokens: Array, open_half: 
         "flops": loss_model.interval(k * params * tokens),
     }
     size, length = float(params[0]), float(tokens[0])
-    choices = other_halves(loss_model, size, length, open_half)
+    choices = other_halves(loss_model, size, length, open_half) if loss_model.predicts_loss else []
     return GivenHalf(size, length, k * size * length, intervals, choices)
 
 
@@ -263,7 +277,7 @@ def _allocation(
         if losses is not None
         else ONE_RATIO
         if loss_model.ladder
-        else f"{loss_model.name} gives no loss",
+        else f"{loss_model.name} {SPLITS_ALONE}",
         intervals=none | intervals | ({} if losses is None else {"loss": loss_model.interval(losses)}),
         level=loss_model.level,
         interval_reason=None if loss_model.has_draws else NO_DRAWS,

@@ -241,6 +241,7 @@ def published(name: str, **features: float) -> LossModel:
         )
     others = {key: value for key, value in USUAL_FEATURES.items() if key in law.features} | features
     assumed = (f"{key} = {value:g}" for key, value in others.items())
+    gives = "losses" if law.column == "loss" else "the split"
     return LossModel(
         name,
         law,
@@ -248,7 +249,7 @@ def published(name: str, **features: float) -> LossModel:
         flops_per_param_token=entry.flops_per_param_token,
         ranges=entry.ranges,
         other_features=others,
-        assumed=(f"losses by {name}: {entry.source}", *assumed),
+        assumed=(f"{gives} by {name}: {entry.source}", *assumed),
     )
 
 

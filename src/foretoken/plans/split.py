@@ -32,6 +32,8 @@ NUDGE = 0.1
 FLAT, WIDEST = 1e-9, math.log(SIZES[1] / SIZES[0])
 """The least curvature that is reckoned with, and the largest doubt: of all sizes."""
 
+SPLITS_ALONE = "says how to split compute, not what loss it gives"
+
 
 @dataclass(frozen=True)
 class Allocation:
@@ -184,22 +186,37 @@ def _disagreement(loss_model: LossModel, flops: float) -> float:
     return DISAGREEMENT * math.sqrt(float(square.max()))
 
 
+def advised(loss_model: LossModel, flops: float) -> tuple[float, float]:
+    """Size and tokens that a law without a loss advises for a budget. Raises ForetokenError where it advises none.
+
+    >>> from foretoken.plans.loss_model import published
+    >>> params, tokens = advised(published("hoffmann_2022_approach1"), 5.76e23)
+    >>> f"{params:.2g} {tokens:.2g}"
+    '6.7e+10 1.4e+12'
+    """
+    optimum = loss_model.law.optimum
+    if optimum is None or loss_model.repetition:
+        require_loss(loss_model)
+    assert optimum is not None
+    params, tokens = optimum(loss_model.parameters, flops, loss_model.flops_per_param_token)
+    return float(params), float(tokens)
+
+
 def _split_only(loss_model: LossModel, flops: float, limits: Limits) -> Allocation:
     """The split of a law that tells no loss for a size and a length: its advice, or the ladder's own."""
     if loss_model.ladder and limits == NO_LIMITS and not loss_model.repetition:
         params, tokens = loss_model.ladder.split(flops, loss_model.flops_per_param_token)
         return along_ladder(loss_model, params, tokens)
-    if loss_model.law.optimum is None or limits != NO_LIMITS or loss_model.repetition:
+    if limits != NO_LIMITS:
         require_loss(loss_model)
-    assert loss_model.law.optimum is not None
-    params, tokens = map(float, loss_model.law.optimum(loss_model.parameters, flops, loss_model.flops_per_param_token))
+    params, tokens = advised(loss_model, flops)
     return Allocation(
         flops=float(flops),
         params=params,
         tokens=tokens,
         epochs=1.0,
         loss=None,
-        loss_reason=f"{loss_model.name} says how to split compute, not what loss it gives",
+        loss_reason=f"{loss_model.name} {SPLITS_ALONE}",
         intervals=dict.fromkeys(("params", "tokens", "flops", "loss")),
         level=loss_model.level,
         interval_reason=NO_DRAWS,
