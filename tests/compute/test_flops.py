@@ -117,3 +117,24 @@ def test_lstm_counts_both_products_of_four_gates() -> None:
 def test_unknown_convention() -> None:
     with pytest.raises(DesignError, match="chinchilla"):
         training_flops(ModelShape(**SMALL), 1, "7nd")
+
+
+SCORES = {"matmul": 12, "kaplan": 6, "chinchilla": 12, "chinchilla_blocks": 12, "palm": 12, "deepseek": 12,
+          "porian_attention": 6, "6nd": 0, "6nd_non_embedding": 0, "6nd_active": 0, "porian": 0}  # fmt: skip
+"""FLOPs of a token per layer, position of context, and dimension of heads x head width."""
+
+
+@pytest.mark.parametrize("convention", FLOPS_PER_TOKEN)
+@given(heads=st.integers(1, 4), head_width=st.integers(1, 24), layers=st.integers(1, 3))
+@settings(deadline=None, max_examples=10)
+def test_attention_is_counted_by_heads_times_head_width_whatever_the_width(
+    convention: str, heads: int, head_width: int, layers: int
+) -> None:
+    def of(context: int, per_head: int) -> float:
+        shape = ModelShape(**SMALL | {"layers": layers, "heads": heads, "context": context, "positions": "rotary"},
+                           attention_width=2 * heads * per_head)  # fmt: skip
+        return training_flops(shape, 1, convention)
+
+    # what 8 more positions add, less what they add with heads half as wide: the softmax and the weights cancel
+    scores = [of(24, wide) - of(16, wide) for wide in (2 * head_width, head_width)]
+    assert scores[0] - scores[1] == pytest.approx(SCORES[convention] * layers * 8 * 2 * heads * head_width)

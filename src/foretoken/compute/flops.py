@@ -73,9 +73,12 @@ def palm(shape: ModelShape) -> float:
 
 
 def deepseek(shape: ModelShape) -> float:
-    """72 layers x width^2 + 12 layers x width x context, DeepSeek LLM 2024's M (arXiv 2401.02954): no vocabulary."""
+    """72 layers x width^2 + 12 layers x heads x head width x context, DeepSeek LLM 2024's M (arXiv 2401.02954).
+
+    No vocabulary; the paper writes the width for heads x head width, which its models have the same.
+    """
     _require_one_stack(shape, "deepseek")
-    return 72.0 * shape.layers * shape.width**2 + 12.0 * shape.layers * shape.width * shape.context
+    return 72.0 * shape.layers * shape.width**2 + 12.0 * shape.layers * shape.query_width * shape.context
 
 
 def porian(shape: ModelShape) -> float:
@@ -85,9 +88,9 @@ def porian(shape: ModelShape) -> float:
 
 
 def porian_attention(shape: ModelShape) -> float:
-    """`porian` and 6 context x width x layers: attention over the causal half."""
+    """`porian` and 6 context x heads x head width x layers: attention over the causal half."""
     _require_one_stack(shape, "porian_attention")
-    return porian(shape) + 6.0 * shape.context * shape.width * shape.layers
+    return porian(shape) + 6.0 * shape.context * shape.query_width * shape.layers
 
 
 FLOPS_PER_TOKEN: dict[str, Callable[[ModelShape], float]] = {
