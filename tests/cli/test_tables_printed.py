@@ -127,7 +127,7 @@ def test_a_ledger_is_a_table_that_shows_whole_intervals(in_workshop: Path, tmp_p
     typed("ledger", "score", "a-rather-long-name", "--loss", "2.2", *where)
     heading, row = rows_under(typed("ledger", "show", *where), "forecast")
     assert heading.split()[-4:] == ["error", "verdict", "frozen", "unit"]
-    assert re.search(r"%\s+(in|out)side\s+whether before the run is not known", row)
+    assert re.search(r"%\s+(in|out)side\s+not known to be frozen before the run", row)
     assert "2.2000" in row
 
 

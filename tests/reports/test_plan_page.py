@@ -17,7 +17,7 @@ from foretoken.fits import fit
 from foretoken.plans import plan_with_losses
 from foretoken.plans.split_search import best_losses
 from foretoken.reports import PageOptions, page_of, save_page
-from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, size_curve
+from foretoken.reports.plan_curves import FAMILY, frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_limits import allowed_sizes
 from foretoken.units import format_count
 
@@ -106,6 +106,19 @@ def test_page_says_what_the_plan_holds(plans, pages, name):
         assert number.source in text
     for key in ("batch_tokens", "learning_rate", "warmup_tokens"):
         assert all(law.source in text for law in getattr(found.recipe, key).laws)
+
+
+@pytest.mark.parametrize("name", ["fit", "budget"])
+def test_every_curve_passes_through_the_plans_stated_loss(plans, name):
+    found, losses = plans[name]
+    assert loss_at(found, losses, 1.0) == pytest.approx(found.loss, rel=1e-6)
+    curve = frontier(found, losses)
+    here = np.interp(np.log(found.flops), np.log(curve.flops), curve.losses)
+    assert here == pytest.approx(found.loss, rel=1e-3)
+    life = life_curves(found, losses)
+    # where little is served the cheapest size is the one that is cheapest to train: the plan's own
+    assert life.optimal[0] == pytest.approx(life.chosen[0], rel=0.01)
+    assert life.pays_after > 0
 
 
 def test_figures_of_a_plan_with_a_loss(pages):

@@ -185,7 +185,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
         f"forecast {forecast.loss:.4f} {forecast.unit} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}"
     )
     typer.echo(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
-    typer.echo(f"the forecast: {outcome.order}")
+    typer.echo(f"the forecast: {outcome.order}" + ("" if outcome.came_after else " (--started says when that began)"))
 
 
 def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:

@@ -12,6 +12,8 @@ from foretoken.shares import wilson
 MOST_STEPS = 6
 FEWEST = 5
 """Runs of a step at least, except where there are fewer in all."""
+SAME_DISTANCE = 1.001
+"""Runs are at one distance that differ by less, as those of one budget are by rounding."""
 Z = 1.645
 """The 95 % quantile of a standard normal: 90 % lie within so many standard deviations."""
 
@@ -78,8 +80,15 @@ def steps_of(runs: Sequence[HeldOutRun], relative: bool = True) -> list[Step]:
     order = sorted(runs, key=lambda run: run.distance)
     # Equal counts, not equal widths: a share of two runs says nothing, and far runs are few.
     steps = max(1, min(MOST_STEPS, len(order) // FEWEST))
-    cuts = [round(k * len(order) / steps) for k in range(steps + 1)]
+    cuts = sorted({_after_ties(order, round(k * len(order) / steps)) for k in range(steps + 1)})
     return [_step(order[a:b], relative) for a, b in pairwise(cuts)]
+
+
+def _after_ties(order: Sequence[HeldOutRun], cut: int) -> int:
+    """The cut, moved up so that runs of one distance are of one step."""
+    while 0 < cut < len(order) and order[cut].distance < SAME_DISTANCE * order[cut - 1].distance:
+        cut += 1
+    return cut
 
 
 def _step(runs: Sequence[HeldOutRun], relative: bool) -> Step:

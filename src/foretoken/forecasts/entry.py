@@ -22,7 +22,7 @@ from foretoken.runs.spec import RunSpec
 FORMAT = 1
 T = TypeVar("T")
 
-UNKNOWN_ORDER = "whether before the run is not known (--started)"
+UNKNOWN_ORDER = "not known to be frozen before the run"
 
 
 @dataclass(frozen=True, kw_only=True)

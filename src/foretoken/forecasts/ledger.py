@@ -79,7 +79,7 @@ class LedgerSummary:
         known = sum(line.outcome.came_after for line in self.entries if line.outcome)
         if not self.scored or known == self.scored:
             return f"frozen before {'its run' if self.scored == 1 else 'their runs'}" if self.scored else ""
-        return f"{known} of {self.scored} known to be frozen before the run: the others have no start (--started)"
+        return f"{known} of {self.scored} known to be frozen before the run: the others have no start"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the keys of `foretoken ledger show --json`."""

@@ -12,7 +12,7 @@ from foretoken.laws import find_law
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
-from foretoken.reports.palette import drawn_words
+from foretoken.reports.palette import SAME_BUDGET, colour_groups, drawn_words
 from foretoken.reports.summary import ESTIMATORS, Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import (
     ACCENT,
@@ -22,6 +22,7 @@ from foretoken.reports.svg import (
     PAPER,
     RULE,
     drawing,
+    figure_size,
     log_axis,
     padded,
     responsive,
@@ -87,6 +88,10 @@ MOST_RUNS = 300
 """Held-out runs that are drawn: more bars than this cannot be told apart on 760 pixels."""
 
 
+BUDGET_PIXELS, BESIDE = 90, 0.15
+"""Room for the runs of one budget, side by side, and the margin of the axis that it takes."""
+
+
 def held_out_figure(backtest: BackTest) -> Html:
     """Every held-out run at its compute: the interval that was forecast for it, and what it reached."""
     rows = _chosen(backtest.rows)
@@ -96,7 +101,8 @@ def held_out_figure(backtest: BackTest) -> Html:
     title = f"{inside} of {backtest.n_test} held-out runs fell inside the {level} interval forecast for them"
     caption = drawn_words(len(rows), backtest.n_test) + (
         "Each held-out run at its compute: the bar is the interval for a new run of its size and length, made "
-        "from the runs of less compute alone; the circle is what it reached, coloured and filled where that is outside."
+        "from the runs of less compute alone; the circle is what it reached, coloured and filled where outside. "
+        "Runs of one compute stand side by side, the smallest first."
     )
     draw = partial(_draw_runs, rows=rows, label=f"{law.column} ({backtest.unit})")
     panels = responsive("held-out", draw, title=title, described=caption, wide=(760, 380), narrow=340)
@@ -199,7 +205,8 @@ def _quantile(origin: Origin) -> str:
 def _distance_title(steps: Sequence[Step]) -> str:
     near, far = steps[0], steps[-1]
     if near is far:
-        return f"The mean error is {percent(near.error, 2)} at up to {factor(near.high)} beyond the runs seen"
+        reach = "" if near.high < 1.01 * near.low else "up to "
+        return f"The mean error is {percent(near.error, 2)} at {reach}{factor(near.high)} beyond the runs seen"
     return (
         f"The mean error is {percent(near.error, 2)} up to {factor(near.high)} beyond the runs seen, "
         f"and {percent(far.error, 2)} at {factor(far.low)} to {factor(far.high)}"
@@ -215,18 +222,34 @@ def _chosen(rows: Sequence[HeldOutRun]) -> list[HeldOutRun]:
 
 
 def _draw_runs(axes: Axes, *, rows: Sequence[HeldOutRun], label: str) -> None:
-    log_axis(axes, "x", *padded([row.flops for row in rows]), short_power)
+    log_axis(axes, "x", *padded([row.flops for row in rows], BESIDE), short_power)
+    x = _side_by_side(axes, rows)
     axes.vlines(
-        [row.flops for row in rows],
+        x,
         [row.low for row in rows],
         [row.high for row in rows],
         color=RULE,
         linewidth=2.5,
         zorder=1,
     )
-    _draw_outcomes(axes, rows, [row.flops for row in rows], [row.loss for row in rows])
+    _draw_outcomes(axes, rows, x, [row.loss for row in rows])
     axes.set_xlabel("training compute (FLOP)")
     axes.set_ylabel(label)
+
+
+def _side_by_side(axes: Axes, rows: Sequence[HeldOutRun]) -> list[float]:
+    """The compute of each run, runs of one budget moved apart by some pixels, or their bars would hide each other."""
+    low, high = axes.get_xlim()
+    names, _ = colour_groups([row.flops for row in rows])
+    x = [row.flops for row in rows]
+    for name in set(names):
+        members = sorted((i for i, other in enumerate(names) if other == name), key=lambda i: rows[i].params)
+        if rows[members[-1]].flops > SAME_BUDGET * rows[members[0]].flops:
+            continue  # no budget: runs of one step of compute lie apart by themselves
+        pixels = min(8.0, BUDGET_PIXELS / len(members))
+        for rank, i in enumerate(members):
+            x[i] *= (high / low) ** ((rank - (len(members) - 1) / 2) * pixels / figure_size(axes)[0])
+    return x
 
 
 def _draw_outcomes(axes: Axes, rows: Sequence[HeldOutRun], x: Sequence[float], y: Sequence[float]) -> None:

@@ -166,16 +166,17 @@ def frontier(plan: Plan, source: LossModel) -> Frontier:
     if known is not None and flops[0] < known < flops[-1]:
         flops = np.sort(np.append(flops, known))
     params, tokens = best_split(source.point_estimate, flops)
-    every = source.losses(params, tokens)
+    raised = _raised(plan, source)
+    every = raised * source.losses(params, tokens)
     ends = [source.interval(every[:, column]) for column in range(len(flops))]
     both = np.array(ends, dtype=np.float64).T if all(end is not None for end in ends) else (None, None)
-    within = best_losses(source.point_estimate, flops, limits_of(plan)) if limited(plan) else None
+    within = raised * best_losses(source.point_estimate, flops, limits_of(plan)) if limited(plan) else None
     return Frontier(flops, every[0], both[0], both[1], within, known)
 
 
 def loss_at(plan: Plan, source: LossModel, share: float) -> float:
     """Least loss at a share of the plan's compute."""
-    return float(best_losses(source.point_estimate, np.array([share * plan.flops]))[0])
+    return _raised(plan, source) * float(best_losses(source.point_estimate, np.array([share * plan.flops]))[0])
 
 
 def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> LifeCurves:
@@ -188,7 +189,9 @@ def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> L
     # From where serving hardly counts to where it is nearly all of the cost.
     demand = np.geomspace(min(0.1 * plan.tokens, middle / 100), max(100 * plan.tokens, middle * 30), 19)
     chosen = plan.flops + SERVING * plan.params * demand
-    target_loss = np.array([plan.loss])
+    # As the law says it: what is stated may be raised above it.
+    goal = plan.loss / _raised(plan, source)
+    target_loss = np.array([goal])
     optimal = np.array(
         [
             budgets_for(model, target_loss, serving=SERVING * float(served_tokens), near=near)[0]
@@ -197,15 +200,18 @@ def life_curves(plan: Plan, source: LossModel, served: float | None = None) -> L
     )
     # Infinity is "no size reaches this loss"; NaN leaves a gap in the line, where infinity would end the axis.
     optimal[~np.isfinite(optimal)] = np.nan
-    small, size, pays = _smallest(plan, model, demand)
+    small, size, pays = _smallest(plan, model, demand, goal)
     return LifeCurves(demand, chosen, optimal, small, size, pays)
 
 
-def _smallest(plan: Plan, model: LossModel, demand: Array) -> tuple[Array | None, float | None, float | None]:
-    if plan.band is None or plan.loss is None or plan.band.params[0] >= plan.params:
+def _smallest(
+    plan: Plan, model: LossModel, demand: Array, goal: float
+) -> tuple[Array | None, float | None, float | None]:
+    """The smallest size in the band, trained to the loss `goal` of the law."""
+    if plan.band is None or plan.band.params[0] >= plan.params:
         return None, None, None
     size = plan.band.params[0]
-    training = model.flops_per_param_token * size * tokens_for(model, size, plan.loss)
+    training = model.flops_per_param_token * size * tokens_for(model, size, goal)
     if not math.isfinite(training):
         return None, None, None
     # T' + s n' X = T + s n X, solved for the tokens X served: training T, size n, s FLOP per parameter and token.
