@@ -69,6 +69,9 @@ class Budget:
         return cost(self.machine, self.accelerator_hours, self.count)
 
 
+Read = Callable[[str, re.Match[str], Machine | None, float | None], Budget]
+
+
 def parse_budget(
     text: str | float | int,
     *,
@@ -127,17 +130,7 @@ def _parse_text(
     """A budget in words; `named` makes the machine that it names, `used` is there where it names none."""
     if len(text) > LONGEST:
         raise ForetokenError("the budget is too long a text", expected=EXAMPLES, got=shown(text))
-    hours = HOURS.fullmatch(text)
-    # The last word of a name may be a number: 1000 RTX 4090 days are not days of 1000 RTX.
-    one_name = hours is not None and _is_known(hours["name"], known)
-    for pattern, read in (
-        (FOR_A_TIME, _machines),
-        (MONEY, _money),
-        (HOURS_OF, _hours),
-        (TIME_OF, _machines),
-        *(() if one_name else ((AND_A_TIME, _machines),)),
-        (HOURS, _hours),
-    ):
+    for pattern, read in _forms(text, known):
         match = pattern.fullmatch(text)
         if match and not _is_flops(text):
             name = match["name"]
@@ -146,6 +139,16 @@ def _parse_text(
         return _time(text, alone, used, count)
     _refuse_other_texts(text, known)
     return _from_flops(text, parse_flops(text), used, count)
+
+
+def _forms(text: str, known: Accelerators | None) -> list[tuple[re.Pattern[str], Read]]:
+    """What a budget may look like, in the order in which it is looked for."""
+    hours = HOURS.fullmatch(text)
+    # The last word of a name may be a number: 1000 RTX 4090 days are not days of 1000 RTX.
+    one_name = hours is not None and _is_known(hours["name"], known)
+    short: list[tuple[re.Pattern[str], Read]] = [] if one_name else [(AND_A_TIME, _machines)]
+    named_last: list[tuple[re.Pattern[str], Read]] = [(MONEY, _money), (HOURS_OF, _hours), (TIME_OF, _machines)]
+    return [(FOR_A_TIME, _machines), *named_last, *short, (HOURS, _hours)]
 
 
 def _refuse_other_texts(text: str, known: Accelerators | None) -> None:

@@ -62,12 +62,7 @@ def plan_with_losses(request: PlanRequest) -> tuple[Plan, LossModel]:
 def make_plan(inputs: PlanInputs) -> Plan:
     """The plan of inputs that are all in numbers. Raises ForetokenError for what nothing meets."""
     given, training = inputs.given, inputs.training
-    split, forecast = _solve(inputs)
-    _require_sensible(split)
-    built = _build(inputs, split)
-    if inputs.experts and (sized := _at_network(inputs, split, built)):
-        split, built = sized
-        forecast = stated(inputs.loss_model, split)
+    split, forecast, built = _decide(inputs)
     # The band comes before the alternatives, whose ends it names, and the price before all that is told in dollars.
     near, band_reason = _band(inputs, split)
     price = cost(training, training_hours(training, split.flops), inputs.count)
@@ -113,6 +108,17 @@ def make_plan(inputs: PlanInputs) -> Plan:
     )
 
 
+def _decide(inputs: PlanInputs) -> tuple[Allocation, Allocation, Built]:
+    """The split, the same as it is stated, and the network that carries it; of experts the split of that network."""
+    split, forecast = _solve(inputs)
+    _require_sensible(split)
+    built = _build(inputs, split)
+    if inputs.experts and (sized := _at_network(inputs, split, built)):
+        split, built = sized
+        forecast = stated(inputs.loss_model, split)
+    return split, forecast, built
+
+
 def _solve(inputs: PlanInputs) -> tuple[Allocation, Allocation]:
     """The split, as the law that is searched has it, and as it is stated: with the loss and interval of `predict`.
 
@@ -145,9 +151,7 @@ def _unit_words(inputs: PlanInputs) -> list[str]:
 
 
 def _build(inputs: PlanInputs, split: Allocation) -> Built:
-    return build(
-        _of_tokens(inputs, split), inputs.training, inputs.count, inputs.proportions, inputs.count_is_fixed
-    )
+    return build(_of_tokens(inputs, split), inputs.training, inputs.count, inputs.proportions, inputs.count_is_fixed)
 
 
 def _at_network(inputs: PlanInputs, split: Allocation, built: Built) -> tuple[Allocation, Built] | None:

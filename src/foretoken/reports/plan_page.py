@@ -216,8 +216,8 @@ def _experts(plan: Plan) -> Html | None:
         return None
     in_short = short_unit(plan.loss_unit)
     words = (
-        f"{mixed.experts} experts, {mixed.active} active, take {number(mixed.loss_gain, 4)} {in_short} off the best dense "
-        f"model of the same compute. The law's runs: {mixed.validity}."
+        f"{mixed.experts} experts, {mixed.active} active, take {number(mixed.loss_gain, 4)} {in_short} off the best "
+        f"dense model of the same compute. The law's runs: {mixed.validity}."
     )
     return section("experts", "How many experts?", element("p", words), *experts_tables(mixed, in_short))
 

@@ -88,8 +88,8 @@ def _measured(study: StudyResults) -> list[MeasuredRun]:
             group=str(row.get("group", "")),
             flops=row["flops"],
             loss=row["loss"],
-            by_law=by_law.get(row.get("run")),
-            left_out=bool(by_law) and row.get("run") not in by_law,
+            by_law=by_law.get(str(row.get("run"))),
+            left_out=bool(by_law) and str(row.get("run")) not in by_law,
         )
         for row in ladder.dropna(subset=["loss", "flops"]).to_dict("records")
     ]
