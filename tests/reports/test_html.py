@@ -155,3 +155,11 @@ def test_a_page_says_its_language_its_width_and_both_colour_schemes():
     assert text.startswith('<!doctype html>\n<html lang="en">')
     assert 'content="width=device-width, initial-scale=1"' in text
     assert 'name="color-scheme" content="light dark"' in text
+
+
+def test_a_document_names_no_folder_of_its_maker():
+    command = "foretoken plan --compute 1e22 --fit /home/ann/fit.json '--html=/home/ann/my pages/plan.html'"
+    text = document("/home/ann/runs.csv", "k", "d", [], rebuild=command)
+    assert "/home" not in text
+    assert "foretoken plan --compute 1e22 --fit fit.json" in text
+    assert "<h1>runs.csv</h1>" in text

@@ -82,6 +82,7 @@ def document(
 
     `description` is one sentence for search and previews; `styles` is CSS beside the page's own.
     """
+    title = without_folders(title)
     heading = element("header", element("p", kicker, class_="kicker"), element("h1", title))
     script = element("script", Html(_asset("page.js")))
     body = element("body", heading, element("main", *parts), _footer(rebuild), script)
