@@ -16,7 +16,8 @@ from foretoken.designs import Design
 from foretoken.fits.fit import fit
 from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Entry
-from foretoken.forecasts.predict import predict, rival_forecasts
+from foretoken.forecasts.predict import predict
+from foretoken.forecasts.rivals import rival_forecasts
 from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
 from foretoken.routes.isoflop import isoflop
 from foretoken.runs.record import CurvePoint, RunRecord

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import replace
+from functools import lru_cache
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.parameters import count_parameters
@@ -32,6 +33,7 @@ SMALL_HEAD, LARGE_HEAD = 16, 64
 """A head has an eighth of the width, at least 16 and at most 64 dimensions, as nearly as divisors allow."""
 
 
+@lru_cache(maxsize=4096)  # a ladder asks for the same few widths again and again
 def shape_of_width(model: ModelSection, objective: Objective, vocabulary: int, width: int) -> ModelShape:
     """The shape of this width: depth = width / width_per_layer (at least 2), heads that divide the width."""
     family, shape_json = preset_family(model.preset), {**PRESETS[model.preset]}

@@ -5,7 +5,8 @@ from foretoken.forecasts.backtest import BackTest, backtest
 from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Extrapolation, Forecast
 from foretoken.forecasts.ledger import Ledger, LedgerSummary
-from foretoken.forecasts.predict import plain_loss, predict, rival_forecasts
+from foretoken.forecasts.predict import predict
+from foretoken.forecasts.rivals import plain_loss, rival_forecasts
 
 __all__ = [
     "BackTest",

@@ -17,7 +17,8 @@ from foretoken.fits.result import Fit
 from foretoken.forecasts.band import BandPoint, PlacedPoint, band_along, place_points
 from foretoken.forecasts.entry import Entry, Outcome, now
 from foretoken.forecasts.forecast import Forecast
-from foretoken.forecasts.predict import predict, rival_forecasts
+from foretoken.forecasts.predict import predict
+from foretoken.forecasts.rivals import rival_forecasts
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import checksummed_json, create_file, read_checksummed_json
 

@@ -15,9 +15,8 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP, check_estimator
-from foretoken.fits.parts import Estimate, FittedRun
+from foretoken.fits.parts import Estimate
 from foretoken.fits.result import Fit
-from foretoken.fits.rows import by_budget
 from foretoken.fits.weighed import excess
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
 from foretoken.laws import SATURATING_FLOPS, find_law
@@ -370,36 +369,3 @@ def _require_below_guessing(loss: float, guessing: float | None) -> None:
     if guessing is not None and loss > guessing:
         evidence = f"a loss of {loss:.4g} is above {guessing:.4g}, that of guessing among all entries of the vocabulary"
         raise RefusedError("above_guessing", evidence, "ask for a longer or larger run; no law holds there")
-
-
-def rival_forecasts(fit: Fit, *, flops: float) -> dict[str, float]:
-    """Loss at `flops`, forecast without a law in N and D, from the runs that the fit used.
-
-    `largest_run` is the loss of the run with the most compute (the best of its budget); `power_law` the line in
-    log loss over log compute through the best run of each budget; `power_law_all_runs` the same through all runs.
-    """
-    best = _best_of_budgets(fit.runs)
-    return {
-        "largest_run": max(best, key=lambda run: run.flops).loss,
-        "power_law": _line(best, flops),
-        "power_law_all_runs": _line(fit.runs, flops),
-    }
-
-
-def plain_loss(fit: Fit, params: float, tokens: float) -> float:
-    """What the plain Huber estimate of a fit gives for a run, without the forecast's assumptions."""
-    return float(find_law(fit.law).evaluate(fit.unpenalised_parameters, params=params, tokens=tokens))
-
-
-def _best_of_budgets(runs: list[FittedRun]) -> list[FittedRun]:
-    members = by_budget([run.group for run in runs], np.array([run.flops for run in runs]))
-    return [min((runs[i] for i in here), key=lambda run: run.loss) for here in members]
-
-
-def _line(runs: list[FittedRun], flops: float) -> float:
-    # One run has no slope: its loss then stands for the line.
-    if len(runs) < 2:
-        return runs[0].loss
-    # L = e^level C^slope is a straight line in logarithms: least squares on them weighs relative errors alike.
-    slope, level = np.polyfit(np.log([run.flops for run in runs]), np.log([run.loss for run in runs]), 1)
-    return float(np.exp(level + slope * np.log(flops)))
