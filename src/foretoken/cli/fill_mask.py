@@ -9,6 +9,7 @@ import typer
 from foretoken.cli.model_options import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
 from foretoken.cli.options import JsonOption, needing_torch
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import say
 
 
 def fill_mask(
@@ -63,4 +64,4 @@ def infill(
         return
     typer.echo(readable(result.text))
     for blank in result.blanks:
-        typer.echo(f"{blank.name}: {readable(blank.text)!r}", err=True)
+        say(f"{blank.name}: {readable(blank.text)!r}")

@@ -16,6 +16,7 @@ from foretoken.cli.model_options import (
 )
 from foretoken.cli.options import JsonOption, needing_torch
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import say
 
 
 def sample(
@@ -56,6 +57,6 @@ def sample(
             typer.echo(f"--- {number}")
         typer.echo(readable(prompt + text if result.continues else text))
     if result.prompt_perplexity is not None:
-        typer.echo(f"perplexity of the prompt: {result.prompt_perplexity:.4g}", err=True)
+        say(f"perplexity of the prompt: {result.prompt_perplexity:.4g}")
     if result.forgotten:
-        typer.echo(f"the first {result.forgotten} tokens of the prompt did not fit into the context", err=True)
+        say(f"the first {result.forgotten} tokens of the prompt did not fit into the context")

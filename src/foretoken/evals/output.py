@@ -103,7 +103,7 @@ def _lock(home: Path) -> Iterator[None]:
     """Hold the folder's lock. Raises StoreError where another process does."""
     lock = FileLock(home / UNFINISHED / LOCK)
     try:
-        # One try. A process that ended may delete the file after we opened it: filelock sees that, and takes it for held.
+        # One try. Who ends may delete the file after we opened it: filelock sees that, and takes it for held.
         lock.acquire(timeout=0)
     except OSError:
         cure = "wait for it, or give another folder"

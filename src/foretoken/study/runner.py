@@ -57,12 +57,14 @@ def run(
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
     `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
-    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and
-    DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
+    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and DesignError before
+    anything is trained, MissingExtraError where there is no torch to train with, RefusedError when the small runs give
+    no usable forecast.
     """
     runner = StudyRunner(study, folder, listener, command, launcher)
     try:
         if not runner.is_finished():
+            require_torch("training")
             with runner.owned():
                 runner.run()
     finally:
@@ -190,7 +192,13 @@ class StudyRunner:
             fixed_vocabulary=corpus.fixed_vocabulary,
             separator=corpus.separator,
         )
-        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=self.machine.bfloat16)
+        version = _torch_version() or self._torch_version_of_the_folder()
+        return Recipe(study=self.study, source=source, torch_version=version, bfloat16=self.machine.bfloat16)
+
+    def _torch_version_of_the_folder(self) -> str:
+        """Where torch is not installed, that of the folder's runs: so they are known again, and none seems new."""
+        kept = usable_design(self.folder)
+        return kept.design.target.software.partition("torch ")[2] if kept else "not installed"
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -237,10 +245,17 @@ class StudyRunner:
         return check_fittable(design.runs, law, design.target, refuse=refuse)
 
     def estimate_seconds(self, design: Design) -> dict[str, float]:
-        """Seconds of each run that is trained, by its key, from a short calibration."""
+        """Seconds of each run that is trained, by its key, from a short calibration; none where torch is missing."""
+        if _torch_version() is None:
+            return {}
         self.phase("measuring this machine")
         seconds = self.trainer.estimate(design.runs)
         return seconds | (self.trainer.estimate([design.target]) if self.study.target.train else {})
+
+    def why_unmeasured(self) -> str:
+        """Why a run has no estimated seconds."""
+        missing = "not measured: torch is not installed; pip install 'foretoken[train]'"
+        return missing if _torch_version() is None else "not trained: target.train is false"
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""
@@ -363,8 +378,14 @@ class StudyRunner:
         return design
 
 
-def _torch_version() -> str:
+def require_torch(purpose: str) -> None:
+    """Raise MissingExtraError where torch is not installed."""
+    if _torch_version() is None:
+        raise MissingExtraError("torch", "train", purpose)
+
+
+def _torch_version() -> str | None:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise MissingExtraError("torch", "train", "training") from None
+        return None
