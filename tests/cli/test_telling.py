@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,15 +14,16 @@ import pytest
 
 from foretoken.cli import PANELS, app, main
 from foretoken.cli.plan import PANELS as PLAN_PANELS
-from foretoken.cli.telling import is_quiet
 from foretoken.plans.request import PlanRequest
 
 Tell = Callable[[str], tuple[str, str]]
 
 
 @pytest.fixture
-def tell(in_workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
+def tell(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
     """A command line -> what it printed, and what it told on standard error."""
+    shutil.copy(workshop / "fit.json", tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     def told(line: str) -> tuple[str, str]:
         monkeypatch.setattr(sys, "argv", ["foretoken", *line.split()])
@@ -33,30 +35,26 @@ def tell(in_workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return told
 
 
-PREDICT = "predict fit.json --params 7B --tokens 140B --html page.html"
+INIT, PREDICT = "init mine --force", "predict fit.json --params 7B --tokens 140B"
 
 
 def test_what_was_written_is_said_beside_the_result(tell: Tell) -> None:
-    printed, told = tell(f"{PREDICT} --json")
-    assert told == "wrote page.html\n"
+    printed, told = tell(f"{INIT} --json")
+    assert told == "wrote mine.toml\n"
     assert printed.startswith("{")
 
 
-@pytest.mark.parametrize("line", [f"{PREDICT} -q", f"-q {PREDICT}", f"--quiet {PREDICT}"])
+@pytest.mark.parametrize("line", [f"{INIT} -q", f"-q {INIT}", f"--quiet {INIT}"])
 def test_quiet_tells_the_result_alone(line: str, tell: Tell) -> None:
-    printed, told = tell(line)
-    assert told == ""
-    assert printed.startswith("loss ")
-    assert not is_quiet(), "one command line does not change the next"
+    assert tell(line) == ("next: foretoken design mine.toml\n", "")
+    assert tell(INIT)[1] == "wrote mine.toml\n", "one command line does not change the next"
 
 
 @pytest.mark.parametrize("line", [f"{PREDICT} -v", f"-v {PREDICT}", f"-q {PREDICT} --verbose"])
 def test_verbose_tells_what_is_read_and_how_long_it_takes(line: str, tell: Tell) -> None:
-    _, told = tell(line)
-    read, wrote, took = told.splitlines()
-    assert read.startswith("read fit.json: ")
-    assert wrote == "wrote page.html"
-    assert took.startswith("took ")
+    printed, told = tell(line)
+    read, took = told.splitlines()
+    assert (printed, read.split(": ")[0], took.split()[0]) == (tell(PREDICT)[0], "read fit.json", "took")
     assert not logging.getLogger("foretoken").handlers
 
 
@@ -71,7 +69,7 @@ def test_every_warning_is_shown_or_none(option: str, count: int, tell: Tell, mon
         for _once in range(2):
             warnings.warn("a doubt", UserWarning, stacklevel=1)
 
-    monkeypatch.setattr("foretoken.cli.predict.write_page", lambda *_, **__: warned())
+    monkeypatch.setattr(sys.modules["foretoken.cli.predict"], "print_checks", lambda *_, **__: warned())
     monkeypatch.setattr(warnings, "showwarning", lambda message, *_: sys.stderr.write(f"{message}\n"))
     assert tell(f"{PREDICT} {option}")[1].count("a doubt") == count
 
