@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-lowest test-newest lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/foretoken run studies/quickstart.toml
@@ -25,11 +25,11 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/coverage.py --tables 10
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # What is pinned is installed without asking what fits together, which takes a fifth of the time; then what is missing.
 $(STAMP): pyproject.toml constraints.txt src/foretoken/_version.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --no-deps -r constraints.txt
-	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

@@ -175,7 +175,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in PUBLIC:
-        return getattr(import_module(PUBLIC[name]), name)
+        from foretoken.errors import needing
+
+        with needing(f"foretoken.{name}"):
+            return getattr(import_module(PUBLIC[name]), name)
     raise AttributeError(f"module 'foretoken' has no attribute {name!r}")
 
 

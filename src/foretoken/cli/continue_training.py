@@ -21,9 +21,10 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import INTERRUPTED, JsonOption, needing_torch
+from foretoken.cli.options import INTERRUPTED, JsonOption
 from foretoken.cli.printing import print_json
 from foretoken.cli.telling import say, wrote
+from foretoken.errors import needing
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def continue_training(
 
     Example: foretoken continue-training my_model my_texts/ -o further --tokens 4k --batch-tokens 256 --context 32
     """
-    with needing_torch("training"):
+    with needing("training"):
         from foretoken import evals
         from foretoken.training.torch_setup import keep_memory
     keep_memory()

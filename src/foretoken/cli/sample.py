@@ -14,9 +14,10 @@ from foretoken.cli.model_options import (
     TopPOption,
     readable,
 )
-from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json
 from foretoken.cli.telling import say
+from foretoken.errors import needing
 
 
 def sample(
@@ -35,7 +36,7 @@ def sample(
 
     Example: foretoken sample my_model --prompt "7 bears met" --tokens 20 --samples 2
     """
-    with needing_torch("writing with a model"):
+    with needing("writing with a model"):
         from foretoken import generation
 
     result = generation.sample(

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from foretoken.cli.request_options import OptionValue
 from foretoken.errors import ForetokenError
 
 QuietOption = Annotated[
@@ -57,9 +58,9 @@ def tells(verb: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(verb, eval_str=True)
 
     @wraps(verb)
-    def called(*args: object, quiet: bool = False, verbose: bool = False, **values: object) -> None:
+    def called(quiet: bool = False, verbose: bool = False, **values: OptionValue) -> None:
         with _telling(_asked(quiet, verbose, loudness.get())):
-            verb(*args, **values)
+            verb(**values)
 
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from foretoken.errors import MissingExtraError, TableError
+from foretoken.errors import MissingExtraError, TableError, needing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,10 +105,8 @@ def _gzip(file: IO[bytes]) -> IO[bytes]:
 
 
 def _zstd(file: IO[bytes]) -> IO[bytes]:
-    try:
+    with needing("reading .zst"):
         import zstandard
-    except ModuleNotFoundError:
-        raise MissingExtraError("zstandard", "train", "reading .zst") from None
     reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     return reader
 

@@ -42,7 +42,7 @@ class NewStudy:
 def init(name: str | Path, *, family: str = "decoder", text: str | Path | None = None, force: bool = False) -> NewStudy:
     """Write NAME.toml: a study that runs as it is, with every key explained and its unit said.
 
-    `name` may lead through folders ("studies/mine"). `text` is a file or folder to read in place of Python's own
+    `name` may lead through folders ("plans/mine"). `text` is a file or folder to read in place of Python's own
     library. Raises StudyFileError for a file that is there already (unless `force`), a name that no study can have, an
     unknown family, or a text that is not there.
 

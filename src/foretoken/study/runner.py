@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -379,9 +380,10 @@ class StudyRunner:
 
 
 def require_torch(purpose: str) -> None:
-    """Raise MissingExtraError where torch is not installed."""
-    if _torch_version() is None:
-        raise MissingExtraError("torch", "train", purpose)
+    """Raise MissingExtraError where torch is not installed, or what goes with it."""
+    missing = ["torch"] if _torch_version() is None else [name for name in ("safetensors",) if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(missing[0], "train", purpose)
 
 
 def _torch_version() -> str | None:
