@@ -242,9 +242,15 @@ def _json(content: Content) -> Rows:
     return pd.DataFrame(rows), []
 
 
+def _whole(digits: str) -> int | float:
+    """A whole number; infinite beyond all floats, which older versions of pandas cannot make of an int."""
+    number = int(digits)  # first: thousands of digits are a mistake of the file, and Python refuses them
+    return number if len(digits) <= sys.float_info.max_10_exp else float(digits)
+
+
 def _json_object(line: str, where: str) -> dict[str, object]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
     if not isinstance(row, dict):
@@ -257,7 +263,7 @@ def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     if isinstance(content, dict) and not isinstance(content.get("runs"), list):
