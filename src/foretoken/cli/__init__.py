@@ -69,7 +69,7 @@ def versioned(
 STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", "Plans"
 REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    STUDIES: (init, design, run, status, report, verify, prune, profile),
+    STUDIES: (init, design, run, status, verify, prune, report, profile),
     TABLES: (fit, predict, diagnose, backtest, approaches),
     PLANS: (plan, next, compare),
     REFERENCE: (laws, cite, models, trends),
