@@ -29,6 +29,11 @@ Action = Literal["keep", "again", "resume", "retry", "train"]
 """What `run` does with a planned run; `again`: it has its record, but not the weights that are to be kept."""
 
 
+NOT_TRAINED = "not trained: target.train is false"
+NOT_MEASURED = "not measured: torch is not installed; pip install 'foretoken[train]'"
+"""Why a run has no estimated seconds."""
+
+
 @brief
 @dataclass(frozen=True, kw_only=True)
 class StudyDesign:
@@ -113,7 +118,8 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
     runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
         planned = runner.design()
-        *runs, target = planned.estimates(runner.estimate_seconds(planned), runner.why_unmeasured())
+        seconds = runner.estimate_seconds(planned)
+        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else NOT_MEASURED)
         return StudyDesign(
             runs=runs,
             target=target,

@@ -253,11 +253,6 @@ class StudyRunner:
         seconds = self.trainer.estimate(design.runs)
         return seconds | (self.trainer.estimate([design.target]) if self.study.target.train else {})
 
-    def why_unmeasured(self) -> str:
-        """Why a run has no estimated seconds."""
-        missing = "not measured: torch is not installed; pip install 'foretoken[train]'"
-        return missing if _torch_version() is None else "not trained: target.train is false"
-
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""
         return design.all_runs if self.study.target.train else design.runs
