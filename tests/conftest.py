@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import re
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,17 @@ LONGEST = (
 # A command line is made once a process, where tests call it a thousand times.
 typer.main.get_command = typer.testing._get_command = functools.cache(typer.main.get_command)
 
+TRAINS = re.compile(
+    r"^(import|from) (torch|transformers|safetensors|foretoken\.(training|models|generation|evals))", re.M
+)
+"""What a file imports at its head that cannot be had without torch."""
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where torch is not installed the files that need it are left out; of the others, tests that train are skipped."""
+    light = find_spec("torch") is None and collection_path.suffix == ".py"
+    return True if light and TRAINS.search(collection_path.read_text()) else None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
@@ -75,6 +88,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     from foretoken.runs.study_file import load_study
     from foretoken.study.runner import run
 
+    pytest.importorskip("torch", reason="the study is trained")
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "undisturbed"
     home.mkdir(exist_ok=True)

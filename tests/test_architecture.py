@@ -22,6 +22,7 @@ def test_import_contracts() -> None:
 @pytest.mark.parametrize(
     "code",
     [
+        "import foretoken, sys; assert not {'typer', 'numpy', 'pydantic', 'pandas', 'scipy'} & set(sys.modules)",
         "import foretoken; foretoken.fit, foretoken.predict, foretoken.run, foretoken.read_table",
         "from foretoken.cli import app",
         "import foretoken.study.runner, foretoken.cli.live",

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
+
+import pytest
 
 from foretoken import errors
 
@@ -35,3 +39,32 @@ def test_a_value_of_any_depth_is_shown_in_few_words() -> None:
         deep = [deep]
     assert len(errors.shown(deep)) < 100
     assert len(errors.shown({"k": "x" * 10_000})) < 400
+
+
+@pytest.mark.parametrize(
+    ("module", "cure"),
+    [
+        ("torch.nn", "cure: pip install 'foretoken[train]'"),
+        ("zstandard", "cure: pip install zstandard, or"),
+        ("safetensors.torch", "cure: pip install safetensors, or"),
+    ],
+)
+def test_a_missing_package_is_called_by_its_own_name(module: str, cure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(errors.MissingExtraError) as refused, errors.needing("reading"):
+        importlib.import_module(module)
+    assert f"reading needs the package {module.partition('.')[0]!r}" in str(refused.value)
+    assert cure in str(refused.value)
+
+
+def test_a_module_of_ours_that_is_missing_is_no_extra() -> None:
+    with pytest.raises(ModuleNotFoundError), errors.needing("reading"):
+        importlib.import_module("foretoken.nothing")
+
+
+def test_a_public_name_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    import foretoken as ft
+
+    monkeypatch.setattr("foretoken.import_module", lambda name: importlib.import_module("no_such_package"))
+    with pytest.raises(errors.MissingExtraError, match=r"foretoken\.sample needs the package 'no_such_package'"):
+        ft.sample  # noqa: B018

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
+import foretoken
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 FILES = sorted((SOURCE / "foretoken").rglob("*.py"))
 UNTYPED = re.compile(r"\b(dict|Mapping|MutableMapping)\[str, (Any|object)\]")
+OURS = re.compile(r"\b(docs|studies|examples|benchmarks|tests|shared)/\w")
+"""A file of this folder that no wheel has."""
 STATES = {"family", "status", "severity", "schedule", "objective", "estimator", "precision", "positions", "policy"}
 """Words whose values are one closed set; `kind` is counted where it is one, see below."""
 
@@ -224,6 +228,23 @@ def test_files_are_one_thing() -> None:
 def test_comments_and_tests_are_there() -> None:
     assert sum(map(comments, FILES)) >= 0.015 * lines(FILES)
     assert lines(sorted((ROOT / "tests").rglob("*.py"))) >= 0.65 * lines(FILES)
+
+
+def test_what_a_user_reads_cites_what_is_installed() -> None:
+    """No message names a file of this folder (docs/costs.md), nor does `help` of a public name: a wheel has none."""
+    found = []
+    for path in FILES:
+        told = {id(node.value) for node in ast.walk(tree(path)) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree(path)):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in told else ""
+            found += [f"{path.name}: {text}"] if isinstance(text, str) and OURS.search(text) else []
+    helps = [foretoken.__doc__, *(getattr(foretoken, name).__doc__ for name in foretoken.__all__)]
+    assert not found + [text for text in helps if text and OURS.search(text)]
+
+
+def test_no_file_needs_a_system_s_own_modules_to_be_imported() -> None:
+    heads = [node for path in FILES for node in tree(path).body if isinstance(node, ast.Import)]
+    assert not {alias.name for node in heads for alias in node.names} & {"fcntl", "termios", "resource", "pwd", "grp"}
 
 
 def test_the_formatter_is_obeyed() -> None:

@@ -56,7 +56,8 @@ def with_wrong_value(text: str, name: str) -> str:
 
 
 def test_a_wrong_type_in_a_new_field_fails(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "src", tmp_path / "src")
+    for folder in ("src", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     if (ROOT / ".mypy_cache").exists():
         shutil.copytree(ROOT / ".mypy_cache", tmp_path / ".mypy_cache")

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from foretoken.runs.table import RunTable
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
+    from foretoken.study.new_study import init
 
 PUBLIC = {
     "approaches": "foretoken.routes",
@@ -80,6 +81,7 @@ PUBLIC = {
     "ForetokenError": "foretoken.errors",
     "freeze_run": "foretoken.forecasts.ledger",
     "infill": "foretoken.generation",
+    "init": "foretoken.study.new_study",
     "isoflop": "foretoken.routes",
     "IsoflopFit": "foretoken.routes",
     "LAWS": "foretoken.laws",
@@ -145,6 +147,7 @@ __all__ = [
     "fit",
     "freeze_run",
     "infill",
+    "init",
     "isoflop",
     "load_study",
     "load_tokenizer",
@@ -172,7 +175,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in PUBLIC:
-        return getattr(import_module(PUBLIC[name]), name)
+        from foretoken.errors import needing
+
+        with needing(f"foretoken.{name}"):
+            return getattr(import_module(PUBLIC[name]), name)
     raise AttributeError(f"module 'foretoken' has no attribute {name!r}")
 
 

@@ -19,6 +19,8 @@ Each says what was expected, what was got, and the cure. `assert` is for our own
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LONGEST_MESSAGE, LONGEST_PART = 6_000, 800
 """Characters of an error's message and of each of its other parts; a file of someone else's may hold megabytes."""
@@ -123,7 +125,29 @@ class MissingExtraError(ForetokenError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        # torch alone is what most of the extra weighs: of it, nobody wants another version than the extra asks for.
+        alone = "" if package == "torch" else f"pip install {package}, or all that goes with it: "
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed",
-            cure=f"pip install 'foretoken[{extra}]'",
+            cure=f"{alone}pip install 'foretoken[{extra}]'",
         )
+
+
+@contextmanager
+def needing(purpose: str, extra: str = "train") -> Iterator[None]:
+    """Around imports of optional packages: raises MissingExtraError that calls the one that is missing by its name.
+
+    >>> with needing("an example"):
+    ...     import no_such_package
+    Traceback (most recent call last):
+        ...
+    foretoken.errors.MissingExtraError: an example needs the package 'no_such_package', which is not installed
+      cure: pip install no_such_package, or all that goes with it: pip install 'foretoken[train]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "foretoken"):  # a mistake of ours
+            raise
+        raise MissingExtraError(package, extra, purpose) from None

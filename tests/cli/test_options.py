@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from foretoken.cli import VERBS, app
+from foretoken.cli import PANELS, app
 from foretoken.cli.ledger import entry_path, parse_point
 from foretoken.cli.model_options import print_positions, readable
-from foretoken.cli.options import folder_of, listed, load, needing_torch, started_folder
+from foretoken.cli.options import folder_of, listed, load, started_folder
 from foretoken.cli.request_options import argument_helps, takes_options
-from foretoken.errors import ForetokenError, MissingExtraError, StoreError
+from foretoken.errors import ForetokenError, StoreError
 from foretoken.ladders.request import NextRunRequest
 from foretoken.plans.request import PlanRequest
 from foretoken.runs.sources import parse_map
@@ -68,13 +68,6 @@ def test_a_study_that_was_not_started_says_how_to_start_it(mini_file: Path, tmp_
         started_folder(tmp_path)
     (tmp_path / "design.json").write_text("{}")
     assert started_folder(tmp_path) == tmp_path
-
-
-def test_without_torch_the_extra_is_named() -> None:
-    message = r"writing with a model needs the package 'torch'"
-    with pytest.raises(MissingExtraError, match=message) as refused, needing_torch("writing with a model"):
-        raise ModuleNotFoundError("No module named 'torch'")
-    assert "foretoken[train]" in str(refused.value)
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ def test_every_field_of_a_request_is_documented(request_type: type) -> None:
     assert all(text.endswith(".") for text in helps.values()), helps
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
+@pytest.mark.parametrize("verb", [verb for verbs in PANELS.values() for verb in verbs], ids=lambda verb: verb.__name__)
 def test_every_option_has_a_help_in_sentences(verb: object) -> None:
     parameters = inspect.signature(verb, eval_str=True).parameters.values()  # type: ignore[arg-type]
     for parameter in parameters:

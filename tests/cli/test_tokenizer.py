@@ -41,7 +41,7 @@ def bears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def told(*words: str) -> str:
     result = CliRunner().invoke(app, ["tokenizer", *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def keys(*words: str) -> dict[str, Any]:

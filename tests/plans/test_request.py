@@ -16,7 +16,7 @@ from foretoken.ladders.request import NextRunRequest
 from foretoken.plans.request import PlanRequest
 
 VERBS = {"plan": (foretoken.plan, PlanRequest), "next": (foretoken.next_run, NextRunRequest)}
-OUTPUT = {"out", "html", "json", "context", "help"}
+OUTPUT = {"out", "html", "json", "context", "help", "quiet", "verbose"}
 """Options that say where an answer goes."""
 
 

@@ -86,6 +86,16 @@ def test_a_process_id_says_nothing(tmp_path: Path) -> None:
             assert not path.exists()
 
 
+def test_without_locks_of_the_system_the_lease_alone_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with Lease(tmp_path, 60):
+        assert is_owned(tmp_path, 60)
+        with pytest.raises(StudyBusyError):
+            Lease(tmp_path, 60).__enter__()
+    assert not is_owned(tmp_path, 60)
+    Lease(tmp_path, 60).__enter__().__exit__()
+
+
 def test_the_age_is_measured_by_the_clock_of_the_file_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = elsewhere(tmp_path)
     monkeypatch.setattr(time, "time", lambda: path.stat().st_mtime + 600)

@@ -6,6 +6,7 @@ import gc
 import inspect
 import shlex
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from foretoken.cli.evaluate import evaluate
 from foretoken.cli.fill_mask import fill_mask, infill
 from foretoken.cli.finetune import finetune
 from foretoken.cli.fit import fit
+from foretoken.cli.init import init
 from foretoken.cli.laws import laws
 from foretoken.cli.ledger import ledger
 from foretoken.cli.models import models
@@ -35,6 +37,7 @@ from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.sample import sample
 from foretoken.cli.status import status
+from foretoken.cli.telling import QuietOption, VerboseOption, set_loudness, tells
 from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
@@ -53,45 +56,35 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def versioned(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run."""
     if version:
         typer.echo(f"foretoken {__version__}")
         raise typer.Exit
+    set_loudness(quiet, verbose)
 
 
-VERBS = (
-    run,
-    design,
-    status,
-    verify,
-    prune,
-    profile,
-    diagnose,
-    fit,
-    predict,
-    plan,
-    backtest,
-    approaches,
-    report,
-    laws,
-    cite,
-    compare,
-    trends,
-    models,
-    next,
-    sample,
-    fill_mask,
-    infill,
-    evaluate,
-    finetune,
-    continue_training,
-)
-for verb in VERBS:
-    words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
-    app.command(help=words.strip(), epilog=f"Example: {example.strip()}")(verb)
-app.add_typer(ledger, name="ledger")
-app.add_typer(tokenizer, name="tokenizer")
+STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", "Plans"
+REFERENCE, MODELS = "What is known", "Models and text"
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    STUDIES: (init, design, run, status, verify, prune, report, profile),
+    TABLES: (fit, predict, diagnose, backtest, approaches),
+    PLANS: (plan, next, compare),
+    REFERENCE: (laws, cite, models, trends),
+    MODELS: (sample, fill_mask, infill, evaluate, finetune, continue_training),
+}
+"""The verbs, under the headings of the help."""
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        words, _, example = inspect.cleandoc(verb.__doc__ or "").partition("Example: ")
+        command = app.command(help=words.strip(), epilog=f"Example: {example.strip()}", rich_help_panel=panel)
+        command(tells(verb))
+for group, name, panel in ((ledger, "ledger", TABLES), (tokenizer, "tokenizer", MODELS)):
+    for one in group.registered_commands:
+        one.callback = one.callback and tells(one.callback)
+    app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def _show(comparison: Comparison) -> None:
     for law in comparison.left_out:
         typer.echo(f"left out: {law.id}: {law.reason}")
     print_assumed(comparison.assumed)
-    typer.echo("more: foretoken laws show NAME, docs/allocation.md")
+    typer.echo("more: foretoken laws show NAME")
 
 
 def _cells(row: LawAdvice) -> tuple[str, ...]:

@@ -21,8 +21,10 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import INTERRUPTED, JsonOption, needing_torch
+from foretoken.cli.options import INTERRUPTED, JsonOption
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import say, wrote
+from foretoken.errors import needing
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def continue_training(
 
     Example: foretoken continue-training my_model my_texts/ -o further --tokens 4k --batch-tokens 256 --context 32
     """
-    with needing_torch("training"):
+    with needing("training"):
         from foretoken import evals
         from foretoken.training.torch_setup import keep_memory
     keep_memory()
@@ -82,6 +84,7 @@ def continue_training(
             report=_ProgressLines(),
             should_stop=stopped.is_set,
         )
+    wrote(result.folder)
     if json:
         print_json(result.to_json())
     else:
@@ -98,7 +101,6 @@ def _show(result: ContinuedTraining) -> None:
     if after.label_loss is not None and before.label_loss is not None:
         typer.echo(f"  loss of labels  {before.label_loss:.4f} before, {after.label_loss:.4f} after")
     print_positions({"before": before.by_position, "after": after.by_position})
-    typer.echo(f"wrote {result.folder}")
 
 
 @contextlib.contextmanager
@@ -116,7 +118,7 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     try:
         yield stopped
     except KeyboardInterrupt:
-        typer.echo("stopped; rerun the same command to resume from the last checkpoint", err=True)
+        say("stopped; rerun the same command to resume from the last checkpoint")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         for name, handler in handlers.items():
@@ -143,4 +145,4 @@ class _ProgressLines:
 def _print_progress(text: str) -> None:
     """A line on standard error, which may be closed."""
     with contextlib.suppress(OSError):
-        typer.echo(text, err=True)
+        say(text)

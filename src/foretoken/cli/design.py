@@ -38,13 +38,21 @@ def _show(planned: StudyDesign) -> None:
     target, count = planned.target, len(planned.runs)
     headings = ("group", "parameters", "tokens", "tokens/param", "FLOP", "estimated time")
     print_table(headings, map(_cells, [*planned.runs, target]))
-    seconds = sum(run.seconds_estimated or 0.0 for run in planned.runs)
     typer.echo(
         f"\n{count} small runs: {format_flops(planned.total_flops)}, {100 * planned.share_of_target:.0f} % of the"
         f" target's; each trained from its own start they would take {format_flops(planned.separate_flops)}."
         f"\nThe target has {planned.compute_factor:.2f} times the FLOPs of the largest of them."
-        f"\nEstimate on this machine: {format_duration(seconds / planned.workers)} for the small runs with"
-        f" {planned.workers} workers, {_time(target.seconds_estimated)} for the target."
+        f"\n{_times(planned)}"
+    )
+
+
+def _times(planned: StudyDesign) -> str:
+    seconds = [run.seconds_estimated for run in planned.runs if run.seconds_estimated is not None]
+    if len(seconds) < len(planned.runs):
+        return f"Estimate on this machine: {planned.target.seconds_estimated_reason}"
+    return (
+        f"Estimate on this machine: {format_duration(sum(seconds) / planned.workers)} for the small runs with"
+        f" {planned.workers} workers, {_time(planned.target)} for the target."
     )
 
 
@@ -55,9 +63,12 @@ def _cells(run: RunEstimate) -> list[str]:
         format_count(run.tokens),
         f"{run.tokens / run.params_total:.0f}",
         format_flops(run.flops).removesuffix(" FLOP"),
-        _time(run.seconds_estimated),
+        _time(run),
     ]
 
 
-def _time(seconds: float | None) -> str:
-    return "no training" if seconds is None else format_duration(seconds)
+def _time(run: RunEstimate) -> str:
+    """How long it takes, or the first words of why that is not known: not trained, not measured."""
+    if run.seconds_estimated is None:
+        return (run.seconds_estimated_reason or "").partition(":")[0]
+    return format_duration(run.seconds_estimated)

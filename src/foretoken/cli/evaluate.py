@@ -15,8 +15,9 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json
+from foretoken.errors import needing
 from foretoken.units import parse_count
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def evaluate(
 
     Example: foretoken evaluate my_model my_texts/ --context 32
     """
-    with needing_torch("evaluating a model"):
+    with needing("evaluating a model"):
         from foretoken import evals
 
     text_loss = evals.evaluate(

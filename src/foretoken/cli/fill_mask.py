@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.model_options import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
-from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import say
+from foretoken.errors import needing
 
 
 def fill_mask(
@@ -22,7 +24,7 @@ def fill_mask(
 
     Example: foretoken fill-mask my_encoder "7 bears met [MASK] foxes" --top 3
     """
-    with needing_torch("filling gaps"):
+    with needing("filling gaps"):
         from foretoken import generation
 
     result = generation.fill_mask(source, text, top=top, run=run)
@@ -52,7 +54,7 @@ def infill(
 
     Example: foretoken infill my_t5 "7 bears <X> 49 <Y>." --beams 4
     """
-    with needing_torch("filling gaps"):
+    with needing("filling gaps"):
         from foretoken import generation
 
     result = generation.infill(
@@ -63,4 +65,4 @@ def infill(
         return
     typer.echo(readable(result.text))
     for blank in result.blanks:
-        typer.echo(f"{blank.name}: {readable(blank.text)!r}", err=True)
+        say(f"{blank.name}: {readable(blank.text)!r}")

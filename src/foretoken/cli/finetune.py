@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.model_options import RunOption, SourceArgument
-from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json
+from foretoken.errors import needing
 from foretoken.runs.sources import parse_map
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def finetune(
 
     Example: foretoken finetune my_model --task reviews.jsonl --kind single --seeds 2 --epochs 3
     """
-    with needing_torch("fine-tuning"):
+    with needing("fine-tuning"):
         from foretoken import evals
 
     result = evals.finetune(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,10 +22,12 @@ from foretoken.cli.options import (
     open_table,
 )
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.telling import wrote
 
 if TYPE_CHECKING:
     from foretoken.fits import Fit
 
+logger = logging.getLogger(__name__)
 IN_THE_FILE_ALONE = (
     "reasons",
     "unpenalised_parameters",
@@ -73,8 +76,10 @@ def fit(
     fitted = fit_table(
         runs, law, params=params, level=level, objective=objective, profile=profiled, keep_outliers=keep_outliers
     )
+    logger.info("fitted in %.2f s, intervals in %.2f s", fitted.seconds, fitted.interval_seconds)
     if out is not None:
         fitted.save(out)
+        wrote(out)
     write_page(html, fitted, table.name)
     if json:
         print_json(fit_to_json(fitted))

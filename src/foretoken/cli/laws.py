@@ -115,7 +115,7 @@ def entry_lines(name: str) -> list[str]:
 
     facts_json = entry_json(name)
     if name in LAWS:
-        return [*_fact_lines(facts_json), f"\nmore: docs/laws, foretoken cite {name}"]
+        return [*_fact_lines(facts_json), f"\nmore: foretoken cite {name}"]
     entry = PUBLISHED[name]
     first = {"id": name, "formula": LAWS[entry.law].formula}
     rest = {key: value for key, value in facts_json.items() if key not in ("of", "careful", "work", "table")}

@@ -10,6 +10,7 @@ import typer
 from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table
 from foretoken.cli.request_options import takes_options
+from foretoken.cli.telling import say
 from foretoken.ladders.request import NextRunRequest
 
 if TYPE_CHECKING:
@@ -31,13 +32,9 @@ def next(
     """
     from foretoken.ladders.ladder import choose_ladder
 
-    ladder = choose_ladder(request, _ignore if json else _tell)
+    ladder = choose_ladder(request, _ignore if json else say)
     _write(ladder, out, context)
     print_json(ladder.to_json()) if json else _print(ladder)
-
-
-def _tell(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def _ignore(text: str) -> None:
@@ -52,7 +49,7 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     from foretoken.store.atomic import write_file
 
     write_file(out, ladder_toml(ladder, out.stem, context).encode())
-    typer.echo(f"wrote {out}; foretoken run {out}, when its [corpus] names your text", err=True)
+    say(f"wrote {out}; foretoken run {out}, when its [corpus] names your text")
 
 
 def _print(ladder: NextRun) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.errors import ForetokenError, MissingExtraError, StoreError
+from foretoken.errors import ForetokenError, StoreError
 
 if TYPE_CHECKING:
     from foretoken.runs.study_file import Study
@@ -69,15 +67,6 @@ HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-
-
-@contextmanager
-def needing_torch(what: str) -> Iterator[None]:
-    """Around imports that need torch: where it is not installed, say what it is needed for."""
-    try:
-        yield
-    except ModuleNotFoundError:
-        raise MissingExtraError("torch", "train", what) from None
 
 
 def load(path: Path, seed: int | None = None) -> Study:

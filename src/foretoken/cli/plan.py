@@ -11,6 +11,7 @@ import typer
 from foretoken.cli.options import HtmlOption, JsonOption
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
 from foretoken.cli.request_options import takes_options
+from foretoken.cli.telling import say
 from foretoken.plans.request import PlanRequest
 from foretoken.runs.loss_units import short_unit
 from foretoken.units import format_count, format_duration, format_flops
@@ -21,7 +22,21 @@ if TYPE_CHECKING:
     from foretoken.plans.result import Plan
 
 
-@takes_options(PlanRequest)
+PANELS = {
+    "What is given": ("compute", "loss", "params", "tokens", "law", "fit", "estimator", "level"),
+    "Machines and prices": (
+        *("accelerator", "count", "mfu", "precision", "usd_per_hour", "watts", "pue", "grid", "accelerators"),
+        *("deadline", "ladder"),
+    ),
+    "Text": ("unique", "max_epochs", "vocabulary", "context"),
+    "The network": ("family", "experts", "active"),
+    "Serving": ("serve", "write", "serve_batch", "serve_accelerator", "serve_on", "latency"),
+    "Limits and choices": ("sizes", "max_params", "max_total", "max_tokens", "reference_size", "tolerance"),
+}
+"""Every option of the request under its heading in the help."""
+
+
+@takes_options(PlanRequest, PANELS)
 def plan(
     request: PlanRequest,
     out: Annotated[
@@ -62,7 +77,7 @@ def _write(decision: Plan, folder: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in export_files(decision).items():
         write_file(folder / name, text.encode())
-        typer.echo(f"wrote {folder / name}; {RUN_BY[name].format(path=folder / name, folder=folder)}", err=True)
+        say(f"wrote {folder / name}; {RUN_BY[name].format(path=folder / name, folder=folder)}")
 
 
 def _show(plan: Plan) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from foretoken.cli.options import typed_command
+from foretoken.cli.telling import wrote
 from foretoken.errors import legible
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def write_page(
     command = typed_command.get()
     options = PageOptions(source=source, rebuild=command, fit=fit, losses=losses, runs=runs, points=points or {})
     save_page(result, path, options)
-    typer.echo(f"wrote {path}", err=True)
+    wrote(path)
 
 
 def print_status(status: StudyStatus) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -19,17 +19,21 @@ SHOWN = {"Sequence": "7B,13B,...", "Path": "FILE"}
 """How a value is shown in the help, by a word of the field's type."""
 
 
-def takes_options(request: Callable[..., Request]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_options(
+    request: Callable[..., Request], panels: Mapping[str, Sequence[str]] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb of one request an option for each of the request's fields, before the verb's own options.
 
-    The help of an option is the field's entry under `Args:` in the docstring of the request.
+    The help of an option is the field's entry under `Args:` in the docstring of the request; it stands under the
+    heading of `panels` that lists the field.
     """
+    headings = {name: heading for heading, names in (panels or {}).items() for name in names}
 
     def decorated(verb: Callable[..., None]) -> Callable[..., None]:
         first, *own = inspect.signature(verb, eval_str=True).parameters.values()
         fields = inspect.signature(request).parameters
         helps = argument_helps(inspect.getdoc(request) or "")
-        options = [_option(field, helps[name]) for name, field in fields.items()]
+        options = [_option(field, helps[name], headings.get(name)) for name, field in fields.items()]
 
         @wraps(verb)
         def called(**values: OptionValue) -> None:
@@ -60,12 +64,12 @@ def _is_list(field: inspect.Parameter) -> bool:
     return str(field.annotation).startswith("Sequence")
 
 
-def _option(field: inspect.Parameter, text: str) -> inspect.Parameter:
+def _option(field: inspect.Parameter, text: str, panel: str | None) -> inspect.Parameter:
     """The option of a field; an amount that may be a text with a unit is a text here."""
     words = re.findall(r"\w+", str(field.annotation))
     kind = next((kind for word, kind in KINDS.items() if word in words), str)
     metavar = next((shown for word, shown in SHOWN.items() if word in words), None)
-    option = typer.Option(help=text, metavar=metavar)
+    option = typer.Option(help=text, metavar=metavar, rich_help_panel=panel)
     annotation = Annotated[kind | None, option] if "None" in words else Annotated[kind, option]
     default = "" if _is_list(field) else field.default
     return inspect.Parameter(field.name, field.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -11,6 +11,7 @@ import typer
 
 from foretoken.cli.options import INTERRUPTED, FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status
+from foretoken.cli.telling import is_quiet, say
 
 if TYPE_CHECKING:
     from foretoken.study.preview import Action, DryRun
@@ -52,12 +53,12 @@ def run(
     home, refused = folder or study_folder(settings), False
     try:
         command = shlex.join(["foretoken", *sys.argv[1:]])
-        result = run_study(settings, home, listener_for_terminal(quiet=json), command)
+        result = run_study(settings, home, listener_for_terminal(quiet=json or is_quiet()), command)
     except RefusedError as refusal:
         typer.echo(f"no forecast: {refusal}", err=True)
         result, refused = status(home), True
     except KeyboardInterrupt:
-        typer.echo("stopped and saved; rerun the same command to resume", err=True)
+        say("stopped and saved; rerun the same command to resume")
         raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json(result.to_json())

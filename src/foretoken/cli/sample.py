@@ -14,8 +14,10 @@ from foretoken.cli.model_options import (
     TopPOption,
     readable,
 )
-from foretoken.cli.options import JsonOption, needing_torch
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import say
+from foretoken.errors import needing
 
 
 def sample(
@@ -34,7 +36,7 @@ def sample(
 
     Example: foretoken sample my_model --prompt "7 bears met" --tokens 20 --samples 2
     """
-    with needing_torch("writing with a model"):
+    with needing("writing with a model"):
         from foretoken import generation
 
     result = generation.sample(
@@ -56,6 +58,6 @@ def sample(
             typer.echo(f"--- {number}")
         typer.echo(readable(prompt + text if result.continues else text))
     if result.prompt_perplexity is not None:
-        typer.echo(f"perplexity of the prompt: {result.prompt_perplexity:.4g}", err=True)
+        say(f"perplexity of the prompt: {result.prompt_perplexity:.4g}")
     if result.forgotten:
-        typer.echo(f"the first {result.forgotten} tokens of the prompt did not fit into the context", err=True)
+        say(f"the first {result.forgotten} tokens of the prompt did not fit into the context")

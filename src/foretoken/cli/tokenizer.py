@@ -9,6 +9,7 @@ import typer
 
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_of, load
 from foretoken.cli.printing import print_json
+from foretoken.cli.telling import wrote
 from foretoken.errors import CorpusError, legible
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def train(
     texts = [load(path) if path.suffix == ".toml" else path for path in sources or []]
     learned = train_tokenizer(*texts, text=text, kind=kind, vocabulary=vocabulary, column=column)
     learned.save(out)
+    wrote(out)
     description = describe_tokenizer(learned)
     if json:
         print_json({**description.to_json(), "path": str(out)})
         return
     _print_tokens(description)
-    typer.echo(f"wrote {out}")
 
 
 @tokenizer.command(epilog=SHOW)

@@ -94,7 +94,8 @@ def _checked(file: AcceleratorFile, name: str) -> Accelerators:
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ForetokenError(
             f"{name} does not describe accelerators",
-            expected="tables [accelerator.NAME], [[mfu]] and [site] with the keys of docs/costs.md",
+            expected=f"tables [accelerator.NAME] ({_keys(Accelerator)}), [[mfu]] ({_keys(TypicalUse)}) and [site]"
+            f" ({_keys(Site)})",
             got=str(error),
         ) from None
     _check_numbers(accelerators, name)
@@ -103,6 +104,10 @@ def _checked(file: AcceleratorFile, name: str) -> Accelerators:
             expected = f"peak_tflops = {{ bf16 = ... }} and one of the kinds {', '.join(KINDS)}"
             raise ForetokenError(f"{entry.id} in {name} lacks a peak or has an unknown kind", expected=expected)
     return accelerators
+
+
+def _keys(kind: type[Accelerator | TypicalUse | Site]) -> str:
+    return ", ".join(field.name for field in fields(kind) if field.name != "id")
 
 
 def _check_keys(table_json: dict[str, Any], kind: type[Accelerator | Price | TypicalUse | Site]) -> None:

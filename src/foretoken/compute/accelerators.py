@@ -148,7 +148,8 @@ class Accelerators(Mapping[str, Accelerator]):
             raise ForetokenError(
                 f"unknown accelerator {shown(name)}",
                 expected=f"nearest known: {', '.join(near or [other.name for other in self.values()])}",
-                cure="take one of these, or describe yours in a file of accelerators (docs/costs.md)",
+                cure="take one of these, or describe yours in a file for --accelerators: [accelerator.NAME] with kind"
+                " and peak_tflops = { bf16 = ... }",
             )
         return entry
 

@@ -256,7 +256,7 @@ def _known(machine: Machine, name: str) -> float:
     if speed is None:
         raise DesignError(
             f"no {name} of {machine.accelerator.name} is known, so communication cannot be timed",
-            cure=f"put {name} in a file of accelerators (docs/costs.md)",
+            cure=f"put {name} under [accelerator.{machine.accelerator.id}] of a file for --accelerators",
         )
     return speed
 

@@ -47,7 +47,7 @@ class Machine:
         if value is None:
             raise ForetokenError(
                 f"no {name} of {self.accelerator.name} is known",
-                cure=f"give {name}, or put it in a file of accelerators (docs/costs.md)",
+                cure=f"give {name}, or a file for --accelerators that has it",
             )
         return value
 

@@ -53,7 +53,7 @@ class Proportions:
             raise DesignError(
                 f"no proportions are known for the family {self.family!r}",
                 expected=", ".join(known),
-                cure=did_you_mean(self.family, known) or "its costs can be counted: foretoken.compute (docs/costs.md)",
+                cure=did_you_mean(self.family, known) or "its costs can be counted: foretoken.compute",
             )
 
     @property

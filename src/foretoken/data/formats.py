@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from foretoken.errors import CorpusError, MissingExtraError
+from foretoken.errors import CorpusError, needing
 
 BLOCK_BYTES = 2**20
 LONGEST_LINE = 2**28
@@ -130,10 +130,8 @@ def _blocks(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
 
 def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress zstd frames one after another; a truncated one is an OSError."""
-    try:
+    with needing("reading .zst"):
         import zstandard
-    except ImportError:
-        raise MissingExtraError("zstandard", "train", "reading .zst") from None
     unpacker = None
     # A file may hold several frames (as `cat a.zst b.zst` does): what follows the end of one begins the next.
     for block in blocks:

@@ -5,7 +5,7 @@
         tokenizer.json
         manifest.json               settings, sources with their sha256, counts
     <folder>/stamps/                names, sizes and times of sources -> address, so that a second call reads no source
-    <folder>/lock                   held (flock) while a corpus is made
+    <folder>/lock                   held while a corpus is made
 
 A corpus is made under a temporary name and renamed when it is whole.
 """
@@ -13,7 +13,6 @@ A corpus is made under a temporary name and renamed when it is whole.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import re
@@ -225,12 +224,16 @@ class _SplitWriter:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Wait until no other process makes a corpus here. The lock ends with the process, however it ends."""
+    from filelock import FileLock
+
+    lock = FileLock(folder / "lock")  # the system releases it when the process dies, so no lock goes stale
     with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "a")  # noqa: SIM115
-        fcntl.flock(file, fcntl.LOCK_EX)  # the system releases it when the process dies, so no lock goes stale
-    with file:
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _clear(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.errors import CorpusError, MissingExtraError, legible, shown
+from foretoken.errors import CorpusError, legible, needing, shown
 from foretoken.store import atomic
 
 END_OF_TEXT, PAD, UNK, CLS, SEP, MASK = "<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -194,9 +194,7 @@ def refusing(message: str) -> Iterator[None]:
 
 def the_package() -> Any:
     """The package `tokenizers`. Raises MissingExtraError."""
-    try:
+    with needing("a learned tokenizer"):
         import tokenizers
         from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("tokenizers", "train", "a learned tokenizer") from None
     return tokenizers

@@ -35,8 +35,8 @@ def train_tokenizer(
 ) -> ByteTokenizer | SubwordTokenizer:
     """Learn a tokenizer from files and folders, from the training split of a study, or from a text.
 
-    `kind` is byte, bpe, wordpiece, unigram or plain (docs/tokenizers.md); `vocabulary` the number of tokens, special
-    ones included (512; a byte tokenizer has 256); `column` holds the text in .jsonl and .parquet.
+    `kind` is byte, bpe, wordpiece, unigram or plain (bpe of characters, across words); `vocabulary` the number of
+    tokens, special ones included (512; a byte tokenizer has 256); `column` holds the text in .jsonl and .parquet.
     Raises CorpusError for text that cannot be read, no text, and a vocabulary that cannot be.
 
     >>> train_tokenizer(text="aaabdaaabac", kind="plain", vocabulary=7).vocabulary

@@ -21,7 +21,9 @@ class RunEstimate:
     tokens: int
     flops: float
     seconds_estimated: float | None
-    """None for a run that is not trained."""
+    """None for a run that is not trained, or where nothing can be timed."""
+    seconds_estimated_reason: str | None
+    """Why it is None."""
     bytes_estimated: float
     """What a step holds in memory."""
 
@@ -69,8 +71,8 @@ class Design:
         """FLOPs of the small runs, as they are trained, over those of the target."""
         return self.total_flops / self.target.flops
 
-    def estimates(self, seconds: Mapping[str, float]) -> list[RunEstimate]:
-        """Each run with what it takes, the target last; `seconds` are estimates by key."""
+    def estimates(self, seconds: Mapping[str, float], unmeasured: str = "not trained") -> list[RunEstimate]:
+        """Each run with what it takes, the target last; `seconds` are estimates by key, `unmeasured` says why not."""
         return [
             RunEstimate(
                 id=run.key,
@@ -80,6 +82,7 @@ class Design:
                 tokens=run.tokens,
                 flops=run.flops,
                 seconds_estimated=seconds.get(run.key),
+                seconds_estimated_reason=None if run.key in seconds else unmeasured,
                 bytes_estimated=run.memory.total,
             )
             for run in self.all_runs

@@ -104,7 +104,7 @@ class ContinueOptions:
                 f" and below 0.5), a learning rate above 0, whole batch_tokens and seed, at most {available_cores()}"
                 f" threads, precision {' or '.join(precisions)}",
                 got=", ".join(f"{name} {getattr(self, name)!r}" for name in wrong),
-                cure=wrong_precision or "see the options in docs/weights.md",
+                cure=wrong_precision or "see the options: foretoken continue-training --help",
             )
 
     def _wrong_types(self) -> list[str]:

@@ -1,19 +1,18 @@
 """The new folder of a model that is trained further: empty, or the same call's unfinished work; at the end the model.
 
 <folder>/unfinished/<name>/   checkpoints, under a name that identifies the run and the weights it began with
-<folder>/unfinished/lock      held (flock) while a process trains
+<folder>/unfinished/lock      held while a process trains
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock
 
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
@@ -73,9 +72,7 @@ def claim_folder(home: Path, name: str) -> Iterator[Path]:
     _check_free(home, name)
     with atomic.writing(home):
         (home / UNFINISHED).mkdir(parents=True, exist_ok=True)
-        lock = open(home / UNFINISHED / LOCK, "a")  # noqa: SIM115
-    with lock:
-        _take_lock(lock, home)
+    with _lock(home):
         _check_free(home, name)
         with atomic.writing(work):
             work.mkdir(exist_ok=True)
@@ -101,17 +98,20 @@ def _check_free(home: Path, name: str) -> None:
         )
 
 
-def _take_lock(lock: IO[str], home: Path) -> None:
-    """Lock the file, which must still be the folder's. Raises StoreError."""
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises StoreError where another process does."""
+    lock = FileLock(home / UNFINISHED / LOCK)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A process that ended may have deleted the file after we opened it: then another may lock a new one.
-        ours = os.fstat(lock.fileno()).st_ino == (home / UNFINISHED / LOCK).stat().st_ino
+        # One try. Who ends may delete the file after we opened it: filelock sees that, and takes it for held.
+        lock.acquire(timeout=0)
     except OSError:
-        ours = False
-    if not ours:
         cure = "wait for it, or give another folder"
-        raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure)
+        raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _clean_up(work: Path, keep: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -36,6 +37,7 @@ from foretoken.laws.law import Array, Law
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, in_loss_unit
 from foretoken.store.atomic import read_json, write_json
 
+logger = logging.getLogger(__name__)
 LARGEST_LOG = 100.0
 """Above any distance or error on a logarithm that a fit can have."""
 FORMAT = 3
@@ -250,6 +252,7 @@ class Fit:
             _require_whole(fit)
         except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from None
+        logger.info("read %s: %s, fitted to %d runs", path, fit.law, fit.rows.used)
         return fit
 
     @classmethod

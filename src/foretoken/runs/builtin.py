@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -15,9 +16,22 @@ def studies() -> dict[str, Path]:
     >>> "quickstart" in studies()
     True
     """
-    folder = PACKAGE / "studies"
-    folder = folder if folder.is_dir() else PACKAGE.parents[1] / "studies"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(_folder().glob("*.toml"))}
+
+
+def family_study(family: str) -> Path | None:
+    """The study whose rules were tuned for a family of networks; None where there is none.
+
+    >>> family_study("encoder").name
+    'encoder.toml'
+    """
+    path = _folder() / "families" / f"{family}.toml"
+    return path if re.fullmatch("[a-z_]+", family) and path.is_file() else None
+
+
+def _folder() -> Path:
+    inside = PACKAGE / "studies"
+    return inside if inside.is_dir() else PACKAGE.parents[1] / "studies"
 
 
 def study_path(path: Path) -> Path:

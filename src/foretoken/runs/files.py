@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from foretoken.arguments import did_you_mean_file
-from foretoken.errors import MissingExtraError, TableError
+from foretoken.errors import MissingExtraError, TableError, needing
 from foretoken.runs import builtin
 
 if TYPE_CHECKING:
@@ -111,10 +111,8 @@ def _gzip(file: IO[bytes]) -> IO[bytes]:
 
 
 def _zstd(file: IO[bytes]) -> IO[bytes]:
-    try:
+    with needing("reading .zst"):
         import zstandard
-    except ModuleNotFoundError:
-        raise MissingExtraError("zstandard", "train", "reading .zst") from None
     reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     return reader
 
@@ -250,9 +248,15 @@ def _json(content: Content) -> Rows:
     return pd.DataFrame(rows), []
 
 
+def _whole(digits: str) -> int | float:
+    """A whole number; infinite beyond all floats, which older versions of pandas cannot make of an int."""
+    number = int(digits)  # first: thousands of digits are a mistake of the file, and Python refuses them
+    return number if len(digits) <= sys.float_info.max_10_exp else float(digits)
+
+
 def _json_object(line: str, where: str) -> dict[str, object]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
     if not isinstance(row, dict):
@@ -265,7 +269,7 @@ def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     if isinstance(content, dict) and not isinstance(content.get("runs"), list):

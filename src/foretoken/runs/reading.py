@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 
 class ArrowStream(Protocol):
@@ -92,6 +95,7 @@ def table_from_file(
 ) -> RunTable:
     """The runs of a file, as `read_table` says."""
     frame, notes = read_frame(table_path(path))
+    logger.info("read %s: %d rows, columns %s", path, len(frame), ", ".join(map(str, frame.columns)))
     return table_from_frame(frame, str(path), rename, where, need, notes, loss_unit=loss_unit)
 
 

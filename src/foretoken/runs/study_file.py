@@ -12,6 +12,7 @@ name = "quickstart"            the folder's name
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ from foretoken.runs.section import Section
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+logger = logging.getLogger(__name__)
 LARGEST_FILE, MOST_DOTS = 2**18, 200
 """Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
 with the square of its parts."""
@@ -99,9 +101,19 @@ def load_study(path: str | Path, *, seed: int | None = None, name: str | None = 
         raise StudyFileError(f"no study file at {path}", expected=expected, cure=near)
     # Into the values before they are checked, so that a bad name or seed is one of the mistakes that are listed.
     given = {"seed": seed, "name": name}
-    values = {**_read(path), **{key: value for key, value in given.items() if value is not None}}
+    study = _checked({**_read(path), **{key: value for key, value in given.items() if value is not None}}, path)
+    logger.info("read %s: study %s", path, study.name)
+    return study
+
+
+def check_study(text: str, path: Path) -> Study:
+    """The study that a text describes, which is to stand at `path`. Raises StudyFileError."""
+    return _checked(_parsed(text.encode(), path), path)
+
+
+def _checked(values_json: dict[str, Any], path: Path) -> Study:
     try:
-        return Study.model_validate(values)
+        return Study.model_validate(values_json)
     except ValidationError as error:
         mistakes = [_sentence(mistake) for mistake in error.errors()[:MOST_MISTAKES]]
         more = [f"  and {error.error_count() - len(mistakes)} more"] if error.error_count() > len(mistakes) else []
@@ -114,6 +126,10 @@ def _read(path: Path) -> dict[str, Any]:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise StudyFileError(f"cannot read {path}", got=str(error)) from error
+    return _parsed(content, path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     if len(content) > LARGEST_FILE:
         raise StudyFileError(f"{path} is too large for a study file", expected=f"at most {LARGEST_FILE} bytes")
     try:

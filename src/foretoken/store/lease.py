@@ -11,7 +11,6 @@ its file. An owner that was frozen and taken over finds a newer attempt, and sto
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
 from foretoken.runs.spec import read_as
@@ -110,8 +110,7 @@ class Lease:
         atomic.write_json(draft, asdict(own))
         with atomic.writing(draft):
             file = open(draft, "r+b", buffering=0)  # noqa: SIM115
-        with contextlib.suppress(OSError):  # a file system without locks: the lease alone decides
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _try_lock(file)
         try:
             with atomic.writing(draft):
                 atomic.system.link(draft, _path(self.folder, attempt))
@@ -232,12 +231,23 @@ def _has_died(path: Path, owner: Attempt) -> bool:
         return False
     for _ in range(SETTLE_TRIES):
         with contextlib.suppress(FileNotFoundError), open(path) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return False
-            return True
+            return _try_lock(file, shared=True)
         time.sleep(0.01)
+    return False
+
+
+def _try_lock(file: IO[Any], shared: bool = False) -> bool:
+    """Lock an open file until it is closed or its process dies; False where another holds it.
+
+    False also where there are no such locks (Windows, some file systems): the lease alone decides there.
+    """
+    # Not filelock: it opens its file by name, and may empty or delete it. Here the file holds who owns the study, it is
+    # locked under one name and linked to another, and those who look share the lock.
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        return True
     return False
 
 

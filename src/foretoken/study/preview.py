@@ -22,11 +22,16 @@ from foretoken.store.diff import Change
 from foretoken.store.integrity import Finding, check_belongs, inspect
 from foretoken.store.store import Store
 from foretoken.study.maintenance import usable_checkpoints
-from foretoken.study.runner import StudyRunner
+from foretoken.study.runner import StudyRunner, require_torch
 from foretoken.study.study_status import because
 
 Action = Literal["keep", "again", "resume", "retry", "train"]
 """What `run` does with a planned run; `again`: it has its record, but not the weights that are to be kept."""
+
+
+NOT_TRAINED = "not trained: target.train is false"
+NOT_MEASURED = "not measured: torch is not installed; pip install 'foretoken[train]'"
+"""Why a run has no estimated seconds."""
 
 
 @brief
@@ -106,13 +111,15 @@ class StepProfile:
 def design(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> StudyDesign:
     """The planned runs with their sizes, tokens, FLOPs and estimated seconds.
 
-    Nothing is trained but a short calibration of the machine. Raises DesignError, with the code of the check, for runs
-    to which the study's law cannot be fitted, and CorpusError for too little text.
+    Nothing is trained but a short calibration of the machine; without torch there is none, and the seconds are None
+    with the reason beside them. Raises DesignError, with the code of the check, for runs to which the study's law
+    cannot be fitted, and CorpusError for too little text.
     """
     runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
         planned = runner.design()
-        *runs, target = planned.estimates(runner.estimate_seconds(planned))
+        seconds = runner.estimate_seconds(planned)
+        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else NOT_MEASURED)
         return StudyDesign(
             runs=runs,
             target=target,
@@ -169,8 +176,10 @@ def _resumed_step(store: Store, run: RunSpec) -> int | None:
 def profile(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> list[StepProfile]:
     """A training step of the smallest, the middle and the largest size and of the target, phase by phase.
 
-    Nothing of it is kept. Raises ForetokenError for a size that cannot be trained here.
+    Nothing of it is kept. Raises ForetokenError for a size that cannot be trained here, MissingExtraError where there
+    is no torch.
     """
+    require_torch("timing a training step")
     runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
         planned = runner.design()

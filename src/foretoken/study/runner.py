@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,14 @@ def run(
     """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
 
     `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
-    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and
-    DesignError before anything is trained, RefusedError when the small runs give no usable forecast.
+    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and DesignError before
+    anything is trained, MissingExtraError where there is no torch to train with, RefusedError when the small runs give
+    no usable forecast.
     """
     runner = StudyRunner(study, folder, listener, command, launcher)
     try:
         if not runner.is_finished():
+            require_torch("training")
             with runner.owned():
                 runner.run()
     finally:
@@ -190,7 +193,13 @@ class StudyRunner:
             fixed_vocabulary=corpus.fixed_vocabulary,
             separator=corpus.separator,
         )
-        return Recipe(study=self.study, source=source, torch_version=_torch_version(), bfloat16=self.machine.bfloat16)
+        version = _torch_version() or self._torch_version_of_the_folder()
+        return Recipe(study=self.study, source=source, torch_version=version, bfloat16=self.machine.bfloat16)
+
+    def _torch_version_of_the_folder(self) -> str:
+        """Where torch is not installed, that of the folder's runs: so they are known again, and none seems new."""
+        kept = usable_design(self.folder)
+        return kept.design.target.software.partition("torch ")[2] if kept else "not installed"
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -244,7 +253,9 @@ class StudyRunner:
             raise DesignError(error.message, got=got, cure=cure, code=error.code) from None
 
     def estimate_seconds(self, design: Design) -> dict[str, float]:
-        """Seconds of each run that is trained, by its key, from a short calibration."""
+        """Seconds of each run that is trained, by its key, from a short calibration; none where torch is missing."""
+        if _torch_version() is None:
+            return {}
         self.phase("measuring this machine")
         seconds = self.trainer.estimate(design.runs)
         return seconds | (self.trainer.estimate([design.target]) if self.study.target.train else {})
@@ -370,8 +381,15 @@ class StudyRunner:
         return design
 
 
-def _torch_version() -> str:
+def require_torch(purpose: str) -> None:
+    """Raise MissingExtraError where torch is not installed, or what goes with it."""
+    missing = ["torch"] if _torch_version() is None else [name for name in ("safetensors",) if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(missing[0], "train", purpose)
+
+
+def _torch_version() -> str | None:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise MissingExtraError("torch", "train", "training") from None
+        return None
