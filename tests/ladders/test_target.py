@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from foretoken.fits.estimate import LOOSER_E
+from foretoken.fits.estimate import LOOSER
 from foretoken.ladders.prior import Prior, make_prior
 from foretoken.ladders.target import (
     FLAT,
@@ -96,10 +96,12 @@ def test_what_a_fit_assumes_of_nothing_is_flat() -> None:
     assert (found.prior_offset[:, ~np.isfinite(spread)] == 0).all()
 
 
-def test_a_fit_that_trusts_its_law_assumes_less_of_the_irreducible_loss() -> None:
-    """As the fit itself will: four times as wide, which is a sixteenth of the precision; the rest stays."""
+def test_a_fit_that_trusts_its_law_assumes_less_of_it() -> None:
+    """As the fit itself will: E and the exponents are free over a wider range; the rest stays."""
     trusting = make_target(replace(prior(), trust=1.0), 1e22, None, None, "both").prior_precision
-    np.testing.assert_allclose(target().prior_precision / trusting, [LOOSER_E**2, 1, 1, 1, 1])
+    np.testing.assert_allclose(
+        target().prior_precision / trusting, [LOOSER["E"] ** 2, 1, 1, LOOSER["alpha"] ** 2, LOOSER["beta"] ** 2]
+    )
 
 
 def test_without_runs_there_is_no_information() -> None:

@@ -28,6 +28,9 @@ RUNS_PER_BUDGET = 3
 """Budgets are clusters where they hold this many runs on average."""
 EVIDENCE = 1.3
 """Squares between clusters are this many times what independent errors give before anything counts as shared."""
+USUAL_SHARED, USUAL_FREEDOM = 0.0045, 4
+"""An error that runs share is about so large, on log loss, where public tables show one (the middle of 0.1 to 0.8 %);
+this counts as much as so many clusters, since few of them hardly tell how much they share."""
 CLIP = 3.0
 """Residuals count as this many standard deviations at most."""
 
@@ -128,7 +131,7 @@ class _Scheme:
     def common(self, draws: int, generator: np.random.Generator) -> Array:
         """New shared errors [draws, r]; their size is itself uncertain where clusters are few."""
         count = int(self.cluster.max()) + 1
-        freedom = max(2, count - 2)
+        freedom = _freedom(self.cluster) + USUAL_FREEDOM
         size = self.shared * np.minimum(np.sqrt(freedom / generator.chisquare(freedom, (draws, 1))), 3.0)
         return np.asarray((size * generator.standard_normal((draws, count)))[:, self.cluster])
 
@@ -258,7 +261,7 @@ def shared_error(sample: Sample, theta: Array, sigma: Array, cluster: Indices) -
     """Standard deviation, on log loss, of the error that the runs of one cluster share; 0 where there is no sign of it.
 
     Two moments of the standardised residuals, all and between clusters, give the two variances; what the fit itself
-    absorbed is put back through its residual matrix.
+    absorbed is put back through its residual matrix. What few clusters say is averaged with what is usual.
     """
     if len(sigma) > MOST:
         return 0.0
@@ -278,4 +281,14 @@ def shared_error(sample: Sample, theta: Array, sigma: Array, cluster: Indices) -
     total, shared = z @ z, ((between.T @ z) ** 2).sum()
     if shared / left[1, 0] < EVIDENCE * total / left[0, 0] or abs(np.linalg.det(left)) < 1e-12:
         return 0.0
-    return float(np.sqrt(max(np.linalg.solve(left, [total, shared])[1], 0.0)))
+    variance = max(np.linalg.solve(left, [total, shared])[1], 0.0)
+    if variance == 0.0:
+        return 0.0
+    # The posterior mean of a variance whose prior is a scaled inverse chi-square of USUAL_FREEDOM degrees.
+    own, usual = _freedom(cluster), (USUAL_SHARED * sample.unit) ** 2
+    return float(np.sqrt((own * variance + USUAL_FREEDOM * usual) / (own + USUAL_FREEDOM)))
+
+
+def _freedom(cluster: Indices) -> int:
+    """Degrees of freedom that clusters leave to tell the size of what they share."""
+    return max(2, int(cluster.max()) - 1)

@@ -21,9 +21,10 @@ ROBUST = 1.5
 FEW_STARTS = 6
 AGREE = 0.01
 """Starts agree within this share of the best objective and parameters."""
-LOOSER_E = 4.0
-"""The prior of ln E is this many times as wide for a law that surely holds: published laws have E from 0 to 0.8 of the
-smallest loss, and where a law holds a grid of sizes tells E to a few percent (docs/backtest.md)."""
+LOOSER = {"E": 8.0, "alpha": 2.0, "beta": 2.0}
+"""The priors of the logarithms of these are as many times as wide for a law that surely holds: published laws have E
+from 0 to 0.8 of the smallest loss and exponents from 0.08 to 0.5, and where a law holds a grid of sizes tells them
+(docs/backtest.md)."""
 REFERENCE_FACTOR = 8.0
 """Forecasts are compared at this many times the compute of the run with the most, shared by all features."""
 
@@ -31,7 +32,7 @@ REFERENCE_FACTOR = 8.0
 def assumed(law: Law, y: Array, trust: float) -> tuple[Array, Array]:
     """Centre and scale of what a fit assumes of a law's parameters [p], of runs y [r] that trust it so far (0 to 1)."""
     centre, scale = law.prior(y)
-    looser = [LOOSER_E**trust if name == "E" else 1.0 for name in law.parameters]
+    looser = [LOOSER.get(name, 1.0) ** trust for name in law.parameters]
     return centre, scale * np.array(looser)
 
 
@@ -49,6 +50,11 @@ class Sample:
     """How many runs each row stands for [r]."""
     trust: float = 0.0
     """How surely the law holds inside the table, 0 to 1 (fits/misfit.py): as far the runs decide E, not the prior."""
+
+    @property
+    def unit(self) -> float:
+        """What an error of 1 on log loss is in a law of another column: the range of what is fitted."""
+        return 1.0 if self.law.is_logarithmic else float(np.ptp(self.y))
 
     def prior(self) -> tuple[Array, Array]:
         """Centre and scale of what is assumed of the parameters [p]."""

@@ -249,22 +249,18 @@ def _uncertainty(point: _Point, draws: int, seed: int) -> _Uncertainty:
 def _new_run_noise(point: _Point, growth: float) -> Noise:
     """How a new run will differ from the law.
 
-    The Student-t gets heavier tails where a run already lies far from the law, and where most of the scatter is between
-    few clusters: `clusters - 2` is what is left to estimate their spread from.
+    The Student-t gets heavier tails where a run already lies far from the law.
     """
-    cluster_sd, clusters = max(((error.sd, error.count) for error in point.shared.values()), default=(0.0, 0))
     # The mean of a cell hides how its runs scatter, so that variance is added to the one between cells.
     run_sd = float(np.hypot(point.noise.sd, point.within_cell_sd))
     farthest = float(np.abs(point.sample.residual(point.map_theta) / point.sigma).max())
     spare = len(point.rows) - len(point.map_theta)
     freedom = HEAVY if farthest > FAR else min(FREEDOM, max(HEAVY, spare))
-    if cluster_sd > run_sd:
-        freedom = min(freedom, max(HEAVY, clusters - 2))
     return Noise(
         run_sd=run_sd,
         tokens_power=point.noise.tokens_power,
         most_tokens=float(point.rows.tokens.max()),
-        cluster_sd=cluster_sd,
+        cluster_sd=max((error.sd for error in point.shared.values()), default=0.0),
         degrees_of_freedom=float(freedom),
         misfit_growth=growth,
         pattern_p_value=point.chance,

@@ -50,8 +50,7 @@ def misfit_growth(
     """
     compute = np.log(rows.flops)
     tests = _held_out(sample, rows, compute, map_theta, noise, shared if chance > CERTAIN else 0.0)
-    scale = 1.0 if sample.law.is_logarithmic else float(np.ptp(sample.y))
-    assumed = assumed_growth(chance) * scale
+    assumed = assumed_growth(chance) * sample.unit
     if not tests:
         return assumed, tests
     # The misfit is modelled as a normal error whose standard deviation is growth x distance, so each held-out error has
@@ -59,7 +58,7 @@ def misfit_growth(
     # It is a scale, so it is averaged with the assumed one on a logarithm.
     square, explained = sum(test.square for test in tests), sum(test.explained**2 for test in tests)
     measured = np.sqrt(max(0.0, square - explained) / sum(test.distance**2 for test in tests))
-    return float(max(measured, LEAST_GROWTH * scale) ** OWN_SHARE * assumed ** (1 - OWN_SHARE)), tests
+    return float(max(measured, LEAST_GROWTH * sample.unit) ** OWN_SHARE * assumed ** (1 - OWN_SHARE)), tests
 
 
 def trust(chance: float) -> float:

@@ -31,7 +31,7 @@ MOST_EVIDENCE = 5.0
 """A law that makes the runs less likely by more than e to this counts as less likely by this: none is quite out."""
 BEYOND = 100.0
 """How widely laws forecast is compared at this many times the largest compute."""
-SPREAD_POWER = 4.0
+SPREAD_POWER = 8.0
 """The frontier's weight falls as this power of how much more widely it forecasts."""
 
 

@@ -25,6 +25,9 @@ from foretoken.laws.law import Array, Law
 LEVEL_90 = 1.6449
 """Half width of a 90 % interval in standard deviations: the 95 % point of the normal distribution."""
 
+MOVES = 4
+"""How often a law is moved towards what it is to say."""
+
 
 @dataclass(frozen=True)
 class PlannedLadder:
@@ -120,10 +123,16 @@ def agreeing(fit: Fit, params: float, tokens: float, share: float) -> list[Weigh
     if not any(usable):
         return fit.laws
     centre = sum(weight * values[0] for weight, values in zip(usable, said, strict=True) if weight) / sum(usable)
-    return [
-        _moved(entry, values, (1 - share) * (centre - values[0])) if weight else entry
-        for entry, values, weight in zip(fit.laws, said, usable, strict=True)
-    ]
+    aims = [float(centre + share * (values[0] - centre)) for values in said]
+    laws = fit.laws
+    # A law is not linear in its parameters, so that one move comes near to its aim, and the next ones there.
+    for _ in range(MOVES):
+        said = law_values(replace(fit, laws=laws), params=params, tokens=tokens)
+        laws = [
+            _moved(entry, values, aim - values[0]) if weight else entry
+            for entry, values, aim, weight in zip(laws, said, aims, usable, strict=True)
+        ]
+    return laws
 
 
 def _moved(entry: WeighedLaw, said: Array, by: float) -> WeighedLaw:
