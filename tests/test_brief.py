@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import foretoken as ft
-from foretoken.brief import brief
+from foretoken.results import Result as Shown
 
 ANY = st.recursive(
     st.none() | st.floats() | st.text() | st.integers(),
@@ -18,9 +18,8 @@ ANY = st.recursive(
 )
 
 
-@brief
 @dataclass(frozen=True)
-class Result:
+class Result(Shown):
     values: Any
     hidden: int = field(default=7, repr=False)
 

@@ -172,3 +172,12 @@ def test_a_study_s_own_forecast_is_placed_and_shown_as_any_other(bench: Path) ->
     assert point.low == pytest.approx(forecast.low)
     told = foretoken("ledger", "score", line.name, "--ledger", folder, "--at", f"{forecast.tokens / 2}:99")
     assert "above the band at 50 % of tokens" in told
+
+
+def test_the_page_of_python_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "python.md").read_text()
+    names: dict[str, object] = {}
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)):
+        exec(compile(block, f"docs/python.md, block {number}", "exec"), names)
+    assert (tmp_path / "forecast.png").is_file()

@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     from foretoken.errors import ForetokenError
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
-    from foretoken.forecasts import BackTest, Forecast, backtest, predict
+    from foretoken.forecasts import BackTest, Forecast, Forecasts, backtest, predict
     from foretoken.forecasts.ledger import freeze_run, place_run, score_ledger, score_run
     from foretoken.generation import fill_mask, infill, open_model, sample
     from foretoken.ladders.ladder import next_run
     from foretoken.laws import LAWS, PUBLISHED, cite
+    from foretoken.laws.own import law
     from foretoken.plans.advice import compare
     from foretoken.plans.compute_trends import trends
     from foretoken.plans.planning import plan
@@ -78,12 +79,14 @@ PUBLIC = {
     "finetune": "foretoken.evals",
     "fit": "foretoken.fits",
     "Forecast": "foretoken.forecasts",
+    "Forecasts": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
     "freeze_run": "foretoken.forecasts.ledger",
     "infill": "foretoken.generation",
     "init": "foretoken.study.new_study",
     "isoflop": "foretoken.routes",
     "IsoflopFit": "foretoken.routes",
+    "law": "foretoken.laws.own",
     "LAWS": "foretoken.laws",
     "MODELS": "foretoken.compute.models",
     "load_study": "foretoken.runs.study_file",
@@ -123,6 +126,7 @@ __all__ = [
     "BackTest",
     "Fit",
     "Forecast",
+    "Forecasts",
     "ForetokenError",
     "IsoflopFit",
     "Plan",
@@ -149,6 +153,7 @@ __all__ = [
     "infill",
     "init",
     "isoflop",
+    "law",
     "load_study",
     "load_tokenizer",
     "next_run",

@@ -13,14 +13,18 @@
     ├── TaskError               labelled examples that no network can be tuned on
     └── MissingExtraError       an optional part is not installed
 
-Each says what was expected, what was got, and the cure. `assert` is for our own mistakes.
+Each says what was expected, what was got, and the cure; options in it (`--map`) are told to Python as arguments
+(`rename=`). `assert` is for our own mistakes.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 LONGEST_MESSAGE, LONGEST_PART = 6_000, 800
 """Characters of an error's message and of each of its other parts; a file of someone else's may hold megabytes."""
@@ -49,6 +53,53 @@ def shown(value: object) -> str:
     return _REPR.repr(value)
 
 
+ARGUMENTS = {"map": "rename"}
+"""What Python calls an option that has another name there; for all others `-` is `_`."""
+FLAGS = ("keep-outliers", "repeat", "cut", "force")
+"""Options that take no value."""
+_verb_runs = ContextVar("_verb_runs", default=False)
+# A value ends before the punctuation of the sentence that it stands in.
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?:[ ]('[^']*'|\"[^\"]*\"|[^\s'\"()`]*[^\s'\"(),.:;`]))?")
+
+
+@contextmanager
+def for_command_line() -> Iterator[None]:
+    """While a verb runs: errors name options, as they are written."""
+    token = _verb_runs.set(True)
+    try:
+        yield
+    finally:
+        _verb_runs.reset(token)
+
+
+def for_its_reader(text: str) -> str:
+    """The text for whoever called: with options while a verb runs, else with arguments.
+
+    >>> for_its_reader("say --map loss=val_loss, or --loss-unit bits/byte; or fit with --keep-outliers")
+    'say rename={"loss": "val_loss"}, or loss_unit="bits/byte"; or fit with keep_outliers=True'
+    """
+    return text if _verb_runs.get() else _OPTION.sub(_argument, text)
+
+
+def _argument(option: re.Match[str]) -> str:
+    """An option and its value as an argument."""
+    name = ARGUMENTS.get(option[1], option[1].replace("-", "_"))
+    if option[1] in FLAGS:
+        return f"{name}=True" + (f" {option[2]}" if option[2] else "")
+    if option[2]:
+        another = "," if option.string.startswith(" --", option.end()) else ""
+        return f"{name}={_value(option[1], option[2])}{another}"
+    return name if option.string[option.end() : option.end() + 1] == ":" else f"{name}="
+
+
+def _value(option: str, text: str) -> str:
+    text = text[1:-1] if text[0] in "'\"" else text
+    if option == "map":
+        pairs = (pair.partition("=") for pair in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', text))
+        return json.dumps({ours: theirs.strip('"') for ours, _, theirs in pairs}, ensure_ascii=False)
+    return text if re.fullmatch(r"[\d.]+(e[+-]?\d+)?", text) else json.dumps(text, ensure_ascii=False)
+
+
 class ForetokenError(Exception):
     """A mistake that the user can mend; `code` names the kinds that programs may want to tell apart.
 
@@ -69,8 +120,8 @@ class ForetokenError(Exception):
         code: str | None = None,
     ) -> None:
         self.code = code
-        self.message = legible(message, LONGEST_MESSAGE)
-        self.expected, self.got, self.cure = (part and legible(part) for part in (expected, got, cure))
+        self.message = legible(for_its_reader(message), LONGEST_MESSAGE)
+        self.expected, self.got, self.cure = (part and legible(for_its_reader(part)) for part in (expected, got, cure))
         parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure), ("code", code)]
         lines = [self.message] + [f"  {name}: {text}" for name, text in parts if text is not None]
         super().__init__("\n".join(lines))

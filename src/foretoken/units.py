@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Real
 
 from foretoken.errors import ForetokenError, shown
 
@@ -49,7 +50,7 @@ def _parse(
 ) -> float:
     if isinstance(text, bool):
         raise ForetokenError(f"{what} must be a number", got=shown(text))
-    if isinstance(text, int | float):
+    if isinstance(text, Real):
         value = _float(text)
     else:
         match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
@@ -69,7 +70,7 @@ def _parse(
     return value
 
 
-def _float(number: float | int) -> float:
+def _float(number: Real) -> float:
     """A whole number beyond all floats is infinite."""
     try:
         return float(number)

@@ -19,7 +19,7 @@ from foretoken.cli.ledger import entry_path, parse_point
 from foretoken.cli.model_options import print_positions, readable
 from foretoken.cli.options import folder_of, listed, load, started_folder
 from foretoken.cli.request_options import argument_helps, takes_options
-from foretoken.errors import ForetokenError, StoreError
+from foretoken.errors import ForetokenError, StoreError, for_command_line
 from foretoken.ladders.request import NextRunRequest
 from foretoken.plans.request import PlanRequest
 from foretoken.runs.sources import parse_map
@@ -39,7 +39,7 @@ def test_a_map_is_read_back(pairs: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("text", ["loss", "loss=", "=x", "a=b,c", "a=1,a=2"])
 def test_a_map_that_cannot_be_read_names_its_option_and_an_example(text: str) -> None:
-    with pytest.raises(ForetokenError) as refused:
+    with for_command_line(), pytest.raises(ForetokenError) as refused:
         parse_map(text, "--at", "experts=8")
     assert "--at" in str(refused.value)
     assert "experts=8" in str(refused.value)

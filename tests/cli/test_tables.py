@@ -86,7 +86,7 @@ def test_a_folder_of_records_is_a_table_and_an_empty_one_is_no_study(tmp_path: P
 
 def test_a_studys_folder_needs_no_map(tmp_path: Path) -> None:
     (tmp_path / "design.json").write_text("{}")
-    with pytest.raises(ForetokenError, match="leave --map out"):
+    with pytest.raises(ForetokenError, match="leave out rename="):
         open_table(tmp_path, "loss=val_loss")
 
 

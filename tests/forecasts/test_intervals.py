@@ -15,7 +15,8 @@ from scipy.stats import norm, t
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits import Fit, fit
 from foretoken.forecasts import plain_loss, predict, rival_forecasts
-from foretoken.forecasts.predict import FAR, error_quantiles
+from foretoken.forecasts.predict import error_quantiles
+from foretoken.forecasts.sense import FAR
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.table import RunTable
 

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 from unittest import mock
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, for_command_line
 
 
 def foretoken(*words: object) -> str:
@@ -33,7 +33,8 @@ def foretoken(*words: object) -> str:
     if code:
         assert told.strip(), "an error without a word"
         assert "\x1b" not in told, "an error that steers the terminal"
-        raise ForetokenError(told)
+        with for_command_line():
+            raise ForetokenError(told)
     return printed
 
 

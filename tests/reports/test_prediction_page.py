@@ -9,8 +9,16 @@ import pytest
 
 from foretoken.fits.check import Check
 from foretoken.reports import page_of
-from foretoken.reports.forecast_figure import ForecastView, MeasuredRun, _caption, _data, _title, path_to_target
-from foretoken.reports.prediction_page import _facts, _has_way, _sentence
+from foretoken.reports.forecast_figure import (
+    ForecastView,
+    MeasuredRun,
+    _caption,
+    _data,
+    _title,
+    has_way,
+    path_to_target,
+)
+from foretoken.reports.prediction_page import _facts, _sentence
 
 from .reader import Reader, cells
 
@@ -60,8 +68,8 @@ def test_without_its_fit_a_forecast_has_its_checks_alone(forecast):
 
 
 def test_a_forecast_of_unknown_compute_is_not_drawn(material, forecast):
-    assert _has_way(forecast, material.whole.fit)
-    assert not _has_way(dataclasses.replace(forecast, flops=math.nan), material.whole.fit)
+    assert has_way(forecast, material.whole.fit)
+    assert not has_way(dataclasses.replace(forecast, flops=math.nan), material.whole.fit)
     assert "—" in facts(dataclasses.replace(forecast, flops=math.nan))["Compute"][0]
 
 
@@ -127,7 +135,7 @@ def test_a_run_of_any_proportions_stands_as_far_off_the_line_as_the_law_misses_i
 
 @pytest.mark.parametrize(("share", "told"), [(0.9, False), (3.0, True)])
 def test_a_target_among_the_runs_is_not_said_to_lie_beyond_them(forecast, share, told):
-    from foretoken.reports.forecast_figure import _draw
+    from foretoken.reports.forecast_figure import draw_forecast
     from foretoken.reports.svg import drawing
 
     view = ForecastView(
@@ -136,6 +144,6 @@ def test_a_target_among_the_runs_is_not_said_to_lie_beyond_them(forecast, share,
         fit=None,
     )
     drawn = drawing(
-        "f", (400, 200), lambda axes: _draw(axes, view=view, budgets={}, path=None), title="t", described="d"
+        "f", (400, 200), lambda axes: draw_forecast(axes, view=view, budgets={}, path=None), title="t", described="d"
     )
     assert ("beyond the data" in drawn) is told

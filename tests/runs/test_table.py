@@ -49,8 +49,8 @@ def test_columns_are_renamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frame", "rename", "message"),
     [
-        (ROWS.drop(columns="tokens"), {}, "--map tokens="),
-        (ROWS.drop(columns="params"), {}, "--map params="),
+        (ROWS.drop(columns="tokens"), {}, 'rename={"tokens"'),
+        (ROWS.drop(columns="params"), {}, 'rename={"params"'),
         (ROWS, {"loss": "val_loss"}, "no column 'val_loss'"),
         (ROWS.rename(columns={"loss": "eval_loss"}), {"loss": "evalloss"}, r"(?s)evalloss.*did you mean 'eval_loss'"),
         (ROWS.assign(loss=["3.0", "three"]), {}, "'three' in row 2"),

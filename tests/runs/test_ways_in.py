@@ -128,7 +128,7 @@ def test_a_unit_that_cannot_be_is_refused_with_the_line_that_mends_it(
     if "params_M" in changed:
         changed["params_M"] = N * 1e3
         plain().assign(**changed).to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(TableError, match="--map") as refused:
+    with pytest.raises(TableError, match="rename=") as refused:
         read_table(tmp_path / "a.csv", rename)
     assert refused.value.code == "implausible_unit"
 
@@ -252,7 +252,7 @@ def test_every_word_is_known_in_any_case(word: str, upper: bool, gap: str) -> No
 
 def test_an_unknown_status_is_asked_about_and_can_be_set_aside(tmp_path: Path) -> None:
     plain().assign(status="gold").to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(TableError, match=r"'gold'(.|\n)*--map status=") as refused:
+    with pytest.raises(TableError, match=r"'gold'(.|\n)*rename=.*status") as refused:
         read_table(tmp_path / "a.csv")
     assert refused.value.code == "unknown_status"
     assert_right(read_table(tmp_path / "a.csv", parse_map("status=")).frame)
@@ -274,9 +274,9 @@ def test_the_export_of_a_chart_is_called_that() -> None:
 @pytest.mark.parametrize(
     ("names", "proposed"),
     [
-        (("params_M", "tokens_B", "val_loss"), "--map params=params_M,tokens=tokens_B,loss=val_loss"),
-        (("num_params", "D", "eval/loss"), "--map params=num_params,tokens=D,loss=eval/loss"),
-        (("N", "train tokens (billions)", "test_ppl"), "--map 'params=N,tokens=train tokens (billions),loss=test_ppl'"),
+        (("params_M", "tokens_B", "val_loss"), '{"params": "params_M", "tokens": "tokens_B", "loss": "val_loss"}'),
+        (("num_params", "D", "eval/loss"), '{"params": "num_params", "tokens": "D", "loss": "eval/loss"}'),
+        (("N", "train tokens (billions)", "test_ppl"), '"tokens": "train tokens (billions)", "loss": "test_ppl"}'),
         (("x", "y", "z"), "YOUR_COLUMN"),
     ],
 )

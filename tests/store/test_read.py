@@ -52,7 +52,7 @@ def test_a_column_that_is_needed_is_asked_for(tmp_path: Path, text: str, name: s
     with pytest.raises(TableError, match=f"has no column for {name}") as refused:
         read_table(file_of(tmp_path, text))
     assert refused.value.code == "missing_column"
-    assert f"--map {name}=YOUR_COLUMN" in str(refused.value)
+    assert f'rename={{"{name}": "YOUR_COLUMN"}}' in str(refused.value)
 
 
 def test_only_what_is_asked_for_is_needed(tmp_path: Path) -> None:

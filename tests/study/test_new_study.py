@@ -80,7 +80,7 @@ def test_a_key_behind_a_mark_shows_its_default() -> None:
 
 def test_nothing_is_replaced_unasked(here: Path) -> None:
     (here / "mine.toml").write_text("mine")
-    with pytest.raises(StudyFileError, match=r"(?s)mine\.toml is there already.*--force"):
+    with pytest.raises(StudyFileError, match=r"(?s)mine\.toml is there already.*force=True"):
         ft.init("mine")
     assert (here / "mine.toml").read_text() == "mine"
     told = strict_json(foretoken("init", "mine.toml", "--force", "--json"))

@@ -23,6 +23,7 @@ from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, clean_rows
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
+from foretoken.results import Result
 from foretoken.routes.approaches import surface_draws
 from foretoken.runs.table import RunTable
 
@@ -72,7 +73,7 @@ class Convention:
 
 
 @dataclass(frozen=True)
-class Conventions:
+class Conventions(Result, rows="entries"):
     """All of them, and the way from Kaplan's to the exact one."""
 
     entries: list[Convention]

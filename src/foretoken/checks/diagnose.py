@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from foretoken.arguments import named_arguments
-from foretoken.brief import brief
 from foretoken.checks import curves, fit, recipe
 from foretoken.checks.conventions import Conventions, conventions_of
 from foretoken.checks.table_view import TableCheck, TableView, view_table
 from foretoken.fits import table_checks, unit_checks
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.parts import RowCounts
+from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.reading import AnyTable, as_table
 
@@ -61,9 +61,8 @@ NEEDS: tuple[Unchecked, ...] = (
 """What is looked for beyond the checks that every table allows."""
 
 
-@brief
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Result, rows="checks"):
     """What is doubtful about a table, and what its conventions do to it."""
 
     checks: list[Check]

@@ -41,7 +41,7 @@ from foretoken.cli.telling import QuietOption, VerboseOption, set_loudness, tell
 from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, for_command_line
 
 app = typer.Typer(
     name="foretoken",
@@ -54,12 +54,14 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def versioned(
+def begun(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run."""
+    context.with_resource(for_command_line())
     if version:
         typer.echo(f"foretoken {__version__}")
         raise typer.Exit

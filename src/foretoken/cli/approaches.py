@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from foretoken.cli.options import (
     HtmlOption,
     JsonOption,
@@ -18,7 +16,7 @@ from foretoken.cli.options import (
     WhereOption,
     open_table,
 )
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 
 if TYPE_CHECKING:
     from foretoken.routes.approaches import Approaches
@@ -50,7 +48,7 @@ def approaches(
     if json:
         print_json(compared.to_json())
     else:
-        _show(compared)
+        show(compared)
 
 
 def _curves(path: Path) -> RunTable | None:
@@ -66,14 +64,15 @@ def _curves(path: Path) -> RunTable | None:
     return RunTable(pd.DataFrame(rows), f"training curves of {path}") if rows else None
 
 
-def _show(compared: Approaches) -> None:
+def show(compared: Approaches) -> None:
+    """Print the routes."""
     largest = next((route.largest.flops for route in compared.routes if route.largest), 0.0)
     headings = ("route", "exponent a", f"{100 * compared.level:g} % interval", "G", "N* [parameters]", "bias of a")
     title = f"N* = G C^a, N counted by {compared.params_column}; N* at {largest:.3g} FLOP"
     title += f"; loss in {compared.loss_unit}"
     print_table(headings, map(_cells, compared.routes), title)
     for route in compared.routes:
-        typer.echo(f"{route.name}: {route.reason or route.method}.")
+        print_text(f"{route.name}: {route.reason or route.method}.")
     print_checks(compared.checks)
     print_assumed(compared.assumed)
 

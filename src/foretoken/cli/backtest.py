@@ -18,7 +18,7 @@ from foretoken.cli.options import (
     WhereOption,
     open_table,
 )
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 
 if TYPE_CHECKING:
     from foretoken.forecasts import BackTest
@@ -54,19 +54,20 @@ def backtest(
     if json:
         print_json(result.to_json())
     else:
-        _show(result)
+        show(result)
 
 
-def _show(result: BackTest) -> None:
-    typer.echo(
+def show(result: BackTest) -> None:
+    """Print a back-test."""
+    print_text(
         f"{result.n_test} runs forecast from the {result.n_train} with less compute ({result.estimator} estimate),"
         f" in {result.unit}"
     )
-    typer.echo(
+    print_text(
         f"error {100 * result.test_error:.2f} % (median {100 * result.median_error:.2f} %,"
         f" largest {100 * result.max_error:.2f} %), bias {100 * result.bias:+.2f} %"
     )
-    typer.echo(
+    print_text(
         f"{100 * result.coverage:.0f} % inside their {100 * result.level:g} % interval, whose median half-width is"
         f" {100 * result.median_half_width:.2f} %"
     )

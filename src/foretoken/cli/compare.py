@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import JsonOption, LevelOption
-from foretoken.cli.printing import print_assumed, print_json, print_table
+from foretoken.cli.printing import print_assumed, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from foretoken.plans.advice import Comparison, LawAdvice
@@ -31,10 +31,11 @@ def compare(
     if json:
         print_json(comparison.to_json())
     else:
-        _show(comparison)
+        show(comparison)
 
 
-def _show(comparison: Comparison) -> None:
+def show(comparison: Comparison) -> None:
+    """Print a comparison."""
     from foretoken.units import format_flops
 
     headings = ("law", "parameters", "tokens", "tokens/param", "loss", "beyond its runs")
@@ -42,11 +43,11 @@ def _show(comparison: Comparison) -> None:
     print_table(headings, map(_cells, comparison.laws), title)
     for row in comparison.laws:
         loss = "" if row.loss is None else f"; loss: {row.loss_unit}"
-        typer.echo(f"{row.id}: N {row.counting}; C {row.compute}; runs: {row.range}{loss}")
+        print_text(f"{row.id}: N {row.counting}; C {row.compute}; runs: {row.range}{loss}")
     for law in comparison.left_out:
-        typer.echo(f"left out: {law.id}: {law.reason}")
+        print_text(f"left out: {law.id}: {law.reason}")
     print_assumed(comparison.assumed)
-    typer.echo("more: foretoken laws show NAME")
+    print_text("more: foretoken laws show NAME")
 
 
 def _cells(row: LawAdvice) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from foretoken.cli.model_options import (
     print_positions,
 )
 from foretoken.cli.options import INTERRUPTED, JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import say, wrote
 from foretoken.errors import needing
 from foretoken.units import format_count, format_duration, parse_count
@@ -88,18 +88,19 @@ def continue_training(
     if json:
         print_json(result.to_json())
     else:
-        _show(result)
+        show(result)
 
 
-def _show(result: ContinuedTraining) -> None:
+def show(result: ContinuedTraining) -> None:
+    """Print what more training did."""
     before, after = result.before, result.after
     change, error = after.change_from(before)
-    typer.echo(f"{format_count(result.spec.tokens)} tokens in {format_duration(result.seconds)}, on held-out text:")
-    typer.echo(f"  loss before  {before.loss:.4f} ± {before.loss_se:.4f}")
-    typer.echo(f"  loss after   {after.loss:.4f} ± {after.loss_se:.4f}")
-    typer.echo(f"  change       {change:+.4f} ± {error:.4f}")
+    print_text(f"{format_count(result.spec.tokens)} tokens in {format_duration(result.seconds)}, on held-out text:")
+    print_text(f"  loss before  {before.loss:.4f} ± {before.loss_se:.4f}")
+    print_text(f"  loss after   {after.loss:.4f} ± {after.loss_se:.4f}")
+    print_text(f"  change       {change:+.4f} ± {error:.4f}")
     if after.label_loss is not None and before.label_loss is not None:
-        typer.echo(f"  loss of labels  {before.label_loss:.4f} before, {after.label_loss:.4f} after")
+        print_text(f"  loss of labels  {before.label_loss:.4f} before, {after.label_loss:.4f} after")
     print_positions({"before": before.by_position, "after": after.by_position})
 
 

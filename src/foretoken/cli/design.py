@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
-from foretoken.cli.printing import print_checks, print_json, print_table
+from foretoken.cli.printing import print_checks, print_json, print_table, print_text
 from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
@@ -30,20 +28,21 @@ def design(
     if json:
         print_json(planned.to_json())
     else:
-        _show(planned)
-        print_checks(planned.checks)
+        show(planned)
 
 
-def _show(planned: StudyDesign) -> None:
+def show(planned: StudyDesign) -> None:
+    """Print a design."""
     target, count = planned.target, len(planned.runs)
     headings = ("group", "parameters", "tokens", "tokens/param", "FLOP", "estimated time")
     print_table(headings, map(_cells, [*planned.runs, target]))
-    typer.echo(
+    print_text(
         f"\n{count} small runs: {format_flops(planned.total_flops)}, {100 * planned.share_of_target:.0f} % of the"
         f" target's; each trained from its own start they would take {format_flops(planned.separate_flops)}."
         f"\nThe target has {planned.compute_factor:.2f} times the FLOPs of the largest of them."
         f"\n{_times(planned)}"
     )
+    print_checks(planned.checks)
 
 
 def _times(planned: StudyDesign) -> str:

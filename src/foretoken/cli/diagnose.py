@@ -16,7 +16,7 @@ from foretoken.cli.options import (
     WhereOption,
     open_table,
 )
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 
 AllOption = Annotated[bool, typer.Option("--all", help="list the checks that the columns did not allow, too")]
 
@@ -49,33 +49,35 @@ def diagnose(
     if json:
         print_json(diagnosis.to_json())
     else:
-        _show(diagnosis, all_checks)
+        show(diagnosis, all_checks)
 
 
-def _show(diagnosis: Diagnosis, all_checks: bool) -> None:
+def show(diagnosis: Diagnosis, all_checks: bool = False) -> None:
+    """Print a diagnosis."""
     from foretoken.fits.check import plural
 
     rows = diagnosis.rows
     counted = f"N counted by {diagnosis.params_column}, {diagnosis.flops}; loss in {diagnosis.loss_unit}"
-    typer.echo(f"{rows.used} usable runs, {counted}")
+    print_text(f"{rows.used} usable runs, {counted}")
     for dropped in rows.dropped:
-        typer.echo(f"left out: {dropped.count} ({dropped.reason})")
+        print_text(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(diagnosis.checks)
     if not diagnosis.checks:
-        typer.echo("nothing is doubtful by the checks that these columns allow")
+        print_text("nothing is doubtful by the checks that these columns allow")
     print_assumed(diagnosis.assumed)
-    _show_conventions(diagnosis.conventions)
+    show_conventions(diagnosis.conventions)
     if diagnosis.unchecked and not all_checks:
-        typer.echo(f"{plural(len(diagnosis.unchecked), 'check')} could not be made without further columns (--all)")
+        print_text(f"{plural(len(diagnosis.unchecked), 'check')} could not be made without further columns (--all)")
     for entry in diagnosis.unchecked if all_checks else []:
-        typer.echo(f"not checked: {entry.what} (needs the column {' or '.join(entry.columns)})")
+        print_text(f"not checked: {entry.what} (needs the column {' or '.join(entry.columns)})")
 
 
-def _show_conventions(conventions: Conventions) -> None:
+def show_conventions(conventions: Conventions) -> None:
+    """Print the exponents by convention."""
     from foretoken.checks.waterfall import draw_waterfall
 
     if conventions.reason:
-        typer.echo(f"no table of conventions: {conventions.reason}")
+        print_text(f"no table of conventions: {conventions.reason}")
         return
     rows = [
         (
@@ -90,6 +92,6 @@ def _show_conventions(conventions: Conventions) -> None:
     headings = ("N counts", "C counts", "exponent", "90 % interval", "N* at the largest C [parameters]")
     print_table(headings, rows, "exponent of N* by convention", left=2)
     for line in draw_waterfall(conventions.waterfall):
-        typer.echo(line)
+        print_text(line)
     if conventions.absent:
-        typer.echo(f"the columns do not allow: {', '.join(conventions.absent)}")
+        print_text(f"the columns do not allow: {', '.join(conventions.absent)}")

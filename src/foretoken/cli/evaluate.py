@@ -16,7 +16,7 @@ from foretoken.cli.model_options import (
     print_positions,
 )
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.errors import needing
 from foretoken.units import parse_count
 
@@ -53,20 +53,21 @@ def evaluate(
     if json:
         print_json(text_loss.to_json())
     else:
-        _show(text_loss)
+        show(text_loss)
 
 
-def _show(text_loss: TextLoss) -> None:
+def show(text_loss: TextLoss) -> None:
+    """Print a loss on a text."""
     low, high = text_loss.perplexity_range
     separator = "no token" if text_loss.separator is None else f"token {text_loss.separator}"
-    typer.echo(
+    print_text(
         f"{text_loss.sequences} sequences of {text_loss.context}, objective {text_loss.objective},"
         f" {separator} between documents"
     )
-    typer.echo(f"  loss            {text_loss.loss:.4f} ± {text_loss.loss_se:.4f} nats per prediction")
-    typer.echo(f"  perplexity      {text_loss.perplexity:.4g} (95 %: {low:.4g} to {high:.4g})")
+    print_text(f"  loss            {text_loss.loss:.4f} ± {text_loss.loss_se:.4f} nats per prediction")
+    print_text(f"  perplexity      {text_loss.perplexity:.4g} (95 %: {low:.4g} to {high:.4g})")
     if text_loss.bits_per_byte is not None:
-        typer.echo(f"  bits per byte   {text_loss.bits_per_byte:.4f}")
+        print_text(f"  bits per byte   {text_loss.bits_per_byte:.4f}")
     if text_loss.label_loss is not None:
-        typer.echo(f"  loss of labels  {text_loss.label_loss:.4f}")
+        print_text(f"  loss of labels  {text_loss.label_loss:.4f}")
     print_positions({"loss": text_loss.by_position})

@@ -9,7 +9,7 @@ import typer
 
 from foretoken.cli.model_options import RunOption, SourceArgument
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.errors import needing
 from foretoken.runs.sources import parse_map
 
@@ -75,23 +75,24 @@ def finetune(
     if json:
         print_json(result.to_json())
     else:
-        _show(result)
+        show(result)
 
 
-def _show(result: FinetuneResult) -> None:
+def show(result: FinetuneResult) -> None:
+    """Print what tuning gave."""
     task = result.task
     sizes = f"{len(task.train)} examples to learn from, {len(task.test)} to score on"
-    typer.echo(f"{task.name} ({task.kind}, {sizes}): {result.metric} over {len(result.tuned)} seeds")
+    print_text(f"{task.name} ({task.kind}, {sizes}): {result.metric} over {len(result.tuned)} seeds")
     if task.classes:
-        typer.echo(f"  classes              {', '.join(task.classes)}")
-    typer.echo(f"  from these weights   {_mean_text(result.score)}")
+        print_text(f"  classes              {', '.join(task.classes)}")
+    print_text(f"  from these weights   {_mean_text(result.score)}")
     if result.scratch_score is not None and result.difference is not None:
-        typer.echo(f"  from random weights  {_mean_text(result.scratch_score)}")
-        typer.echo(f"  difference           {_mean_text(result.difference)}")
+        print_text(f"  from random weights  {_mean_text(result.scratch_score)}")
+        print_text(f"  difference           {_mean_text(result.difference)}")
     if result.chance is not None:
-        typer.echo(f"  chance               {result.chance:.3f} (always the commonest class)")
+        print_text(f"  chance               {result.chance:.3f} (always the commonest class)")
     widest = max(result.tuned, key=lambda seed: seed.high - seed.low)
-    typer.echo(
+    print_text(
         f"  a test set of {len(task.test)} leaves {widest.low:.3f} to {widest.high:.3f} (95 %) of a score of"
         f" {widest.score:.3f}"
     )

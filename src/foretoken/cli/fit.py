@@ -21,7 +21,7 @@ from foretoken.cli.options import (
     listed,
     open_table,
 )
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 from foretoken.cli.telling import wrote
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def fit(
     if json:
         print_json(fit_to_json(fitted))
     else:
-        _show(fitted)
+        show(fitted)
 
 
 def fit_to_json(fitted: Fit) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def fit_to_json(fitted: Fit) -> dict[str, Any]:
     return printed | {f"{name}_reason": reason for name, reason in fitted.reasons.items()}
 
 
-def _show(fitted: Fit) -> None:
+def show(fitted: Fit) -> None:
+    """Print a fit."""
     units, rows = fitted.parameter_units, []
     for name, value in fitted.parameters.items():
         low, high = fitted.intervals[name]
@@ -106,9 +107,9 @@ def _show(fitted: Fit) -> None:
     headings = ("parameter", "estimate", f"{100 * fitted.level:g} % interval", "used by forecasts", "unit")
     title = f"{fitted.law}: {fitted.rows.used} runs, {fitted.status.replace('_', ' ')}; in {fitted.unit}"
     print_table(headings, rows, title)
-    typer.echo(fitted.status_words)
+    print_text(fitted.status_words)
     for dropped in fitted.rows.dropped:
-        typer.echo(f"left out: {dropped.count} ({dropped.reason})")
+        print_text(f"left out: {dropped.count} ({dropped.reason})")
     print_checks(fitted.checks)
     print_assumed(fitted.assumed)
     _show_sensitivity(fitted)

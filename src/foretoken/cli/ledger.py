@@ -17,10 +17,11 @@ from foretoken.cli.options import (
     WhereOption,
     open_table,
 )
-from foretoken.cli.printing import print_checks, print_json, print_table, rivals_text, write_page
+from foretoken.cli.printing import print_checks, print_json, print_table, print_text, rivals_text, write_page
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
+    from foretoken.forecasts.band import PlacedPoint
     from foretoken.forecasts.entry import Entry, Outcome
     from foretoken.forecasts.ledger import LedgerLine, LedgerSummary
 
@@ -67,11 +68,7 @@ def freeze(
     if json:
         print_json(entry.to_json())
         return
-    forecast = entry.forecast
-    typer.echo(f"frozen in {path} at {entry.frozen_at}")
-    interval = f"{100 * level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
-    typer.echo(f"loss {forecast.loss:.4f} {forecast.unit}, {interval}")
-    print_checks(entry.checks)
+    show_entry(entry, f" in {path}")
 
 
 @ledger.command(epilog="Example: foretoken ledger score big-run --loss 2.031 --started 2030-01-31T12:00:00Z")
@@ -181,11 +178,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
         return
     forecast = entry.forecast
     interval = f"{forecast.low:.4f} to {forecast.high:.4f}"
-    typer.echo(
-        f"forecast {forecast.loss:.4f} {forecast.unit} ({interval}), outcome {outcome.loss:.4f}: {outcome.verdict}"
-    )
-    typer.echo(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
-    typer.echo(f"the forecast: {outcome.order}" + ("" if outcome.came_after else " (--started says when that began)"))
+    show_outcome(outcome, f"forecast {forecast.loss:.4f} {forecast.unit} ({interval}), ")
 
 
 def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json: bool) -> None:
@@ -198,11 +191,30 @@ def show_points(name: str, entry: Entry, at: list[str], html: Path | None, json:
         print_json({"points": [point.to_json() for point in points]})
         return
     for point in points:
-        typer.echo(
-            f"{point.text}: loss {point.loss:.4f} {entry.forecast.unit}, band {point.low:.4f} to {point.high:.4f}"
-        )
+        show_point(point, f" {entry.forecast.unit}")
     if any(point.is_above and point.share < 1 for point in points):
-        typer.echo("the band is that of annealed runs: a loss lies above it until the learning rate comes down")
+        print_text("the band is that of annealed runs: a loss lies above it until the learning rate comes down")
+
+
+def show_entry(entry: Entry, where: str = "") -> None:
+    """Print a frozen forecast."""
+    forecast = entry.forecast
+    print_text(f"frozen{where} at {entry.frozen_at}")
+    interval = f"{100 * forecast.level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
+    print_text(f"loss {forecast.loss:.4f} {forecast.unit}, {interval}")
+    print_checks(entry.checks)
+
+
+def show_outcome(outcome: Outcome, forecast: str = "") -> None:
+    """Print how a forecast did."""
+    print_text(f"{forecast}outcome {outcome.loss:.4f}: {outcome.verdict}")
+    print_text(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
+    print_text(f"the forecast: {outcome.order}" + ("" if outcome.came_after else " (--started says when that began)"))
+
+
+def show_point(point: PlacedPoint, unit: str = "") -> None:
+    """Print where a point of a running target lies."""
+    print_text(f"{point.text}: loss {point.loss:.4f}{unit}, band {point.low:.4f} to {point.high:.4f}")
 
 
 def show_summary(summary: LedgerSummary) -> None:
@@ -211,14 +223,14 @@ def show_summary(summary: LedgerSummary) -> None:
     headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", *results)
     print_table(headings, map(_cells, summary.entries))
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
-        typer.echo(f"{summary.frozen} frozen, {summary.reason}")
+        print_text(f"{summary.frozen} frozen, {summary.reason}")
         return
     rivals = ", ".join(f"{name.replace('_', ' ')} {100 * error:.2f} %" for name, error in summary.rivals.items())
-    typer.echo(
+    print_text(
         f"{summary.scored} of {summary.frozen} scored: mean error {100 * summary.mean_error:.2f} %, bias"
         f" {100 * summary.bias:+.2f} %, {100 * summary.coverage:.0f} % inside (rivals: {rivals})"
     )
-    typer.echo(summary.order)
+    print_text(summary.order)
 
 
 def _cells(line: LedgerLine) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from foretoken.cli.printing import print_text
 from foretoken.errors import legible
 
 SourceArgument = Annotated[
@@ -38,8 +39,8 @@ def print_positions(columns: dict[str, Sequence[Sequence[float]]]) -> None:
     """A table of losses by position in the sequence; nothing where there are none."""
     if not all(columns.values()):
         return
-    typer.echo(f"  {'position':>14s}" + "".join(f"  {name:>8s}" for name in columns))
+    print_text(f"  {'position':>14s}" + "".join(f"  {name:>8s}" for name in columns))
     for rows in zip(*columns.values(), strict=True):
         first, last, _ = rows[0]
         positions = f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
-        typer.echo(f"  {positions:>14s}" + "".join(f"  {row[2]:8.4f}" for row in rows))
+        print_text(f"  {positions:>14s}" + "".join(f"  {row[2]:8.4f}" for row in rows))

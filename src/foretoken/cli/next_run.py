@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text
 from foretoken.cli.request_options import takes_options
 from foretoken.cli.telling import say
 from foretoken.ladders.request import NextRunRequest
@@ -34,7 +34,7 @@ def next(
 
     ladder = choose_ladder(request, _ignore if json else say)
     _write(ladder, out, context)
-    print_json(ladder.to_json()) if json else _print(ladder)
+    print_json(ladder.to_json()) if json else show(ladder)
 
 
 def _ignore(text: str) -> None:
@@ -52,7 +52,7 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     say(f"wrote {out}; foretoken run {out}, when its [corpus] names your text")
 
 
-def _print(ladder: NextRun) -> None:
+def show(ladder: NextRun) -> None:
     """A table of the runs, then what they are worth."""
     from foretoken.units import format_count, format_flops
 
@@ -69,20 +69,20 @@ def _print(ladder: NextRun) -> None:
     if rows:
         print_table(("parameters", "tokens", "FLOP", "seeds", "learning rates"), rows, left=0)
         price = "" if ladder.total_usd is None else f", ${ladder.total_usd:,.0f}"
-        typer.echo(f"together {format_flops(ladder.total_flops)}{price}")
+        print_text(f"together {format_flops(ladder.total_flops)}{price}")
     else:
-        typer.echo("no runs")
+        print_text("no runs")
     expected, grid = ladder.expected, ladder.isoflop
     now = "" if expected.half_width_before is None else f" (now {100 * expected.half_width_before:.2f} %)"
     within = f"within {100 * expected.half_width_after:.2f} % (90 %){now}"
-    typer.echo(f"expected: the target's loss ({ladder.loss_unit}) {within}")
+    print_text(f"expected: the target's loss ({ladder.loss_unit}) {within}")
     as_precise = grid.same_precision_flops
     precise = (
         grid.same_precision_flops_reason if as_precise is None else (f"one as precise costs {format_flops(as_precise)}")
     )
     if rows:
-        typer.echo(f"an IsoFLOP grid of this cost: within {100 * grid.half_width:.2f} %; {precise}")
+        print_text(f"an IsoFLOP grid of this cost: within {100 * grid.half_width:.2f} %; {precise}")
     where = f"stop at {format_flops(ladder.stop.flops)}" if ladder.stop.flops else "train none"
-    typer.echo(f"{where}: {ladder.stop.reason}")
+    print_text(f"{where}: {ladder.stop.reason}")
     print_checks(ladder.checks)
     print_assumed(ladder.assumed)

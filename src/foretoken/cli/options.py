@@ -59,7 +59,7 @@ LawOption = Annotated[
     typer.Option(
         "--law",
         help="The law: weighed (the average of several, the usual forecast), coupled, chinchilla, or another of"
-        " `foretoken laws`.",
+        " `foretoken laws`; or your own: 'E + A / N**a + B / D**b'.",
     ),
 ]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
@@ -116,7 +116,7 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     if not study:
         return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)), loss_unit=loss_unit)
     if rename:
-        raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave --map out")
+        raise ForetokenError("a study's folder has our columns already", got=f"--map {rename}", cure="leave out --map")
     refuse_unit_of_ours(loss_unit)
     from foretoken.study.results import ladder_table
 

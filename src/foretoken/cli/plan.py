@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import HtmlOption, JsonOption
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, write_page
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 from foretoken.cli.request_options import takes_options
 from foretoken.cli.telling import say
 from foretoken.plans.request import PlanRequest
@@ -64,7 +64,7 @@ def plan(
     if json:
         print_json(decision.to_json())
     else:
-        _show(decision)
+        show(decision)
 
 
 def _write(decision: Plan, folder: Path | None) -> None:
@@ -80,7 +80,7 @@ def _write(decision: Plan, folder: Path | None) -> None:
         say(f"wrote {folder / name}; {RUN_BY[name].format(path=folder / name, folder=folder)}")
 
 
-def _show(plan: Plan) -> None:
+def show(plan: Plan) -> None:
     """Print a plan: the decision, its price, what else could be done, the recipe, what was assumed."""
     _show_decision(plan)
     _show_life(plan)
@@ -90,28 +90,28 @@ def _show(plan: Plan) -> None:
     _show_experts(plan)
     _show_recipe(plan)
     factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in plan.extrapolation.known.items())
-    typer.echo(f"beyond the law's runs: {factors or 'not recorded'}")
+    print_text(f"beyond the law's runs: {factors or 'not recorded'}")
     print_checks(plan.checks)
     print_assumed(plan.assumed)
     for number in plan.sources.numbers:
-        typer.echo(f"assumed: {number.name} {number.value:.4g} {number.unit} ({number.source})".replace("  ", " "))
+        print_text(f"assumed: {number.name} {number.value:.4g} {number.unit} ({number.source})".replace("  ", " "))
 
 
 def _show_decision(plan: Plan) -> None:
     level, cost = f"{100 * plan.level:g} %", plan.cost
-    typer.echo(
+    print_text(
         f"train {_with(plan, 'params', format_count)} {plan.counted} on {_with(plan, 'tokens', format_count)} tokens"
     )
     loss = plan.loss_reason if plan.loss is None else f"loss {_with(plan, 'loss', '{:.4f}'.format)} {plan.loss_unit}"
-    typer.echo(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
+    print_text(f"{format_flops(plan.flops)}, {loss}" + ("" if plan.interval_reason else f" (intervals: {level})"))
     if plan.band:
         low, high = map(format_count, plan.band.params)
-        typer.echo(f"any size from {low} to {high} is within {100 * plan.band.tolerance:g} % of that loss")
+        print_text(f"any size from {low} to {high} is within {100 * plan.band.tolerance:g} % of that loss")
     if plan.binding:
-        typer.echo(f"limited by: {'; '.join(plan.binding)}")
+        print_text(f"limited by: {'; '.join(plan.binding)}")
     usd = cost.usd_reason if cost.usd is None else f"${format_count(cost.usd)}"
     power = "" if cost.kwh is None else f", {format_count(cost.kwh)} kWh, {cost.tco2e:.3g} t CO2e ({cost.carbon})"
-    typer.echo(
+    print_text(
         f"{cost.count:g} {cost.accelerator} for {format_duration(3600 * cost.hours)} at MFU {cost.mfu:.2f}:"
         f" {usd}{power}"
     )
@@ -133,9 +133,9 @@ def _show_life(plan: Plan) -> None:
         ("kWh", life.kwh, life.kwh_reason),
     ):
         words = reason if by_unit is None else _life_words(by_unit)
-        typer.echo(f"cheapest over its life at that loss, in {unit}: {words}")
+        print_text(f"cheapest over its life at that loss, in {unit}: {words}")
     for smaller in life.smaller:
-        typer.echo(_smaller_words(smaller))
+        print_text(_smaller_words(smaller))
 
 
 def _smaller_words(smaller: SmallerModel | NoSmallerModel) -> str:
@@ -164,7 +164,7 @@ def _show_repetition(plan: Plan) -> None:
     if repetition is None:
         return
     other = "data" if repetition.better == "compute" else "compute"
-    typer.echo(
+    print_text(
         f"each distinct token is seen {repetition.epochs:.3g} times; together they are worth"
         f" {format_count(repetition.effective_tokens)} fresh ones. One more epoch is worth"
         f" {repetition.next_epoch.share:.0%} of a fresh one; twice the {repetition.better} would lower the loss more"
@@ -210,7 +210,7 @@ def _show_experts(plan: Plan) -> None:
     if mixed is None:
         return
     unit = short_unit(plan.loss_unit)
-    typer.echo(f"with experts the loss is {mixed.loss_gain:.4f} {unit} less than without")
+    print_text(f"with experts the loss is {mixed.loss_gain:.4f} {unit} less than without")
     same_memory = f"in the memory of the best dense model, {format_count(mixed.max_total)} parameters"
     for title, mixtures in (("at equal compute", mixed.equal_compute), (same_memory, mixed.equal_memory)):
         rows = [
@@ -226,16 +226,16 @@ def _show_experts(plan: Plan) -> None:
         ]
         headings = ("experts, 1 active", "active params", "total params", "tokens", f"loss [{unit}]", f"gain [{unit}]")
         print_table(headings, rows, title)
-    typer.echo(f"the law's runs: {mixed.validity}")
+    print_text(f"the law's runs: {mixed.validity}")
 
 
 def _show_recipe(plan: Plan) -> None:
     recipe = plan.recipe
     if recipe is None:
-        typer.echo(f"no recipe: {plan.recipe_reason}")
+        print_text(f"no recipe: {plan.recipe_reason}")
         return
     shape = recipe.shape
-    typer.echo(
+    print_text(
         f"shape: {shape.layers} layers, width {shape.width}, {shape.heads} heads, feed-forward {shape.feed_forward},"
         f" vocabulary {shape.vocabulary}, context {shape.context}"
         + ("" if plan.experts else f": {format_count(recipe.params_total)} parameters")
@@ -243,10 +243,10 @@ def _show_recipe(plan: Plan) -> None:
     for name in ("batch_tokens", "learning_rate", "warmup_tokens"):
         setting = getattr(recipe, name)
         values = ", ".join(f"{law.value:.3g} {law.id}" for law in setting.laws)
-        typer.echo(f"{name.replace('_', ' ')}: {setting.value:.4g} ({values})")
+        print_text(f"{name.replace('_', ' ')}: {setting.value:.4g} ({values})")
     settled = ", ".join(f"{name} {value}" for name, value in recipe.settled.items())
-    typer.echo(f"{recipe.steps} steps, {settled}")
-    typer.echo(f"layout: {_layout(plan)}")
+    print_text(f"{recipe.steps} steps, {settled}")
+    print_text(f"layout: {_layout(plan)}")
 
 
 def _layout(plan: Plan) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import HtmlOption, JsonOption, LevelOption
-from foretoken.cli.printing import print_checks, print_json, write_page
+from foretoken.cli.printing import print_checks, print_json, print_table, print_text, write_page
 from foretoken.runs.sources import parse_map
 
 if TYPE_CHECKING:
-    from foretoken.forecasts import Forecast
+    from foretoken.forecasts import Forecast, Forecasts
 
 
 def predict(
@@ -54,18 +54,46 @@ def predict(
     if json:
         print_json(forecast.to_json())
     else:
-        _show(forecast, kind, estimator)
+        show(forecast)
 
 
-def _show(forecast: Forecast, kind: str, estimator: str) -> None:
+def show(forecast: Forecast) -> None:
+    """Print a forecast."""
     from foretoken.runs.loss_units import CARRIED
 
     # A law of another column, for example of accuracy, names that column as its unit.
     what, unit = ("loss", f" {forecast.unit}") if forecast.unit in CARRIED else (forecast.unit, "")
-    typer.echo(
+    print_text(
         f"{what} {forecast.loss:.4f}{unit}, {100 * forecast.level:g} % interval {forecast.low:.4f} to"
-        f" {forecast.high:.4f} ({kind}, {estimator} estimate)"
+        f" {forecast.high:.4f} ({forecast.kind}, {forecast.estimator} estimate)"
     )
     factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in forecast.extrapolation.items())
-    typer.echo(f"beyond the runs: {factors}")
+    print_text(f"beyond the runs: {factors}")
     print_checks(forecast.checks)
+
+
+MOST_LINES = 40
+"""Forecasts of one table."""
+
+
+def show_all(forecasts: Forecasts) -> None:
+    """Print forecasts as a table."""
+    from foretoken.units import format_count
+
+    rows = [
+        (
+            format_count(one.params),
+            format_count(one.tokens),
+            f"{one.flops:.3g}",
+            f"{one.loss:.4f}",
+            f"{one.low:.4f} to {one.high:.4f}",
+            f"{one.extrapolation.largest:.3g} times in {one.extrapolation.farthest}",
+        )
+        for one in forecasts[:MOST_LINES]
+    ]
+    first = forecasts[0]
+    headings = ("parameters", "tokens", "FLOP", "loss", f"{100 * first.level:g} % interval", "beyond the runs")
+    print_table(headings, rows, f"{len(forecasts)} forecasts, in {forecasts.unit}", left=0)
+    if len(forecasts) > MOST_LINES:
+        print_text(f"... and {len(forecasts) - MOST_LINES} more")
+    print_checks(dict.fromkeys(check for one in forecasts for check in one.checks))

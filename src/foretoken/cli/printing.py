@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,30 @@ if TYPE_CHECKING:
     from foretoken.runs.table import RunTable
     from foretoken.store.diff import Change
     from foretoken.study.study_status import FrozenForecast, ScoredOutcome, StudyStatus
+
+
+_heard: ContextVar[list[str] | None] = ContextVar("_heard", default=None)
+"""Where the text of a result goes that Python asks for; the terminal otherwise."""
+
+
+def print_text(text: str, *, bold: bool = False) -> None:
+    """Print one or more lines of a result."""
+    heard = _heard.get()
+    if heard is None:
+        typer.secho(text, bold=bold)
+    else:
+        heard.append(text)
+
+
+def text_of(show: Callable[[Any], None], result: object) -> str:
+    """What `show` says of a result, as text; nothing is printed."""
+    lines: list[str] = []
+    token = _heard.set(lines)
+    try:
+        show(result)
+    finally:
+        _heard.reset(token)
+    return "\n".join(lines)
 
 
 def print_json(value: Any) -> None:
@@ -52,21 +77,21 @@ def table_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], left: in
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", left: int = 1) -> None:
     """Print a table under its title: see `table_lines`."""
     if title:
-        typer.secho(title, bold=True)
+        print_text(title, bold=True)
     for line in table_lines(headings, rows, left):
-        typer.echo(line)
+        print_text(line)
 
 
 def print_checks(checks: Iterable[Check]) -> None:
     """Print named checks, each with its cure."""
     for check in checks:
-        typer.echo(f"{check.severity}: {check.code}: {check.evidence}\n  cure: {check.cure}")
+        print_text(f"{check.severity}: {check.code}: {check.evidence}\n  cure: {check.cure}")
 
 
 def print_assumed(assumptions: Iterable[str]) -> None:
     """Print what was assumed, one line each."""
     for assumption in assumptions:
-        typer.echo(f"assumed: {assumption}")
+        print_text(f"assumed: {assumption}")
 
 
 def write_page(
@@ -95,20 +120,20 @@ def write_page(
 
 def print_status(status: StudyStatus) -> None:
     """Print how a study stands."""
-    typer.echo(f"{status.study}: {_counts(status.counts)}")
+    print_text(f"{status.study}: {_counts(status.counts)}")
     if status.forecast:
-        typer.echo(_forecast(status.forecast))
+        print_text(_forecast(status.forecast))
     if status.outcome:
-        typer.echo(_outcome(status.outcome))
+        print_text(_outcome(status.outcome))
     print_new_runs([run.because for run in status.new])
     for key, (old, new) in status.edited.items():
-        typer.echo(f"the study file has changed since: {key} {_plain(old)} -> {_plain(new)}")
+        print_text(f"the study file has changed since: {key} {_plain(old)} -> {_plain(new)}")
     if status.edited:
-        typer.echo("to see what that means for each run: foretoken run STUDY --dry-run")
+        print_text("to see what that means for each run: foretoken run STUDY --dry-run")
     if not status.forecast:
-        typer.echo("no forecast yet")
+        print_text("no forecast yet")
     if status.report:
-        typer.echo(f"report:   {status.report}")
+        print_text(f"report:   {status.report}")
 
 
 def print_new_runs(reasons: Iterable[Change | None]) -> None:
@@ -120,7 +145,7 @@ def print_new_runs(reasons: Iterable[Change | None]) -> None:
         fields = ", ".join(f"{field} ({_plain(old)} -> {_plain(new)})" for field, (old, new) in changes[0].items())
         count = "1 run is new" if len(changes) == 1 else f"{len(changes)} runs are new"
         which = "" if len(changes) == 1 else " (values of the first run)"
-        typer.echo(f"{count}; what has changed{which}: {fields}")
+        print_text(f"{count}; what has changed{which}: {fields}")
 
 
 def _counts(counts: RunCounts) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import typer
-
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
-from foretoken.cli.printing import print_json, print_table
+from foretoken.cli.printing import print_json, print_table, print_text
 from foretoken.units import format_count
 
 if TYPE_CHECKING:
@@ -28,10 +26,11 @@ def profile(
     if json:
         print_json({"sizes": [profile.to_json() for profile in profiles]})
     else:
-        _show(profiles)
+        show(profiles)
 
 
-def _show(profiles: list[StepProfile]) -> None:
+def show(profiles: list[StepProfile]) -> None:
+    """Print where the time of a step goes."""
     rows = [(label, *map(cell, profiles)) for label, cell in ROWS.items()]
     rows += [
         (f"  {phase} [ms, share]", *(_phase(profile.times.phases, phase) for profile in profiles))
@@ -40,7 +39,7 @@ def _show(profiles: list[StepProfile]) -> None:
     print_table(("", *(profile.size for profile in profiles)), rows)
     for profile in profiles:
         operations = ", ".join(f"{operation.name} {operation.share:.0%}" for operation in profile.times.operations)
-        typer.echo(f"\nlongest operations, {profile.size}: {operations}")
+        print_text(f"\nlongest operations, {profile.size}: {operations}")
 
 
 ROWS: dict[str, Callable[[StepProfile], str]] = {

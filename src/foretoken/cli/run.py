@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import INTERRUPTED, FolderOption, JsonOption, SeedOption, StudyArgument, load
-from foretoken.cli.printing import print_json, print_new_runs, print_status
+from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(
         from foretoken.study.preview import dry_run as plan_study
 
         plan = plan_study(settings, folder)
-        print_json(plan.to_json()) if json else _show_plan(plan)
+        print_json(plan.to_json()) if json else show_plan(plan)
         return
     home, refused = folder or study_folder(settings), False
     try:
@@ -69,16 +69,16 @@ def run(
         raise typer.Exit(1)
 
 
-def _show_plan(plan: DryRun) -> None:
+def show_plan(plan: DryRun) -> None:
     """Print what a run would do, for people."""
     for finding in plan.mend:
-        typer.echo(f"first: {finding.path}: {finding.problem}: {finding.remedy}")
+        print_text(f"first: {finding.path}: {finding.problem}: {finding.remedy}")
     for action, done in ACTIONS.items():
         runs = [run for run in plan.runs if run.action == action]
         if runs:
             groups = ", ".join(f"{group} ({count})" for group, count in Counter(run.group for run in runs).items())
-            typer.echo(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} would be {done}: {groups}")
+            print_text(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} would be {done}: {groups}")
         for run in runs:
             if run.action == "resume":
-                typer.echo(f"  {run.id} from step {run.step}")
+                print_text(f"  {run.id} from step {run.step}")
     print_new_runs([run.because for run in plan.runs])

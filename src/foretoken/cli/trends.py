@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import JsonOption, LevelOption
-from foretoken.cli.printing import print_assumed, print_json
+from foretoken.cli.printing import print_assumed, print_json, print_text
 
 if TYPE_CHECKING:
     from foretoken.plans import Trends
@@ -30,27 +30,28 @@ def trends(
     if json:
         print_json(outlook.to_json())
     else:
-        _show(outlook)
+        show(outlook)
 
 
-def _show(outlook: Trends) -> None:
+def show(outlook: Trends) -> None:
+    """Print trends."""
     from foretoken.units import format_count
 
     for trend in outlook.trends.values():
         low, high = trend.growth_interval
-        typer.echo(
+        print_text(
             f"{trend.name}: {trend.growth:.3g} times a year ({100 * outlook.level:g} %: {low:.3g} to {high:.3g}),"
             f" doubling in {trend.doubling_months:.3g} months, {len(trend.points)} rows"
         )
     for name, row in outlook.text.items():
-        typer.echo(
+        print_text(
             f"{format_count(row.stock)} tokens of text ({name} guess): the largest training sets reach them in"
             f" {_year(row.tokens)}, the best split of the largest run ({row.flops_needed:.3g} FLOP) in"
             f" {_year(row.compute)}"
         )
     if outlook.budget:
         budget, machines = outlook.budget, outlook.budget.accelerators
-        typer.echo(
+        print_text(
             f"{budget.flops:.3g} FLOP: notable runs reach that in {_year(budget.notable)}, the largest in"
             f" {_year(budget.largest)}; {machines.count:,.0f} {machines.name} for {machines.days:g} days at"
             f" {machines.mfu:.0%} of their peak"

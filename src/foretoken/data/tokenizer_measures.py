@@ -12,6 +12,7 @@ import numpy as np
 from foretoken.arguments import named_arguments
 from foretoken.data.subword import SubwordTokenizer
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
+from foretoken.results import Result
 
 SHOWN_PIECES = 1000
 """Pieces of a text that are listed, at most."""
@@ -69,7 +70,7 @@ class TextMeasures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerDescription:
+class TokenizerDescription(Result):
     """What a tokenizer has learned, and how it cuts some texts."""
 
     name: str

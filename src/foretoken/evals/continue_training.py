@@ -27,6 +27,7 @@ from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluati
 from foretoken.generation import Model, open_model
 from foretoken.generation.load import ModelSource
 from foretoken.objectives import ExampleBuilder
+from foretoken.results import Result
 from foretoken.runs.schema import TrainingSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic
@@ -46,7 +47,7 @@ TOLERATED_RISE = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContinuedTraining:
+class ContinuedTraining(Result):
     """A model that was trained further, and its loss on held-out text before and after."""
 
     folder: Path

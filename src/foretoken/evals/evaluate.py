@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import takes
-from foretoken.brief import brief
 from foretoken.compute.hardware import available_memory
 from foretoken.compute.objective import Objective
 from foretoken.data import windows
@@ -18,6 +17,7 @@ from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluati
 from foretoken.generation import open_model
 from foretoken.generation.load import ModelSource
 from foretoken.objectives import ExampleBuilder
+from foretoken.results import Result
 from foretoken.runs.record import PositionLoss
 from foretoken.training.evaluate import EVAL_BATCH_TOKENS
 
@@ -25,9 +25,8 @@ DEFAULT_TOKENS = 1_000_000
 """Tokens of a text that are read unless asked otherwise."""
 
 
-@brief
 @dataclass(frozen=True, kw_only=True)
-class TextLoss:
+class TextLoss(Result):
     """How well a model predicts a text."""
 
     model: str

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import takes
-from foretoken.brief import brief
 from foretoken.errors import TaskError
 from foretoken.evals.finetuning_loop import TaskNetwork, extend_vocabulary, predict, train
 from foretoken.evals.formats import InputFormat, input_format
@@ -37,6 +36,7 @@ from foretoken.evals.tasks import NO_LABEL, SPLITS, TEXT_TO_TEXT, Task, check_mi
 from foretoken.generation import open_model
 from foretoken.generation.load import ModelSource
 from foretoken.models import Network
+from foretoken.results import Result
 
 TaskOrTasks = Task | Callable[[int], Task]
 """A task, or one for each seed, so that the error over seeds is also one over examples."""
@@ -62,9 +62,8 @@ class SeedResult:
     """Of a mixture, the share of exact matches in each of its tasks."""
 
 
-@brief
 @dataclass(frozen=True, kw_only=True)
-class FinetuneResult:
+class FinetuneResult(Result):
     """Scores of a tuned network on a task."""
 
     task: Task

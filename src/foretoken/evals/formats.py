@@ -253,7 +253,7 @@ def _check(task: Task, inputs: InputFormat) -> None:
                 f"{where} is longer than the context",
                 expected=f"up to {limit} tokens, delimiters included",
                 got=str(length),
-                cure="shorten the texts (--cut keeps the first tokens of each), or take a model of a longer context",
+                cure="shorten the texts (--cut: their first tokens alone), or take a model of a longer context",
             )
 
 

@@ -52,7 +52,7 @@ FEWEST_DRAWS = 50
 @named_arguments
 def fit(
     table: AnyTable,
-    law: str = WEIGHED,
+    law: str | Law = WEIGHED,
     *,
     params: str = "auto",
     level: float = 0.9,
@@ -67,8 +67,8 @@ def fit(
 
     Args:
         table: the runs, one per row: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
-        law: id of a law (`foretoken laws`), or `weighed`: several laws, whose forecasts are averaged. Parameters are
-            then of the heaviest.
+        law: id of a law (`foretoken laws`), a formula or a law of your own (`foretoken.law`), or `weighed`: several
+            laws, whose forecasts are averaged. Parameters are then of the heaviest.
         params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
         level: probability that an interval holds, above 0 and below 1.
         draws: bootstrap draws behind the intervals, at least 50.

@@ -98,7 +98,7 @@ def law_table(frame: pd.DataFrame, law: Law | None, params: str = "auto") -> Law
     flops = frame.get("flops")
     if flops is None and stands_in:
         flops = (_first_size(frame) if has_size else sizes) * tokens
-    known = set(FEATURES) - set(EVERY_TABLE)
+    known = set(FEATURES).union(law.features if law else ()) - set(EVERY_TABLE)
     known -= set() if law and "loss" in law.features else {"loss"}
     return LawTable(
         frame=frame,

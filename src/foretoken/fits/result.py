@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from foretoken.brief import brief
-from foretoken.errors import StoreError, shown
+from foretoken.errors import ForetokenError, StoreError
+from foretoken.errors import shown as in_few_words
 from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.ladder_line import LadderLine, ladder_line
 from foretoken.fits.objectives import MAP, check_estimator
@@ -32,10 +32,14 @@ from foretoken.fits.parts import (
     Starts,
     WeighedLaw,
 )
-from foretoken.laws import LAWS
+from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
+from foretoken.results import Result, shown
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, in_loss_unit
 from foretoken.store.atomic import read_json, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 LARGEST_LOG = 100.0
@@ -54,9 +58,21 @@ STATUS_WORDS: dict[FitStatus, str] = {
 """What each status means."""
 
 
-@brief
+class ParameterRow(NamedTuple):
+    """A parameter of a fit, as the rows of its frame."""
+
+    parameter: str
+    estimate: float | None
+    """The unpenalised one; None where the data do not identify it."""
+    low: float
+    high: float
+    forecast: float
+    """The estimate that forecasts use."""
+    unit: str
+
+
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class Fit(Result):
     """A law fitted to a run table.
 
     It holds two estimates. The unpenalised one minimises `objective` (Huber's, as Hoffmann et al. 2022, unless another
@@ -126,12 +142,12 @@ class Fit:
     @property
     def unit(self) -> str:
         """The unit of what its law predicts: that of the loss, for a law of the loss."""
-        return in_loss_unit(LAWS[self.law].unit, self.loss_unit)
+        return in_loss_unit(find_law(self.law).unit, self.loss_unit)
 
     @property
     def parameter_units(self) -> dict[str, str]:
         """The unit of each parameter, by name."""
-        law = LAWS[self.law]
+        law = find_law(self.law)
         units = (in_loss_unit(unit, self.loss_unit) for unit in law.units)
         return dict(zip(law.parameters, units, strict=True))
 
@@ -149,14 +165,14 @@ class Fit:
     @property
     def ladder(self) -> LadderLine | None:
         """The line of runs at one ratio of tokens to parameters, for a law of their compute alone; None otherwise."""
-        if LAWS[self.law].features != ("flops",) or LAWS[self.law].column != "loss":
+        if find_law(self.law).features != ("flops",) or find_law(self.law).column != "loss":
             return None
         return ladder_line(np.array([run.params for run in self.runs]), np.array([run.tokens for run in self.runs]))
 
     @property
     def residuals(self) -> Array:
         """Measured minus fitted of what the law fits: of log loss for most laws [r]."""
-        if not LAWS[self.law].is_logarithmic:
+        if not find_law(self.law).is_logarithmic:
             return np.array([run.loss - run.fitted for run in self.runs])
         return np.asarray(np.log([run.loss / run.fitted for run in self.runs]))
 
@@ -179,7 +195,7 @@ class Fit:
 
     def in_unit(self, unit: float) -> Fit:
         """The same fit of what its law predicts times `unit`, for a law that is fitted without a logarithm."""
-        law = LAWS[self.law]
+        law = find_law(self.law)
         by = {name: unit if name in law.scales else 1.0 for name in law.parameters}
         row = np.array([by[name] for name in law.parameters])
 
@@ -221,6 +237,19 @@ class Fit:
                 for entry in self.sensitivity
             ],
         )
+
+    def _rows(self) -> list[ParameterRow]:
+        """Its parameters."""
+        units = self.parameter_units
+        return [
+            ParameterRow(name, value, *self.intervals[name], self.map_parameters[name], units[name])
+            for name, value in self.parameters.items()
+        ]
+
+    def plot(self) -> Figure:
+        """Its runs beside the law, as a new figure of matplotlib; `fit.plot().savefig("fit.png")` writes it."""
+        figure: Figure = shown("plot", self)
+        return figure
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -266,14 +295,15 @@ class Fit:
 
 def _require_whole(fit: Fit) -> None:
     """Raise ValueError when the parts of a fit do not belong together: nothing could be forecast from it."""
-    law = LAWS.get(fit.law)
-    if law is None:
-        raise ValueError(f"unknown law {shown(fit.law)}")
+    try:
+        law = find_law(fit.law)
+    except ForetokenError:
+        raise ValueError(f"unknown law {in_few_words(fit.law)}") from None
     by_parameter = (fit.map_parameters, fit.unpenalised_parameters, fit.parameters, fit.intervals)
     if any(set(values) != set(law.parameters) for values in by_parameter):
         raise ValueError(f"parameters other than {', '.join(law.parameters)}")
     if fit.loss_unit not in CARRIED:
-        raise ValueError(f"unknown unit of the loss {shown(fit.loss_unit)}")
+        raise ValueError(f"unknown unit of the loss {in_few_words(fit.loss_unit)}")
     if set(fit.features) != set(law.features):
         raise ValueError(f"features other than {', '.join(law.features)}")
     if not fit.map_draws or not fit.unpenalised_draws:

@@ -295,8 +295,9 @@ def refusals(rows: Rows, law: Law) -> Iterator[RefusedError]:
         evidence = f"all runs have the same {name} ({rows.feature(name)[0]:.4g})"
         yield RefusedError(names.get(name, f"one_{name}"), evidence, f"add runs with other {name}")
     if not constant and x.shape[1] == 2 and _spread_around_line(x) < SPREAD:
+        evidence = ONE_IS_A_POWER.replace("params and tokens", " and ".join(law.features))
         yield _one_budget(rows) or RefusedError(
-            COLLINEAR, ONE_IS_A_POWER, "vary tokens at a fixed size, for example an IsoFLOP grid"
+            COLLINEAR, evidence, f"vary {law.features[1]} at a fixed {law.features[0]}, for example an IsoFLOP grid"
         )
     if np.ptp(rows.y) < 1e-6 * np.abs(rows.y).max():
         yield RefusedError("equal_losses", f"all losses are {rows.y[0]:.6g}", "check the column of the loss")

@@ -3,7 +3,7 @@
 from foretoken.forecasts import ledger
 from foretoken.forecasts.backtest import BackTest, backtest
 from foretoken.forecasts.entry import Entry, Outcome
-from foretoken.forecasts.forecast import Extrapolation, Forecast
+from foretoken.forecasts.forecast import Extrapolation, Forecast, Forecasts
 from foretoken.forecasts.ledger import Ledger, LedgerSummary
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import plain_loss, rival_forecasts
@@ -13,6 +13,7 @@ __all__ = [
     "Entry",
     "Extrapolation",
     "Forecast",
+    "Forecasts",
     "Ledger",
     "LedgerSummary",
     "Outcome",

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.arguments import check_level, takes
-from foretoken.brief import brief
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit_rows
@@ -25,6 +24,7 @@ from foretoken.forecasts.coverage import HeldOutRun
 from foretoken.forecasts.predict import predict
 from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.laws.law import Array, Law
+from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import RunTable
@@ -67,9 +67,8 @@ class Origin:
     coverage: float
 
 
-@brief
 @dataclass(frozen=True)
-class BackTest(Scores):
+class BackTest(Scores, Result, rows="rows"):
     """Forecasts of runs that the fit did not see, held against what they reached."""
 
     level: float
@@ -112,8 +111,8 @@ class BackTestRequest:
     """Quantile of FLOPs up to which runs are seen. Unless given the origin rolls: quantiles 0.5 to 0.9, each fit scored
     on the runs between its origin and the next."""
     _: KW_ONLY
-    law: str = WEIGHED
-    """Its name, or `weighed`: the average of several laws."""
+    law: str | Law = WEIGHED
+    """Its name, a formula or a law of your own, or `weighed`: the average of several laws."""
     estimator: str = MAP
     """`map`, or the name of an objective such as `huber`."""
     level: float = 0.9

@@ -13,6 +13,7 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.check import PLAIN
 from foretoken.fits.result import Fit
 from foretoken.forecasts.predict import predict
+from foretoken.results import Result
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the target's tokens at which the band is frozen too."""
@@ -37,7 +38,7 @@ class BandPoint:
 
 
 @dataclass(frozen=True)
-class PlacedPoint:
+class PlacedPoint(Result):
     """A point of a running target, and where it lies against the band that was frozen with its forecast."""
 
     tokens: float

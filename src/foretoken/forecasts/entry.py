@@ -15,6 +15,7 @@ from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.parts import Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
+from foretoken.results import Result
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, named_loss_unit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
@@ -26,7 +27,7 @@ UNKNOWN_ORDER = "not known to be frozen before the run"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Result):
     """What a run reached, held against its frozen forecast."""
 
     __pydantic_config__ = PLAIN
@@ -74,7 +75,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Result):
     """A forecast that was written down before its run began, with all that it rests on."""
 
     __pydantic_config__ = PLAIN

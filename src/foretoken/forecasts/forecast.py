@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
 
 from foretoken.arguments import nearest
-from foretoken.brief import brief
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import PLAIN, Check
+from foretoken.laws.law import Array
+from foretoken.results import Result, shown
 from foretoken.runs.loss_units import NATS_PER_TOKEN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from foretoken.fits.result import Fit
 
 IntervalKind = Literal["new-run", "mean"]
 """What an interval holds: one new run, with its noise, or the law itself."""
@@ -54,9 +62,8 @@ class Extrapolation(Mapping[str, float]):
         return ", ".join(f"{name} {factor:.3g}" for name, factor in self.factors.items())
 
 
-@brief
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Result):
     """The loss that a run of this size and length will reach."""
 
     __pydantic_config__ = PLAIN
@@ -90,11 +97,62 @@ class Forecast:
         """Whether a loss lies inside the interval."""
         return self.low <= loss <= self.high
 
+    def plot(self, fit: Fit) -> Figure:
+        """The runs of the fit that made it, and the law on its way there, as a new figure of matplotlib.
+
+        Raises ForetokenError where loss cannot be drawn against compute: the law reads something else besides.
+        """
+        figure: Figure = shown("forecast", self, fit)
+        return figure
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; `extrapolation` is {name: factor}, `loss_unit` the `unit`."""
         unknown = {name: None for name in ("params", "tokens", "flops") if math.isnan(getattr(self, name))}
         extrapolation = dict(self.extrapolation)
         return asdict(self) | {"extrapolation": extrapolation, "loss_unit": self.unit} | unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts(Result, Sequence[Forecast], rows="forecasts"):
+    """Forecasts of many runs by one fit, in the order in which the runs were given; those of a grid row by row."""
+
+    forecasts: tuple[Forecast, ...]
+    shape: tuple[int, ...]
+    """That of the arrays which they were asked for with, broadcast against each other."""
+
+    @property
+    def loss(self) -> Array:
+        """What the law predicts, in `unit`, in `shape`."""
+        return np.array([forecast.loss for forecast in self.forecasts]).reshape(self.shape)
+
+    @property
+    def low(self) -> Array:
+        """The lower ends of the intervals, in `shape`."""
+        return np.array([forecast.low for forecast in self.forecasts]).reshape(self.shape)
+
+    @property
+    def high(self) -> Array:
+        """The upper ends of the intervals, in `shape`."""
+        return np.array([forecast.high for forecast in self.forecasts]).reshape(self.shape)
+
+    @property
+    def unit(self) -> str:
+        """Of the losses."""
+        return self.forecasts[0].unit
+
+    @overload
+    def __getitem__(self, index: int) -> Forecast: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Forecast, ...]: ...
+    def __getitem__(self, index: int | slice) -> Forecast | tuple[Forecast, ...]:
+        return self.forecasts[index]
+
+    def __len__(self) -> int:
+        return len(self.forecasts)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain values, one entry per forecast."""
+        return [forecast.to_json() for forecast in self.forecasts]
 
 
 def interval_kind(name: str) -> IntervalKind:

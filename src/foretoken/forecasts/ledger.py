@@ -19,6 +19,7 @@ from foretoken.forecasts.entry import Entry, Outcome, now
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
+from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import checksummed_json, create_file, read_checksummed_json
 
@@ -56,7 +57,7 @@ class LedgerLine:
 
 
 @dataclass(frozen=True)
-class LedgerSummary:
+class LedgerSummary(Result, rows="entries"):
     """All forecasts of a ledger, and means over those that are scored; None before anything is scored."""
 
     entries: tuple[LedgerLine, ...]

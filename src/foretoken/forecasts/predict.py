@@ -1,37 +1,29 @@
-"""A fit at another size and length: the forecast, its interval, how far it reaches; and the plain rivals beside it."""
+"""A fit at another size and length: the forecast, its interval, how far it reaches."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 
-from foretoken.arguments import check_level, did_you_mean, takes
+from foretoken.arguments import takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
-from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import Estimate
 from foretoken.fits.result import Fit
 from foretoken.fits.weighed import excess
-from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, IntervalKind, interval_kind
+from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, Forecasts, IntervalKind, interval_kind
+from foretoken.forecasts.request import Amount, Amounts, ForecastRequest, Target
+from foretoken.forecasts.sense import checks_of, require_below_guessing, require_known, require_sense
 from foretoken.laws import SATURATING_FLOPS, find_law
 from foretoken.laws.law import Array, Law
 
-FAR = 10.0
-"""Beyond this factor in any of params, tokens and flops, a forecast is marked."""
 LARGEST_LOG = 100.0
 """Beyond this logarithm a loss or a factor is no number that anybody can use."""
-BELOW = 10.0
-"""A run this many times smaller, shorter or cheaper than every run of the fit is refused: it is no forecast, and small
-runs leave the law (warm-up, few steps) where none was seen."""
-CONTRADICTION = 1.5
-"""FLOP given for a run may be off the fit's FLOP per parameter and token by this factor, or by the factor over which
-the fit's own runs spread; 2 N D for 6 N D is a factor 3, attention and head move the count by less."""
 NOISE_QUANTILES = (np.arange(500) + 0.5) / 500
 DISAGREEMENT = 0.7
 """Share of the standard deviation of what several laws say that is one more doubt, since each law's draws take that law
@@ -41,52 +33,85 @@ LEAST_WEIGHT = 0.05
 ON_THE_WAY = (0.25, 0.5, 0.75)
 
 
-@dataclass(frozen=True)
-class ForecastRequest:
-    """Which run is forecast, and how."""
+class How(TypedDict, total=False):
+    """How runs are forecast, whatever their number; see ForecastRequest."""
 
-    fit: Fit
-    """A law fitted to runs."""
-    _: KW_ONLY
-    params: float | None = None
-    """Parameters of the run, in the fit's own count."""
-    tokens: float | None = None
-    """Training tokens."""
-    flops: float | None = None
-    """Training FLOP; by the fit's median FLOP per parameter and token unless given."""
-    at: Mapping[str, float] | None = None
-    """Values of the law's further features, by name, such as `unique_tokens` or `size`."""
-    level: float = 0.9
-    """Probability that the interval holds."""
-    kind: str = NEW_RUN
-    """`new-run` (an interval that holds one new run) or `mean` (one that holds the law itself)."""
-    estimator: str = MAP
-    """One of `fit.estimators`: `map`, or the fit's objective (`huber`)."""
-    strict: bool = True
-    """Refuse runs far below the fit's, FLOPs that contradict N and D, and losses above that of guessing. A back-test
-    scores these too."""
-
-    def known(self) -> dict[str, float]:
-        """What is known of the run, by feature."""
-        # FLOP as the fit's own table counts them, so that a law of compute is read where it was fitted.
-        flops = self.flops
-        if flops is None and self.params is not None and self.tokens is not None:
-            flops = self.params * self.tokens * self.fit.flops_per_param_token
-        sizes = {"params": self.params, "tokens": self.tokens, "flops": flops, **(self.at or {})}
-        return {name: value for name, value in sizes.items() if value is not None}
+    at: Mapping[str, str | float] | None
+    level: float
+    kind: str
+    estimator: str
+    strict: bool
 
 
+@overload
+def predict(
+    fit: Fit,
+    *,
+    params: Amount | None = None,
+    tokens: Amount | None = None,
+    flops: Amount | None = None,
+    **how: Unpack[How],
+) -> Forecast: ...
+@overload
+def predict(
+    fit: Fit,
+    *,
+    params: Amounts,
+    tokens: Amount | Amounts | None = None,
+    flops: Amount | Amounts | None = None,
+    **how: Unpack[How],
+) -> Forecasts: ...
+@overload
+def predict(
+    fit: Fit,
+    *,
+    params: Amount | None = None,
+    tokens: Amounts,
+    flops: Amount | Amounts | None = None,
+    **how: Unpack[How],
+) -> Forecasts: ...
+@overload
+def predict(
+    fit: Fit, *, params: Amount | None = None, tokens: Amount | None = None, flops: Amounts, **how: Unpack[How]
+) -> Forecasts: ...
 @takes(ForecastRequest)
-def predict(request: ForecastRequest) -> Forecast:
-    """The loss of a run that was not trained, with an interval.
+def predict(request: ForecastRequest) -> Forecast | Forecasts:
+    """The loss of a run that was not trained, with an interval; of many runs where lists or arrays are given.
 
-    Raises ForetokenError for a value that is missing or makes no sense; RefusedError where the law is not finite.
+    Raises ForetokenError for a value that is missing or makes no sense; RefusedError where the law is not finite. Of
+    many runs none is left out: the first that is refused raises, and its number is a note of the error.
+
+    >>> import foretoken
+    >>> fit = foretoken.fit("sample", "chinchilla", draws=50)
+    >>> forecast = predict(fit, params="2M", tokens="40M")
+    >>> forecast.low < forecast.loss < forecast.high
+    True
+    >>> forecasts = predict(fit, params=["1M", "2M"], tokens=40e6)
+    >>> forecasts[1] == forecast, forecasts.loss.shape
+    (True, (2,))
     """
+    targets, shape = request.targets()
+    if shape is None:
+        return _forecast(targets[0])
+    return Forecasts(tuple(_numbered(target, number) for number, target in enumerate(targets, 1)), shape)
+
+
+def _numbered(target: Target, number: int) -> Forecast:
+    """A forecast of many; its number becomes a note of its error."""
+    try:
+        return _forecast(target)
+    except ForetokenError as error:
+        error.add_note(f"of the runs asked for, number {number}")
+        raise
+
+
+def _forecast(request: Target) -> Forecast:
+    """The forecast of one run."""
     fit, known = request.fit, request.known()
     law = find_law(fit.law)
-    _require(known, law, request.level)
+    require_known(known, law, request.level)
     if request.strict:
-        _require_sense(request, known)
+        require_sense(request, known)
     kind = interval_kind(request.kind)
     check_estimator(request.estimator, fit.estimators)
     ranges = fit.ranges.by_name() | fit.features
@@ -95,7 +120,7 @@ def predict(request: ForecastRequest) -> Forecast:
     centre, low, high = _interval(request, known, reach, kind)
     unlogged = math.exp if law.is_logarithmic else float
     if request.strict:
-        _require_below_guessing(unlogged(centre), fit.guessing)
+        require_below_guessing(unlogged(centre), fit.guessing)
     return Forecast(
         params=float(known.get("params", math.nan)),
         tokens=float(known.get("tokens", math.nan)),
@@ -106,7 +131,7 @@ def predict(request: ForecastRequest) -> Forecast:
         level=request.level,
         kind=kind,
         extrapolation=reach,
-        checks=[*_disagreements(request, known, reach), *_checks(fit, reach, known)],
+        checks=[*_disagreements(request, known, reach), *checks_of(fit, reach, known)],
         estimator=request.estimator,
         at=dict(request.at or {}),
         unit=fit.unit,
@@ -114,7 +139,7 @@ def predict(request: ForecastRequest) -> Forecast:
 
 
 def _interval(
-    request: ForecastRequest, known: dict[str, float], reach: Extrapolation, kind: IntervalKind
+    request: Target, known: dict[str, float], reach: Extrapolation, kind: IntervalKind
 ) -> tuple[float, float, float]:
     """The forecast and the ends of its interval, as the law is fitted (logarithms, or the column itself)."""
     fit, law = request.fit, find_law(request.fit.law)
@@ -159,7 +184,7 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
 
 def law_values(fit: Fit, *, params: float, tokens: float) -> list[Array]:
     """What each of several laws says of a run, as the law is fitted: by its parameters, then by each draw."""
-    return _values_of_laws(fit, ForecastRequest(fit, params=params, tokens=tokens).known())
+    return _values_of_laws(fit, Target(fit=fit, params=params, tokens=tokens).known())
 
 
 def _values_of_laws(fit: Fit, known: Mapping[str, float]) -> list[Array]:
@@ -167,7 +192,7 @@ def _values_of_laws(fit: Fit, known: Mapping[str, float]) -> list[Array]:
     return [_values(fit, law.law, Estimate(law.parameters, np.array(law.draws)), known) for law in fit.laws]
 
 
-def _disagreements(request: ForecastRequest, known: Mapping[str, float], reach: Extrapolation) -> Iterator[Check]:
+def _disagreements(request: Target, known: Mapping[str, float], reach: Extrapolation) -> Iterator[Check]:
     """Two laws of the forecast whose intervals have nothing in common: the pair farthest apart.
 
     The interval of one law holds what its own draws and its misfit with distance allow, not the noise of a run.
@@ -232,7 +257,7 @@ def _excess(fit: Fit, name: str, known: Mapping[str, float]) -> float:
     return float(excess(find_law(fit.law), fit.map_parameters, *run, fit.flops_per_param_token))
 
 
-def _errors_on_the_way(request: ForecastRequest, known: Mapping[str, float]) -> Iterator[Array]:
+def _errors_on_the_way(request: Target, known: Mapping[str, float]) -> Iterator[Array]:
     """Errors at runs between the nearest of the fit's runs and the target, evenly in logarithms."""
     fit = request.fit
     ranges = fit.ranges.by_name() | fit.features
@@ -291,81 +316,3 @@ def _require_in_reach(values: Array, reach: Extrapolation, law: Law | None = Non
 
 def _factor(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
-
-
-def _checks(fit: Fit, reach: Extrapolation, known: Mapping[str, float]) -> list[Check]:
-    checks = [check for check in fit.checks if not check.is_note]
-    if "params" in known and "tokens" in known:
-        checks += ladder_checks(fit, known["params"], known["tokens"])
-    checks = list(dict.fromkeys(checks))
-    if reach.largest > FAR:
-        evidence = f"{reach.largest:.3g} times beyond the runs in {reach.farthest}"
-        cure = f"add runs nearer to the target in {reach.farthest}"
-        checks.append(Check("far_extrapolation", "doubt", evidence, cure))
-    return checks
-
-
-def ladder_checks(fit: Fit, params: float, tokens: float) -> list[Check]:
-    """What a law of compute, fitted to runs at one ratio of tokens to parameters, does not say of another run's loss.
-
-    That the best split is unknown, and where the run's own split is not the ladder's, that this is not allowed for.
-    """
-    ladder = fit.ladder
-    if ladder is None:
-        return []
-    checks = [check for check in fit.checks if check.code == COLLINEAR]
-    return [*checks, *ladder.checks(params, tokens)]
-
-
-def _require(known: dict[str, float], law: Law, level: float) -> None:
-    missing = [name for name in law.features if name not in known]
-    if missing:
-        raise ForetokenError(
-            f"the law {law.name!r} needs more than it was given",
-            expected=", ".join(law.features),
-            got=", ".join(known) or "nothing",
-            cure=f"say {missing[0]}" + ("" if missing[0] in ("params", "tokens", "flops") else ", with --at"),
-        )
-    strange = [name for name in known if name not in (*law.features, "params", "tokens", "flops")]
-    if strange:
-        raise ForetokenError(
-            f"the law {law.name!r} does not read {strange[0]!r}",
-            expected=", ".join(law.features),
-            cure=did_you_mean(strange[0], law.features),
-        )
-    for name, value in known.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ForetokenError(f"{name} must be a finite number above 0", got=repr(value))
-    check_level(level)
-
-
-def _require_sense(request: ForecastRequest, known: dict[str, float]) -> None:
-    """Raise RefusedError for a run far below all runs of the fit, and for FLOPs that contradict its N and D."""
-    fit = request.fit
-    for name in ("params", "tokens", "flops"):
-        least = fit.ranges.by_name()[name].low
-        if name in known and known[name] < least / BELOW:
-            evidence = (
-                f"{name} of {known[name]:.4g} are {least / known[name]:.3g} times below the smallest of the fit's runs"
-                f" ({least:.4g})"
-            )
-            raise RefusedError("below_the_runs", evidence, "check the unit; or add runs as small, which cost little")
-    # A table without tokens has 1 in their place.
-    if request.flops is None or request.params is None or request.tokens is None or fit.ranges.tokens.high <= 1:
-        return
-    per, (low, high) = request.flops / (request.params * request.tokens), fit.flops_per_param_token_range
-    slack = max(CONTRADICTION, high / low)
-    if not low / slack <= per <= high * slack:
-        usual = fit.flops_per_param_token * request.params * request.tokens
-        evidence = (
-            f"{request.flops:.4g} FLOP for {request.params:.4g} params and {request.tokens:.4g} tokens, where the fit's"
-            f" runs would have {usual:.4g}: {per:.3g} and not {fit.flops_per_param_token:.3g} per param and token"
-        )
-        raise RefusedError("flops_contradict", evidence, "leave flops out, or correct them, params or tokens")
-
-
-def _require_below_guessing(loss: float, guessing: float | None) -> None:
-    """Raise RefusedError for a loss that a model reaches which has learned nothing."""
-    if guessing is not None and loss > guessing:
-        evidence = f"a loss of {loss:.4g} is above {guessing:.4g}, that of guessing among all entries of the vocabulary"
-        raise RefusedError("above_guessing", evidence, "ask for a longer or larger run; no law holds there")

@@ -16,6 +16,7 @@ from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model, finite_logits
 from foretoken.generation.sampler import mask_logits
 from foretoken.models import Encoder
+from foretoken.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedText:
+class MaskedText(Result):
     """A text with masks, and the candidates of each."""
 
     model: str

@@ -23,6 +23,7 @@ from foretoken.generation.cache import Cache, start_cache
 from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model, finite_logits
 from foretoken.generation.sampler import RandomStreams, SamplingOptions, mask_logits
+from foretoken.results import Result
 
 Answer = tuple[list[int], list[float]]
 """Tokens, and the log-probability of each."""
@@ -43,7 +44,7 @@ class Blank:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfilledText:
+class InfilledText(Result):
     """A text whose blanks are filled."""
 
     model: str

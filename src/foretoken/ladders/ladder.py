@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import takes
-from foretoken.brief import brief
 from foretoken.errors import DesignError
 from foretoken.fits.check import Check
 from foretoken.fits.result import Fit
-from foretoken.forecasts.predict import FAR
+from foretoken.forecasts.sense import FAR
 from foretoken.ladders.exchange import ROUNDS, Candidates, LadderLimits, choose_runs, isoflop_runs, possible_runs
 from foretoken.ladders.information import Criterion, geometric_mean
 from foretoken.ladders.order import Order, read_order
@@ -28,6 +27,7 @@ from foretoken.ladders.planned import PlannedLadder, check_planned_runs, forecas
 from foretoken.ladders.prior import Prior, make_prior
 from foretoken.ladders.request import NextRunRequest
 from foretoken.ladders.target import Target, half_way_to_estimate, make_target
+from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN
 
 LARGEST_SHARE = 1 / 3
@@ -119,9 +119,8 @@ class Stop:
     path: list[PathPoint]
 
 
-@brief
 @dataclass(frozen=True)
-class NextRun:
+class NextRun(Result, rows="runs"):
     """The ladder to run first. Half widths are of 90 % intervals, as shares of the loss; other amounts are FLOP."""
 
     runs: list[PlannedRun]

@@ -198,7 +198,7 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
         raise ForetokenError(
             f"the law {law.name!r} has no closed-form optimum in params and tokens, which `next` needs",
             expected=f"a fit of one of {expected}",
-            cure="plan its budget with `foretoken plan --fit`, which searches for the best size",
+            cure="plan its budget with it (foretoken plan), which searches for the best size",
         )
     assert law.optimum is not None
     # A fit's own assumptions are made at its largest run, be that the table's or the ladder's.

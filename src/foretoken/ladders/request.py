@@ -69,7 +69,7 @@ class NextRunRequest:
 
     def __post_init__(self) -> None:
         if self.fit is not None and self.law is not None:
-            raise ForetokenError("a fit and a published law were given", cure="give one of --fit and --law")
+            raise ForetokenError("a fit and a published law were given", cure="give one of two: --fit, or --law")
         if self.goal not in GOALS:
             cure = did_you_mean(self.goal, GOALS)
             raise ForetokenError("unknown goal", expected=", ".join(GOALS), got=repr(self.goal), cure=cure)

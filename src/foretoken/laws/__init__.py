@@ -33,6 +33,7 @@ from foretoken.laws.learning_rate import (
 )
 from foretoken.laws.multi_power import MULTI_POWER
 from foretoken.laws.overtraining import OVERTRAINING
+from foretoken.laws.own import is_formula, own_law
 from foretoken.laws.power import POWER
 from foretoken.laws.precision import PRECISION, QUANTISATION
 from foretoken.laws.published import PUBLISHED, Published
@@ -105,13 +106,30 @@ LAW_WEIGHTS = {COUPLED.name: 0.5, CHINCHILLA.name: 0.2, SATURATING_FLOPS.name: 0
 """Weights of the laws in a forecast (docs/backtest.md has the errors of each)."""
 
 
-def law_or_heaviest(name: str) -> Law:
-    """The law of this name, or the heaviest of those that are weighed.
+def name_of(law: str | Law) -> str:
+    """The name by which a law is found again; raises ForetokenError for a law that is not found by its name.
+
+    >>> name_of("power"), name_of(LAWS["power"])
+    ('power', 'power')
+    """
+    if isinstance(law, str):
+        return law
+    if LAWS.get(law.name) is not law and not is_formula(law.name):
+        raise ForetokenError(
+            f"the law {law.name!r} is not registered, so that a fit of it could not be read again",
+            cure="write it as a formula, foretoken.law(name, formula), or put it into foretoken.LAWS under its name",
+            code="unknown_law",
+        )
+    return law.name
+
+
+def law_or_heaviest(law: str | Law) -> Law:
+    """The law of this name, or the heaviest of those that are weighed; a law itself, as `name_of` takes it.
 
     >>> law_or_heaviest(WEIGHED).name, law_or_heaviest("power").name
     ('coupled', 'power')
     """
-    return find_law(FORECAST_LAW if name == WEIGHED else name)
+    return find_law(FORECAST_LAW if law == WEIGHED else name_of(law))
 
 
 def forecasting_laws() -> dict[str, Law]:
@@ -126,7 +144,13 @@ def forecasting_laws() -> dict[str, Law]:
 
 
 def find_law(name: str) -> Law:
-    """The law of this name; raises ForetokenError with the names that are near it."""
+    """The law of this name, or of this formula; raises ForetokenError with the names that are near it.
+
+    >>> find_law("E + A / N**a").features
+    ('params',)
+    """
+    if name not in LAWS and is_formula(name):
+        return own_law(name)
     if name not in LAWS:
         entry = PUBLISHED.get(name)
         near = [entry.law] if entry else nearest(name, LAWS, most=4)
@@ -134,7 +158,7 @@ def find_law(name: str) -> Law:
             "unknown law",
             expected=", ".join(near or LAWS),
             got=f"{name!r}, published coefficients of that law" if entry else repr(name),
-            cure="take one of these; foretoken laws lists all",
+            cure="take one of these (foretoken laws lists all), or write a formula: E + A / N**a + B / D**b",
             code="unknown_law",
         )
     return LAWS[name]
@@ -168,6 +192,8 @@ __all__ = [
     "cite",
     "find_law",
     "forecasting_laws",
+    "is_formula",
     "law_or_heaviest",
+    "name_of",
     "near_published",
 ]

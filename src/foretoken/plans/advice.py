@@ -17,6 +17,7 @@ from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.provenance import budget_words, intervals_json
 from foretoken.plans.regret import Band
 from foretoken.plans.split import NO_DRAWS, Allocation, allocate, stated
+from foretoken.results import Result
 
 RULE_OF_THUMB = 20.0
 """Tokens per parameter that many quote after Hoffmann et al. 2022; no law gives it at every budget."""
@@ -159,7 +160,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result, rows="laws"):
     """All laws at one budget."""
 
     flops: float

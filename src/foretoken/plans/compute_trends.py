@@ -20,6 +20,7 @@ from foretoken.plans.loss_model import published
 from foretoken.plans.provenance import budget_words, with_reasons_json
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import allocate
+from foretoken.results import Result
 
 STOCK = {"low": 1e14, "middle": 3e14, "high": 1e15}
 """Tokens of public human text, about; Villalobos et al. 2024."""
@@ -131,7 +132,7 @@ class BudgetReached:
 
 
 @dataclass(frozen=True)
-class Trends:
+class Trends(Result, rows="trends"):
     """Growth rates, when they meet the stock of text, and when a budget is ordinary."""
 
     level: float

@@ -64,7 +64,7 @@ class Experts:
                 f" {', '.join(loss_model.law.features)}",
                 expected=f"a law that reads experts: {LAW}, or a fit of joint_experts to your own runs",
                 got=f"{self.experts} experts",
-                cure=f"--law {LAW}, or leave --experts out",
+                cure=f"--law {LAW}, or leave out --experts",
             )
         meaning = [
             f"N is what a token uses; all parameters are {self.total_per_active:.3g} times that (experts replace "

@@ -149,7 +149,7 @@ def _law_or_fit(request: PlanRequest) -> LossModel:
     if (law is None) == (fit is None):
         raise ForetokenError(
             "a plan takes its losses from a published law or from your fit",
-            expected="one of --law and --fit",
+            expected="one of two: --law, or --fit",
             got="both" if law else "neither",
             cure="for example --law besiroglu_2024, or: foretoken fit runs.csv -o fit.json, then --fit fit.json",
         )
@@ -171,7 +171,7 @@ def _deadline(request: PlanRequest) -> float:
 
 def _experts(request: PlanRequest) -> Experts | None:
     if request.experts is None and request.active != 1:
-        raise ForetokenError("active experts without experts", got=f"{request.active}", cure="give --experts too")
+        raise ForetokenError("active experts without experts", got=f"{request.active}", cure="give also --experts")
     return None if request.experts is None else Experts(request.experts, request.active)
 
 
@@ -269,7 +269,7 @@ def _after_ladder_and_deadline(
     spent = 0.0 if request.ladder is None else parse_flops(request.ladder, "the ladder")
     if given.flops is None:
         if spent:
-            raise ForetokenError("a ladder is paid out of a budget", got="no budget", cure="give --compute too")
+            raise ForetokenError("a ladder is paid out of a budget", got="no budget", cure="give also --compute")
         require_in_time(flops, flops_per_hour, hours)
     elif spent or request.deadline:
         left, reasons = usable_flops(

@@ -305,7 +305,7 @@ def _deadline_checks(inputs: PlanInputs, split: Allocation, layout: Layout | Non
             f"no layout meets the deadline: it is missed by a factor {needed / hours:.3g}",
             expected=f"at most {hours:.4g} h",
             got=f"{needed:.4g} h with the fastest, by arithmetic",
-            cure="take more accelerators or a smaller run, or give the --mfu that you measured",
+            cure="take more accelerators or a smaller run, or give the one that you measured: --mfu",
         )
     evidence = f"the fastest layout takes {needed:.4g} h by arithmetic, {needed / hours:.3g} times the deadline"
     cure = f"plan with --mfu {layout.mfu:.2f}, or with the one that you measured"

@@ -10,7 +10,7 @@ from foretoken.compute.budget import Budget
 from foretoken.compute.layout import ASSUMED as LAYOUT_ASSUMED
 from foretoken.compute.machine import Assumption, Machine
 from foretoken.fits.check import Check
-from foretoken.forecasts.predict import ladder_checks
+from foretoken.forecasts.sense import ladder_checks
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import Allocation

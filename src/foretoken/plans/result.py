@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from foretoken.brief import brief
 from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
@@ -21,6 +20,7 @@ from foretoken.plans.provenance import Sources, intervals_json, with_reasons_jso
 from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
+from foretoken.results import Result
 from foretoken.units import format_count
 
 PLAIN = (
@@ -211,9 +211,8 @@ class Alternative:
         )
 
 
-@brief
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Result):
     """What to train with a budget. A `..._reason` says why the field of that name is None."""
 
     params: float

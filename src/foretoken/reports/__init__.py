@@ -72,14 +72,19 @@ def page_of(result: object, options: PageOptions = PLAIN) -> str:
     Raises ForetokenError for a result that has no page.
 
     """
-    make = next((PAGES[kind] for kind in type(result).__mro__ if kind in PAGES), None)
-    if make is None:
+    page = find_page(result, options)
+    if page is None:
         known = ", ".join(sorted(kind.__name__ for kind in PAGES))
         got = type(result).__name__
         raise ForetokenError("no page for this result", expected=known, got=got, cure="give the result, not its JSON")
-    page = make(result, options)
     rebuild = options.rebuild or page.rebuild
     return document(page.title, page.kicker, page.sentence, page.parts, rebuild=rebuild, styles=page.styles)
+
+
+def find_page(result: object, options: PageOptions = PLAIN) -> Page | None:
+    """What the page of a result holds; None for a result without one."""
+    make = next((PAGES[kind] for kind in type(result).__mro__ if kind in PAGES), None)
+    return None if make is None else make(result, options)
 
 
 @named_arguments

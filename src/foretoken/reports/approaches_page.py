@@ -11,7 +11,7 @@ from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table, with_code
 from foretoken.reports.isoflop_figures import isoflop_section
 from foretoken.reports.numbers import count, factor, interval, number, percent, power, significant
-from foretoken.reports.palette import MOST_COLOURS, budget_styles, ranked
+from foretoken.reports.palette import MOST_COLOURS, Budgets, budget_styles, ranked
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import (
     ACCENT,
@@ -43,16 +43,20 @@ def approaches_page(approaches: Approaches, options: PageOptions) -> Page:
         title=options.source or "Routes to the best size",
         kicker="foretoken approaches",
         sentence=sentence,
-        parts=[
-            lead(sentence, _facts(approaches), approaches.checks),
-            _routes(approaches, options.runs),
-            isoflop_section(curves, budgets) if curves else None,
-            section("methods", "How each route works", _methods(approaches)),
-            section("checks", "Checks", checks_list(approaches.checks)),
-            assumed_section(approaches.assumed),
-        ],
+        parts=_parts(approaches, sentence, curves, budgets, options.runs),
         styles=budget_styles(budgets),
     )
+
+
+def _parts(
+    approaches: Approaches, sentence: str, curves: IsoflopFit | None, budgets: Budgets, runs: RunTable | None
+) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(approaches), approaches.checks)
+    yield _routes(approaches, runs)
+    yield isoflop_section(curves, budgets) if curves else None
+    yield section("methods", "How each route works", _methods(approaches))
+    yield section("checks", "Checks", checks_list(approaches.checks))
+    yield assumed_section(approaches.assumed)
 
 
 def _sentence(approaches: Approaches) -> str:

@@ -42,19 +42,17 @@ def backtest_page(backtest: BackTest, options: PageOptions) -> Page:
         title=options.source or "Back-test",
         kicker="foretoken backtest",
         sentence=sentence,
-        parts=[
-            lead(sentence, _facts(backtest), backtest.checks),
-            section("outcomes", "Forecast and outcome", held_out_figure(backtest)),
-            section(
-                "distances",
-                "How does the error grow with distance?",
-                distance_figure(backtest),
-                origin_figure(backtest),
-            ),
-            section("checks", "Checks", checks_list(backtest.checks)),
-            assumed_section(backtest.assumed),
-        ],
+        parts=_parts(backtest, sentence),
     )
+
+
+def _parts(backtest: BackTest, sentence: str) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(backtest), backtest.checks)
+    yield section("outcomes", "Forecast and outcome", held_out_figure(backtest))
+    distances = "How does the error grow with distance?"
+    yield section("distances", distances, distance_figure(backtest), origin_figure(backtest))
+    yield section("checks", "Checks", checks_list(backtest.checks))
+    yield assumed_section(backtest.assumed)
 
 
 def _sentence(backtest: BackTest) -> str:

@@ -20,14 +20,16 @@ def diagnosis_page(diagnosis: Diagnosis, options: PageOptions) -> Page:
         title=options.source or "Diagnosis",
         kicker="foretoken diagnose",
         sentence=sentence,
-        parts=[
-            lead(sentence, _facts(diagnosis), diagnosis.checks),
-            section("checks", "Doubts and cures", _checks(diagnosis)),
-            section("unchecked", "What could not be checked", *_unchecked(diagnosis)),
-            conventions_section(diagnosis.conventions),
-            assumed_section(diagnosis.assumed),
-        ],
+        parts=_parts(diagnosis, sentence),
     )
+
+
+def _parts(diagnosis: Diagnosis, sentence: str) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(diagnosis), diagnosis.checks)
+    yield section("checks", "Doubts and cures", _checks(diagnosis))
+    yield section("unchecked", "What could not be checked", *_unchecked(diagnosis))
+    yield conventions_section(diagnosis.conventions)
+    yield assumed_section(diagnosis.assumed)
 
 
 def _sentence(diagnosis: Diagnosis) -> str:

@@ -10,13 +10,13 @@ from foretoken.fits.influence import ORDERS, Influence, influence
 from foretoken.fits.objectives import MAP
 from foretoken.fits.parts import ParameterProfile
 from foretoken.fits.result import Fit
-from foretoken.laws import find_law
+from foretoken.laws import find_law, is_formula
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, element, figure, section, table
 from foretoken.reports.law_figures import law_figure, residual_title
 from foretoken.reports.law_section import law_section, parameter_figure, significant_tick
 from foretoken.reports.numbers import count, number, percent, power, significant
-from foretoken.reports.palette import budget_styles, coloured
+from foretoken.reports.palette import Budgets, budget_styles, coloured
 from foretoken.reports.summary import Fact, Page, PageOptions, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, PAPER, drawing, log_axis, responsive
 
@@ -33,24 +33,31 @@ def fit_page(fit: Fit, options: PageOptions) -> Page:
         title=options.source or f"{fit.law} law",
         kicker="foretoken fit",
         sentence=sentence,
-        parts=[
-            lead(sentence, _facts(fit), fit.checks),
-            section("runs", "The law and its runs", law_figure(shown, budgets)),
-            law_section(shown, budgets),
-            section("parameters-section", "How sure are the parameters?", *_parameter_figures(fit)),
-            _influence(moved),
-        ],
+        parts=_parts(fit, moved, sentence, shown, budgets),
         styles=budget_styles(budgets),
     )
+
+
+def _parts(fit: Fit, moved: Influence | None, sentence: str, shown: Fit, budgets: Budgets) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(fit), fit.checks)
+    yield section("runs", "The law and its runs", law_figure(shown, budgets))
+    yield law_section(shown, budgets)
+    yield section("parameters-section", "How sure are the parameters?", *_parameter_figures(fit))
+    yield _influence(moved)
 
 
 def _sentence(fit: Fit, moved: Influence | None) -> str:
     if moved is None:
         unknown = f" They do not identify {' and '.join(fit.reasons)}." if fit.reasons else ""
-        return f"{fit.law.replace('_', ' ').capitalize()}, fitted to {_used(fit)} runs. {residual_title(fit)}.{unknown}"
+        return f"{_law_words(fit)}, fitted to {_used(fit)} runs. {residual_title(fit)}.{unknown}"
     band = " to ".join(number(end, 3) for end in moved.interval or ())
     interval = f" ({100 * moved.level:g}\u202f%: {band})" if band else ""
     return f"The best size grows as N* ~ C^{number(moved.exponent, 3)}{interval}. {influence_sentence(moved)}."
+
+
+def _law_words(fit: Fit) -> str:
+    """The law's name as a sentence begins with it; a formula is told as it was written."""
+    return fit.law if is_formula(fit.law) else fit.law.replace("_", " ").capitalize()
 
 
 def _used(fit: Fit) -> int:

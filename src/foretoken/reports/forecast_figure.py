@@ -12,9 +12,10 @@ from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Outcome
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
+from foretoken.laws import find_law
 from foretoken.reports.html import Html, figure, section, table
 from foretoken.reports.numbers import factor, number, percent, power
-from foretoken.reports.palette import Budgets, colour_of
+from foretoken.reports.palette import Budgets, colour_of, thinned
 from foretoken.reports.svg import (
     ACCENT,
     BAND,
@@ -161,11 +162,26 @@ def _intensity_slope(fit: Fit) -> float:
     return float(np.polyfit(sizes, intensities, 1)[0]) if np.ptp(sizes) else 0.0
 
 
+def has_way(forecast: Forecast, fit: Fit) -> bool:
+    """Whether loss can be drawn against compute: a law of the loss in N, D or C alone, and a compute that is known."""
+    law = find_law(fit.law)
+    known = {"params", "tokens", "flops"}
+    return set(law.features) <= known and law.column == "loss" and not math.isnan(forecast.flops)
+
+
+def view_of(forecast: Forecast, fit: Fit) -> ForecastView:
+    """A forecast beside the runs of its fit, whose groups are their colours."""
+    # The figure is of the data's shape, and thousands of circles would only blacken it; the law section says the rest.
+    drawn = (fit.runs[i] for i in thinned(fit.runs))
+    runs = [MeasuredRun(run.group or "", run.flops, run.loss, run.fitted) for run in drawn]
+    return ForecastView(runs=runs, forecast=forecast, fit=fit)
+
+
 def forecast_section(view: ForecastView, budgets: Budgets) -> Html:
     """Loss against compute: once for a wide page, once for a phone."""
     path = path_to_target(view.forecast, view.fit)
     title, caption = _title(view), _caption(view, path)
-    draw = partial(_draw, view=view, budgets=budgets, path=path)
+    draw = partial(draw_forecast, view=view, budgets=budgets, path=path)
     panels = responsive("forecast", draw, title=title, described=caption, wide=(900, 440), narrow=380)
     return section(
         "forecast", "The forecast", figure("loss-against-compute", title, panels, caption, _data(view, path))
@@ -222,7 +238,8 @@ def _data(view: ForecastView, path: TargetPath | None) -> Html:
     return table(["", "FLOP", f"loss ({view.loss_unit})", "low", "high", "by the law"], rows, class_="numbers")
 
 
-def _draw(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath | None) -> None:
+def draw_forecast(axes: Axes, *, view: ForecastView, budgets: Budgets, path: TargetPath | None) -> None:
+    """Loss against compute."""
     goal = view.target_flops
     computes = [run.flops for run in view.runs] + ([goal] if goal else [])
     low, high = padded(computes or [1e11, 1e13], 0.06)

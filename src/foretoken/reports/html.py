@@ -76,7 +76,7 @@ def section(key: str, title: str, *children: object) -> Html:
 
 
 def document(
-    title: str, kicker: str, description: str, parts: Sequence[Html | None], *, rebuild: str, styles: str = ""
+    title: str, kicker: str, description: str, parts: Iterable[Html | None], *, rebuild: str, styles: str = ""
 ) -> str:
     """The page as text: a heading, the parts, and at its foot the command that `rebuild`s it; equal input, equal text.
 

@@ -26,28 +26,26 @@ POINTS = 40
 
 def law_figure(fit: Fit, budgets: Budgets) -> Html:
     """Loss against N and against D with the law at each budget; for other laws against their feature, or the fitted."""
-    law = find_law(fit.law)
-    drawn = thinned(fit.runs)
-    runs = [fit.runs[i] for i in drawn]
-    words, views = _views(law)
-    title = _title(fit, law)
-    caption = drawn_words(len(runs), len(fit.runs), mark_noun(fit)) + words
-    panels = [
-        drawing(
-            f"law-{name}",
-            PANEL,
-            partial(draw, fit=fit, law=law, runs=runs, budgets=budgets),
-            title=title,
-            described=caption,
-        )
-        for name, draw in views.items()
-    ]
+    title = law_title(fit)
+    words, views = law_views(fit, budgets)
+    panels = [drawing(f"law-{name}", PANEL, draw, title=title, described=words) for name, draw in views.items()]
+    caption, runs = words, [fit.runs[i] for i in thinned(fit.runs)]
     shown = figure("runs-and-law", title, panels, caption, _data(runs), columns=2)
     return element("div", colour_key(budgets), shown)
 
 
-def _title(fit: Fit, law: Law) -> str:
+def law_views(fit: Fit, budgets: Budgets) -> tuple[str, dict[str, Callable[[Axes], None]]]:
+    """What is drawn of a law and its runs, in words, and a function of axes for each panel, by name."""
+    law = find_law(fit.law)
+    runs = [fit.runs[i] for i in thinned(fit.runs)]
+    words, views = _views(law)
+    said = drawn_words(len(runs), len(fit.runs), mark_noun(fit)) + words
+    return said, {name: partial(draw, fit=fit, law=law, runs=runs, budgets=budgets) for name, draw in views.items()}
+
+
+def law_title(fit: Fit) -> str:
     """How the best size moves over the runs' compute; for laws without one, what is held against what."""
+    law = find_law(fit.law)
     if law.optimum is None or set(law.features) != {"params", "tokens"}:
         return f"The law in {law.features[0]} and its runs" if len(law.features) == 1 else "The runs against the law"
     each = fit.flops_per_param_token

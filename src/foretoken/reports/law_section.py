@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from foretoken.fits.parts import Dropped
 from foretoken.fits.result import Fit
-from foretoken.laws import LAWS
+from foretoken.laws import find_law
 from foretoken.reports.html import Html, as_sentence, checks_list, details, element, figure, section, table, with_code
 from foretoken.reports.law_figures import residual_figure
 from foretoken.reports.numbers import count, factor, interval, number, percent, significant
@@ -60,9 +60,9 @@ def law_section(fit: Fit, budgets: Budgets, entropy_rate: float | None = None, a
 
 
 def _introduction(fit: Fit) -> Html:
-    law = LAWS.get(fit.law)
-    words = element("code", law.formula if law else fit.law)
-    source = f" {law.citation}." if law else ""
+    law = find_law(fit.law)
+    words = element("code", law.formula)
+    source = f" {as_sentence(law.citation)}"
     return element("span", "The law is ", words, f", fitted to {fit.rows.used} runs.{source}")
 
 
@@ -88,7 +88,7 @@ def _approach3(fit: Fit, other: Fit | None, entropy_rate: float | None) -> list[
     if other is None or other.law == fit.law:
         return []
     words = (
-        f"Approach 3 of Hoffmann et al. 2022 on the same runs, {LAWS[other.law].formula}: Huber sum "
+        f"Approach 3 of Hoffmann et al. 2022 on the same runs, {find_law(other.law).formula}: Huber sum "
         f"{significant(other.objective.huber_sum)} against {significant(fit.objective.huber_sum)}."
     )
     return [element("h3", "For comparison: approach 3"), element("p", words), _parameters(other, entropy_rate)]

@@ -77,6 +77,16 @@ def budget_styles(budgets: Budgets) -> str:
     """CSS variables of the budgets: viridis on a log norm of compute, for light and for dark paper."""
     if not budgets:
         return ""
+
+    def block(part: tuple[float, float]) -> str:
+        return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints(budgets, part)))
+
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(DARK_RANGE)}}}}}"
+    return f":root{{{block(LIGHT_RANGE)}}}{dark}"
+
+
+def tints(budgets: Budgets, part: tuple[float, float] = LIGHT_RANGE) -> list[str]:
+    """The colour of each budget in a part of viridis, in hex."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -84,13 +94,7 @@ def budget_styles(budgets: Budgets) -> str:
     logs = [math.log(budget.flops) for budget in budgets.values()]
     width = max(logs) - min(logs)
     shares = [(log - min(logs)) / width if width else 0.0 for log in logs]
-
-    def block(low: float, high: float) -> str:
-        tints = [to_hex(colormaps["viridis"](low + (high - low) * share)) for share in shares]
-        return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints))
-
-    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(*DARK_RANGE)}}}}}"
-    return f":root{{{block(*LIGHT_RANGE)}}}{dark}"
+    return [to_hex(colormaps["viridis"](part[0] + (part[1] - part[0]) * share)) for share in shares]
 
 
 def colour_of(group: str | None, budgets: Budgets) -> str:

@@ -16,7 +16,7 @@ from foretoken.reports.html import Html, as_sentence, checks_list, element, figu
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.palette import budget_styles
 from foretoken.reports.plan_budget_figures import colours, family_figure, frontier_figure, life_figure, served_tokens
-from foretoken.reports.plan_curves import frontier, isoflops, life_curves, loss_at, size_curve
+from foretoken.reports.plan_curves import Isoflop, frontier, isoflops, life_curves, loss_at, size_curve
 from foretoken.reports.plan_limits import limited
 from foretoken.reports.plan_size_figure import size_figure, tolerance_words
 from foretoken.reports.plan_tables import (
@@ -56,28 +56,33 @@ REACHED = {"params": "size", "flops": "compute"}
 
 def plan_page(plan: Plan, options: PageOptions) -> Page:
     """A plan; with the losses it was made with, the curves too."""
-    losses, sentence, styles = options.losses, _sentence(plan), ""
-    parts: list[Html | None] = [lead(sentence, _facts(plan), plan.checks)]
-    if losses is None or plan.loss is None or losses.ladder:
-        parts.append(_sizes_alone(plan))
-    else:
-        family = isoflops(plan, losses)
-        budgets = colours(family)
-        styles = budget_styles(budgets)
-        parts.append(section("size", "How sure is the size?", size_figure(plan, size_curve(plan, losses))))
-        parts.append(_regret(plan))
-        money = _money(plan, losses)
-        drawn = [family_figure(plan, family, budgets)] if len(family) > 1 else []
-        parts.append(section("budgets", "What would another budget buy?", *drawn, money))
-    parts += [_choices(plan), _life(plan, losses), _repetition(plan), _experts(plan), _machines(plan), _recipe(plan)]
-    parts += [
-        section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan)),
-        section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks)),
-        assumed_section(plan.assumed),
-    ]
+    losses, sentence = options.losses, _sentence(plan)
+    curved = losses is not None and plan.loss is not None and not losses.ladder
+    family = isoflops(plan, losses) if losses is not None and curved else []
     return Page(
-        title=options.source or _title(plan), kicker="foretoken plan", sentence=sentence, parts=parts, styles=styles
+        title=options.source or _title(plan),
+        kicker="foretoken plan",
+        sentence=sentence,
+        parts=_parts(plan, losses, family if curved else None, sentence),
+        styles=budget_styles(colours(family)),
     )
+
+
+def _parts(
+    plan: Plan, losses: LossModel | None, family: Sequence[Isoflop] | None, sentence: str
+) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(plan), plan.checks)
+    if losses is None or family is None:
+        yield _sizes_alone(plan)
+    else:
+        yield section("size", "How sure is the size?", size_figure(plan, size_curve(plan, losses)))
+        yield _regret(plan)
+        drawn = [family_figure(plan, family, colours(family))] if len(family) > 1 else []
+        yield section("budgets", "What would another budget buy?", *drawn, _money(plan, losses))
+    yield from (_choices(plan), _life(plan, losses), _repetition(plan), _experts(plan), _machines(plan), _recipe(plan))
+    yield section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan))
+    yield section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks))
+    yield assumed_section(plan.assumed)
 
 
 def _title(plan: Plan) -> str:

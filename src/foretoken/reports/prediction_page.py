@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast, IntervalKind
-from foretoken.laws import find_law
-from foretoken.reports.forecast_figure import ForecastView, MeasuredRun, forecast_section
+from foretoken.reports.forecast_figure import forecast_section, has_way, view_of
 from foretoken.reports.html import Html, checks_list, section
 from foretoken.reports.law_section import law_section
 from foretoken.reports.numbers import count, factor, number, percent, power
-from foretoken.reports.palette import budget_styles, coloured, thinned
+from foretoken.reports.palette import budget_styles, coloured
 from foretoken.reports.summary import ESTIMATORS, Fact, Page, PageOptions, lead
 
 REACHED = {"params": "size", "flops": "compute"}
@@ -40,20 +38,9 @@ def _behind(forecast: Forecast, fit: Fit | None) -> tuple[list[Html], str]:
         return [section("checks", "Checks", checks_list(forecast.checks))], ""
     shown, budgets = coloured(fit)
     law = law_section(shown, budgets)
-    if not _has_way(forecast, fit):
+    if not has_way(forecast, fit):
         return [law], budget_styles(budgets)
-    # The figure is of the data's shape, and thousands of circles would only blacken it; the law section says the rest.
-    drawn = (shown.runs[i] for i in thinned(shown.runs))
-    runs = [MeasuredRun(run.group or "", run.flops, run.loss, run.fitted) for run in drawn]
-    view = ForecastView(runs=runs, forecast=forecast, fit=shown)
-    return [forecast_section(view, budgets), law], budget_styles(budgets)
-
-
-def _has_way(forecast: Forecast, fit: Fit) -> bool:
-    """Whether loss can be drawn against compute: a law of the loss in N, D or C alone, and a compute that is known."""
-    law = find_law(fit.law)
-    known = {"params", "tokens", "flops"}
-    return set(law.features) <= known and law.column == "loss" and not math.isnan(forecast.flops)
+    return [forecast_section(view_of(forecast, shown), budgets), law], budget_styles(budgets)
 
 
 def _sentence(forecast: Forecast) -> str:

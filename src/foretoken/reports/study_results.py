@@ -10,6 +10,7 @@ from foretoken.designs import Design
 from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Forecast
+from foretoken.results import Result
 from foretoken.routes.isoflop import IsoflopFit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import RunTable
@@ -56,7 +57,7 @@ class TrainingCost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyResults:
+class StudyResults(Result):
     """A study as it stands: nothing finished, half way, refused, forecast, or scored."""
 
     name: str

@@ -31,7 +31,8 @@ class Page:
     """The small line above the title: the command that the page belongs to."""
     sentence: str
     """The finding."""
-    parts: Sequence[Html | None]
+    parts: Iterable[Html | None]
+    """The first is the first screen. A generator draws the others when they are asked for, which takes a second."""
     styles: str = ""
     """CSS beside the page's own."""
     rebuild: str = ""

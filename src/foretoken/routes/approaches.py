@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
-from foretoken.brief import brief
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, worst_first
 from foretoken.fits.fit import fit
@@ -20,6 +19,7 @@ from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.table_checks import doubts
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.law import Array
+from foretoken.results import Result
 from foretoken.routes.envelope import envelope
 from foretoken.routes.isoflop import isoflop_curves, minimum_intervals, size_line
 from foretoken.routes.kaplan import NAME as KAPLAN
@@ -33,9 +33,8 @@ from foretoken.runs.table import RunTable
 FEWEST_DRAWS = 50
 
 
-@brief
 @dataclass(frozen=True)
-class Approaches:
+class Approaches(Result, rows="routes"):
     """Every route's answer, and what it rests on."""
 
     routes: list[Route]

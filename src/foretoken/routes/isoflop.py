@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import check_level, named_arguments
-from foretoken.brief import brief
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.parts import FittedRun, Range
 from foretoken.fits.rows import Rows, by_budget, clean_rows
 from foretoken.laws.law import Array, Indices
+from foretoken.results import Result
 from foretoken.routes.minima_line import MinimaLine
 from foretoken.routes.minimum import MINIMA, Minimum, MinimumStatus, local_noise
 from foretoken.routes.route import DRAWS, exp_range
@@ -57,9 +57,8 @@ class IsoflopBudget:
         return self.status not in REFUSALS
 
 
-@brief
 @dataclass(frozen=True)
-class IsoflopFit:
+class IsoflopFit(Result, rows="budgets"):
     """Approach 2: a parabola per budget, and power laws through the minima."""
 
     budgets: list[IsoflopBudget]

@@ -41,7 +41,7 @@ def parse_where(text: str) -> list[Condition]:
             continue
         match = _CONDITION.match(part)
         if match is None:
-            raise TableError("--where is not readable", expected=EXAMPLE, got=repr(part))
+            raise TableError("--where: not readable", expected=EXAMPLE, got=repr(part))
         column, operator, value = match.groups()
         conditions.append(Condition(column, "=" if operator == "==" else operator, value))
     return conditions
@@ -65,16 +65,21 @@ def filter_rows(
             known = list(map(str, frame.columns))
             near = nearest(condition.column, known)
             raise TableError(
-                f"--where {condition}: no column {condition.column!r}",
+                f"--where {_quoted(condition)}: no column {condition.column!r}",
                 expected=", ".join(known),
                 cure=f"did you mean {near[0]!r}?" if near else None,
             )
         before, left = left, left[_holds(left[name], condition)]
         if not len(left):
             values = ", ".join(map(str, before[name].dropna().unique()[:12]))
-            raise TableError(f"--where {condition} leaves no row", got=f"values of {name}: {values}")
+            raise TableError(f"--where {_quoted(condition)} leaves no row", got=f"values of {name}: {values}")
     text = ", ".join(map(str, conditions))
     return left.reset_index(drop=True), [f"--where {text} keeps {len(left)} of {len(frame)} rows"]
+
+
+def _quoted(condition: Condition) -> str:
+    """As it is typed: a value with a space stands between quotes."""
+    return f"'{condition}'" if " " in str(condition) else str(condition)
 
 
 def _holds(column: pd.Series, condition: Condition) -> pd.Series:
@@ -83,10 +88,11 @@ def _holds(column: pd.Series, condition: Condition) -> pd.Series:
         return equal if condition.operator == "=" else ~equal
     number = _number(condition.value)
     if number is None:
-        raise TableError(f"--where {condition}: an order needs a number", got=repr(condition.value))
+        raise TableError(f"--where {_quoted(condition)}: an order needs a number", got=repr(condition.value))
     values = _as_numbers(column)
     if values.isna().all():
-        raise TableError(f"--where {condition}: {condition.column!r} holds no numbers", got=repr(column.iloc[0]))
+        message = f"--where {_quoted(condition)}: {condition.column!r} holds no numbers"
+        raise TableError(message, got=repr(column.iloc[0]))
     compare = {">=": values.ge, "<=": values.le, ">": values.gt, "<": values.lt}
     return compare[condition.operator](number)
 

@@ -16,7 +16,7 @@ from foretoken.runs.exports import plain_columns, read_status
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
 from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
-from foretoken.runs.sources import Source, apply_map, proposals
+from foretoken.runs.sources import Source, apply_map, as_typed, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -223,7 +223,11 @@ def _said_by_table(frame: pd.DataFrame, made_of: Source | None, *, lenient: bool
 
 LEAST = {"params": 1e3, "tokens": 1e4, "flops": 1e6}
 """No language model has fewer parameters, was trained on fewer tokens or with less FLOP."""
-USUAL = {"params": "M for millions (k, M, B, T)", "tokens": "B for billions (k, M, B, T)", "flops": "PF-days (ZFLOP)"}
+USUAL = {
+    "params": ("M", "millions (k, M, B, T)"),
+    "tokens": ("B", "billions (k, M, B, T)"),
+    "flops": ("PF-days", "PF-days"),
+}
 MOST = {"count": 1e15, "flops": 1e30}
 """No count of parameters or tokens, and no training, is larger: a unit was then taken twice."""
 
@@ -236,12 +240,12 @@ def _refuse_implausible(frame: pd.DataFrame, name: str, sources: Mapping[str, So
     values = frame[ours]
     least = float(values[values > 0].min()) if (values > 0).any() else math.inf
     if least < LEAST[name]:
-        column = sources[ours].columns[0] if ours in sources else ours
+        column, (unit, words) = sources[ours].columns[0] if ours in sources else ours, USUAL[name]
         raise TableError(
             f"{source}: `{column}` cannot be {name} of a language model",
             expected=f"at least {LEAST[name]:g}",
             got=f"{least:.6g} in row {int((values == least).to_numpy().argmax()) + 1}",
-            cure=f"say the unit: --map {ours}={column}:{USUAL[name]}, or :1 where it is as it stands",
+            cure=f"say the unit: {as_typed(f'{ours}={column}:{unit}')} for {words}, or :1 where it is as it stands",
             code="implausible_unit",
         )
 
@@ -254,7 +258,7 @@ def _refuse_double_unit(numbers: pd.Series, ours: str, made_of: Source, unit: Un
             f"{source}: `{column}` in {unit.name} would be {most:.3g}",
             expected=f"at most {limit:g}",
             got=f"{most / unit.factor:.6g} as it stands",
-            cure=f"say that its numbers are whole: --map {ours}={column}:1",
+            cure=f"say that its numbers are whole: {as_typed(f'{ours}={column}:1')}",
             code="implausible_unit",
         )
 

@@ -41,13 +41,13 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
     try:
         pairs = [pair.partition("=") for pair in next(csv.reader([quoted]), []) if pair.strip()]
     except csv.Error:
-        raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text)) from None
+        raise ForetokenError(f"{option}: not readable", expected=example, got=repr(text)) from None
     for ours, equals, theirs in pairs:
         if not (ours.strip() and equals and (theirs.strip() or ours.strip() == "status")):
-            raise ForetokenError(f"{option} is not readable", expected=example, got=repr(text))
+            raise ForetokenError(f"{option}: not readable", expected=example, got=repr(text))
     names = [ours.strip() for ours, _, _ in pairs]
     if len(set(names)) < len(names):
-        raise ForetokenError(f"{option} names one thing twice", expected=example, got=repr(text))
+        raise ForetokenError(f"{option}: one thing is named twice", expected=example, got=repr(text))
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
@@ -75,7 +75,7 @@ def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Sou
 def _missing(ours: str, theirs: str, name: str, names: list[str], source: str) -> TableError:
     near = nearest(name, names)
     return TableError(
-        f"--map {ours}={theirs}: {source} has no column {name!r}",
+        f"{as_typed(f'{ours}={theirs}')}: {source} has no column {name!r}",
         expected=", ".join(names),
         cure=f"did you mean {near[0]!r}?" if near else "name one of these",
         code="missing_column",
@@ -123,7 +123,15 @@ def proposals(frame: pd.DataFrame, missing: list[str]) -> str:
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
         parts.append(f'{ours}="{found}"' if "," in found else f"{ours}={found}")
-    text = ",".join(parts)
+    return as_typed(",".join(parts))
+
+
+def as_typed(text: str) -> str:
+    """A --map as it is typed, between quotes where a shell needs them.
+
+    >>> as_typed("loss=val_loss"), as_typed("tokens=tokens (B)")
+    ('--map loss=val_loss', "--map 'tokens=tokens (B)'")
+    """
     return f"--map '{text}'" if re.search(r"[\s\"()*]", text) else f"--map {text}"
 
 

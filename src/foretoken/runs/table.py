@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from foretoken.brief import brief
+from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN, declared_unit
 from foretoken.runs.record import Cell, RunRecord
 
@@ -95,9 +95,8 @@ SIZES = ("params_total", "params", "params_active", "params_non_embedding")
 """Counts that can be N, the one taken first at the head."""
 
 
-@brief
 @dataclass(frozen=True)
-class RunTable:
+class RunTable(Result):
     """Runs as a pandas frame in canonical columns; columns that no run has are absent."""
 
     frame: pd.DataFrame
@@ -108,6 +107,10 @@ class RunTable:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows, one per run; a copy."""
+        return self.frame.copy()
 
     @property
     def loss_unit(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from foretoken.errors import StoreError
+from foretoken.results import Result
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import changed_files
 from foretoken.store.format import OLD_FORMAT, read_format_json
@@ -30,7 +31,7 @@ REMEDIES: dict[Remedy, str] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Result):
     """Something in the folder that is not as it should be."""
 
     path: Path

@@ -10,6 +10,7 @@ from typing import Any
 from foretoken.arguments import named_arguments
 from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
+from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import changed_files, unmark
@@ -45,7 +46,7 @@ def _corpus_findings(folder: Path) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class Surplus:
+class Surplus(Result):
     """Something that no run needs any more."""
 
     path: Path

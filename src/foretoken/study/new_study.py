@@ -12,6 +12,7 @@ from typing import Any
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.compute.families import FAMILIES
 from foretoken.errors import StudyFileError
+from foretoken.results import Result
 from foretoken.runs.builtin import PACKAGE, family_study
 from foretoken.runs.study_file import check_study
 from foretoken.store.atomic import create_file, write_file
@@ -20,7 +21,7 @@ TEMPLATE = PACKAGE / "samples" / "study.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewStudy:
+class NewStudy(Result):
     """A study file that was written."""
 
     study: str
@@ -58,9 +59,7 @@ def init(name: str | Path, *, family: str = "decoder", text: str | Path | None =
     if force:
         write_file(path, content)
     elif not create_file(path, content):
-        raise StudyFileError(
-            f"{path} is there already", expected="a new file", cure="give another name, or --force (force=True)"
-        )
+        raise StudyFileError(f"{path} is there already", expected="a new file", cure="give another name, or --force")
     return NewStudy(study=path.stem, path=path, family=family)
 
 

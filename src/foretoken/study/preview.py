@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from foretoken import fits
 from foretoken.arguments import named_arguments
-from foretoken.brief import brief
 from foretoken.data import prepare_corpus
 from foretoken.designs import RunEstimate
 from foretoken.errors import ForetokenError
 from foretoken.launchers import Job, Launcher
 from foretoken.launchers.jobs import PROFILE, ProfilingJob, StepTimes
+from foretoken.results import Result
 from foretoken.runs.spec import KeepWeights, Precision, RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store import checkpoints
@@ -34,9 +34,8 @@ NOT_MEASURED = "not measured: torch is not installed; pip install 'foretoken[tra
 """Why a run has no estimated seconds."""
 
 
-@brief
 @dataclass(frozen=True, kw_only=True)
-class StudyDesign:
+class StudyDesign(Result, rows="runs"):
     """The runs that a study plans, and what they would take."""
 
     runs: list[RunEstimate]
@@ -75,7 +74,7 @@ class RunAction:
 
 
 @dataclass(frozen=True)
-class DryRun:
+class DryRun(Result, rows="runs"):
     """What `run` would do with each run, and what it would repair first."""
 
     runs: list[RunAction]
@@ -87,7 +86,7 @@ class DryRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepProfile:
+class StepProfile(Result):
     """Where the time of a training step goes, for one size."""
 
     size: str

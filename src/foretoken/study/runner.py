@@ -18,6 +18,7 @@ from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
 from foretoken.errors import DesignError, ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
+from foretoken.forecasts.rivals import plain_loss
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.laws import WEIGHED
 from foretoken.runs.spec import RunSpec
@@ -339,7 +340,7 @@ class StudyRunner:
         # The target was chosen: a forecast that nobody would ask for (above guessing) is frozen and scored too.
         forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level, strict=False)
         rivals = forecasts.rival_forecasts(fit, flops=target.flops)
-        rivals["chinchilla"] = forecasts.plain_loss(self.approach3(design), size, length)
+        rivals["chinchilla"] = plain_loss(self.approach3(design), size, length)
         return ledger.freeze(
             path,
             forecast,

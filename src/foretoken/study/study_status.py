@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import named_arguments
-from foretoken.brief import brief
 from foretoken.designs import Design
 from foretoken.errors import StoreError
 from foretoken.forecasts import Entry, Ledger, Outcome
 from foretoken.forecasts.ledger import LedgerLine
 from foretoken.reports import RunCounts
+from foretoken.results import Result
 from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
@@ -103,9 +103,8 @@ class NewRun:
     """The fields that tell it from the most similar run of other settings; None where the folder holds no such run."""
 
 
-@brief
 @dataclass(frozen=True, kw_only=True)
-class StudyStatus:
+class StudyStatus(Result):
     """How a study stands. `status["outcome"]` gives what `status.to_json()["outcome"]` gives, and so for every key."""
 
     study: str
