@@ -135,6 +135,7 @@ def test_help_and_docs_name_every_metric() -> None:
     (command,) = (
         one for one in app.registered_commands if one.name == "finetune" or one.callback.__name__ == "finetune"
     )
-    assert text in str(command.callback.__annotations__["metric"])
+    (option,) = command.callback.__annotations__["metric"].__metadata__
+    assert text in option.help
     docs = (Path(__file__).parents[2] / "docs" / "fine_tuning.md").read_text()
     assert all(f"`{metric}`" in docs for metric in METRICS)

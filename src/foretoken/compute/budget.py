@@ -134,7 +134,7 @@ def _parse_text(
         match = pattern.fullmatch(text)
         if match and not _is_flops(text):
             name = match["name"]
-            return read(text, match, named(_singular(name)) if name else used, count)
+            return read(text, match, named(_singular(name, known)) if name else used, count)
     if alone := TIME_ALONE.fullmatch(text):
         return _time(text, alone, used, count)
     _refuse_other_texts(text, known)
@@ -145,7 +145,7 @@ def _forms(text: str, known: Accelerators | None) -> list[tuple[re.Pattern[str],
     """What a budget may look like, in the order in which it is looked for."""
     hours = HOURS.fullmatch(text)
     # The last word of a name may be a number: 1000 RTX 4090 days are not days of 1000 RTX.
-    one_name = hours is not None and _is_known(hours["name"], known)
+    one_name = hours is not None and _is_known(_singular(hours["name"], known), known)
     short: list[tuple[re.Pattern[str], Read]] = [] if one_name else [(AND_A_TIME, _machines)]
     named_last: list[tuple[re.Pattern[str], Read]] = [(MONEY, _money), (HOURS_OF, _hours), (TIME_OF, _machines)]
     return [(FOR_A_TIME, _machines), *named_last, *short, (HOURS, _hours)]
@@ -196,14 +196,14 @@ def _time(text: str, match: re.Match[str], used: Machine | None, count: float | 
     return _from_hours(text, count * parse_hours(match["time"]), used, count)
 
 
-def _singular(name: str) -> str:
-    """The name of one of several."""
-    return PLURAL.sub("", name.strip())
+def _singular(name: str, known: Accelerators | None) -> str:
+    """The name of one of several, unless what looks like a plural is a name: L40S."""
+    return name if _is_known(name, known) else PLURAL.sub("", name.strip())
 
 
 def _is_known(name: str, known: Accelerators | None) -> bool:
     try:
-        return bool((known or read_accelerators()).find(_singular(name)))
+        return bool((known or read_accelerators()).find(name))
     except ForetokenError:
         return False
 
