@@ -46,6 +46,29 @@ def test_a_failed_write_leaves_what_was_there(
     assert os.listdir(tmp_path) == ["a.json"]
 
 
+@pytest.mark.parametrize("name", ["", ".", "/", "folder"])
+def test_a_folder_is_not_written_over(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(StoreError, match="give the name of a file"):
+        atomic.write_output(Path(name), b"new")
+    assert os.listdir() == ["folder"]
+
+
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    atomic.write_output(tmp_path / "pipe", b"new")
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_device_is_written_into_and_stays() -> None:
+    atomic.write_output(Path(os.devnull), b"new")
+    assert Path(os.devnull).is_char_device()
+
+
 def test_a_temporary_that_cannot_be_removed_does_not_hide_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

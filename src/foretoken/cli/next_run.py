@@ -46,9 +46,9 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     if out is None:
         return
     from foretoken.ladders.study_toml import ladder_toml
-    from foretoken.store.atomic import write_file
+    from foretoken.store.atomic import write_output
 
-    write_file(out, ladder_toml(ladder, out.stem, context).encode())
+    write_output(out, ladder_toml(ladder, out.stem, context).encode())
     say(f"wrote {out}; foretoken run {out}, when its [corpus] names your text")
 
 

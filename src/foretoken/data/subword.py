@@ -97,7 +97,7 @@ class SubwordTokenizer:
 
         Raises StoreError when it cannot be written.
         """
-        atomic.write_json(Path(path), json.loads(self.definition))
+        atomic.write_output(Path(path), atomic.json_bytes(json.loads(self.definition)))
 
 
 KNOWN_SEPARATORS = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", SEP)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from foretoken.data.learning import byte_definition_json
 from foretoken.data.subword import SubwordTokenizer, canonical
-from foretoken.store.atomic import write_json
+from foretoken.store.atomic import json_bytes, write_output
 
 Tokens = NDArray[Any]
 TOKENIZER = "tokenizer.json"
@@ -94,7 +94,7 @@ class ByteTokenizer:
 
         Raises StoreError when it cannot be written.
         """
-        write_json(Path(path), byte_definition_json())
+        write_output(Path(path), json_bytes(byte_definition_json()))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from foretoken.laws import find_law
 from foretoken.laws.law import Array, Law
 from foretoken.results import Result, shown
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, in_loss_unit
-from foretoken.store.atomic import read_json, write_json
+from foretoken.store.atomic import json_bytes, read_json, write_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -258,7 +258,7 @@ class Fit(Result):
 
     def save(self, path: str | Path) -> None:
         """Write the fit, with its draws, as one JSON file."""
-        write_json(Path(path), self.to_json())
+        write_output(Path(path), json_bytes(self.to_json()))
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:

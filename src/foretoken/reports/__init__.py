@@ -28,7 +28,7 @@ from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
-from foretoken.store.atomic import write_file
+from foretoken.store.atomic import write_file, write_output
 
 __all__ = [
     "PAGES",
@@ -102,7 +102,7 @@ def save_page(result: object, path: str | Path, options: PageOptions = PLAIN) ->
     path = Path(path)
     text = page_of(result, options)
     try:
-        write_file(path, text.encode())
+        write_output(path, text.encode())
     except StoreError as error:
         cure = "name a file in a folder that you may write to"
         raise StoreError(f"cannot write the page {path}", got=error.got, cure=cure) from None

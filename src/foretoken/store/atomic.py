@@ -103,6 +103,16 @@ def write_file(path: Path, content: bytes) -> None:
         system.flush_folder(path.parent)
 
 
+def write_output(path: Path, content: bytes) -> None:
+    """Write a file that a person named: as `write_file`, but a device or a pipe (/dev/stdout) is written into."""
+    # Root may rename over /dev/null, which then is a file for everybody.
+    if path.is_char_device() or path.is_fifo():
+        with writing(path), open(path, "wb") as file:
+            file.write(content)
+    else:
+        write_file(path, content)
+
+
 def create_file(path: Path, content: bytes) -> bool:
     """Write a file that must not be there yet; False, and nothing written, when it is. Of many, one wins."""
     with _temporary(path, content) as temporary:
@@ -119,6 +129,9 @@ def create_file(path: Path, content: bytes) -> bool:
 @contextmanager
 def _temporary(path: Path, content: bytes) -> Iterator[Path]:
     """A flushed file beside `path` with a name of its own; gone at the end, whatever happened."""
+    if not path.name or path.is_dir():
+        cure = "give the name of a file"
+        raise StoreError(f"cannot write {path}", expected="a file", got="a folder", cure=cure)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     with writing(path, len(content)):
         try:
@@ -154,7 +167,7 @@ def writing(path: Path, size: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cure = "give rights, or another --folder, then run again"
+        cure = "give rights, or another place, then run again"
         needed = None
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             needed, cure = f"room for {max(size, 1)} bytes more", "free space, then run again: nothing is lost"
@@ -214,13 +227,13 @@ def _listed(folder: Path) -> list[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as JSON; NaN and infinities are refused."""
-    write_file(path, _json_bytes(value))
+    write_file(path, json_bytes(value))
 
 
 def checksummed_json(value: Mapping[str, Any]) -> bytes:
     """A JSON object whose first line is the sha256 of all that follows that line."""
     # The checksum is spliced in as text: of the parsed values it would depend on how numbers are printed again.
-    body = _json_bytes(dict(value)).removeprefix(b"{")
+    body = json_bytes(dict(value)).removeprefix(b"{")
     return _first_line(body) + body
 
 
@@ -272,7 +285,8 @@ def _parsed(path: Path, content: bytes) -> Any:
         raise StoreError(f"{path}: not JSON", got=str(error), cure="restore it") from error
 
 
-def _json_bytes(value: Any) -> bytes:
+def json_bytes(value: Any) -> bytes:
+    """Plain values as JSON; NaN and infinities are refused."""
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
