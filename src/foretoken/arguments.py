@@ -51,7 +51,7 @@ def did_you_mean_file(path: Path, also: Iterable[str] = ()) -> str | None:
     "did you mean 'quickstart'?"
     """
     beside = islice(path.parent.iterdir(), MOST_FILES) if path.parent.is_dir() else ()
-    return did_you_mean(path.name, [*also, *(file.name for file in beside)])
+    return did_you_mean(path.name, [*also, *(file.name for file in beside if file.name != path.name)])
 
 
 def named_arguments(function: Callable[P, R]) -> Callable[P, R]:

@@ -71,6 +71,18 @@ def test_a_wrong_value_shows_the_nearest_right_one(words: tuple[str, ...], in_wo
     assert str(refused.value).startswith("error: ")
 
 
+@pytest.mark.parametrize("words", [("design", "folder"), ("fit", "fifth.csv")], ids=" ".join)
+def test_what_is_there_and_is_no_file_is_not_proposed_again(
+    words: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "fifth.csv").symlink_to("nowhere")
+    with pytest.raises(ForetokenError) as refused:
+        foretoken(*words)
+    assert f"did you mean {words[1]!r}" not in str(refused.value)
+
+
 NAMES = {
     ("fit", "runs.csv", "--objectiv", "huber"): "--objective",
     ("predict", "fit.json", "--parms", "7B"): "--params",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -321,3 +323,11 @@ def test_every_kind_of_file_is_named_where_one_is_unknown(tmp_path: Path) -> Non
     with pytest.raises(TableError) as refused:
         read(tmp_path, "a.xlsx", b"PK")
     assert all(suffix in str(refused.value) for suffix in READERS)
+
+
+def test_a_table_comes_through_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "63")
+    writer = threading.Thread(target=plain().to_csv, args=(tmp_path / "63",), kwargs={"index": False})
+    writer.start()
+    assert len(read_table(tmp_path / "63").frame) == len(N)
+    writer.join()

@@ -1,7 +1,8 @@
 """The files that run tables come in, as frames: what is in a file is told by its name and by its first lines.
 
 CSV with `,` `;` or tabs, decimal commas and comment lines; JSON lines, arrays, by run and by column; parquet, feather
-and Markdown; any of them compressed (.gz, .zst) or from standard input (`-`). Sizes are bounded, unpacked ones too.
+and Markdown; any of them compressed (.gz, .zst), or from standard input (`-`) or a pipe, as shells make of `<(...)`.
+Sizes are bounded, unpacked ones too.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def read_frame(path: Path) -> Rows:
     """The rows of a file as they are; TableError when it is missing, too large, or not what its suffix says."""
     packed = path.suffix.lower() if path.suffix.lower() in UNPACK else ""
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
-    if str(path) != STANDARD_INPUT:
+    if str(path) != STANDARD_INPUT and not path.is_fifo():
         if not path.is_file():
             raise TableError(
                 f"no run table at {path}",
