@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 LARGEST_FILE, MOST_DOTS = 2**18, 200
 """Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
 with the square of its parts."""
+STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+"""What a study's name matches: it names a folder."""
 MOST_MISTAKES = 40
 """Mistakes that are listed at once; of a file of rubbish nobody reads more."""
 
@@ -53,7 +55,7 @@ MOST_MISTAKES = 40
 class Study(Section):
     """A whole study, as its file describes it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    name: str = Field(pattern=STUDY_NAME)
     seed: int = Field(default=0, ge=0, lt=2**31)
     corpus: CorpusSection = CorpusSection()
     model: ModelSection = ModelSection()

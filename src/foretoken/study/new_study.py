@@ -14,7 +14,7 @@ from foretoken.compute.families import FAMILIES
 from foretoken.errors import StudyFileError
 from foretoken.results import Result
 from foretoken.runs.builtin import PACKAGE, family_study
-from foretoken.runs.study_file import check_study
+from foretoken.runs.study_file import STUDY_NAME, check_study
 from foretoken.store.atomic import create_file, write_file
 
 TEMPLATE = PACKAGE / "samples" / "study.toml"
@@ -54,7 +54,11 @@ def init(name: str | Path, *, family: str = "decoder", text: str | Path | None =
     ('mine', 'mine.toml', True)
     """
     path = Path(name)
-    path = path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+    stem = path.stem if path.suffix == ".toml" else path.name
+    if not re.fullmatch(STUDY_NAME, stem):
+        expected = "letters, digits, - and _, of which a letter or a digit comes first; 64 at most"
+        raise StudyFileError("no name for a study", expected=expected, got=repr(stem), cure="for example mine")
+    path = path.with_name(f"{stem}.toml")
     content = study_text(path, family, text).encode()
     if force:
         write_file(path, content)
