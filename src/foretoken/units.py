@@ -45,9 +45,7 @@ LONGEST = 100
 """Characters of a quantity; the pattern takes time that grows with the square of a text that is none."""
 
 
-def _parse(
-    text: str | float | int, units: dict[str, float], what: str, fold_case: bool, example: str = "2.5M or 1e12 FLOP"
-) -> float:
+def _parse(text: str | float | int, units: dict[str, float], what: str, fold_case: bool, example: str) -> float:
     if isinstance(text, bool):
         raise ForetokenError(f"{what} must be a number", got=shown(text))
     if isinstance(text, Real):
@@ -86,7 +84,7 @@ def parse_count(text: str | float | int, what: str = "count") -> float:
     >>> parse_count("2.5M"), parse_count(300)
     (2500000.0, 300.0)
     """
-    return _parse(text, COUNT_SUFFIXES, what, fold_case=False)
+    return _parse(text, COUNT_SUFFIXES, what, fold_case=False, example="2.5M or 7B")
 
 
 def parse_flops(text: str | float | int, what: str = "compute") -> float:
@@ -95,7 +93,7 @@ def parse_flops(text: str | float | int, what: str = "compute") -> float:
     >>> parse_flops("1e21 FLOP"), parse_flops("2 PF-days")
     (1e+21, 1.728e+20)
     """
-    return _parse(text, FLOP_UNITS, what, fold_case=True)
+    return _parse(text, FLOP_UNITS, what, fold_case=True, example="1e21 FLOP or 40 PF-days")
 
 
 BYTE_UNITS = {
@@ -181,7 +179,7 @@ def format_count(value: float) -> str:
 
 
 def format_flops(value: float) -> str:
-    """Write compute with three digits: `format_flops(1.5e12) == '1.50e+12 FLOP'`, the exponent bare.
+    """Write compute with three digits: the exponent without sign or zeros.
 
     >>> format_flops(1.5e12)
     '1.50e12 FLOP'

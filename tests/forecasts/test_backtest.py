@@ -45,6 +45,10 @@ def test_without_a_fraction_the_origin_rolls_and_no_run_is_scored_twice(ladder: 
     assert len(found.origins) >= 2
     assert found.n_test == sum(origin.n_test for origin in found.origins)
     assert len({(run.params, run.tokens) for run in found.rows}) == found.n_test
+    assert found.n_train + found.n_test > len(table.frame)
+    assert (
+        f"{found.n_test} runs forecast from those before, {found.n_train} at most, with less compute" in found.summary()
+    )
 
 
 def test_held_out_losses_do_not_change_their_forecast(ladder: Ladder) -> None:

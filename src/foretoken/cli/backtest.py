@@ -59,9 +59,9 @@ def backtest(
 
 def show(result: BackTest) -> None:
     """Print a back-test."""
+    seen = f"the {result.n_train}" if len(result.origins) == 1 else f"those before, {result.n_train} at most,"
     print_text(
-        f"{result.n_test} runs forecast from the {result.n_train} with less compute ({result.estimator} estimate),"
-        f" in {result.unit}"
+        f"{result.n_test} runs forecast from {seen} with less compute ({result.estimator} estimate), in {result.unit}"
     )
     print_text(
         f"error {100 * result.test_error:.2f} % (median {100 * result.median_error:.2f} %,"

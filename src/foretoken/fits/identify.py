@@ -52,13 +52,15 @@ def identify(
         return {"E": f"the best fit has {', '.join(stuck)} at the lower bound: the runs do not tell E from a slow fall"}
     if half > WIDTH:
         return {
-            "E": f"the runs allow irreducible losses from {low:.4g} to {high:.4g} {unit}, depending on which are"
-            f" kept and how they bend ({100 * half:.0f} % either way, at most {100 * WIDTH:.0f} % is asked)"
+            "E": f"by the law {law.name} the runs allow irreducible losses from {low:.4g} to {high:.4g} {unit},"
+            f" depending on which are kept and how they bend ({100 * half:.0f} % either way, at most"
+            f" {100 * WIDTH:.0f} % is asked)"
         }
     if reach > REACH:
         return {
             "E": f"the smallest loss, {least:.4g} {unit}, is {100 * reach:.0f} % above the irreducible loss of the"
-            f" best fit (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the law's form"
+            f" best fit of {law.name} (at most {100 * REACH:.0f} % is asked): so far off, the number rests on the"
+            " law's form"
         }
     return {}
 

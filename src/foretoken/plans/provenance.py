@@ -14,7 +14,6 @@ from foretoken.forecasts.sense import ladder_checks
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import Allocation
-from foretoken.units import format_count
 
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a plan is marked."""
@@ -107,9 +106,7 @@ def checks_of(loss_model: LossModel, split: Allocation) -> list[Check]:
     # One check for the farthest quantity: params, tokens and flops go beyond the runs together.
     far = max(split.extrapolation, key=lambda name: split.extrapolation[name], default=None)
     if far is not None and split.extrapolation[far] > FAR:
-        factor = split.extrapolation[far]
-        times = f"{factor:.3g}" if factor < 1e3 else format_count(factor)
-        evidence = f"{times} times beyond the runs behind {loss_model.name} in {far}"
+        evidence = f"{split.extrapolation[far]:.3g} times beyond the runs behind {loss_model.name} in {far}"
         checks.append(Check("far_extrapolation", "doubt", evidence, "train a ladder nearer to this size first"))
     if not split.extrapolation:
         evidence = f"the range of the runs behind {loss_model.name} is not recorded"
