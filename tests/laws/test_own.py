@@ -23,7 +23,7 @@ FORMULAS = [
     CHINCHILLA, "E + A / N**a + B / D**a", "A / C**a", "E + A * (N * D)**-a", "E + A / N**0.34 + B / D**(b / 2)",
     "E + A / log(N)**a + B / D**b", "E + A * exp(-N / k) + B / D**b", "E + A / sqrt(N) + B * pow(D, -b)",
     "E + A * D**b / N**a", "E + A / N**a + B / D**b + K / (N**a * D**b)", "L = E + A / params**a",
-    "tied(width): A / width**a",
+    "tied(width): A / width**a", "E\n  + A / N**a\n  + B / D**b\n",
 ]  # fmt: skip
 
 
@@ -110,6 +110,10 @@ def test_columns_of_the_table_are_read(tmp_path: Path) -> None:
         ("own(width): E + A / N**a", "does not read the column 'width'"),
         ("+".join(f"A{k}/N**a{k}" for k in range(9)), "at most 12"),
         ("A/N**a" + " + 1" * 200, "too long"),
+        ("+".join(f"A{k}/N**({'+'.join(['alpha'] * 18)})" for k in range(4)), "too long"),
+        ("E + A / N**a # + B / D**b", "comment"),
+        ("own(loss): A / loss**a + B / N**b", "does not read 'loss'"),
+        ("own(E): E + A / N**a", "does not read 'E'"),
         ("-" * 200 + "N", "too deep"),
         ("(" * 300, "not readable"),
         ("A / N**9**9**9**9", "does not fall"),

@@ -40,19 +40,26 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Real]]] = {
 
 
 def parsed(text: str) -> Expression:
-    """The tree of a text. Raises ForetokenError for anything but arithmetic.
+    """The tree of a text, of one line or several. Raises ForetokenError for anything but arithmetic.
 
     >>> ast.unparse(parsed("E+A/N**a"))
     'E + A / N ** a'
     """
-    if len(text) > LONGEST:
-        raise _refusal("the formula is too long", f"at most {LONGEST} characters", f"{len(text)} characters")
+    _require_short(text)
+    if "#" in text:
+        raise _refusal("the formula holds a comment", "arithmetic alone", text, "leave out # and what is behind it")
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refusal("the formula is not readable", "arithmetic, for example E + A / N**a + B / D**b", text) from None
     _require_arithmetic(tree, DEEPEST)
+    _require_short(ast.unparse(tree))  # which is its name in a fit file, and read again
     return tree
+
+
+def _require_short(text: str) -> None:
+    if len(text) > LONGEST:
+        raise _refusal("the formula is too long", f"at most {LONGEST} characters", f"{len(text)} characters")
 
 
 def _require_arithmetic(node: Expression, depth: int) -> None:

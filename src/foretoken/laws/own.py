@@ -26,6 +26,8 @@ LETTERS = {"N": "params", "D": "tokens", "C": "flops"}
 READABLE = frozenset({*LETTERS, *FEATURES} - {"loss", "learning_rates"})
 """Names that are features wherever they stand."""
 CONSTANT = "E"
+NO_FEATURES = frozenset({"loss", CONSTANT})
+"""Names that no column of a formula has: what is fitted, and the irreducible loss."""
 MOST_PARAMETERS, MOST_FEATURES = 12, 6
 NAME = r"[A-Za-z][\w.-]{0,40}"
 _TEXT = re.compile(rf"\s*(?:({NAME})\s*(?:\(([\w\s,]{{0,200}})\))?\s*:)?\s*(?:(?:L|loss)\s*=(?!=))?(.*)", re.S)
@@ -78,7 +80,11 @@ def own_law(text: str) -> Law:
     found = _TEXT.fullmatch(text)
     assert found, "the pattern takes any text"
     name, columns, formula = found[1] or "own", [c.strip() for c in (found[2] or "").split(",") if c.strip()], found[3]
-    expression = parsed(formula.strip())
+    taken = [column for column in columns if column in NO_FEATURES]
+    if taken:
+        got, cure = f"the column {taken[0]!r}", "read what is known before a run; E is a parameter"
+        raise _refusal(f"a law of the loss does not read {taken[0]!r}", got, cure)
+    expression = parsed(formula)
     whole = _Formula.of(expression, frozenset({*READABLE, *columns}))
     unread = [column for column in columns if column not in names_in(expression)]
     if unread:
