@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,8 +71,8 @@ def test_nearest_gives_known_names_alone(name: str, known: list[str]) -> None:
     assert name not in known or len(name) > 100 or nearest(name, known) == [name]
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 90.0, float("nan")])
-def test_a_level_is_a_probability(level: float) -> None:
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 90.0, float("nan"), "0.9", True, None])
+def test_a_level_is_a_probability(level: Any) -> None:
     with pytest.raises(ForetokenError, match="probability"):
         check_level(level)
     assert check_level(0.9) is None

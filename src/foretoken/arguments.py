@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import wraps
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -127,8 +128,8 @@ def check_level(level: float) -> None:
 
     >>> check_level(0.9)
     """
-    if not 0 < level < 1:
-        raise ForetokenError("a level is a probability", expected="a number between 0 and 1", got=str(level))
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
+        raise ForetokenError("a level is a probability", expected="a number between 0 and 1", got=repr(level))
 
 
 def check_positive(name: str, value: float) -> None:

@@ -163,9 +163,12 @@ def test_a_ledger_scores_in_its_own_unit_alone(fitted: ft.Fit, folder: Path) -> 
 
 def test_a_forecast_in_nats_per_token_is_scored_by_bits_per_token_and_perplexity(fitted: ft.Fit, folder: Path) -> None:
     entry = ft.freeze_run("ledger/big.json", replace(fitted, loss_unit="nats per token"), **RUN)
-    by_bits, by_perplexity = entry.score(2.0, loss_unit="bits/token"), entry.score(4.0, loss_unit="ppl")
+    by_bits, by_perplexity = (
+        entry.score(loss, loss_se=0.1, loss_unit=unit) for loss, unit in ((2.0, "bits/token"), (4.0, "ppl"))
+    )
     assert by_bits.loss == pytest.approx(2 * np.log(2))
     assert by_perplexity.loss == pytest.approx(np.log(4))
+    assert (by_bits.loss_se, by_perplexity.loss_se) == pytest.approx((0.1 * np.log(2), 0.1 / 4))
 
 
 def test_a_comparison_says_the_unit_of_each_law(fitted: ft.Fit) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from foretoken.cli import app
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits import Fit, fit
+from foretoken.fits import fit
 from foretoken.forecasts.ledger import freeze_run, place_run, placed, score_ledger, score_run
 from foretoken.runs.table import RunTable
 
@@ -109,7 +109,7 @@ def test_an_entry_without_a_band_says_so(ladder: Ladder, tmp_path: Path) -> None
 
 
 def test_python_does_what_the_command_line_does(folder: Path) -> None:
-    entry = freeze_run(folder / "ledger" / "mine.json", Fit.load(folder / "fit.json"), params=2e5, tokens=1.6e7)
+    entry = freeze_run(folder / "ledger" / "mine.json", folder / "fit.json", params="200k", tokens="16M")
     assert invoke(folder, "show")["entries"] == [line.to_json() for line in score_ledger(folder / "ledger").entries]
     outcome = score_run(folder / "ledger" / "mine.json", entry.forecast.loss, run="mine", started_at="2999-01-01")
     assert (outcome.error, outcome.run) == (0.0, "mine")

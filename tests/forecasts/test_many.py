@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_a_grid_keeps_its_shape(fit: ft.Fit) -> None:
     grid = ft.predict(fit, params=np.array([1e5, 2e5])[:, None], tokens=np.array([4e6, 8e6, 16e6]))
     assert grid.loss.shape == (2, 3)
     assert (np.diff(grid.loss, axis=1) < 0).all()
-    assert grid[4].params, grid[4].tokens == (2e5, 8e6)
+    assert (grid[4].params, grid[4].tokens) == (2e5, 8e6)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,10 @@ def test_a_run_that_is_refused_is_told_by_its_number(fit: ft.Fit) -> None:
     with pytest.raises(ForetokenError, match="below") as refused:
         ft.predict(fit, params=[2e5, 10.0], tokens=8e6)
     assert refused.value.__notes__ == ["of the runs asked for, number 2"]
+
+
+def test_a_fit_is_given_by_its_file_too(fit: ft.Fit, tmp_path: Path) -> None:
+    fit.save(tmp_path / "fit.json")
+    assert ft.predict(tmp_path / "fit.json", params=[2e5], tokens=8e6)[0] == ft.predict(fit, params=2e5, tokens=8e6)
+    with pytest.raises(ForetokenError, match="this is no fit"):
+        ft.predict({"A": 1.0}, params=2e5, tokens=8e6)  # type: ignore[call-overload]

@@ -85,7 +85,7 @@ def test_columns_of_the_table_are_read(tmp_path: Path) -> None:
         fit, params=1e8, tokens=2e9, at={"deep": 16}
     ).loss  # fmt: skip
     with pytest.raises(ForetokenError, match="no column for deep"):
-        ft.fit(frame.drop(columns="deep"), ft.law("deep", "A / N**a + B / deep**b", columns=["deep"]))
+        ft.fit(frame.drop(columns="deep"), ft.law("deep", "A / N**a + B / deep**b", columns="deep"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -291,6 +291,24 @@ class Fit(Result):
 
         named = {"map_parameters" if name == "forecast_parameters" else name: value for name, value in values.items()}
         return TypeAdapter(cls).validate_python(named)
+
+
+AnyFit: TypeAlias = Fit | str | Path
+"""A fit, or the path of its file."""
+
+
+def as_fit(fit: AnyFit) -> Fit:
+    """A fit, read where its path is given. Raises StoreError as `Fit.load`, ForetokenError for anything else."""
+    if isinstance(fit, str | Path):
+        return Fit.load(fit)
+    if not isinstance(fit, Fit):
+        raise ForetokenError(
+            "this is no fit",
+            expected="what foretoken.fit gives, or the path of its file",
+            got=in_few_words(fit),
+            cure="fit a table first: foretoken.fit(table)",
+        )
+    return fit
 
 
 def _require_whole(fit: Fit) -> None:

@@ -16,7 +16,7 @@ from foretoken.fits.parts import Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
 from foretoken.results import Result
-from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, named_loss_unit
+from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, LossUnit, named_loss_unit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 
@@ -135,7 +135,7 @@ class Entry(Result):
         Args:
             loss: final loss of the run, in the forecast's unit.
             run: key or name of the run.
-            loss_se: standard error of the loss.
+            loss_se: standard error of the loss, in the same unit.
             loss_unit: what the loss is in; the forecast's unit unless given. Another is refused.
             started_at: when the run began (ISO 8601; without a zone it is UTC).
             finished_at: when it ended.
@@ -147,7 +147,9 @@ class Entry(Result):
             raise ForetokenError(
                 "the loss must be a finite number above 0", got=repr(loss), cure=f"in {self.forecast.unit}"
             )
-        loss = self._in_its_unit(loss, loss_unit)
+        if unit := self._unit_named(loss_unit):
+            loss_se = None if loss_se is None else float(unit.error_in_kept(loss_se, loss))
+            loss = float(unit.in_kept(loss))
         if started_at and instant(started_at) < self.frozen_instant:
             raise StoreError(
                 "the run began before this forecast was frozen, so it is no forecast",
@@ -167,12 +169,12 @@ class Entry(Result):
             scored_at=now(),
         )
 
-    def _in_its_unit(self, loss: float, loss_unit: str) -> float:
-        """A loss in the forecast's unit. Raises ForetokenError for one that cannot be converted to it."""
+    def _unit_named(self, loss_unit: str) -> LossUnit | None:
+        """The unit of a loss that is scored, None for the forecast's own. ForetokenError for one of another kind."""
         own = self.forecast.unit
         # A forecast of another column than the loss is scored in that column's unit.
         if not loss_unit or own not in CARRIED:
-            return loss
+            return None
         said = named_loss_unit(loss_unit)
         if said.kept != own:
             raise ForetokenError(
@@ -182,7 +184,7 @@ class Entry(Result):
                 cure=f"measure the run's loss in {own}; if it is, say --loss-unit '{own}'",
                 code="other_loss_unit",
             )
-        return float(said.in_kept(loss))
+        return said
 
     def score_record(self, record: RunRecord) -> Outcome:
         """Hold the forecast against a record of ours. Raises StoreError for a run that did not finish."""

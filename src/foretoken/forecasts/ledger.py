@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from foretoken.arguments import named_arguments
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.fits.result import Fit
+from foretoken.fits.result import AnyFit, Fit, as_fit
 from foretoken.forecasts.band import BandPoint, PlacedPoint, band_along, place_points
 from foretoken.forecasts.entry import Entry, Outcome, now
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
+from foretoken.forecasts.request import Amount
 from foretoken.forecasts.rivals import rival_forecasts
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
@@ -206,14 +207,14 @@ def _mean(values: list[float]) -> float | None:
 
 @named_arguments
 def freeze_run(
-    path: str | Path, fit: Fit, *, params: float, tokens: float, flops: float | None = None, level: float = 0.9
+    path: str | Path, fit: AnyFit, *, params: Amount, tokens: Amount, flops: Amount | None = None, level: float = 0.9
 ) -> Entry:
     """Forecast a run and write the forecast down, once: with its band along the run, rivals and conventions.
 
     Args:
         path: the new file, in the ledger's folder.
-        fit: the fit that forecasts.
-        params: parameters of the run, in the fit's own count.
+        fit: the fit that forecasts, or the path of its file.
+        params: parameters of the run, in the fit's own count: 7e9 or "7B".
         tokens: training tokens.
         flops: training FLOP; from the fit's runs unless given.
         level: probability that the interval holds.
@@ -221,14 +222,15 @@ def freeze_run(
     Raises StoreError when the entry exists; ForetokenError and RefusedError as `predict` does.
 
     """
-    forecast = predict(fit, params=params, tokens=tokens, flops=flops, level=level)
+    own = as_fit(fit)
+    forecast = predict(own, params=params, tokens=tokens, flops=flops, level=level)
     return freeze(
         path,
         forecast,
-        fit=fit,
-        rivals=rival_forecasts(fit, flops=forecast.flops),
-        band=band_along(fit, params, tokens, level, forecast.flops),
-        conventions={"params": fit.params_column, "flops": "as in the fit's table", "loss": fit.unit},
+        fit=own,
+        rivals=rival_forecasts(own, flops=forecast.flops),
+        band=band_along(own, forecast.params, forecast.tokens, level, forecast.flops),
+        conventions={"params": own.params_column, "flops": "as in the fit's table", "loss": own.unit},
     )
 
 

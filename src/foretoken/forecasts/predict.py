@@ -14,7 +14,7 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import Check
 from foretoken.fits.objectives import MAP, check_estimator
 from foretoken.fits.parts import Estimate
-from foretoken.fits.result import Fit
+from foretoken.fits.result import AnyFit, Fit
 from foretoken.fits.weighed import excess
 from foretoken.forecasts.forecast import NEW_RUN, Extrapolation, Forecast, Forecasts, IntervalKind, interval_kind
 from foretoken.forecasts.request import Amount, Amounts, ForecastRequest, Target
@@ -45,7 +45,7 @@ class How(TypedDict, total=False):
 
 @overload
 def predict(
-    fit: Fit,
+    fit: AnyFit,
     *,
     params: Amount | None = None,
     tokens: Amount | None = None,
@@ -54,7 +54,7 @@ def predict(
 ) -> Forecast: ...
 @overload
 def predict(
-    fit: Fit,
+    fit: AnyFit,
     *,
     params: Amounts,
     tokens: Amount | Amounts | None = None,
@@ -63,7 +63,7 @@ def predict(
 ) -> Forecasts: ...
 @overload
 def predict(
-    fit: Fit,
+    fit: AnyFit,
     *,
     params: Amount | None = None,
     tokens: Amounts,
@@ -72,7 +72,7 @@ def predict(
 ) -> Forecasts: ...
 @overload
 def predict(
-    fit: Fit, *, params: Amount | None = None, tokens: Amount | None = None, flops: Amounts, **how: Unpack[How]
+    fit: AnyFit, *, params: Amount | None = None, tokens: Amount | None = None, flops: Amounts, **how: Unpack[How]
 ) -> Forecasts: ...
 @takes(ForecastRequest)
 def predict(request: ForecastRequest) -> Forecast | Forecasts:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foretoken.errors import ForetokenError
 from foretoken.fits.objectives import MAP
-from foretoken.fits.result import Fit
+from foretoken.fits.result import AnyFit, Fit, as_fit
 from foretoken.forecasts.forecast import NEW_RUN
 from foretoken.units import parse_count, parse_flops
 
@@ -53,7 +53,7 @@ class ForecastRequest:
     """Which runs are forecast, and how.
 
     Args:
-        fit: A law fitted to runs.
+        fit: A law fitted to runs, or the path of its file.
         params: Parameters of the run, in the fit's own count: 7e9 or "7B". As tokens and flops, also a list, an array
             or a Series, for many runs at once; they broadcast.
         tokens: Training tokens.
@@ -67,7 +67,7 @@ class ForecastRequest:
 
     """
 
-    fit: Fit
+    fit: AnyFit
     _: KW_ONLY
     params: Amount | Amounts | None = None
     tokens: Amount | Amounts | None = None
@@ -89,12 +89,13 @@ class ForecastRequest:
         shape = _common_shape(given) if arrays else None
         columns = {name: np.broadcast_to(value, shape or ()).ravel().tolist() for name, value in given.items()}
         at = None if self.at is None else {name: parse_count(value, name) for name, value in self.at.items()}
-        return [self._target(columns, at, row) for row in range(int(np.prod(shape or ())))], shape
+        fit = as_fit(self.fit)
+        return [self._target(fit, columns, at, row) for row in range(int(np.prod(shape or ())))], shape
 
-    def _target(self, columns: Mapping[str, list[float]], at: Mapping[str, float] | None, row: int) -> Target:
+    def _target(self, fit: Fit, columns: Mapping[str, list[float]], at: Mapping[str, float] | None, row: int) -> Target:
         here = {name: column[row] for name, column in columns.items()}
         return Target(
-            fit=self.fit,
+            fit=fit,
             params=here.get("params"),
             tokens=here.get("tokens"),
             flops=here.get("flops"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from foretoken.compute.budget import Budget, parse_budget
 from foretoken.errors import DesignError
-from foretoken.fits.result import Fit
+from foretoken.fits.result import Fit, as_fit
 from foretoken.ladders.request import Goal, NextRunRequest
 from foretoken.laws import FORECAST_LAW
 from foretoken.units import parse_count
@@ -59,7 +58,7 @@ def read_order(request: NextRunRequest) -> Order:
         price = spend.cost.usd / spend.flops
     fit = request.fit
     order = Order(
-        known=request.law if fit is None else _read_fit(fit),
+        known=request.law if fit is None else as_fit(fit),
         formula=request.formula or FORECAST_LAW,
         flops=target.flops if target else None,
         params=None if request.params is None else parse_count(request.params, "params"),
@@ -96,10 +95,6 @@ def _assumed(request: NextRunRequest, *budgets: Budget | None) -> tuple[str, ...
         f"a rule's learning rate costs {100 * rate:.2g} %" if rate else TUNED,
         *(f"{number.name} {number.value:.4g} {number.unit} ({number.source})" for number in used),
     )
-
-
-def _read_fit(fit: Fit | str | Path) -> Fit:
-    return fit if isinstance(fit, Fit) else Fit.load(fit)
 
 
 def _budget(amount: str | float | None) -> Budget | None:

@@ -11,9 +11,7 @@ from foretoken.arguments import did_you_mean
 from foretoken.errors import DesignError, ForetokenError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from foretoken.fits.result import Fit
+    from foretoken.fits.result import AnyFit
 
 Goal = Literal["both", "size", "loss"]
 """What a ladder is for: the target's split into params and tokens, the forecast of its loss, or both."""
@@ -53,7 +51,7 @@ class NextRunRequest:
     _: KW_ONLY
     params: str | float | None = None
     tokens: str | float | None = None
-    fit: Fit | str | Path | None = None
+    fit: AnyFit | None = None
     law: str | None = None
     spend: str | float | None = None
     runs: int = 50

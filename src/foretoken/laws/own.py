@@ -57,6 +57,7 @@ def law(name: str, formula: str, columns: Sequence[str] = ()) -> Law:
     if not re.fullmatch(NAME, name):
         got, cure = repr(name[:60]), "for example own"
         raise ForetokenError("a name of a law is letters, digits, - _ and .", got=got, cure=cure)
+    columns = [columns] if isinstance(columns, str) else columns
     read = f"({', '.join(columns)})" if columns else ""
     return own_law(f"{name}{read}: {formula}")
 

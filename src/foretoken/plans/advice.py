@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import check_positive, named_arguments
 from foretoken.compute.budget import parse_budget
 from foretoken.errors import ForetokenError
 from foretoken.fits.objectives import check_estimator
-from foretoken.fits.result import Fit
+from foretoken.fits.result import AnyFit, as_fit
 from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.loss_model import fitted, published
 from foretoken.plans.provenance import budget_words, intervals_json
@@ -178,7 +177,7 @@ class Comparison(Result, rows="laws"):
 
 @named_arguments
 def compare(
-    compute: str | float, *, fit: Fit | str | Path | None = None, estimator: str = "map", level: float = 0.9
+    compute: str | float, *, fit: AnyFit | None = None, estimator: str = "map", level: float = 0.9
 ) -> Comparison:
     """What every published law that splits compute advises for a budget; a user's fit comes first.
 
@@ -199,7 +198,7 @@ def compare(
     budget = parse_budget(compute)
     rows = [_of_published(name, budget.flops) for name in advisers()]
     if fit is not None:
-        own = fit if isinstance(fit, Fit) else Fit.load(fit)
+        own = as_fit(fit)
         model = fitted(own, estimator=estimator, level=level)
         rows.insert(0, _of_fit(stated(model, allocate(model, budget.flops)), own.unit))
     names = ("params", "tokens", "tokens_per_param")

@@ -14,7 +14,7 @@ from foretoken.compute.price import training_hours
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import ForetokenError
 from foretoken.fits.objectives import check_estimator
-from foretoken.fits.result import Fit
+from foretoken.fits.result import as_fit
 from foretoken.plans.constraints import SIZES, Given, Limits, usable_flops
 from foretoken.plans.experts import Experts
 from foretoken.plans.given_size import solve_split
@@ -157,8 +157,8 @@ def _law_or_fit(request: PlanRequest) -> LossModel:
     if law is not None:
         check_estimator(request.estimator)
         return replace(published(law), level=request.level)
-    own = fit if isinstance(fit, Fit) else Fit.load(str(fit))
-    return fitted(own, estimator=request.estimator, level=request.level)
+    assert fit is not None
+    return fitted(as_fit(fit), estimator=request.estimator, level=request.level)
 
 
 def _count(value: Count, what: str) -> float | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from foretoken.fits.result import Fit
+    from foretoken.fits.result import AnyFit
 
 TOLERANCE = 0.001
 """A thousandth of the loss: less than two runs with different seeds usually differ."""
@@ -67,7 +67,7 @@ class PlanRequest:
     compute: str | float | None = None
     _: KW_ONLY
     law: str | None = None
-    fit: Fit | str | Path | None = None
+    fit: AnyFit | None = None
     loss: float | None = None
     params: str | float | None = None
     tokens: str | float | None = None

@@ -45,6 +45,11 @@ class LossUnit(NamedTuple):
         with np.errstate(all="ignore"):
             return np.log(loss) if self.factor is None else loss * self.factor
 
+    def error_in_kept(self, error: Any, loss: Any) -> Any:
+        """A small error of a loss in this unit, or an array of them, in the unit that is kept."""
+        # d ln P = dP / P
+        return error / loss if self.factor is None else error * self.factor
+
 
 def _units() -> Iterator[LossUnit]:
     for per, spellings in PER.items():
@@ -170,7 +175,6 @@ def in_kept_unit(frame: pd.DataFrame, unit: LossUnit) -> pd.DataFrame:
     loss = frame["loss"]
     made = {"loss": unit.in_kept(loss), "loss_unit": unit.kept}
     if "loss_se" in frame:
-        # d ln P = dP / P
-        made["loss_se"] = frame["loss_se"] * (1.0 / loss if unit.factor is None else unit.factor)
+        made["loss_se"] = unit.error_in_kept(frame["loss_se"], loss)
     others = [name for name in UNIT_COLUMNS if name in frame and name != "loss_unit"]
     return frame.drop(columns=others).assign(**made)
