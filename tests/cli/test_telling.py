@@ -55,7 +55,8 @@ def test_verbose_tells_what_is_read_and_how_long_it_takes(line: str, tell: Tell)
     printed, told = tell(line)
     read, took = told.splitlines()
     assert (printed, read.split(": ")[0], took.split()[0]) == (tell(PREDICT)[0], "read fit.json", "took")
-    assert not logging.getLogger("foretoken").handlers
+    logger = logging.getLogger("foretoken")
+    assert (logger.handlers, logger.level) == ([], logging.NOTSET), "a program that calls verbs keeps its own log"
 
 
 def test_errors_are_told_whatever_is_asked(tell: Tell) -> None:

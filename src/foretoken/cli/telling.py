@@ -83,6 +83,7 @@ def _telling(level: int) -> Iterator[None]:
     """Show as much of the package's log, and of Python's warnings, as is asked for."""
     logger, began, before = logging.getLogger("foretoken"), time.monotonic(), loudness.set(level)
     handler = logging.StreamHandler(sys.stderr)
+    level_before = logger.level
     logger.addHandler(handler)
     logger.setLevel(LEVELS[level])
     try:
@@ -93,4 +94,5 @@ def _telling(level: int) -> Iterator[None]:
     finally:
         logger.info("took %.2f s", time.monotonic() - began)
         logger.removeHandler(handler)
+        logger.setLevel(level_before)
         loudness.reset(before)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
@@ -100,14 +100,15 @@ def _check_free(home: Path, name: str) -> None:
 
 @contextmanager
 def _lock(home: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises StoreError where another process does."""
+    """Hold the folder's lock. Raises StoreError where another process does, or where no file can be locked."""
     lock = FileLock(home / UNFINISHED / LOCK)
-    try:
-        # One try. Who ends may delete the file after we opened it: filelock sees that, and takes it for held.
-        lock.acquire(timeout=0)
-    except OSError:
-        cure = "wait for it, or give another folder"
-        raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure) from None
+    with atomic.writing(home):
+        try:
+            # One try. Who ends may delete the file after we opened it: filelock sees that, and takes it for held.
+            lock.acquire(timeout=0)
+        except Timeout:
+            cure = "wait for it, or give another folder"
+            raise StoreError(f"another process trains into {home}", expected="one at a time", cure=cure) from None
     try:
         yield
     finally:
