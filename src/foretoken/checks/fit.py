@@ -9,8 +9,8 @@ import numpy as np
 from foretoken.checks.surface import BREAKS, BUDGET_BY_CHANCE, Surface, offset
 from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, by_chance, listed
-from foretoken.fits.estimate import Sample
 from foretoken.fits.fit_checks import FORM_CODES, bends, outlying, outlying_runs
+from foretoken.fits.influence import sample_of
 from foretoken.fits.noise import spread
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import by_budget
@@ -200,17 +200,9 @@ def leave_one_out(fit: Fit) -> tuple[Indices, Array]:
     return order, _forecasts(fit, keep)
 
 
-def _sample(fit: Fit) -> Sample:
-    """The law and the runs that the fit used."""
-    law = find_law(fit.law)
-    columns = {name: np.array([getattr(run, name) for run in fit.runs]) for name in law.features}
-    features = np.log(np.stack([columns[name] for name in law.features], axis=1))
-    return Sample.of(law, features, np.array([run.loss for run in fit.runs]))
-
-
 def _forecasts(fit: Fit, keep: Array) -> Array:
     """Change of the log forecast when only `keep` [b, r] stays: [b]."""
-    law, sample = find_law(fit.law), _sample(fit)
+    law, sample = find_law(fit.law), sample_of(fit)
     start = law.shift(law.theta(fit.map_parameters), -sample.origin)
     # From the fit's parameters, then from the optimum of all runs: leaving one out moves it little, so few steps do.
     problem = sample.map_problem(sample.y[None], np.ones((1, len(sample.y))), fit.noise.run_sd)
@@ -222,7 +214,7 @@ def _forecasts(fit: Fit, keep: Array) -> Array:
 
 def _exponents(fit: Fit, keep: Array) -> Array:
     """Exponent of N* of the plain estimate when only `keep` [b, r] stays: [b]."""
-    law, sample = find_law(fit.law), _sample(fit)
+    law, sample = find_law(fit.law), sample_of(fit)
     start = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     starts = np.concatenate([start[None], law.starts(sample.x, sample.y)[:STARTS]])
     found = []
@@ -239,7 +231,7 @@ def _move_by_chance(fit: Fit, keep: Array) -> float:
 
     With the noise of the runs that stay, and what the runs of a budget share.
     """
-    law, sample = find_law(fit.law), _sample(fit)
+    law, sample = find_law(fit.law), sample_of(fit)
     theta = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     residual, generator = sample.residual(theta), np.random.default_rng(0)
     noise = spread(residual[keep], len(theta)) * generator.standard_normal((CHANCES, len(residual)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretoken.fits.estimate import Sample, Unpenalised
+from foretoken.fits.estimate import REFERENCE_FACTOR, Sample, Unpenalised
 from foretoken.fits.objectives import OBJECTIVES
 from foretoken.fits.rows import Rows, by_budget
 from foretoken.fits.solvers import Common, solve
@@ -14,10 +14,8 @@ from foretoken.laws.law import Array, Indices
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Sizes of the multipliers of a wild bootstrap (Webb 2023), each with both signs."""
-REFERENCE_FACTOR = 8.0
-"""The kinds of resampling are compared by the spread of a forecast at this many times the largest compute ..."""
 COMPARED = 100
-"""... over this many draws, where there are several."""
+"""Kinds of resampling are compared over this many draws, where there are several."""
 MOST_LEVERAGE = 0.7
 """A residual is widened by 1 / (1 - this) at most."""
 RESAMPLED = 40
@@ -162,8 +160,7 @@ def _drawn(
     y = scheme.resampled(sample, map_theta, draws, generator, sigma, scale**-2.0)
     problem = sample.map_problem(y, np.ones((1, len(sigma))), sigma, mean, common)
     theta = solve(problem, np.repeat(map_theta[None], draws, axis=0), 1e-5, steps=60)[0]
-    target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
-    ends = sample.law.value_and_grad(theta, target[None])[0][:, 0]
+    ends = sample.law.value_and_grad(theta, sample.beyond[None])[0][:, 0]
     return theta, float(np.subtract(*np.quantile(ends, [0.95, 0.05])))
 
 

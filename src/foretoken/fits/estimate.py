@@ -52,6 +52,11 @@ class Sample:
     """How surely the law holds inside the table, 0 to 1 (fits/misfit.py): as far the runs decide E, not the prior."""
 
     @property
+    def beyond(self) -> Array:
+        """Where forecasts are compared [f]: at `REFERENCE_FACTOR` times the compute of the run with the most."""
+        return np.asarray(self.x[self.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / self.x.shape[1])
+
+    @property
     def unit(self) -> float:
         """What an error of 1 on log loss is in a law of another column: the range of what is fitted."""
         return 1.0 if self.law.is_logarithmic else float(np.ptp(self.y))
@@ -158,9 +163,9 @@ def estimate_unpenalised(
     problem = sample.unpenalised_problem(sample.y[None], np.ones((1, len(sample.y))), shape, scale)
     theta, value = solve(problem, starts, steps=150)
     best, least = solve(problem, theta[value.argmin()][None], TIGHT, steps=1500)
-    near = (value <= least[0] * (1 + AGREE) + 1e-15) & (np.abs(np.expm1(theta - best)).max(axis=1) <= AGREE)
+    agree = (value <= least[0] * (1 + AGREE) + 1e-15) & (np.abs(np.expm1(theta - best)).max(axis=1) <= AGREE)
     huber_sum = float((sample.count * huber(sample.residual(best[0]), DELTA)).sum())
-    return Unpenalised(best[0], huber_sum, len(theta), int(near.sum()), objective, scale)
+    return Unpenalised(best[0], huber_sum, len(theta), int(agree.sum()), objective, scale)
 
 
 def estimate_map(sample: Sample, start: Array) -> tuple[Array, NoiseModel]:
@@ -208,7 +213,7 @@ def sensitivity(sample: Sample, best: Unpenalised, map_theta: Array) -> list[Obj
 
     `loss` is the law at 8 times the largest compute: numbers that differ by more than the interval are a doubt.
     """
-    target = sample.x[sample.x.sum(axis=1).argmax()] + np.log(REFERENCE_FACTOR) / sample.x.shape[1]
+    target = sample.beyond
 
     def entry(name: str, text: str, theta: Array) -> ObjectiveForecast:
         fitted = float(sample.law.value_and_grad(theta[None], target[None])[0][0, 0])

@@ -80,7 +80,7 @@ def influence(fit: Fit) -> Influence | None:
         return None
     if len(fit.runs) < FEWEST_RUNS or fit.is_aggregated:
         return None
-    sample = _sample(law, fit)
+    sample = sample_of(fit)
     start = law.shift(law.theta(fit.unpenalised_parameters), -sample.origin)
     problem = _problem(fit, sample, start)
     orders = _orders(fit, sample, problem, start, few)
@@ -109,7 +109,9 @@ def exponent(law: Law, parameters: Mapping[str, float]) -> float:
     return float(np.log(large / small) / np.log(ENDS[1] / ENDS[0]))
 
 
-def _sample(law: Law, fit: Fit) -> Sample:
+def sample_of(fit: Fit) -> Sample:
+    """The law and the runs that a fit used."""
+    law = find_law(fit.law)
     columns = [np.array([getattr(run, name) for run in fit.runs]) for name in law.features]
     return Sample.of(law, np.log(np.stack(columns, axis=1)), np.array([run.loss for run in fit.runs]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from foretoken.fits.bootstrap import CLIP, RUNS_PER_BUDGET
 from foretoken.fits.estimate import Sample
 from foretoken.fits.noise import NoiseModel
 from foretoken.fits.parts import HeldOut
@@ -33,8 +34,6 @@ CERTAIN = 1e-3
 """Below this chance, what budgets share is a part of the misfit, not an error of its own."""
 WILDEST = 50.0
 """A forecast that is off by more, on a logarithm, counts as off by this."""
-CLIP = 3.0
-RUNS_PER_BUDGET = 3
 ENOUGH = 12
 """Residual degrees of freedom below which no pattern would show."""
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from foretoken.fits.bootstrap import bootstrap_forecast, cluster_errors
+from foretoken.fits.bootstrap import CLIP, bootstrap_forecast, cluster_errors
 from foretoken.fits.estimate import Sample
 from foretoken.fits.noise import LEAST
 from foretoken.fits.parts import WeighedLaw
@@ -23,8 +23,6 @@ from foretoken.laws.law import Array, Law, Real
 
 FIRST_SD = 0.005
 """Standard deviation of ln loss of a run at the frontier, before the runs say what it is."""
-CLIP = 3.0
-"""Residuals count as this many standard deviations at most."""
 FEWEST_BUDGETS, LEAST_RANGE = 3, 2.0
 """Different amounts of compute, and the factor between the ends, below which no law of compute is fitted."""
 MOST_EVIDENCE = 5.0
