@@ -236,8 +236,8 @@ def fit_file(tmp_path: Path) -> Path:
     ("change", "part"),
     [
         (lambda text: json.dumps({**json.loads(text), "format": 99}), "newer_version"),
-        (lambda text: "", "not JSON"),
-        (lambda text: text[: len(text) // 2], "not JSON"),
+        (lambda text: "", "(?s)not a fit file.*not JSON.*foretoken fit TABLE"),
+        (lambda text: text[: len(text) // 2], "(?s)not a fit file.*not JSON.*foretoken fit TABLE"),
         (lambda text: "[1]", "not a fit file"),
         (lambda text: json.dumps({**json.loads(text), "conditioning": float("nan")}), "is damaged"),
     ],

@@ -289,7 +289,7 @@ def test_all_that_is_missing_is_said_at_once_with_a_line_that_names_it(
     with pytest.raises(TableError) as refused:
         read_table(tmp_path / "a.csv")
     assert proposed in str(refused.value)
-    assert "params and tokens and loss" in str(refused.value)
+    assert "params, tokens, loss" in str(refused.value)
 
 
 class Stream:

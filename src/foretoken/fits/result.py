@@ -263,9 +263,16 @@ class Fit(Result):
     @classmethod
     def load(cls, path: str | Path) -> Fit:
         """Read a fit that `save` wrote. Raises StoreError when it is damaged or from another version."""
-        values_json = read_json(Path(path))
+        cure = "make one with: foretoken fit TABLE -o fit.json"
+        try:
+            values_json = read_json(Path(path))
+        except StoreError as error:
+            if not Path(path).exists():
+                raise
+            got = f"{error.message}{error.got and f' ({error.got})'}"
+            raise StoreError(f"{path} is not a fit file", got=got, cure=cure) from error
         if not isinstance(values_json, dict) or type(values_json.get("format")) is not int:
-            raise StoreError(f"{path} is not a fit file", cure="make one with: foretoken fit TABLE -o fit.json")
+            raise StoreError(f"{path} is not a fit file", cure=cure)
         version = values_json["format"]
         if version != FORMAT:
             newer = version > FORMAT

@@ -162,9 +162,9 @@ def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:
 def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableError:
     expected = [f"{name!r}" + (f" ({COLUMNS[name].meaning})" if name in COLUMNS else "") for name in missing]
     return TableError(
-        f"{source} has no column for {' and '.join(missing)}",
+        f"{source} has no column for {', '.join(missing)}",
         expected=", ".join(expected),
-        got=", ".join(map(str, frame.columns)),
+        got=", ".join(map(str, frame.columns)) or "no columns",
         cure=proposals(frame, list(missing)),
         code="missing_column",
     )

@@ -269,8 +269,8 @@ def _read_bounded(path: Path) -> bytes:
             size = os.fstat(file.fileno()).st_size  # read(limit) would make room for the whole limit at once
             content = file.read(size + 1) if size <= LARGEST_JSON else b""
     except OSError as error:
-        near = None if path.exists() else did_you_mean_file(path)
-        raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure=near or "restore it") from error
+        cure = "restore it" if path.exists() else did_you_mean_file(path) or "name a file that is there, or restore it"
+        raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure=cure) from error
     if size > LARGEST_JSON:
         raise StoreError(f"{path} is too large", expected=f"at most {LARGEST_JSON} bytes", cure="restore it")
     return content
