@@ -111,6 +111,9 @@ def test_compare_names_every_law_and_why_others_are_left_out() -> None:
     for law in values["laws"]:
         assert f"\n{law['id']}" in text
         assert f"{law['tokens_per_param']:.3g}" in text
+        factor = max(law["extrapolation"].values(), default=None)
+        reach = "not recorded" if factor is None else f"{factor:.3g} times in" if factor > 1 else "inside"
+        assert re.search(rf"\n{law['id']} .* {reach}", text)
     for law in values["left_out"]:
         assert f"left out: {law['id']}: {law['reason']}" in text
 

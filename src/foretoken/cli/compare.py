@@ -54,12 +54,13 @@ def _cells(row: LawAdvice) -> tuple[str, ...]:
     """A law's row of the table."""
     from foretoken.units import format_count
 
-    farthest = max(((factor, name) for name, factor in row.extrapolation.items()), default=None)
+    factor, name = max(((factor, name) for name, factor in row.extrapolation.items()), default=(0.0, ""))
+    reach = f"{factor:.3g} times in {name}" if factor > 1 else "inside" if name else "not recorded"
     return (
         row.id,
         format_count(row.params),
         format_count(row.tokens),
         f"{row.tokens_per_param:.3g}",
         "" if row.loss is None else f"{row.loss:.3f}",
-        "not recorded" if farthest is None else f"{farthest[0]:.3g} times in {farthest[1]}",
+        reach,
     )
