@@ -40,10 +40,18 @@ def test_results_events_threads_and_order(tmp_path: Path) -> None:
     outcomes = launch("square", jobs(1, 2, 3, 4), tmp_path, 2, 3, on_event=lambda *event: events.append(event))
     assert results(outcomes) == {"1": 1, "2": 4, "3": 9, "4": 16}
     notes = [event.text.split() for _, event in events if isinstance(event, Note)]
-    assert {threads for _, threads in notes} == {"3"}
-    assert len({pid for pid, _ in notes}) <= 2
+    assert {(threads, waiting) for _, threads, waiting in notes} == {("3", "passive")}
+    assert len({pid for pid, *_ in notes}) <= 2
     assert [job for job, event in events if event == Started()] == ["4", "3", "2", "1"]
     assert "stray print" in (tmp_path / "log").read_text()
+
+
+def test_how_threads_wait_is_the_users_where_he_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    events: list[Event] = []
+    launch("square", jobs(1), tmp_path, on_event=lambda _, event: events.append(event))
+    (waiting,) = {event.text.split()[2] for event in events if isinstance(event, Note)}
+    assert waiting == "active"
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ from foretoken.launchers.messages import (
 from foretoken.store.atomic import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+WAITING = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that wait for one another sleep: spinning, they would burn the cores that other work needs, and on a busy
+machine each other's (docs/journal.md). What the user has set stays."""
 ATTEMPTS = 2
 """How often a job is given to a worker before its death is taken for the job's fault."""
 CHECK_SECONDS = 1.0
@@ -97,7 +100,7 @@ class _Worker:
         self.threads, self.log, self.inbox = threads, log, inbox
         self.ready, self.was_idle = False, False
         """Whether it has imported what it serves, and whether it has waited between two launches."""
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             errors = open(log, "ab")  # noqa: SIM115
