@@ -155,9 +155,12 @@ def _refuse_other_texts(text: str, known: Accelerators | None) -> None:
     only = None if _is_flops(text) else ONLY_MACHINES.fullmatch(text)
     strange = only is not None and only["name"].strip().lower() in NO_MACHINES
     if only and not strange:
-        (known or read_accelerators()).find(only["name"])
+        name = _singular(only["name"], known)
+        (known or read_accelerators()).find(name)
         raise ForetokenError(
-            "a number of accelerators is no budget without a time", expected="for example 5 H100 for 3 days", got=text
+            "a number of accelerators is no budget without a time",
+            expected=f"for example {only['count']} {name} for 30 days",
+            got=text,
         )
     if strange or not re.match(r"\s*[-+.]?[0-9]", text):
         raise ForetokenError("this is no budget", expected=f"one of these forms: {EXAMPLES}", got=shown(text))
