@@ -153,7 +153,7 @@ FILES: list[tuple[str, bytes, str]] = [
     *((f"a{suffix}", bytes(range(256)) * 40, "unreadable_table") for suffix in (".csv", ".json", ".jsonl", ".parquet")),
     ("a.csv", b"," * 5_000 + b"\n" + b"1," * 5_000 + b"1", "missing_column"),
     ("a.csv", b"loss,loss,params,tokens\n1,2,3,4\n", "duplicated_columns"),
-    ("a.txt", b"params,tokens,loss\n1,2,3\n", "unknown kind of run table"),
+    ("a.xyz", b"params,tokens,loss\n1,2,3\n", "unknown kind of run table"),
 ]
 
 

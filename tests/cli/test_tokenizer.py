@@ -177,3 +177,14 @@ def test_names_that_steer_a_terminal_are_shown_as_text() -> None:
     learned = ft.train_tokenizer(text="ab\x1b[2J" * 4, kind="plain", vocabulary=7)
     learned.save("own.json")
     assert "\x1b" not in told("show", "own.json", "--text", "\x1b[2J")
+
+
+def test_text_in_another_encoding_is_named_and_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(("预训练语言模型。\n" * 40).encode("gb18030"))
+    refused = CliRunner().invoke(app, ["tokenizer", "train", "a.txt"])
+    assert "--encoding" in str(refused.exception)
+    told("train", "a.txt", "--encoding", "gb18030", "--vocabulary", "270", "-o", "t.json")
+    assert "2 tokens: 3.000 bytes per token" in told("show", "t.json", "--text", "语言")
+    assert ft.train_tokenizer("a.txt", vocabulary=270, encoding="gb18030").vocabulary == 270
+    with pytest.raises(ForetokenError, match="no such encoding"):
+        ft.train_tokenizer("a.txt", encoding="utf-99")

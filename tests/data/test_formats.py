@@ -110,10 +110,8 @@ def test_what_is_no_text_is_named_with_its_offset(tmp_path: Path, content: bytes
     [
         (b'{"text": "broken', "line 3 is not JSON"),
         (b'{"text": "\xff"}', "line 3 is not JSON"),
-        (b'{"body": "b"}', "(?s)line 3 has no text in 'text'.*the keys body"),
         (b'["text"]', "(?s)line 3 has no text in 'text'.*a value of type list"),
         (b'{"text": 7}', "(?s)line 3 has no text in 'text'.*type int"),
-        (b'{"text": null}', "(?s)line 3 has no text in 'text'.*null"),
         (b'{"text": "\\u0000"}', "line 3 is not text"),
         (b'{"text": "\\ud800"}', "line 3 holds half of a surrogate pair"),
         (b'{"text": ' + b"[" * 100_000, "line 3 is not JSON"),
@@ -131,8 +129,8 @@ def test_parquet_without_the_column_or_the_text_is_refused(tmp_path: Path) -> No
         read(path)
     with pytest.raises(CorpusError, match=r"(?s)no text in 'n'.*a column of type int64"):
         read(path, "n")
-    pyarrow.parquet.write_table(pyarrow.table({"text": ["a", None]}), path)
-    with pytest.raises(CorpusError, match=r"(?s)row 2 has no text in 'text'.*null"):
+    pyarrow.parquet.write_table(pyarrow.table({"text": pyarrow.array([None, None], pyarrow.string())}), path)
+    with pytest.raises(CorpusError, match=r"(?s)row 1 has no text in 'text'.*null"):
         read(path)
 
 
@@ -169,3 +167,94 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 48 * BLOCK_BYTES
+
+
+MISSING = [{"text": "a"}, {"text": None}, {"body": "x"}, {"text": ""}, {"text": "b"}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.json.gz", "a.csv", "a.tsv", "a.parquet"])
+def test_rows_without_a_text_are_counted_and_said(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pyarrow.parquet.write_table(pyarrow.table({"text": [row.get("text") for row in MISSING]}), path)
+    elif name.endswith((".csv", ".tsv")):
+        tab = "," if name.endswith(".csv") else "\t"
+        write(
+            path,
+            "".join(
+                f"{tab.join(row)}\n" for row in [("text", "n"), *((row.get("text") or "", "1") for row in MISSING)]
+            ).encode(),
+        )
+    else:
+        content = json.dumps(MISSING) if "json" in name and "l" not in name else "\n".join(map(json.dumps, MISSING))
+        write(path, gzip.compress(content.encode()) if name.endswith(".gz") else content.encode())
+    for _ in range(2):
+        assert [text for text in read(path) if text] == ["a", "b"]
+    assert caplog.text.count("3 of 5 rows have no text in 'text'") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"body": "b"}\n{"body": "c"}\n', "(?s)line 1 has no text in 'text'.*the keys body"),
+        (b'{"text": null}\n{"text": ""}\n', "(?s)line 1 has no text in 'text'.*null"),
+    ],
+)
+def test_a_file_without_any_text_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        read(write(tmp_path / "a.jsonl", content))
+
+
+def test_a_wrong_column_is_refused_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MOST_MISSING", 2)
+    with pytest.raises(CorpusError, match="line 1 has no text"):
+        read(write(tmp_path / "a.jsonl", b'{"b": 1}\n{"b": 1}\nno JSON'))
+
+
+def test_a_turn_of_a_chat_without_a_text_leaves_the_others(tmp_path: Path) -> None:
+    turns = [{"content": "What?"}, {"content": None, "tool_calls": []}, {"content": "That."}]
+    path = write(tmp_path / "a.json", json.dumps([{"messages": turns}]).encode())
+    assert read(path, "messages.content") == ["What?\nThat."]
+
+
+def test_fields_of_a_csv_hold_line_breaks_quotes_and_long_texts(tmp_path: Path) -> None:
+    long = "x" * 200_000
+    content = f'id,text\r\n1,"He said ""no"",\nand left"\r\n2,{long}\r\n'
+    assert read(write(tmp_path / "a.csv", content.encode("utf-8-sig"))) == ['He said "no",\nand left', long]
+    assert read(write(tmp_path / "a.tsv", b'text\tn\n"open\t1\n')) == ['"open']
+    with pytest.raises(CorpusError, match=r"(?s)row 2 has no text in 'body'.*the keys id, text"):
+        read(tmp_path / "a.csv", "body")
+
+
+CHINESE = "预训练语言模型。\n" * 3
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "GBK", "utf-16", "shift_jis"])
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv"])
+def test_text_in_a_named_encoding(tmp_path: Path, name: str, encoding: str) -> None:
+    text = "プレ訓練。" * 3 if encoding == "shift_jis" else CHINESE
+    rows = {"a.jsonl": json.dumps({"text": text}, ensure_ascii=False), "a.csv": f'text\n"{text}"\n'}
+    content = rows.get(name, text).encode(encoding)
+    path = write(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    assert [b"".join(blocks).decode() for blocks in read_texts(path, "text", encoding)] == [text]
+    if encoding == "utf-16":  # its mark says so
+        assert read(path) == [text]
+
+
+def test_a_wrong_or_unknown_encoding_is_refused_with_its_cure(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", CHINESE.encode("gb18030"))
+    with pytest.raises(CorpusError, match=r"corpus\.encoding"):
+        read(path)
+    with pytest.raises(CorpusError, match="not text"):
+        list(map(list, read_texts(path, "text", "shift_jis")))
+    for name in ("utf-99", "base64", "a\0"):
+        with pytest.raises(CorpusError, match="no such encoding"):
+            list(map(list, read_texts(path, "text", name)))
+
+
+def test_a_way_down_into_parquet(tmp_path: Path) -> None:
+    chat = [{"content": "What?", "role": "user"}, {"content": "That.", "role": "assistant"}]
+    pyarrow.parquet.write_table(pyarrow.table({"messages": [chat]}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet", "messages.content") == ["What?\nThat."]
+    with pytest.raises(CorpusError, match=r"(?s)row 1 has no text.*messages\.content"):
+        read(tmp_path / "a.parquet", "messages.text")

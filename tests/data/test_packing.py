@@ -269,3 +269,17 @@ def _peak_bytes(work: Callable[[], Any]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_the_same_text_in_another_encoding_gives_the_same_tokens(tmp_path: Path) -> None:
+    section = write_stories(tmp_path / "text", STORIES)
+    path = tmp_path / "text" / "stories.jsonl"
+    plain = prepare_corpus(section, tmp_path / "plain", 0)
+    path.write_bytes(path.read_text().encode("utf-16"))
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    named = section.model_copy(update={"encoding": "utf-16"})
+    for other in (section, named):
+        coded = prepare_corpus(other, tmp_path / f"coded-{other.encoding}", 0)
+        assert np.array_equal(coded.tokens("train"), plain.tokens("train"))
+    with pytest.raises(ValueError, match="no such encoding"):
+        CorpusSection(encoding="utf-99")

@@ -126,3 +126,16 @@ def test_weights_of_no_use_and_bare_encoders_are_named(texts: Path, tmp_path: Pa
         evaluate(bare, texts)
     with pytest.raises(CheckpointError, match="bare encoder"):
         fill_mask(bare, "7 bears met [MASK] foxes")
+
+
+def test_text_in_another_encoding_is_evaluated_as_the_same_text(texts: Path, tmp_path: Path) -> None:
+    source, text = save_model(tmp_path / "mine", "llama", texts), "Où il était une fois.\n" * 200
+    (tmp_path / "utf8.txt").write_text(text)
+    (tmp_path / "latin.txt").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CorpusError, match="encoding="):
+        evaluate(source, tmp_path / "latin.txt", tokens=500)
+    losses = [
+        evaluate(source, tmp_path / name, tokens=500, encoding=encoding).loss
+        for name, encoding in (("utf8.txt", "utf-8"), ("latin.txt", "latin-1"))
+    ]
+    assert losses[0] == losses[1]

@@ -223,7 +223,8 @@ def test_columns_go_by_other_names(tmp_path: Path) -> None:
 def test_labels_that_are_withheld_are_no_class(tmp_path: Path) -> None:
     hidden = [{**row, "label": -1} for row in whole(SINGLE)]
     partly = [*whole(SINGLE), {"text": "a", "label": -1, "split": "test"}]
-    for rows in (hidden, partly):
+    undecided = [*whole(SINGLE), {"text": "a", "label": "-", "split": "test"}]
+    for rows in (hidden, partly, undecided):
         with pytest.raises(TaskError, match="withheld"):
             read_task(as_lines(tmp_path, rows), SINGLE, BYTES)
     signs = [{**row, "label": 1 if row["label"] == "good" else -1} for row in whole(SINGLE)]

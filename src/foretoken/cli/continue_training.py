@@ -15,6 +15,7 @@ import typer
 from foretoken.cli.model_options import (
     ColumnOption,
     ContextOption,
+    EncodingOption,
     ObjectiveOption,
     RunOption,
     SourceArgument,
@@ -53,6 +54,7 @@ def continue_training(
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",
+    encoding: EncodingOption = "utf-8",
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -79,6 +81,7 @@ def continue_training(
             seed=seed,
             context=context,
             column=column,
+            encoding=encoding,
             run=run,
             objective=objective or None,
             report=_ProgressLines(),

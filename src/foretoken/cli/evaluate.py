@@ -9,6 +9,7 @@ import typer
 from foretoken.cli.model_options import (
     ColumnOption,
     ContextOption,
+    EncodingOption,
     ObjectiveOption,
     RunOption,
     SourceArgument,
@@ -31,6 +32,7 @@ def evaluate(
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",
+    encoding: EncodingOption = "utf-8",
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -48,6 +50,7 @@ def evaluate(
         context=context,
         objective=objective or None,
         column=column,
+        encoding=encoding,
         run=run,
     )
     if json:

@@ -24,7 +24,11 @@ TextArgument = Annotated[
 ContextOption = Annotated[
     int | None, typer.Option(help="Tokens of a sequence; the most that the model can read unless given.")
 ]
-ColumnOption = Annotated[str, typer.Option(help="Column of .jsonl and .parquet that holds the text.")]
+ColumnOption = Annotated[
+    str,
+    typer.Option(help="Column of .json, .jsonl, .csv, .tsv and .parquet that holds the text: text, messages.content."),
+]
+EncodingOption = Annotated[str, typer.Option(help="What the text is encoded in: gb18030, shift_jis, latin-1, ...")]
 ObjectiveOption = Annotated[
     str, typer.Option(help="causal, prefix, masked or span_corruption; the model's own unless given.")
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foretoken.cli.model_options import ColumnOption, EncodingOption
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_of, load
 from foretoken.cli.printing import print_json
 from foretoken.cli.telling import wrote
@@ -37,7 +38,8 @@ def train(
         str, typer.Option(help="bpe, wordpiece, unigram, byte, or plain (bpe of characters, without words).")
     ] = "bpe",
     vocabulary: Annotated[int | None, typer.Option(help="Number of tokens; 512 unless given.")] = None,
-    column: Annotated[str, typer.Option(help="Column of .jsonl and .parquet that holds the text.")] = "text",
+    column: ColumnOption = "text",
+    encoding: EncodingOption = "utf-8",
     out: Annotated[Path, typer.Option("-o", "--out", help="Write the tokenizer here.")] = Path("tokenizer.json"),
     json: JsonOption = False,
 ) -> None:
@@ -49,7 +51,7 @@ def train(
     from foretoken.data.tokenizer_measures import describe_tokenizer
 
     texts = [load(path) if path.suffix == ".toml" else path for path in sources or []]
-    learned = train_tokenizer(*texts, text=text, kind=kind, vocabulary=vocabulary, column=column)
+    learned = train_tokenizer(*texts, text=text, kind=kind, vocabulary=vocabulary, column=column, encoding=encoding)
     learned.save(out)
     wrote(out)
     description = describe_tokenizer(learned)

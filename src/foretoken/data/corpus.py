@@ -132,7 +132,7 @@ def _without_copies(all_documents: Iterable[Document]) -> Iterator[Document]:
 
 def _texts(corpus: CorpusSection) -> Iterator[tuple[str, Iterable[bytes]]]:
     for file in source_files(corpus):
-        for number, blocks in enumerate(read_texts(file.path, corpus.column)):
+        for number, blocks in enumerate(read_texts(file.path, corpus.column, corpus.encoding)):
             yield f"{file.name}#{number}", blocks
 
 

@@ -6,37 +6,91 @@ Every text that leaves here is UTF-8 without NUL bytes.
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import json
+import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from foretoken.errors import CorpusError, needing
+from foretoken.errors import CorpusError, needing, shown
+from foretoken.runs.section import is_encoding
+
+logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2**20
 LONGEST_LINE = 2**28
 """Bytes of the longest JSON line; a compressed file of a few bytes may hold one without end."""
 ZST_BYTES = 2**10
 """Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
+MOST_MISSING = 1000
+"""Rows from the first on that may lack a text; then the column is taken to be the wrong one."""
+UTF8 = "utf-8"
+STRINGS = ("string", "large_string", "string_view")
+"""What Arrow calls columns of text."""
+Rows = Iterator[tuple[str, object]]
+"""Where a row stands, and the row."""
 Texts = Iterator[Iterable[bytes]]
 """The texts of a file; each is an iterable of blocks, which must be read before the next text."""
 
 
-def read_texts(path: Path, column: str) -> Texts:
-    """The texts of a file, by its name: .json, .jsonl, .parquet; all else is one plain text; also .gz and .zst.
+def read_texts(path: Path, column: str, encoding: str = UTF8) -> Texts:
+    """The texts of a file, by its name: .json, .jsonl, .csv, .tsv, .parquet; all else is one text; also .gz and .zst.
 
     `column` is the column or key that holds the text; in JSON also a way down to it, `data.text`, and where it leads
-    through a list, `messages.content`, the texts of its entries, a line each. Raises CorpusError with the where of what
-    cannot be read.
+    through a list, `messages.content`, the texts of its entries, a line each. A row without a text is an empty text,
+    and how many there are is told. Raises CorpusError with the where of what cannot be read.
     """
-    reader = next((reader for ending, reader in READERS.items() if path.name.lower().endswith(ending)), _plain)
+    kind, blocks = _kind_of(path.name), _unpacked_blocks(path)
     with reading(path):
-        yield from reader(path, column)
+        if kind == ".parquet":
+            yield from _texts_of(path, _parquet_rows(path, column), column)
+        elif kind in ROWS:
+            yield from _texts_of(path, ROWS[kind](path, _as_utf8(path, blocks, encoding)), column)
+        else:
+            yield _plain_blocks(path, _as_utf8(path, blocks, encoding))
+
+
+def _kind_of(name: str) -> str:
+    """The ending that says what is in a file, without .gz or .zst; those that pack .parquet files are none."""
+    stem, dot, ending = name.lower().rpartition(".")
+    packed = dot + ending in (".gz", ".zst")
+    kind = Path(stem).suffix if packed else dot + ending
+    return "" if packed and kind == ".parquet" else kind
+
+
+def check_encoding(name: str) -> str:
+    """The name of an encoding of text. Raises CorpusError for another.
+
+    >>> check_encoding("gb18030")
+    'gb18030'
+    """
+    if not is_encoding(name):
+        expected = "a name that Python knows: utf-8, gb18030, shift_jis, cp1251, latin-1, ..."
+        raise CorpusError("no such encoding", expected=expected, got=shown(name), code="text_encoding")
+    return name
+
+
+def _as_utf8(path: Path, blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Blocks in another encoding as UTF-8; UTF-16 is told by its mark. UTF-8 itself goes through as it is."""
+    first = next(blocks, b"")
+    if encoding == UTF8 and first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    blocks = chain([first], blocks)
+    if codecs.lookup(check_encoding(encoding)).name == UTF8:
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for number, block in enumerate(chain(blocks, [b""])):
+        try:
+            yield decoder.decode(block, final=not block).encode()
+        except UnicodeError as error:
+            raise _not_text(path, f"{error} (MiB {number + 1})", encoding) from None
 
 
 @contextmanager
@@ -47,18 +101,6 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         cure = "check that it exists, is whole and may be read"
         raise CorpusError(f"cannot read {path}", got=str(error), cure=cure) from error
-
-
-def _plain(path: Path, column: str) -> Texts:
-    yield _plain_blocks(path, _file_blocks(path))
-
-
-def _plain_gz(path: Path, column: str) -> Texts:
-    yield _plain_blocks(path, _gz_blocks(path))
-
-
-def _plain_zst(path: Path, column: str) -> Texts:
-    yield _plain_blocks(path, _zst_blocks(path))
 
 
 def _plain_blocks(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -75,35 +117,46 @@ def _plain_blocks(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _not_text(path: Path, got: str) -> CorpusError:
-    cure = "leave the file out, or convert it, for example: iconv -f latin1 -t utf-8"
-    return CorpusError(f"{path} is not text", expected="UTF-8 text without NUL bytes", got=got, cure=cure)
+def _not_text(path: Path, got: str, encoding: str = "UTF-8") -> CorpusError:
+    cure = "say what it is encoded in (corpus.encoding, or --encoding), as gb18030 or latin-1, or leave the file out"
+    expected = f"{encoding} text without NUL bytes"
+    return CorpusError(f"{path} is not text", expected=expected, got=got, cure=cure, code="text_encoding")
 
 
-def _jsonl(path: Path, column: str) -> Texts:
-    yield from _json_texts(path, _lines(_file_blocks(path)), column)
-
-
-def _jsonl_gz(path: Path, column: str) -> Texts:
-    yield from _json_texts(path, _lines(_gz_blocks(path)), column)
-
-
-def _jsonl_zst(path: Path, column: str) -> Texts:
-    yield from _json_texts(path, _lines(_zst_blocks(path)), column)
-
-
-def _json(path: Path, column: str) -> Texts:
+def _json_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
     """One array of objects, one object, or JSON lines under that name."""
-    if path.stat().st_size > LONGEST_LINE:
-        raise OSError(f"one JSON text of more than {LONGEST_LINE} bytes; write it as JSON lines")
+    content = b""
+    for block in blocks:
+        content += block
+        if len(content) > LONGEST_LINE:
+            raise OSError(f"one JSON text of more than {LONGEST_LINE} bytes; write it as JSON lines")
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(content)
     except (ValueError, RecursionError):  # several lines of JSON, or none
-        yield from _jsonl(path, column)
+        yield from _json_line_rows(path, iter([content]))
         return
-    rows = value if isinstance(value, list) else [value]
-    for number, row in enumerate(rows, 1):
-        yield _text_of(row, f"{path}, entry {number}", column)
+    for number, row in enumerate(value if isinstance(value, list) else [value], 1):
+        yield f"{path}, entry {number}", row
+
+
+def _table_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
+    """The rows of a .csv or .tsv file; a tab cannot stand in a field, so quotes of .tsv are letters of the text."""
+    csv.field_size_limit(LONGEST_LINE)
+    try:
+        lines = (line.decode("utf-8-sig" if not number else UTF8) + "\n" for number, line in enumerate(_lines(blocks)))
+        tabs = _kind_of(path.name) == ".tsv"
+        table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(lines)
+        for number, row in enumerate(table, 2):  # row 1 holds the names of the columns
+            yield f"{path}, row {number}", row
+    except UnicodeDecodeError as error:
+        raise _not_text(path, str(error)) from None
+    except csv.Error as error:
+        raise OSError(str(error)) from error
+
+
+def _unpacked_blocks(path: Path) -> Iterator[bytes]:
+    ending = path.suffix.lower()
+    return _gz_blocks(path) if ending == ".gz" else _zst_blocks(path) if ending == ".zst" else _file_blocks(path)
 
 
 def _file_blocks(path: Path) -> Iterator[bytes]:
@@ -163,31 +216,56 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(rest)
 
 
-def _json_texts(path: Path, lines: Iterable[bytes], column: str) -> Texts:
+def _json_line_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
     """Lines end at the byte 10 only: other line breaks may stand inside a JSON text."""
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(blocks), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         try:
-            value = json.loads(line)
+            yield where, json.loads(line)
         except (ValueError, RecursionError) as error:  # thousands of opening brackets exhaust the stack
             raise CorpusError(f"{where} is not JSON", got=str(error), cure="correct or delete the line") from None
-        yield _text_of(value, where, column)
 
 
-def _text_of(value: object, where: str, column: str) -> Iterable[bytes]:
-    """The text of a JSON object as blocks of UTF-8."""
-    texts = list(_down(value, column))
-    if not texts:
-        if not isinstance(value, dict):
-            raise _no_column(where, column, f"a value of type {type(value).__name__}")
-        nested = [f"{key}.{name}" for key, inner in value.items() for name in _names(inner)]
-        raise _no_column(where, column, f"the keys {', '.join(value)}", nested)
+def _texts_of(path: Path, rows: Rows, column: str) -> Texts:
+    """The text of each row, empty where it has none. Raises CorpusError where no row has one."""
+    missing, refusal, total = 0, None, 0
+    for total, (where, row) in enumerate(rows, 1):
+        texts = [text for text in _down(row, column) if text not in (None, "")]
+        yield _joined(texts, where, column)
+        if not texts:
+            missing += 1
+            refusal = refusal or _no_text(where, row, column)
+        if refusal and (missing == total == MOST_MISSING or not isinstance(row, dict)):
+            raise refusal
+    if refusal and missing == total:
+        raise refusal
+    if missing:
+        _tell_missing(path, missing, total, column)
+
+
+@lru_cache(maxsize=64)
+def _tell_missing(path: Path, missing: int, total: int, column: str) -> None:
+    """Once, though a corpus is read several times."""
+    logger.warning("%s: %d of %d rows have no text in %r and are left out", path, missing, total, column)
+
+
+def _joined(texts: Sequence[object], where: str, column: str) -> Iterable[bytes]:
+    """Texts as blocks of UTF-8, a line each."""
     if len(texts) == 1:
         return _utf8_blocks(texts[0], where, column)
     lines = (chain([b"\n"] if number else [], _utf8_blocks(text, where, column)) for number, text in enumerate(texts))
     return chain.from_iterable(lines)
+
+
+def _no_text(where: str, row: object, column: str) -> CorpusError:
+    if not isinstance(row, dict):
+        return _no_column(where, column, f"a value of type {type(row).__name__}")
+    if held := list(_down(row, column)):
+        return _no_column(where, column, "null" if held[0] is None else "an empty text")
+    nested = [f"{key}.{name}" for key, inner in row.items() for name in _names(inner)]
+    return _no_column(where, column, f"the keys {', '.join(map(str, row))}", nested)
 
 
 def _down(value: object, column: str) -> Iterator[object]:
@@ -210,22 +288,24 @@ def _names(value: object) -> list[str]:
     return list(first) if isinstance(first, dict) else []
 
 
-def _parquet(path: Path, column: str) -> Texts:
+def _parquet_rows(path: Path, column: str) -> Rows:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
             names, kinds = table.schema_arrow.names, table.schema_arrow.types
-            if column not in names:
+            # The way down of JSON leads into structs and lists of them, too.
+            whole = column if column in names else column.partition(".")[0]
+            if whole not in names:
                 raise _no_column(str(path), column, f"the columns {', '.join(names)}")
-            kind = kinds[names.index(column)]
-            if str(getattr(kind, "value_type", kind)) not in ("string", "large_string", "string_view"):
+            kind = kinds[names.index(whole)]
+            if whole == column and str(getattr(kind, "value_type", kind)) not in STRINGS:
                 raise _no_column(str(path), column, f"a column of type {kind}")
-            rows = table.iter_batches(batch_size=256, columns=[column])
+            rows = table.iter_batches(batch_size=256, columns=[whole])
             values = chain.from_iterable(batch.column(0).to_pylist() for batch in rows)
             for number, value in enumerate(values, 1):
-                yield _utf8_blocks(value, f"{path}, row {number}", column)
+                yield f"{path}, row {number}", {whole: value}
     except pyarrow.ArrowException as error:
         raise OSError(str(error)) from error
 
@@ -233,7 +313,8 @@ def _parquet(path: Path, column: str) -> Texts:
 def _no_column(where: str, column: str, got: str, nested: Sequence[str] = ()) -> CorpusError:
     near = f" (it may be {', '.join(nested[:4])})" if nested else ""
     cure = f"set corpus.column, or --column{near}, or correct the file"
-    return CorpusError(f"{where} has no text in {column!r}", expected=f"a string in {column!r}", got=got, cure=cure)
+    expected = f"a string in {column!r}"
+    return CorpusError(f"{where} has no text in {column!r}", expected=expected, got=got, cure=cure, code="text_column")
 
 
 def _utf8_blocks(value: object, where: str, column: str) -> Iterable[bytes]:
@@ -250,12 +331,11 @@ def _utf8_blocks(value: object, where: str, column: str) -> Iterable[bytes]:
     return [text[start : start + BLOCK_BYTES] for start in range(0, len(text), BLOCK_BYTES)]
 
 
-READERS: dict[str, Callable[[Path, str], Texts]] = {
-    ".json": _json,
-    ".jsonl": _jsonl,
-    ".jsonl.gz": _jsonl_gz,
-    ".jsonl.zst": _jsonl_zst,
-    ".parquet": _parquet,
-    ".gz": _plain_gz,
-    ".zst": _plain_zst,
+ROWS: dict[str, Callable[[Path, Iterator[bytes]], Rows]] = {
+    ".json": _json_rows,
+    ".jsonl": _json_line_rows,
+    ".ndjson": _json_line_rows,
+    ".csv": _table_rows,
+    ".tsv": _table_rows,
 }
+"""By the ending of a file, which .gz or .zst may follow; .parquet is read without unpacking it first."""

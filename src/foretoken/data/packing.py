@@ -26,6 +26,7 @@ from typing import IO, Any
 import numpy as np
 
 from foretoken.data.corpus import SourceFile, documents, hash_files, source_files
+from foretoken.data.formats import UTF8
 from foretoken.data.learning import learn
 from foretoken.data.subword import read_tokenizer, tokenizer_bytes
 from foretoken.data.synthetic import language
@@ -99,6 +100,8 @@ def _settings_json(corpus: CorpusSection, seed: int) -> dict[str, Any]:
         return settings | {"language": corpus.language.model_dump(), "seed": seed}
     # corpus.path is left out: the same files in another place give the same corpus.
     settings |= {"column": corpus.column, "tokenizer": corpus.tokenizer}
+    if corpus.encoding != UTF8:
+        settings["encoding"] = corpus.encoding
     if corpus.tokenizer == "file":
         content = tokenizer_bytes(str(corpus.tokenizer_file))
         return settings | {"tokenizer_sha256": hashlib.sha256(content).hexdigest(), "separator": corpus.separator}

@@ -10,6 +10,7 @@ from typing import Any
 
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.data.corpus import documents
+from foretoken.data.formats import UTF8, check_encoding
 from foretoken.data.learning import LEARNERS, learn
 from foretoken.data.packing import training_texts
 from foretoken.data.subword import (
@@ -31,12 +32,18 @@ KINDS = ("byte", *LEARNERS)
 
 @named_arguments
 def train_tokenizer(
-    *sources: str | Path | Study, text: str = "", kind: str = "bpe", vocabulary: int | None = None, column: str = "text"
+    *sources: str | Path | Study,
+    text: str = "",
+    kind: str = "bpe",
+    vocabulary: int | None = None,
+    column: str = "text",
+    encoding: str = UTF8,
 ) -> ByteTokenizer | SubwordTokenizer:
     """Learn a tokenizer from files and folders, from the training split of a study, or from a text.
 
     `kind` is byte, bpe, wordpiece, unigram or plain (bpe of characters, across words); `vocabulary` the number of
-    tokens, special ones included (512; a byte tokenizer has 256); `column` holds the text in .jsonl and .parquet.
+    tokens, special ones included (512; a byte tokenizer has 256); `column` holds the text in .jsonl, .csv and .parquet,
+    and `encoding` is theirs (gb18030, latin-1, ...).
     Raises CorpusError for text that cannot be read, no text, and a vocabulary that cannot be.
 
     >>> train_tokenizer(text="aaabdaaabac", kind="plain", vocabulary=7).vocabulary
@@ -49,16 +56,16 @@ def train_tokenizer(
         if vocabulary not in (None, 256):
             raise CorpusError("a byte tokenizer has 256 tokens", got=str(vocabulary), cure="leave the vocabulary out")
         return ByteTokenizer()
-    texts = chain([text.encode()] if text else [], *(_texts(source, column) for source in sources))
+    texts = chain([text.encode()] if text else [], *(_texts(source, column, encoding) for source in sources))
     first = next(texts, None)
     if first is None:
         raise CorpusError("there is nothing to learn a tokenizer from", cure="give files, a study or a text")
     return learn(kind, chain([first], texts), 512 if vocabulary is None else vocabulary)
 
 
-def _texts(source: str | Path | Study, column: str) -> Iterator[bytes]:
+def _texts(source: str | Path | Study, column: str, encoding: str) -> Iterator[bytes]:
     if not isinstance(source, Study):
-        section = CorpusSection(source="text", path=str(source), column=column)
+        section = CorpusSection(source="text", path=str(source), column=column, encoding=check_encoding(encoding))
         return (document.text for document in documents(section))
     if source.corpus.source == "zipf_markov":
         raise CorpusError(f"the study {source.name} has a synthetic language, not text", cure="give text")

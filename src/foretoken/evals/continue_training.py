@@ -108,7 +108,9 @@ class ContinueRequest(ContinueOptions):
     context: int | None = None
     """Tokens of a sequence; all that the model can read unless given."""
     column: str = "text"
-    """What holds the text in .jsonl and .parquet."""
+    """What holds the text in .json, .jsonl, .csv, .tsv and .parquet."""
+    encoding: str = "utf-8"
+    """What the text is encoded in, as Python names it: gb18030, latin-1, ..."""
     run: str | None = None
     """Of a study, the run whose key begins so, in place of its target."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -139,7 +141,7 @@ def continue_training(request: ContinueRequest) -> ContinuedTraining:
     if isinstance(request.source, Model):  # the user's own object must stay as it is
         model = replace(model, network=copy.deepcopy(model.network))
     with _threads(request.threads):
-        corpus = split_text(model, request.text, request.column, request.validation_share)
+        corpus = split_text(model, request.text, request.column, request.validation_share, request.encoding)
         builder = builder_for(model, corpus, request.objective, request.context)
         spec = _spec(builder, corpus, request)
         _check_spec(corpus, spec)

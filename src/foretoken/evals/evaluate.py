@@ -85,7 +85,9 @@ class EvaluateRequest:
     tokens: float = DEFAULT_TOKENS
     """Tokens that are read at most, the first ones of the text."""
     column: str = "text"
-    """What holds the text in .jsonl and .parquet."""
+    """What holds the text in .json, .jsonl, .csv, .tsv and .parquet."""
+    encoding: str = "utf-8"
+    """What the text is encoded in, as Python names it: gb18030, latin-1, ..."""
     run: str | None = None
     """Of a study, the run whose key begins so, in place of its target."""
 
@@ -105,7 +107,7 @@ def evaluate(request: EvaluateRequest) -> TextLoss:
             "tokens must be between 1 and 1e15", expected="tokens of 1 or more", got=f"{request.tokens:g}"
         )
     model = open_model(request.source, request.run)
-    corpus = whole_text(model, request.text, request.column, int(request.tokens))
+    corpus = whole_text(model, request.text, request.column, int(request.tokens), request.encoding)
     builder = builder_for(model, corpus, request.objective, request.context)
     _check_memory(builder)
     sequences = _count_sequences(builder, corpus)

@@ -85,7 +85,9 @@ def read_task(
         missing = [name for name in COLUMNS[known_kind] if row.json_values.get(name) in (None, "", [])]
         if missing:
             columns = ", ".join(COLUMNS[known_kind])
-            raise row.refuse(f"a {kind} example needs {missing[0]}", columns, list(row.json_values))
+            empty = missing[0] in row.json_values
+            got = f"{missing[0]}={row.json_values[missing[0]]!r}" if empty else list(row.json_values)
+            raise row.refuse(f"a {kind} example needs {missing[0]}" + ", which is empty" * empty, columns, got)
     _refuse_hidden(known_kind, rows)
     splits = _split(rows)
     names = tuple(classes) or _classes(known_kind, splits["train"] or rows)
@@ -94,8 +96,8 @@ def read_task(
     return Task(name=path.stem, kind=known_kind, classes=names, train=train, validation=validation, test=test)
 
 
-HIDDEN = ("-1", "-1.0")
-"""What data sets have in place of a label that they keep to themselves."""
+HIDDEN = ("-1", "-1.0", "-")
+"""What data sets have in place of a label that they keep to themselves, or that annotators did not agree on (SNLI)."""
 
 
 def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
@@ -114,17 +116,19 @@ def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
 
 
 def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
-    """Raise TaskError for labels of -1 that are no class: the data set withholds them."""
+    """Raise TaskError for labels such as -1 that are no class: the data set withholds them."""
     answer = COLUMNS[kind][-1]
     labels = [str(row.json_values[answer]) for row in rows]
     hidden = [row for row, label in zip(rows, labels, strict=True) if label in HIDDEN]
-    # Beside one other label, -1 is the other of two classes; a similarity is a number.
+    label = next((label for label in labels if label in HIDDEN), "")
+    # Beside one other label, -1 (or - beside +) is the other of two classes; a similarity is a number.
     if hidden and kind in (SINGLE, PAIR) and len({*labels} - {*HIDDEN}) != 1:
         raise TaskError(
-            f"{hidden[0].where}: the label is -1, as of a test set whose labels are withheld",
+            f"{hidden[0].where}: the label is {label!r}, as where labels are withheld or were not agreed on",
             expected="labels of classes",
-            got=f"{len(hidden)} of {len(rows)} examples with the label -1",
-            cure="give the file with the labels (the validation set, often), or write the class in words",
+            got=f"{len(hidden)} of {len(rows)} examples with the label {label!r}",
+            cure="give the file with the labels (the validation set, often), leave such examples out, or write the"
+            " class in words",
         )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from foretoken.compute.objective import Objective, objective_kind
 from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus import FEW_DOCUMENTS, Document, documents
+from foretoken.data.formats import UTF8, check_encoding
 from foretoken.data.packing import CHUNK_BYTES, is_validation
 from foretoken.data.tokenized import token_dtype
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
@@ -38,10 +39,10 @@ class TextCorpus(TokenizedCorpus):
         return self.by_split[split]
 
 
-def whole_text(model: Model, path: str | Path, column: str, most_tokens: int) -> TextCorpus:
+def whole_text(model: Model, path: str | Path, column: str, most_tokens: int, encoding: str = UTF8) -> TextCorpus:
     """All of a text, or its first tokens, as the validation split. Raises CorpusError."""
     split = _SplitEncoder(model.tokenizer)
-    for text, ends in _texts(model, path, column):
+    for text, ends in _texts(model, path, column, encoding):
         split.add(text, ends)
         if split.tokens >= most_tokens:
             break
@@ -49,12 +50,12 @@ def whole_text(model: Model, path: str | Path, column: str, most_tokens: int) ->
     return _corpus(model, path, {"train": tokens[:0], "validation": tokens}, split.bytes_of(len(tokens)))
 
 
-def split_text(model: Model, path: str | Path, column: str, share: float) -> TextCorpus:
+def split_text(model: Model, path: str | Path, column: str, share: float, encoding: str = UTF8) -> TextCorpus:
     """A text with a share of its documents held out, by their hash; of fewer than 50, its last tokens are.
 
     Raises CorpusError.
     """
-    texts = list(_texts(model, path, column))
+    texts = list(_texts(model, path, column, encoding))
     few = sum(ends for _, ends in texts) < FEW_DOCUMENTS
     train, validation = _SplitEncoder(model.tokenizer), _SplitEncoder(model.tokenizer)
     for text, ends in texts:
@@ -67,7 +68,7 @@ def split_text(model: Model, path: str | Path, column: str, share: float) -> Tex
     return _corpus(model, path, tokens, None)
 
 
-def _texts(model: Model, path: str | Path, column: str) -> Iterator[tuple[bytes, bool]]:
+def _texts(model: Model, path: str | Path, column: str, encoding: str) -> Iterator[tuple[bytes, bool]]:
     """The texts of the documents, long ones in parts, and whether a document ends with it.
 
     A refusal names this text and not the study file's keys, which the user of this verb has never seen.
@@ -80,13 +81,16 @@ def _texts(model: Model, path: str | Path, column: str) -> Iterator[tuple[bytes,
         )
     before: Document | None = None
     try:
-        for part in documents(CorpusSection(source="text", path=str(path), column=column)):
+        section = CorpusSection(source="text", path=str(path), column=column, encoding=check_encoding(encoding))
+        for part in documents(section):
             if before is not None:
                 yield before.text, _document_of(before) != _document_of(part)
             before = part
     except CorpusError as error:
         got = f"{path}" if error.got is None else error.got
-        raise CorpusError(error.message, expected=error.expected, got=got, cure="give another text") from None
+        # These two name an option that the verb has, too.
+        cure = error.cure if error.code in ("text_encoding", "text_column") else "give another text"
+        raise CorpusError(error.message, expected=error.expected, got=got, cure=cure, code=error.code) from None
     if before is not None:
         yield before.text, True
 

@@ -32,7 +32,7 @@ _COUNTS = {
     for names, factor, plural in (
         (("k", "thousand", "thousands"), 1e3, "thousands"),
         (("m", "mn", "mln", "million", "millions", "mio"), 1e6, "millions"),
-        (("b", "g", "bn", "billion", "billions"), 1e9, "billions"),
+        (("b", "g", "bn", "billion", "billions", "mrd"), 1e9, "billions"),
         (("t", "tn", "trillion", "trillions"), 1e12, "trillions"),
     )
     for name in names
@@ -51,6 +51,7 @@ _FLOPS |= {
     )
     for end in ("", "s")
 }  # fmt: skip
+_FLOPS |= {f"{pf}s{days}": _FLOPS["pfdays"] for pf in ("petaflop", "pflop", "pf") for days in ("day", "days")}
 UNITS: dict[str, dict[str, Unit]] = {"count": _COUNTS, "flops": _COUNTS | _FLOPS}
 """Units by what is counted and how they are spelled, in lower case."""
 ONE = Unit(1.0, "single ones")
@@ -62,7 +63,15 @@ COUNTED = {
 }
 """What a column of ours counts, where units are expected in it."""
 _IN_BRACKETS = re.compile(r"[(\[{]\s*(?:in\s+)?([^)\]}]+)[)\]}]\s*$")
-_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f']\d{3})+(?:\.\d+)?")
+MISSING = ("—", "–", "-", "--", "?", "n.a.", "na", "none", "None")
+"""Cells that hold nothing, beside those that pandas knows."""
+_NOTHING = {"", "nan", "null", "n/a", "<na>", *(word.lower() for word in MISSING)}
+_GROUPED = re.compile(
+    r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f']\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:\.\d{3}){2,}"
+)
+_GROUPING = str.maketrans("", "", ", _\u00a0\u202f'")
+_POWER = re.compile(r"\$?\s*([-+]?[\d.]+)\s*(?:×|x|\*|·|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?([-+]?\d+)\}?\s*\$?")
+"""1.2 × 10^9 of a paper, also as LaTeX writes it."""
 _QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
 _WORDS = ("params", "parameters", "tokens", "flop", "flops")
 
@@ -79,8 +88,9 @@ def unit_of(name: str, ours: str) -> Unit | None:
     ends = [brackets[1]] if brackets else [words[-1], "".join(words[-2:])][: len(words) - 1]
     found = next((unit for end in ends if units and (unit := named_unit(end, ours)) not in (None, ONE)), None)
     if found is None and units:
-        bare = re.sub(r"[^a-z]", "", name.lower())
-        found = next((unit for word, unit in units.items() if len(word) > 4 and bare.endswith(word)), None)
+        # `paramsMillions`; a mere ending is no word: `compute_flop` holds no `eflop`, `budgetFLOPs` no `tflops`.
+        last = re.split(r"(?<=[a-z])(?=[A-Z])", words[-1])[-1].lower()
+        found = units.get(last) if len(last) > 4 else None
     return found
 
 
@@ -92,7 +102,7 @@ def named_unit(word: str, ours: str) -> Unit | None:
     """
     if word.strip() == "1":
         return ONE
-    return UNITS.get(COUNTED.get(ours, ""), {}).get(re.sub(r"[\s/-]", "", word.lower()))
+    return UNITS.get(COUNTED.get(ours, ""), {}).get(re.sub(r"[\s./-]", "", word.lower()))
 
 
 def number(cell: object, ours: str = "") -> float:
@@ -115,7 +125,10 @@ def number(cell: object, ours: str = "") -> float:
 def _written(text: str, ours: str) -> float:
     """A number with marks between thousands, or with a unit."""
     if _GROUPED.fullmatch(text):
-        return float(re.sub(r"[, _\u00a0\u202f']", "", text))
+        text = text.replace(".", "") if text.count(".") > 1 else text
+        return float(text.translate(_GROUPING))
+    if power := _POWER.fullmatch(text):
+        return float(f"{power[1]}e{power[2]}")
     match = _QUANTITY.fullmatch(text) if ours in COUNTED else None
     if match is None:
         return math.nan
@@ -139,17 +152,30 @@ def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series
     # A cell with a unit of its own is whole; the unit of the column is for bare numbers.
     bare = pd.Series([number(cell) for cell in column], index=column.index, dtype=float) * factor
     numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
-    refuse_cells(column, numbers.isna(), source, "text where numbers are expected")
+    unread = numbers.isna() & ~column.map(_is_nothing)
+    cure = "write its unit as k, M, B or T (70M, 1.4B), or " if column.name in COUNTED else ""
+    refuse_cells(column, unread, source, "text where numbers are expected", f"{cure}correct the cell or leave it empty")
     return numbers
 
 
-def refuse_cells(column: pd.Series, wrong: Sequence[bool] | pd.Series, source: str, what: str) -> None:
+def _is_nothing(cell: object) -> bool:
+    """Whether a cell says in words that it holds no number."""
+    return isinstance(cell, str) and cell.strip().lower() in _NOTHING
+
+
+def refuse_cells(
+    column: pd.Series,
+    wrong: Sequence[bool] | pd.Series,
+    source: str,
+    what: str,
+    cure: str = "correct the cell or leave it empty",
+) -> None:
     """Raise TableError for the first cell that is wrong and not missing."""
     rows = [row for row, (bad, filled) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and filled]
     if rows:
         raise TableError(
             f"{source}: column {column.name!r} holds {what}",
             got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
-            cure="correct the cell or leave it empty",
+            cure=cure,
             code="unreadable_cell",
         )

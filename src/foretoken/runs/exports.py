@@ -10,7 +10,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from foretoken.errors import TableError
@@ -20,21 +20,31 @@ if TYPE_CHECKING:
 
 LONGEST_CELL = 1_000_000
 """Characters of the longest cell that is read as a mapping."""
+CURVES = {
+    frozenset({"Wall time", "Step", "Value"}): "a scalar of TensorBoard",
+    frozenset({"log_history", "global_step"}): "trainer_state.json of Hugging Face",
+}
+"""Columns by which the curve of one run is known."""
+MOST_ENTRIES = 20
+"""Objects of a list that get names of their own."""
 NESTED = {"config": "config", "summary": "summary", "summaryMetrics": "summary", "summary_metrics": "summary"}
 PREFIXES = ("config.", "summary.")
 WANDB_NAMES = {"Name": "run", "name": "run", "State": "status", "state": "status"}
 """Columns of a W&B export, and ours."""
 FINISHED = "finished"
 STATUS_WORDS = {
-    FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended",
+    FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended, published",
     "diverged": "diverged, nan",
-    "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, oom",
+    "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, out_of_me,"
+    " oom",
     "stopped": "killed, stopped, canceled, cancelled, aborted, interrupted, preempted, preempting, suspended, deleted,"
     " timeout, timed_out, deadline, revoked, paused, skipped",
     "unfinished": "running, pending, queued, scheduled, unfinished, incomplete, in_progress, created, waiting,"
     " starting, configuring, completing, resumed, requeued, active",
 }
 """What W&B, MLflow, SLURM, Ray and Hugging Face call the end of a run, by what it means."""
+FAILED = {"failed": "failed", "crashed": "crashed", "diverged": "diverged"}
+"""Last parts of the names of columns that are true of such a run, and its status."""
 MEANING = {word.strip(): ours for ours, words in STATUS_WORDS.items() for word in words.split(",")}
 
 
@@ -47,7 +57,7 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if not _is_export(frame):
         return _dotted(frame)
     frame = _flatten(frame, {name: NESTED[name] for name in map(str, frame.columns) if _nested(frame, name)})
-    short = {str(name): _short(str(name)) for name in frame.columns}
+    short = {str(name): short_name(str(name)) for name in frame.columns}
     count = Counter(short.values())
     rename = {name: other for name, other in short.items() if other != name and count[other] == 1}
     notes = []
@@ -61,13 +71,37 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if theirs in frame and ours not in frame:
             frame = frame.rename(columns={theirs: ours})
             notes.append(f"`{theirs}` of the W&B export is read as `{ours}`")
-    return frame, notes
+    frame, dotted = _dotted(frame)
+    return frame, [*notes, *dotted]
+
+
+def read_endings(frame: pd.DataFrame, source: str, *, look: bool) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with words of ours in its column `status`, which is looked for under its other names, too.
+
+    Raises TableError for a word that nobody here knows: whether such runs count is for their owner to say.
+    """
+    frame, notes = _named_status(frame) if look else (frame, [])
+    if "status" not in frame:
+        return frame, notes
+    words, read = _read_status(frame["status"], source)
+    return frame.assign(status=words), [*notes, *read]
+
+
+def _named_status(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The column that says how runs ended under our name: `STATUS`, `info.status`, `sys/state`, with words we know."""
+    endings = [name for name in map(str, frame.columns) if re.split(r"[./]", name)[-1].lower() in ("status", "state")]
+    known = [name for name in endings if frame.columns.is_unique and _word_of(frame[name]).isin(list(MEANING)).any()]
+    if "status" not in frame and not known:
+        return _failed_flag(frame)
+    if "status" in frame or len(known) != 1:
+        return frame, []
+    return frame.rename(columns={known[0]: "status"}), [f"`{known[0]}` is read as `status`"]
 
 
 def _dotted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Columns of objects as columns of their leaves, by dotted names."""
+    """Columns of objects, or of short lists of them, as columns of their leaves, by dotted names."""
     objects = frame.columns[[str(kind) == "object" for kind in frame.dtypes]] if frame.columns.is_unique else ()
-    nested = [name for name in objects if frame[name].map(lambda cell: isinstance(cell, dict)).any()]
+    nested = [name for name in objects if frame[name].map(_is_group).any()]
     if not nested:
         return frame, []
     names = ", ".join(map(str, nested))
@@ -77,6 +111,15 @@ def _dotted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _refuse_chart(frame: pd.DataFrame) -> None:
     """Raise TableError for what W&B exports of a chart: a column per run, with its least and largest values beside."""
     names = {str(name) for name in frame.columns}
+    curve = next((kind for marks, kind in CURVES.items() if marks <= names), None)
+    if curve:
+        raise TableError(
+            f"this is the curve of one run ({curve}): its rows are steps",
+            expected="one row per run, with its size (params), its tokens and its final loss",
+            got=", ".join(sorted(names)),
+            cure="write one row per run, from the last loss of each",
+            code="one_run",
+        )
     curves = [name for name in names if " - " in name and {f"{name}__MIN", f"{name}__MAX"} <= names]
     if curves:
         raise TableError(
@@ -109,9 +152,19 @@ def _flatten(frame: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
         if str(name) not in groups:
             parts.append(frame[[name]])
             continue
-        rows = [_leaves(_mapping(cell), groups[str(name)]) for cell in frame[name]]
+        rows = [_leaves(_mapping(cell), groups[str(name)]) for cell in frame[name].map(_numbered)]
         parts.append(pd.DataFrame(rows, index=frame.index))
     return pd.concat(parts, axis=1)
+
+
+def _is_group(cell: object) -> bool:
+    return isinstance(_numbered(cell), dict)
+
+
+def _numbered(cell: object) -> object:
+    """A list of a few objects as a mapping from their places, 0 first; anything else as it is."""
+    listed = isinstance(cell, list) and 0 < len(cell) <= MOST_ENTRIES and all(isinstance(part, dict) for part in cell)
+    return dict(enumerate(cell)) if listed and isinstance(cell, list) else cell
 
 
 def _mapping(cell: object) -> dict[str, Any] | None:
@@ -137,6 +190,7 @@ def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
         # W&B's own config.yaml wraps every setting: {"lr": {"value": 0.1, "desc": None}}.
         if isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}:
             value = value["value"]
+        value = _numbered(value)
         if isinstance(value, dict):
             leaves |= _leaves(value, f"{prefix}.{key}")
         elif not isinstance(value, list):
@@ -144,16 +198,49 @@ def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
     return leaves
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """A column's name without the prefix of W&B's groups.
+
+    >>> short_name("config.model.n_params")
+    'model.n_params'
+    """
     return next((name[len(prefix) :] for prefix in PREFIXES if name.startswith(prefix)), name)
 
 
-def read_status(column: pd.Series, source: str) -> tuple[pd.Series, list[str]]:
-    """The words of a status column, `finished` for every word of that meaning, the others in lower case.
+def known_as(name: str, names: Sequence[str]) -> str:
+    """What a column of a W&B export is called among `names`, which it was read under; the name itself if it is there.
 
-    Raises TableError for a word that nobody here knows: whether such runs count is for their owner to say.
+    >>> known_as("State", ["status", "lr"]), known_as("config.lr", ["status", "lr"])
+    ('status', 'lr')
     """
-    words = column.map(lambda cell: re.sub(r"[\s-]+", "_", str(cell).strip().lower()), na_action="ignore")
+    others = (short_name(name), WANDB_NAMES.get(name, ""))
+    return name if name in names else next((other for other in others if other in names), name)
+
+
+def _failed_flag(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A column of truth values such as `sys/failed` (Neptune) as a status."""
+    flags = [name for name in map(str, frame.columns) if re.split(r"[./]", name)[-1].lower() in FAILED]
+    for name in flags if frame.columns.is_unique else ():
+        words = frame[name].astype(str).str.lower()
+        if words.isin(["true", "false"]).all() and (words == "true").any():
+            ended = [FAILED[re.split(r"[./]", name)[-1].lower()] if word == "true" else FINISHED for word in words]
+            return frame.assign(status=ended), [f"runs of which `{name}` is true are read as not finished"]
+    return frame, []
+
+
+def _word_of(column: pd.Series) -> pd.Series:
+    """Words in lower case with `_` between them; `InProgress` is two, and who cancelled a job (SLURM) is left out."""
+    return column.astype(object).map(_status_word, na_action="ignore")
+
+
+def _status_word(cell: object) -> str:
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(cell).strip())
+    return re.sub(r"(_by_\w+|\+)$", "", re.sub(r"[\s-]+", "_", parted).lower())
+
+
+def _read_status(column: pd.Series, source: str) -> tuple[pd.Series, list[str]]:
+    """The words of a status column, `finished` for every word of that meaning, the others in lower case."""
+    words = _word_of(column)
     unknown = sorted(
         {str(cell) for cell, word in zip(column, words, strict=True) if word == word and word not in MEANING}
     )

@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from foretoken.arguments import did_you_mean_file
 from foretoken.errors import MissingExtraError, TableError, needing
 from foretoken.runs import builtin
+from foretoken.runs.cells import MISSING
+from foretoken.runs.table import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +32,9 @@ MOST_CELLS = 10**8
 STANDARD_INPUT = "-"
 SAMPLE = 2**16
 """Characters from which the form of a CSV is told."""
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-MISSING = ("—", "–", "-", "--", "?", "n.a.", "na", "none", "None")
-"""Cells that hold nothing, beside those that pandas knows."""
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright bars"}
+DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][-+]?\d+)?")
+POINTS_BETWEEN_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Encodings by the byte order mark that a file begins with."""
 
@@ -84,6 +85,14 @@ def read_frame(path: Path) -> Rows:
         return READERS[content.suffix](content)
     except (TableError, MissingExtraError):
         raise
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"the run table {path} is not in UTF-8",
+            expected="UTF-8, or UTF-16 with its mark",
+            got=f"byte {error.object[error.start]:#04x} at offset {error.start}",
+            cure="save it as `CSV UTF-8`, or convert it, for example: iconv -f cp1252 -t utf-8",
+            code="unreadable_table",
+        ) from None
     except Exception as error:  # parsers of others: what they raise on noise is no fixed list
         raise TableError(
             f"cannot read the run table {path}",
@@ -156,10 +165,56 @@ def _csv(content: Content) -> Rows:
     header = pd.read_csv(io.BytesIO(data), header=None, nrows=1, dtype=str, **{**options, "na_values": ()}).iloc[0]
     names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
     frame.columns = pd.Index([str(name).strip() for name in names])
-    notes = [f"fields are between {SEPARATORS[separator]}"] if separator == ";" else []
+    notes = [f"fields are between {SEPARATORS[separator]}"] if separator in ";|" else []
     notes += ["decimal commas are read as points"] if comma else []
     notes += ["lines that begin with # are left out"] if comments else []
-    return frame, notes
+    frame = frame.loc[
+        :,
+        [
+            not (name.startswith("Unnamed: ") and frame.iloc[:, at].isna().all())
+            for at, name in enumerate(frame.columns)
+        ],
+    ]
+    frame, repeated = _without_headers(frame)
+    frame, pointed = _without_points(frame, content.path) if comma else (frame, [])
+    return frame, [*notes, *repeated, *pointed]
+
+
+def _without_headers(frame: pd.DataFrame) -> Rows:
+    """The rows without those that repeat the header, as of two files one after the other."""
+    names = [str(name) for name in frame.columns]
+    # An empty name is empty in the repeated header, too.
+    given = [number for number, name in enumerate(names) if not name.startswith("Unnamed: ")]
+    repeated = (frame.iloc[:, given].astype(str) == [names[number] for number in given]).all(axis=1)
+    if not given or not repeated.any():
+        return frame, []
+    note = f"{int(repeated.sum())} rows that repeat the header are left out"
+    return frame[~repeated].reset_index(drop=True), [note]
+
+
+def _without_points(frame: pd.DataFrame, path: Path) -> Rows:
+    """Where commas are decimal, points stand between thousands: 1.400 is 1400.
+
+    Raises TableError for a column where they cannot.
+    """
+    read = []
+    for place, name in enumerate(frame.columns):
+        cells = frame.iloc[:, place]
+        texts = {row: cell.strip() for row, cell in cells.items() if isinstance(cell, str)}
+        grouped = {row: cell for row, cell in texts.items() if POINTS_BETWEEN_THOUSANDS.fullmatch(cell)}
+        pointed = [cell for row, cell in texts.items() if row not in grouped and re.fullmatch(r"[-+]?\d+\.\d+", cell)]
+        if grouped and pointed:
+            raise TableError(
+                f"{path}: a point is read as a mark between thousands beside decimal commas, and cannot be in {name!r}",
+                got=f"{next(iter(grouped.values()))!r} and {pointed[0]!r}",
+                cure="write decimal commas or decimal points throughout",
+                code="unreadable_cell",
+            )
+        if grouped:
+            plain = {row: cell.replace(".", "").replace(",", ".") for row, cell in grouped.items()}
+            frame = frame.assign(**{name: [plain.get(row, cell) for row, cell in cells.items()]})
+            read.append(str(name))
+    return frame, [f"points between thousands are left out in {', '.join(read)}"] if read else []
 
 
 def _separator(header: str) -> str:
@@ -240,7 +295,7 @@ def _json(content: Content) -> Rows:
 
     text = content.text
     rows = _json_rows(text, content.path)
-    if rows is None:
+    if rows is None:  # JSON lines
         rows = [
             _json_object(line, f"{content.path}, line {number}")
             for number, line in enumerate(text.split("\n"), start=1)
@@ -273,35 +328,52 @@ def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
         content = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
-    if isinstance(content, dict) and not isinstance(content.get("runs"), list):
-        return _by_name(content)
-    rows = content["runs"] if isinstance(content, dict) else content
+    if isinstance(content, dict):
+        rows = _rows_within(content)
+        if rows is None:
+            return _by_name(content)
+    else:
+        rows = content
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if wrong is not None:
         raise TableError(f"{path}: expected an array of objects", got=f"entry {wrong} is {str(rows[wrong - 1])[:60]}")
     return list(rows)
 
 
-def _by_name(content: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _rows_within(content: dict[str, Any]) -> list[Any] | None:
+    """The rows of {"runs": [{..}]}, or of {"columns": [..], "data": [[..]]} as pandas and W&B write tables."""
+    names, data = content.get("columns"), content.get("data")
+    if isinstance(names, list) and isinstance(data, list):
+        whole = all(isinstance(row, list) and len(row) == len(names) for row in data)
+        return [dict(zip(map(str, names), row, strict=True)) for row in data] if whole else None
+    if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
+        return data
+    runs = content.get("runs")
+    return runs if isinstance(runs, list) else None
+
+
+def _by_name(content: dict[str, Any]) -> list[dict[str, Any]]:
     """{"params": [..], "loss": [..]}, {"params": {"0": ..}} (as pandas writes it) or {"run a": {..}}; else one row."""
     values = list(content.values())
     if values and all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
         return [dict(zip(content, cells, strict=True)) for cells in zip(*values, strict=True)]
     if len(values) < 2 or not all(isinstance(value, dict) and value for value in values):
-        return None
+        return [content]
     indices = [list(value) for value in values]
-    numbered = [str(number) for number in range(len(indices[0]))]
-    if all(keys == numbered for keys in indices):
+    # By column: under each the same labels of rows, which are numbers or stand below names of ours.
+    labels = all(key.isdecimal() for key in indices[0]) or bool({*content} & {*COLUMNS})
+    if labels and all(keys == indices[0] for keys in indices):
         return [{name: column[index] for name, column in content.items()} for index in indices[0]]
     # Runs have their keys in common; the groups of one run (config, summary) have few or none.
     shared, every = set.intersection(*map(set, indices)), set.union(*map(set, indices))
     alike = len(shared) > len(every) / 2
-    return [{"run": name, **row} for name, row in content.items()] if alike else None
+    return [{"run": name, **row} for name, row in content.items()] if alike else [content]
 
 
 READERS: dict[str, Callable[[Content], Rows]] = {
     ".csv": _csv,
     ".tsv": _csv,
+    ".txt": _csv,
     ".json": _json,
     ".jsonl": _json,
     ".ndjson": _json,

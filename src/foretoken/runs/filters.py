@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import TableError
+from foretoken.runs.exports import known_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +61,11 @@ def filter_rows(
         return frame, []
     left = frame
     for condition in conditions:
-        name = condition.column if condition.column in frame else dict(rename or {}).get(condition.column, "")
+        known = list(map(str, frame.columns))
+        name = known_as(condition.column, known)
         if name not in frame:
-            known = list(map(str, frame.columns))
+            name = known_as(dict(rename or {}).get(condition.column, ""), known)
+        if name not in frame:
             near = nearest(condition.column, known)
             raise TableError(
                 f"--where {_quoted(condition)}: no column {condition.column!r}",

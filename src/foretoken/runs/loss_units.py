@@ -21,6 +21,8 @@ NATS_PER_TOKEN = "nats per token"
 """What a loss is in where nothing else is said."""
 UNIT_COLUMNS = ("loss_unit", "loss_units", "metric_unit", "metric_units")
 """Columns that say the unit of a row's loss, the one taken first at the head."""
+SCORE = r"(^|_)(accuracy|acc|acc_norm|auc|f1|exact_match|em)(_|$)"
+"""Names of what rises as models grow."""
 BARE_BITS = r"(^|_)bits$"
 PER = {"byte": "bytes?|b", "character": "char(acter)?s?|c", "word": "words?|w", "token": "tok(en)?s?|t"}
 """How that which a loss is taken per is spelled; its letter in names such as `bpb`."""
@@ -58,9 +60,10 @@ def _units() -> Iterator[LossUnit]:
         is_token = nats == NATS_PER_TOKEN
         kept, factor = (nats, math.log(2.0)) if is_token else (bits, 1.0)
         own = rf"({word})_(level_)?(ppl|perplexity)|(ppl|perplexity)_(per_)?({word})"
-        yield LossUnit(nats, nats, 1.0, rf"nats?_?(per_?)?({word})")
+        perplexities = own + "|ppl|perplexity" * is_token
+        yield LossUnit(nats, nats, 1.0, rf"nats?_?(per_?)?({word})|(log|ln)_({perplexities})")
         yield LossUnit(bits, kept, factor, rf"bits?_?(per_?)?({word})|bp{letter}")
-        yield LossUnit("perplexity" if is_token else perplexity, nats, None, own + "|ppl|perplexity" * is_token)
+        yield LossUnit("perplexity" if is_token else perplexity, nats, None, perplexities)
 
 
 LOSS_UNITS: dict[str, LossUnit] = {unit.name: unit for unit in _units()}
@@ -76,7 +79,7 @@ def _words(text: str) -> str:
 def unit_in_name(name: str) -> LossUnit | None:
     """The unit that the name of a column of losses says; None where it says none.
 
-    Raises TableError for bits of which the name does not say per what.
+    Raises TableError for bits of which the name does not say per what, and for a score.
 
     >>> unit_in_name("val/bpb").name, unit_in_name("eval_perplexity").name, unit_in_name("val_loss")
     ('bits per byte', 'perplexity', None)
@@ -85,6 +88,14 @@ def unit_in_name(name: str) -> LossUnit | None:
     for unit in LOSS_UNITS.values():
         if re.search(rf"(^|_)({unit.spelled})(_|$)", words):
             return unit
+    if re.search(SCORE, words) and "loss" not in words:
+        raise TableError(
+            f"`{name}` is a score, and a loss is asked for",
+            expected="a loss, which falls as models grow: nats, bits per byte, perplexity, ...",
+            got=repr(name),
+            cure="name the column of the loss: --map loss=...; where it is one: --loss-unit nats/token",
+            code="not_a_loss",
+        )
     if re.search(BARE_BITS, words):
         raise _per_what(f"the column `{name}` is in bits, and does not say per what", repr(name))
     return None

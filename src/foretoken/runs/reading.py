@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from foretoken.errors import TableError, shown
 from foretoken.runs.builtin import table_path
 from foretoken.runs.cells import COUNTED, Unit, numbers_in, refuse_cells
-from foretoken.runs.exports import plain_columns, read_status
+from foretoken.runs.exports import FINISHED, plain_columns, read_endings
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
 from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
-from foretoken.runs.sources import Source, apply_map, as_typed, proposals
+from foretoken.runs.sources import Source, apply_map, other_sizes, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -37,8 +37,18 @@ AnyTable: TypeAlias = "RunTable | pd.DataFrame | ArrowStream | str | Path"
 """Runs as a RunTable, as a frame, or in a file."""
 
 
-def as_table(table: AnyTable, need: Sequence[str] = NEEDED, loss_unit: str = "") -> RunTable:
-    """A run table as it is; a frame, or a file, read as `read_table` reads one; `loss_unit` as there.
+FRAME = "the frame"
+"""The source of rows that come from no file."""
+
+
+def as_table(
+    table: AnyTable,
+    need: Sequence[str] = NEEDED,
+    loss_unit: str = "",
+    rename: Mapping[str, str] | None = None,
+    where: str = "",
+) -> RunTable:
+    """A run table as it is; a frame, or a file, read as `read_table` reads one; the arguments as there.
 
     Raises TableError for a `loss_unit` that a run table contradicts.
 
@@ -47,11 +57,13 @@ def as_table(table: AnyTable, need: Sequence[str] = NEEDED, loss_unit: str = "")
     >>> float(runs.frame["params"].iloc[0])
     70000000.0
     """
-    if isinstance(table, RunTable):
+    if isinstance(table, RunTable) and not (rename or where):
         return _in_unit(table, loss_unit)
+    if isinstance(table, RunTable):
+        return table_from_frame(table.frame, table.source, rename, where, need, table.assumed, loss_unit=loss_unit)
     if isinstance(table, str | Path):
-        return table_from_file(Path(table), {}, "", need, loss_unit)
-    return table_from_frame(_as_pandas(table), "the frame", need=need, loss_unit=loss_unit)
+        return table_from_file(Path(table), rename or {}, where, need, loss_unit)
+    return table_from_frame(_as_pandas(table), FRAME, rename, where, need, loss_unit=loss_unit)
 
 
 def _in_unit(table: RunTable, loss_unit: str) -> RunTable:
@@ -130,19 +142,17 @@ def table_from_frame(
     if missing:
         raise _missing(source, missing, frame)
     for name in frame.columns.intersection([*COLUMNS, *need]):
-        if name not in COLUMNS or COLUMNS[name].is_number:
-            frame[name], notes = _counted(frame[name], sources.get(name), source)
-            assumed += notes
-        else:
-            _refuse_nested(frame[name], source)
+        frame[name], notes = _read_cells(frame[name], sources.get(name), source)
+        assumed += notes
     if "loss" in frame:
         frame, notes = _loss_in_its_unit(frame, sources.get("loss"), loss_unit)
         assumed += notes
-    if "status" in frame:
-        frame["status"], notes = read_status(frame["status"], source)
-        assumed += notes
-    for name in ("params", "tokens", "flops") if "loss" in need and not ours else ():
-        _refuse_implausible(frame, name, sources, source)
+    frame, notes = read_endings(frame, source, look="status" not in rename)
+    assumed += notes
+    if "loss" in need and not ours:
+        for name in LEAST:
+            _refuse_implausible(frame, name, sources, source)
+        assumed += other_sizes(frame, sizes, sources)
     if "params_total" not in frame and "params" in frame:
         assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
     if "flops" not in frame and countable:
@@ -165,9 +175,20 @@ def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableE
         f"{source} has no column for {', '.join(missing)}",
         expected=", ".join(expected),
         got=", ".join(map(str, frame.columns)) or "no columns",
-        cure=proposals(frame, list(missing)),
+        cure=proposals(frame, missing)
+        if source != FRAME
+        else f"foretoken.read_table(frame, {proposals(frame, missing)})",
         code="missing_column",
     )
+
+
+def _read_cells(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd.Series, list[str]]:
+    """A column of ours with numbers, where it holds them, in our unit, and what was read."""
+    name = str(column.name)
+    if name not in COLUMNS or COLUMNS[name].is_number:
+        return _counted(column, made_of, source)
+    _refuse_nested(column, source)
+    return column, []
 
 
 def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd.Series, list[str]]:
@@ -175,6 +196,8 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     ours, unit = str(column.name), made_of.unit if made_of else None
     factor = unit.factor if unit else 1.0
     numbers = numbers_in(column, source, factor)
+    if made_of and len(made_of.columns) > 1 and unit is None:
+        _refuse_double_unit(numbers, ours, made_of, Unit(made_of.factor, "the units of its names"), source)
     if made_of is None or unit is None or factor == 1.0:
         return numbers, []
     _refuse_double_unit(numbers, ours, made_of, unit, source)
@@ -237,28 +260,32 @@ def _refuse_implausible(frame: pd.DataFrame, name: str, sources: Mapping[str, So
     ours = next((size for size in SIZES if size in frame), None) if name == "params" else name
     if ours is None or ours not in frame or (ours in sources and sources[ours].unit is not None):
         return
-    values = frame[ours]
+    # A run that crashed at its first step, or whose loss is missing, is left out anyway.
+    counts = frame["status"].isna() | (frame["status"] == FINISHED) if "status" in frame else frame[ours].notna()
+    size = next((size for size in SIZES if size in frame), "tokens")
+    counts &= frame.reindex(columns=["loss", "tokens", size]).notna().all(axis=1)
+    values = frame[ours].where(counts)
     least = float(values[values > 0].min()) if (values > 0).any() else math.inf
     if least < LEAST[name]:
-        column, (unit, words) = sources[ours].columns[0] if ours in sources else ours, USUAL[name]
+        made_of, (unit, words) = sources.get(ours, Source((ours,), 1.0, None)), USUAL[name]
         raise TableError(
-            f"{source}: `{column}` cannot be {name} of a language model",
+            f"{source}: `{made_of.name}` cannot be {name} of a language model",
             expected=f"at least {LEAST[name]:g}",
             got=f"{least:.6g} in row {int((values == least).to_numpy().argmax()) + 1}",
-            cure=f"say the unit: {as_typed(f'{ours}={column}:{unit}')} for {words}, or :1 where it is as it stands",
+            cure=f"say the unit: {made_of.in_unit(unit, ours)} for {words},"
+            f" or {made_of.in_unit('1', ours)} where it is as it stands",
             code="implausible_unit",
         )
 
 
 def _refuse_double_unit(numbers: pd.Series, ours: str, made_of: Source, unit: Unit, source: str) -> None:
-    most, limit = float(numbers.max()), MOST[COUNTED[ours]]
+    most, limit = float(numbers.max()), MOST.get(COUNTED.get(ours, ""), math.inf)
     if most > limit:
-        column = made_of.columns[0]
         raise TableError(
-            f"{source}: `{column}` in {unit.name} would be {most:.3g}",
+            f"{source}: `{made_of.name}` in {unit.name} would be {most:.3g}",
             expected=f"at most {limit:g}",
             got=f"{most / unit.factor:.6g} as it stands",
-            cure=f"say that its numbers are whole: {as_typed(f'{ours}={column}:1')}",
+            cure=f"say that its numbers are whole: {made_of.in_unit('1', ours)}",
             code="implausible_unit",
         )
 

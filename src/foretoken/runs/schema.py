@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, WrapValidator, model_validator
+from pydantic import Field, WrapValidator, field_validator, model_validator
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
-from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, known_name
+from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
@@ -39,9 +39,11 @@ class CorpusSection(Section):
 
     source: CorpusSource = "python-stdlib"
     path: str | None = None
-    """File or folder, for source `text`: plain text, .jsonl, .jsonl.gz, .jsonl.zst, .parquet."""
+    """File or folder, for source `text`: plain text, .json, .jsonl, .csv, .tsv, .parquet; also .gz and .zst."""
     column: str = "text"
-    """Column or key that holds the text in .jsonl and .parquet."""
+    """Column or key that holds the text in all of these but plain text."""
+    encoding: str = "utf-8"
+    """What files but .parquet are encoded in, as Python names it: gb18030, latin-1, ...; UTF-16 needs no name."""
     tokenizer: TokenizerKind = "byte"
     vocabulary: int = Field(default=512, ge=257, le=1_000_000)
     """Tokens of a tokenizer that is learned (bpe, wordpiece, unigram)."""
@@ -60,6 +62,13 @@ class CorpusSection(Section):
         if (self.source == "text") != (self.path is not None):
             raise ValueError("`path` is needed by source 'text', and by no other source")
         return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        if not is_encoding(name):
+            raise ValueError(f"no such encoding: {name[:40]!r}; Python names them utf-8, gb18030, latin-1, ...")
+        return name
 
     @model_validator(mode="after")
     def _file_has_a_name(self) -> CorpusSection:

@@ -62,3 +62,16 @@ class Section(BaseModel):
     """One table of the study file: unknown keys are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of text by this name.
+
+    >>> is_encoding("gb18030"), is_encoding("base64")
+    (True, False)
+    """
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):  # unknown, or no encoding of text; a name with a NUL character
+        return False
+    return True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, TableError
 from foretoken.runs.cells import ONE, Unit, named_unit, number, numbers_in, unit_of
+from foretoken.runs.exports import known_as
+from foretoken.runs.table import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,16 @@ class Source(NamedTuple):
     def is_one_column(self) -> bool:
         """Whether the cells are taken as they are, text too."""
         return len(self.columns) == 1 and self.factor == 1.0
+
+    @property
+    def name(self) -> str:
+        """As --map names it, without numbers."""
+        return "*".join(self.columns)
+
+    def in_unit(self, word: str, ours: str) -> str:
+        """The --map that says its unit; of a product it is a factor."""
+        unit = named_unit(word, ours) or ONE
+        return as_typed(f"{ours}={self.name}:{word}" if self.is_one_column else f"{ours}={unit.factor:g}*{self.name}")
 
 
 def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,tokens=D") -> dict[str, str]:
@@ -57,19 +69,23 @@ def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Sou
     Raises TableError for a column that is not there, with the nearest that is.
     """
     names = list(map(str, frame.columns))
+    theirs = known_as(theirs, names)
     if theirs in names:
         return Source((theirs,), 1.0, unit_of(theirs, ours))
     stem, colon, word = theirs.rpartition(":")
     said = named_unit(word, ours) if colon else None
     if said:
         return find_source(frame, ours, stem.strip(), source)._replace(unit=said)
-    factors = [factor.strip() for factor in theirs.split("*")]
+    factors = [known_as(factor.strip(), names) for factor in theirs.split("*")]
     columns = [factor for factor in factors if factor in names]
     numbers = [number(factor) for factor in factors if factor not in names]
     missing = [factor for factor in factors if factor not in names and not number(factor) > 0]
     if missing or not columns:
         raise _missing(ours, theirs, missing[0] if missing else theirs, names, source)
-    return Source(tuple(columns), math.prod(numbers), ONE)
+    if numbers:  # whoever wrote a number into it knows the units
+        return Source(tuple(columns), math.prod(numbers), ONE)
+    units = [unit.factor for name in columns if (unit := unit_of(name, ours))]
+    return Source(tuple(columns), math.prod(units), None)
 
 
 def _missing(ours: str, theirs: str, name: str, names: list[str], source: str) -> TableError:
@@ -93,7 +109,7 @@ def apply_map(
     unread = [ours for ours, theirs in rename.items() if not theirs and ours in frame]
     notes = [f"the file's own column `{ours}` is not read: --map takes `{rename[ours]}` for it" for ours in hidden]
     notes += [f"the file's own column `{ours}` is not read" for ours in unread]
-    notes += [f"`{ours}` is {rename[ours]}" for ours, one in found.items() if not one.is_one_column]
+    notes += [f"`{ours}` is {_told(rename[ours], ours, one)}" for ours, one in found.items() if not one.is_one_column]
     # Renamed rather than made anew, but for products and for a second name of one column.
     renamed = {one.columns[0]: ours for ours, one in found.items() if one.is_one_column}
     made = {
@@ -114,16 +130,41 @@ _NAMES = {
 }
 
 
-def proposals(frame: pd.DataFrame, missing: list[str]) -> str:
+def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
     """A --map for the columns that are missing, from the names that are there; YOUR_COLUMN where none is alike."""
     names = [str(name) for name in frame.columns]
     parts = []
     for ours in missing:
         pattern = _NAMES.get(ours)
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
+        like = like or [name for name in names if _holds(name, ours)]
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
         parts.append(f'{ours}="{found}"' if "," in found else f"{ours}={found}")
     return as_typed(",".join(parts))
+
+
+def _holds(name: str, ours: str) -> bool:
+    """Whether a longer name ends with the word for a column of ours: `Pile val loss`, `c4_bpb`; no training loss."""
+    words = [word for word in re.split(r"[^a-z0-9]+", _UNIT.sub("", name).lower()) if word]
+    return bool(words) and words[-1] in _WORDS.get(ours, ()) and "train" not in words
+
+
+def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str, Source]) -> list[str]:
+    """Which column is N, where others of the table could be it too; nothing where our own names tell them apart."""
+    foreign = [
+        name
+        for name in map(str, frame.columns)
+        if name not in COLUMNS
+        and re.search(r"(^|_)(params|parameters)(_|$)", _plain(name), re.IGNORECASE)
+        and any(number(cell, "params") > 0 for cell in frame[name].head(20))
+    ]
+    others = [*sizes[1:], *foreign]
+    if not sizes or not others or (sizes[0] != "params" and not foreign):
+        return []
+    taken = f" (`{sources[sizes[0]].columns[0]}`)" if sizes[0] in sources else ""
+    could = ", ".join(f"`{name}`" for name in others)
+    example = as_typed(f"params={others[0]}") if foreign else f"--params {others[0]}"
+    return [f"N is `{sizes[0]}`{taken}; {could} could be N too: {example}"]
 
 
 def as_typed(text: str) -> str:
@@ -135,6 +176,12 @@ def as_typed(text: str) -> str:
     return f"--map '{text}'" if re.search(r"[\s\"()*]", text) else f"--map {text}"
 
 
+_WORDS = {
+    "params": ("params", "parameters"),
+    "tokens": ("tokens",),
+    "loss": ("loss", "bpb", "bpc", "ppl", "perplexity", "nll"),
+}
+"""Last words of the names of such columns."""
 _UNIT = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]$|[ _-](k|m|b|g|t|bn|mn|millions?|billions?|trillions?)$", re.IGNORECASE)
 
 
@@ -143,6 +190,12 @@ def _plain(name: str) -> str:
     short = re.fullmatch(r"(val|valid|eval|test)[./]\w+", name)
     last = re.sub(r"[./]", "_", name) if short else re.split(r"[./]", name)[-1]
     return re.sub(r"[\s-]+", "_", _UNIT.sub("", last).strip())
+
+
+def _told(theirs: str, ours: str, one: Source) -> str:
+    """A product as it was given, with the units that names in it say."""
+    said = [f"{name} in {unit.name}" for name in one.columns if one.unit is None and (unit := unit_of(name, ours))]
+    return f"{theirs} ({', '.join(said)})" if said else theirs
 
 
 def _product(frame: pd.DataFrame, one: Source, source: str) -> pd.Series:

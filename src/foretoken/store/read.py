@@ -8,7 +8,7 @@ from pathlib import Path
 from foretoken.arguments import named_arguments
 from foretoken.errors import StoreError, TableError
 from foretoken.runs.loss_units import NATS_PER_TOKEN, named_loss_unit
-from foretoken.runs.reading import table_from_file, table_from_frame
+from foretoken.runs.reading import AnyTable, as_table, table_from_frame
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import NEEDED, RunTable, table_from_records
 from foretoken.store.store import read_record
@@ -16,21 +16,21 @@ from foretoken.store.store import read_record
 
 @named_arguments
 def read_table(
-    path: str | Path,
+    path: AnyTable,
     rename: Mapping[str, str] | None = None,
     where: str = "",
     need: Sequence[str] = NEEDED,
     *,
     loss_unit: str = "",
 ) -> RunTable:
-    """Read runs from a file of any kind (CSV, JSON, parquet, ..., compressed or not), or from a folder of our records.
+    """Read runs from a file of any kind (CSV, JSON, parquet, ..., compressed or not), a frame, or a folder of records.
 
     Units are carried: a column's name (`params_M`, `tokens (billions)`), its cells (`70M`, `6.1 ZFLOP`) or `rename`
     (`mparams:M`) say them. A missing `flops` is filled with 6 x params x tokens. Whatever was done or assumed is said
     in `assumed`.
 
     Args:
-        path: the file, `-` for standard input, or the folder of a study.
+        path: the file, `-` for standard input, the folder of a study, or a frame of pandas, polars, ....
         rename: our column: the file's, as in `{"loss": "val_loss", "tokens": "steps*batch*context", "params": "n:M"}`;
             an empty name leaves our column unread.
         where: conditions that the rows meet, as `dataset=c4,step>=20000`.
@@ -42,9 +42,9 @@ def read_table(
     said to be (a language model of 70 parameters), or rows are in several units of the loss.
 
     """
+    if not isinstance(path, str | Path) or not Path(path).is_dir():
+        return as_table(path, need, loss_unit, rename, where)
     path = Path(path)
-    if not path.is_dir():
-        return table_from_file(path, rename or {}, where, need, loss_unit)
     refuse_unit_of_ours(loss_unit)
     table = table_from_records(records_in(path), str(path))
     told = [f"all {len(table)} records below {path} are rows, a target among them"]
