@@ -15,7 +15,7 @@ def wilson(hits: float, tries: float, z: float) -> tuple[float, float]:
     # a quadratic in p. Unlike share +- z sd it stays between 0 and 1 and has a width where all or none hit.
     share, whole = hits / tries, 1 + z**2 / tries
     centre = (share + z**2 / (2 * tries)) / whole
-    reach = z / whole * math.sqrt(share * (1 - share) / tries + z**2 / (4 * tries**2))
+    reach = z / whole * math.hypot(math.sqrt(share * (1 - share) / tries), z / (2 * tries))
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
@@ -34,5 +34,6 @@ def wilson_of_error(share: float, error: float, tries: float, z: float) -> tuple
     [0.676, 1.0]
 
     """
-    counted = share * (1 - share) / error**2 if error > 0 and 0 < share < 1 else tries
+    # An error of almost nothing stands for more tries than a number holds: as many as it does hold say the same.
+    counted = min(share * (1 - share) / error / error, 1e300) if error > 0 and 0 < share < 1 else tries
     return wilson(share * counted, counted, z)

@@ -53,6 +53,7 @@ def test_the_end_of_another_word_is_no_unit(name: str) -> None:
     [
         ("20.000.000", 2e7), ("1.2 × 10^9", 1.2e9), (r"$1.2 \times 10^{9}$", 1.2e9), ("6 * 10**3", 6e3),
         ("2x10^8", 2e8), ("1.2.3", np.nan), ("2.000", 2.0),
+        ("21’300’000", 2.13e7), ("2,02,00,000", 2.02e7), ("1,23,456.5", 123456.5), ("12,34", np.nan), ("1,2,3", np.nan),
     ],
 )  # fmt: skip
 def test_numbers_as_papers_and_spreadsheets_write_them(cell: str, value: float) -> None:

@@ -67,9 +67,10 @@ MISSING = ("—", "–", "-", "--", "?", "n.a.", "na", "none", "None")
 """Cells that hold nothing, beside those that pandas knows."""
 _NOTHING = {"", "nan", "null", "n/a", "<na>", *(word.lower() for word in MISSING)}
 _GROUPED = re.compile(
-    r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f']\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:\.\d{3}){2,}"
+    r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:[ _\u00a0\u202f'\u2019]\d{3})+(?:\.\d+)?"
+    r"|[-+]?\d{1,3}(?:\.\d{3}){2,}|[-+]?\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?"
 )
-_GROUPING = str.maketrans("", "", ", _\u00a0\u202f'")
+_GROUPING = str.maketrans("", "", ", _\u00a0\u202f'\u2019")
 _POWER = re.compile(r"\$?\s*([-+]?[\d.]+)\s*(?:×|x|\*|·|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?([-+]?\d+)\}?\s*\$?")
 """1.2 × 10^9 of a paper, also as LaTeX writes it."""
 _QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
