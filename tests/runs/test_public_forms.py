@@ -222,7 +222,13 @@ def test_a_run_that_does_not_count_is_not_held_against_its_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "proposed"), [(("train_loss", "Pile val loss"), "Pile val loss"), (("c4_bpb",), "c4_bpb")]
+    ("names", "proposed"),
+    [
+        (("train_loss", "Pile val loss"), "Pile val loss"),
+        (("c4_bpb",), "c4_bpb"),
+        (("train/loss", "eval/loss"), "eval/loss"),
+        (("train/loss",), "YOUR_COLUMN"),
+    ],
 )
 def test_a_longer_name_is_proposed_and_no_training_loss(names: tuple[str, ...], proposed: str) -> None:
     with pytest.raises(TableError, match=f'"loss": "{proposed}"'):

@@ -132,10 +132,11 @@ _NAMES = {
 
 def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
     """A --map for the columns that are missing, from the names that are there; YOUR_COLUMN where none is alike."""
-    names = [str(name) for name in frame.columns]
     parts = []
     for ours in missing:
         pattern = _NAMES.get(ours)
+        # A loss on what was trained on is lower than that on held-out text, and another quantity.
+        names = [name for name in map(str, frame.columns) if ours != "loss" or "train" not in name.lower()]
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
         like = like or [name for name in names if _holds(name, ours)]
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
@@ -144,9 +145,9 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
 
 
 def _holds(name: str, ours: str) -> bool:
-    """Whether a longer name ends with the word for a column of ours: `Pile val loss`, `c4_bpb`; no training loss."""
+    """Whether a longer name ends with the word for a column of ours: `Pile val loss`, `c4_bpb`."""
     words = [word for word in re.split(r"[^a-z0-9]+", _UNIT.sub("", name).lower()) if word]
-    return bool(words) and words[-1] in _WORDS.get(ours, ()) and "train" not in words
+    return bool(words) and words[-1] in _WORDS.get(ours, ())
 
 
 def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str, Source]) -> list[str]:
