@@ -211,7 +211,7 @@ def test_few_files_have_one_reader() -> None:
 
 def test_functions_fit_on_a_screen() -> None:
     sizes = {
-        f"{path.name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{path}:{node.lineno}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for path in FILES
         for node in functions(path)
     }

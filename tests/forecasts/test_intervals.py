@@ -39,7 +39,7 @@ def fitted() -> Fit:
 
 @settings(max_examples=30, deadline=None)
 @given(level=LEVELS, run=st.floats(1e-3, 0.1), freedom=st.floats(3.0, 200.0))
-def test_noise_alone_gives_studentserror_quantiles(level: float, run: float, freedom: float) -> None:
+def test_noise_alone_gives_quantiles_of_students_t(level: float, run: float, freedom: float) -> None:
     low, high = error_quantiles(NO_SPREAD, run, freedom, 0.0, level)
     exact = run * t.ppf((1 + level) / 2, freedom)
     assert (low, high) == pytest.approx((-exact, exact), rel=0.1)
@@ -47,7 +47,7 @@ def test_noise_alone_gives_studentserror_quantiles(level: float, run: float, fre
 
 @settings(max_examples=30, deadline=None)
 @given(level=LEVELS, misfit=st.floats(1e-3, 0.5))
-def test_misfit_alone_gives_normalerror_quantiles(level: float, misfit: float) -> None:
+def test_misfit_alone_gives_quantiles_of_the_normal(level: float, misfit: float) -> None:
     low, high = error_quantiles(NO_SPREAD, 0.0, 10.0, misfit, level)
     exact = misfit * norm.ppf((1 + level) / 2)
     assert (low, high) == pytest.approx((-exact, exact), rel=0.1)

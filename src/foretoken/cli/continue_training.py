@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ValidationShareOption = Annotated[
     float, typer.Option("--validation-share", help="Share of the documents that is held out.")
 ]
+SeedOption = Annotated[int, typer.Option(help="Seed of the order of the text.")]
 LearningRateOption = Annotated[float, typer.Option("--learning-rate", help="Its peak; it warms up and decays to 0.")]
 LINE_SECONDS = 5.0
 """Time between two progress lines."""
@@ -50,7 +51,7 @@ def continue_training(
     repeat: Annotated[bool, typer.Option("--repeat", help="Read the text more than once where it is short.")] = False,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     threads: Annotated[int, typer.Option(help="Threads; 0 for as many as torch takes.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the order of the text.")] = 0,
+    seed: SeedOption = 0,
     context: ContextOption = None,
     objective: ObjectiveOption = "",
     column: ColumnOption = "text",
@@ -88,6 +89,10 @@ def continue_training(
             should_stop=stopped.is_set,
         )
     wrote(result.folder)
+    _print(result, json)
+
+
+def _print(result: ContinuedTraining, json: bool) -> None:
     if json:
         print_json(result.to_json())
     else:

@@ -212,11 +212,6 @@ class ClusterError:
     sd: float
     """Standard deviation of the common error, on log loss; 0 where there is no sign of one."""
 
-    @property
-    def count(self) -> int:
-        """How many clusters there are."""
-        return int(self.of_run.max()) + 1
-
 
 def cluster_errors(sample: Sample, rows: Rows, theta: Array, sigma: Array) -> dict[str, ClusterError]:
     """What ties runs together, by kind: `trajectories` and `budgets`."""
