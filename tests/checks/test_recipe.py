@@ -131,7 +131,7 @@ DEFECTS: list[tuple[TableCheck, Callable[[], pd.DataFrame], Check]] = [
     ),
     (
         recipe.sharp_metrics,
-        lambda: runs(metric=["Accuracy", "nll"] * 6),
+        lambda: runs(metric=["Accuracy", "rank"] * 6),
         Check("sharp_metric", "note", "metric is Accuracy", "fit the loss"),
     ),
 ]

@@ -8,7 +8,8 @@ import pytest
 
 from foretoken.errors import RefusedError, TableError
 from foretoken.fits.fit import fit
-from foretoken.fits.rows import clean_rows, off_frontier, refusals, with_trajectories
+from foretoken.fits.rows import clean_rows, off_frontier, refusals
+from foretoken.fits.trajectories import with_trajectories
 from foretoken.laws import CHINCHILLA, LAWS, POWER
 from foretoken.runs.table import RunTable
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.fits.check import SEVERITIES, Check
-from foretoken.fits.rows import MIXED, clean_rows
+from foretoken.fits.mixtures import MIXED
+from foretoken.fits.rows import clean_rows
 from foretoken.fits.table_checks import (
     CHECKS,
     COUNTS,

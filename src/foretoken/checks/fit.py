@@ -83,8 +83,10 @@ def _telling_column(view: TableView, off: Indices) -> str:
     """A column of few values, each of which is nearly always on one side; empty where there is none."""
     frame = view.frame.iloc[view.rows.row_index]
     side = np.isin(np.arange(len(frame)), off)
-    for name in (str(name) for name in frame if 2 <= frame[name].nunique() <= MOST_VALUES):
+    for name in map(str, frame):
         values = frame[name].astype(str).to_numpy()
+        if not 2 <= len(np.unique(values)) <= MOST_VALUES:
+            continue
         share = np.array([side[values == value].mean() for value in values])
         if (abs(share - side) < 0.5).mean() > NEARLY_ALL and np.ptp(share) > 0.5:
             return name

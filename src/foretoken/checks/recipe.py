@@ -10,6 +10,7 @@ from foretoken.checks.surface import LEAST_SEEN, Surface
 from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, by_chance, listed, plural
 from foretoken.fits.rows import NOT_ANNEALED
+from foretoken.fits.trajectories import evenly_spaced, undeclared, unnamed_sizes
 from foretoken.laws.law import Array, Indices
 from foretoken.routes.envelope import trajectories
 
@@ -20,8 +21,6 @@ SWEPT = {"learning_rate": "learning_rate_edge", "batch_tokens": "batch_edge"}
 MATCHED = ("cosine", "linear")
 """Schedules whose end is set beforehand: a point on the way is no run of that length."""
 
-EVEN, EVEN_POINTS = 0.02, 5
-"""Points that are this evenly spaced in tokens, and so many of one size, were written on the way of one run."""
 SMOOTH_POINTS, SMOOTH_BY_CHANCE = 4, 1e-4
 """Runs of one size that share an error which is rarer by chance; a size's own error does not follow a smooth curve."""
 SMOOTH = 0.5
@@ -40,38 +39,11 @@ def points_of_one_run(view: TableView) -> Iterator[Check]:
         yield Check("undeclared_trajectories", "doubt", evidence, cure)
 
 
-def points_under_many_names(view: TableView) -> Iterator[Check]:
-    """Checkpoints counted as runs: rows of one size to the last digit, evenly spaced in tokens or with one error."""
-    sizes = [here for here in _of_one_size(view.rows.params) if len(here) >= SMOOTH_POINTS]
-    sizes = [here for here in sizes if not _share_a_name(view, here)]
-    even = [here for here in sizes if len(here) >= EVEN_POINTS and _is_even(view.rows.tokens[here], view.rows.y[here])]
-    told, how = even, "evenly spaced in tokens and with losses that fall at each"
-    if not even and view.surface and _is_smooth(view.surface, sizes):
-        told, how = sizes, "with errors that they share"
-    if told:
-        count = sum(len(here) for here in told)
-        evidence = f"{count} rows are of {plural(len(told), 'size')} to the last digit, {how}: points of one run each?"
-        cure = "keep the last point of each run, or name the trajectory: --map parent=<a column that tells it>"
-        yield Check("undeclared_trajectories", "doubt", evidence, cure)
-
-
-def _of_one_size(params: Array) -> list[Indices]:
-    """Runs of each size that several have, by tokens counted in no order."""
-    place = np.unique(params, return_inverse=True)[1]
-    return [np.flatnonzero(place == size) for size in np.flatnonzero(np.bincount(place) > 1)]
-
-
-def _share_a_name(view: TableView, here: Indices) -> bool:
-    """Whether a column says already that these belong together."""
-    named = "run" in view.frame and len({view.rows.run[i] for i in here}) < len(here)
-    return named or any(view.rows.parent[i] for i in here)
-
-
-def _is_even(tokens: Array, loss: Array) -> bool:
-    """Whether points are evenly spaced and their losses fall from each to the next."""
-    order = np.argsort(tokens)
-    steps = np.diff(tokens[order])
-    return bool(np.ptp(steps) <= EVEN * steps.mean() and (np.diff(loss[order]) < 0).all() and steps.mean() > 0)
+def points_with_one_error(view: TableView) -> Iterator[Check]:
+    """Checkpoints counted as runs: rows of one size to the last digit that share an error."""
+    sizes = unnamed_sizes(view.rows, SMOOTH_POINTS)
+    if view.surface and not any(evenly_spaced(view)) and _is_smooth(view.surface, sizes):
+        yield undeclared(sizes, "with errors that they share")
 
 
 def _is_smooth(surface: Surface, sizes: list[Indices]) -> bool:
@@ -218,7 +190,7 @@ def _at_edge(values: Array, loss: Array) -> bool:
 
 CHECKS: list[TableCheck] = [
     points_of_one_run,
-    points_under_many_names,
+    points_with_one_error,
     rate_for_small_sizes,
     short_runs_above,
     unannealed_points,

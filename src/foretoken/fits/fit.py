@@ -32,9 +32,10 @@ from foretoken.fits.noise import NoiseModel
 from foretoken.fits.objectives import find_objective
 from foretoken.fits.parts import HeldOut, Noise, ObjectiveValue, Range, Ranges, RowCounts, Starts, WeighedLaw
 from foretoken.fits.result import Fit
-from foretoken.fits.rows import Rows, clean_rows, refusals, with_trajectories
+from foretoken.fits.rows import Rows, clean_rows, refusals
 from foretoken.fits.solvers import Common
 from foretoken.fits.table_checks import with_doubts
+from foretoken.fits.trajectories import with_trajectories
 from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law

@@ -13,6 +13,7 @@ from foretoken.errors import RefusedError, TableError
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.fits.law_columns import EVERY_TABLE, LawTable, law_table, vocabulary
+from foretoken.fits.mixtures import mixtures
 from foretoken.fits.outliers import MOST, outliers, without
 from foretoken.fits.parts import Dropped, FittedRun
 from foretoken.laws.law import Array, Indices, Law
@@ -28,24 +29,9 @@ PLAUSIBLE, PLAUSIBLE_LOSS = (1e-9, 1e40), (1e-9, 1e9)
 """Beyond these, in any unit, a number is a slip, and its powers overflow."""
 NOT_ANNEALED = "not annealed"
 FAR_ABOVE, ABOVE_GUESSING = "far above runs of like size and length", "above the loss of a uniform guess"
-MIXED = {
-    "eval_set": ("mixed_eval_sets", "validation sets", "keep the rows of one"),
-    "tokenizer": ("mixed_tokenizers", "tokenizers, whose tokens do not compare", "keep the rows of one"),
-    "software": (
-        "mixed_software",
-        "versions of the training software",
-        "keep the rows of one, or leave the column out to mix them all the same",
-    ),
-}
-"""What one law cannot be fitted across: {column: (code, what, cure)}."""
 OFF_FRONTIER = 0.25
 """Share of the runs that another one of their budget, of another size, beats: from here a law of compute alone is told
 that it is given more than a frontier. Two rungs of a ladder that meet in one budget by chance are fewer."""
-CHECKPOINTS, SMOOTH = 12, 1e-3
-"""Lengths of one size from which they can be told to be points of one training curve, and what all such sizes scatter
-about a cubic in ln D at most, on log loss. Separate runs that scatter by 0.2 % are taken for a curve in 2 of 100 tables
-with one such size, by 0.3 % in 1 of 1,000, and far less often with more sizes; curves of dense models (5 of 24 points)
-scatter by 0.05 to 0.12 %, and no separate runs of 24 public tables are found."""
 FEWEST_SIZES = 4
 """Sizes of a budget from which approach 2 looks for its minimum."""
 ONE_IS_A_POWER = "params and tokens move together: one is a power of the other in every run"
@@ -216,48 +202,6 @@ def _numbers(column: pd.Series) -> Array:
     return np.asarray(column.to_numpy(dtype=np.float64))
 
 
-def with_trajectories(rows: Rows) -> Rows:
-    """Rows that are points of one training curve share a `parent` where they name none; `assumed` says so.
-
-    They are of one size to the last digit, and of one run name, or many and on one smoothly falling curve.
-    """
-    by_name: dict[tuple[str, float], list[int]] = {}
-    by_size: dict[float, list[int]] = {}
-    for i, (parent, run, size) in enumerate(zip(rows.parent, rows.run, rows.params.tolist(), strict=True)):
-        if parent is None:
-            by_name.setdefault((run, size), []).append(i)
-            by_size.setdefault(size, []).append(i)
-    named = [here for here in by_name.values() if len(set(rows.tokens[here])) > 1]
-    taken = {i for here in named for i in here}
-    smooth = _smooth_curves(rows, [here for here in by_size.values() if taken.isdisjoint(here)])
-    parents = list(rows.parent)
-    for here in (*named, *smooth):
-        for i in here:
-            parents[i] = f"{rows.run[here[0]]} ({rows.params[i]:.17g} parameters)"
-    reasons = {"equal `run` and size": named, "one size, a loss that falls smoothly with tokens": smooth}
-    told = [
-        f"{sum(map(len, curves))} rows are points of {plural(len(curves), 'trajectory', 'trajectories')} ({why})"
-        for why, curves in reasons.items()
-        if curves
-    ]
-    return replace(rows, parent=parents, assumed=[*rows.assumed, *told])
-
-
-def _smooth_curves(rows: Rows, sizes: Sequence[list[int]]) -> list[list[int]]:
-    """Sizes whose loss falls at each length, if they scatter less about smooth curves than separate runs would."""
-    found: list[list[int]] = []
-    squares, spare = 0.0, 0
-    for here in sizes:
-        length, loss = np.log(rows.tokens[here]), np.log(rows.y[here])
-        order = np.argsort(length, kind="stable")
-        falls = (np.diff(length[order]) > 0).all() and (np.diff(loss[order]) < 0).all()
-        if len(here) >= CHECKPOINTS and falls:
-            x = (length - length.mean()) / np.ptp(length)
-            left = loss - np.polyval(np.polyfit(x, loss, 3), x)
-            found, squares, spare = [*found, here], squares + float(left @ left), spare + len(here) - 4
-    return found if found and np.sqrt(squares / spare) < SMOOTH else []
-
-
 def by_budget(group: Sequence[str | None], flops: Array) -> list[Indices]:
     """Indices of the runs of each compute budget, in order of compute.
 
@@ -378,15 +322,6 @@ def _refuse_impossible(y: pd.Series, name: str) -> None:
             cure="correct or remove these rows; an unfinished run has an empty loss",
             code="impossible_loss",
         )
-
-
-def mixtures(frame: pd.DataFrame) -> Iterator[RefusedError]:
-    """Several validation sets, tokenizers or versions of the software among rows."""
-    for column, (code, what, cure) in MIXED.items():
-        values = sorted(map(str, frame[column].dropna().unique())) if column in frame else []
-        if len(values) > 1:
-            shown = ", ".join(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
-            yield RefusedError(code, f"{len(values)} {what}: {shown}", cure)
 
 
 def _labels(frame: pd.DataFrame, name: str) -> list[str | None]:

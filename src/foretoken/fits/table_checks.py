@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foretoken.fits import unit_checks
 from foretoken.fits.check import Check, Severity, listed, plural, worst_first
 from foretoken.fits.fit_checks import design_checks, outlying_runs, row_checks
+from foretoken.fits.mixtures import mixtures
 from foretoken.fits.result import Fit
-from foretoken.fits.rows import Rows, by_budget, mixtures, refusals
+from foretoken.fits.rows import Rows, by_budget, refusals
 from foretoken.fits.table_rows import TableCheck, TableRows
+from foretoken.fits.trajectories import evenly_spaced
 from foretoken.laws import CHINCHILLA
 from foretoken.runs.loss_units import NATS_PER_TOKEN
-from foretoken.runs.table import COLUMNS, RunTable
+from foretoken.runs.table import COLUMNS, SIZES, RunTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAY_BE_EQUAL = (
     {"tokens", "unique_tokens"},
@@ -32,6 +38,8 @@ MIXED = {
 COUNTS = ("loss", "params_total", "params", "params_active", "params_non_embedding", "tokens", "flops")
 LEAST_SIZES = 3
 """Sizes of a budget among which the best can be one in the middle."""
+MANY_DIGITS = 5
+"""Digits of a loss that two runs of one size and length share by no accident."""
 MANY = 5000
 """Runs of which budgets are no longer looked for one by one."""
 
@@ -74,14 +82,23 @@ def missing_as_zero(table: TableRows) -> Iterator[Check]:
 
 
 def duplicated_rows(table: TableRows) -> Iterator[Check]:
-    """Equal rows, whatever they are called."""
+    """Equal rows, whatever they are called; two runs do not end with one loss to the last of many digits, either."""
     names = [name for name in table.frame if name != "run" and not (name in COLUMNS and not COLUMNS[name].determined)]
     cells = table.frame[names]
     words = [name for name in names if cells[name].dtype == object]
-    doubles = cells.astype(dict.fromkeys(words, str)).duplicated()
+    doubles = cells.astype(dict.fromkeys(words, str)).duplicated() | _same_result(table.frame)
     if doubles.any():
         evidence = f"{plural(int(doubles.sum()), 'row')} repeat another: {listed(np.flatnonzero(doubles) + 1)}"
         yield Check("duplicated_rows", "doubt", evidence, "leave them out: they count the same evidence twice")
+
+
+def _same_result(frame: pd.DataFrame) -> pd.Series | bool:
+    """Rows of the size, length and loss of another, with too many digits of the loss for chance."""
+    if "loss" not in frame:
+        return False
+    names = [name for name in ("loss", "tokens", *SIZES) if name in frame]
+    long = frame["loss"].map(lambda loss: len(f"{loss:.12g}".replace(".", "").strip("-0")) >= MANY_DIGITS)
+    return frame[names].duplicated() & long & frame["loss"].notna()
 
 
 def duplicated_columns(table: TableRows) -> Iterator[Check]:
@@ -153,6 +170,7 @@ TABLE: list[TableCheck] = [
     more_unique_than_seen,
     mixed,
     no_interior_minimum,
+    evenly_spaced,
 ]
 """What concerns every number that is made from the table."""
 CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]

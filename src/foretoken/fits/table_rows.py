@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foretoken.fits.check import Check
-from foretoken.fits.rows import MIXED, Rows
+from foretoken.fits.mixtures import MIXED, losses_apart
+from foretoken.fits.rows import Rows
 from foretoken.laws.law import Array
 from foretoken.runs.table import RunTable
 
@@ -54,4 +55,4 @@ def without_refusals(table: RunTable) -> RunTable:
     frame = table.frame.reset_index(drop=True)
     if "loss" in frame:
         frame = frame.assign(loss=frame["loss"].where(~(frame["loss"] <= 0)))
-    return replace(table, frame=frame.drop(columns=list(MIXED), errors="ignore"))
+    return replace(table, frame=frame.drop(columns=[*MIXED, losses_apart(frame)], errors="ignore"))

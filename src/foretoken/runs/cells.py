@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -74,6 +76,10 @@ _GROUPING = str.maketrans("", "", ", _\u00a0\u202f'\u2019")
 _POWER = re.compile(r"\$?\s*([-+]?[\d.]+)\s*(?:×|x|\*|·|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?([-+]?\d+)\}?\s*\$?")
 """1.2 × 10^9 of a paper, also as LaTeX writes it."""
 _QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
+LONGEST_LIST = 1_000_000
+"""Characters of the longest cell that is read as a list."""
+MOST_TOLD = 6
+"""Different cells that a message names."""
 _WORDS = ("params", "parameters", "tokens", "flop", "flops")
 
 
@@ -159,6 +165,20 @@ def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series
     return numbers
 
 
+def as_list(cell: object) -> list[object] | None:
+    """The list in a cell, also one written as JSON; None where there is none.
+
+    >>> as_list("[3.1, 2.9]"), as_list("3.1")
+    ([3.1, 2.9], None)
+    """
+    if isinstance(cell, str) and cell.lstrip().startswith("[") and len(cell) <= LONGEST_LIST:
+        with contextlib.suppress(ValueError, RecursionError):
+            cell = json.loads(cell)
+    # Arrays of numpy, as parquet gives them, have tolist.
+    plain = cell.tolist() if hasattr(cell, "tolist") else cell
+    return list(plain) if isinstance(plain, list | tuple) else None
+
+
 def _is_nothing(cell: object) -> bool:
     """Whether a cell says in words that it holds no number."""
     return isinstance(cell, str) and cell.strip().lower() in _NOTHING
@@ -169,14 +189,19 @@ def refuse_cells(
     wrong: Sequence[bool] | pd.Series,
     source: str,
     what: str,
-    cure: str = "correct the cell or leave it empty",
+    cure: str = "correct such cells or leave them empty",
 ) -> None:
-    """Raise TableError for the first cell that is wrong and not missing."""
+    """Raise TableError for the cells that are wrong and not missing: each different one is told once."""
     rows = [row for row, (bad, filled) in enumerate(zip(wrong, column.notna(), strict=True)) if bad and filled]
     if rows:
+        first: dict[str, int] = {}
+        for row in rows:
+            first.setdefault(shown(column.astype(object).iloc[row]), row + 1)
+        told = [f"{cell} in row {row}" for cell, row in list(first.items())[:MOST_TOLD]]
+        more = [f"{len(first) - MOST_TOLD} others"] if len(first) > MOST_TOLD else []
         raise TableError(
             f"{source}: column {column.name!r} holds {what}",
-            got=f"{shown(column.astype(object).iloc[rows[0]])} in row {rows[0] + 1}",
+            got=", ".join([*told, *more]),
             cure=cure,
             code="unreadable_cell",
         )

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from foretoken.errors import TableError
@@ -34,7 +35,7 @@ WANDB_NAMES = {"Name": "run", "name": "run", "State": "status", "state": "status
 FINISHED = "finished"
 STATUS_WORDS = {
     FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended, published",
-    "diverged": "diverged, nan",
+    "diverged": "diverged, divergent, exploded, nan",
     "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, out_of_me,"
     " oom",
     "stopped": "killed, stopped, canceled, cancelled, aborted, interrupted, preempted, preempting, suspended, deleted,"
@@ -45,6 +46,12 @@ STATUS_WORDS = {
 """What W&B, MLflow, SLURM, Ray and Hugging Face call the end of a run, by what it means."""
 FAILED = {"failed": "failed", "crashed": "crashed", "diverged": "diverged"}
 """Last parts of the names of columns that are true of such a run, and its status."""
+ENDED = ("done", "finished", "completed", "is_done", "is_finished", "success")
+"""Last parts of the names of columns that are true of a run that has finished (Ray: `done`)."""
+ENDINGS = ("status", "state", "statut", "zustand", "estado", "stato", "статус", "状态")
+"""Last parts of the names of columns that say how a run ended."""
+NAMED = (("key", "name", "metric", "tag"), ("value", "valueCurrent", "last", "latest"))
+"""Keys of the objects of a list that name a value, and of the value: MLflow, Comet."""
 MEANING = {word.strip(): ours for ours, words in STATUS_WORDS.items() for word in words.split(",")}
 
 
@@ -62,7 +69,9 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     rename = {name: other for name, other in short.items() if other != name and count[other] == 1}
     notes = []
     if rename:
-        notes.append(f"a W&B export: {len(rename)} columns config.* and summary.* are read without that prefix")
+        notes.append(
+            f"{len(rename)} columns config.* and summary.* (as W&B, Ray write them) are read without that prefix"
+        )
     ambiguous = sorted(name for name, other in short.items() if other != name and count[other] > 1)
     if ambiguous:
         notes.append(f"these keep their prefix, since the short name is taken: {', '.join(ambiguous)}")
@@ -70,7 +79,7 @@ def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for theirs, ours in WANDB_NAMES.items():
         if theirs in frame and ours not in frame:
             frame = frame.rename(columns={theirs: ours})
-            notes.append(f"`{theirs}` of the W&B export is read as `{ours}`")
+            notes.append(f"`{theirs}` of the export is read as `{ours}`")
     frame, dotted = _dotted(frame)
     return frame, [*notes, *dotted]
 
@@ -89,10 +98,13 @@ def read_endings(frame: pd.DataFrame, source: str, *, look: bool) -> tuple[pd.Da
 
 def _named_status(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The column that says how runs ended under our name: `STATUS`, `info.status`, `sys/state`, with words we know."""
-    endings = [name for name in map(str, frame.columns) if re.split(r"[./]", name)[-1].lower() in ("status", "state")]
+    endings = [name for name in map(str, frame.columns) if _last_part(name) in ENDINGS]
+    # A state may be one of a country; the words of other languages are asked about.
+    foreign = [name for name in endings if _last_part(name) not in ("status", "state")]
     known = [name for name in endings if frame.columns.is_unique and _word_of(frame[name]).isin(list(MEANING)).any()]
+    known = known or (foreign if frame.columns.is_unique else [])
     if "status" not in frame and not known:
-        return _failed_flag(frame)
+        return _flagged(frame)
     if "status" in frame or len(known) != 1:
         return frame, []
     return frame.rename(columns={known[0]: "status"}), [f"`{known[0]}` is read as `status`"]
@@ -162,9 +174,13 @@ def _is_group(cell: object) -> bool:
 
 
 def _numbered(cell: object) -> object:
-    """A list of a few objects as a mapping from their places, 0 first; anything else as it is."""
-    listed = isinstance(cell, list) and 0 < len(cell) <= MOST_ENTRIES and all(isinstance(part, dict) for part in cell)
-    return dict(enumerate(cell)) if listed and isinstance(cell, list) else cell
+    """A list of objects as a mapping from the names that they carry, or of a few from their places, 0 first."""
+    if not (isinstance(cell, list) and cell and all(isinstance(part, dict) for part in cell)):
+        return cell
+    for name, value in product(*NAMED):
+        if all({name, value} <= set(part) for part in cell):
+            return {str(part[name]): part[value] for part in cell}  # of one name the last counts
+    return dict(enumerate(cell)) if len(cell) <= MOST_ENTRIES else cell
 
 
 def _mapping(cell: object) -> dict[str, Any] | None:
@@ -193,7 +209,7 @@ def _leaves(values: Mapping[str, Any] | None, prefix: str) -> dict[str, Any]:
         value = _numbered(value)
         if isinstance(value, dict):
             leaves |= _leaves(value, f"{prefix}.{key}")
-        elif not isinstance(value, list):
+        else:
             leaves[f"{prefix}.{key}"] = value
     return leaves
 
@@ -217,15 +233,23 @@ def known_as(name: str, names: Sequence[str]) -> str:
     return name if name in names else next((other for other in others if other in names), name)
 
 
-def _failed_flag(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A column of truth values such as `sys/failed` (Neptune) as a status."""
-    flags = [name for name in map(str, frame.columns) if re.split(r"[./]", name)[-1].lower() in FAILED]
-    for name in flags if frame.columns.is_unique else ():
+def _flagged(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A column of truth values such as `sys/failed` (Neptune) or `done` (Ray) as a status."""
+    for name in map(str, frame.columns) if frame.columns.is_unique else ():
+        last = _last_part(name)
+        if last not in FAILED and last not in ENDED:
+            continue
         words = frame[name].astype(str).str.lower()
-        if words.isin(["true", "false"]).all() and (words == "true").any():
-            ended = [FAILED[re.split(r"[./]", name)[-1].lower()] if word == "true" else FINISHED for word in words]
-            return frame.assign(status=ended), [f"runs of which `{name}` is true are read as not finished"]
+        is_bad = words == ("false" if last in ENDED else "true")
+        if words.isin(["true", "false"]).all() and is_bad.any():
+            ended = is_bad.map({True: FAILED.get(last, "unfinished"), False: FINISHED})
+            what = "false" if last in ENDED else "true"
+            return frame.assign(status=ended), [f"runs of which `{name}` is {what} are read as not finished"]
     return frame, []
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[./]", name)[-1].lower()
 
 
 def _word_of(column: pd.Series) -> pd.Series:
@@ -244,12 +268,15 @@ def _read_status(column: pd.Series, source: str) -> tuple[pd.Series, list[str]]:
     unknown = sorted(
         {str(cell) for cell, word in zip(column, words, strict=True) if word == word and word not in MEANING}
     )
+    known = sorted({str(cell) for cell, word in zip(column, words, strict=True) if MEANING.get(word) == FINISHED})
     if unknown:
         raise TableError(
             f"{source}: what does the status {unknown[0]!r} mean?",
             expected=f"a word for a run that has finished ({STATUS_WORDS[FINISHED]}), or for one that has not",
             got=", ".join(unknown[:8]),
-            cure=f"keep the rows that count and leave the column unread: --where 'status={unknown[0]}' --map status=",
+            cure="where it means that a run has finished:"
+            f" --where 'status={'|'.join([*known, unknown[0]])}' --map status=;"
+            f" where not: --where 'status!={'|'.join(unknown)}'",
             code="unknown_status",
         )
     finished = words.map(lambda word: FINISHED if MEANING[word] == FINISHED else word, na_action="ignore")

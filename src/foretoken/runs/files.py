@@ -8,18 +8,17 @@ Sizes are bounded, unpacked ones too.
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from foretoken.arguments import did_you_mean_file
 from foretoken.errors import MissingExtraError, TableError, needing
 from foretoken.runs import builtin
-from foretoken.runs.cells import MISSING
+from foretoken.runs.content import Content, Rows
+from foretoken.runs.delimited import SAMPLE, read_delimited, read_markdown
 from foretoken.runs.table import COLUMNS
 
 if TYPE_CHECKING:
@@ -30,36 +29,6 @@ LARGEST_FILE = 2**30
 MOST_CELLS = 10**8
 """Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
 STANDARD_INPUT = "-"
-SAMPLE = 2**16
-"""Characters from which the form of a CSV is told."""
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright bars"}
-DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][-+]?\d+)?")
-POINTS_BETWEEN_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
-MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-"""Encodings by the byte order mark that a file begins with."""
-
-
-class Content(NamedTuple):
-    """What is in a file, unpacked."""
-
-    path: Path
-    suffix: str
-    """Its kind: of the file without .gz or .zst."""
-    data: bytes
-
-    @property
-    def text(self) -> str:
-        """As UTF-8, or as the byte order mark says."""
-        return self.data.decode(self.encoding)
-
-    @property
-    def encoding(self) -> str:
-        """The name of its encoding."""
-        return next((name for mark, name in MARKS.items() if self.data.startswith(mark)), "utf-8")
-
-
-Rows = tuple["pd.DataFrame", list[str]]
-"""A frame, and what was done to read it, in sentences."""
 
 
 def read_frame(path: Path) -> Rows:
@@ -138,103 +107,6 @@ def _kind(data: bytes) -> str:
     return next((suffix for mark, suffix in kinds.items() if begin.startswith(mark)), ".csv")
 
 
-def _csv(content: Content) -> Rows:
-    import pandas as pd
-
-    sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
-    lines = [line for line in sample.split("\n") if line.strip()]
-    comments = sum(1 for line in lines if line.startswith("#")) if "\n#" in f"\n{sample}" else 0
-    lines = [line for line in lines if not line.startswith("#")] or [""]
-    separator = "\t" if content.suffix == ".tsv" else _separator(lines[0])
-    comma = separator != "," and _has_decimal_commas(lines[1:], separator)
-    data = content.data if not comments else _without_comments(content)
-    options: dict[str, Any] = {
-        "sep": separator,
-        "decimal": "," if comma else ".",
-        "encoding": "utf-8" if comments else content.encoding,
-        "na_values": MISSING,
-        "low_memory": False,
-    }
-    frame = pd.read_csv(io.BytesIO(data), **options)
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(
-            f"{content.path}: rows have more fields than the header",
-            expected=f"fields between {SEPARATORS[separator]}, as in the first line",
-            cure="name every column",
-        )
-    header = pd.read_csv(io.BytesIO(data), header=None, nrows=1, dtype=str, **{**options, "na_values": ()}).iloc[0]
-    names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
-    frame.columns = pd.Index([str(name).strip() for name in names])
-    notes = [f"fields are between {SEPARATORS[separator]}"] if separator in ";|" else []
-    notes += ["decimal commas are read as points"] if comma else []
-    notes += ["lines that begin with # are left out"] if comments else []
-    frame = frame.loc[
-        :,
-        [
-            not (name.startswith("Unnamed: ") and frame.iloc[:, at].isna().all())
-            for at, name in enumerate(frame.columns)
-        ],
-    ]
-    frame, repeated = _without_headers(frame)
-    frame, pointed = _without_points(frame, content.path) if comma else (frame, [])
-    return frame, [*notes, *repeated, *pointed]
-
-
-def _without_headers(frame: pd.DataFrame) -> Rows:
-    """The rows without those that repeat the header, as of two files one after the other."""
-    names = [str(name) for name in frame.columns]
-    # An empty name is empty in the repeated header, too.
-    given = [number for number, name in enumerate(names) if not name.startswith("Unnamed: ")]
-    repeated = (frame.iloc[:, given].astype(str) == [names[number] for number in given]).all(axis=1)
-    if not given or not repeated.any():
-        return frame, []
-    note = f"{int(repeated.sum())} rows that repeat the header are left out"
-    return frame[~repeated].reset_index(drop=True), [note]
-
-
-def _without_points(frame: pd.DataFrame, path: Path) -> Rows:
-    """Where commas are decimal, points stand between thousands: 1.400 is 1400.
-
-    Raises TableError for a column where they cannot.
-    """
-    read = []
-    for place, name in enumerate(frame.columns):
-        cells = frame.iloc[:, place]
-        texts = {row: cell.strip() for row, cell in cells.items() if isinstance(cell, str)}
-        grouped = {row: cell for row, cell in texts.items() if POINTS_BETWEEN_THOUSANDS.fullmatch(cell)}
-        pointed = [cell for row, cell in texts.items() if row not in grouped and re.fullmatch(r"[-+]?\d+\.\d+", cell)]
-        if grouped and pointed:
-            raise TableError(
-                f"{path}: a point is read as a mark between thousands beside decimal commas, and cannot be in {name!r}",
-                got=f"{next(iter(grouped.values()))!r} and {pointed[0]!r}",
-                cure="write decimal commas or decimal points throughout",
-                code="unreadable_cell",
-            )
-        if grouped:
-            plain = {row: cell.replace(".", "").replace(",", ".") for row, cell in grouped.items()}
-            frame = frame.assign(**{name: [plain.get(row, cell) for row, cell in cells.items()]})
-            read.append(str(name))
-    return frame, [f"points between thousands are left out in {', '.join(read)}"] if read else []
-
-
-def _separator(header: str) -> str:
-    """What stands most often between the names of a header, quoted ones left out."""
-    bare = re.sub(r'"[^"]*"', "", header)
-    return max(SEPARATORS, key=bare.count)
-
-
-def _has_decimal_commas(lines: list[str], separator: str) -> bool:
-    """Whether a comma inside a number is a decimal one: numbers with more than one comma have it between thousands."""
-    cells = [cell.strip().strip('"') for line in lines for cell in line.split(separator)]
-    numbers = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
-    grouped = any(re.fullmatch(r"\d{1,3}(,\d{3}){2,}", cell) for cell in cells)
-    return bool(numbers) and not grouped
-
-
-def _without_comments(content: Content) -> bytes:
-    return "\n".join(line for line in content.text.split("\n") if not line.startswith("#")).encode()
-
-
 def _parquet(content: Content) -> Rows:
     import pyarrow
     import pyarrow.parquet
@@ -262,32 +134,6 @@ def _from_arrow(table: Any) -> pd.DataFrame:
 def _require_cells(cells: int, path: Path) -> None:
     if cells > MOST_CELLS:
         raise TableError(f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(cells))
-
-
-def _markdown(content: Content) -> Rows:
-    import pandas as pd
-
-    rows = [
-        [cell.replace("\\|", "|").strip(" *`") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-        for line in content.text.split("\n")
-        if line.strip().startswith("|")
-    ]
-    body = [row for row in rows[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
-    wrong = next((row for row in body if len(row) != len(rows[0])), None)
-    if not rows or wrong is not None:
-        got = "no line that begins with |" if not rows else f"{len(wrong or ())} cells under {len(rows[0])} names"
-        raise TableError(f"{content.path} holds no Markdown table", expected="rows of | a | b |", got=got)
-    text = pd.DataFrame(body, columns=rows[0]).replace(["", *MISSING], None)
-    frame = text.apply(lambda column: _as_numbers(column))
-    return frame, [f"a Markdown table of {len(frame)} rows"]
-
-
-def _as_numbers(column: pd.Series) -> pd.Series:
-    """A column of text as numbers, if it holds nothing else."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce")
-    return numbers if (numbers.notna() | column.isna()).all() else column
 
 
 def _json(content: Content) -> Rows:
@@ -371,15 +217,15 @@ def _by_name(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 READERS: dict[str, Callable[[Content], Rows]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".txt": _csv,
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
     ".json": _json,
     ".jsonl": _json,
     ".ndjson": _json,
     ".parquet": _parquet,
     ".feather": _feather,
     ".arrow": _feather,
-    ".md": _markdown,
+    ".md": read_markdown,
 }
 """By suffix of the file, each of which may be followed by .gz or .zst."""

@@ -74,7 +74,7 @@ def filter_rows(
             )
         before, left = left, left[_holds(left[name], condition)]
         if not len(left):
-            values = ", ".join(map(str, before[name].dropna().unique()[:12]))
+            values = ", ".join(before[name].dropna().map(str).unique()[:12])
             raise TableError(f"--where {_quoted(condition)} leaves no row", got=f"values of {name}: {values}")
     text = ", ".join(map(str, conditions))
     return left.reset_index(drop=True), [f"--where {text} keeps {len(left)} of {len(frame)} rows"]

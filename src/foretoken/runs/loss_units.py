@@ -21,6 +21,10 @@ NATS_PER_TOKEN = "nats per token"
 """What a loss is in where nothing else is said."""
 UNIT_COLUMNS = ("loss_unit", "loss_units", "metric_unit", "metric_units")
 """Columns that say the unit of a row's loss, the one taken first at the head."""
+METRIC_COLUMN = r"(^|_)(metric|measure)(_(name|type|key))?$"
+"""Names of columns that may name the loss of each row: nll, ppl, bpb."""
+PLAIN_LOSS = r"(^|_)(loss|nll|ce|xent|cross_?entropy)$"
+"""Names of a loss that is in nats per token where nothing else is said."""
 SCORE = r"(^|_)(accuracy|acc|acc_norm|auc|f1|exact_match|em)(_|$)"
 """Names of what rises as models grow."""
 BARE_BITS = r"(^|_)bits$"
@@ -161,15 +165,46 @@ def declared_unit(frame: pd.DataFrame) -> tuple[str, LossUnit] | None:
     Raises TableError where rows with a loss say several, with the condition that keeps those of one.
     """
     column = next((name for name in UNIT_COLUMNS if name in frame), None)
-    if column is None or "loss" not in frame:
+    if "loss" not in frame:
         return None
-    cells = frame.loc[frame["loss"].notna(), column]
-    words = cells.fillna("").astype(str).str.strip()
+    if column is None:
+        return _of_metrics(frame)
+    words = _words_with_loss(frame, column)
     said = {word: named_loss_unit(word, f"the column `{column}`") if word else None for word in words.unique()}
-    units = dict.fromkeys(said.values())
+    return _one_unit(said, words)
+
+
+def _of_metrics(frame: pd.DataFrame) -> tuple[str, LossUnit] | None:
+    """The column that names the metric of each row, where the loss is one of several, and the unit that it says."""
+    for column in map(str, frame.columns) if "score" not in frame and frame.columns.is_unique else ():
+        if not re.search(METRIC_COLUMN, _words(column)):
+            continue
+        words = _words_with_loss(frame, column)
+        said = {word: _of_metric(word) for word in words.unique()}
+        if any(said.values()):
+            return _one_unit(said, words)
+    return None
+
+
+def _of_metric(word: str) -> LossUnit | None:
+    """The unit of a metric of this name; None for one that is no loss, or is not known."""
+    try:
+        return unit_in_name(word) or (LOSS_UNITS[NATS_PER_TOKEN] if re.search(PLAIN_LOSS, _words(word)) else None)
+    except TableError:
+        return None
+
+
+def _words_with_loss(frame: pd.DataFrame, column: str) -> pd.Series:
+    """What a column says of the rows that have a loss."""
+    return frame.loc[frame["loss"].notna(), column].fillna("").astype(str).str.strip().rename(column)
+
+
+def _one_unit(said: dict[str, LossUnit | None], words: pd.Series) -> tuple[str, LossUnit] | None:
+    """A column and the unit that all of its words say. Raises TableError where they say several."""
+    column, units = str(words.name), dict.fromkeys(said.values())
     if len(units) > 1:
         counts = ", ".join(f"{word or 'empty'} ({(words == word).sum()} rows)" for word in said)
-        first = words[words != ""].value_counts().index[0]
+        first = next(word for word in words.value_counts().index if said[word])
         raise TableError(
             "the rows are in several units of the loss, and one law is of one",
             expected=f"one unit in the column `{column}`",

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from foretoken.errors import TableError, shown
 from foretoken.runs.builtin import table_path
-from foretoken.runs.cells import COUNTED, Unit, numbers_in, refuse_cells
+from foretoken.runs.cells import COUNTED, Unit, as_list, numbers_in, refuse_cells
 from foretoken.runs.exports import FINISHED, plain_columns, read_endings
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
 from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
-from foretoken.runs.sources import Source, apply_map, other_sizes, proposals
+from foretoken.runs.sources import Source, apply_map, as_typed, other_losses, other_sizes, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _as_pandas(frame: object) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(frame, pd.DataFrame):
-        return frame.reset_index(drop=True)
+        return _with_plain_names(frame).reset_index(drop=True)
     if hasattr(frame, "__arrow_c_stream__"):
         import pyarrow
 
@@ -100,6 +100,14 @@ def _as_pandas(frame: object) -> pd.DataFrame:
         got=shown(frame),
         cure="foretoken.read_table(path) reads a file or a study's folder",
     )
+
+
+def _with_plain_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose columns have names of one level each: ("loss", "mean") is `loss.mean`, ("loss", "") is `loss`."""
+    names = [
+        ".".join(str(part) for part in (name if isinstance(name, tuple) else (name,)) if part != "") for name in frame
+    ]
+    return frame.set_axis(names, axis=1)
 
 
 def table_from_file(
@@ -152,7 +160,7 @@ def table_from_frame(
     if "loss" in need and not ours:
         for name in LEAST:
             _refuse_implausible(frame, name, sources, source)
-        assumed += other_sizes(frame, sizes, sources)
+        assumed += [*other_sizes(frame, sizes, sources), *other_losses(frame, sources.get("loss"))]
     if "params_total" not in frame and "params" in frame:
         assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
     if "flops" not in frame and countable:
@@ -195,6 +203,7 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     """A column of numbers in our unit, and the unit that it was read in."""
     ours, unit = str(column.name), made_of.unit if made_of else None
     factor = unit.factor if unit else 1.0
+    _refuse_lists(column, made_of, source)
     numbers = numbers_in(column, source, factor)
     if made_of and len(made_of.columns) > 1 and unit is None:
         _refuse_double_unit(numbers, ours, made_of, Unit(made_of.factor, "the units of its names"), source)
@@ -202,6 +211,21 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
         return numbers, []
     _refuse_double_unit(numbers, ours, made_of, unit, source)
     return numbers, [f"`{ours}` is read from `{made_of.columns[0]}`, in {unit.name}"]
+
+
+def _refuse_lists(column: pd.Series, made_of: Source | None, source: str) -> None:
+    """Raise TableError where cells hold lists: the curve of each run, of which nobody has said which point counts."""
+    cells = column if str(column.dtype) not in ("float64", "int64") else ()
+    row = next((row for row, cell in enumerate(cells) if as_list(cell) is not None), None)
+    if row is not None:
+        name = made_of.columns[0] if made_of else str(column.name)
+        raise TableError(
+            f"{source}: `{name}` holds a list in each cell, such as the curve of a run",
+            expected=f"one number per run as {column.name}",
+            got=f"{shown(as_list(column.iloc[row]))} in row {row + 1}",
+            cure=f"take the last of each: {as_typed(f'{column.name}={name}[-1]')}",
+            code="unreadable_cell",
+        )
 
 
 def _loss_in_its_unit(frame: pd.DataFrame, made_of: Source | None, option: str) -> tuple[pd.DataFrame, list[str]]:

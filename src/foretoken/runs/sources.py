@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, TableError
-from foretoken.runs.cells import ONE, Unit, named_unit, number, numbers_in, unit_of
+from foretoken.runs.cells import ONE, Unit, as_list, named_unit, number, numbers_in, unit_of
 from foretoken.runs.exports import known_as
 from foretoken.runs.table import COLUMNS
 
@@ -26,16 +26,18 @@ class Source(NamedTuple):
     """What the product is multiplied with."""
     unit: Unit | None
     """That was said, by the name of the column or with `:`; None where nothing was."""
+    divisors: tuple[str, ...] = ()
+    """Columns that the product is divided by."""
 
     @property
     def is_one_column(self) -> bool:
         """Whether the cells are taken as they are, text too."""
-        return len(self.columns) == 1 and self.factor == 1.0
+        return len(self.columns) == 1 and self.factor == 1.0 and not self.divisors
 
     @property
     def name(self) -> str:
         """As --map names it, without numbers."""
-        return "*".join(self.columns)
+        return "/".join(["*".join(self.columns), *self.divisors])
 
     def in_unit(self, word: str, ours: str) -> str:
         """The --map that says its unit; of a product it is a factor."""
@@ -64,7 +66,7 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
 
 
 def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Source:
-    """What `ours=theirs` means in a table: the exact name of a column, else COLUMN:UNIT, else a product.
+    """What `ours=theirs` means in a table: the exact name of a column, else COLUMN:UNIT, else a product or a quotient.
 
     Raises TableError for a column that is not there, with the nearest that is.
     """
@@ -76,16 +78,36 @@ def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Sou
     said = named_unit(word, ours) if colon else None
     if said:
         return find_source(frame, ours, stem.strip(), source)._replace(unit=said)
-    factors = [known_as(factor.strip(), names) for factor in theirs.split("*")]
-    columns = [factor for factor in factors if factor in names]
-    numbers = [number(factor) for factor in factors if factor not in names]
-    missing = [factor for factor in factors if factor not in names and not number(factor) > 0]
+    factors = list(_factors(theirs, names))
+    missing = [name for name, _ in factors if name not in names and not number(name) > 0]
+    columns = [name for name, divides in factors if name in names and not divides]
     if missing or not columns:
         raise _missing(ours, theirs, missing[0] if missing else theirs, names, source)
-    if numbers:  # whoever wrote a number into it knows the units
-        return Source(tuple(columns), math.prod(numbers), ONE)
-    units = [unit.factor for name in columns if (unit := unit_of(name, ours))]
-    return Source(tuple(columns), math.prod(units), None)
+    numbers = [number(name) ** (-1 if divides else 1) for name, divides in factors if name not in names]
+    units = [
+        unit.factor ** (-1 if divides else 1)
+        for name, divides in factors
+        if name in names and (unit := unit_of(name, ours))
+    ]
+    # Whoever wrote a number into it knows the units.
+    factor, said = (math.prod(numbers), ONE) if numbers else (math.prod(units), None)
+    return Source(tuple(columns), factor, said, tuple(name for name, divides in factors if name in names and divides))
+
+
+def _factors(text: str, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """The columns and numbers of `a*b/c`, and whether each divides. A name may hold a `/`: the longest that fits is it.
+
+    >>> list(_factors("flops/6/eval/params", ["flops", "eval/params"]))
+    [('flops', False), ('6', True), ('eval/params', True)]
+    """
+    for factor in text.split("*"):
+        parts, begin = factor.split("/"), 0
+        while begin < len(parts):
+            ends = range(len(parts), begin, -1)
+            names_from = {end: known_as("/".join(parts[begin:end]).strip(), names) for end in ends}
+            end = next((end for end, name in names_from.items() if name in names or number(name) > 0), len(parts))
+            yield names_from[end], begin > 0
+            begin = end
 
 
 def _missing(ours: str, theirs: str, name: str, names: list[str], source: str) -> TableError:
@@ -102,8 +124,9 @@ def apply_map(
     frame: pd.DataFrame, rename: Mapping[str, str], source: str
 ) -> tuple[pd.DataFrame, list[str], dict[str, Source]]:
     """The frame under our names, what was done in sentences, and what each mapped column is made of."""
+    frame = _with_entries(frame, rename)
     found = {ours: find_source(frame, ours, theirs, source) for ours, theirs in rename.items() if theirs}
-    used = {name for one in found.values() for name in one.columns}
+    used = {name for one in found.values() for name in (*one.columns, *one.divisors)}
     # A column of ours that another is mapped to gives way, unless it is itself the source of another.
     hidden = [ours for ours in found if ours in frame and ours not in used]
     unread = [ours for ours, theirs in rename.items() if not theirs and ours in frame]
@@ -140,6 +163,8 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
         like = like or [name for name in names if _holds(name, ours)]
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
+        if found in frame and frame[found].map(as_list).notna().any():
+            found += "[-1]"  # a curve, of which the end is a run's loss
         parts.append(f'{ours}="{found}"' if "," in found else f"{ours}={found}")
     return as_typed(",".join(parts))
 
@@ -166,6 +191,34 @@ def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str,
     could = ", ".join(f"`{name}`" for name in others)
     example = as_typed(f"params={others[0]}") if foreign else f"--params {others[0]}"
     return [f"N is `{sizes[0]}`{taken}; {could} could be N too: {example}"]
+
+
+def other_losses(frame: pd.DataFrame, taken: Source | None) -> list[str]:
+    """Which column is the loss, where others of the table could be it too: other sets, or `val_loss` beside `loss`."""
+    import numpy as np
+
+    used = set(taken.columns) if taken else set()
+    with np.errstate(all="ignore"):
+        loss = frame["loss"].to_numpy(dtype=np.float64)
+        same = [loss, np.exp(loss), loss / math.log(2.0), loss * math.log(2.0)]
+    others = []
+    for name in map(str, frame.columns) if frame.columns.is_unique else ():
+        if name in COLUMNS or name in used or "train" in name.lower() or not _may_be_loss(name):
+            continue
+        values = np.array([number(cell) for cell in frame[name]])
+        is_same = any(np.allclose(values, one, rtol=1e-3, equal_nan=True) for one in same)
+        if np.isfinite(values).any() and not is_same:
+            others.append(name)
+    if not others:
+        return []
+    could = ", ".join(f"`{name}`" for name in others)
+    return [
+        f"the loss is `{taken.name if taken else 'loss'}`; {could} could be it too: {as_typed(f'loss={others[0]}')}"
+    ]
+
+
+def _may_be_loss(name: str) -> bool:
+    return re.fullmatch(_NAMES["loss"], _plain(name), re.IGNORECASE) is not None or _holds(name, "loss")
 
 
 def as_typed(text: str) -> str:
@@ -204,4 +257,33 @@ def _product(frame: pd.DataFrame, one: Source, source: str) -> pd.Series:
     product = numbers_in(frame[one.columns[0]], source, one.factor)
     for name in one.columns[1:]:
         product = product * numbers_in(frame[name], source)
+    for name in one.divisors:
+        divisor = numbers_in(frame[name], source)
+        product = product / divisor.where(divisor != 0)
     return product
+
+
+_ENTRY = re.compile(r"([^*:\[\]]+)\[(-?\d{1,6})\]")
+"""One entry of the list in each cell of a column: val_loss[-1]."""
+
+
+def _with_entries(frame: pd.DataFrame, rename: Mapping[str, str]) -> pd.DataFrame:
+    """The frame with a column for each entry of lists that is named, as `val_loss[-1]`."""
+    names = list(map(str, frame.columns))
+    entries = {
+        match[0].strip(): (known_as(match[1].strip(), names), int(match[2]))
+        for theirs in rename.values()
+        for match in _ENTRY.finditer(theirs)
+        if theirs not in names
+    }
+    made = {
+        entry: frame[name].map(lambda cell, place=place: _entry(cell, place))
+        for entry, (name, place) in entries.items()
+        if name in names and entry not in names and frame.columns.is_unique
+    }
+    return frame.assign(**made)
+
+
+def _entry(cell: object, place: int) -> object:
+    listed = as_list(cell)
+    return listed[place] if listed is not None and -len(listed) <= place < len(listed) else None
