@@ -22,9 +22,12 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from foretoken.escapes import for_terminal
 
 LONGEST_MESSAGE, LONGEST_PART = 6_000, 800
 """Characters of an error's message and of each of its other parts; a file of someone else's may hold megabytes."""
@@ -37,7 +40,7 @@ def legible(text: str, most: int = LONGEST_PART) -> str:
     aaaa... (9 characters) \x1b[2J
     """
     shown = text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in shown)
+    return for_terminal(shown)
 
 
 _REPR = reprlib.Repr()
@@ -59,7 +62,7 @@ FLAGS = ("keep-outliers", "repeat", "cut", "force")
 """Options that take no value."""
 _verb_runs = ContextVar("_verb_runs", default=False)
 # A value ends before the punctuation of the sentence that it stands in.
-_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?:[ ]('[^']*'|\"[^\"]*\"|[^\s'\"()`]*[^\s'\"(),.:;`]))?")
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?:[ ]((?:'[^']*'|\"[^\"]*\")+|[^\s'\"()`]*[^\s'\"(),.:;`]))?")
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def _argument(option: re.Match[str]) -> str:
 
 
 def _value(option: str, text: str) -> str:
-    text = text[1:-1] if text[0] in "'\"" else text
+    text = shlex.split(text)[0] if text[0] in "'\"" else text
     if option == "map":
         pairs = (pair.partition("=") for pair in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', text))
         return json.dumps({ours: theirs.strip('"') for ours, _, theirs in pairs}, ensure_ascii=False)
@@ -123,7 +126,11 @@ class ForetokenError(Exception):
         self.message = legible(for_its_reader(message), LONGEST_MESSAGE)
         self.expected, self.got, self.cure = (part and legible(for_its_reader(part)) for part in (expected, got, cure))
         parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure), ("code", code)]
-        lines = [self.message] + [f"  {name}: {text}" for name, text in parts if text is not None]
+        # Somebody's name may hold an end of line: what follows stays below its part.
+        lines = [
+            self.message,
+            *(f"  {name}: {text}".replace("\n", "\n    ") for name, text in parts if text is not None),
+        ]
         super().__init__("\n".join(lines))
 
 

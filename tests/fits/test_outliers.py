@@ -76,7 +76,7 @@ def test_what_is_set_aside_is_counted_named_and_left_out_by_the_where_that_is_to
     assert [(dropped.reason, dropped.count) for dropped in rows.dropped] == [(FAR_ABOVE, 2)]
     assert [check.code for check in rows.checks] == ["outlying_runs"]
     assert "r17 (4.9), r22 (6.2)" in rows.checks[0].evidence
-    assert '--where "run!=r17|r22"' in rows.checks[0].cure
+    assert "--where 'run!=r17|r22'" in rows.checks[0].cure
     assert filter_rows(runs.frame, "run!=r17|r22")[0].equals(runs.frame.drop([17, 22]).reset_index(drop=True))
     assert len(clean_rows(runs, keep_outliers=True)) == 30
 
@@ -95,13 +95,13 @@ def test_runs_above_the_loss_of_guessing_are_set_aside_even_where_no_other_tells
 @pytest.mark.parametrize(
     ("names", "loss", "told"),
     [
-        (["a", "b,c", "d"], [3.0, 7.0, 2.0], 'loss<5"'),
-        (["a", "a", "d"], [3.0, 7.0, 2.0], 'loss<5"'),
-        ([None] * 3, [8.0, 7.25, 2.0], 'loss!=7.25"'),
+        (["a", "b,c", "d"], [3.0, 7.0, 2.0], "'loss<5'"),
+        (["a", "a", "d"], [3.0, 7.0, 2.0], "'loss<5'"),
+        ([None] * 3, [8.0, 7.25, 2.0], "'loss!=7.25'"),
     ],
 )
 def test_rows_that_no_name_tells_apart_go_by_their_loss(names: list[str | None], loss: list[float], told: str) -> None:
-    assert without(names, np.array(loss), np.array([False, True, False])) == f'--where "{told}'
+    assert without(names, np.array(loss), np.array([False, True, False])) == f"--where {told}"
 
 
 def test_a_forecast_does_not_move_for_a_diverged_run() -> None:

@@ -28,7 +28,7 @@ from foretoken.reports.html import (
 from .reader import Reader, cells, headings
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> & \"'"
-PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=30)
+PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp")), max_size=30)
 
 
 def page(*parts: Html | None, **changes: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 
 
 def cite(
@@ -24,4 +24,4 @@ def cite(
     if json:
         print_json({"name": name, "text": citation.text, "bibtex": citation.bibtex})
     else:
-        typer.echo(str(citation))
+        print_text(str(citation))

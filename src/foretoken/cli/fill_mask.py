@@ -8,7 +8,7 @@ import typer
 
 from foretoken.cli.model_options import RunOption, SamplingSeedOption, SourceArgument, TopKOption, TopPOption, readable
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import say
 from foretoken.errors import needing
 
@@ -32,10 +32,10 @@ def fill_mask(
         print_json(result.to_json())
         return
     for number, candidates in enumerate(result.masks, 1):
-        typer.echo(f"mask {number}")
+        print_text(f"mask {number}")
         for candidate in candidates:
-            typer.echo(f"  {candidate.probability:7.2%}  {readable(repr(candidate.text))}")
-    typer.echo(readable(result.text))
+            print_text(f"  {candidate.probability:7.2%}  {readable(repr(candidate.text))}")
+    print_text(readable(result.text))
 
 
 def infill(
@@ -63,6 +63,6 @@ def infill(
     if json:
         print_json(result.to_json())
         return
-    typer.echo(readable(result.text))
+    print_text(readable(result.text))
     for blank in result.blanks:
         say(f"{blank.name}: {readable(blank.text)!r}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import wrote
 
 
@@ -34,4 +34,4 @@ def init(
     if json:
         print_json(made.to_json())
     else:
-        typer.echo(f"next: {made.next_command}")
+        print_text(f"next: {made.next_command}")

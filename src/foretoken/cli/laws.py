@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foretoken.cli.options import HtmlOption, JsonOption
-from foretoken.cli.printing import print_json, write_page
+from foretoken.cli.printing import print_json, print_text, write_page
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def laws(
     if json:
         print_json(list_json() if name is None else entry_json(name))
     else:
-        typer.echo("\n".join(list_lines() if name is None else entry_lines(name)))
+        print_text("\n".join(list_lines() if name is None else entry_lines(name)))
 
 
 def list_json() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foretoken.escapes import for_terminal, in_one_line
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.study.progress import ProgressListener
@@ -98,7 +99,7 @@ class LiveListener(ProgressListener):
         self.text = text
 
     def note(self, text: str) -> None:
-        self.console.print(f"note: {text}", markup=False, highlight=False)
+        self.console.print(f"note: {for_terminal(text)}", markup=False, highlight=False)
 
     def training(self, runs: list[RunSpec], seconds: dict[str, float]) -> None:
         self.board = _Board(runs, seconds)
@@ -122,7 +123,7 @@ class LiveListener(ProgressListener):
         table = Table("group", "parameters", "tokens", "progress", "loss", "", box=None, pad_edge=False)
         for key in list(board.specs)[: max(5, self.console.height - 4)]:
             table.add_row(*self._cells(key))
-        return Group(Text(head, style="bold"), table if board.specs else Text(""))
+        return Group(Text(for_terminal(head), style="bold"), table if board.specs else Text(""))
 
     def _cells(self, key: str) -> list[Any]:
         from rich.progress_bar import ProgressBar
@@ -131,7 +132,7 @@ class LiveListener(ProgressListener):
         step, steps = self.board.steps.get(key, (0, spec.steps))
         loss = record.loss if record else self.board.losses.get(key)
         return [
-            spec.group,
+            in_one_line(spec.group),
             format_count(spec.parameters.total),
             format_count(spec.tokens),
             ProgressBar(total=steps, completed=steps if record else step, width=20),
@@ -148,4 +149,4 @@ def _line(record: RunRecord) -> str:
 
 
 def _say(text: str) -> None:
-    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+    print(time.strftime("%H:%M:%S"), for_terminal(text), file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.printing import print_text
-from foretoken.errors import legible
+from foretoken.escapes import for_terminal
 
 SourceArgument = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="A study file, a study's folder, or a folder of safetensors weights.")
@@ -36,7 +36,7 @@ ObjectiveOption = Annotated[
 
 def readable(text: str) -> str:
     """All of a text, with control characters escaped."""
-    return legible(text, most=len(text))
+    return for_terminal(text)
 
 
 def print_positions(columns: dict[str, Sequence[Sequence[float]]]) -> None:

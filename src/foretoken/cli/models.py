@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json, table_lines
+from foretoken.cli.printing import print_json, print_text, table_lines
 
 
 def models(
@@ -23,7 +23,7 @@ def models(
     if json:
         print_json(values)
     else:
-        typer.echo("\n".join(list_lines(values) if name is None else entry_lines(values)))
+        print_text("\n".join(list_lines(values) if name is None else entry_lines(values)))
 
 
 def list_json() -> dict[str, Any]:

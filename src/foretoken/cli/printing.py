@@ -13,7 +13,7 @@ import typer
 
 from foretoken.cli.options import typed_command
 from foretoken.cli.telling import wrote
-from foretoken.errors import legible
+from foretoken.escapes import for_terminal, in_one_line
 
 if TYPE_CHECKING:
     from foretoken.fits.check import Check
@@ -32,7 +32,7 @@ _heard: ContextVar[list[str] | None] = ContextVar("_heard", default=None)
 
 def print_text(text: str, *, bold: bool = False) -> None:
     """Print one or more lines of a result."""
-    heard = _heard.get()
+    heard, text = _heard.get(), for_terminal(text)
     if heard is None:
         typer.secho(text, bold=bold)
     else:
@@ -52,7 +52,8 @@ def text_of(show: Callable[[Any], None], result: object) -> str:
 
 def print_json(value: Any) -> None:
     """Print plain values as JSON on standard output."""
-    typer.echo(json.dumps(value, indent=1, allow_nan=False))
+    # JSON escapes what steers a terminal but for DEL.
+    typer.echo(json.dumps(value, indent=1, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def table_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
@@ -63,7 +64,7 @@ def table_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], left: in
     """
     # Lines are never cut or broken: a program like grep or a wide terminal reads them, and a number without its
     # last digits is a wrong number.
-    cells = [[legible(cell) for cell in row] for row in (headings, *rows)]
+    cells = [[in_one_line(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
@@ -85,13 +86,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: s
 def print_checks(checks: Iterable[Check]) -> None:
     """Print named checks, each with its cure."""
     for check in checks:
-        print_text(f"{check.severity}: {check.code}: {check.evidence}\n  cure: {check.cure}")
+        print_text(in_one_line(f"{check.severity}: {check.code}: {check.evidence}"))
+        print_text(f"  cure: {in_one_line(check.cure)}")
 
 
 def print_assumed(assumptions: Iterable[str]) -> None:
     """Print what was assumed, one line each."""
     for assumption in assumptions:
-        print_text(f"assumed: {assumption}")
+        print_text(f"assumed: {in_one_line(assumption)}")
 
 
 def write_page(

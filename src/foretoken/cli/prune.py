@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 
 
 def prune(
@@ -32,6 +32,6 @@ def prune(
         print_json({"folder": str(home), "deleted": not dry_run, "things": rows})
         return
     for thing in things:
-        typer.echo(f"{thing.path}: {thing.why} ({thing.bytes / 1e6:.1f} MB)")
+        print_text(f"{thing.path}: {thing.why} ({thing.bytes / 1e6:.1f} MB)")
     total = sum(thing.bytes for thing in things) / 1e6
-    typer.echo(f"{'would delete' if dry_run else 'deleted'} {len(things)} things, {total:.1f} MB")
+    print_text(f"{'would delete' if dry_run else 'deleted'} {len(things)} things, {total:.1f} MB")

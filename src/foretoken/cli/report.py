@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 
 
 def report(
@@ -21,4 +19,4 @@ def report(
     if json:
         print_json({"report": str(path)})
     else:
-        typer.echo(f"wrote {path}")
+        print_text(f"wrote {path}")

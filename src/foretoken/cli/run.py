@@ -39,6 +39,7 @@ def run(
     """
     from foretoken.cli.live import listener_for_terminal
     from foretoken.errors import RefusedError
+    from foretoken.escapes import for_terminal
     from foretoken.study.runner import run as run_study
     from foretoken.study.runner import study_folder
     from foretoken.study.study_status import status
@@ -55,7 +56,7 @@ def run(
         command = shlex.join(["foretoken", *sys.argv[1:]])
         result = run_study(settings, home, listener_for_terminal(quiet=json or is_quiet()), command)
     except RefusedError as refusal:
-        typer.echo(f"no forecast: {refusal}", err=True)
+        typer.echo(for_terminal(f"no forecast: {refusal}"), err=True)
         result, refused = status(home), True
     except KeyboardInterrupt:
         say("stopped and saved; rerun the same command to resume")

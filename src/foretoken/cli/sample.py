@@ -15,7 +15,7 @@ from foretoken.cli.model_options import (
     readable,
 )
 from foretoken.cli.options import JsonOption
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import say
 from foretoken.errors import needing
 
@@ -55,8 +55,8 @@ def sample(
         return
     for number, text in enumerate((sample.text for sample in result.samples), 1):
         if samples > 1:
-            typer.echo(f"--- {number}")
-        typer.echo(readable(prompt + text if result.continues else text))
+            print_text(f"--- {number}")
+        print_text(readable(prompt + text if result.continues else text))
     if result.prompt_perplexity is not None:
         say(f"perplexity of the prompt: {result.prompt_perplexity:.4g}")
     if result.forgotten:

@@ -18,6 +18,7 @@ import typer
 
 from foretoken.cli.request_options import OptionValue
 from foretoken.errors import ForetokenError
+from foretoken.escapes import for_terminal
 
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print the result and errors alone: no progress, no `wrote` lines.")
@@ -45,7 +46,7 @@ def is_quiet() -> bool:
 def say(text: str) -> None:
     """A line on standard error, unless quiet."""
     if not is_quiet():
-        typer.echo(text, err=True)
+        typer.echo(for_terminal(text), err=True)
 
 
 def wrote(path: Path) -> None:
@@ -78,11 +79,19 @@ def _asked(quiet: bool, verbose: bool, otherwise: int) -> int:
     return -1 if quiet else 1 if verbose else otherwise
 
 
+class _Legible(logging.Formatter):
+    """Messages that steer no terminal, whatever names are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().format(record))
+
+
 @contextmanager
 def _telling(level: int) -> Iterator[None]:
     """Show as much of the package's log, and of Python's warnings, as is asked for."""
     logger, began, before = logging.getLogger("foretoken"), time.monotonic(), loudness.set(level)
     handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Legible())
     level_before = logger.level
     logger.addHandler(handler)
     logger.setLevel(LEVELS[level])

@@ -9,7 +9,7 @@ import typer
 
 from foretoken.cli.model_options import ColumnOption, EncodingOption
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_of, load
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import wrote
 from foretoken.errors import CorpusError, legible
 
@@ -122,14 +122,14 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
 
 def _print_tokens(description: TokenizerDescription) -> None:
     specials = ", ".join(f"{_shown(name)} {token}" for name, token in description.specials.items())
-    typer.echo(f"{description.name}: {description.vocabulary} tokens" + (f"; special: {specials}" if specials else ""))
+    print_text(f"{description.name}: {description.vocabulary} tokens" + (f"; special: {specials}" if specials else ""))
     for number, merge in enumerate(description.merges, 1):
-        typer.echo(f"merge {number}: {_shown(merge.left)} {_shown(merge.right)} -> {_shown(merge.token)} ({merge.id})")
+        print_text(f"merge {number}: {_shown(merge.left)} {_shown(merge.right)} -> {_shown(merge.token)} ({merge.id})")
     for scored in description.scores:
-        typer.echo(f"score {scored.score:.3f}: {_shown(scored.token)} ({scored.id})")
+        print_text(f"score {scored.score:.3f}: {_shown(scored.token)} ({scored.id})")
     if description.longest:
         sizes = (f"{_shown(piece.token)} ({piece.bytes} bytes)" for piece in description.longest)
-        typer.echo("longest: " + "  ".join(sizes))
+        print_text("longest: " + "  ".join(sizes))
 
 
 def _shown(token: str) -> str:
@@ -139,17 +139,17 @@ def _shown(token: str) -> str:
 
 def _print_text(description: TokenizerDescription) -> None:
     if description.pieces:
-        typer.echo("tokens: " + "  ".join(f"{_shown(piece.token)} ({piece.id})" for piece in description.pieces))
+        print_text("tokens: " + "  ".join(f"{_shown(piece.token)} ({piece.id})" for piece in description.pieces))
     text = description.text
     if text is None or not text.tokens:
         return
-    typer.echo(
+    print_text(
         f"{text.bytes} bytes, {text.words} words, {text.tokens} tokens: {text.bytes_per_token:.3f} bytes per token"
         + ("" if text.fertility is None else f", fertility {text.fertility:.3f} tokens per word")
         + f", {text.unknown_share:.2%} unknown"
     )
     if text.unchanged_share < 1:
-        typer.echo(
+        print_text(
             f"{1 - text.unchanged_share:.2%} of the texts do not come back unchanged from their tokens, so bits per"
             " byte are not given: they would be too low"
         )

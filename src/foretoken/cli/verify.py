@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from foretoken.cli.options import FolderArgument, FolderOption, JsonOption, SeedOption, started_folder
-from foretoken.cli.printing import print_json
+from foretoken.cli.printing import print_json, print_text
 
 
 def verify(
@@ -24,7 +24,7 @@ def verify(
         print_json({"folder": str(home), "findings": [finding.to_json() for finding in findings]})
     else:
         for finding in findings:
-            typer.echo(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")
-        typer.echo(f"{len(findings)} things are wrong in {home}" if findings else f"every hash in {home} is right")
+            print_text(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")
+        print_text(f"{len(findings)} things are wrong in {home}" if findings else f"every hash in {home} is right")
     if findings:
         raise typer.Exit(1)

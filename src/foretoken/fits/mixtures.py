@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from foretoken.errors import RefusedError
+from foretoken.escapes import for_shell
 from foretoken.runs.table import COLUMNS, SIZES
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def mixtures(frame: pd.DataFrame) -> Iterator[RefusedError]:
             f"each run stands in several rows, one for each `{column}`: {', '.join(words[:5])}"
             f"{f' and {len(words) - 5} more' if len(words) > 5 else ''}; a law is of one loss"
         )
-        yield RefusedError("several_losses_of_a_run", evidence, f"keep the rows of one: --where '{column}={kept}'")
+        cure = f"keep the rows of one: {for_shell('--where', f'{column}={kept}')}"
+        yield RefusedError("several_losses_of_a_run", evidence, cure)
 
 
 def losses_apart(frame: pd.DataFrame) -> str:

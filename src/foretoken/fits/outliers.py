@@ -17,6 +17,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.escapes import for_shell
 from foretoken.laws.law import Array, Indices
 
 COLUMNS, FEWEST = 4, 10
@@ -219,16 +220,16 @@ def without(names: Sequence[str | None], loss: Array, left_out: NDArray[np.bool_
     """The --where that leaves these rows out: by their names, by a limit of the loss, or by their losses.
 
     >>> without(["r1", "r2", "r3"], np.array([3.0, 2.5, 7.0]), np.array([False, False, True]))
-    '--where "run!=r3"'
+    "--where 'run!=r3'"
     >>> without([None, None, None], np.array([3.0, 2.5, 7.0]), np.array([False, False, True]))
-    '--where "loss<5"'
+    "--where 'loss<5'"
     """
     chosen = [name for name, out in zip(names, left_out, strict=True) if out]
     others = {name for name, out in zip(names, left_out, strict=True) if not out}
     if not any(name is None or name in others or set(name) & set(',|"') for name in chosen):
-        return f'--where "run!={"|".join(map(str, dict.fromkeys(chosen)))}"'
+        return for_shell("--where", f"run!={'|'.join(map(str, dict.fromkeys(chosen)))}")
     most, least = float(loss[~left_out].max(initial=0.0)), float(loss[left_out].min())
     if most < least:
         limit = f"{(most + least) / 2:.4g}"
-        return f'--where "loss<{limit if most < float(limit) <= least else least}"'
-    return f'--where "loss!={"|".join(str(float(value)) for value in loss[left_out])}"'
+        return for_shell("--where", f"loss<{limit if most < float(limit) <= least else least}")
+    return for_shell("--where", f"loss!={'|'.join(str(float(value)) for value in loss[left_out])}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from foretoken.compute.proportions import Proportions
 from foretoken.errors import DesignError
+from foretoken.escapes import for_toml
 from foretoken.ladders.ladder import NextRun, PlannedRun
 from foretoken.plans.export import recipe_toml
 from foretoken.plans.recipe import Recipe, recipe
@@ -41,7 +42,7 @@ def ladder_toml(ladder: NextRun, name: str = "next", context: int = 4096) -> str
     runs = "\n".join(f"    {_line(run)}," for run in ladder.runs)
     return f"""# The runs to train before {target.params:.4g} parameters on {target.tokens:.4g} tokens:
 # {ladder.total_flops:.3g} FLOP, {ladder.total_flops / target.flops:.2%} of the target's.
-name = "{name}"
+name = {for_toml(name)}
 
 {recipe_toml(big, _slopes(small, big))}
 [design]
@@ -56,7 +57,7 @@ tokens_per_param = {target.tokens / target.params:.4g}
 train = false                   # true: trained too, after its forecast is frozen
 
 [forecast]
-law = "{ladder.law}"
+law = {for_toml(ladder.law)}
 """
 
 

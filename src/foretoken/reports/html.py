@@ -10,9 +10,9 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 
+from foretoken.escapes import for_html
 from foretoken.fits.check import Check
 from foretoken.reports.paths import without_folders
 
@@ -31,7 +31,7 @@ def element(tag: str, /, *children: object, **attributes: str | float | None) ->
     """
     # `class_` is Python's way round its keyword; None is how a caller leaves an attribute out.
     named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    opened = "".join(f' {key}="{escape(str(value))}"' for key, value in named.items())
+    opened = "".join(f' {key}="{for_html(str(value))}"' for key, value in named.items())
     if tag in VOID:
         return Html(f"<{tag}{opened}>")
     return Html(f"<{tag}{opened}>{join(children)}</{tag}>")
@@ -39,7 +39,7 @@ def element(tag: str, /, *children: object, **attributes: str | float | None) ->
 
 def join(children: Iterable[object], between: str = "") -> Html:
     """Children one after another, each escaped unless it is Html; None is nothing."""
-    return Html(between.join(c if isinstance(c, Html) else escape(str(c)) for c in children if c is not None))
+    return Html(between.join(c if isinstance(c, Html) else for_html(str(c)) for c in children if c is not None))
 
 
 def table(headers: Sequence[object], rows: Iterable[Sequence[object]], **attributes: str | float | None) -> Html:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from foretoken.escapes import for_terminal
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
 
@@ -116,7 +117,7 @@ def _inline(svg: str, name: str, size: tuple[int, int], texts: str, class_: str)
     # Two decimals of a pixel are enough; only inside tags, so that no number in a text is cut.
     body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r"\s*\n\s*", "\n", body)
+    body = for_terminal(re.sub(r"\s*\n\s*", "\n", body))
     body = re.sub(r"<g([^>]*)>\n((?:<use [^>]*/>\n)+)</g>", _with_one_style, body)
     opened = f'<svg viewBox="0 0 {size[0]} {size[1]}" width="{size[0]}" height="{size[1]}" role="img"'
     labels = f' aria-labelledby="{name}-title"' + (f' class="{class_}"' if class_ else "")

@@ -15,6 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from foretoken.errors import TableError
+from foretoken.escapes import for_shell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,10 +90,14 @@ def read_endings(frame: pd.DataFrame, source: str, *, look: bool) -> tuple[pd.Da
 
     Raises TableError for a word that nobody here knows: whether such runs count is for their owner to say.
     """
-    frame, notes = _named_status(frame) if look else (frame, [])
+    name, notes = "status", list[str]()
+    if look:
+        before = list(map(str, frame.columns))
+        frame, notes = _named_status(frame)
+        name = next((old for old, new in zip(before, frame.columns, strict=False) if new == "status"), name)
     if "status" not in frame:
         return frame, notes
-    words, read = _read_status(frame["status"], source)
+    words, read = _read_status(frame["status"], source, name)
     return frame.assign(status=words), [*notes, *read]
 
 
@@ -262,21 +267,24 @@ def _status_word(cell: object) -> str:
     return re.sub(r"(_by_\w+|\+)$", "", re.sub(r"[\s-]+", "_", parted).lower())
 
 
-def _read_status(column: pd.Series, source: str) -> tuple[pd.Series, list[str]]:
-    """The words of a status column, `finished` for every word of that meaning, the others in lower case."""
+def _read_status(column: pd.Series, source: str, name: str) -> tuple[pd.Series, list[str]]:
+    """The words of a status column, `finished` for every word of that meaning, the others in lower case.
+
+    `name` is what its table calls it.
+    """
     words = _word_of(column)
     unknown = sorted(
         {str(cell) for cell, word in zip(column, words, strict=True) if word == word and word not in MEANING}
     )
     known = sorted({str(cell) for cell, word in zip(column, words, strict=True) if MEANING.get(word) == FINISHED})
     if unknown:
+        keep, leave = f"{name}={'|'.join([*known, unknown[0]])}", f"{name}!={'|'.join(unknown)}"
         raise TableError(
             f"{source}: what does the status {unknown[0]!r} mean?",
             expected=f"a word for a run that has finished ({STATUS_WORDS[FINISHED]}), or for one that has not",
             got=", ".join(unknown[:8]),
-            cure="where it means that a run has finished:"
-            f" --where 'status={'|'.join([*known, unknown[0]])}' --map status=;"
-            f" where not: --where 'status!={'|'.join(unknown)}'",
+            cure=f"where it means that a run has finished: {for_shell('--where', keep, '--map', 'status=')};"
+            f" where not: {for_shell('--where', leave)}",
             code="unknown_status",
         )
     finished = words.map(lambda word: FINISHED if MEANING[word] == FINISHED else word, na_action="ignore")

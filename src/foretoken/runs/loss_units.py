@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import TableError
+from foretoken.escapes import for_shell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +210,7 @@ def _one_unit(said: dict[str, LossUnit | None], words: pd.Series) -> tuple[str, 
             "the rows are in several units of the loss, and one law is of one",
             expected=f"one unit in the column `{column}`",
             got=counts,
-            cure=f"keep the rows of one: --where '{column}={first}'",
+            cure=f"keep the rows of one: {for_shell('--where', f'{column}={first}')}",
             code="mixed_loss_units",
         )
     unit = next(iter(units), None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, TableError
+from foretoken.escapes import for_shell
 from foretoken.runs.cells import ONE, Unit, as_list, named_unit, number, numbers_in, unit_of
 from foretoken.runs.exports import known_as
 from foretoken.runs.table import COLUMNS
@@ -227,7 +228,7 @@ def as_typed(text: str) -> str:
     >>> as_typed("loss=val_loss"), as_typed("tokens=tokens (B)")
     ('--map loss=val_loss', "--map 'tokens=tokens (B)'")
     """
-    return f"--map '{text}'" if re.search(r"[\s\"()*]", text) else f"--map {text}"
+    return for_shell("--map", text)
 
 
 _WORDS = {

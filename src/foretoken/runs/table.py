@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from foretoken.escapes import for_csv
 from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN, declared_unit
 from foretoken.runs.record import Cell, RunRecord
@@ -128,8 +129,12 @@ class RunTable(Result):
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows as CSV with all their digits."""
-        self.frame.to_csv(path, index=False)
+        """Write the rows as CSV with all their digits; names that a spreadsheet would run begin with an apostrophe."""
+        Path(path).write_text(self.csv(), encoding="utf-8")
+
+    def csv(self) -> str:
+        """The rows as the text of a CSV."""
+        return self.frame.map(for_csv).rename(columns=for_csv).to_csv(index=False)
 
 
 def table_from_records(records: Iterable[RunRecord], source: str) -> RunTable:

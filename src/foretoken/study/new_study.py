@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.compute.families import FAMILIES
 from foretoken.errors import StudyFileError
+from foretoken.escapes import for_toml
 from foretoken.results import Result
 from foretoken.runs.builtin import PACKAGE, family_study
 from foretoken.runs.study_file import STUDY_NAME, check_study
@@ -100,8 +100,8 @@ def _corpus(text: str | Path | None) -> str:
         )
     if not Path(text).exists():
         raise StudyFileError(f"no text at {text}", expected="a file or a folder")
-    quoted = json.dumps(str(text), ensure_ascii=False)  # TOML escapes as JSON does
-    return f'source = "text"  # or python-stdlib, zipf_markov\npath = {quoted}  # file or folder, from where you are'
+    comment = "# file or folder, from where you are"
+    return f'source = "text"  # or python-stdlib, zipf_markov\npath = {for_toml(str(text))}  {comment}'
 
 
 def _shape(layers: int | None) -> str:
