@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import foretoken as ft
 from foretoken.arguments import ArgumentNameError, check_level, named_arguments, nearest, takes
 from foretoken.errors import ForetokenError
 
@@ -76,3 +79,25 @@ def test_a_level_is_a_probability(level: Any) -> None:
     with pytest.raises(ForetokenError, match="probability"):
         check_level(level)
     assert check_level(0.9) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: ft.fit("sample", seed="x"), "seed is of another kind"),
+        (lambda: ft.fit("sample", seed=-1), "a seed cannot be negative"),
+        (lambda: ft.fit("sample", 3), "law is of another kind"),
+        (lambda: ft.diagnose("sample", seed=1.5), "seed is of another kind"),
+        (lambda: ft.fit("sample", draws=True), "draws is of another kind"),
+        (lambda: ft.plan("1e22", law=3), "law is of another kind"),
+        (lambda: ft.next_run("1e22", spend=[]), "spend is of another kind"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_by_its_name(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(ForetokenError, match=told):
+        call()
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    found = ft.fit("sample", "power", draws=np.int64(50), level=np.float32(0.5), seed=np.int8(3))
+    assert found.level == 0.5

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
+from importlib import import_module
 from itertools import islice
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, shown
 
 P = ParamSpec("P")
 Q = TypeVar("Q")
@@ -24,6 +26,10 @@ MOST_FILES = 1000
 
 class ArgumentNameError(ForetokenError, TypeError):
     """A function was called with an argument that it does not have."""
+
+
+class ArgumentTypeError(ForetokenError, TypeError):
+    """An argument of a function is of no kind that it takes."""
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
@@ -70,11 +76,13 @@ def named_arguments(function: Callable[P, R]) -> Callable[P, R]:
       expected: value
       cure: did you mean 'value'?
     """
-    known = list(inspect.signature(function).parameters)
+    signature = inspect.signature(function)
+    names = {**vars(import_module(function.__module__)), **vars(builtins)}
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        _refuse_unknown(function.__name__, kwargs, known)
+        _refuse_unknown(function.__name__, kwargs, list(signature.parameters))
+        _refuse_types(function.__name__, signature.bind(*args, **kwargs), names)
         return function(*args, **kwargs)
 
     return checked
@@ -98,11 +106,13 @@ def takes(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R
     (6.0, "(width: 'float', height: 'float' = 1.0) -> 'float'")
     """
     signature = inspect.signature(request)
+    names = {**vars(import_module(request.__module__)), **vars(builtins)}
 
     def decorated(function: Callable[[Q], R]) -> Callable[P, R]:
         @wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
             _refuse_unknown(function.__name__, kwargs, list(signature.parameters))
+            _refuse_types(function.__name__, signature.bind(*args, **kwargs), names)
             return function(request(*args, **kwargs))
 
         result = inspect.signature(function).return_annotation
@@ -121,6 +131,33 @@ def _refuse_unknown(function: str, given: Iterable[str], known: list[str]) -> No
             raise ArgumentNameError(
                 f"{function}() has no argument {name!r}", expected=", ".join(known), cure=did_you_mean(name, known)
             )
+
+
+NUMBERS: dict[type, type] = {int: Integral, float: Real}
+"""What passes for a number of a type: numpy's, too."""
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False", type(None): "None"}
+
+
+def _refuse_types(function: str, given: inspect.BoundArguments, names: Mapping[str, object]) -> None:
+    """Raise ArgumentTypeError for the first argument that is of no type of its annotation.
+
+    An annotation that is no class, or a choice of classes, as `names` has them, allows anything.
+    """
+    for name, value in given.arguments.items():
+        parameter = given.signature.parameters[name]
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue
+        annotation = parameter.annotation
+        kinds = [
+            names.get(part.strip()) if part.strip() != "None" else type(None) for part in str(annotation).split("|")
+        ]
+        types = [kind for kind in kinds if isinstance(kind, type) and not getattr(kind, "_is_protocol", False)]
+        is_flag = isinstance(value, bool) and bool not in types
+        if len(types) == len(kinds) and (is_flag or not isinstance(value, tuple(NUMBERS.get(t, t) for t in types))):
+            expected = " or ".join(WORDS.get(kind, f"a {kind.__name__}") for kind in types)
+            raise ArgumentTypeError(f"{function}: {name} is of another kind", expected=expected, got=shown(value))
+        if name == "seed" and isinstance(value, Integral) and value < 0:
+            raise ForetokenError(f"{function}: a seed cannot be negative", expected="0 or more", got=repr(value))
 
 
 def check_level(level: float) -> None:

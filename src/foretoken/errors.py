@@ -25,7 +25,6 @@ import reprlib
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 from foretoken.escapes import for_terminal
 
@@ -60,7 +59,8 @@ ARGUMENTS = {"map": "rename"}
 """What Python calls an option that has another name there; for all others `-` is `_`."""
 FLAGS = ("keep-outliers", "repeat", "cut", "force")
 """Options that take no value."""
-_verb_runs = ContextVar("_verb_runs", default=False)
+_verbs_running = 0
+"""Of the whole process and not of a context: a library may call back from a thread of its own."""
 # A value ends before the punctuation of the sentence that it stands in.
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?:[ ]((?:'[^']*'|\"[^\"]*\")+|[^\s'\"()`]*[^\s'\"(),.:;`]))?")
 
@@ -68,11 +68,12 @@ _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?:[ ]((?:'[^']*'|\"[^\"]*\")+|[^\s
 @contextmanager
 def for_command_line() -> Iterator[None]:
     """While a verb runs: errors name options, as they are written."""
-    token = _verb_runs.set(True)
+    global _verbs_running
+    _verbs_running += 1
     try:
         yield
     finally:
-        _verb_runs.reset(token)
+        _verbs_running -= 1
 
 
 def for_its_reader(text: str) -> str:
@@ -81,7 +82,7 @@ def for_its_reader(text: str) -> str:
     >>> for_its_reader("say --map loss=val_loss, or --loss-unit bits/byte; or fit with --keep-outliers")
     'say rename={"loss": "val_loss"}, or loss_unit="bits/byte"; or fit with keep_outliers=True'
     """
-    return text if _verb_runs.get() else _OPTION.sub(_argument, text)
+    return text if _verbs_running else _OPTION.sub(_argument, text)
 
 
 def _argument(option: re.Match[str]) -> str:

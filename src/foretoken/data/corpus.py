@@ -138,8 +138,13 @@ def _texts(corpus: CorpusSection) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 def _cut(blocks: Iterator[bytes], always: bool) -> Iterator[bytes]:
     """The text itself, or its parts: where they end depends on the text alone."""
-    start = list(islice(blocks, 2))
-    if not always and sum(map(len, start)) <= BLOCK_BYTES:
+    start, size = list[bytes](), 0
+    for block in blocks:
+        start.append(block)
+        size += len(block)
+        if size > BLOCK_BYTES:
+            break
+    if not always and size <= BLOCK_BYTES:
         yield b"".join(start)
         return
     rest = b""

@@ -232,7 +232,7 @@ def _texts_of(path: Path, rows: Rows, column: str) -> Texts:
     """The text of each row, empty where it has none. Raises CorpusError where no row has one."""
     missing, refusal, total = 0, None, 0
     for total, (where, row) in enumerate(rows, 1):
-        texts = [text for text in _down(row, column) if text not in (None, "")]
+        texts = [text for value in _down(row, column) for text in _parts(value) if text not in (None, "")]
         yield _joined(texts, where, column)
         if not texts:
             missing += 1
@@ -280,6 +280,14 @@ def _down(value: object, column: str) -> Iterator[object]:
             if column[:cut] in value:
                 yield from _down(value[column[:cut]], column[cut + 1 :])
                 return
+
+
+def _parts(value: object) -> list[object]:
+    """A text alone; of a list of texts, or of parts of a message that each have a type and a `text`, all of them."""
+    if not isinstance(value, list):
+        return [value]
+    parts = [part.get("text") if isinstance(part, dict) and "type" in part else part for part in value]
+    return parts if all(part is None or isinstance(part, str) for part in parts) else [value]
 
 
 def _names(value: object) -> list[str]:
