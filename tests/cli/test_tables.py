@@ -76,9 +76,9 @@ def test_diagnose_looks_at_a_table_that_fit_refuses(csv: Path) -> None:
 def test_a_folder_of_records_is_a_table_and_an_empty_one_is_no_study(tmp_path: Path) -> None:
     Store(tmp_path).put_record(RunRecord(spec=SPEC, status="finished", loss=2.0))
     assert len(open_table(tmp_path)) == 1
-    assert len(open_table(tmp_path, "", "loss<3")) == 1
+    assert len(open_table(tmp_path, None, ["loss<3"])) == 1
     with pytest.raises(TableError, match="leaves no row"):
-        open_table(tmp_path, "", "loss>3")
+        open_table(tmp_path, None, ["loss>3"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ForetokenError, match="no study has been started"):
         open_table(tmp_path / "empty")
@@ -87,7 +87,7 @@ def test_a_folder_of_records_is_a_table_and_an_empty_one_is_no_study(tmp_path: P
 def test_a_studys_folder_needs_no_map(tmp_path: Path) -> None:
     (tmp_path / "design.json").write_text("{}")
     with pytest.raises(ForetokenError, match="leave out rename="):
-        open_table(tmp_path, "loss=val_loss")
+        open_table(tmp_path, ["loss=val_loss"])
 
 
 @pytest.mark.parametrize("text", ["loss", "loss=", "=x"])

@@ -229,3 +229,40 @@ def test_labels_that_are_withheld_are_no_class(tmp_path: Path) -> None:
             read_task(as_lines(tmp_path, rows), SINGLE, BYTES)
     signs = [{**row, "label": 1 if row["label"] == "good" else -1} for row in whole(SINGLE)]
     assert set(read_task(as_lines(tmp_path, signs), SINGLE, BYTES).classes) == {"1", "-1"}
+
+
+def question(key: object, labels: list[object] | None = None) -> dict[str, Any]:
+    """One question of four choices, as public sets nest them."""
+    choices: dict[str, Any] = {"text": ["a", "b", "c", "d"]} | ({"label": labels} if labels else {})
+    return {"question": {"stem": "which?", "choices": choices}, "answerKey": key}
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys"),
+    [
+        (["A", "B", "C", "D"], ["A", "B", "C", "D"]),
+        (["1", "2", "3", "4"], ["1", "2", "3", "4"]),
+        ([1, 2, 3, 4], [1, 2, 3, 4]),
+        (None, ["a", "B", "C", "D"]),
+        (None, [0, 1, 2, 3]),
+        (None, ["0", "1", "2", "3"]),
+    ],
+)
+def test_an_answer_is_a_label_of_its_choices_a_letter_or_a_number(
+    tmp_path: Path, labels: list[object] | None, keys: list[object]
+) -> None:
+    path = as_lines(tmp_path, [question(key, labels) for key in keys * 5])
+    names = {"text": "question.stem", "choices": "question.choices.text", "answer": "answerKey"}
+    task = read_task(path, CHOICE, BYTES, rename=names)
+    right = [example.texts[1 + example.labels[0]] for _, example in task.examples()]
+    assert sorted(bytes(text).decode() for text in right) == sorted("abcd" * 5)
+
+
+def test_columns_that_are_missing_are_proposed_from_the_names_that_are_there(tmp_path: Path) -> None:
+    path = as_lines(tmp_path, [{"premise": "a", "hypothesis": "b", "gold_label": "c"}])
+    with pytest.raises(TaskError, match="pair example needs text") as told:
+        read_task(path, PAIR, BYTES)
+    assert told.value.cure == 'rename={"text": "premise", "text_b": "hypothesis", "label": "gold_label"}'
+    with pytest.raises(TaskError, match=r"no 'question\.stems'") as near:
+        read_task(as_lines(tmp_path, [question("A")]), CHOICE, BYTES, rename={"text": "question.stems"})
+    assert near.value.cure == "did you mean 'question.stem'?"

@@ -204,10 +204,10 @@ def test_ends_of_runs_in_flags_and_under_other_words(column: str, values: list[o
 
 
 def test_an_unknown_status_is_offered_both_meanings() -> None:
-    frame = runs().assign(Statut=["finished"] * 10 + ["échoué"] * 2)
-    with pytest.raises(TableError, match="what does the status 'échoué' mean") as told:
+    frame = runs().assign(Statut=["finished"] * 10 + ["raté"] * 2)
+    with pytest.raises(TableError, match="what does the status 'raté' mean") as told:
         ft.read_table(frame)
-    assert 'where="Statut!=échoué"' in str(told.value)
-    assert len(ft.read_table(frame, where="Statut!=échoué")) == 10
-    assert 'where="Statut=finished|échoué", rename={"status": ""}' in str(told.value)
-    assert len(ft.read_table(frame, where="Statut=finished|échoué", rename={"status": ""})) == 12
+    assert 'where="Statut!=raté"' in str(told.value)
+    assert len(ft.read_table(frame, where="Statut!=raté")) == 10
+    assert 'where="Statut=finished|raté", rename={"status": ""}' in str(told.value)
+    assert len(ft.read_table(frame, where="Statut=finished|raté", rename={"status": ""})) == 12

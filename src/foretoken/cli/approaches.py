@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def approaches(
     table: TableArgument,
-    rename: MapOption = "",
-    where: WhereOption = "",
+    rename: MapOption = None,
+    where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     level: LevelOption = 0.9,

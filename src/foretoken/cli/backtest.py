@@ -29,8 +29,8 @@ def backtest(
     train_fraction: Annotated[
         float | None, typer.Option(help="Fit the runs up to this quantile of FLOPs; else several, in turn.")
     ] = None,
-    rename: MapOption = "",
-    where: WhereOption = "",
+    rename: MapOption = None,
+    where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     law: LawOption = "weighed",

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 def diagnose(
     table: TableArgument,
-    rename: MapOption = "",
-    where: WhereOption = "",
+    rename: MapOption = None,
+    where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     all_checks: AllOption = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.model_options import RunOption, SourceArgument
-from foretoken.cli.options import JsonOption
+from foretoken.cli.options import JsonOption, given_together
 from foretoken.cli.printing import print_json, print_text
 from foretoken.errors import needing
 from foretoken.runs.sources import parse_map
@@ -22,7 +22,8 @@ TaskOption = Annotated[
     typer.Option("--task", help="Labelled examples (.jsonl, .json, .csv, .tsv); text-to-text takes several files."),
 ]
 TaskMapOption = Annotated[
-    str, typer.Option("--map", help="Columns by other names: text=sentence,label=class.", metavar="OURS=THEIRS,...")
+    list[str] | None,
+    typer.Option("--map", help="Columns by other names: text=sentence,label=class.", metavar="OURS=THEIRS,..."),
 ]
 
 
@@ -43,7 +44,7 @@ def finetune(
     cut: Annotated[int, typer.Option(min=0, help="Keep this many first tokens of each text; 0 for all.")] = 0,
     cap: Annotated[int, typer.Option(help="Of several files: a larger one counts as this many examples.")] = 65_536,
     temperature: Annotated[float, typer.Option(help="Of several files: above 1 evens out their shares.")] = 1.0,
-    rename: TaskMapOption = "",
+    rename: TaskMapOption = None,
     run: RunOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -67,7 +68,7 @@ def finetune(
         batch=batch,
         classes=tuple(name for name in classes.split(",") if name),
         cut=cut,
-        rename=parse_map(rename, example="text=sentence,label=class"),
+        rename=parse_map(given_together(rename), example="text=sentence,label=class"),
         cap=cap,
         temperature=temperature,
         run=run,

@@ -45,8 +45,8 @@ IN_THE_FILE_ALONE = (
 def fit(
     table: TableArgument,
     law: LawOption = "weighed",
-    rename: MapOption = "",
-    where: WhereOption = "",
+    rename: MapOption = None,
+    where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     params: ParamsOption = "auto",
     level: LevelOption = 0.9,

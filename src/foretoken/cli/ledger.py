@@ -78,8 +78,8 @@ def score(
     table: Annotated[
         Path | None, typer.Option(help="Take the loss from the one row of this table that --where leaves.")
     ] = None,
-    rename: MapOption = "",
-    where: WhereOption = "",
+    rename: MapOption = None,
+    where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     at: Annotated[
         list[str] | None, typer.Option("--at", help="During the run: TOKENS:LOSS; may be given again.")
@@ -140,7 +140,7 @@ def parse_point(text: str) -> tuple[float, float]:
 
 
 def from_table(
-    path: Path, rename: str, where: str, loss_unit: str, started: str | None
+    path: Path, rename: list[str] | None, where: list[str] | None, loss_unit: str, started: str | None
 ) -> tuple[float, str, str, str | None]:
     """Loss, its unit, name and start of the one run that a table holds under --where."""
     table = open_table(path, rename, where, loss_unit=loss_unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +36,7 @@ TableArgument = Annotated[
     ),
 ]
 MapOption = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         "--map",
         help="Columns by other names, products and units: loss=val_loss,tokens=steps*batch,params=n:M.",
@@ -43,7 +44,8 @@ MapOption = Annotated[
     ),
 ]
 WhereOption = Annotated[
-    str, typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,...")
+    list[str] | None,
+    typer.Option("--where", help="Which rows to read: dataset=c4,step>=20000.", metavar="COLUMN=VALUE,..."),
 ]
 LossUnitOption = Annotated[
     str,
@@ -98,11 +100,26 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
     return study_folder
 
 
-def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighed", loss_unit: str = "") -> RunTable:
+def given_together(texts: Sequence[str] | None) -> str:
+    """What was given several times, as if at once: --map loss=l --map tokens=t.
+
+    >>> given_together(["loss=l", "tokens=t"]), given_together(None)
+    ('loss=l,tokens=t', '')
+    """
+    return ",".join(text for text in texts or () if text.strip())
+
+
+def open_table(
+    path: Path,
+    renames: Sequence[str] | None = None,
+    conditions: Sequence[str] | None = None,
+    law: str = "weighed",
+    loss_unit: str = "",
+) -> RunTable:
     """A run table from a file, from a study's folder (its ladder, without the target), or from a folder of records.
 
-    `rename`, `where` and `loss_unit` are the texts of --map, --where and --loss-unit; `law` says which columns the
-    table must have.
+    `renames`, `conditions` and `loss_unit` are the texts of --map, --where and --loss-unit; `law` says which columns
+    the table must have.
     """
     from dataclasses import replace
 
@@ -112,6 +129,7 @@ def open_table(path: Path, rename: str = "", where: str = "", law: str = "weighe
     from foretoken.runs.sources import parse_map
     from foretoken.store.read import read_table, refuse_unit_of_ours
 
+    rename, where = given_together(renames), given_together(conditions)
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:
         return read_table(path, parse_map(rename), where, needed(law_or_heaviest(law)), loss_unit=loss_unit)

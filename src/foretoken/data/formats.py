@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+from foretoken.encodings import likely_encodings
 from foretoken.errors import CorpusError, needing, shown
 from foretoken.runs.section import is_encoding
 
@@ -28,6 +29,8 @@ LONGEST_LINE = 2**28
 """Bytes of the longest JSON line; a compressed file of a few bytes may hold one without end."""
 ZST_BYTES = 2**10
 """Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
+SAMPLE = 2**16
+"""Bytes from which an encoding is guessed."""
 MOST_MISSING = 1000
 """Rows from the first on that may lack a text; then the column is taken to be the wrong one."""
 UTF8 = "utf-8"
@@ -118,7 +121,11 @@ def _plain_blocks(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _not_text(path: Path, got: str, encoding: str = "UTF-8") -> CorpusError:
-    cure = "say what it is encoded in (corpus.encoding, or --encoding), as gb18030 or latin-1, or leave the file out"
+    begin = next(_unpacked_blocks(path), b"")[:SAMPLE]
+    likely = [name for name in likely_encodings(begin) if name != encoding]
+    cure = (
+        f"say what it is encoded in (corpus.encoding, or --encoding): {' or '.join(likely[:2])}, or leave the file out"
+    )
     expected = f"{encoding} text without NUL bytes"
     return CorpusError(f"{path} is not text", expected=expected, got=got, cure=cure, code="text_encoding")
 
@@ -232,7 +239,7 @@ def _texts_of(path: Path, rows: Rows, column: str) -> Texts:
     """The text of each row, empty where it has none. Raises CorpusError where no row has one."""
     missing, refusal, total = 0, None, 0
     for total, (where, row) in enumerate(rows, 1):
-        texts = [text for value in _down(row, column) for text in _parts(value) if text not in (None, "")]
+        texts = [text for value in values_at(row, column) for text in _parts(value) if text not in (None, "")]
         yield _joined(texts, where, column)
         if not texts:
             missing += 1
@@ -262,23 +269,23 @@ def _joined(texts: Sequence[object], where: str, column: str) -> Iterable[bytes]
 def _no_text(where: str, row: object, column: str) -> CorpusError:
     if not isinstance(row, dict):
         return _no_column(where, column, f"a value of type {type(row).__name__}")
-    if held := list(_down(row, column)):
+    if held := list(values_at(row, column)):
         return _no_column(where, column, "null" if held[0] is None else "an empty text")
-    nested = [f"{key}.{name}" for key, inner in row.items() for name in _names(inner)]
+    nested = [f"{key}.{name}" for key, inner in row.items() for name in inner_names(inner)]
     return _no_column(where, column, f"the keys {', '.join(map(str, row))}", nested)
 
 
-def _down(value: object, column: str) -> Iterator[object]:
+def values_at(value: object, column: str) -> Iterator[object]:
     """What a key leads to, or keys with points between them; through every entry of a list on the way."""
     if isinstance(value, list):
         for entry in value:
-            yield from _down(entry, column)
+            yield from values_at(entry, column)
     elif isinstance(value, dict) and column in value:
         yield value[column]
     elif isinstance(value, dict):
         for cut in (at for at, letter in enumerate(column) if letter == "."):
             if column[:cut] in value:
-                yield from _down(value[column[:cut]], column[cut + 1 :])
+                yield from values_at(value[column[:cut]], column[cut + 1 :])
                 return
 
 
@@ -290,7 +297,7 @@ def _parts(value: object) -> list[object]:
     return parts if all(part is None or isinstance(part, str) for part in parts) else [value]
 
 
-def _names(value: object) -> list[str]:
+def inner_names(value: object) -> list[str]:
     """Keys of an object, or of the first entry of a list of them."""
     first = value[0] if isinstance(value, list) and value else value
     return list(first) if isinstance(first, dict) else []

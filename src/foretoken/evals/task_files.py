@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import nearest
+from foretoken.data.formats import inner_names, values_at
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import TaskError, shown
+from foretoken.escapes import for_shell
 from foretoken.evals.tasks import (
     CHOICE,
     LABELS,
@@ -45,6 +48,8 @@ COLUMNS: dict[TaskKind, tuple[str, ...]] = {
     TEXT_TO_TEXT: ("source", "target"),
 }
 """Columns of a row, by kind; the last one is the answer."""
+CHOICE_LABELS = "labels of the choices"
+"""Where a row keeps what its file calls each choice: A, B, ... or 1, 2, ..."""
 SPLIT_ENDS = (0.6, 0.8)
 """Where training and validation end, as shares of the examples."""
 LARGEST_FILE = 2**28
@@ -59,9 +64,9 @@ class Row:
     """The file, and its line or row."""
     json_values: dict[str, Any]
 
-    def refuse(self, message: str, expected: str, got: object) -> TaskError:
+    def refuse(self, message: str, expected: str, got: object, cure: str = "correct it, or leave it out") -> TaskError:
         """The error that names this row."""
-        return TaskError(f"{self.where}: {message}", expected=expected, got=shown(got))
+        return TaskError(f"{self.where}: {message}", expected=expected, got=shown(got), cure=cure)
 
 
 def read_task(
@@ -87,7 +92,8 @@ def read_task(
             columns = ", ".join(COLUMNS[known_kind])
             empty = missing[0] in row.json_values
             got = f"{missing[0]}={row.json_values[missing[0]]!r}" if empty else list(row.json_values)
-            raise row.refuse(f"a {kind} example needs {missing[0]}" + ", which is empty" * empty, columns, got)
+            cure = "give it, or leave the example out" if empty else _proposed(row, missing)
+            raise row.refuse(f"a {kind} example needs {missing[0]}" + ", which is empty" * empty, columns, got, cure)
     _refuse_hidden(known_kind, rows)
     splits = _split(rows)
     names = tuple(classes) or _classes(known_kind, splits["train"] or rows)
@@ -102,17 +108,47 @@ HIDDEN = ("-1", "-1.0", "-")
 
 def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
     """The row under our names."""
-    for theirs in rename.values():
-        if theirs not in row.json_values:
-            near = nearest(theirs, row.json_values)
+    ours = {}
+    for name, theirs in rename.items():
+        found = list(values_at(row.json_values, theirs))
+        if not found:
+            nested = [f"{key}.{inner}" for key, value in row.json_values.items() for inner in inner_names(value)]
+            known = [*map(str, row.json_values), *nested]
+            near = nearest(theirs, known)
             raise TaskError(
                 f"{row.where} has no {theirs!r}",
-                expected=", ".join(map(str, row.json_values)),
+                expected=", ".join(known),
                 cure=f"did you mean {near[0]!r}?" if near else "name one of these with --map",
             )
-    ours = {ours: row.json_values[theirs] for ours, theirs in rename.items()}
+        # What lies below the entries of a list is a list: question.choices.text of [{"text": ..}, ..].
+        ours[name] = found[0] if len(found) == 1 else found
+        if name == "choices":
+            ours[CHOICE_LABELS] = next(values_at(row.json_values, re.sub(r"(^|\.)text$", r"\1label", theirs)), None)
     rest = {name: value for name, value in row.json_values.items() if name not in rename.values()}
     return Row(row.where, {**rest, **ours})
+
+
+USUAL = {
+    "text": ("sentence", "sentence1", "review", "premise", "question", "question.stem", "content", "input", "tokens"),
+    "text_b": ("sentence2", "hypothesis", "question2", "answer", "sentence_b", "passage"),
+    "label": ("sentiment", "class", "gold_label", "category", "target", "score", "stars", "rating"),
+    "labels": ("ner_tags", "tags", "pos_tags"),
+    "choices": ("choices.text", "question.choices.text", "endings", "options"),
+    "answer": ("answerKey", "answer_key", "label", "answer_idx", "gold"),
+    "source": ("input", "document", "article", "question", "prompt", "src"),
+    "target": ("output", "summary", "highlights", "answer", "completion", "tgt"),
+}
+"""What public sets of examples call our columns, the likeliest first."""
+
+
+def _proposed(row: Row, missing: Sequence[str]) -> str:
+    """A --map for the columns that are missing, from the names that are there."""
+    given = [name for name in USUAL if name not in missing]
+    pairs = []
+    for ours in missing:
+        there = (name for name in USUAL[ours] if name not in given and any(values_at(row.json_values, name)))
+        pairs.append(f"{ours}={next(there, 'YOUR_COLUMN')}")
+    return for_shell("--map", ",".join(pairs))
 
 
 def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
@@ -127,8 +163,8 @@ def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
             f"{hidden[0].where}: the label is {label!r}, as where labels are withheld or were not agreed on",
             expected="labels of classes",
             got=f"{len(hidden)} of {len(rows)} examples with the label {label!r}",
-            cure="give the file with the labels (the validation set, often), leave such examples out, or write the"
-            " class in words",
+            cure="give the file with the labels (the validation set, often), leave such examples out (in a column split"
+            " others must then be the test), or write the class in words",
         )
 
 
@@ -218,6 +254,15 @@ def _list(row: Row, column: str) -> list[Any]:
     return value
 
 
+def _numbered(answer: object, choices: int, labels: object) -> object:
+    """The answer as the number of a choice from 0, where it is its label, or its letter: A is 0."""
+    if isinstance(labels, list) and len(labels) == choices and answer in labels and labels != [*range(choices)]:
+        return labels.index(answer)
+    letter = answer.strip().upper() if isinstance(answer, str) else ""
+    number = ord(letter) - ord("A") if len(letter) == 1 else -1
+    return number if 0 <= number < choices else answer
+
+
 @dataclass(frozen=True)
 class _RowEncoder:
     """Turns rows into examples."""
@@ -235,7 +280,7 @@ class _RowEncoder:
             choices = _list(row, "choices")
             if len(choices) != len(self.classes):
                 raise row.refuse("all examples must have equally many choices", str(len(self.classes)), len(choices))
-            answer = self._class(row, values["answer"])
+            answer = self._class(row, _numbered(values["answer"], len(choices), values.get(CHOICE_LABELS)))
             return Example(tuple(self._tokens(row, text) for text in [values["text"], *choices]), (answer,))
         if self.kind == TEXT_TO_TEXT:
             return Example(tuple(self._tokens(row, values[name]) for name in COLUMNS[self.kind]))
@@ -244,7 +289,10 @@ class _RowEncoder:
 
     def _class(self, row: Row, label: object) -> int:
         if str(label) not in self.classes:
-            raise row.refuse("a label outside the classes", ", ".join(self.classes[:8]), label)
+            cure = (
+                "number choices from 0, or give their letters" if self.kind == CHOICE else "correct it, or leave it out"
+            )
+            raise row.refuse("a label outside the classes", ", ".join(self.classes[:8]), label, cure)
         return self.classes.index(str(label))
 
     def _tokens(self, row: Row, text: object) -> Tokens:

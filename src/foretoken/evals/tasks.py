@@ -82,7 +82,8 @@ class Task:
                     f"the task {self.name} has no {split} examples",
                     expected=f"one {split} example or more",
                     got="none",
-                    cure="give more examples",
+                    cure=f"give more examples, mark some as {split} in the column split, or leave that column out:"
+                    " then three in five are learned from, one in five is to stop by, one in five to score",
                 )
         for where, example in self.examples():
             self._check_texts(where, example)

@@ -32,10 +32,16 @@ class Unit(NamedTuple):
 _COUNTS = {
     name: Unit(factor, plural)
     for names, factor, plural in (
-        (("k", "thousand", "thousands"), 1e3, "thousands"),
-        (("m", "mn", "mln", "million", "millions", "mio"), 1e6, "millions"),
-        (("b", "g", "bn", "billion", "billions", "mrd"), 1e9, "billions"),
-        (("t", "tn", "trillion", "trillions"), 1e12, "trillions"),
+        (("k", "thousand", "thousands", "千"), 1e3, "thousands"),
+        (("万", "萬", "만"), 1e4, "ten thousands"),
+        (("m", "mn", "mln", "million", "millions", "mio", "millionen", "millones", "百万", "백만"), 1e6, "millions"),
+        (("亿", "億", "억"), 1e8, "hundred millions"),
+        (
+            ("b", "g", "bn", "billion", "billions", "mrd", "milliarden", "milliards", "十亿", "十億", "십억"),
+            1e9,
+            "billions",
+        ),
+        (("t", "tn", "trillion", "trillions", "万亿", "兆"), 1e12, "trillions"),
     )
     for name in names
 }
@@ -64,7 +70,7 @@ COUNTED = {
     **dict.fromkeys(("flops", "flops_6nd"), "flops"),
 }
 """What a column of ours counts, where units are expected in it."""
-_IN_BRACKETS = re.compile(r"[(\[{]\s*(?:in\s+)?([^)\]}]+)[)\]}]\s*$")
+_IN_BRACKETS = re.compile(r"[(\[{（]\s*(?:in\s+)?([^)\]}）]+)[)\]}）]\s*$")
 MISSING = ("—", "–", "-", "--", "?", "n.a.", "na", "none", "None")
 """Cells that hold nothing, beside those that pandas knows."""
 _NOTHING = {"", "nan", "null", "n/a", "<na>", *(word.lower() for word in MISSING)}
@@ -75,7 +81,13 @@ _GROUPED = re.compile(
 _GROUPING = str.maketrans("", "", ", _\u00a0\u202f'\u2019")
 _POWER = re.compile(r"\$?\s*([-+]?[\d.]+)\s*(?:×|x|\*|·|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?([-+]?\d+)\}?\s*\$?")
 """1.2 × 10^9 of a paper, also as LaTeX writes it."""
-_QUANTITY = re.compile(r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+)(?:\s+(?:params|parameters|tokens|flops?))?")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_ERROR = re.compile(r"\s*(?:±|\+/-|\+-|\\pm)\s*[\d.]+(?:[eE][-+]?\d+)?$")
+"""What stands behind a number as its error."""
+_QUANTITY = re.compile(
+    r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+|[\u4e00-\u9fff\uac00-\ud7a3]+)"
+    r"(?:\s+(?:params|parameters|tokens|flops?))?"
+)
 LONGEST_LIST = 1_000_000
 """Characters of the longest cell that is read as a list."""
 MOST_TOLD = 6
@@ -93,6 +105,8 @@ def unit_of(name: str, ours: str) -> Unit | None:
     words = re.split(r"[\s_.-]+", name.strip())
     # `pf-days` is one unit of two words; the first word of a name is the name.
     ends = [brackets[1]] if brackets else [words[-1], "".join(words[-2:])][: len(words) - 1]
+    # A name that is a unit of compute as a whole: `PF-days`, `ZFLOP`; of counts, `M` or `B` may be anything.
+    ends += ["".join(words)] if units is UNITS["flops"] and len("".join(words)) > 4 else []
     found = next((unit for end in ends if units and (unit := named_unit(end, ours)) not in (None, ONE)), None)
     if found is None and units:
         # `paramsMillions`; a mere ending is no word: `compute_flop` holds no `eflop`, `budgetFLOPs` no `tflops`.
@@ -130,7 +144,10 @@ def number(cell: object, ours: str = "") -> float:
 
 
 def _written(text: str, ours: str) -> float:
-    """A number with marks between thousands, or with a unit."""
+    """A number with marks between thousands, a power of ten, an error behind it, or a unit."""
+    text = re.sub(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)", lambda match: f"10^{match[1].translate(_RAISED)}", text)
+    if _ERROR.search(text):
+        return number(_ERROR.sub("", text), ours)
     if _GROUPED.fullmatch(text):
         text = text.replace(".", "") if text.count(".") > 1 else text
         return float(text.translate(_GROUPING))
@@ -142,7 +159,7 @@ def _written(text: str, ours: str) -> float:
     word = match[2]
     # As in `--params 7B`: a lower-case m or b is a slip as likely as a unit, but for whole words.
     unit = ONE if word.lower() in _WORDS else named_unit(word, ours)
-    if unit is None or (len(word) == 1 and word not in COUNT_SUFFIXES):
+    if unit is None or (len(word) == 1 and word.isascii() and word not in COUNT_SUFFIXES):
         return math.nan
     try:
         return float(match[1].replace("_", "")) * unit.factor
@@ -177,6 +194,12 @@ def as_list(cell: object) -> list[object] | None:
     # Arrays of numpy, as parquet gives them, have tolist.
     plain = cell.tolist() if hasattr(cell, "tolist") else cell
     return list(plain) if isinstance(plain, list | tuple) else None
+
+
+def has_errors(column: pd.Series) -> bool:
+    """Whether cells hold an error behind their number, as in `3.65 ± 0.02`."""
+    is_plain = str(column.dtype) in ("float64", "int64")
+    return not is_plain and any(isinstance(cell, str) and _ERROR.search(cell) for cell in column)
 
 
 def _is_nothing(cell: object) -> bool:

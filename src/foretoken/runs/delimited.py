@@ -1,14 +1,20 @@
-"""Run tables as text: fields between commas, semicolons, tabs, bars or blanks, and Markdown tables."""
+"""Run tables as text: fields between commas, semicolons, tabs, bars or blanks, and Markdown tables.
+
+As people keep them: with decimal commas, a title above, two header rows, comments, and notes below.
+"""
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretoken.errors import TableError
-from foretoken.runs.cells import MISSING
+from foretoken.runs.cells import MISSING, number
 from foretoken.runs.content import Content, Rows
 
 if TYPE_CHECKING:
@@ -17,56 +23,137 @@ if TYPE_CHECKING:
 SAMPLE = 2**16
 """Characters from which the form of a CSV is told."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright bars"}
-DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][-+]?\d+)?")
-POINTS_BETWEEN_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+TITLE_LINES = 10
+"""Lines among which the header is looked for."""
+_THOUSANDS = r"[-+]?[1-9]\d{0,2}(?:[. '\u2019\u00a0\u202f]\d{3})+"
+DECIMAL_COMMA = re.compile(rf"(?:[-+]?\d+|{_THOUSANDS}),\d+(?:[eE][-+]?\d+)?")
+_WITH_COMMA = re.compile(rf"({_THOUSANDS}|[-+]?\d+)(?:,(\d+))?((?:[eE][-+]?\d+)?\s?[A-Za-z-]*)")
+"""A number where commas are decimal: what is before the comma, behind it, and an exponent or a unit."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the text of a table is laid out, told by its first lines."""
+
+    separator: str
+    blanks: str
+    """What parts fields where no separator does, as a regular expression; "" elsewhere."""
+    title: tuple[str, ...]
+    """Lines above the header."""
+    names: tuple[str, ...]
+    """Of two header rows, the names that they make together; none where there is one."""
+    comma: bool
+    """Whether commas are decimal."""
+    comments: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the text can be read as it is."""
+        return not (self.blanks or self.title or self.names or self.comments)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was made of it, in sentences."""
+        between = "blanks" if self.blanks else SEPARATORS[self.separator]
+        told = [f"fields are between {between}"] if self.blanks or self.separator in ";|" else []
+        told += ["decimal commas are read as points"] if self.comma else []
+        told += ["lines that begin with # are left out"] if self.comments else []
+        told += [f"above the header is left out: {' / '.join(self.title)[:200]}"] if self.title else []
+        return told + ([f"two header rows are read as one: {', '.join(self.names)[:200]}"] if self.names else [])
 
 
 def read_delimited(content: Content) -> Rows:
     """The rows of fields between separators, which are told by the first lines."""
     import pandas as pd
 
-    sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
-    lines = [line for line in sample.split("\n") if line.strip()]
-    comments = sum(1 for line in lines if line.startswith("#")) if "\n#" in f"\n{sample}" else 0
-    lines = [line for line in lines if not line.startswith("#")] or [""]
-    separator = "\t" if content.suffix == ".tsv" else _separator(lines[0])
-    blanks = _blanks(lines) if separator not in lines[0] else ""
-    if blanks:
-        separator, lines = "\t", [re.sub(blanks, "\t", line.strip()) for line in lines]
-    comma = separator != "," and _has_decimal_commas(lines[1:], separator)
-    data = content.data if not (comments or blanks) else _rewritten(content, blanks)
+    form = form_of(content)
+    data = content.data if form.is_plain else _rewritten(content, form)
     options: dict[str, Any] = {
-        "sep": separator,
-        "decimal": "," if comma else ".",
-        "encoding": "utf-8" if comments or blanks else content.encoding,
+        "sep": form.separator,
+        "encoding": content.encoding if form.is_plain else "utf-8",
         "na_values": MISSING,
         "low_memory": False,
     }
-    frame = pd.read_csv(io.BytesIO(data), **options)
+    frame = pd.read_csv(io.BytesIO(data), **options, dtype=str if form.comma else None)
     if not isinstance(frame.index, pd.RangeIndex):
         raise TableError(
             f"{content.path}: rows have more fields than the header",
-            expected=f"fields between {SEPARATORS[separator]}, as in the first line",
+            expected=f"fields between {SEPARATORS[form.separator]}, as in the first line",
             cure="name every column",
         )
     header = pd.read_csv(io.BytesIO(data), header=None, nrows=1, dtype=str, **{**options, "na_values": ()}).iloc[0]
     names = header.where(header.notna(), pd.Series(frame.columns))  # read_csv renames a column that is there twice
     frame.columns = pd.Index([str(name).strip() for name in names])
-    notes = (
-        [f"fields are between {'blanks' if blanks else SEPARATORS[separator]}"] if blanks or separator in ";|" else []
-    )
-    notes += ["decimal commas are read as points"] if comma else []
-    notes += ["lines that begin with # are left out"] if comments else []
-    frame = frame.loc[
-        :,
-        [
-            not (name.startswith("Unnamed: ") and frame.iloc[:, at].isna().all())
-            for at, name in enumerate(frame.columns)
-        ],
-    ]
+    unnamed = [name.startswith("Unnamed: ") for name in frame.columns]
+    empty = frame.isna().all(axis=0).to_numpy()
+    frame = frame.loc[:, [not (none and without) for none, without in zip(empty, unnamed, strict=True)]]
     frame, repeated = _without_headers(frame)
-    frame, pointed = _without_points(frame, content.path) if comma else (frame, [])
-    return frame, [*notes, *repeated, *pointed]
+    frame, below = _without_notes(frame)
+    frame, pointed = _with_points(frame, content.path) if form.comma else (frame, [])
+    return frame, [*form.notes, *repeated, *below, *pointed]
+
+
+def form_of(content: Content) -> Form:
+    """How a text is laid out."""
+    sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
+    lines = [line.rstrip("\r") for line in sample.lstrip("\ufeff").split("\n") if line.strip()]
+    comments = any(line.startswith("#") for line in lines)
+    lines = [line for line in lines if not line.startswith("#")] or [""]
+    tabs = content.suffix == ".tsv"
+    at = next((at for at in range(min(len(lines), TITLE_LINES)) if _is_header(lines, at, tabs)), 0)
+    title, lines = tuple(line.strip(" ;,\t|") for line in lines[:at]), lines[at:]
+    separator = "\t" if tabs else _separator(lines[0])
+    blanks = _blanks(lines) if separator not in lines[0] else ""
+    if blanks:
+        separator, lines = "\t", [re.sub(blanks, "\t", line.strip()) for line in lines]
+    names = _of_two_rows(lines, separator)
+    comma = separator != "," and _has_decimal_commas(lines[2 if names else 1 :], separator)
+    return Form(separator, blanks, tuple(filter(None, title)), names, comma, comments)
+
+
+def _is_header(lines: Sequence[str], at: int, tabs: bool) -> bool:
+    """Whether a line is the first with several names: above it a title may stand, in one field."""
+    separator = "\t" if tabs else _separator(lines[at])
+    filled = sum(bool(field.strip()) for field in _fields(lines[at], separator))
+    return filled > 1 if at == 0 else filled > 2
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator), [])
+
+
+def _of_two_rows(lines: Sequence[str], separator: str) -> tuple[str, ...]:
+    """The names of two header rows: gaps in the upper, as merged cells leave them, and words in all of the lower."""
+    if len(lines) < 3:
+        return ()
+    upper, lower = ([field.strip() for field in _fields(line, separator)] for line in lines[:2])
+    words = all(field and number(field, "flops") != number(field, "flops") for field in lower)
+    if not words or len(upper) != len(lower) or all(upper) or not upper[0]:
+        return ()
+    names, above = list[str](), ""
+    for field, name in zip(upper, lower, strict=True):
+        above = field or above
+        names.append(f"{above}.{name}")
+    return tuple(names)
+
+
+def _rewritten(content: Content, form: Form) -> bytes:
+    """The text without comments and title, with one header row, and with a tab for blanks that part fields."""
+    lines = [line for line in content.text.lstrip("\ufeff").split("\n") if line.strip() and not line.startswith("#")]
+    above = next(at for at in range(len(lines)) if at >= len(form.title) and _is_header_of(lines[at], form))
+    lines = lines[above:]
+    if form.blanks:
+        lines = [re.sub(form.blanks, "\t", line.strip()) for line in lines]
+    if form.names:
+        header = io.StringIO()
+        csv.writer(header, delimiter=form.separator, lineterminator="").writerow(form.names)
+        lines = [header.getvalue(), *lines[2:]]
+    return "\n".join(lines).encode()
+
+
+def _is_header_of(line: str, form: Form) -> bool:
+    fields = re.split(form.blanks, line.strip()) if form.blanks else _fields(line, form.separator)
+    return not form.title or sum(bool(field.strip()) for field in fields) > 2
 
 
 def _without_headers(frame: pd.DataFrame) -> Rows:
@@ -81,29 +168,48 @@ def _without_headers(frame: pd.DataFrame) -> Rows:
     return frame[~repeated].reset_index(drop=True), [note]
 
 
-def _without_points(frame: pd.DataFrame, path: Path) -> Rows:
-    """Where commas are decimal, points stand between thousands: 1.400 is 1400.
+def _without_notes(frame: pd.DataFrame) -> Rows:
+    """The rows without empty ones, and without notes below the table: words in the first column alone."""
+    if frame.shape[1] < 3:
+        return frame, []
+    filled = frame.notna().sum(axis=1)
+    first = frame.iloc[:, 0]
+    notes = list[str]()
+    for row in reversed(range(len(frame))):
+        cell = first.iloc[row]
+        if filled.iloc[row] == 1 and isinstance(cell, str) and number(cell, "params") != number(cell, "params"):
+            notes.append(cell.strip())
+        elif filled.iloc[row]:
+            break
+    kept = frame[: len(frame) - len(notes)] if not notes else frame[~first.isin(notes) | (filled > 1)]
+    kept = kept[kept.notna().any(axis=1)].reset_index(drop=True)
+    return kept, [f"below the table is left out: {' / '.join(reversed(notes))[:200]}"] if notes else []
 
-    Raises TableError for a column where they cannot.
+
+def _with_points(frame: pd.DataFrame, path: Path) -> Rows:
+    """Numbers with decimal commas as Python writes them; points, blanks or apostrophes then stand between thousands.
+
+    Raises TableError for a column where points cannot.
     """
-    read = []
+    import pandas as pd
+
+    read, columns = list[str](), []
     for place, name in enumerate(frame.columns):
-        cells = frame.iloc[:, place]
-        texts = {row: cell.strip() for row, cell in cells.items() if isinstance(cell, str)}
-        grouped = {row: cell for row, cell in texts.items() if POINTS_BETWEEN_THOUSANDS.fullmatch(cell)}
-        pointed = [cell for row, cell in texts.items() if row not in grouped and re.fullmatch(r"[-+]?\d+\.\d+", cell)]
-        if grouped and pointed:
+        cells = frame.iloc[:, place].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+        grouped = [cell for cell in cells if isinstance(cell, str) and re.match(_THOUSANDS, cell)]
+        pointed = [cell for cell in cells if isinstance(cell, str) and re.fullmatch(r"[-+]?\d+\.\d+", cell)]
+        pointed = [cell for cell in pointed if not re.fullmatch(_THOUSANDS, cell)]
+        if pointed and any("." in cell for cell in grouped):
             raise TableError(
                 f"{path}: a point is read as a mark between thousands beside decimal commas, and cannot be in {name!r}",
-                got=f"{next(iter(grouped.values()))!r} and {pointed[0]!r}",
+                got=f"{grouped[0]!r} and {pointed[0]!r}",
                 cure="write decimal commas or decimal points throughout",
                 code="unreadable_cell",
             )
-        if grouped:
-            plain = {row: cell.replace(".", "").replace(",", ".") for row, cell in grouped.items()}
-            frame = frame.assign(**{name: [plain.get(row, cell) for row, cell in cells.items()]})
-            read.append(str(name))
-    return frame, [f"points between thousands are left out in {', '.join(read)}"] if read else []
+        read += [str(name)] if any("." in cell for cell in grouped) else []
+        columns.append(_as_numbers(cells.map(lambda cell: _with_a_point(cell) if isinstance(cell, str) else cell)))
+    whole = pd.concat(columns, axis=1).set_axis(frame.columns, axis=1) if columns else frame
+    return whole, [f"points between thousands are left out in {', '.join(read)}"] if read else []
 
 
 def _separator(header: str) -> str:
@@ -112,7 +218,7 @@ def _separator(header: str) -> str:
     return max(SEPARATORS, key=bare.count)
 
 
-def _has_decimal_commas(lines: list[str], separator: str) -> bool:
+def _has_decimal_commas(lines: Sequence[str], separator: str) -> bool:
     """Whether a comma inside a number is a decimal one: numbers with more than one comma have it between thousands."""
     cells = [cell.strip().strip('"') for line in lines for cell in line.split(separator)]
     numbers = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
@@ -120,19 +226,13 @@ def _has_decimal_commas(lines: list[str], separator: str) -> bool:
     return bool(numbers) and not grouped
 
 
-def _blanks(lines: list[str]) -> str:
+def _blanks(lines: Sequence[str]) -> str:
     """What parts the fields of a table copied from a page: two blanks or more, or any; "" where neither does."""
     for pattern in (r"\s{2,}", r"\s+"):
         counts = {len(re.split(pattern, line.strip())) for line in lines}
         if len(lines) > 1 and len(counts) == 1 and min(counts) > 1:
             return pattern
     return ""
-
-
-def _rewritten(content: Content, blanks: str) -> bytes:
-    """The text without comment lines, and with a tab for what parts its fields."""
-    lines = [line for line in content.text.split("\n") if not line.startswith("#")]
-    return "\n".join([re.sub(blanks, "\t", line.strip()) for line in lines] if blanks else lines).encode()
 
 
 def read_markdown(content: Content) -> Rows:
@@ -157,21 +257,21 @@ def read_markdown(content: Content) -> Rows:
     return frame, [f"a Markdown table of {len(frame)} rows", *(["decimal commas are read as points"] if comma else [])]
 
 
-_COMMA_NUMBER = re.compile(r"([-+]?\d{1,3}(?:\.\d{3})+|[-+]?\d+),(\d+)((?:[eE][-+]?\d+)?\s?[A-Za-z-]*)")
-
-
-def _writes_decimal_commas(cells: list[str]) -> bool:
+def _writes_decimal_commas(cells: Sequence[str]) -> bool:
     """Whether commas are decimal: some cannot be between thousands (3,65), and no number has a decimal point."""
-    matches = [match for cell in cells if (match := _COMMA_NUMBER.fullmatch(cell))]
+    matches = [match for cell in cells if (match := _WITH_COMMA.fullmatch(cell)) and match[2]]
     surely = any(len(match[2]) != 3 or match[1].lstrip("+-") == "0" for match in matches)
     pointed = any(re.fullmatch(r"[-+]?[\d,]*\.\d+", cell) and not re.fullmatch(r"[^.]*\.\d{3}", cell) for cell in cells)
     return surely and not pointed
 
 
 def _with_a_point(cell: str) -> str:
-    """A number with a decimal comma, and points between thousands, as Python writes it."""
-    match = _COMMA_NUMBER.fullmatch(cell)
-    return f"{match[1].replace('.', '')}.{match[2]}{match[3]}" if match else cell
+    """A number with a decimal comma, and marks between thousands, as Python writes it."""
+    match = _WITH_COMMA.fullmatch(cell)
+    if not match:
+        return cell
+    whole = re.sub(r"[^\d+-]", "", match[1])
+    return f"{whole}.{match[2]}{match[3]}" if match[2] else f"{whole}{match[3]}"
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:

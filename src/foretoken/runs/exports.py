@@ -35,12 +35,13 @@ WANDB_NAMES = {"Name": "run", "name": "run", "State": "status", "state": "status
 """Columns of a W&B export, and ours."""
 FINISHED = "finished"
 STATUS_WORDS = {
-    FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended, published",
+    FINISHED: "finished, done, complete, completed, success, succeeded, successful, ok, terminated, ended, published,"
+    " inactive",
     "diverged": "diverged, divergent, exploded, nan",
     "failed": "failed, failure, fail, error, errored, crashed, crash, node_fail, boot_fail, out_of_memory, out_of_me,"
     " oom",
     "stopped": "killed, stopped, canceled, cancelled, aborted, interrupted, preempted, preempting, suspended, deleted,"
-    " timeout, timed_out, deadline, revoked, paused, skipped",
+    " timeout, timed_out, deadline, revoked, paused, skipped, pruned",
     "unfinished": "running, pending, queued, scheduled, unfinished, incomplete, in_progress, created, waiting,"
     " starting, configuring, completing, resumed, requeued, active",
 }
@@ -53,7 +54,21 @@ ENDINGS = ("status", "state", "statut", "zustand", "estado", "stato", "стат�
 """Last parts of the names of columns that say how a run ended."""
 NAMED = (("key", "name", "metric", "tag"), ("value", "valueCurrent", "last", "latest"))
 """Keys of the objects of a list that name a value, and of the value: MLflow, Comet."""
-MEANING = {word.strip(): ours for ours, words in STATUS_WORDS.items() for word in words.split(",")}
+OTHER_LANGUAGES = {
+    FINISHED: "完成, 已完成, 成功, 完了, 완료, abgeschlossen, fertig, beendet, terminé, terminée, fini, finie,"
+    " terminado, terminada, completado, completada, concluído, finito, завершено, готово",
+    "failed": "失败, 失敗, 실패, fehlgeschlagen, échoué, échouée, échec, fallido, fallida, fallito, falhou, ошибка",
+    "stopped": "中断, 停止, 取消, abgebrochen, interrompu, interrompue, annulé, annulée, cancelado, cancelada,"
+    " прервано",
+    "unfinished": "运行中, 进行中, 実行中, läuft, en_cours, en_curso, in_corso, выполняется",
+}
+"""The same in other languages; a word that is in neither is asked about."""
+MEANING = {
+    word.strip(): ours
+    for words_of in (STATUS_WORDS, OTHER_LANGUAGES)
+    for ours, words in words_of.items()
+    for word in words.split(",")
+}
 
 
 def plain_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -98,7 +113,11 @@ def read_endings(frame: pd.DataFrame, source: str, *, look: bool) -> tuple[pd.Da
     if "status" not in frame:
         return frame, notes
     words, read = _read_status(frame["status"], source, name)
-    return frame.assign(status=words), [*notes, *read]
+    frame = frame.assign(status=words)
+    failed, flagged = _flagged(frame) if look else (frame, [])
+    # A state may say no more than that a run has ended (Neptune: Inactive), and a flag beside it how.
+    both = failed["status"].where((failed["status"] != FINISHED) & (words == FINISHED), words)
+    return frame.assign(status=both), [*notes, *read, *flagged]
 
 
 def _named_status(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -273,20 +292,27 @@ def _read_status(column: pd.Series, source: str, name: str) -> tuple[pd.Series, 
     `name` is what its table calls it.
     """
     words = _word_of(column)
-    unknown = sorted(
-        {str(cell) for cell, word in zip(column, words, strict=True) if word == word and word not in MEANING}
-    )
-    known = sorted({str(cell) for cell, word in zip(column, words, strict=True) if MEANING.get(word) == FINISHED})
+    cells = column[words.notna()].astype(str)
+    unknown = list(cells[~words[words.notna()].isin(list(MEANING))].value_counts().index)
     if unknown:
-        keep, leave = f"{name}={'|'.join([*known, unknown[0]])}", f"{name}!={'|'.join(unknown)}"
-        raise TableError(
-            f"{source}: what does the status {unknown[0]!r} mean?",
-            expected=f"a word for a run that has finished ({STATUS_WORDS[FINISHED]}), or for one that has not",
-            got=", ".join(unknown[:8]),
-            cure=f"where it means that a run has finished: {for_shell('--where', keep, '--map', 'status=')};"
-            f" where not: {for_shell('--where', leave)}",
-            code="unknown_status",
-        )
+        raise _unknown_status(unknown, cells, source, name)
     finished = words.map(lambda word: FINISHED if MEANING[word] == FINISHED else word, na_action="ignore")
     renamed = sorted({str(cell) for cell, ours in zip(column, finished, strict=True) if ours == FINISHED != cell})
     return finished, [f"status {', '.join(renamed)} is read as finished"] if renamed else []
+
+
+def _unknown_status(unknown: Sequence[str], cells: pd.Series, source: str, name: str) -> TableError:
+    """The error that asks what words of a status mean, the most frequent first, with what to type for either answer."""
+    known = [cell for cell in cells.unique() if MEANING.get(_status_word(cell)) == FINISHED]
+    word, keep = unknown[0], f"{name}={'|'.join([*known, unknown[0]])}"
+    cure = f"where {word} means that a run has finished: {for_shell('--where', keep, '--map', 'status=')}"
+    if known:
+        leave = f"{name}!={'|'.join(unknown)}"
+        cure += f"; where it has not: {for_shell('--where', leave)}"
+    return TableError(
+        f"{source}: what does the status {word!r} mean?",
+        expected=f"a word for a run that has finished ({STATUS_WORDS[FINISHED]}), or for one that has not",
+        got=", ".join(unknown[:8]),
+        cure=cure,
+        code="unknown_status",
+    )

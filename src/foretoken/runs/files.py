@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from foretoken.arguments import did_you_mean_file
+from foretoken.encodings import likely_encodings
 from foretoken.errors import MissingExtraError, TableError, needing
 from foretoken.runs import builtin
 from foretoken.runs.content import Content, Rows
@@ -43,7 +44,12 @@ def read_frame(path: Path) -> Rows:
                 cure=did_you_mean_file(path, also=[builtin.SAMPLE]),
             )
         if suffix not in READERS:
-            raise TableError("unknown kind of run table", expected=", ".join(READERS), got=suffix or "no suffix")
+            raise TableError(
+                "unknown kind of run table",
+                expected=", ".join(READERS),
+                got=suffix or "no suffix",
+                cure="save the table as CSV, or as Markdown",
+            )
     try:
         data = _bounded(sys.stdin.buffer, path) if str(path) == STANDARD_INPUT else _unpacked(path, packed)
         if not data.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -59,7 +65,8 @@ def read_frame(path: Path) -> Rows:
             f"the run table {path} is not in UTF-8",
             expected="UTF-8, or UTF-16 with its mark",
             got=f"byte {error.object[error.start]:#04x} at offset {error.start}",
-            cure="save it as `CSV UTF-8`, or convert it, for example: iconv -f cp1252 -t utf-8",
+            cure="save it as `CSV UTF-8`, or convert it, for example:"
+            f" iconv -f {likely_encodings(error.object[:SAMPLE])[0]} -t utf-8",
             code="unreadable_table",
         ) from None
     except Exception as error:  # parsers of others: what they raise on noise is no fixed list

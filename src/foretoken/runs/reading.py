@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from foretoken.errors import TableError, shown
 from foretoken.runs.builtin import table_path
-from foretoken.runs.cells import COUNTED, Unit, as_list, numbers_in, refuse_cells
+from foretoken.runs.cells import COUNTED, Unit, as_list, has_errors, number, numbers_in, refuse_cells
 from foretoken.runs.exports import FINISHED, plain_columns, read_endings
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
 from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
-from foretoken.runs.sources import Source, apply_map, as_typed, other_losses, other_sizes, proposals
+from foretoken.runs.sources import Source, apply_map, as_typed, name_of_runs, other_losses, other_sizes, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def _as_pandas(frame: object) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(frame, pd.DataFrame):
-        return _with_plain_names(frame).reset_index(drop=True)
+        # A groupby leaves its keys in the index; an index without names only numbers the rows.
+        named = [name for name in frame.index.names if name is not None and name not in frame]
+        return _with_plain_names(frame.reset_index(level=named) if named else frame).reset_index(drop=True)
     if hasattr(frame, "__arrow_c_stream__"):
         import pyarrow
 
@@ -161,12 +163,22 @@ def table_from_frame(
         for name in LEAST:
             _refuse_implausible(frame, name, sources, source)
         assumed += [*other_sizes(frame, sizes, sources), *other_losses(frame, sources.get("loss"))]
+    frame, notes = _completed(frame, rename, sizes[0] if countable else "")
+    return RunTable(frame, source, tuple([*assumed, *notes]))
+
+
+def _completed(frame: pd.DataFrame, rename: Mapping[str, str], size: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with names of runs and FLOPs from other columns, and what is assumed; `size` is the column of N."""
+    notes = []
+    if "run" not in frame and "run" not in rename and (name := name_of_runs(frame)):
+        frame = frame.assign(run=frame[name])
+        notes.append(f"`{name}` is read as `run`")
     if "params_total" not in frame and "params" in frame:
-        assumed.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
-    if "flops" not in frame and countable:
-        frame["flops"] = 6.0 * frame[sizes[0]] * frame["tokens"]
-        assumed.append("`flops` is missing and taken as 6 x params x tokens")
-    return RunTable(frame, source, tuple(assumed))
+        notes.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
+    if "flops" not in frame and size:
+        frame = frame.assign(flops=6.0 * frame[size] * frame["tokens"])
+        notes.append("`flops` is missing and taken as 6 x params x tokens")
+    return frame, notes
 
 
 def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:
@@ -178,6 +190,16 @@ def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:
 
 
 def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableError:
+    named_by_number = [name for name in map(str, frame.columns) if number(name, "tokens") > 0]
+    if len(named_by_number) > 2 and 2 * len(named_by_number) > len(frame.columns):
+        others = [name for name in map(str, frame.columns) if name not in named_by_number]
+        raise TableError(
+            f"{source}: columns are named by numbers, so it has a loss per size and length, not a run per row",
+            expected="one row per run, with its size (params), its tokens and its loss",
+            got=", ".join(map(str, frame.columns)),
+            cure=f"write it long, as pandas does: frame.melt({others[:1]}, var_name='tokens', value_name='loss')",
+            code="wide_table",
+        )
     expected = [f"{name!r}" + (f" ({COLUMNS[name].meaning})" if name in COLUMNS else "") for name in missing]
     return TableError(
         f"{source} has no column for {', '.join(missing)}",
@@ -205,12 +227,13 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     factor = unit.factor if unit else 1.0
     _refuse_lists(column, made_of, source)
     numbers = numbers_in(column, source, factor)
+    errors = [f"what stands behind ± in `{ours}` is not read"] if has_errors(column) else []
     if made_of and len(made_of.columns) > 1 and unit is None:
         _refuse_double_unit(numbers, ours, made_of, Unit(made_of.factor, "the units of its names"), source)
     if made_of is None or unit is None or factor == 1.0:
-        return numbers, []
+        return numbers, errors
     _refuse_double_unit(numbers, ours, made_of, unit, source)
-    return numbers, [f"`{ours}` is read from `{made_of.columns[0]}`, in {unit.name}"]
+    return numbers, [*errors, f"`{ours}` is read from `{made_of.columns[0]}`, in {unit.name}"]
 
 
 def _refuse_lists(column: pd.Series, made_of: Source | None, source: str) -> None:

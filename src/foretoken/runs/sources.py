@@ -146,8 +146,9 @@ def apply_map(
 
 # What people call the columns that a table of runs must have, the likeliest first; units at the end are left out.
 _NAMES = {
-    "params": r"(n|num|total)?_?(params?|parameters|weights)(_?(total|count|n))?|model_?size|size|n",
-    "tokens": r"(n|num|total)?_?(train(ing)?_?)?tokens?(_?(seen|total|trained|count))?|d|data(set)?_?size",
+    "params": r"(n|num|total)?_?(param(eter)?s?|weights)(_?(total|count|n))?|model_?size|size|n",
+    "tokens": r"(n|num|total)?_?((train(ing)?|input|consumed)_?)?tokens?(_?(seen|total|trained|count))?"
+    r"|d|data(set)?_?size",
     "flops": r"(train(ing)?|total)?_?(flops?|compute)(_?(total|budget))?|c|budget",
     "loss": r"(val(id(ation)?)?|eval|test|final|dev)?_?(ce_|lm_|cross_entropy_)?loss(_?(val|final|nats))?"
     r"|l|cross_?entropy|(val(id(ation)?)?|eval|test)?_?(bpb|bpc|ppl|perplexity|nll|bits_per_(byte|char|token))",
@@ -173,7 +174,9 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
 def _holds(name: str, ours: str) -> bool:
     """Whether a longer name ends with the word for a column of ours: `Pile val loss`, `c4_bpb`."""
     words = [word for word in re.split(r"[^a-z0-9]+", _UNIT.sub("", name).lower()) if word]
-    return bool(words) and words[-1] in _WORDS.get(ours, ())
+    if ours == "loss" or len(words) > 4:
+        return bool(words) and words[-1] in _WORDS.get(ours, ())
+    return any(word in words for word in _WORDS.get(ours, ())) and not _OTHER_COUNTS & {*words}
 
 
 def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str, Source]) -> list[str]:
@@ -182,7 +185,7 @@ def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str,
         name
         for name in map(str, frame.columns)
         if name not in COLUMNS
-        and re.search(r"(^|_)(params|parameters)(_|$)", _plain(name), re.IGNORECASE)
+        and re.search(rf"(^|_)(params|parameters)(_({_COUNTED_AS}))?$", _plain(name), re.IGNORECASE)
         and any(number(cell, "params") > 0 for cell in frame[name].head(20))
     ]
     others = [*sizes[1:], *foreign]
@@ -192,6 +195,16 @@ def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str,
     could = ", ".join(f"`{name}`" for name in others)
     example = as_typed(f"params={others[0]}") if foreign else f"--params {others[0]}"
     return [f"N is `{sizes[0]}`{taken}; {could} could be N too: {example}"]
+
+
+_COUNTED_AS = "total|active|count|n|trainable|trained|all|(non|no|with|without)_?embed\\w*"
+"""What may follow the word `params` in the name of a count: Optuna calls every setting params_*."""
+
+
+def name_of_runs(frame: pd.DataFrame) -> str:
+    """The column that names runs under another name: `run_name`, `tags.mlflow.runName`, `run_id`; "" without one."""
+    last = {name: re.sub(r"[\s_-]", "", re.split(r"[./]", name)[-1].lower()) for name in map(str, frame.columns)}
+    return next((name for word in ("runname", "runid") for name, end in last.items() if end == word), "")
 
 
 def other_losses(frame: pd.DataFrame, taken: Source | None) -> list[str]:
@@ -232,11 +245,26 @@ def as_typed(text: str) -> str:
 
 
 _WORDS = {
-    "params": ("params", "parameters"),
-    "tokens": ("tokens",),
+    "params": ("params", "param", "parameters", "parameter", "size"),
+    "tokens": ("tokens", "token"),
     "loss": ("loss", "bpb", "bpc", "ppl", "perplexity", "nll"),
 }
-"""Last words of the names of such columns."""
+"""Words of the names of such columns; of a loss the last."""
+_OTHER_COUNTS = {
+    "per",
+    "batch",
+    "unique",
+    "vocab",
+    "vocabulary",
+    "rate",
+    "s",
+    "sec",
+    "second",
+    "data",
+    "step",
+    "context",
+}
+"""Words beside these that count something else."""
 _UNIT = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]$|[ _-](k|m|b|g|t|bn|mn|millions?|billions?|trillions?)$", re.IGNORECASE)
 
 
