@@ -36,3 +36,18 @@ def wait_for_stop(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
         pass
     Path(argument["mark"]).touch()
     return None
+
+
+def say_pid(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
+    """Report the own pid, then do nothing that a stop would end."""
+    report(Note(str(os.getpid())))
+    while True:
+        pass
+
+
+def stand_still_once(argument: dict[str, Any], report: Report, stop: Stop) -> Any:
+    mark = Path(argument["mark"])
+    if argument["always"] or not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return "alive"

@@ -20,10 +20,11 @@ from foretoken.launchers.jobs import (
     TrainingJob,
     WorkerContext,
 )
-from foretoken.launchers.launcher import EVENTS, Ended, Event, Note, Started, Step, event_from_json, event_to_json
+from foretoken.launchers.launcher import EVENTS, Ended, Event, Note, Silent, Started, Step, event_from_json, event_to_json
 from foretoken.launchers.messages import (
     KINDS,
     Assign,
+    Beat,
     Done,
     Failed,
     Halt,
@@ -52,6 +53,7 @@ EVENT: dict[type[Event], st.SearchStrategy[Any]] = {
     Step: st.builds(Step, TEXT, st.integers(0), st.integers(0), st.none() | NUMBER),
     Ended: st.builds(Ended, TEXT, st.sampled_from(get_args(RunStatus)), st.booleans()),
     Note: st.builds(Note, TEXT),
+    Silent: st.builds(Silent, NUMBER),
 }
 ANY_EVENT = st.one_of(*EVENT.values())
 MESSAGE: dict[type[Message], st.SearchStrategy[Any]] = {
@@ -59,6 +61,7 @@ MESSAGE: dict[type[Message], st.SearchStrategy[Any]] = {
     Assign: st.builds(Assign, TEXT, OBJECT),
     Halt: st.builds(Halt),
     Ready: st.builds(Ready),
+    Beat: st.builds(Beat),
     Reported: st.builds(Reported, TEXT, ANY_EVENT),
     Done: st.builds(Done, TEXT, PLAIN),
     Failed: st.builds(Failed, TEXT, TEXT, st.booleans()),

@@ -17,6 +17,7 @@ from foretoken.launchers.launcher import (
     Event,
     Note,
     OnEvent,
+    Silent,
     Started,
     Step,
     event_from_json,
@@ -124,7 +125,7 @@ def test_every_kind_of_a_study_file_has_its_launcher() -> None:
         assert callable(launcher.launch)
 
 
-SAMPLES = [Started(), Step("a", 1, 2, None), Step("a", 1, 2, 0.5), Ended("a", "failed", False), Note("text")]
+SAMPLES = [Started(), Step("a", 1, 2, None), Step("a", 1, 2, 0.5), Ended("a", "failed", False), Note("text"), Silent(9.5)]
 
 
 @pytest.mark.parametrize("event", SAMPLES)

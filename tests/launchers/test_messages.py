@@ -8,6 +8,7 @@ from foretoken.launchers.launcher import Step
 from foretoken.launchers.messages import (
     KINDS,
     Assign,
+    Beat,
     Done,
     Failed,
     Halt,
@@ -24,6 +25,7 @@ MESSAGES: list[Message] = [
     Assign("a", {"x": [1, None, {"y": "line\nbreak"}]}),
     Halt(),
     Ready(),
+    Beat(),
     Reported("a", Step("key", 3, 9, 1.25)),
     Done("a", {"key": "finished"}),
     Failed("a", "Traceback\n  line", True),

@@ -20,6 +20,7 @@ class Scripted:
     def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
         self.threads, self.log, self.inbox = threads, log, inbox
         self.job, self.ended, self.ready, self.was_idle = None, False, False, False
+        self.usual = self.told = 0.0
         everyone.append(self)
 
     def fits(self, threads: int, log: Path) -> bool:
@@ -43,8 +44,14 @@ class Scripted:
         self.inbox.put((self, Reported(message.job, Note("at work"))))
         self.inbox.put((self, answers[kind]))
 
-    def end(self) -> None:
+    def trouble(self, patience: local.Patience) -> str | None:
+        return None
+
+    def close(self) -> None:
         self.ended = True
+
+    def end(self, patience: float) -> None:
+        assert self.ended
 
 
 Inbox = SimpleQueue[tuple[Scripted, Message]]

@@ -60,8 +60,15 @@ class Note:
     text: str
 
 
-Event = Started | Step | Ended | Note
-EVENTS: dict[str, type[Event]] = {"started": Started, "step": Step, "ended": Ended, "note": Note}
+@dataclass(frozen=True)
+class Silent:
+    """The job has reported nothing for many times as long as it usually takes; it is waited for."""
+
+    seconds: float
+
+
+Event = Started | Step | Ended | Note | Silent
+EVENTS: dict[str, type[Event]] = {"started": Started, "step": Step, "ended": Ended, "note": Note, "silent": Silent}
 """Every event by the name that it has in JSON."""
 NAMES = {event: name for name, event in EVENTS.items()}
 
@@ -143,8 +150,9 @@ class Launcher(Protocol):
 
         The longest jobs start first. `on_event` is called in this thread, with `Started` before any other event of a
         job. `check` is called about once a second and may raise. On KeyboardInterrupt and on any ForetokenError the
-        jobs are asked to stop and save, and what was raised is raised again when they have. A job that raises
-        ForetokenError ends all others and is `fatal`; any other exception is that job's error alone.
+        jobs are asked to stop and save, and what was raised is raised again when they have, or when a bounded time has
+        passed; another KeyboardInterrupt ends them at once. A job that raises ForetokenError ends all others and is
+        `fatal`; any other exception is that job's error alone.
         """
         ...
 

@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
 from foretoken.errors import ForetokenError
-from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, Started, go_on, ignore
+from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, Outcome, Silent, Started, go_on, ignore
 from foretoken.launchers.messages import (
     Assign,
+    Beat,
     Dead,
     Done,
     Failed,
@@ -35,15 +38,35 @@ WAITING = {"OMP_WAIT_POLICY": "passive"}
 """Threads that wait for one another sleep: spinning, they would burn the cores that other work needs, and on a busy
 machine each other's (docs/journal.md). What the user has set stays."""
 ATTEMPTS = 2
-"""How often a job is given to a worker before its death is taken for the job's fault."""
+"""How often a job is given to a worker before its death is taken for the job's fault, and how often one is started in
+vain before none is started any more."""
 CHECK_SECONDS = 1.0
 """Time after which `check` is called at the latest."""
+SILENT_TIMES = 10
+"""A job is called silent when it has reported nothing for so many times the longest time between two of its reports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds after which something is done about a worker; all by the driver's own clock."""
+
+    stopped: float = 5.0
+    """That it may stand still, stopped by a signal; one that was stopped with its driver goes on with it."""
+    without_beat: float = 120.0
+    """That it may give no sign of life, as when the machine is out of memory or a library holds all threads."""
+    without_report: float = 20.0
+    """That its job reports nothing before it is called silent, at the least."""
+    saving: float = 30.0
+    """That it is waited for when it was asked to save."""
+    ending: float = 2.0
+    """That it may take to end by itself; then it is killed."""
 
 
 class LocalLauncher:
     """Worker processes on this machine. They wait for the next launch, since starting one takes seconds (torch)."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
         self.idle: list[_Worker] = []
         # A launcher that nobody closed ends its workers when it goes, and at the end of this process.
         weakref.finalize(self, _end, self.idle)
@@ -61,9 +84,10 @@ class LocalLauncher:
     ) -> list[Outcome]:
         """See `Launcher.launch`. What the workers print goes into `log`.
 
-        A worker that dies gets its job tried once more, by a fresh one; one whose job raised is not used again.
+        A worker that dies, or stands still and is killed for it, gets its job tried once more, by a fresh one; one whose
+        job raised is not used again.
         """
-        launch = _Launch(function, jobs, workers, threads, log, on_event, check)
+        launch = _Launch(function, jobs, workers, threads, log, on_event, check, self.patience)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
         _end([worker for worker in self.idle if worker not in usable])
         self.idle[:] = usable[launch.count :]
@@ -87,10 +111,13 @@ class LocalLauncher:
         )
 
 
-def _end(workers: list[_Worker]) -> None:
-    """End idle workers, and empty the list."""
+def _end(workers: list[_Worker], patience: float = Patience.ending) -> None:
+    """End workers, within so many seconds all together, and empty the list."""
+    for worker in workers:
+        worker.close()
+    last = time.monotonic() + patience
     while workers:
-        workers.pop().end()
+        workers.pop().end(max(0.0, last - time.monotonic()))
 
 
 class _Worker:
@@ -115,8 +142,14 @@ class _Worker:
                 start_new_session=True,
             )
         self.job: Job | None = None
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.heard = self.moved = self.told = time.monotonic()
+        """When it last gave a sign of life, was last seen not to stand still, and last reported something of its job."""
+        self.usual = 0.0
+        """The longest time between two reports of its job, seconds."""
+        self.outbox: SimpleQueue[Message | None] = SimpleQueue()
+        # A thread to read and one to write: the driver must not wait for a pipe that nobody empties.
+        for work in (self._read, self._write):
+            threading.Thread(target=work, daemon=True).start()
 
     def fits(self, threads: int, log: Path) -> bool:
         """Whether it can take the jobs of a launch: it lives, with so many threads, and prints to this log."""
@@ -125,32 +158,72 @@ class _Worker:
     def serve(self, function: str, inbox: _Inbox) -> None:
         """Ask it to import the function that the next jobs are for; it answers into this inbox."""
         self.ready, self.inbox = False, inbox
+        self.excuse()
         self.send(Serve(function))
         # One that died while it waited told that to nobody who listens now.
         if self.process.poll() is not None:
             inbox.put((self, Dead(self.process.returncode)))
 
     def send(self, message: Message) -> None:
-        """Write one line to the worker; a dead worker is noticed by its reader."""
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(to_line(message))
-            self.process.stdin.flush()
+        """Have one line written to the worker; a dead worker is noticed by its reader."""
+        self.outbox.put(message)
 
-    def end(self) -> None:
-        """Close the worker's input, which ends it, and wait."""
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait()
-        self.reader.join()
+    def trouble(self, patience: Patience) -> str | None:
+        """Why nothing is to be expected of it any more; None while it is well."""
+        now = time.monotonic()
+        if not self._stands_still():
+            self.moved = now
+        if now - self.moved >= patience.stopped:
+            return f"it stood still for {now - self.moved:.0f} s, stopped by a signal"
+        if now - self.heard >= patience.without_beat:
+            return f"it gave no sign of life for {now - self.heard:.0f} s"
+        return None
+
+    def excuse(self) -> None:
+        """Begin anew to count seconds: the driver itself stood still meanwhile, and could not listen."""
+        self.heard = self.moved = self.told = time.monotonic()
+
+    def _stands_still(self) -> bool:
+        """Whether a signal has stopped it, as the kernel says to its parent; False where there is no such question."""
+        if not hasattr(os, "waitid"):
+            return False
+        with contextlib.suppress(ChildProcessError):
+            return os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        return False
+
+    def close(self) -> None:
+        """Close the worker's input, which ends it."""
+        self.outbox.put(None)
+
+    def kill(self) -> None:
+        """End it at once, also where it stands still."""
+        self.process.kill()
+
+    def end(self, patience: float) -> None:
+        """Wait until it has ended; kill it after so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0 if self._stands_still() else patience)
+            return
+        self.kill()
+        # A process that waits for a dead disk outlives even that, until the disk answers.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(Patience.ending)
 
     def _read(self) -> None:
         assert self.process.stdout
         with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
-                self.inbox.put((self, from_line(line)))
+                message, self.heard = from_line(line), time.monotonic()
+                if not isinstance(message, Beat):
+                    self.inbox.put((self, message))
         self.inbox.put((self, Dead(self.process.wait())))
+
+    def _write(self) -> None:
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as tasks:
+            while (message := self.outbox.get()) is not None:  # whoever ends the worker puts the None
+                tasks.write(to_line(message))
+                tasks.flush()
 
 
 _Inbox = SimpleQueue[tuple[_Worker, Message | Dead]]
@@ -168,12 +241,15 @@ class _Launch:
         log: Path,
         on_event: OnEvent,
         check: Callable[[], None],
+        patience: Patience,
     ) -> None:
         self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
+        self.patience, self.looked = patience, time.monotonic()
         # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
+        self.vain_starts = 0
         # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
         self.inbox: _Inbox = SimpleQueue()
         self.workers: list[_Worker] = []
@@ -196,26 +272,39 @@ class _Launch:
             self._stop()
             raise
         finally:
-            for worker in self.started:
-                if not (done and worker in self.workers and worker.ready):
-                    worker.end()
+            left = [worker for worker in self.started if not (done and worker in self.workers and worker.ready)]
+            # What was to be saved is saved by now, or will not be.
+            _end(left, self.patience.ending if done else 0.0)
         return self.outcomes
 
     def _serve(self) -> None:
         while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
             self.check()
-            try:
-                worker, message = self.inbox.get(timeout=CHECK_SECONDS)
-            except Empty:
-                continue
-            self._handle(worker, message)
+            self._watch()
+            with contextlib.suppress(Empty):
+                self._handle(*self.inbox.get(timeout=min(CHECK_SECONDS, self.patience.stopped)))
+
+    def _watch(self) -> None:
+        """Replace the workers of which nothing is to be expected, and tell which jobs are silent."""
+        now, before = time.monotonic(), self.looked
+        self.looked = now
+        for worker in list(self.workers):
+            if now - before > 3 * CHECK_SECONDS:
+                worker.excuse()
+            elif why := worker.trouble(self.patience):
+                worker.kill()
+                self._replace_dead(worker, why)
+            elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
+                self.on_event(worker.job.name, Silent(now - worker.told))
 
     def _handle(self, worker: _Worker, message: Message | Dead) -> None:
         match message:
             case Ready():
-                worker.ready = True
+                worker.ready, self.vain_starts = True, 0
                 self._give(worker)
             case Reported(job, event):
+                now = time.monotonic()
+                worker.usual, worker.told = max(worker.usual, now - worker.told), now
                 self.on_event(job, event)
             case Done(job, result):
                 self.outcomes.append(Outcome(job, result_json=result))
@@ -224,7 +313,7 @@ class _Launch:
             case Failed():
                 self._replace_after_failure(worker, message)
             case Dead(code):
-                self._replace_dead(worker, code)
+                self._replace_dead(worker, f"exit code {code}")
 
     def _start_worker(self) -> None:
         self._take(_Worker(self.threads, self.log, self.inbox))
@@ -238,7 +327,7 @@ class _Launch:
         if self.waiting:
             job = self.waiting.pop()
             worker.send(Assign(job.name, job.argument_json))
-            worker.job = job
+            worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
             self.on_event(job.name, Started())
 
     def _replace_after_failure(self, worker: _Worker, failed: Failed) -> None:
@@ -246,14 +335,14 @@ class _Launch:
         self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
         worker.job = None
         self.workers.remove(worker)
-        worker.end()
+        _end([worker])
         if failed.fatal:
             self.waiting.clear()
             self._stop()
         elif self.waiting:
             self._start_worker()
 
-    def _replace_dead(self, worker: _Worker, code: int) -> None:
+    def _replace_dead(self, worker: _Worker, why: str) -> None:
         # One that was replaced after a failure ends too, and its end is no news.
         if worker not in self.workers:
             return
@@ -263,24 +352,45 @@ class _Launch:
             self.attempts[job.name] = self.attempts.get(job.name, 0) + 1
             if self.attempts[job.name] < ATTEMPTS:
                 self.waiting.append(job)
+                self.on_event(job.name, Note(f"a worker was lost ({why}): another one tries its runs again"))
             else:
-                text = f"the worker died twice (exit code {code}); its output is in {self.log}"
+                text = f"the worker died twice ({why}); its output is in {self.log}"
                 self.outcomes.append(Outcome(job.name, error=text))
-        elif code and not worker.was_idle:
-            text = f"a worker could not start (exit code {code}); its output is in {self.log}"
+        elif not worker.was_idle:
+            self.vain_starts += 1
+        if self.waiting and self.vain_starts < ATTEMPTS:
+            self._start_worker()
+        elif not self.workers:
+            text = f"a worker could not start ({why}); its output is in {self.log}"
             self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
             self.waiting.clear()
-        if self.waiting:
-            self._start_worker()
 
     def _stop(self) -> None:
-        """Ask the busy workers to save and end, and wait until they have, however long a checkpoint takes."""
+        """Ask the busy workers to save and end, and wait until they have, but not for ever."""
         busy = [worker for worker in self.workers if worker.job]
         for worker in busy:
             worker.send(Halt())
-        while any(worker.job for worker in busy):
-            worker, message = self.inbox.get()
-            if isinstance(message, Done | Failed | Dead):
-                worker.job = None
-            if isinstance(message, Failed):
-                self.outcomes.append(Outcome(message.job, error=message.error, fatal=message.fatal))
+        last = time.monotonic() + self.patience.saving
+        self._tell(busy, f"waiting for at most {self.patience.saving:.0f} s until the workers have saved; Ctrl-C ends them")
+        while any(worker.job for worker in busy) and (left := last - time.monotonic()) > 0:
+            with contextlib.suppress(Empty):
+                worker, message = self.inbox.get(timeout=min(left, CHECK_SECONDS, self.patience.stopped))
+                if isinstance(message, Done | Failed | Dead):
+                    worker.job = None
+                if isinstance(message, Failed):
+                    self.outcomes.append(Outcome(message.job, error=message.error, fatal=message.fatal))
+            for worker in busy:
+                if worker.job and (why := worker.trouble(self.patience)):
+                    self._tell([worker], f"a worker could not save: {why}")
+                    worker.job = None
+                    self.workers.remove(worker)
+        late = [worker for worker in busy if worker.job]
+        self._tell(late, f"not saved within {self.patience.saving:.0f} s; what is not in a checkpoint is trained again")
+        self.workers = [worker for worker in self.workers if worker not in late]
+
+    def _tell(self, workers: list[_Worker], text: str) -> None:
+        """Something about the jobs of some workers, once; that it cannot be told, on a full disk, is no matter now."""
+        job = next((worker.job for worker in workers if worker.job), None)
+        with contextlib.suppress(ForetokenError):
+            if job:
+                self.on_event(job.name, Note(text))

@@ -36,6 +36,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Beat:
+    """Worker: the process lives, whatever it does. Said now and then."""
+
+
+@dataclass(frozen=True)
 class Reported:
     """Worker: the job reports an event."""
 
@@ -67,12 +72,13 @@ class Dead:
     code: int
 
 
-Message = Serve | Assign | Halt | Ready | Reported | Done | Failed
+Message = Serve | Assign | Halt | Ready | Beat | Reported | Done | Failed
 KINDS: dict[str, type[Message]] = {
     "serve": Serve,
     "assign": Assign,
     "halt": Halt,
     "ready": Ready,
+    "beat": Beat,
     "reported": Reported,
     "done": Done,
     "failed": Failed,

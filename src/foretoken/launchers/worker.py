@@ -1,14 +1,19 @@
 """A worker process: reads jobs as JSON lines, calls the function that it serves, writes events as JSON lines.
 
 Started by launchers/local.py as `python -m foretoken.launchers.worker`, and told what to import. When its driver goes
-away, however that happens, its input ends and it exits at once, so no worker trains on alone.
+away, however that happens, its input ends and it exits at once, so no worker trains on alone. A thread says now and then
+that the process lives, also while it imports or makes one long step.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -17,9 +22,25 @@ from typing import Any
 
 from foretoken.errors import ForetokenError
 from foretoken.launchers.launcher import Report, Stop
-from foretoken.launchers.messages import Assign, Done, Failed, Halt, Message, Ready, Reported, Serve, from_line, to_line
+from foretoken.launchers.messages import (
+    Assign,
+    Beat,
+    Done,
+    Failed,
+    Halt,
+    Message,
+    Ready,
+    Reported,
+    Serve,
+    from_line,
+    to_line,
+)
 
 JobFunction = Callable[[dict[str, Any], Report, Stop], Any]
+BEAT_SECONDS = 2.0
+"""Time between two signs of life."""
+PR_SET_PDEATHSIG = 1
+"""Option of Linux's prctl(2)."""
 
 
 def job_function(name: str) -> JobFunction:
@@ -31,6 +52,7 @@ def job_function(name: str) -> JobFunction:
 
 def main() -> None:
     """Serve jobs until the input ends."""
+    end_with_the_driver()
     # What the function prints must not mix with the messages: they go to a copy of the output, which then is the log.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -45,14 +67,30 @@ def main() -> None:
         except BrokenPipeError:  # the driver is gone; a job must not take that for its own failure
             os._exit(0)
 
+    threading.Thread(target=_beat, args=(answer,), daemon=True).start()
     function = None
     while True:
-        task = tasks.get()
+        task = tasks.get()  # as long as there is a driver: without one `_listen` ends the process
         if isinstance(task, Serve):
             function = job_function(task.function)
             answer(Ready())
         elif function:
             answer(_outcome(function, task, answer, stop.is_set))
+
+
+def end_with_the_driver() -> None:
+    """Ask the kernel to kill this process when its driver dies; where it cannot (not Linux), do nothing.
+
+    A process that was stopped (SIGSTOP) reads no end of its input, and would be left for ever.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _beat(answer: Callable[[Message], None]) -> None:
+    while True:
+        answer(Beat())
+        time.sleep(BEAT_SECONDS)
 
 
 def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], None], stop: Stop) -> Done | Failed:
