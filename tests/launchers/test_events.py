@@ -20,7 +20,17 @@ from foretoken.launchers.jobs import (
     TrainingJob,
     WorkerContext,
 )
-from foretoken.launchers.launcher import EVENTS, Ended, Event, Note, Silent, Started, Step, event_from_json, event_to_json
+from foretoken.launchers.launcher import (
+    EVENTS,
+    Ended,
+    Event,
+    Note,
+    Silent,
+    Started,
+    Step,
+    event_from_json,
+    event_to_json,
+)
 from foretoken.launchers.messages import (
     KINDS,
     Assign,

@@ -125,7 +125,14 @@ def test_every_kind_of_a_study_file_has_its_launcher() -> None:
         assert callable(launcher.launch)
 
 
-SAMPLES = [Started(), Step("a", 1, 2, None), Step("a", 1, 2, 0.5), Ended("a", "failed", False), Note("text"), Silent(9.5)]
+SAMPLES = [
+    Started(),
+    Step("a", 1, 2, None),
+    Step("a", 1, 2, 0.5),
+    Ended("a", "failed", False),
+    Note("text"),
+    Silent(9.5),
+]
 
 
 @pytest.mark.parametrize("event", SAMPLES)

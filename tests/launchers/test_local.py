@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from foretoken.launchers import Job, LocalLauncher, Outcome
+from foretoken.launchers import Job, LocalLauncher, Outcome, worker_process
 from foretoken.launchers.launcher import Event, Note, Started
 
 HERE = Path(__file__).parent
@@ -40,7 +41,7 @@ def test_results_events_threads_and_order(tmp_path: Path) -> None:
     outcomes = launch("square", jobs(1, 2, 3, 4), tmp_path, 2, 3, on_event=lambda *event: events.append(event))
     assert results(outcomes) == {"1": 1, "2": 4, "3": 9, "4": 16}
     notes = [event.text.split() for _, event in events if isinstance(event, Note)]
-    assert {(threads, waiting) for _, threads, waiting in notes} == {("3", "passive")}
+    assert {threads for _, threads, _ in notes} == {"3"}
     assert len({pid for pid, *_ in notes}) <= 2
     assert [job for job, event in events if event == Started()] == ["4", "3", "2", "1"]
     assert "stray print" in (tmp_path / "log").read_text()
@@ -48,10 +49,24 @@ def test_results_events_threads_and_order(tmp_path: Path) -> None:
 
 def test_how_threads_wait_is_the_users_where_he_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert worker_process._waiting(2) == {}
     events: list[Event] = []
     launch("square", jobs(1), tmp_path, on_event=lambda _, event: events.append(event))
     (waiting,) = {event.text.split()[2] for event in events if isinstance(event, Note)}
     assert waiting == "active"
+
+
+def test_threads_spin_where_cores_are_idle_and_sleep_where_other_work_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*worker_process.ASLEEP, *worker_process.SPINNING):
+        monkeypatch.delenv(name, raising=False)
+    for idle, threads, waiting in (
+        (8.0, 8, "SPINNING"),
+        (7.0, 8, "ASLEEP"),
+        (8.0, 1, "ASLEEP"),
+        (math.inf, 8, "SPINNING"),
+    ):
+        monkeypatch.setattr(worker_process, "idle_cores", lambda idle=idle: idle)
+        assert worker_process._waiting(threads) == getattr(worker_process, waiting)
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from foretoken.launchers import Job, Outcome, local
 from foretoken.launchers.launcher import Event, Note, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
+from foretoken.launchers.worker_process import Patience
 
 
 class Scripted:
@@ -44,7 +45,7 @@ class Scripted:
         self.inbox.put((self, Reported(message.job, Note("at work"))))
         self.inbox.put((self, answers[kind]))
 
-    def trouble(self, patience: local.Patience) -> str | None:
+    def trouble(self, patience: Patience) -> str | None:
         return None
 
     def close(self) -> None:
@@ -61,7 +62,7 @@ given_out: list[str] = []
 
 @pytest.fixture(autouse=True)
 def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_Worker", Scripted)
+    monkeypatch.setattr(local, "WorkerProcess", Scripted)
 
 
 def launch(

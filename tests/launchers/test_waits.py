@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from foretoken.launchers import Job, LocalLauncher, Outcome, local
 from foretoken.launchers.launcher import Event, Note, Silent
-from foretoken.launchers.local import Patience
 from foretoken.launchers.messages import Assign
+from foretoken.launchers.worker_process import Patience, WorkerProcess, end_all
 
 HERE = Path(__file__).parent
 SHORT = Patience(stopped=0.1, saving=0.1, ending=0.5)
@@ -91,7 +91,9 @@ def test_a_worker_lost_before_it_is_ready_is_started_again_then_told(
     why = "stopped by a signal" if by == "SIGSTOP" else "exit code -9"
     for outcome in outcomes:
         assert outcome.result_json == (None if always else "alive")
-        assert not always or (outcome.error and f"could not start ({why}" in outcome.error.replace("it stood still for 0 s, ", ""))
+        assert not always or (
+            outcome.error and f"could not start ({why}" in outcome.error.replace("it stood still for 0 s, ", "")
+        )
 
 
 def test_a_worker_without_a_sign_of_life_is_given_up(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_worker_without_a_sign_of_life_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_stood_still_itself_takes_no_worker_for_lost(tmp_path: Path) -> None:
-    worker = local._Worker(1, tmp_path / "log", local._Launch("f:f", [], 0, 1, tmp_path, Told(), lambda: None, LONG).inbox)
+    worker = WorkerProcess(1, tmp_path / "log", SimpleQueue())
     os.kill(worker.process.pid, signal.SIGSTOP)
     worker.moved -= 1e6
     worker.heard -= 1e6
@@ -111,7 +113,7 @@ def test_a_driver_that_stood_still_itself_takes_no_worker_for_lost(tmp_path: Pat
     worker.moved -= 1e6
     assert "stood still" in (worker.trouble(Patience()) or "")
     worker.send(Assign("a", {"x": "y" * 2**20}))  # more than a pipe holds: nobody waits until it is read
-    local._end([worker], 0.0)
+    end_all([worker], 0.0)
     assert worker.process.returncode == -signal.SIGKILL
 
 

@@ -22,10 +22,11 @@ from foretoken.cli.model_options import (
     TextArgument,
     print_positions,
 )
-from foretoken.cli.options import INTERRUPTED, JsonOption
+from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import say, wrote
 from foretoken.errors import needing
+from foretoken.interrupts import INTERRUPTED
 from foretoken.units import format_count, format_duration, parse_count
 
 if TYPE_CHECKING:

@@ -35,6 +35,8 @@ class _Board:
         self.seconds = {key: value for key, value in (seconds or {}).items() if key in self.specs}
         self.steps: dict[str, tuple[int, int]] = {}
         self.losses: dict[str, float | None] = {}
+        self.silent: dict[str, float] = {}
+        """Seconds for which a run has said nothing, many times as long as its step."""
         self.records: dict[str, RunRecord] = {}
         self.began = time.monotonic()
 
@@ -48,6 +50,26 @@ class _Board:
             return 1.0
         step, steps = self.steps.get(key, (0, 1))
         return step / steps
+
+    def step(self, key: str, step: int, steps: int, loss: float | None) -> None:
+        """A run is at this step."""
+        self.steps[key], self.losses[key] = (step, steps), loss
+        self.silent.pop(key, None)
+
+    def end(self, record: RunRecord) -> None:
+        """A run has its record."""
+        self.records[record.spec.key] = record
+        self.silent.pop(record.spec.key, None)
+
+    def line(self) -> str:
+        """How far all is, in a line; it names the runs that are silent."""
+        done = f"{len(self.records)} of {len(self.specs)} runs done"
+        silent = [
+            f"; silent for {format_duration(seconds)}: {_size(self.specs[key])}"
+            for key, seconds in self.silent.items()
+            if key in self.specs
+        ]
+        return f"{100 * self.share_done():.0f} %, {done}, about {self.eta()} left{''.join(silent)}"
 
     def eta(self) -> str:
         """Time left, from the pace so far."""
@@ -73,16 +95,21 @@ class PlainListener(ProgressListener):
         _say(f"{len(runs)} runs to train")
 
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
-        self.board.steps[key], self.board.losses[key] = (step, steps), loss
-        if time.monotonic() - self.printed_at > LINE_SECONDS:
-            self.printed_at = time.monotonic()
-            board = self.board
-            done = f"{len(board.records)} of {len(board.specs)} runs done"
-            _say(f"{100 * board.share_done():.0f} %, {done}, about {board.eta()} left")
+        self.board.step(key, step, steps, loss)
+        self._say_progress()
+
+    def silent(self, key: str, seconds: float) -> None:
+        self.board.silent[key] = seconds
+        self._say_progress()
 
     def ended(self, record: RunRecord) -> None:
-        self.board.records[record.spec.key] = record
+        self.board.end(record)
         _say(_line(record))
+
+    def _say_progress(self) -> None:
+        if time.monotonic() - self.printed_at > LINE_SECONDS:
+            self.printed_at = time.monotonic()
+            _say(self.board.line())
 
 
 class LiveListener(ProgressListener):
@@ -105,10 +132,13 @@ class LiveListener(ProgressListener):
         self.board = _Board(runs, seconds)
 
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
-        self.board.steps[key], self.board.losses[key] = (step, steps), loss
+        self.board.step(key, step, steps, loss)
+
+    def silent(self, key: str, seconds: float) -> None:
+        self.board.silent[key] = seconds
 
     def ended(self, record: RunRecord) -> None:
-        self.board.records[record.spec.key] = record
+        self.board.end(record)
 
     def close(self) -> None:
         self.live.stop()
@@ -130,22 +160,25 @@ class LiveListener(ProgressListener):
 
         spec, record = self.board.specs[key], self.board.records.get(key)
         step, steps = self.board.steps.get(key, (0, spec.steps))
-        loss = record.loss if record else self.board.losses.get(key)
+        loss, silent = record.loss if record else self.board.losses.get(key), self.board.silent.get(key)
+        under_way = f"silent for {format_duration(silent)}" if silent else "running" if step else "waiting"
         return [
             in_one_line(spec.group),
             format_count(spec.parameters.total),
             format_count(spec.tokens),
             ProgressBar(total=steps, completed=steps if record else step, width=20),
             f"{loss:.3f}" if loss is not None else "",
-            record.status if record else "running" if step else "waiting",
+            record.status if record else under_way,
         ]
 
 
 def _line(record: RunRecord) -> str:
-    spec = record.spec
-    size = f"{format_count(spec.parameters.total)} parameters, {format_count(spec.tokens)} tokens"
     result = f"loss {record.loss:.4f} in {format_duration(record.seconds)}" if record.loss else record.status
-    return f"{spec.group}: {size}: {result}"
+    return f"{_size(record.spec)}: {result}"
+
+
+def _size(spec: RunSpec) -> str:
+    return f"{spec.group}: {format_count(spec.parameters.total)} parameters, {format_count(spec.tokens)} tokens"
 
 
 def _say(text: str) -> None:

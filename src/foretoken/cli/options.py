@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from foretoken.runs.study_file import Study
     from foretoken.runs.table import RunTable
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
-
 typed_command = ContextVar("typed_command", default="")
 """The command line as it was typed, for the foot of a page; empty where a verb is called otherwise."""
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foretoken.cli.options import INTERRUPTED, FolderOption, JsonOption, SeedOption, StudyArgument, load
+from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
+from foretoken.interrupts import INTERRUPTED, saving
 
 if TYPE_CHECKING:
     from foretoken.study.preview import Action, DryRun
@@ -54,12 +55,13 @@ def run(
     home, refused = folder or study_folder(settings), False
     try:
         command = shlex.join(["foretoken", *sys.argv[1:]])
-        result = run_study(settings, home, listener_for_terminal(quiet=json or is_quiet()), command)
+        with saving():
+            result = run_study(settings, home, listener_for_terminal(quiet=json or is_quiet()), command)
     except RefusedError as refusal:
         typer.echo(for_terminal(f"no forecast: {refusal}"), err=True)
         result, refused = status(home), True
     except KeyboardInterrupt:
-        say("stopped and saved; rerun the same command to resume")
+        say("stopped; rerun the same command to go on from what is saved")
         raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json(result.to_json())

@@ -5,29 +5,58 @@ from __future__ import annotations
 import math
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
+STATISTICS = Path("/proc/stat")
 
 
 def available_cores() -> int:
-    """Cores that this process may use, by its affinity and by the quota of its container."""
+    """Cores that this process may use, by its affinity and by the quotas of control groups (version 1 or 2).
+
+    >>> available_cores() >= 1
+    True
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # an affinity says which cores a process may run on, a quota how much time of them it gets: both limit it
-    quota = _quota(CGROUP)
+    quota = min(map(_quota, _groups("cpu")))
     return cores if quota >= cores else max(1, math.ceil(quota))
 
 
 def _quota(group: Path) -> float:
-    """Cores that a control group (version 2) allows; infinite where it sets no limit."""
+    """Cores that a control group allows; infinite where it sets no limit."""
+    with suppress(OSError, ValueError):  # "max" is no number, and no limit
+        allowed, period = map(int, (group / "cpu.max").read_text().split())
+        return allowed / period
+    with suppress(OSError, ValueError):
+        allowed, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return allowed / period if allowed > 0 else math.inf
+    return math.inf
+
+
+def idle_cores(seconds: float = 0.2) -> float:
+    """Cores of the machine that nobody used in the next `seconds`; infinite where the system does not tell.
+
+    >>> idle_cores(0.01) >= 0
+    True
+    """
+    before = _ticks()
+    time.sleep(seconds)
+    spent = [after - then for then, after in zip(before, _ticks(), strict=True)]
+    # user, nice, system, idle, and idle while a disk is waited for, of all cores together
+    return (os.cpu_count() or 1) * sum(spent[3:5]) / total if (total := sum(spent)) else math.inf
+
+
+def _ticks() -> list[int]:
+    """Time that all cores together have spent in each state since the machine was started."""
     try:
-        allowed, period = (group / "cpu.max").read_text().split()
-        return math.inf if allowed == "max" else int(allowed) / int(period)
+        return [int(field) for field in STATISTICS.read_text().split("\n")[0].split()[1:9]]
     except (OSError, ValueError):
-        return math.inf
+        return []
 
 
 def available_memory() -> float:
@@ -41,21 +70,26 @@ def available_memory() -> float:
     limits = [math.inf]
     with suppress(OSError, ValueError):
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for file in _memory_limits():
-        with suppress(OSError, ValueError):  # "max" is no number, and no limit
-            limits.append(int(file.read_text()))
+    for group in _groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with suppress(OSError, ValueError):  # "max" is no number, and no limit
+                limits.append(int((group / name).read_text()))
     return min(limits)
 
 
-def _memory_limits() -> Iterator[Path]:
-    """Files that may hold a limit: of the outermost group that is seen, of this process's own and of those between."""
+def _groups(controller: str) -> Iterator[Path]:
+    """Folders that may hold a limit: of the outermost group that is seen, of this process's own and of those between.
+
+    In version 2 all controllers share one tree (its line names none), in version 1 each has its own.
+    """
     lines = OWN_GROUPS.read_text().splitlines() if OWN_GROUPS.is_file() else []
-    for line in ["0::/", "0:memory:/", *lines]:
+    for line in ["0::/", f"0:{controller}:/", *lines]:
         _, controllers, own = line.split(":", 2)
-        if controllers == "" or "memory" in controllers.split(","):
-            root, name = (CGROUP, "memory.max") if controllers == "" else (CGROUP / "memory", "memory.limit_in_bytes")
+        if controllers == "" or controller in controllers.split(","):
             group = Path(own.lstrip("/"))
-            yield from (root / part / name for part in (group, *group.parents))
+            yield from (
+                (CGROUP if controllers == "" else CGROUP / controller) / part for part in (group, *group.parents)
+            )
 
 
 def processor_name() -> str:

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
 from foretoken.errors import ForetokenError
 from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, Outcome, Silent, Started, go_on, ignore
-from foretoken.launchers.messages import (
-    Assign,
-    Beat,
-    Dead,
-    Done,
-    Failed,
-    Halt,
-    Message,
-    Ready,
-    Reported,
-    Serve,
-    from_line,
-    to_line,
-)
-from foretoken.store.atomic import writing
+from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Message, Ready, Reported
+from foretoken.launchers.worker_process import Inbox, Patience, WorkerProcess, end_all
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-WAITING = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that wait for one another sleep: spinning, they would burn the cores that other work needs, and on a busy
-machine each other's (docs/journal.md). What the user has set stays."""
 ATTEMPTS = 2
 """How often a job is given to a worker before its death is taken for the job's fault, and how often one is started in
 vain before none is started any more."""
@@ -46,30 +24,14 @@ SILENT_TIMES = 10
 """A job is called silent when it has reported nothing for so many times the longest time between two of its reports."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """Seconds after which something is done about a worker; all by the driver's own clock."""
-
-    stopped: float = 5.0
-    """That it may stand still, stopped by a signal; one that was stopped with its driver goes on with it."""
-    without_beat: float = 120.0
-    """That it may give no sign of life, as when the machine is out of memory or a library holds all threads."""
-    without_report: float = 20.0
-    """That its job reports nothing before it is called silent, at the least."""
-    saving: float = 30.0
-    """That it is waited for when it was asked to save."""
-    ending: float = 2.0
-    """That it may take to end by itself; then it is killed."""
-
-
 class LocalLauncher:
     """Worker processes on this machine. They wait for the next launch, since starting one takes seconds (torch)."""
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
-        self.idle: list[_Worker] = []
+        self.idle: list[WorkerProcess] = []
         # A launcher that nobody closed ends its workers when it goes, and at the end of this process.
-        weakref.finalize(self, _end, self.idle)
+        weakref.finalize(self, end_all, self.idle)
 
     def launch(
         self,
@@ -89,7 +51,7 @@ class LocalLauncher:
         """
         launch = _Launch(function, jobs, workers, threads, log, on_event, check, self.patience)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
-        _end([worker for worker in self.idle if worker not in usable])
+        end_all([worker for worker in self.idle if worker not in usable])
         self.idle[:] = usable[launch.count :]
         outcomes = launch.run(usable[: launch.count])
         self.idle += [worker for worker in launch.workers if worker.ready]
@@ -99,7 +61,7 @@ class LocalLauncher:
 
     def close(self) -> None:
         """End the workers that wait for another launch."""
-        _end(self.idle)
+        end_all(self.idle)
 
     def measure(self, log: Path) -> Machine:
         """The cores and the memory that this process and its children may use."""
@@ -109,124 +71,6 @@ class LocalLauncher:
             processor=processor_name(),
             bfloat16=has_bfloat16(),
         )
-
-
-def _end(workers: list[_Worker], patience: float = Patience.ending) -> None:
-    """End workers, within so many seconds all together, and empty the list."""
-    for worker in workers:
-        worker.close()
-    last = time.monotonic() + patience
-    while workers:
-        workers.pop().end(max(0.0, last - time.monotonic()))
-
-
-class _Worker:
-    """A process and the job that it has."""
-
-    def __init__(self, threads: int, log: Path, inbox: _Inbox) -> None:
-        self.threads, self.log, self.inbox = threads, log, inbox
-        self.ready, self.was_idle = False, False
-        """Whether it has imported what it serves, and whether it has waited between two launches."""
-        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-        with writing(log):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            errors = open(log, "ab")  # noqa: SIM115
-        with errors:
-            # A session of its own: Ctrl-C reaches the driver alone, which then asks the workers to save.
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "foretoken.launchers.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment,
-                start_new_session=True,
-            )
-        self.job: Job | None = None
-        self.heard = self.moved = self.told = time.monotonic()
-        """When it last gave a sign of life, was last seen not to stand still, and last reported something of its job."""
-        self.usual = 0.0
-        """The longest time between two reports of its job, seconds."""
-        self.outbox: SimpleQueue[Message | None] = SimpleQueue()
-        # A thread to read and one to write: the driver must not wait for a pipe that nobody empties.
-        for work in (self._read, self._write):
-            threading.Thread(target=work, daemon=True).start()
-
-    def fits(self, threads: int, log: Path) -> bool:
-        """Whether it can take the jobs of a launch: it lives, with so many threads, and prints to this log."""
-        return self.process.poll() is None and (self.threads, self.log) == (threads, log)
-
-    def serve(self, function: str, inbox: _Inbox) -> None:
-        """Ask it to import the function that the next jobs are for; it answers into this inbox."""
-        self.ready, self.inbox = False, inbox
-        self.excuse()
-        self.send(Serve(function))
-        # One that died while it waited told that to nobody who listens now.
-        if self.process.poll() is not None:
-            inbox.put((self, Dead(self.process.returncode)))
-
-    def send(self, message: Message) -> None:
-        """Have one line written to the worker; a dead worker is noticed by its reader."""
-        self.outbox.put(message)
-
-    def trouble(self, patience: Patience) -> str | None:
-        """Why nothing is to be expected of it any more; None while it is well."""
-        now = time.monotonic()
-        if not self._stands_still():
-            self.moved = now
-        if now - self.moved >= patience.stopped:
-            return f"it stood still for {now - self.moved:.0f} s, stopped by a signal"
-        if now - self.heard >= patience.without_beat:
-            return f"it gave no sign of life for {now - self.heard:.0f} s"
-        return None
-
-    def excuse(self) -> None:
-        """Begin anew to count seconds: the driver itself stood still meanwhile, and could not listen."""
-        self.heard = self.moved = self.told = time.monotonic()
-
-    def _stands_still(self) -> bool:
-        """Whether a signal has stopped it, as the kernel says to its parent; False where there is no such question."""
-        if not hasattr(os, "waitid"):
-            return False
-        with contextlib.suppress(ChildProcessError):
-            return os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
-        return False
-
-    def close(self) -> None:
-        """Close the worker's input, which ends it."""
-        self.outbox.put(None)
-
-    def kill(self) -> None:
-        """End it at once, also where it stands still."""
-        self.process.kill()
-
-    def end(self, patience: float) -> None:
-        """Wait until it has ended; kill it after so many seconds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0 if self._stands_still() else patience)
-            return
-        self.kill()
-        # A process that waits for a dead disk outlives even that, until the disk answers.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(Patience.ending)
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
-            for line in answers:
-                message, self.heard = from_line(line), time.monotonic()
-                if not isinstance(message, Beat):
-                    self.inbox.put((self, message))
-        self.inbox.put((self, Dead(self.process.wait())))
-
-    def _write(self) -> None:
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError), self.process.stdin as tasks:
-            while (message := self.outbox.get()) is not None:  # whoever ends the worker puts the None
-                tasks.write(to_line(message))
-                tasks.flush()
-
-
-_Inbox = SimpleQueue[tuple[_Worker, Message | Dead]]
 
 
 class _Launch:
@@ -251,14 +95,14 @@ class _Launch:
         self.attempts: dict[str, int] = {}
         self.vain_starts = 0
         # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
-        self.inbox: _Inbox = SimpleQueue()
-        self.workers: list[_Worker] = []
+        self.inbox: Inbox = SimpleQueue()
+        self.workers: list[WorkerProcess] = []
         """Those that may be given jobs."""
-        self.started: list[_Worker] = []
+        self.started: list[WorkerProcess] = []
         """All processes, to be waited for at the end."""
         self.outcomes: list[Outcome] = []
 
-    def run(self, idle: list[_Worker]) -> list[Outcome]:
+    def run(self, idle: list[WorkerProcess]) -> list[Outcome]:
         """Do the jobs, with workers that wait for some before new ones; those that are left wait in `workers`."""
         done = False
         try:
@@ -274,7 +118,7 @@ class _Launch:
         finally:
             left = [worker for worker in self.started if not (done and worker in self.workers and worker.ready)]
             # What was to be saved is saved by now, or will not be.
-            _end(left, self.patience.ending if done else 0.0)
+            end_all(left, self.patience.ending if done else 0.0)
         return self.outcomes
 
     def _serve(self) -> None:
@@ -297,7 +141,7 @@ class _Launch:
             elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
                 self.on_event(worker.job.name, Silent(now - worker.told))
 
-    def _handle(self, worker: _Worker, message: Message | Dead) -> None:
+    def _handle(self, worker: WorkerProcess, message: Message | Dead) -> None:
         match message:
             case Ready():
                 worker.ready, self.vain_starts = True, 0
@@ -316,33 +160,33 @@ class _Launch:
                 self._replace_dead(worker, f"exit code {code}")
 
     def _start_worker(self) -> None:
-        self._take(_Worker(self.threads, self.log, self.inbox))
+        self._take(WorkerProcess(self.threads, self.log, self.inbox))
 
-    def _take(self, worker: _Worker) -> None:
+    def _take(self, worker: WorkerProcess) -> None:
         self.workers.append(worker)
         self.started.append(worker)
         worker.serve(self.function, self.inbox)
 
-    def _give(self, worker: _Worker) -> None:
+    def _give(self, worker: WorkerProcess) -> None:
         if self.waiting:
             job = self.waiting.pop()
             worker.send(Assign(job.name, job.argument_json))
             worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
             self.on_event(job.name, Started())
 
-    def _replace_after_failure(self, worker: _Worker, failed: Failed) -> None:
+    def _replace_after_failure(self, worker: WorkerProcess, failed: Failed) -> None:
         """A process in which something was raised may hold anything (memory, half a network): use a fresh one."""
         self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
         worker.job = None
         self.workers.remove(worker)
-        _end([worker])
+        end_all([worker])
         if failed.fatal:
             self.waiting.clear()
             self._stop()
         elif self.waiting:
             self._start_worker()
 
-    def _replace_dead(self, worker: _Worker, why: str) -> None:
+    def _replace_dead(self, worker: WorkerProcess, why: str) -> None:
         # One that was replaced after a failure ends too, and its end is no news.
         if worker not in self.workers:
             return
@@ -371,7 +215,9 @@ class _Launch:
         for worker in busy:
             worker.send(Halt())
         last = time.monotonic() + self.patience.saving
-        self._tell(busy, f"waiting for at most {self.patience.saving:.0f} s until the workers have saved; Ctrl-C ends them")
+        self._tell(
+            busy, f"waiting for at most {self.patience.saving:.0f} s until the workers have saved; Ctrl-C ends them"
+        )
         while any(worker.job for worker in busy) and (left := last - time.monotonic()) > 0:
             with contextlib.suppress(Empty):
                 worker, message = self.inbox.get(timeout=min(left, CHECK_SECONDS, self.patience.stopped))
@@ -388,7 +234,7 @@ class _Launch:
         self._tell(late, f"not saved within {self.patience.saving:.0f} s; what is not in a checkpoint is trained again")
         self.workers = [worker for worker in self.workers if worker not in late]
 
-    def _tell(self, workers: list[_Worker], text: str) -> None:
+    def _tell(self, workers: list[WorkerProcess], text: str) -> None:
         """Something about the jobs of some workers, once; that it cannot be told, on a full disk, is no matter now."""
         job = next((worker.job for worker in workers if worker.job), None)
         with contextlib.suppress(ForetokenError):

@@ -91,8 +91,12 @@ class Lease:
         return _path(self.folder, self.attempt)
 
     def check(self) -> None:
-        """Raise LeaseLostError when another process has taken the study over."""
+        """Raise LeaseLostError when another process has taken the study over, or its folder is gone."""
         check_owner(self.folder.parent, self.attempt)
+        # A folder that was removed and begun anew by another process counts its attempts from 1 again.
+        owner = _read(self.path)
+        if owner not in (None, self._own):
+            raise _taken_over(self.folder.parent, owner)
 
     def _contend(self) -> None:
         """Become the newest attempt, or raise StudyBusyError."""
@@ -179,21 +183,31 @@ def newest_attempt(folder: Path) -> int:
     """The number of the newest attempt in a folder of attempts; 0 when there is none."""
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     return max((int(match[1]) for name in names if (match := NAME.fullmatch(name))), default=0)
 
 
 def check_owner(study: Path, attempt: int) -> None:
-    """Raise LeaseLostError when a newer attempt than this has the study."""
+    """Raise LeaseLostError when a newer attempt than this has the study, or the folder is gone."""
     newest = newest_attempt(study / "attempts")
-    if newest != attempt:
-        owner = _read(_path(study / "attempts", newest))
+    if newest > attempt:
+        raise _taken_over(study, _read(_path(study / "attempts", newest)))
+    # Our own attempt is deleted by nobody but the owner of a newer one.
+    if newest < attempt:
         raise LeaseLostError(
-            f"the study in {study} was taken over by another process while this one stood still",
-            got=str(owner or "an owner that has left no name"),
-            cure="nothing: what this one did is kept or repeated by the other",
+            f"the folder {study} is gone: it was removed, renamed or replaced while the study ran",
+            expected=f"{_path(study / 'attempts', attempt)}",
+            cure="put it back and run the study again, or run it to begin anew",
         )
+
+
+def _taken_over(study: Path, owner: Attempt | None) -> LeaseLostError:
+    return LeaseLostError(
+        f"the study in {study} was taken over by another process while this one stood still",
+        got=str(owner or "an owner that has left no name"),
+        cure="nothing: what this one did is kept or repeated by the other",
+    )
 
 
 def is_owned(study: Path, seconds: float) -> bool:

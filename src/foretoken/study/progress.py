@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from foretoken.launchers.launcher import Ended, Event, Note, Step
+from foretoken.launchers.launcher import Ended, Event, Note, Silent, Step
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import delete_file, write_json
@@ -30,6 +30,9 @@ class ProgressListener:
     def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
         """A run is at this step, with this training loss."""
 
+    def silent(self, key: str, seconds: float) -> None:
+        """A run has said nothing for so long, many times its usual step; said about once a second until it does."""
+
     def ended(self, record: RunRecord) -> None:
         """A run has a record now."""
 
@@ -45,16 +48,20 @@ class Progress:
         self.path = store.folder / PROGRESS
         self.running: dict[str, Step] = {}
         """The newest step of each run under way, by its key."""
+        self.newest: dict[str, str] = {}
+        """The run that each job is at, by the job's name."""
         self.written = 0.0
 
     def report(self, job: str, event: Event) -> None:
         """Take what a job reports."""
         match event:
             case Step(run, step, steps, loss):
-                self.running[run] = event
+                self.running[run], self.newest[job] = event, run
                 self.listener.progress(run, step, steps, loss)
             case Ended(run, _, agrees):
                 self._end(run, agrees)
+            case Silent(seconds) if job in self.newest:
+                self.listener.silent(self.newest[job], seconds)
             case Note(text):
                 self.listener.note(text)
         if time.monotonic() - self.written > PROGRESS_SECONDS:

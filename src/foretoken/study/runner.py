@@ -121,6 +121,9 @@ class StudyRunner:
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
             try:
                 yield
+            except (OSError, ForetokenError):
+                lease.check()  # in a folder that is gone, or another's by now, that is why anything fails
+                raise
             finally:
                 self.launcher.close()
 
