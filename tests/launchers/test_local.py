@@ -66,7 +66,7 @@ def test_threads_spin_where_cores_are_idle_and_sleep_where_other_work_runs(monke
         (math.inf, 8, "SPINNING"),
     ):
         monkeypatch.setattr(worker_process, "idle_cores", lambda idle=idle: idle)
-        assert worker_process._waiting(threads) == getattr(worker_process, waiting)
+        assert worker_process._waiting(threads) == waiting
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:

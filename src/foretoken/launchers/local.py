@@ -46,8 +46,8 @@ class LocalLauncher:
     ) -> list[Outcome]:
         """See `Launcher.launch`. What the workers print goes into `log`.
 
-        A worker that dies, or stands still and is killed for it, gets its job tried once more, by a fresh one; one whose
-        job raised is not used again.
+        A worker that dies, or is killed because it stands still, gets its job tried once more, by a fresh one; one
+        whose job raised is not used again.
         """
         launch = _Launch(function, jobs, workers, threads, log, on_event, check, self.patience)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
@@ -214,10 +214,9 @@ class _Launch:
         busy = [worker for worker in self.workers if worker.job]
         for worker in busy:
             worker.send(Halt())
-        last = time.monotonic() + self.patience.saving
-        self._tell(
-            busy, f"waiting for at most {self.patience.saving:.0f} s until the workers have saved; Ctrl-C ends them"
-        )
+        seconds = self.patience.saving
+        last = time.monotonic() + seconds
+        self._tell(busy, f"waiting at most {seconds:.0f} s until the workers have saved; Ctrl-C ends them now")
         while any(worker.job for worker in busy) and (left := last - time.monotonic()) > 0:
             with contextlib.suppress(Empty):
                 worker, message = self.inbox.get(timeout=min(left, CHECK_SECONDS, self.patience.stopped))
@@ -231,7 +230,7 @@ class _Launch:
                     worker.job = None
                     self.workers.remove(worker)
         late = [worker for worker in busy if worker.job]
-        self._tell(late, f"not saved within {self.patience.saving:.0f} s; what is not in a checkpoint is trained again")
+        self._tell(late, f"not saved within {seconds:.0f} s; what is not in a checkpoint is trained again")
         self.workers = [worker for worker in self.workers if worker not in late]
 
     def _tell(self, workers: list[WorkerProcess], text: str) -> None:

@@ -1,8 +1,8 @@
 """A worker process: reads jobs as JSON lines, calls the function that it serves, writes events as JSON lines.
 
 Started by launchers/local.py as `python -m foretoken.launchers.worker`, and told what to import. When its driver goes
-away, however that happens, its input ends and it exits at once, so no worker trains on alone. A thread says now and then
-that the process lives, also while it imports or makes one long step.
+away, however that happens, its input ends and it exits at once, so no worker trains on alone. A thread says now and
+then that the process lives, also while it imports or makes one long step.
 """
 
 from __future__ import annotations

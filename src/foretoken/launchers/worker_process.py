@@ -1,4 +1,4 @@
-"""A worker's process as its driver sees it: started, written to, listened to, watched and ended; no wait without a bound."""
+"""A worker's process as its driver sees it: started, listened to, watched and ended; no wait is without a bound."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from foretoken.store.atomic import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ASLEEP, SPINNING = {"OMP_WAIT_POLICY": "passive"}, {"GOMP_SPINCOUNT": "1000"}
-"""How threads wait for one another. Where other work runs they sleep: spinning, they would burn the cores that it needs,
-and each other's. Where cores are idle they spin for some microseconds before, without which two are slower than one."""
+"""How threads wait for one another. Where other work runs they sleep: spinning, they would burn the cores that it
+needs, and each other's. Where cores are idle they spin for some microseconds first, without which two threads can be
+slower than one (docs/journal.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class WorkerProcess:
             )
         self.job: Job | None = None
         self.heard = self.moved = self.told = time.monotonic()
-        """When it last gave a sign of life, was last seen not to stand still, and last reported something of its job."""
+        """When it last gave a sign of life, was last seen not to stand still, and last reported of its job."""
         self.usual = 0.0
         """The longest time between two reports of its job, seconds."""
         self.outbox: SimpleQueue[Message | None] = SimpleQueue()
