@@ -59,12 +59,8 @@ def test_how_threads_wait_is_the_users_where_he_says_it(tmp_path: Path, monkeypa
 def test_threads_spin_where_cores_are_idle_and_sleep_where_other_work_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*worker_process.ASLEEP, *worker_process.SPINNING):
         monkeypatch.delenv(name, raising=False)
-    for idle, threads, waiting in (
-        (8.0, 8, "SPINNING"),
-        (7.0, 8, "ASLEEP"),
-        (8.0, 1, "ASLEEP"),
-        (math.inf, 8, "SPINNING"),
-    ):
+    spinning, asleep = worker_process.SPINNING, worker_process.ASLEEP
+    for idle, threads, waiting in ((8.0, 8, spinning), (7.0, 8, asleep), (8.0, 1, asleep), (math.inf, 8, spinning)):
         monkeypatch.setattr(worker_process, "idle_cores", lambda idle=idle: idle)
         assert worker_process._waiting(threads) == waiting
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foretoken.errors import StoreError
-from foretoken.launchers.jobs import CALIBRATE, CalibrationJob, Speed
+from foretoken.launchers.jobs import CALIBRATE, COMPARE_THREADS, CalibrationJob, Speed, ThreadsJob, ThreadSpeed
 from foretoken.launchers.launcher import Job, Launcher
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import read_json, write_json
@@ -28,7 +28,7 @@ class Calibration:
 
     def __init__(self, store: Store, launcher: Launcher, processor: str) -> None:
         self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "workers.txt"
-        self.launcher, self.processor = launcher, processor
+        self.launcher, self.processor, self.check = launcher, processor, store.check_owner
         self.speeds, self.peaks = _known(self.path, processor)
 
     def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
@@ -38,7 +38,9 @@ class Calibration:
             return
         # FLOPs of a token stand for the time that is not known yet: launchers need only its order.
         jobs = [Job(spec.key, CalibrationJob(spec).to_json(), spec.flops / spec.tokens) for spec in new]
-        outcomes = self.launcher.launch(CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log)
+        outcomes = self.launcher.launch(
+            CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log, check=self.check
+        )
         by_key = {spec.key: spec for spec in new}
         for outcome in outcomes:
             spec = by_key[outcome.name]
@@ -51,14 +53,29 @@ class Calibration:
             self.peaks[peak] = max(self.peaks.get(peak, 0.0), speed.peak_flops)
         write_json(self.path, {"machine": self.processor, "speeds": self.speeds, "peaks": self.peaks})
 
+    def compare_threads(self, spec: RunSpec) -> list[ThreadSpeed]:
+        """How fast the machine trains a run now with one thread and with all of the run's; nothing of it is kept.
+
+        Empty where that cannot be measured.
+        """
+        job = Job(spec.key, ThreadsJob(spec, sorted({1, spec.threads})).to_json(), 0.0)
+        (outcome,) = self.launcher.launch(
+            COMPARE_THREADS, [job], workers=1, threads=spec.threads, log=self.log, check=self.check
+        )
+        return [] if outcome.error else [ThreadSpeed.from_json(speed_json) for speed_json in outcome.result_json]
+
     def seconds(self, spec: RunSpec, steps: int | None = None) -> float:
         """Estimated time of a run, or of `steps` of it, with its evaluation."""
-        trained = (spec.steps if steps is None else steps) * spec.batch_tokens
-        return self.speeds[_speed_key(spec)] * (trained + FORWARD_SHARE * spec.eval_tokens)
+        return self.speeds[_speed_key(spec)] * work(spec, spec.steps if steps is None else steps)
 
     def peak(self, spec: RunSpec) -> float | None:
         """Measured matmul peak for a run's threads and precision, FLOP/s; None when it could not be measured."""
         return self.peaks.get(_peak_key(spec))
+
+
+def work(spec: RunSpec, steps: int) -> float:
+    """Tokens that would take as long to train on as `steps` of a run and its evaluation take."""
+    return steps * spec.batch_tokens + FORWARD_SHARE * spec.eval_tokens
 
 
 def _known(path: Path, processor: str) -> tuple[dict[str, float], dict[str, float]]:

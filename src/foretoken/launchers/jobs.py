@@ -14,6 +14,7 @@ JsonObject = dict[str, Any]
 # As text, not as functions: importing them would load torch into the driver, which never trains.
 TRAIN = "foretoken.training.train:train_job"
 CALIBRATE = "foretoken.training.calibrate:calibrate_job"
+COMPARE_THREADS = "foretoken.training.calibrate:compare_threads_job"
 PROFILE = "foretoken.training.profile:profile_job"
 
 
@@ -96,6 +97,40 @@ class Speed:
 
     @classmethod
     def from_json(cls, speed_json: Mapping[str, Any]) -> Speed:
+        """The inverse of `to_json`."""
+        return cls(**speed_json)
+
+
+@dataclass(frozen=True)
+class ThreadsJob:
+    """A run that is trained for a second on random tokens with each of some numbers of threads, by turns."""
+
+    run: RunSpec
+    threads: list[int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"run": self.run.to_json(), "threads": self.threads}
+
+    @classmethod
+    def from_json(cls, job_json: Mapping[str, Any]) -> ThreadsJob:
+        """The inverse of `to_json`."""
+        return cls(RunSpec.from_json(job_json["run"]), job_json["threads"])
+
+
+@dataclass(frozen=True)
+class ThreadSpeed:
+    """How fast a run is trained with so many threads, beside whatever else the machine does."""
+
+    threads: int
+    tokens_per_second: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, speed_json: Mapping[str, Any]) -> ThreadSpeed:
         """The inverse of `to_json`."""
         return cls(**speed_json)
 

@@ -9,14 +9,19 @@ import numpy as np
 
 from foretoken import fits
 from foretoken.data import TokenizedCorpus, check_tokens
-from foretoken.designs import check_memory
+from foretoken.designs import Design, check_memory
 from foretoken.errors import DesignError
 from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
+from foretoken.launchers.jobs import ThreadSpeed
 from foretoken.laws import SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.runs.schema import DesignSection
 from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+
+CLEARLY = 1.1
+"""Ratio of two speeds that were measured for a second each, above which one is told to be faster."""
 
 
 def check_room(runs: Sequence[RunSpec], corpus: TokenizedCorpus, machine: Machine, workers: int, repeat: bool) -> None:
@@ -48,6 +53,29 @@ def check_sizes(asked: DesignSection, runs: Sequence[RunSpec]) -> list[fits.Chec
             f"{cure}model.width_per_layer",
         )
     ]
+
+
+def check_planned(study: Study, design: Design) -> list[fits.Check]:
+    """The doubts about a study's planned sizes and lengths. Raises DesignError where its law cannot be fitted."""
+    fewer = check_sizes(study.design, design.runs)
+    try:
+        refuse = not study.adds_runs
+        return [*fewer, *check_fittable(design.runs, study.forecast.law, design.target, refuse=refuse)]
+    except DesignError as error:
+        if not fewer:
+            raise
+        got, cure = f"{error.got}; {fewer[0].evidence}", fewer[0].cure
+        raise DesignError(error.message, got=got, cure=cure, code=error.code) from None
+
+
+def check_threads(measured: Sequence[ThreadSpeed], threads: int) -> list[fits.Check]:
+    """A doubt where one thread trains the target clearly faster than the number that the study file asks for."""
+    speeds = {speed.threads: speed.tokens_per_second for speed in measured}
+    one, asked = speeds.get(1, 0.0), speeds.get(threads, 0.0)
+    if one <= CLEARLY * asked:
+        return []
+    told = f"{threads} threads train {asked:,.0f} tokens per second of the target here and now, one thread {one:,.0f}"
+    return [fits.Check("slow_threads", "doubt", told, "say target_threads = 1 in [launch], or 0 to have it measured")]
 
 
 def check_fittable(

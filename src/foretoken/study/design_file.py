@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design
 from foretoken.errors import StoreError
+from foretoken.launchers.jobs import ThreadSpeed
 from foretoken.runs.study_file import Study
 from foretoken.store.atomic import write_file
 from foretoken.store.format import format_json, read_format_json
 
 NAME = "design.json"
 REMAKE = "run the study again: it will be made anew"
+
+
+@dataclass(frozen=True)
+class ThreadChoice:
+    """With how many threads the target is trained: measured once, before its forecast was frozen."""
+
+    threads: int
+    measured: list[ThreadSpeed]
+
+    @classmethod
+    def from_json(cls, choice_json: Mapping[str, Any]) -> ThreadChoice:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(int(choice_json["threads"]), [ThreadSpeed.from_json(one) for one in choice_json["measured"]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +43,14 @@ class DesignFile:
     design: Design
     command: str = ""
     """What was typed to run the study."""
+    target_threads: ThreadChoice | None = None
+    """None until it is measured, and where the study file says it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         settings = {"study": self.study.model_dump(), "corpus": self.corpus_json}
-        return {**settings, **self.design.to_json(), "command": self.command}
+        chosen = {"target_threads": asdict(self.target_threads)} if self.target_threads else {}
+        return {**settings, **self.design.to_json(), "command": self.command, **chosen}
 
     @property
     def corpus_json(self) -> dict[str, Any]:
@@ -49,12 +66,14 @@ class DesignFile:
             corpus=CorpusSummary(**summary),
             design=Design.from_json(plan_json),
             command=str(plan_json.get("command", "")),
+            target_threads=ThreadChoice.from_json(chosen) if (chosen := plan_json.get("target_threads")) else None,
         )
 
     def covers(self, other: DesignFile) -> bool:
         """Whether it holds all of another plan; it may hold more runs, which re-centring has added."""
         mine, others = self.design, other.design
         settled = (self.study, self.corpus, self.command) == (other.study, other.corpus, other.command)
+        settled = settled and self.target_threads == other.target_threads
         return settled and mine.target == others.target and all(run in mine.runs for run in others.runs)
 
 
@@ -94,3 +113,11 @@ def read_design(folder: Path) -> Design | None:
     """The design that a study's folder keeps; None before there is one. Raises StoreError when it is damaged."""
     kept = read_design_file(folder)
     return kept.design if kept else None
+
+
+def chosen_threads(folder: Path, study: Study) -> ThreadChoice | None:
+    """The choice that the folder keeps; None where none was made, or it was made for other runs."""
+    kept = usable_design(folder)
+    apart = {"launch", "forecast", "name"}  # sections that change no run
+    same = kept is not None and kept.study.model_dump(exclude=apart) == study.model_dump(exclude=apart)
+    return kept.target_threads if kept and same else None

@@ -117,7 +117,7 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
     runner = StudyRunner(study, folder, launcher=launcher)
     with runner.owned():
         planned = runner.design()
-        seconds = runner.estimate_seconds(planned)
+        seconds, doubts = runner.estimate_seconds(planned)
         *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else NOT_MEASURED)
         return StudyDesign(
             runs=runs,
@@ -127,7 +127,7 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
             compute_factor=planned.compute_factor,
             share_of_target=planned.share_of_target,
             workers=runner.workers,
-            checks=runner.design_checks(planned),
+            checks=[*runner.design_checks(planned), *doubts],
         )
 
 

@@ -11,6 +11,7 @@ from foretoken.arguments import named_arguments
 from foretoken.compute.hardware import processor_name
 from foretoken.designs import tuned
 from foretoken.errors import ForetokenError, RefusedError, StoreError
+from foretoken.laws import WEIGHED
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
@@ -87,6 +88,18 @@ def load_fit(path: Path) -> fits.Fit | None:
         return fits.Fit.load(path) if path.is_file() else None
     except StoreError:
         return None
+
+
+def kept_fit(path: Path, table: RunTable, law: str, level: float, seed: int) -> fits.Fit:
+    """The fit in a file where it is of these runs by this version, else a new one, written there. Raises RefusedError."""
+    kept = load_fit(path)
+    # The version too: another one may fit the same runs to other numbers.
+    asked = (table.digest, law, level, __version__)
+    if kept and (kept.data_sha256, WEIGHED if kept.laws else kept.law, kept.level, kept.version) == asked:
+        return kept
+    fit = fits.fit(table, law, level=level, seed=seed)
+    fit.save(path)
+    return fit
 
 
 def _fit_of(table: RunTable, path: Path) -> fits.Fit | None:

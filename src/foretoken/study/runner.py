@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,11 @@ from foretoken._version import RECIPE, __version__
 from foretoken.arguments import named_arguments
 from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
-from foretoken.errors import DesignError, ForetokenError, MissingExtraError, RefusedError
+from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.forecasts.band import band_along
 from foretoken.forecasts.rivals import plain_loss
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
-from foretoken.laws import WEIGHED
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -29,10 +29,10 @@ from foretoken.store.finished import is_finished, mark_finished, unmark
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
-from foretoken.study.design_checks import check_fittable, check_room, check_sizes
-from foretoken.study.design_file import DesignFile, usable_design, write_design_file
+from foretoken.study.design_checks import check_planned, check_room
+from foretoken.study.design_file import DesignFile, ThreadChoice, chosen_threads, usable_design, write_design_file
 from foretoken.study.progress import PROGRESS, ProgressListener
-from foretoken.study.results import gather, load_fit, table_of
+from foretoken.study.results import gather, kept_fit, table_of
 from foretoken.study.study_status import StudyStatus, current_forecast, status
 from foretoken.study.trainer import Trainer
 
@@ -104,8 +104,9 @@ class StudyRunner:
 
     @property
     def target_threads(self) -> int:
-        """Threads of a run that has nothing beside it."""
-        return self.study.launch.target_threads or self.machine.cores
+        """Threads of a run that has nothing beside it: as the study file says, or as was measured, or one per core."""
+        chosen = chosen_threads(self.folder, self.study)
+        return self.study.launch.target_threads or (chosen.threads if chosen else self.machine.cores)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -150,7 +151,7 @@ class StudyRunner:
         design = self.design()
         self.trainer.train(design.runs)
         try:
-            design = self.recenter(design)
+            design = self.choose_threads(self.recenter(design))
             fit = self.fit(design)
             entry = self.freeze(design, fit)
         except RefusedError as refusal:
@@ -246,27 +247,40 @@ class StudyRunner:
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
         check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
-        law, refuse = self.study.forecast.law, not self.study.adds_runs
-        fewer = check_sizes(self.study.design, design.runs)
-        try:
-            return [*fewer, *check_fittable(design.runs, law, design.target, refuse=refuse)]
-        except DesignError as error:
-            if not fewer:
-                raise
-            got, cure = f"{error.got}; {fewer[0].evidence}", fewer[0].cure
-            raise DesignError(error.message, got=got, cure=cure, code=error.code) from None
+        return check_planned(self.study, design)
 
-    def estimate_seconds(self, design: Design) -> dict[str, float]:
-        """Seconds of each run that is trained, by its key, from a short calibration; none where torch is missing."""
+    def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:
+        """Seconds of each run that is trained, by its key, from a short calibration, and doubts about its threads.
+
+        None where torch is missing.
+        """
         if _torch_version() is None:
-            return {}
+            return {}, []
         self.phase("measuring this machine")
-        seconds = self.trainer.estimate(design.runs)
-        return seconds | (self.trainer.estimate([design.target]) if self.study.target.train else {})
+        seconds, target = self.trainer.estimate(design.runs), design.target if self.study.target.train else None
+        of_target, doubts = self.trainer.estimate_target(target, self.study.launch.target_threads)
+        return seconds | of_target, doubts
 
     def to_train(self, design: Design) -> list[RunSpec]:
         """The runs that the study trains."""
         return design.all_runs if self.study.target.train else design.runs
+
+    def choose_threads(self, design: Design) -> Design:
+        """Plan the target with the threads that train it fastest now; once, before its forecast is frozen.
+
+        The number that the study file says stays, and a doubt is told where one thread is faster.
+        """
+        target, asked = design.target, self.study.launch.target_threads
+        # The threads are part of the target's key: what was forecast or begun keeps them, and is not measured again.
+        begun = self.store.has_begun(target) or bool(chosen_threads(self.folder, self.study))
+        forecast = not asked and current_forecast(self.folder, design) is not None
+        if target.threads == 1 or begun or forecast or not self.study.target.train:
+            return design
+        self.phase("measuring how many threads train the target fastest")
+        choice = self.trainer.choose_threads(target, asked)
+        if choice is None:
+            return design
+        return self._write_design(Design(design.runs, replace(target, threads=choice.threads)), choice)
 
     def recenter(self, design: Design) -> Design:
         """Add sizes where a budget has its minimum at the edge, train them, and look again."""
@@ -306,15 +320,8 @@ class StudyRunner:
 
     def _fit(self, design: Design, law: str, name: str) -> fits.Fit:
         """The fit in the folder when it is of these runs by this version, else a new one."""
-        table, path, level = self.table(design), self.folder / name, self.study.forecast.level
-        kept = load_fit(path)
-        # The version too: another one may fit the same runs to other numbers.
-        asked = (table.digest, law, level, __version__)
-        if kept and (kept.data_sha256, WEIGHED if kept.laws else kept.law, kept.level, kept.version) == asked:
-            return kept
-        fit = fits.fit(table, law, level=level, seed=self.study.seed)
-        fit.save(path)
-        return fit
+        settings = (law, self.study.forecast.level, self.study.seed)
+        return kept_fit(self.folder / name, self.table(design), *settings)
 
     def isoflop(self, design: Design) -> routes.IsoflopFit:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
@@ -371,7 +378,7 @@ class StudyRunner:
         self.phase("writing the report")
         return reports.write_report(gather(self.folder, refusal), self.folder)
 
-    def _write_design(self, design: Design) -> Design:
+    def _write_design(self, design: Design, choice: ThreadChoice | None = None) -> Design:
         """Write design.json, unless it holds these runs already (and those that re-centring added)."""
         kept = usable_design(self.folder)
         plan = DesignFile(
@@ -379,6 +386,7 @@ class StudyRunner:
             corpus=self.corpus.summary(),
             design=design,
             command=self.command or (kept.command if kept else ""),
+            target_threads=choice or chosen_threads(self.folder, self.study),
         )
         if kept is None or not kept.covers(plan):
             write_design_file(self.folder, plan)

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 
+from foretoken import fits
 from foretoken._version import __version__
 from foretoken.data import TokenizedCorpus, check_corpus
 from foretoken.designs import group_by_trunk, own_steps
 from foretoken.errors import StoreError
-from foretoken.launchers.calibration import Calibration
+from foretoken.launchers.calibration import Calibration, work
 from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Job, Launcher, Machine, Outcome
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import KeepWeights, RunSpec
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
+from foretoken.study.design_checks import check_threads
+from foretoken.study.design_file import ThreadChoice
 from foretoken.study.progress import Progress, ProgressListener
 
 
@@ -46,6 +49,34 @@ class Trainer:
         trunks = group_by_trunk(runs)
         self.calibration.measure(runs, self._workers(trunks))
         return {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
+
+    def estimate_target(self, target: RunSpec | None, asked: int) -> tuple[dict[str, float], list[fits.Check]]:
+        """Seconds of the target by its key, as threads of its number train beside what else the machine does now.
+
+        With the number that was `asked` for, and a doubt where one thread is faster; else (0) with the faster of both.
+        """
+        if target is None:
+            return {}, []
+        measured = self.calibration.compare_threads(target) if target.threads > 1 else []
+        if not measured:
+            return self.estimate([target]), []
+        speed = max(one.tokens_per_second for one in measured if not asked or one.threads == asked)
+        return {target.key: work(target, target.steps) / speed}, check_threads(measured, asked) if asked else []
+
+    def choose_threads(self, target: RunSpec, asked: int) -> ThreadChoice | None:
+        """One thread or all that the target has, whichever trains it faster now, beside what else the machine does.
+
+        None where it cannot be measured, and where a number was `asked` for: then it is told when one thread is faster.
+        """
+        measured = self.calibration.compare_threads(target)
+        for check in check_threads(measured, asked) if asked else []:
+            self.listener.note(f"{check.code}: {check.evidence}; {check.cure}")
+        if asked or not measured:
+            return None
+        fastest = max(measured, key=lambda one: (one.tokens_per_second, one.threads))
+        told = " and ".join(f"{one.tokens_per_second:,.0f} with {one.threads}" for one in measured)
+        self.listener.note(f"threads of the target: {fastest.threads}, kept from now on; tokens per second: {told}")
+        return ThreadChoice(fastest.threads, measured)
 
     def train(self, runs: list[RunSpec]) -> None:
         """Train the runs that have no record yet, or a failed one, or lack the weights that are to be kept.
