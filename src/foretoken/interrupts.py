@@ -39,6 +39,9 @@ def interruptible() -> Iterator[None]:
             raise
         sys.stderr.flush()
         _leave()  # Python takes its time to take itself apart
+    finally:
+        if signal.getsignal(signal.SIGINT) is _raise_and_leave:
+            signal.signal(signal.SIGINT, _leave)
 
 
 @contextmanager

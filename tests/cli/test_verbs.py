@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from foretoken.cli import app
-from foretoken.cli.live import PlainListener
+from foretoken.cli import app, live, telling
+from foretoken.cli.live import LiveListener, PlainListener
+from foretoken.launchers.launcher import Silent, Step
 from foretoken.runs.record import RunRecord
+from foretoken.store.store import Store
+from foretoken.study.progress import Progress
+
+from ..runs.test_spec import SPEC
 
 RUNNER = CliRunner()
 VERBS = [(command.callback.__name__.replace("_", "-"),) for command in app.registered_commands if command.callback]
@@ -127,36 +135,47 @@ def test_a_damaged_ledger_ends_with_2_and_its_line(copied: Path, mini_file: Path
 
 
 def test_plain_lines_tell_what_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    from foretoken.compute.shape import ModelShape
-    from foretoken.runs.spec import RunSpec
-
-    spec = RunSpec(
-        shape=ModelShape(layers=1, width=16, heads=2, context=16, vocabulary=32),
-        tokens=10240,
-        batch_tokens=256,
-        learning_rate=1e-2,
-        warmup_tokens=1024,
-        schedule="wsd",
-        cooldown=0.2,
-        final_learning_rate_share=0.0,
-        weight_decay=0.1,
-        beta1=0.9,
-        beta2=0.95,
-        clip=1.0,
-        precision="float32",
-        threads=1,
-        seed=0,
-        corpus="c",
-        tokenizer="t",
-        eval_set="v",
-        eval_tokens=1024,
-        software="s",
-        group="1e9 FLOP",
-    )
     listener = PlainListener()
-    listener.training([spec], {spec.key: 10.0})
-    listener.progress(spec.key, 10, 40, 2.0)
+    listener.training([SPEC], {SPEC.key: 10.0})
+    listener.progress(SPEC.key, 10, 40, 2.0)
     assert listener.board.share_done() == 0.25
-    listener.ended(RunRecord(spec=spec, status="finished", loss=1.25, seconds=9.0))
+    listener.ended(RunRecord(spec=SPEC, status="finished", loss=1.25, seconds=9.0))
     assert listener.board.share_done() == 1.0
     assert "loss 1.2500" in capsys.readouterr().err
+
+
+def test_progress_names_a_run_that_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose worker has reported nothing for many times its step; until it reports again."""
+    monkeypatch.setattr(live, "LINE_SECONDS", -1.0)
+    listener = PlainListener()
+    progress = Progress(Store(tmp_path), listener)
+    listener.training([SPEC], {SPEC.key: 10.0})
+    progress.report("its trunk", Silent(40.0))  # before its first step nobody knows which run it is
+    for event in (Step(SPEC.key, 10, 100, 2.0), Silent(45.0), Step(SPEC.key, 11, 100, 2.0)):
+        progress.report("its trunk", event)
+    before, silent, after = capsys.readouterr().err.splitlines()[-3:]
+    assert "silent for 45 s: 1e9 FLOP: " in silent
+    assert "silent" not in before + after
+
+
+def test_the_live_table_names_a_run_that_is_silent() -> None:
+    listener = LiveListener(Console(file=io.StringIO(), width=120))
+    listener.training([SPEC], {SPEC.key: 10.0})
+    listener.progress(SPEC.key, 10, 100, 2.0)
+    listener.silent(SPEC.key, 45.0)
+    assert listener._cells(SPEC.key)[-1] == "silent for 45 s"
+    listener.progress(SPEC.key, 11, 100, 2.0)
+    assert listener._cells(SPEC.key)[-1] == "running"
+    listener.close()
+
+
+def test_a_file_system_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network share that is gone: whoever asks for a file on it waits for ever."""
+    answer, share = threading.Event(), Path("/gone/runs.csv")
+    monkeypatch.setattr(telling, "_ask", lambda path: path == share and answer.wait())
+    monkeypatch.setattr(telling, "ANSWER_SECONDS", 0.05)
+    told = RUNNER.invoke(app, ["fit", str(share)])
+    answer.set()
+    assert "/gone/runs.csv gives no answer" in str(told.exception)

@@ -17,6 +17,8 @@ from foretoken.launchers.jobs import (
     ProfilingJob,
     Speed,
     StepTimes,
+    ThreadsJob,
+    ThreadSpeed,
     TrainingJob,
     WorkerContext,
 )
@@ -100,6 +102,8 @@ JOBS: dict[type[Any], st.SearchStrategy[Any]] = {
     WorkerContext: CONTEXTS,
     TrainingJob: st.builds(TrainingJob, RUNS, CONTEXTS),
     CalibrationJob: st.builds(CalibrationJob, st.just(SPEC)),
+    ThreadsJob: st.builds(ThreadsJob, st.just(SPEC), st.lists(st.integers(1, 99), max_size=3)),
+    ThreadSpeed: st.builds(ThreadSpeed, st.integers(1, 99), NUMBER),
     ProfilingJob: st.builds(ProfilingJob, st.just(SPEC), st.just(Path("c"))),
     Speed: st.builds(Speed, NUMBER, NUMBER),
     StepTimes: TIMES,

@@ -10,6 +10,7 @@ import pytest
 
 from foretoken.launchers.jobs import (
     CALIBRATE,
+    COMPARE_THREADS,
     PROFILE,
     TRAIN,
     CalibrationJob,
@@ -57,6 +58,6 @@ def test_an_unknown_key_is_no_job() -> None:
         WorkerContext.from_json({**CONTEXT.to_json(), "busy": 1})
 
 
-@pytest.mark.parametrize("name", [TRAIN, CALIBRATE, PROFILE])
+@pytest.mark.parametrize("name", [TRAIN, CALIBRATE, COMPARE_THREADS, PROFILE])
 def test_the_functions_are_there(name: str) -> None:
     assert callable(job_function(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -144,6 +145,33 @@ def test_a_late_owner_finds_out_and_changes_nothing(tmp_path: Path, monkeypatch:
         late.__exit__()
         newer.check()
         assert (newer.path.read_bytes(), attempts(tmp_path)) == (before, ["000000002.json"])
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "a file in its place", "an empty folder in its place"])
+def test_a_folder_that_is_gone_is_called_gone(how: str, tmp_path: Path) -> None:
+    study, mine = tmp_path / "study", Lease(tmp_path / "study", 60).__enter__()
+    study.rename(tmp_path / "elsewhere")
+    if how == "removed":
+        shutil.rmtree(tmp_path / "elsewhere")
+    elif how == "a file in its place":
+        study.write_text("")
+    elif how == "an empty folder in its place":
+        study.mkdir()
+    for ask in (mine.check, Store(study, mine.attempt).check_owner):
+        with pytest.raises(LeaseLostError, match=r"(?s)the folder .*study is gone: .*cure") as gone:
+            ask()
+        assert "another process" not in str(gone.value)
+    mine.__exit__()
+    assert not (study / "attempts").exists()
+
+
+def test_a_folder_that_was_begun_anew_in_the_place_is_the_others(tmp_path: Path) -> None:
+    """Its attempts are counted from 1 again, and the number alone tells nothing."""
+    with Lease(tmp_path, 60) as mine:
+        mine.path.unlink()
+        elsewhere(tmp_path, mine.attempt)
+        with pytest.raises(LeaseLostError, match=r"(?s)taken over.*on far"):
+            mine.check()
 
 
 def check_until_lost(late: Lease) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Annotated
 import typer
 
 from foretoken.cli.request_options import OptionValue
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, StoreError
 from foretoken.escapes import for_terminal
 
 QuietOption = Annotated[
@@ -28,6 +30,9 @@ VerboseOption = Annotated[
 ]
 LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
 """What of the package's own log is shown, by how much is to be told."""
+
+ANSWER_SECONDS = 10.0
+"""Time in which a file system must say whether a file is there."""
 
 loudness = ContextVar("loudness", default=0)
 """-1 after --quiet, 1 after --verbose."""
@@ -61,6 +66,8 @@ def tells(verb: Callable[..., None]) -> Callable[..., None]:
     @wraps(verb)
     def called(quiet: bool = False, verbose: bool = False, **values: OptionValue) -> None:
         with _telling(_asked(quiet, verbose, loudness.get())):
+            for path in (Path(), *(value for value in values.values() if isinstance(value, Path))):
+                must_answer(path)
             verb(**values)
 
     options = [
@@ -71,6 +78,25 @@ def tells(verb: Callable[..., None]) -> Callable[..., None]:
     vars(called)["__signature__"] = signature.replace(parameters=parameters)
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return called
+
+
+def must_answer(path: Path) -> None:
+    """Raise StoreError where the file system that holds a path gives no answer, as a network share that is gone."""
+    # In a thread: one who waits for such an answer can be neither woken nor ended.
+    asking = threading.Thread(target=_ask, args=(path,), daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    if asking.is_alive():
+        raise StoreError(
+            f"{path.absolute()} gives no answer",
+            expected=f"a file system that answers within {ANSWER_SECONDS:g} s",
+            cure="look after the network share or disk that holds it, or name another place",
+        )
+
+
+def _ask(path: Path) -> None:
+    with suppress(OSError, ValueError):  # what is wrong with the path is told by whoever opens it
+        os.stat(path)
 
 
 def _asked(quiet: bool, verbose: bool, otherwise: int) -> int:

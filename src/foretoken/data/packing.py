@@ -41,6 +41,8 @@ LAYOUT = 2
 CHUNK_BYTES = 2**20
 """Text that is tokenised at once."""
 ADDRESS = re.compile("[0-9a-f]{16}")
+LONGEST_WAIT = 600.0
+"""Seconds that are waited for another process that makes a corpus."""
 SETTLED_SECONDS = 2.0
 """A file that changed more recently may change again within the resolution of its time, so its stamp is not kept."""
 
@@ -226,13 +228,20 @@ class _SplitWriter:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes a corpus here. The lock ends with the process, however it ends."""
-    from filelock import FileLock
+    """Wait until no other process makes a corpus here, but not for ever. The lock ends with its process, however."""
+    from filelock import FileLock, Timeout
 
     lock = FileLock(folder / "lock")  # the system releases it when the process dies, so no lock goes stale
     with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=LONGEST_WAIT)
+        except Timeout:
+            raise StoreError(
+                f"another process has been making a corpus in {folder} for {LONGEST_WAIT / 60:.0f} minutes",
+                got=f"a lock on {folder / 'lock'}",
+                cure="wait until it has ended, or end it if it stands still; then run again",
+            ) from None
     try:
         yield
     finally:

@@ -107,10 +107,17 @@ def write_output(path: Path, content: bytes) -> None:
     """Write a file that a person named: as `write_file`, but a device or a pipe (/dev/stdout) is written into."""
     # Root may rename over /dev/null, which then is a file for everybody.
     if path.is_char_device() or path.is_fifo():
-        with writing(path), open(path, "wb") as file:
+        with writing(path), open(_open_reader(path), "wb") as file:
             file.write(content)
     else:
         write_file(path, content)
+
+
+def _open_reader(path: Path) -> int:
+    """A descriptor to write into a device or pipe; OSError at once where nobody reads from the pipe."""
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def create_file(path: Path, content: bytes) -> bool:

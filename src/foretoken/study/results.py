@@ -91,7 +91,7 @@ def load_fit(path: Path) -> fits.Fit | None:
 
 
 def kept_fit(path: Path, table: RunTable, law: str, level: float, seed: int) -> fits.Fit:
-    """The fit in a file where it is of these runs by this version, else a new one, written there. Raises RefusedError."""
+    """The fit in a file where it is of these runs by this version, else a new one, which is written there."""
     kept = load_fit(path)
     # The version too: another one may fit the same runs to other numbers.
     asked = (table.digest, law, level, __version__)

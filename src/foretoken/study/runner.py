@@ -250,10 +250,7 @@ class StudyRunner:
         return check_planned(self.study, design)
 
     def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:
-        """Seconds of each run that is trained, by its key, from a short calibration, and doubts about its threads.
-
-        None where torch is missing.
-        """
+        """Seconds of each run that is trained, by its key, and doubts about threads; none where torch is missing."""
         if _torch_version() is None:
             return {}, []
         self.phase("measuring this machine")
@@ -266,15 +263,12 @@ class StudyRunner:
         return design.all_runs if self.study.target.train else design.runs
 
     def choose_threads(self, design: Design) -> Design:
-        """Plan the target with the threads that train it fastest now; once, before its forecast is frozen.
-
-        The number that the study file says stays, and a doubt is told where one thread is faster.
-        """
+        """Plan the target with the threads that train it fastest now, once, unless the study file says how many."""
         target, asked = design.target, self.study.launch.target_threads
         # The threads are part of the target's key: what was forecast or begun keeps them, and is not measured again.
-        begun = self.store.has_begun(target) or bool(chosen_threads(self.folder, self.study))
-        forecast = not asked and current_forecast(self.folder, design) is not None
-        if target.threads == 1 or begun or forecast or not self.study.target.train:
+        settled = self.store.has_begun(target) or bool(chosen_threads(self.folder, self.study))
+        settled = settled or (not asked and current_forecast(self.folder, design) is not None)
+        if target.threads == 1 or settled or not self.study.target.train:
             return design
         self.phase("measuring how many threads train the target fastest")
         choice = self.trainer.choose_threads(target, asked)
@@ -320,8 +314,7 @@ class StudyRunner:
 
     def _fit(self, design: Design, law: str, name: str) -> fits.Fit:
         """The fit in the folder when it is of these runs by this version, else a new one."""
-        settings = (law, self.study.forecast.level, self.study.seed)
-        return kept_fit(self.folder / name, self.table(design), *settings)
+        return kept_fit(self.folder / name, self.table(design), law, self.study.forecast.level, self.study.seed)
 
     def isoflop(self, design: Design) -> routes.IsoflopFit:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
