@@ -197,8 +197,9 @@ class ModelShape(ShapeFields):
                     got=repr(word),
                     cure=f"did you mean {near[0]!r}?" if near else None,
                 )
+        chosen = self.chosen
         for name in own_fields():
-            if name in self.chosen and name not in self.family_record.own_fields:
+            if name in chosen and name not in self.family_record.own_fields:
                 raise DesignError(
                     f"only {', '.join(families_with(name))} models have {name}", got=f"family {self.family!r}"
                 )

@@ -257,13 +257,19 @@ def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[
     Faster than `asdict`, which copies: a study may have thousands of runs.
     """
     values: dict[str, Any] = {}
-    for field in fields(part):
-        value = getattr(part, field.name)
-        if only_changed and value == field.default:
+    for name, default in _defaults(type(part)):
+        value = getattr(part, name)
+        if only_changed and value == default:
             continue
         is_part = is_dataclass(value) and not isinstance(value, type)
-        values[field.name] = values_to_json(value, only_changed) if is_part else value
+        values[name] = values_to_json(value, only_changed) if is_part else value
     return values
+
+
+@cache
+def _defaults(kind: type[DataclassInstance]) -> list[tuple[str, Any]]:
+    """Names and defaults of a record's fields."""
+    return [(field.name, field.default) for field in fields(kind)]
 
 
 def _hash(spec: RunSpec, without: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ a late one does no harm: a record is created once and for all, and checkpoints c
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 
 from foretoken.errors import StoreError
@@ -118,11 +119,11 @@ class Store:
         folders = (self.trunk_folder(run.trajectory), self.branch_folder(run.key))
         return self.is_done(run) or any(any(folder.glob("step-*")) for folder in folders)
 
-    def records(self) -> list[RunRecord]:
-        """All records that are whole, ordered by key."""
+    def records(self, without: Container[str] = ()) -> list[RunRecord]:
+        """All records that are whole, ordered by key; `without` those of some keys, which are not read."""
         # A record that is damaged counts as none: the run is trained again, which gives the same bits.
         keys = sorted(path.parent.name for path in (self.folder / "runs").glob("*/record.json"))
-        return [record for key in keys if (record := self.record(key))]
+        return [record for key in keys if key not in without and (record := self.record(key))]
 
     def table(self) -> RunTable:
         """The run table of all records."""

@@ -74,7 +74,8 @@ class DesignFile:
         mine, others = self.design, other.design
         settled = (self.study, self.corpus, self.command) == (other.study, other.corpus, other.command)
         settled = settled and self.target_threads == other.target_threads
-        return settled and mine.target == others.target and all(run in mine.runs for run in others.runs)
+        known = {run.key: run for run in mine.runs}
+        return settled and mine.target == others.target and all(known.get(run.key) == run for run in others.runs)
 
 
 def read_design_file(folder: Path) -> DesignFile | None:

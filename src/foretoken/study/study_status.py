@@ -177,7 +177,7 @@ def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]
     """The runs without a record, each with what is new about it."""
     waiting = [run for run in runs if run.key not in records]
     planned = {run.key for run in runs}
-    others = [record.spec for record in store.records() if record.spec.key not in planned] if waiting else []
+    others = [record.spec for record in store.records(without=planned)] if waiting else []
     return [NewRun(run.key, run.group, because(run, others)) for run in waiting]
 
 
