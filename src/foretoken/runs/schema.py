@@ -272,7 +272,7 @@ class LaunchSection(Section):
     workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
     target_threads: int = Field(default=0, ge=0, le=4096)
-    """Threads of a run that has nothing beside it; 0 means all cores."""
+    """Threads of a run that has nothing beside it; 0 means one or all, whichever is measured to be faster."""
     lease_seconds: float = Field(default=120.0, ge=1.0, le=86_400.0)
     """Time without a sign of life after which another machine may take the study over."""
     keep_weights: KeepWeights = "target"
