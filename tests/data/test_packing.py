@@ -283,3 +283,11 @@ def test_the_same_text_in_another_encoding_gives_the_same_tokens(tmp_path: Path)
         assert np.array_equal(coded.tokens("train"), plain.tokens("train"))
     with pytest.raises(ValueError, match="no such encoding"):
         CorpusSection(encoding="utf-99")
+
+
+def test_another_process_that_makes_a_corpus_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "LONGEST_WAIT", 0.05)
+    with packing._lock(tmp_path / "corpora"), pytest.raises(StoreError, match=r"(?s)another process has been.*cure"):
+        packing._lock(tmp_path / "corpora").__enter__()

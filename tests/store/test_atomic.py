@@ -232,3 +232,13 @@ def test_its_own_temporaries_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["notes.tmp", ".notes.tmp", "a-0123abcd.tmp", ".a-0123abcd.tmp.gz"])
 def test_files_of_somebody_else_are_no_temporaries(name: str) -> None:
     assert not atomic.is_temporary(Path(name))
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="cannot write"):
+        atomic.write_output(tmp_path / "pipe", b"a page")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    atomic.write_output(tmp_path / "pipe", b"a page")
+    assert os.read(reader, 99) == b"a page"
+    os.close(reader)
