@@ -64,7 +64,8 @@ compute_factor = 4
 @contextmanager
 def foreign(count: int) -> Iterator[None]:
     """So many processes that spin."""
-    command = [sys.executable, "-c", "while True: pass"]
+    # Only as long as this process lives, however it ends.
+    command = [sys.executable, "-c", f"import os\nwhile os.getppid() == {os.getpid()}: pass"]
     spinning = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
     try:
         yield
