@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
     from foretoken.forecasts import BackTest, Forecast, Forecasts, backtest, predict
+    from foretoken.forecasts.anchor import check_anchor
     from foretoken.forecasts.ledger import freeze_run, place_run, score_ledger, score_run
     from foretoken.generation import fill_mask, infill, open_model, sample
     from foretoken.ladders.ladder import next_run
@@ -81,6 +82,7 @@ PUBLIC = {
     "Forecast": "foretoken.forecasts",
     "Forecasts": "foretoken.forecasts",
     "ForetokenError": "foretoken.errors",
+    "check_anchor": "foretoken.forecasts.anchor",
     "freeze_run": "foretoken.forecasts.ledger",
     "infill": "foretoken.generation",
     "init": "foretoken.study.new_study",
@@ -137,6 +139,7 @@ __all__ = [
     "__version__",
     "approaches",
     "backtest",
+    "check_anchor",
     "cite",
     "compare",
     "continue_training",

@@ -125,7 +125,7 @@ def test_a_dry_run_tells_what_would_be_done(copied: Path, mini_file: Path) -> No
 
 
 def test_a_damaged_ledger_ends_with_2_and_its_line(copied: Path, mini_file: Path) -> None:
-    entry = next(path for path in (copied / "ledger").iterdir() if "outcome" not in path.name)
+    (entry,) = (copied / "ledger").glob("*-0.9.json")
     entry.write_bytes(entry.read_bytes().replace(b'"level": 0.9', b'"level": 0.8'))
     for verb in (("run", str(mini_file), "--folder", str(copied)), ("status", str(copied))):
         result = command(*verb)
@@ -179,3 +179,19 @@ def test_a_file_system_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPa
     told = RUNNER.invoke(app, ["fit", str(share)])
     answer.set()
     assert "/gone/runs.csv gives no answer" in str(told.exception)
+
+
+def test_a_study_file_that_was_edited_meanwhile_is_told(mini_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from foretoken.cli.run import tell_if_edited
+    from foretoken.runs.study_file import load_study
+
+    begun, text = load_study(mini_file), mini_file.read_text()
+    tell_if_edited(mini_file, None, begun)
+    assert not capsys.readouterr().err
+    mini_file.write_text(text.replace("value = 512", "value = 256"))
+    tell_if_edited(mini_file, None, begun)
+    assert "was edited meanwhile (training.batch_tokens.value)" in capsys.readouterr().err
+    for broken in ("name = ", None):
+        mini_file.write_text(broken) if broken else mini_file.unlink()
+        tell_if_edited(mini_file, None, begun)
+        assert "can no longer be read" in capsys.readouterr().err

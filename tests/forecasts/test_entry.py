@@ -15,9 +15,10 @@ from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.check import Check
 from foretoken.forecasts import Entry, Extrapolation, Forecast, Outcome
 from foretoken.forecasts.band import BandPoint
-from foretoken.forecasts.entry import instant, now, relative_error
+from foretoken.forecasts.entry import relative_error
 from foretoken.forecasts.forecast import FORECAST_KEYS, KINDS, interval_kind
 from foretoken.forecasts.ledger import Ledger, LedgerLine
+from foretoken.store.clock import instant, now
 
 from .test_ledger import ENTRY, SPEC
 
@@ -80,13 +81,16 @@ def test_an_entry_comes_back_from_json(entry: Entry) -> None:
 def test_an_outcome_comes_back_from_json(outcome: Outcome) -> None:
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
     assert outcome.verdict == ("inside" if outcome.inside else "outside")
+    assert Outcome.from_json(replace(outcome, evidence="chain").to_json()).evidence == ""
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Outcome) if field.name not in ("run",)])
+@pytest.mark.parametrize("name", [field.name for field in fields(Outcome) if field.name in ENTRY.score(2.0).to_json()])
 def test_an_outcome_without_a_needed_key_is_refused(name: str) -> None:
     written = ENTRY.score(2.0).to_json()
     del written[name]
-    if name in ("loss_se", "started_at", "finished_at"):
+    if name in ("run", "uptime"):
+        assert not getattr(Outcome.from_json(written), name)
+    elif name in ("loss_se", "started_at", "finished_at"):
         assert getattr(Outcome.from_json(written), name) is None
     else:
         with pytest.raises(ValueError, match=name):

@@ -64,7 +64,7 @@ def test_the_bias_keeps_its_sign_and_rivals_have_their_names(line):
     lines = (scored(line, inside=True, error=-0.03), scored(line, inside=True, error=0.01, name="b"))
     texts = [[text.replace("\u202f", " ") for text in fact] for fact in _facts(Ledger(lines).summary())]
     told = {name: (value, remark) for name, value, remark in texts}
-    assert told["Frozen"] == ("2", "2 scored, frozen before their runs")
+    assert told["Frozen"] == ("2", "2 scored, frozen before their runs by the clock")
     assert told["Mean error"] == ("2.00 %", "bias −1.00 %")
     assert told["Largest small run"][0] == "4.00 %"
 
@@ -91,7 +91,7 @@ def test_an_open_row_says_so_in_every_cell_of_its_outcome(line):
 def test_page_and_command_say_the_same_of_what_came_first(line, capsys):
     from foretoken.cli.ledger import show_summary
 
-    unknown = dataclasses.replace(line, name="b", outcome=dataclasses.replace(line.outcome, started_at=None))
+    unknown = dataclasses.replace(line, name="b", outcome=dataclasses.replace(line.outcome, evidence=""))
     for lines in ((line,), (unknown,), (line, unknown)):
         summary = Ledger(lines).summary()
         show_summary(summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,10 @@ def test_a_torn_file_is_found_and_mended(name: str, remedy: str, folder: Path) -
     assert remedy in REMEDIES
     if remedy == "refuse":
         with pytest.raises(StoreError, match=r"(?s)line \d+: not JSON.*cure: restore it"):
-            repair([found])
+            repair(folder, [found])
         assert (folder / name).exists()
     else:
-        repair([found])
+        repair(folder, [found])
         assert not (folder / name).exists()
         assert (folder / f"{name}.corrupt").exists() == (remedy == "set aside")
         assert inspect(folder) == []
@@ -81,7 +82,7 @@ def test_nothing_is_done_when_one_thing_is_refused(folder: Path) -> None:
     (folder / RECORD).write_bytes(b"")
     (folder / "ledger" / "target-1-2-coupled-0.9.json").write_bytes(b"")
     with pytest.raises(StoreError):
-        repair(inspect(folder))
+        repair(folder, inspect(folder))
     assert (folder / RECORD).exists()
 
 
@@ -92,7 +93,7 @@ def test_what_was_cut_off_is_deleted(folder: Path) -> None:
     (folder / TRUNK / "step-000000020-1").mkdir()
     (folder / TRUNK / "step-000000020-1" / "state.json").write_bytes(b"half")
     assert findings(folder) == {**dict.fromkeys(temporaries, "delete"), f"{TRUNK}/step-000000020-1": "delete"}
-    repair(inspect(folder))
+    repair(folder, inspect(folder))
     assert findings(folder) == {}
     assert checkpoints.newest(folder / TRUNK)[0] is not None
 
@@ -102,7 +103,7 @@ def test_a_file_of_somebody_else_is_refused_and_stays(name: str, folder: Path) -
     atomic.write_file(folder / name, b"mine")
     assert "refuse" in findings(folder).values()
     with pytest.raises(StoreError, match="not a file of a study"):
-        repair(inspect(folder))
+        repair(folder, inspect(folder))
     with pytest.raises(StoreError, match="not of a study"):
         check_belongs(folder, "study")
     assert (folder / name).read_bytes() == b"mine"
@@ -120,7 +121,7 @@ def test_a_link_is_refused_and_not_followed(name: str, folder: Path, tmp_path: P
     with pytest.raises(StoreError, match="not of a study"):
         check_belongs(folder, "study")
     with pytest.raises(StoreError, match="a link"):
-        repair([found for found in inspect(folder) if found.path == folder / name])
+        repair(folder, [found for found in inspect(folder) if found.path == folder / name])
     assert elsewhere.exists()
 
 
@@ -142,17 +143,18 @@ def test_kept_weights_are_always_hashed(name: str, content: bytes | None, remedy
     path = folder / WEIGHTS / name
     path.unlink() if content is None else path.write_bytes(content)
     assert findings(folder, deep=False) == {WEIGHTS: remedy}
-    repair(inspect(folder))
+    repair(folder, inspect(folder))
     assert findings(folder) == {}
     assert (folder / f"{WEIGHTS}.corrupt").is_dir() == (remedy == "set aside")
 
 
 def test_a_fit_edited_after_the_end_is_made_anew(folder: Path) -> None:
     atomic.write_file(folder / "finished.json", format_json({"files": {"fit.json": "0", "report/index.html": "0"}}))
-    (found,) = inspect(folder)
-    assert found == Finding(folder / "fit.json", "changed since the study ended", "remake")
-    repair([found])
+    changed = Finding(folder / "fit.json", "changed since the study ended", "remake")
+    assert inspect(folder) == [changed, replace(changed, path=folder / "report" / "index.html")]
+    repair(folder, [changed])
     assert not (folder / "fit.json").exists()
+    assert not (folder / "finished.json").exists()
 
 
 def test_a_folder_of_another_study_or_version_is_refused(folder: Path) -> None:
@@ -178,7 +180,7 @@ def test_a_record_of_another_format_is_refused_and_not_taken_for_damaged(
     (finding,) = [finding for finding in inspect(folder) if finding.path == path]
     assert finding.refuses
     with pytest.raises(StoreError, match="move it out of the folder"):
-        repair([finding])
+        repair(folder, [finding])
     assert path.read_bytes() == content
 
 
@@ -208,3 +210,13 @@ def test_a_file_or_nothing_in_the_place_of_the_folder(tmp_path: Path) -> None:
 def test_every_path_that_is_written_is_known(folder: Path) -> None:
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
     assert [name for name in names if not KNOWN.fullmatch(name)] == [".DS_Store"]
+
+
+@pytest.mark.parametrize("witness", ["finished.json", "seals"])
+def test_nothing_outside_of_the_folder_is_vouched_for_and_so_deleted(witness: str, folder: Path) -> None:
+    victim = folder.parent / "victim.json"
+    victim.write_text("mine")
+    atomic.write_file(folder / witness, format_json({"files": {"../victim.json": "0", "log/../../victim.json": "0"}}))
+    assert not inspect(folder)
+    repair(folder, inspect(folder))
+    assert victim.read_text() == "mine"

@@ -104,6 +104,19 @@ def test_the_age_is_measured_by_the_clock_of_the_file_server(tmp_path: Path, mon
         Lease(tmp_path, 60).__enter__()
 
 
+def test_a_clock_that_was_set_back_makes_no_owner_immortal(tmp_path: Path) -> None:
+    """Its last sign of life is of a later time than now: it must show another one within the lease."""
+    path = elsewhere(tmp_path)
+    age(path, -10 * 365 * 86_400)
+    assert not is_owned(tmp_path, 60)
+    with pytest.raises(StudyBusyError):
+        Lease(tmp_path, 60).__enter__()
+    assert abs(time.time() - path.stat().st_mtime) < 50
+    age(path, 61)
+    with Lease(tmp_path, 60) as mine:
+        assert mine.attempt == 2
+
+
 def test_an_owner_that_has_ended_or_cannot_be_read_owns_nothing(tmp_path: Path) -> None:
     elsewhere(tmp_path, ended_at="today")
     assert not is_owned(tmp_path, 60)

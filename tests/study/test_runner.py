@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.cli import app
-from foretoken.errors import CorpusError, RefusedError, StudyBusyError
+from foretoken.errors import CorpusError, RefusedError, StoreError, StudyBusyError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import Study, load_study
 from foretoken.store.atomic import write_file
@@ -24,7 +24,8 @@ from foretoken.store.checkpoints import commit
 from foretoken.store.finished import unmark
 from foretoken.store.format import format_json
 from foretoken.store.lease import Lease
-from foretoken.store.store import Store
+from foretoken.store.seals import unseal
+from foretoken.store.store import Store, record_name
 from foretoken.study.design_file import read_design
 from foretoken.study.maintenance import verify
 from foretoken.study.preview import dry_run
@@ -206,13 +207,16 @@ def test_a_forecast_is_never_made_after_the_fact(undisturbed: Path, mini_file: P
     lost = store.record(design.runs[0].key)
     assert lost
     changed = replace(lost, loss=(lost.loss or 0) * 1.01)
+    unseal(folder, [record_name(lost.spec.key)])  # as for a record that is set aside, to be made anew
     write_file(store.record_path(lost.spec.key), format_json({**changed.to_json()}))
     after = run(load_study(mini_file), folder)
     assert (after.forecast, after.outcome) == (before.forecast, before.outcome)
     assert len(list((folder / "ledger").glob("*.json"))) == 2
     assert "have changed since" in (folder / "report" / "index.html").read_text()
-    for path in (folder / "ledger").glob("*.json"):
-        path.unlink()
+    shutil.rmtree(folder / "ledger")
+    with pytest.raises(StoreError, match="lost since the study ended"):
+        run(load_study(mini_file), folder)
+    unmark(folder)
     with pytest.raises(RefusedError, match="trained before any forecast"):
         run(load_study(mini_file), folder)
 

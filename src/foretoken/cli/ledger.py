@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from foretoken.cli.printing import print_checks, print_json, print_table, print_
 from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
+    from foretoken.forecasts.anchor import AnchorCheck
     from foretoken.forecasts.band import PlacedPoint
     from foretoken.forecasts.entry import Entry, Outcome
     from foretoken.forecasts.ledger import LedgerLine, LedgerSummary
@@ -50,10 +52,10 @@ def freeze(
 ) -> None:
     """Freeze the forecast of a run: loss, interval, band along the run, rivals, data hash and conventions.
 
-    An entry is written once and never changed.
+    An entry is written once and never changed. Its last line proves it to others: put it where you cannot change it.
     """
     from foretoken.fits.result import Fit
-    from foretoken.forecasts.ledger import freeze_run
+    from foretoken.forecasts.ledger import freeze_run, read_line
     from foretoken.units import parse_count, parse_flops
 
     path = entry_path(folder, name)
@@ -65,10 +67,13 @@ def freeze(
         flops=None if flops is None else parse_flops(flops),
         level=level,
     )
+    anchor = str(read_line(path).anchor)
     if json:
-        print_json(entry.to_json())
+        print_json({**entry.to_json(), "anchor": anchor})
         return
     show_entry(entry, f" in {path}")
+    print_text("to prove it to others, put this line where you cannot change it (a commit, a mail, a post):")
+    print_text(anchor)
 
 
 @ledger.command(epilog="Example: foretoken ledger score big-run --loss 2.031 --started 2030-01-31T12:00:00Z")
@@ -105,18 +110,45 @@ def score(
 
 
 @ledger.command(epilog="Example: foretoken ledger show --ledger runs/quickstart/ledger")
-def show(folder: LedgerOption = HERE, html: HtmlOption = None, json: JsonOption = False) -> None:
+def show(
+    folder: LedgerOption = HERE,
+    check: Annotated[
+        str | None, typer.Option("--check", metavar="LINE", help="A line of ledger freeze: is all as it was then?")
+    ] = None,
+    html: HtmlOption = None,
+    json: JsonOption = False,
+) -> None:
     """Show all forecasts of a ledger, their errors, and how often the intervals held."""
+    from foretoken.forecasts.anchor import check_anchor
     from foretoken.forecasts.ledger import Ledger
 
     if not folder.is_dir():
         raise ForetokenError(f"no ledger at {folder}", cure="name it with --ledger, or freeze a forecast first")
+    if check is not None:
+        show_check(check_anchor(folder, check), json)
+        return
     book = Ledger.read(folder)
     write_page(html, book, folder.resolve().name)
     if json:
         print_json(book.summary().to_json())
         return
     show_summary(book.summary())
+
+
+def show_check(found: AnchorCheck, json: bool = False) -> None:
+    """Print what a line proves; ends with 1 where the ledger is another one."""
+    if json:
+        print_json({**asdict(found), "holds": found.holds})
+    elif found.holds:
+        files = "1 file" if found.before == 1 else f"{found.before} files"
+        earlier = f"; so is all before it ({files})" if found.before else ""
+        print_text(f"{found.anchor.name} is as it was when the line was made: forecast, data and version{earlier}")
+    else:
+        print_text(f"{found.anchor.name} is not as it was when the line was made")
+        for difference in found.differences:
+            print_text(f"  {difference}")
+    if not found.holds:
+        raise typer.Exit(1)
 
 
 def entry_path(folder: Path, name: str) -> Path:
@@ -171,7 +203,7 @@ def keep_score(path: Path, entry: Entry, outcome: Outcome, html: Path | None, js
     """Write the outcome beside its forecast, and print it."""
     from foretoken.forecasts.ledger import Ledger, LedgerLine, keep_outcome
 
-    keep_outcome(path, outcome)
+    outcome = keep_outcome(path, outcome)
     write_page(html, Ledger((LedgerLine(path.stem, entry, outcome),)), path.stem)
     if json:
         print_json(outcome.to_json())
@@ -209,7 +241,8 @@ def show_outcome(outcome: Outcome, forecast: str = "") -> None:
     """Print how a forecast did."""
     print_text(f"{forecast}outcome {outcome.loss:.4f}: {outcome.verdict}")
     print_text(f"error {100 * outcome.error:+.2f} %{rivals_text(outcome.rivals)}")
-    print_text(f"the forecast: {outcome.order}" + ("" if outcome.came_after else " (--started says when that began)"))
+    hint = "" if outcome.came_after or outcome.started_at else " (--started says when that began)"
+    print_text(f"the forecast: {outcome.order}{hint}")
 
 
 def show_point(point: PlacedPoint, unit: str = "") -> None:
@@ -222,6 +255,8 @@ def show_summary(summary: LedgerSummary) -> None:
     results = ("outcome", "error", "verdict", "frozen", "unit")
     headings = ("forecast", "N", "D", "beyond the runs", "loss", "interval", *results)
     print_table(headings, map(_cells, summary.entries))
+    for sentence in summary.told:
+        print_text(sentence)
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
         print_text(f"{summary.frozen} frozen, {summary.reason}")
         return

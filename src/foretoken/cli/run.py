@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,11 @@ import typer
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
+from foretoken.errors import ForetokenError
 from foretoken.interrupts import INTERRUPTED, saving
 
 if TYPE_CHECKING:
+    from foretoken.runs.study_file import Study
     from foretoken.study.preview import Action, DryRun
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done with each run; write nothing.")]
@@ -63,6 +66,8 @@ def run(
     except KeyboardInterrupt:
         say("stopped; rerun the same command to go on from what is saved")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        tell_if_edited(study, seed, settings)
     if json:
         print_json(result.to_json())
     else:
@@ -70,6 +75,18 @@ def run(
     unscored = settings.target.train and result.outcome is None
     if refused or unscored or result.counts.failed:
         raise typer.Exit(1)
+
+
+def tell_if_edited(study: Path, seed: int | None, settings: Study) -> None:
+    """Say so where the study file was edited while its study ran: it is read once, at the start."""
+    from foretoken.store.diff import changes
+
+    try:
+        edited = ", ".join(changes(settings.model_dump(), load(study, seed).model_dump()))
+    except (ForetokenError, OSError):
+        edited = "it can no longer be read"
+    if edited:
+        say(f"{study} was edited meanwhile ({edited}): what ran is the file of the start; run again for the new one")
 
 
 def show_plan(plan: DryRun) -> None:

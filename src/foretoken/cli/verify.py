@@ -25,6 +25,7 @@ def verify(
     else:
         for finding in findings:
             print_text(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")
-        print_text(f"{len(findings)} things are wrong in {home}" if findings else f"every hash in {home} is right")
+        wrong = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
+        print_text(f"{wrong} wrong in {home}" if findings else f"every hash in {home} is right")
     if findings:
         raise typer.Exit(1)

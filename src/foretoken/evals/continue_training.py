@@ -30,13 +30,13 @@ from foretoken.objectives import ExampleBuilder
 from foretoken.results import Result
 from foretoken.runs.schema import TrainingSection
 from foretoken.runs.spec import RunSpec
-from foretoken.store import atomic
+from foretoken.store import atomic, clock
 from foretoken.training.checkpoint import latest_checkpoint
 from foretoken.training.evaluate import Evaluation, held_out
 from foretoken.training.loop import advance
 from foretoken.training.optimizer import make_optimizer
 from foretoken.training.spikes import Diverged
-from foretoken.training.state import TrainState, utc_now
+from foretoken.training.state import TrainState
 
 Report = Callable[[int, int, float], None]
 """Gets step, steps and loss."""
@@ -148,7 +148,7 @@ def continue_training(request: ContinueRequest) -> ContinuedTraining:
         # The name identifies the run and the weights it began with, so no other training resumes from its checkpoints.
         name = hashlib.sha256(f"{spec.key} {_fingerprint(model)}".encode()).hexdigest()[:16]
         with claim_folder(home, name) as work:
-            state = TrainState(model.network, make_optimizer(model.network, spec), utc_now())
+            state = TrainState(model.network, make_optimizer(model.network, spec), clock.now())
             before, after = _train(state, spec, corpus, builder, work, _after_step(work, spec, request))
             write_model(model, source_folder, builder.objective, home, name)
     return ContinuedTraining(folder=home, spec=spec, before=before, after=after, seconds=state.seconds)

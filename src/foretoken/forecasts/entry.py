@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from foretoken._version import __version__
 from foretoken.errors import ForetokenError, StoreError
@@ -19,11 +19,21 @@ from foretoken.results import Result
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, LossUnit, named_loss_unit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
+from foretoken.store.chain import FOLLOWS, Follows
+from foretoken.store.clock import Moment, Uptime, instant, moved
 
-FORMAT = 1
+FORMAT = 2
+"""Of entries and outcomes that are links of a chain."""
+UNCHAINED = 1
+"""Of those that are not: earlier versions wrote them so."""
 T = TypeVar("T")
-
-UNKNOWN_ORDER = "not known to be frozen before the run"
+Evidence = Literal["", "clock", "chain"]
+"""What shows that a forecast was frozen before its run began."""
+ORDER: dict[Evidence, str] = {
+    "chain": "frozen before the run",
+    "clock": "frozen before the run by the clock",
+    "": "not known to be frozen before the run",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,12 @@ class Outcome(Result):
     finished_at: str | None = None
     scored_at: str
     """UTC, ISO 8601."""
+    uptime: Uptime | None = None
+    """By a clock that nobody sets; None where an earlier version wrote it."""
+    follows: Follows | None = None
+    """sha256 by name of the ledger's files before this one; None where an earlier version wrote it."""
+    evidence: Evidence = field(default="", compare=False)
+    """What shows that the forecast came first; never written, and found again by whoever reads the ledger."""
 
     @property
     def verdict(self) -> str:
@@ -56,22 +72,52 @@ class Outcome(Result):
 
     @property
     def came_after(self) -> bool:
-        """Whether the run is known to have begun after its forecast was frozen: a start before that is refused."""
-        return self.started_at is not None
+        """Whether the run is known to have begun after its forecast was frozen."""
+        return self.evidence != ""
 
     @property
     def order(self) -> str:
         """What came first, as far as it is known."""
-        return "frozen before the run" if self.came_after else UNKNOWN_ORDER
+        return ORDER[self.evidence]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as they are written to disk."""
-        return {"format": FORMAT, **asdict(self)}
+        plain = asdict(self)
+        del plain["evidence"]
+        return _linked_json(plain)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Outcome:
         """The inverse of `to_json`; ValueError for unknown keys, other types, and numbers that are not finite."""
-        return _validated(cls, _without_format(values))
+        own = _without_format(values)
+        if "evidence" in own:
+            raise ValueError("evidence is found, not written")
+        return _validated(cls, own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """The run of a forecast begins: written before its first step, so that whatever it follows was there first."""
+
+    __pydantic_config__ = PLAIN
+
+    run: str
+    """Key of the run."""
+    began_at: str
+    """UTC, ISO 8601."""
+    uptime: Uptime
+    follows: Follows
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as they are written to disk."""
+        return _linked_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Begun:
+        """The inverse of `to_json`; ValueError for unknown keys and other types."""
+        begun = _validated(cls, _without_format(values))
+        instant(begun.began_at)
+        return begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +155,22 @@ class Entry(Result):
     conventions: dict[str, str]
     """How `params`, `flops` and `loss` are counted."""
     version: str = __version__
+    uptime: Uptime | None = None
+    """When it was frozen, by a clock that nobody sets; None where an earlier version wrote it."""
+    since: Moment | None = None
+    """When the process began that froze it; None where nothing is known of that."""
+    follows: Follows | None = None
+    """sha256 by name of the ledger's files before this one; None where an earlier version wrote it."""
 
     @property
     def frozen_instant(self) -> datetime:
-        """When the forecast was frozen."""
+        """When the forecast was frozen, by the clock of then."""
         return instant(self.frozen_at)
+
+    @property
+    def moment(self) -> Moment:
+        """When the forecast was frozen, by both clocks."""
+        return Moment(self.frozen_at, self.uptime)
 
     @property
     def checks(self) -> list[Check]:
@@ -140,7 +197,8 @@ class Entry(Result):
             started_at: when the run began (ISO 8601; without a zone it is UTC).
             finished_at: when it ended.
 
-        Raises StoreError when the run is known to have begun before the forecast was frozen: then it is no forecast.
+        Raises StoreError for a start before the forecast was frozen: then it is no forecast. Where the clock is known
+        to have been moved since, such a start shows nothing, and the order counts as not known.
 
         """
         if not (math.isfinite(loss) and loss > 0):
@@ -150,13 +208,29 @@ class Entry(Result):
         if unit := self._unit_named(loss_unit):
             loss_se = None if loss_se is None else float(unit.error_in_kept(loss_se, loss))
             loss = float(unit.in_kept(loss))
-        if started_at and instant(started_at) < self.frozen_instant:
+        moment = Moment.now()
+        if started_at and not self.shows_first(started_at) and not (self.uptime and moved(self.moment, moment)):
             raise StoreError(
                 "the run began before this forecast was frozen, so it is no forecast",
                 expected=f"a start after {self.frozen_at}",
                 got=started_at,
-                cure="in a study: give the target another seed or size, and run again",
+                cure="where one of the two clocks was wrong, leave the start out: the order then counts as not known",
             )
+        return self._outcome(moment, loss, run, loss_se, started_at, finished_at)
+
+    def shows_first(self, started_at: str) -> bool:
+        """Whether the clock has it that the forecast was frozen before a run that began then."""
+        return instant(started_at) >= self.frozen_instant
+
+    def _outcome(
+        self,
+        moment: Moment,
+        loss: float,
+        run: str,
+        loss_se: float | None,
+        started_at: str | None,
+        finished_at: str | None,
+    ) -> Outcome:
         return Outcome(
             run=run,
             loss=loss,
@@ -166,8 +240,22 @@ class Entry(Result):
             rivals={name: relative_error(rival, loss) for name, rival in self.rivals.items()},
             started_at=started_at,
             finished_at=finished_at,
-            scored_at=now(),
+            scored_at=moment.at,
+            uptime=moment.uptime,
+            evidence="clock" if started_at and self.shows_first(started_at) else "",
         )
+
+    def check(self, outcome: Outcome) -> None:
+        """Raise ValueError when what an outcome says beside its loss does not follow from this forecast."""
+        if not outcome.loss > 0:
+            raise ValueError(f"its loss is {outcome.loss}")
+        again = self._outcome(Moment(outcome.scored_at), outcome.loss, "", None, None, None)
+        known = {"error": (outcome.error, again.error), "inside": (outcome.inside, again.inside)}
+        for name in {**outcome.rivals, **again.rivals}:
+            known[name] = (outcome.rivals.get(name, math.nan), again.rivals.get(name, math.nan))
+        for name, (said, found) in known.items():
+            if not math.isclose(said, found, rel_tol=1e-9, abs_tol=1e-12):
+                raise ValueError(f"its {name} is {said}, where forecast and loss give {found}")
 
     def _unit_named(self, loss_unit: str) -> LossUnit | None:
         """The unit of a loss that is scored, None for the forecast's own. ForetokenError for one of another kind."""
@@ -187,18 +275,18 @@ class Entry(Result):
         return said
 
     def score_record(self, record: RunRecord) -> Outcome:
-        """Hold the forecast against a record of ours. Raises StoreError for a run that did not finish."""
+        """Hold the forecast against a record of ours, whatever the clocks say.
+
+        Raises StoreError for a run that did not finish.
+        """
         if not record.is_finished or record.loss is None:
             raise StoreError(
                 "the target has no loss", expected="a finished run", got=record.status, cure="run it again"
             )
-        return self.score(
-            record.loss,
-            run=record.spec.key,
-            loss_se=record.loss_se,
-            loss_unit=NATS_PER_TOKEN,
-            started_at=record.started_at,
-            finished_at=record.finished_at,
+        self._unit_named(NATS_PER_TOKEN)
+        # Both times are of clocks that may have been set in between: they are kept, and the chain says what came first.
+        return self._outcome(
+            Moment.now(), record.loss, record.spec.key, record.loss_se, record.started_at or None, record.finished_at
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -209,14 +297,17 @@ class Entry(Result):
         forecast = self.forecast
         size = {"params": forecast.params, "tokens": forecast.tokens, "flops": forecast.flops}
         target = size if self.spec is None else self.spec.to_json()
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            **forecast.to_json(),
-            **plain,
-            "noise": asdict(self.noise),
-            "target": {**target, "band": [asdict(point) for point in self.band]},
-        }
+        moments = {"uptime": self.uptime and asdict(self.uptime), "since": self.since and asdict(self.since)}
+        return _linked_json(
+            {
+                "name": self.name,
+                **forecast.to_json(),
+                **plain,
+                **moments,
+                "noise": asdict(self.noise),
+                "target": {**target, "band": [asdict(point) for point in self.band]},
+            }
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Entry:
@@ -250,31 +341,20 @@ def relative_error(forecast: float, outcome: float) -> float:
     return (forecast - outcome) / outcome
 
 
-def instant(text: str) -> datetime:
-    """An ISO 8601 time as an instant that compares with others; one without a zone is UTC.
-
-    >>> instant("2030-01-31T13:00:00+01:00") == instant("2030-01-31T12:00:00")
-    True
-    """
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ForetokenError("a time is not readable", expected="ISO 8601, 2030-01-31T12:00:00Z", got=text) from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def now() -> str:
-    """The present moment: UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an entry or outcome but for `format`; ValueError where that is not ours."""
     own = dict(values)
     version = own.pop("format", None)
-    if version != FORMAT:
-        raise ValueError(f"format {version!r}, where this version reads {FORMAT}")
+    if version not in (UNCHAINED, FORMAT) or (version == FORMAT) != (own.get(FOLLOWS) is not None):
+        raise ValueError(f"format {version!r}, where this version reads {UNCHAINED} and {FORMAT}")
     return own
+
+
+def _linked_json(plain_json: dict[str, Any]) -> dict[str, Any]:
+    """The values of a link, its format first; what is not known of its moment and of those before it is left out."""
+    optional = ("uptime", "since", FOLLOWS)
+    known = {name: value for name, value in plain_json.items() if name not in optional or value is not None}
+    return {"format": FORMAT if FOLLOWS in known else UNCHAINED, **known}
 
 
 @cache

@@ -1,34 +1,45 @@
 """The ledger: forecasts frozen before their target trains, placed while it trains, and scored after it.
 
 ledger/target.json           the forecast, written once
+ledger/target.begun          its run begins, written once before the first step: in a study
 ledger/target.outcome.json   what happened, written once
+ledger/seals                 the sha256 of each
+
+Each names those before it by their sha256 (store/chain.py): what came first is read off that. Error and verdict are
+found again by whoever reads an outcome; one that says otherwise is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from foretoken.arguments import named_arguments
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import AnyFit, Fit, as_fit
+from foretoken.forecasts.anchor import Anchor
 from foretoken.forecasts.band import BandPoint, PlacedPoint, band_along, place_points
-from foretoken.forecasts.entry import Entry, Outcome, now
+from foretoken.forecasts.entry import Begun, Entry, Evidence, Outcome
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.request import Amount
 from foretoken.forecasts.rivals import rival_forecasts
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
-from foretoken.store.atomic import checksummed_json, create_file, read_checksummed_json
+from foretoken.store import chain
+from foretoken.store.atomic import read_checksummed_json
+from foretoken.store.chain import Chain
+from foretoken.store.clock import Moment, instant
+from foretoken.units import format_duration
 
 OUTCOME = ".outcome.json"
+BEGUN = ".begun"
 
 SHOWN = ("params", "tokens", "flops", "loss", "low", "high", "level", "unit", "loss_unit")
 """Keys of a forecast that a table of forecasts shows."""
-T = TypeVar("T", Entry, Outcome)
+T = TypeVar("T", Entry, Begun, Outcome)
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,19 @@ class LedgerLine:
     name: str
     entry: Entry
     outcome: Outcome | None = None
+    place: int = 0
+    """Where it stands in the chain of the ledger's files."""
+    anchor: Anchor | None = field(default=None, compare=False)
+    """What proves it to others, where it was read from its file."""
+
+    @property
+    def early(self) -> str:
+        """What the clocks say where they have it that the run began before its forecast was frozen."""
+        started = self.outcome and self.outcome.started_at
+        if not started or self.entry.shows_first(started):
+            return ""
+        seconds = (self.entry.frozen_instant - instant(started)).total_seconds()
+        return f"by the clocks the run of {self.name} began {format_duration(seconds)} before its forecast was frozen"
 
     def to_json(self) -> dict[str, Any]:
         """What a table of forecasts shows; the whole entry is `entry.to_json()`."""
@@ -54,6 +78,7 @@ class LedgerLine:
             "compute_factor": self.entry.compute_factor,
             "frozen_at": self.entry.frozen_at,
             "outcome": outcome,
+            **({"anchor": str(self.anchor)} if self.anchor else {}),
         }
 
 
@@ -75,14 +100,27 @@ class LedgerSummary(Result, rows="entries"):
     """Mean absolute relative error of each plain rival."""
     reason: str | None
     """Why the means are None."""
+    left_out: tuple[str, ...] = ()
+    """Files that were in the ledger and are gone."""
+    clock: tuple[str, ...] = ()
+    """Where the clock was moved, a sentence each. No order is taken from it."""
+
+    @property
+    def told(self) -> list[str]:
+        """What is doubtful about the ledger itself, a sentence each."""
+        return [f"left out: {name} was in this ledger and is gone" for name in self.left_out] + [*self.clock]
 
     @property
     def order(self) -> str:
         """Which of the scored forecasts are known to have come before their run; empty while none is scored."""
-        known = sum(line.outcome.came_after for line in self.entries if line.outcome)
-        if not self.scored or known == self.scored:
-            return f"frozen before {'its run' if self.scored == 1 else 'their runs'}" if self.scored else ""
-        return f"{known} of {self.scored} known to be frozen before the run: the others have no start"
+        outcomes = [line.outcome for line in self.entries if line.outcome]
+        known = sum(outcome.came_after for outcome in outcomes)
+        if not self.scored:
+            return ""
+        by_clock = " by the clock" if any(outcome.evidence == "clock" for outcome in outcomes) else ""
+        if known == self.scored:
+            return f"frozen before {'its run' if self.scored == 1 else 'their runs'}{by_clock}"
+        return f"{known} of {self.scored} known to be frozen before the run{by_clock}: nothing shows it of the others"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the keys of `foretoken ledger show --json`."""
@@ -95,13 +133,20 @@ class Ledger(Mapping[str, LedgerLine]):
     """Forecasts by name, in alphabetical order where they were read from a folder."""
 
     lines: tuple[LedgerLine, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Files that were in the folder and are gone."""
+    clock: tuple[str, ...] = ()
+    """Where the clock was moved, a sentence each."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Ledger:
-        """All forecasts of a folder. Raises StoreError, with file and line, for one that was changed afterwards."""
+        """All forecasts of a folder. Raises StoreError, with the file, for one that was changed or added afterwards."""
+        links = Chain.read(Path(folder))
+        links.check()
         # An outcome is listed with its forecast; one without a forecast says nothing and is left where it is.
-        paths = [path for path in sorted(Path(folder).glob("*.json")) if not path.name.endswith(OUTCOME)]
-        return cls(tuple(LedgerLine(path.stem, read_entry(path), read_outcome(path)) for path in paths))
+        names = [name for name in links.links if not name.endswith((OUTCOME, BEGUN))]
+        lines = tuple(_line(links, name) for name in names)
+        return cls(lines, links.lost, (*links.clock_moves(), *(line.early for line in lines if line.early)))
 
     def __getitem__(self, name: str) -> LedgerLine:
         for line in self.lines:
@@ -132,6 +177,8 @@ class Ledger(Mapping[str, LedgerLine]):
                 if (errors := [abs(outcome.rivals[name]) for outcome in outcomes if name in outcome.rivals])
             },
             reason=None if outcomes else "nothing is scored yet",
+            left_out=self.left_out,
+            clock=self.clock,
         )
 
 
@@ -144,6 +191,7 @@ def freeze(
     conventions: Mapping[str, str],
     band: list[BandPoint] | None = None,
     spec: RunSpec | None = None,
+    since: Moment | None = None,
 ) -> Entry:
     """Write the forecast of a run, with all that it rests on, and return the entry. Raises StoreError when it exists.
 
@@ -155,13 +203,17 @@ def freeze(
         conventions: how `params`, `flops` and `loss` are counted.
         band: the forecast along the run.
         spec: the planned run, where it is one of a study.
+        since: when this process began; a clock that was moved since then is told.
 
     """
+    moment = Moment.now()
     entry = Entry(
         name=Path(path).name,
         forecast=forecast,
         compute_factor=forecast.flops / fit.ranges.flops.high,
-        frozen_at=now(),
+        frozen_at=moment.at,
+        uptime=moment.uptime,
+        since=since,
         law=fit.law,
         forecast_parameters=dict(fit.map_parameters),
         parameters=dict(fit.parameters),
@@ -175,14 +227,23 @@ def freeze(
         band=band or [],
         conventions=dict(conventions),
     )
-    _write_once(Path(path), entry.to_json())
-    return entry
+    return _write_once(Path(path), entry)
+
+
+def begin(path: str | Path, run: str) -> None:
+    """Write beside the forecast at `path` that its run begins now, unless that was written before."""
+    file, moment = Path(path).with_suffix(BEGUN), Moment.now()
+    assert moment.uptime
+    if not file.exists():
+        _write_once(file, Begun(run=run, began_at=moment.at, uptime=moment.uptime, follows={}))
 
 
 def keep_outcome(path: str | Path, outcome: Outcome) -> Outcome:
-    """Write the outcome beside the forecast at `path`. Raises StoreError when it exists."""
-    _write_once(outcome_path(path), outcome.to_json())
-    return outcome
+    """Write the outcome beside the forecast at `path`, and give it as it is read. Raises StoreError when it exists."""
+    _write_once(outcome_path(path), outcome)
+    kept = read_outcome(path)
+    assert kept
+    return kept
 
 
 def outcome_path(path: str | Path) -> Path:
@@ -192,13 +253,48 @@ def outcome_path(path: str | Path) -> Path:
 
 def read_entry(path: str | Path) -> Entry:
     """Read a frozen forecast. Raises StoreError when it was changed, is damaged, or from a newer version."""
-    return _read(Path(path), Entry.from_json)
+    return read_line(path).entry
 
 
 def read_outcome(path: str | Path) -> Outcome | None:
-    """Read the outcome of the forecast at `path`; None before there is one."""
-    file = outcome_path(path)
-    return _read(file, Outcome.from_json) if file.is_file() else None
+    """Read the outcome of the forecast at `path`; None before there is one. Raises StoreError as `read_entry` does."""
+    return read_line(path).outcome
+
+
+def read_line(path: str | Path) -> LedgerLine:
+    """Read a frozen forecast with its outcome, whatever else its folder holds. Raises StoreError as `read_entry`."""
+    path = Path(path)
+    links = Chain.read(path.parent, alone=False)
+    for file in (path, path.with_suffix(BEGUN), outcome_path(path)):
+        links.check(file.name)
+        if file == path or file.is_file():
+            read_checksummed_json(file)  # a damaged one that has no seal is passed over above
+    return _line(links, path.name)
+
+
+def _line(links: Chain, name: str) -> LedgerLine:
+    """A forecast of a ledger, with all that was written beside it."""
+    path = links.folder / name
+    entry = _read(links, path, Entry.from_json)
+    if entry is None or entry.name != name:
+        got = "another file" if entry is None else f"the file of {entry.name}"
+        raise StoreError(f"{path} is no entry of a ledger", got=got, cure="restore it")
+
+    def checked_from_json(values: Mapping[str, Any]) -> Outcome:
+        outcome = Outcome.from_json(values)
+        entry.check(outcome)
+        return replace(outcome, evidence=_evidence(links, path, entry, outcome))
+
+    outcome = _read(links, outcome_path(path), checked_from_json)
+    return LedgerLine(path.stem, entry, outcome, links.places.get(name, 0), Anchor.of(links.links[name]))
+
+
+def _evidence(links: Chain, path: Path, entry: Entry, outcome: Outcome) -> Evidence:
+    """What shows that a forecast was frozen before its run began."""
+    begun = _read(links, path.with_suffix(BEGUN), Begun.from_json)
+    if begun and begun.run == outcome.run and path.name in links.before(path.with_suffix(BEGUN).name):
+        return "chain"
+    return "clock" if outcome.started_at and entry.shows_first(outcome.started_at) else ""
 
 
 def _mean(values: list[float]) -> float | None:
@@ -282,17 +378,20 @@ def placed(entry: Entry, points: Iterable[tuple[float, float]]) -> list[PlacedPo
     return place_points(entry.band, points)
 
 
-def _read(path: Path, from_json: Callable[[Mapping[str, Any]], T]) -> T:
-    values = read_checksummed_json(path)
+def _read(links: Chain, path: Path, from_json: Callable[[Mapping[str, Any]], T]) -> T | None:
+    """A file of a ledger; None where there is none."""
+    link = links.links.get(path.name)
     try:
-        return from_json(values)
+        return from_json(link.values_json) if link else None
     except (ValueError, ForetokenError) as error:
         raise StoreError(f"{path} is no entry of a ledger", got=str(error), cure="restore it") from None
 
 
-def _write_once(path: Path, json: dict[str, Any]) -> None:
+def _write_once(path: Path, item: T) -> T:
     # Created, never overwritten: of two processes that freeze at once one wins, and a forecast is never edited later.
-    if not create_file(path, checksummed_json(json)):
+    follows = chain.add(path, replace(item, follows={}).to_json())
+    if follows is None:
         raise StoreError(
             f"{path} is frozen and is never written twice", cure="make a new study, or give the forecast another name"
         )
+    return replace(item, follows=follows)

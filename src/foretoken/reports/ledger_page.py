@@ -69,8 +69,9 @@ def _facts(summary: LedgerSummary) -> Iterator[Fact]:
 
 def _entries(summary: LedgerSummary) -> list[Html]:
     """Each interval as a share of its forecast, with the outcome in it or beside it."""
+    told = [element("p", f"{sentence[:1].upper()}{sentence[1:]}.") for sentence in summary.told]
     if not summary.entries:
-        return [element("p", "The ledger is empty.")]
+        return [*told, element("p", "The ledger is empty.")]
     caption = (
         "Each line is a frozen forecast: its interval, as a share of the forecast. Filled: what the run reached, "
         "coloured where that is outside; a forecast that is still open has its interval alone."
@@ -81,7 +82,7 @@ def _entries(summary: LedgerSummary) -> list[Html]:
     results = ["unit", "outcome", "error", "", "frozen"]
     heads = ["forecast", "frozen", "N", "D", "compute beyond", "loss", "interval", *results]
     data = [[write(line) for write in CELLS] for line in summary.entries]
-    return [figure("ledger", title, panels, caption, table(heads, data, class_="numbers"))]
+    return [*told, figure("ledger", title, panels, caption, table(heads, data, class_="numbers"))]
 
 
 def _line(line: LedgerLine) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,14 @@ from foretoken.store.format import format_json, read_format_json
 from foretoken.store.weights import digest
 
 MARK = "finished.json"
+SEALS = "seals"
+"""Of records and of the ledger, see seals.py; it grows with what is written later, so the mark leaves it out."""
+KINDS = ("*.json", "*.begun")
+"""Names of the ledger's files."""
+VOUCHED = re.compile(
+    r"(design|fit|approach3)\.json|report/index\.html|runs/[\w-]+/(record\.json|weights)|ledger/[\w.+-]+\.(json|begun)"
+)
+"""Every path that is sealed or marked: what was made up to name another, outside of the study, names nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +52,10 @@ class FinishedMark:
 def read_mark(folder: Path) -> FinishedMark | None:
     """The mark of a study; None when it has not ended, or its mark is damaged."""
     try:
-        return read_as(FinishedMark, read_format_json(folder / MARK))
+        mark = read_as(FinishedMark, read_format_json(folder / MARK))
     except (StoreError, TypeError):
         return None
+    return mark if all(map(VOUCHED.fullmatch, mark.files)) else None
 
 
 def mark_finished(folder: Path, inputs_json: Mapping[str, Any], refusal: RefusedError | None = None) -> None:
@@ -91,7 +101,8 @@ def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     # Calibration, progress and log say nothing about the result, and may change or go.
     names = ("design.json", "fit.json", "approach3.json", "report/index.html")
     paths = [folder / name for name in names if (folder / name).is_file()]
-    for path in sorted([*paths, *folder.glob("runs/*/record.json"), *folder.glob("ledger/*.json")]):
+    frozen = [path for kind in KINDS for path in folder.glob(f"ledger/{kind}")]
+    for path in sorted([*paths, *folder.glob("runs/*/record.json"), *frozen]):
         yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
     for path in sorted(path for path in folder.glob("runs/*/weights") if path.is_dir()):
         yield path.relative_to(folder).as_posix(), digest(path)

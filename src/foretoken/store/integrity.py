@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from foretoken.errors import StoreError
 from foretoken.results import Result
 from foretoken.store import atomic, checkpoints
-from foretoken.store.finished import changed_files
+from foretoken.store.finished import KINDS, SEALS, changed_files
 from foretoken.store.format import OLD_FORMAT, read_format_json
-from foretoken.store.store import KNOWN, TOLERATED, read_record
+from foretoken.store.seals import read_seals, sealed, unseal
+from foretoken.store.store import KNOWN, TOLERATED, read_record, record_name
 from foretoken.store.weights import are_committed, check_weights
 
-FITS = ("fit.json", "approach3.json")
+FITS, PAGE = ("fit.json", "approach3.json"), "index.html"
 Remedy = Literal["delete", "set aside", "refuse", "remake"]
 REMEDIES: dict[Remedy, str] = {
     "delete": "deletes it: it was never finished",
@@ -44,6 +46,12 @@ class Finding(Result):
         """Whether the study does not start because of it."""
         return self.remedy == "refuse"
 
+    @property
+    def remakes(self) -> bool:
+        """Whether something of the study is taken away because of it, to be made anew."""
+        # The page is written at the end of each run, whatever is there; until then the one that is there is kept.
+        return self.remedy in ("set aside", "remake") and self.path.name != PAGE
+
     def to_json(self) -> dict[str, str]:
         """Plain values."""
         return {"path": str(self.path), "problem": self.problem, "remedy": self.remedy}
@@ -52,22 +60,30 @@ class Finding(Result):
 def inspect(folder: Path, deep: bool = False) -> list[Finding]:
     """All that is wrong; `deep` also reads and hashes every checkpoint. Nothing is written."""
     paths = list(_walk(folder))
-    findings = [*_foreign(folder, paths), *_unfinished(folder, paths), *_unreadable(folder), *_weights(folder)]
-    # A damaged fit is also an edited one; it is listed once, with the stronger remedy.
-    known = {finding.path for finding in findings}
-    findings += [finding for finding in _edited(folder) if finding.path not in known]
-    return findings + (list(_damaged_checkpoints(folder)) if deep else [])
+    found = [*_foreign(folder, paths), *_unfinished(folder, paths), *_unreadable(folder), *_weights(folder)]
+    # A file is listed once: what is damaged is also not as it was when the study ended.
+    found += [*_lost_records(folder), *_changed(folder)]
+    return list({finding.path: finding for finding in reversed(found)}.values())[::-1] + (
+        list(_damaged_checkpoints(folder)) if deep else []
+    )
 
 
-def repair(findings: list[Finding]) -> None:
+def repair(folder: Path, findings: list[Finding]) -> None:
     """Do what each finding's remedy says. Raises StoreError on the first that is refused, before anything is done."""
     # All refusals first: a folder that is refused is left as it was found.
     for finding in findings:
         if finding.refuses:
-            raise StoreError(f"{finding.path}: {finding.problem}", cure="restore it, or move it out of the folder")
+            frozen = finding.path.parent.name == "ledger" or finding.path.name == "ledger"
+            cure = "restore it, or run the study anew in another folder (--folder): what was frozen is not made again"
+            cure = cure if frozen else "restore it, or move it out of the folder"
+            raise StoreError(f"{finding.path}: {finding.problem}", cure=cure)
+    # What vouches for a file goes before it does: a death in between leaves a file that nothing contradicts.
+    unseal(folder, (finding.path.relative_to(folder).as_posix() for finding in findings if finding.remakes))
     for finding in findings:
         if finding.remedy == "set aside":
             atomic.set_aside(finding.path)
+        elif not (finding.remakes or finding.remedy == "delete"):
+            continue
         elif finding.path.is_dir():
             atomic.delete_folder(finding.path)
         else:
@@ -168,22 +184,35 @@ def _weights(folder: Path) -> Iterator[Finding]:
 
 def _unreadable(folder: Path) -> Iterator[Finding]:
     """JSON that is damaged. What can be made again is set aside; what was frozen is refused."""
+    seals = sealed(folder)
     for path in sorted((folder / "runs").glob("*/record.json")):
-        yield from _unless_read(path, read_record, "set aside")
+        seal = seals.get(record_name(path.parent.name))
+        yield from _unless_read(path, partial(read_record, seal=seal), "set aside")
+    yield from _unless_read(folder / SEALS, lambda path: read_seals(path.parent), "set aside")
     for name in ("design.json", "finished.json"):
         yield from _unless_read(folder / name, read_format_json, "set aside")
     for name in ("calibration.json", *FITS):
         yield from _unless_read(folder / name, atomic.read_json, "set aside")
     yield from _unless_read(folder / "progress.json", atomic.read_json, "delete")
-    for path in sorted((folder / "ledger").glob("*.json")):
+    for path in sorted(path for kind in (*KINDS, SEALS) for path in (folder / "ledger").glob(kind)):
         yield from _unless_read(path, atomic.read_checksummed_json, "refuse")
 
 
-def _edited(folder: Path) -> Iterator[Finding]:
-    """Fits that were changed by hand after the study had ended; they carry no checksum of their own."""
+def _lost_records(folder: Path) -> Iterator[Finding]:
+    """Records that were sealed and are gone."""
+    for name in sealed(folder):
+        if not (folder / name).exists():
+            yield Finding(folder / name, "lost since it was written", "remake")
+
+
+def _changed(folder: Path) -> Iterator[Finding]:
+    """What is not as it was when the study ended, though it may be whole and sealed."""
     for path in changed_files(folder):
-        if path.name in FITS and path.is_file():
-            yield Finding(path, "changed since the study ended", "remake")
+        problem = f"{'changed' if path.exists() else 'lost'} since the study ended"
+        if path.parent == folder / "ledger":
+            yield Finding(path, problem, "refuse")
+        else:
+            yield Finding(path, problem, "set aside" if path.name == "weights" and path.exists() else "remake")
 
 
 def _unless_read(
@@ -194,7 +223,9 @@ def _unless_read(
         if path.is_file():
             read(path)
     except StoreError as error:
-        yield Finding(named or path, _sentence(error), "refuse" if error.code == OLD_FORMAT else remedy)
+        yield Finding(
+            named or path, _sentence(error).removeprefix(f"{path} "), "refuse" if error.code == OLD_FORMAT else remedy
+        )
 
 
 def _sentence(error: StoreError) -> str:

@@ -135,8 +135,16 @@ class Lease:
         """Raise StudyBusyError while the owner of an attempt lives."""
         path = _path(self.folder, attempt)
         owner = _read(path)
-        if owner is None or owner.ended_at or _has_died(path, owner) or self._age(path) > self.seconds:
+        if owner is None or owner.ended_at or _has_died(path, owner):
             return
+        age = self._age(path)
+        if age > self.seconds:
+            return
+        if age < -self.seconds:
+            # The clock was set back, and would have to come this far again. An owner that lives renews its lease at
+            # once; for one that is gone it runs out from here on.
+            with atomic.writing(path):
+                os.utime(path)
         raise StudyBusyError(
             f"the study in {self.folder.parent} is being run by another process",
             got=f"{owner} since {owner.since}",
@@ -217,7 +225,7 @@ def is_owned(study: Path, seconds: float) -> bool:
     if owner is None or owner.ended_at or _has_died(path, owner):
         return False
     try:
-        return time.time() - path.stat().st_mtime <= seconds
+        return abs(time.time() - path.stat().st_mtime) <= seconds  # one from a later time was not renewed since
     except FileNotFoundError:  # a newer attempt has just taken its place
         return is_owned(study, seconds)
 

@@ -11,6 +11,7 @@ from foretoken.runs.loss_units import NATS_PER_TOKEN, named_loss_unit
 from foretoken.runs.reading import AnyTable, as_table, table_from_frame
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import NEEDED, RunTable, table_from_records
+from foretoken.store.seals import sealed
 from foretoken.store.store import read_record
 
 
@@ -67,13 +68,17 @@ def refuse_unit_of_ours(loss_unit: str) -> None:
 
 def records_in(folder: Path) -> list[RunRecord]:
     """Our records below a folder. Raises TableError when there are none, or one cannot be read."""
-    paths = sorted(folder.rglob("record.json"))
+    # Whole paths, for a run's folder alone still lies in its study, whose seals vouch for the record.
+    paths = sorted(folder.absolute().rglob("record.json"))
     if not paths:
         raise TableError(f"{folder} holds no records", expected="a study's folder, or run folders with record.json")
     records = []
+    seals = {study: sealed(study) for study in {path.parents[:3][-1] for path in paths}}
     for path in paths:
+        study = path.parents[:3][-1]
         try:
-            records.append(read_record(path))
+            records.append(read_record(path, seals[study].get(path.relative_to(study).as_posix())))
         except StoreError as error:
-            raise TableError(error.message, got=error.got, cure="leave the run out, or train it again") from error
+            cure = "leave the run out, or train it again"
+            raise TableError(error.message, got=error.got, cure=cure, code=error.code) from error
     return records

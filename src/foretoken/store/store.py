@@ -11,6 +11,7 @@
         report/index.html
         calibration.json                   what this machine can do
         finished.json                      written last: the sha256 of all that a finished study rests on
+        seals                              the sha256 of each record that stands, from soon after it is written
         attempts/<n>.json                  who runs the study, see lease.py
         progress.json, log/                which runs are under way; what workers and launchers write
 
@@ -21,7 +22,8 @@ a late one does no harm: a record is created once and for all, and checkpoints c
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from functools import cached_property
 from pathlib import Path
 
 from foretoken.errors import StoreError
@@ -31,6 +33,7 @@ from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
 from foretoken.store.format import format_json, read_format_json
 from foretoken.store.lease import check_owner
+from foretoken.store.seals import EDITED, check_seal, sealed, sha256_of, write_seals
 from foretoken.store.weights import are_committed, wants_weights
 
 KEY = r"[0-9a-f]{16}"
@@ -38,8 +41,8 @@ CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{atomic.CORRUPT})?
-    |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
-    |ledger(/[\w.+-]+\.json)?
+    |seals(\{atomic.CORRUPT})? |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
+    |ledger(/([\w.+-]+\.(json|begun)|seals))?
     |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?))?)?
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
@@ -50,10 +53,13 @@ TOLERATED = re.compile(r"\.DS_Store|\.nfs\w+|Thumbs\.db|desktop\.ini")
 
 
 class Store:
-    """A study's folder. With `attempt` it writes as the owner of that attempt, and only while it is the newest."""
+    """A study's folder. With `attempt` it writes as the owner of that attempt, and only while it is the newest.
 
-    def __init__(self, folder: str | Path, attempt: int | None = None) -> None:
-        self.folder, self.attempt = Path(folder), attempt
+    An edited record is refused, unless `mended` asks what is there once `run` has set aside what was edited.
+    """
+
+    def __init__(self, folder: str | Path, attempt: int | None = None, *, mended: bool = False) -> None:
+        self.folder, self.attempt, self.mended = Path(folder), attempt, mended
 
     def check_owner(self) -> None:
         """Raise LeaseLostError when a newer attempt has the study."""
@@ -62,7 +68,7 @@ class Store:
 
     def record_path(self, key: str) -> Path:
         """Where the record of a run is."""
-        return self.folder / "runs" / key / "record.json"
+        return self.folder / record_name(key)
 
     def trunk_folder(self, key: str) -> Path:
         """Where the checkpoints of a trunk (or of a run without one) are."""
@@ -102,11 +108,37 @@ class Store:
             return False
         return True
 
+    @cached_property
+    def seals(self) -> dict[str, str]:
+        """What vouches for the records: sha256 by path."""
+        return sealed(self.folder)
+
+    def seal_records(self, keys: Iterable[str] | None = None) -> None:
+        """Seal the records of runs, of all unless they are named. A failed one is not sealed: it may be replaced."""
+        found = (path.parent.name for path in (self.folder / "runs").glob("*/record.json"))
+        for key in sorted(found if keys is None else keys):
+            record, name = self.record(key), record_name(key)
+            if record is not None and record.has_failed:
+                self.seals.pop(name, None)
+            elif record is not None:
+                self.seals[name] = sha256_of(self.record_path(key))
+        write_seals(self.folder, self.seals)
+
+    def seal(self, path: Path) -> None:
+        """Seal a file that was just written."""
+        self.seals[path.relative_to(self.folder).as_posix()] = sha256_of(path)
+        write_seals(self.folder, self.seals)
+
     def record(self, key: str) -> RunRecord | None:
-        """The record of a run, or None when it has none that is whole."""
+        """The record of a run, or None when it has none that is whole.
+
+        Raises StoreError, with the code `edited`, for one that is whole and not the one that was written.
+        """
         try:
-            return read_record(self.record_path(key))
-        except StoreError:
+            return read_record(self.record_path(key), self.seals.get(record_name(key)))
+        except StoreError as error:
+            if error.code == EDITED and not self.mended:
+                raise
             return None
 
     def is_done(self, run: RunSpec) -> bool:
@@ -130,8 +162,16 @@ class Store:
         return table_from_records(self.records(), str(self.folder))
 
 
-def read_record(path: Path) -> RunRecord:
-    """Read a record; StoreError when it is missing, damaged, another run's, or of another format."""
+def record_name(key: str) -> str:
+    """The path of a run's record in its study."""
+    return f"runs/{key}/record.json"
+
+
+def read_record(path: Path, seal: str | None = None) -> RunRecord:
+    """Read a record; StoreError when it is missing, damaged, another run's, of another format, or not what was sealed.
+
+    The last one has the code `edited`.
+    """
     values = read_format_json(path)
     try:
         record = RunRecord.from_json(values)
@@ -140,4 +180,5 @@ def read_record(path: Path) -> RunRecord:
     # A folder that was copied under another key would otherwise be taken for the result of that run.
     if record.spec.key != path.parent.name:
         raise StoreError(f"{path} is the record of another run", expected=path.parent.name, got=record.spec.key)
+    check_seal(path, seal)
     return record

@@ -118,7 +118,18 @@ def read_design(folder: Path) -> Design | None:
 
 def chosen_threads(folder: Path, study: Study) -> ThreadChoice | None:
     """The choice that the folder keeps; None where none was made, or it was made for other runs."""
+    kept = _design_of(folder, study)
+    return kept.target_threads if kept else None
+
+
+def designed_threads(folder: Path, study: Study) -> int:
+    """The target's threads by the design that the folder keeps; 0 where it has none, or one of other runs."""
+    kept = _design_of(folder, study)
+    return kept.design.target.threads if kept else 0
+
+
+def _design_of(folder: Path, study: Study) -> DesignFile | None:
     kept = usable_design(folder)
     apart = {"launch", "forecast", "name"}  # sections that change no run
     same = kept is not None and kept.study.model_dump(exclude=apart) == study.model_dump(exclude=apart)
-    return kept.target_threads if kept and same else None
+    return kept if same else None

@@ -10,12 +10,14 @@ from typing import Any
 from foretoken.arguments import named_arguments
 from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
+from foretoken.forecasts import Ledger
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
-from foretoken.store.finished import changed_files, unmark
+from foretoken.store.chain import Chain
 from foretoken.store.integrity import Finding, inspect
 from foretoken.store.lease import Lease
+from foretoken.store.seals import unseal
 from foretoken.store.store import Store
 from foretoken.study.design_file import NAME, read_design_file, started_design
 
@@ -24,13 +26,29 @@ from foretoken.study.design_file import NAME, read_design_file, started_design
 def verify(folder: str | Path) -> list[Finding]:
     """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
     folder = Path(folder)
-    findings = inspect(folder, deep=True)
+    findings = look_over(folder, deep=True)
     # The corpus is named in design.json alone, so a damaged one leaves nothing to look for.
     if not any(finding.path.name == NAME for finding in findings):
         findings += _corpus_findings(folder)
-    known = {finding.path for finding in findings}
-    changed = [Finding(path, "changed or lost since the study ended", "remake") for path in changed_files(folder)]
-    return findings + [finding for finding in changed if finding.path not in known]
+    return findings
+
+
+def look_over(folder: Path, deep: bool = False) -> list[Finding]:
+    """All that is wrong, the ledger's chain included: what `run` repairs or refuses before it starts."""
+    findings, book = inspect(folder, deep), folder / "ledger"
+    # Of a ledger with a damaged or lost file there is no more to say: it is refused as it is.
+    return findings if any(finding.path.parent == book for finding in findings) else [*findings, *_of_ledger(book)]
+
+
+def _of_ledger(folder: Path) -> Iterator[Finding]:
+    """Files of the ledger that were edited, added or left out; or an outcome that does not follow from its forecast."""
+    try:
+        faults = Chain.read(folder).faults
+        yield from (Finding(fault.path, fault.problem, "refuse") for fault in faults)
+        if not faults:
+            Ledger.read(folder)
+    except StoreError as error:
+        yield Finding(folder, error.message if error.got is None else f"{error.message}: {error.got}", "refuse")
 
 
 def _corpus_findings(folder: Path) -> Iterator[Finding]:
@@ -71,9 +89,9 @@ def prune(folder: str | Path, *, old_runs: bool = False, weights: bool = False, 
         return surplus(folder, old_runs, weights)
     with Lease(folder, kept.study.launch.lease_seconds) as lease, atomic.guarded(lease.check):
         things = surplus(folder, old_runs, weights)
-        # The mark vouches for records and weights by their hashes: it goes before any of them does.
-        if old_runs or weights:
-            unmark(folder)
+        # What vouches for records and weights by their hashes goes before any of them does.
+        gone = {thing.path.relative_to(folder).as_posix() for thing in things}
+        unseal(folder, {*gone, *(f"{name}/{part}" for name in gone for part in ("record.json", "weights"))})
         for thing in things:
             if thing.path.is_dir():
                 atomic.delete_folder(thing.path)

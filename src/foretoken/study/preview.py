@@ -19,9 +19,9 @@ from foretoken.runs.spec import KeepWeights, Precision, RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store import checkpoints
 from foretoken.store.diff import Change
-from foretoken.store.integrity import Finding, check_belongs, inspect
+from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
-from foretoken.study.maintenance import usable_checkpoints
+from foretoken.study.maintenance import look_over, usable_checkpoints
 from foretoken.study.runner import StudyRunner, require_torch
 from foretoken.study.study_status import because
 
@@ -139,12 +139,13 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
     """
     runner = StudyRunner(study, folder, launcher=launcher)
     check_belongs(runner.folder, study.name)
+    runner.store = Store(runner.folder, mended=True)
     with tempfile.TemporaryDirectory() as elsewhere:
         if runner.known_corpus is None:
             runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         planned = runner.planned_design()
     runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
-    return DryRun(runs, inspect(runner.folder))
+    return DryRun(runs, look_over(runner.folder))
 
 
 def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:

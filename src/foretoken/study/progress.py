@@ -46,6 +46,8 @@ class Progress:
     def __init__(self, store: Store, listener: ProgressListener) -> None:
         self.store, self.listener = store, listener
         self.path = store.folder / PROGRESS
+        self.unsealed: set[str] = set()
+        """Keys of the runs that have ended since records were sealed."""
         self.running: dict[str, Step] = {}
         """The newest step of each run under way, by its key."""
         self.newest: dict[str, str] = {}
@@ -67,10 +69,12 @@ class Progress:
         if time.monotonic() - self.written > PROGRESS_SECONDS:
             rows = {key: {"step": at.step, "steps": at.steps, "loss": at.loss} for key, at in self.running.items()}
             write_json(self.path, rows)
+            self._seal()
             self.written = time.monotonic()
 
     def _end(self, run: str, agrees: bool) -> None:
         self.running.pop(run, None)
+        self.unsealed.add(run)
         record = self.store.record(run)
         if record is not None:
             self.listener.ended(record)
@@ -79,4 +83,10 @@ class Progress:
 
     def clear(self) -> None:
         """Nothing is under way any more."""
+        self._seal()
         delete_file(self.path)
+
+    def _seal(self) -> None:
+        if self.unsealed:
+            self.store.seal_records(self.unsealed)
+            self.unsealed = set()

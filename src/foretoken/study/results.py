@@ -11,19 +11,29 @@ from foretoken.arguments import named_arguments
 from foretoken.compute.hardware import processor_name
 from foretoken.designs import tuned
 from foretoken.errors import ForetokenError, RefusedError, StoreError
+from foretoken.forecasts import Ledger
 from foretoken.laws import WEIGHED
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
+from foretoken.store.seals import read_seals, sha256_of
 from foretoken.store.store import Store
 from foretoken.study.design_file import DesignFile, started_design
-from foretoken.study.study_status import count_runs, current_forecast
+from foretoken.study.frozen import current_forecast
+from foretoken.study.study_status import count_runs
 
 FIT_HAS_CHANGED = fits.Check(
     "fit_has_changed",
     "doubt",
     "the small runs or the law have changed since the forecast was frozen; the fit shown is the new one",
     "a new forecast needs a new target: change its size, or the study's seed",
+)
+
+CLOCK_MOVED = fits.Check(
+    "clock_moved",
+    "note",
+    "the clock was moved while the study ran",
+    "nothing: what came first is read off the ledger's chain; times of the day are only told",
 )
 
 
@@ -52,6 +62,10 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     line = current_forecast(folder, design)
     entry, outcome = (line.entry, line.outcome) if line else (None, None)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
+    # A clock that was moved is told; the order of forecast and run is not read off it.
+    if entry and (moves := Ledger.read(folder / "ledger").clock):
+        told = replace(CLOCK_MOVED, evidence="; ".join(moves))
+        entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, told]))
     # A frozen forecast is never edited: the page shows it as it was, and says that the fit has moved on.
     if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED]))
@@ -83,22 +97,26 @@ def report(folder: str | Path) -> Path:
 
 
 def load_fit(path: Path) -> fits.Fit | None:
-    """A kept fit; None when there is none, or it is damaged: it can be made again."""
+    """A kept fit; None when there is none, or it is damaged or edited: it can be made again."""
     try:
-        return fits.Fit.load(path) if path.is_file() else None
+        if not path.is_file() or read_seals(path.parent).get(path.name, "") not in ("", sha256_of(path)):
+            return None
+        return fits.Fit.load(path)
     except StoreError:
         return None
 
 
-def kept_fit(path: Path, table: RunTable, law: str, level: float, seed: int) -> fits.Fit:
-    """The fit in a file where it is of these runs by this version, else a new one, which is written there."""
-    kept = load_fit(path)
+def kept_fit(store: Store, name: str, table: RunTable, law: str, level: float, seed: int) -> fits.Fit:
+    """The fit in a study's folder when it is of these runs by this version, and was not edited, else a new one."""
+    path = store.folder / name
+    kept = load_fit(path) if name in store.seals else None
     # The version too: another one may fit the same runs to other numbers.
     asked = (table.digest, law, level, __version__)
     if kept and (kept.data_sha256, WEIGHED if kept.laws else kept.law, kept.level, kept.version) == asked:
         return kept
     fit = fits.fit(table, law, level=level, seed=seed)
     fit.save(path)
+    store.seal(path)
     return fit
 
 

@@ -18,29 +18,32 @@ from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
-from foretoken.forecasts.band import band_along
-from foretoken.forecasts.rivals import plain_loss
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
+from foretoken.store import chain
 from foretoken.store.atomic import delete_file, guarded
+from foretoken.store.clock import Moment
 from foretoken.store.finished import is_finished, mark_finished, unmark
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
 from foretoken.study.design_checks import check_planned, check_room
-from foretoken.study.design_file import DesignFile, ThreadChoice, chosen_threads, usable_design, write_design_file
+from foretoken.study.design_file import (
+    DesignFile,
+    ThreadChoice,
+    chosen_threads,
+    designed_threads,
+    usable_design,
+    write_design_file,
+)
+from foretoken.study.frozen import current_forecast, entry_path, freeze_target
+from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PROGRESS, ProgressListener
 from foretoken.study.results import gather, kept_fit, table_of
-from foretoken.study.study_status import StudyStatus, current_forecast, status
+from foretoken.study.study_status import StudyStatus, status
 from foretoken.study.trainer import Trainer
-
-CONVENTIONS = {
-    "N": "all trained parameters (params_total)",
-    "FLOPs": "matrix products, forward and backward, with full attention and the output head; 6ND beside it",
-    "loss": "nats per predicted token on the validation set",
-}
 
 
 def study_folder(study: Study, root: str | Path = "runs") -> Path:
@@ -90,6 +93,7 @@ class StudyRunner:
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
+        self.began = Moment.now()
         self.corpora = self.folder.parent / "corpora"
 
     @cached_property
@@ -104,9 +108,12 @@ class StudyRunner:
 
     @property
     def target_threads(self) -> int:
-        """Threads of a run that has nothing beside it: as the study file says, or as was measured, or one per core."""
-        chosen = chosen_threads(self.folder, self.study)
-        return self.study.launch.target_threads or (chosen.threads if chosen else self.machine.cores)
+        """Threads of a run that has nothing beside it: as the study file says, or as was measured, or one per core.
+
+        They are part of its key, so they are chosen once: another machine goes on with what the design says.
+        """
+        asked = self.study.launch.target_threads
+        return asked or designed_threads(self.folder, self.study) or self.machine.cores
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -115,11 +122,13 @@ class StudyRunner:
         with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
             self.lease, self.store = lease, Store(self.folder, lease.attempt)
             # Before anything is read: a damaged record that is set aside here is a run that was never trained.
-            findings = inspect(self.folder)
-            repair(findings)
+            findings = look_over(self.folder)
+            repair(self.folder, findings)
             for finding in findings:
                 self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
+            chain.seal(self.folder / "ledger")  # what it wrote and could not seal any more
+            self.store.seal_records()
             try:
                 yield
             except (OSError, ForetokenError):
@@ -129,9 +138,11 @@ class StudyRunner:
                 self.launcher.close()
 
     def is_finished(self) -> bool:
-        """Whether the study has ended and nothing has changed since. Raises RefusedError when it ended in one."""
+        """Whether the study has ended and nothing is wrong with it. Raises RefusedError when it ended in one."""
         # What the files depend on holds the corpus's hash; where it has not been tokenised, that is not known.
-        return self.known_corpus is not None and is_finished(self.folder, self._inputs_json())
+        if self.known_corpus is None or look_over(self.folder):
+            return False
+        return is_finished(self.folder, self._inputs_json())
 
     def _inputs_json(self) -> dict[str, Any]:
         """All that the study's files depend on, beside themselves."""
@@ -146,7 +157,8 @@ class StudyRunner:
 
     def run(self) -> None:
         """All stages, one after another."""
-        # The mark of a finished study goes before anything changes that it vouches for.
+        # The mark of a finished study goes before anything changes that it vouches for. That it does not contradict
+        # anything that is there was seen to before: what it contradicts was set aside or refused.
         unmark(self.folder)
         design = self.design()
         self.trainer.train(design.runs)
@@ -160,6 +172,8 @@ class StudyRunner:
             raise
         # Only now: a forecast that was frozen after its target began is no forecast.
         if self.study.target.train:
+            if not self.store.has_begun(design.target):
+                ledger.begin(self.folder / "ledger" / entry.name, design.target.key)
             self.trainer.train([design.target])
             self.score(design, entry)
         self.report(design)
@@ -168,7 +182,7 @@ class StudyRunner:
     def _mark_finished(self, refusal: RefusedError | None = None) -> None:
         # A run that failed may go well at the next try, so a study that has one is not finished.
         if not status(self.folder).counts.failed:
-            repair([finding for finding in inspect(self.folder) if finding.remedy == "delete"])
+            repair(self.folder, [finding for finding in inspect(self.folder) if finding.remedy == "delete"])
             mark_finished(self.folder, self._inputs_json(), refusal)
 
     @cached_property
@@ -313,8 +327,8 @@ class StudyRunner:
         return self._fit(design, "chinchilla", "approach3.json")
 
     def _fit(self, design: Design, law: str, name: str) -> fits.Fit:
-        """The fit in the folder when it is of these runs by this version, else a new one."""
-        return kept_fit(self.folder / name, self.table(design), law, self.study.forecast.level, self.study.seed)
+        """The fit in the folder when it is of these runs by this version, and was not edited, else a new one."""
+        return kept_fit(self.store, name, self.table(design), law, self.study.forecast.level, self.study.seed)
 
     def isoflop(self, design: Design) -> routes.IsoflopFit:
         """The parabolas of the small runs. Raises RefusedError when no two sizes share a budget."""
@@ -326,7 +340,7 @@ class StudyRunner:
         When the target has begun, what was frozen before stands, whatever the small runs say by now. Raises
         RefusedError when nothing was.
         """
-        path = self._ledger_path(design, fit)
+        path = entry_path(self.folder, design.target, fit)
         # What was frozen stands: a study that is resumed scores what it said then, not what it would say now.
         if path.is_file():
             return ledger.read_entry(path)
@@ -338,26 +352,7 @@ class StudyRunner:
                     "target_already_trained", evidence, "give the target another size, or the study a seed"
                 )
             return standing.entry
-        target, level = design.target, self.study.forecast.level
-        size, length = float(target.parameters.total), float(target.tokens)
-        # The target was chosen: a forecast that nobody would ask for (above guessing) is frozen and scored too.
-        forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=level, strict=False)
-        rivals = forecasts.rival_forecasts(fit, flops=target.flops)
-        rivals["chinchilla"] = plain_loss(self.approach3(design), size, length)
-        return ledger.freeze(
-            path,
-            forecast,
-            fit=fit,
-            rivals=rivals,
-            conventions={**CONVENTIONS, "objective": target.objective.kind},
-            band=band_along(fit, size, length, level, target.flops),
-            spec=target,
-        )
-
-    def _ledger_path(self, design: Design, fit: fits.Fit) -> Path:
-        """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
-        name = f"target-{design.target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
-        return self.folder / "ledger" / name
+        return freeze_target(path, design.target, fit, self.approach3(design), self.began)
 
     def score(self, design: Design, entry: forecasts.Entry) -> None:
         """Hold the forecast against the trained target, once."""
@@ -365,6 +360,8 @@ class StudyRunner:
         record = self.store.record(design.target.key)
         if record is not None and record.is_finished and not ledger.outcome_path(path).exists():
             ledger.keep_outcome(path, entry.score_record(record))
+            for sentence in forecasts.Ledger.read(path.parent).clock:
+                self.listener.note(f"{sentence}; no order is taken from it")
 
     def report(self, design: Design, refusal: ForetokenError | None = None) -> Path:
         """Write report/index.html."""

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import named_arguments
-from foretoken.designs import Design
 from foretoken.errors import StoreError
-from foretoken.forecasts import Entry, Ledger, Outcome
-from foretoken.forecasts.ledger import LedgerLine
+from foretoken.forecasts import Entry, Outcome
 from foretoken.reports import RunCounts
 from foretoken.results import Result
 from foretoken.runs.record import RunRecord
@@ -24,6 +22,7 @@ from foretoken.store.diff import Change, changes, nearest_change
 from foretoken.store.lease import is_owned
 from foretoken.store.store import Store
 from foretoken.study.design_file import read_design_file
+from foretoken.study.frozen import current_forecast
 from foretoken.study.progress import PROGRESS
 
 LEASE_SECONDS = LaunchSection().lease_seconds
@@ -78,6 +77,8 @@ class ScoredOutcome:
     finished_at: str | None
     rivals: dict[str, float]
     """The same error of each plain rival, by name."""
+    order: str
+    """What is known of what came first, the forecast or the run."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> ScoredOutcome:
@@ -89,6 +90,7 @@ class ScoredOutcome:
             started_at=outcome.started_at,
             finished_at=outcome.finished_at,
             rivals=outcome.rivals,
+            order=outcome.order,
         )
 
 
@@ -162,15 +164,6 @@ def count_runs(planned: int, records: Iterable[RunRecord], running: int = 0) -> 
         diverged=of_status["diverged"],
         failed=of_status["failed"],
     )
-
-
-def current_forecast(folder: Path, design: Design | None) -> LedgerLine | None:
-    """The newest forecast of the design's target, with its outcome; None before there is one."""
-    if design is None:
-        return None
-    lines = Ledger.read(folder / "ledger").lines
-    of_target = [line for line in lines if line.name.startswith(f"target-{design.target.key}-")]
-    return max(of_target, key=lambda line: line.entry.frozen_instant, default=None)
 
 
 def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]) -> list[NewRun]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from torch import Tensor
 
 from foretoken.models import Network, build
 from foretoken.runs.spec import RunSpec
+from foretoken.store.clock import now
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.optimizer import AdamW, load_optimizer_tensors, make_optimizer, optimizer_tensors
 
@@ -54,7 +54,7 @@ class TrainState:
     def start(cls, spec: RunSpec) -> TrainState:
         """The state before the first step."""
         network = build(spec.shape, spec.seed, spec.dropout)
-        return cls(network, make_optimizer(network, spec), utc_now())
+        return cls(network, make_optimizer(network, spec), now())
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimizer state by name, and those of the rollback points behind `rollback.<step>.`."""
@@ -109,8 +109,3 @@ def _behind(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def copied(value: object) -> object:
     """A list of its own; anything else as it is."""
     return list(value) if isinstance(value, list) else value
-
-
-def utc_now() -> str:
-    """The time, as records give it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

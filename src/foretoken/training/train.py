@@ -19,6 +19,7 @@ from foretoken.launchers.jobs import TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Ended, Report, Step, Stop
 from foretoken.runs.record import CurvePoint, RunRecord, RunStatus
 from foretoken.runs.spec import RunSpec
+from foretoken.store import clock
 from foretoken.store.atomic import guarded
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
@@ -26,7 +27,7 @@ from foretoken.store.weights import wants_weights
 from foretoken.training.checkpoint import Checkpoint, keep_weights, latest_checkpoint
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import Diverged, advance
-from foretoken.training.state import TrainState, utc_now
+from foretoken.training.state import TrainState
 from foretoken.training.torch_setup import set_up
 
 REPORT_SECONDS = 0.5
@@ -110,7 +111,7 @@ class _Trunk:
             kwh_source=source,
             device=processor_name(),
             started_at=self.state.started_at,
-            finished_at=utc_now(),
+            finished_at=clock.now(),
             version=__version__,
         )
 
