@@ -5,6 +5,7 @@
     python benchmarks/faults.py drivers --times 20          8 drivers released at once onto one study
     python benchmarks/faults.py commands                    the same once, through the command line
     python benchmarks/faults.py frozen                      driver, group or worker stopped, and woken too late
+    python benchmarks/faults.py mixed --rounds 30           clock, disk, folder and processes, by turns, in one study
 
 Each exits with 1 when something was lost, left over, or not told.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from faults import drivers, kills, tiny
+from faults import drivers, kills, mixed, tiny
 from faults.shim import KINDS
 from faults.sweep import Trial, cleared, trial, undisturbed
 
@@ -72,6 +73,22 @@ def kill(arguments: argparse.Namespace) -> int:
         print(f"{victim:10}" + "".join(f"{done[victim, place]:>12}" for place in kills.PLACES))
     print(f"{len(campaign.kills)} kills in {campaign.studies} studies; {len(campaign.wrong)} things wrong afterwards")
     print(f"longest time that a worker outlived its driver: {campaign.slowest_end:.3f} s")
+    print("\n".join(campaign.wrong))
+    return 1 if campaign.wrong else 0
+
+
+def mix(arguments: argparse.Namespace) -> int:
+    """Faults of several kinds, one after another, in one study."""
+    order = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as parent:
+        digest, score = mixed.undisturbed(Path(parent) / "undisturbed")
+        campaign = mixed.Mixed(Path(parent) / "mixed", order, digest, score=score)
+        for number, kind in enumerate(mixed.plan(arguments.rounds, order), 1):
+            campaign.round(kind)
+            print(f"{number:3}  {kind:16}{len(campaign.wrong)} things wrong so far", flush=True)
+        campaign.end()
+    print(", ".join(f"{kind} {count}" for kind, count in campaign.rounds.items()))
+    print(f"{sum(campaign.rounds.values())} rounds; {len(campaign.wrong)} things wrong afterwards")
     print("\n".join(campaign.wrong))
     return 1 if campaign.wrong else 0
 
@@ -140,6 +157,10 @@ def main() -> int:
     verb.add_argument("--cooldowns", type=int, default=6)
     verb.add_argument("--seed", type=int, default=0)
     verb.set_defaults(do=kill)
+    verb = verbs.add_parser("mixed")
+    verb.add_argument("--rounds", type=int, default=30)
+    verb.add_argument("--seed", type=int, default=0)
+    verb.set_defaults(do=mix)
     verb = verbs.add_parser("frozen")
     verb.add_argument("--times", type=int, default=1)
     verb.set_defaults(do=freeze)

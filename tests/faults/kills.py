@@ -46,6 +46,8 @@ class Campaign:
     slowest_end: float = 0.0
     """Longest time that a worker outlived its driver, in seconds."""
     wrong: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Further variables of the environment, for site/sitecustomize.py."""
 
     def __post_init__(self) -> None:
         self.points = self.home / "points"
@@ -68,7 +70,8 @@ class Campaign:
     def start(self) -> subprocess.Popen[bytes]:
         """The study's driver; the one that runs, or a new one."""
         if self.process is None or self.process.poll() is not None:
-            environment = {**os.environ, "PYTHONPATH": str(SITE), "FAULT_POINTS": str(self.points)}
+            paths = os.pathsep.join(filter(None, (str(SITE), os.environ.get("PYTHONPATH"))))
+            environment = {**os.environ, "PYTHONPATH": paths, "FAULT_POINTS": str(self.points), **self.settings}
             with open(self.home / "output.txt", "ab") as output:
                 self.process = subprocess.Popen(self.command, stdout=output, stderr=output, env=environment)
         return self.process

@@ -8,6 +8,8 @@ is a file `released`.
 from __future__ import annotations
 
 import contextlib
+import datetime
+import errno
 import json
 import os
 import sys
@@ -17,6 +19,8 @@ from typing import Any
 
 POINTS = Path(os.environ["FAULT_POINTS"])
 STANDSTILL_SECONDS = 60.0
+SLOW = float(os.environ.get("FAULT_SLOW", "0"))
+"""Seconds by which each step is longer."""
 
 
 class Counter:
@@ -61,6 +65,7 @@ def watch() -> None:
 
     def watched_losses(network: Any, examples: Any) -> Any:
         found = losses(network, examples)
+        time.sleep(SLOW)
         counter.come(place[0])
         return found
 
@@ -78,5 +83,43 @@ def watch() -> None:
     atomic.system = Watched()
 
 
+def move_clock() -> None:
+    """Let the clock of this process be wrong by what the file `clock` says, from one look to the next."""
+    right = time.time
+
+    def offset() -> float:
+        try:
+            return float((POINTS / "clock").read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    class Moved(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return datetime.datetime.fromtimestamp(right() + offset(), tz)
+
+    time.time = lambda: right() + offset()
+    moved = datetime.datetime
+    Moved.fromtimestamp = moved.fromtimestamp  # type: ignore[method-assign]
+    datetime.datetime = Moved  # type: ignore[misc]
+
+
+def fill_disk() -> None:
+    """Let every write fail while there is a file `full`."""
+    from foretoken.store import atomic
+
+    write = atomic.System.write
+
+    def full_write(self: Any, file: Any, content: bytes) -> None:
+        if (POINTS / "full").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, file, content)
+
+    atomic.System.write = full_write  # type: ignore[method-assign]
+
+
 if "foretoken.launchers.worker" in sys.orig_argv:
     watch()
+if os.environ.get("FAULTS_MIXED"):
+    move_clock()
+    fill_disk()
