@@ -1,4 +1,4 @@
-"""Faults of several kinds, one after another, in one study that goes on: the clock, the disk, the folder, its processes.
+"""Faults of several kinds, one after another, in one study: the clock, the disk, the folder, its processes.
 
 Each round does one thing to a running study and waits until its driver has answered; then the study is run again. What
 counts is what is there at the end: the table and the score of the undisturbed study, and no process.

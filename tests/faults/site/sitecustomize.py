@@ -85,23 +85,24 @@ def watch() -> None:
 
 def move_clock() -> None:
     """Let the clock of this process be wrong by what the file `clock` says, from one look to the next."""
+    from foretoken.store import clock, lease
+
     right = time.time
 
-    def offset() -> float:
+    def wrong() -> float:
         try:
-            return float((POINTS / "clock").read_text())
+            return right() + float((POINTS / "clock").read_text())
         except (OSError, ValueError):
-            return 0.0
+            return right()
 
     class Moved(datetime.datetime):
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            return datetime.datetime.fromtimestamp(right() + offset(), tz)
+            return datetime.datetime.fromtimestamp(wrong(), tz)
 
-    time.time = lambda: right() + offset()
-    moved = datetime.datetime
-    Moved.fromtimestamp = moved.fromtimestamp  # type: ignore[method-assign]
-    datetime.datetime = Moved  # type: ignore[misc]
+    # Not in the module datetime itself: libraries in C hold on to its class.
+    clock.datetime = lease.datetime = Moved  # type: ignore[assignment,misc,attr-defined]
+    time.time = wrong
 
 
 def fill_disk() -> None:
