@@ -11,7 +11,7 @@ CANDIDATES = {
     "cp949": r"[\uac00-\ud7a3\u3000-\u303f]",
     "big5": r"[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef]",
     "cp1251": r"[\u0410-\u044f\u0401\u0451«»–—№]",
-    "cp1252": r"[À-ÖØ-öø-ÿŒœßŠšŽžŸ°²³µ·×–—‘’“”«»…†‡•€§ ©±¼½¾]",
+    "cp1252": r"[À-ÖØ-öø-ÿŒœßŠšŽžŸ°²³µ·×–—‘’‚“”„‹›«»…†‡•€£¥¢§¶ ©®™ªº¿¡±¼½¾]",
 }
 """Encodings as Python names them, and the letters beyond ASCII that a text in each has."""
 SURE = 0.9
@@ -24,7 +24,7 @@ COMMON_HAN = re.compile(
 
 
 def likely_encodings(data: bytes) -> list[str]:
-    """Encodings in which some bytes are text, the likeliest first; latin-1, which every byte is, where none is.
+    """Encodings in which some bytes are text, the likeliest first; where none is, cp1252 or latin-1.
 
     >>> likely_encodings("Paramètres, été".encode("cp1252"))[0], likely_encodings("これは本です".encode("cp932"))[0]
     ('cp1252', 'cp932')
@@ -38,7 +38,9 @@ def likely_encodings(data: bytes) -> list[str]:
         share = sum(bool(re.match(letters, letter)) for letter in beyond) / max(1, len(beyond))
         if beyond and share >= SURE:
             scores[name] = _plausible(name, data, "".join(beyond))
-    return sorted(scores, key=lambda name: -scores[name]) or ["latin-1"]
+    return sorted(scores, key=lambda name: -scores[name]) or [
+        "cp1252" if any(0x80 <= byte < 0xA0 for byte in data) else "latin-1"
+    ]
 
 
 def _decoded(data: bytes, name: str) -> str | None:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,11 +30,15 @@ LONGEST_LINE = 2**28
 """Bytes of the longest JSON line; a compressed file of a few bytes may hold one without end."""
 ZST_BYTES = 2**10
 """Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
+LATIN_CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
+"""What latin-1 makes of the quotes and dashes of cp1252; no text holds these (but for 0x85, an end of line)."""
 SAMPLE = 2**16
 """Bytes from which an encoding is guessed."""
 MOST_MISSING = 1000
 """Rows from the first on that may lack a text; then the column is taken to be the wrong one."""
 UTF8 = "utf-8"
+USUAL = ("content", "text", "value", "body", "document", "completion")
+"""What keys of texts are called."""
 STRINGS = ("string", "large_string", "string_view")
 """What Arrow calls columns of text."""
 Rows = Iterator[tuple[str, object]]
@@ -91,7 +96,10 @@ def _as_utf8(path: Path, blocks: Iterator[bytes], encoding: str) -> Iterator[byt
     decoder = codecs.getincrementaldecoder(encoding)()
     for number, block in enumerate(chain(blocks, [b""])):
         try:
-            yield decoder.decode(block, final=not block).encode()
+            text = decoder.decode(block, final=not block)
+            if LATIN_CONTROLS.search(text):
+                raise UnicodeError("control characters, as of cp1252 that is read as latin-1")
+            yield text.encode()
         except UnicodeError as error:
             raise _not_text(path, f"{error} (MiB {number + 1})", encoding) from None
 
@@ -272,6 +280,7 @@ def _no_text(where: str, row: object, column: str) -> CorpusError:
     if held := list(values_at(row, column)):
         return _no_column(where, column, "null" if held[0] is None else "an empty text")
     nested = [f"{key}.{name}" for key, inner in row.items() for name in inner_names(inner)]
+    nested.sort(key=lambda name: name.rpartition(".")[2] not in USUAL)  # the likely ones first
     return _no_column(where, column, f"the keys {', '.join(map(str, row))}", nested)
 
 

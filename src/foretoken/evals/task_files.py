@@ -123,7 +123,8 @@ def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
         # What lies below the entries of a list is a list: question.choices.text of [{"text": ..}, ..].
         ours[name] = found[0] if len(found) == 1 else found
         if name == "choices":
-            ours[CHOICE_LABELS] = next(values_at(row.json_values, re.sub(r"(^|\.)text$", r"\1label", theirs)), None)
+            labels = list(values_at(row.json_values, re.sub(r"(^|\.)text$", r"\1label", theirs)))
+            ours[CHOICE_LABELS] = labels[0] if len(labels) == 1 else labels
     rest = {name: value for name, value in row.json_values.items() if name not in rename.values()}
     return Row(row.where, {**rest, **ours})
 

@@ -32,9 +32,15 @@ class Unit(NamedTuple):
 _COUNTS = {
     name: Unit(factor, plural)
     for names, factor, plural in (
-        (("k", "thousand", "thousands", "千"), 1e3, "thousands"),
+        (
+            ("k", "thousand", "thousands", "tsd", "tausend", "milliers", "miles", "milhares", "тыс", "千"),
+            1e3,
+            "thousands",
+        ),
         (("万", "萬", "만"), 1e4, "ten thousands"),
         (("m", "mn", "mln", "million", "millions", "mio", "millionen", "millones", "百万", "백만"), 1e6, "millions"),
+        (("milhões", "milioni", "млн"), 1e6, "millions"),
+        (("mld", "miliardi", "bilhões", "млрд"), 1e9, "billions"),
         (("亿", "億", "억"), 1e8, "hundred millions"),
         (
             ("b", "g", "bn", "billion", "billions", "mrd", "milliarden", "milliards", "十亿", "十億", "십억"),

@@ -114,7 +114,7 @@ def read_endings(frame: pd.DataFrame, source: str, *, look: bool) -> tuple[pd.Da
         return frame, notes
     words, read = _read_status(frame["status"], source, name)
     frame = frame.assign(status=words)
-    failed, flagged = _flagged(frame) if look else (frame, [])
+    failed, flagged = _flagged(frame) if look and name != "status" else (frame, [])
     # A state may say no more than that a run has ended (Neptune: Inactive), and a flag beside it how.
     both = failed["status"].where((failed["status"] != FINISHED) & (words == FINISHED), words)
     return frame.assign(status=both), [*notes, *read, *flagged]
@@ -296,7 +296,10 @@ def _read_status(column: pd.Series, source: str, name: str) -> tuple[pd.Series, 
     unknown = list(cells[~words[words.notna()].isin(list(MEANING))].value_counts().index)
     if unknown:
         raise _unknown_status(unknown, cells, source, name)
-    finished = words.map(lambda word: FINISHED if MEANING[word] == FINISHED else word, na_action="ignore")
+    ended = {word for word in words.dropna() if MEANING[word] == FINISHED}
+    if len(ended) > 1:  # Ray has `terminated` for what has finished; beside `completed` it was ended by somebody
+        ended.discard("terminated")
+    finished = words.map(lambda word: FINISHED if word in ended else word, na_action="ignore")
     renamed = sorted({str(cell) for cell, ours in zip(column, finished, strict=True) if ours == FINISHED != cell})
     return finished, [f"status {', '.join(renamed)} is read as finished"] if renamed else []
 

@@ -78,6 +78,8 @@ CARRIED = frozenset(unit.kept for unit in LOSS_UNITS.values())
 
 
 def _words(text: str) -> str:
+    # lm-evaluation-harness writes a filter behind each metric: `word_perplexity,none`.
+    text = re.sub(r"(?<=\w),[\w-]+$", "", text.strip())
     return re.sub(r"[\s./()\[\]-]+", "_", text.strip().lower()).strip("_")
 
 

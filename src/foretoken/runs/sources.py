@@ -164,19 +164,35 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
         names = [name for name in map(str, frame.columns) if ours != "loss" or "train" not in name.lower()]
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
         like = like or [name for name in names if _holds(name, ours)]
+        # Exact counts before rounded ones, losses before perplexities, and never the error of a loss.
+        like = sorted((name for name in like if not _SPREAD.search(_plain(name))), key=_is_second_choice)
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
         if found in frame and frame[found].map(as_list).notna().any():
             found += "[-1]"  # a curve, of which the end is a run's loss
         parts.append(f'{ours}="{found}"' if "," in found else f"{ours}={found}")
+    flops = [name for name in map(str, frame.columns) if re.fullmatch(_FLOPS, _plain(name), re.IGNORECASE)]
+    if "loss" in missing and "flops" not in frame and len(flops) == 1:
+        parts.append(f"flops={flops[0]}")
     return as_typed(",".join(parts))
+
+
+_FLOPS = r"(total|train(ing)?)?_?flops?(_total)?"
+_SPREAD = re.compile(r"(^|_)(std|stddev|stderr|se|sem|var|err|ci|low|high|count|delta|diff)$", re.IGNORECASE)
+"""Ends of names of what is no loss, beside one that is."""
+
+
+def _is_second_choice(name: str) -> bool:
+    return re.search(r"size|ppl|perplexity|rounded|approx", name, re.IGNORECASE) is not None
 
 
 def _holds(name: str, ours: str) -> bool:
     """Whether a longer name ends with the word for a column of ours: `Pile val loss`, `c4_bpb`."""
-    words = [word for word in re.split(r"[^a-z0-9]+", _UNIT.sub("", name).lower()) if word]
-    if ours == "loss" or len(words) > 4:
-        return bool(words) and words[-1] in _WORDS.get(ours, ())
-    return any(word in words for word in _WORDS.get(ours, ())) and not _OTHER_COUNTS & {*words}
+    plain = _plain(name).lower()
+    if any(word in plain for word in _FOREIGN.get(ours, ())):
+        return True
+    words = {word for word in re.split(r"[^a-z0-9]+", plain) if word}
+    ends = rf"(^|_)({_WORDS.get(ours, '$^')})(_({_COUNTED_AS}))?$"
+    return re.search(ends, plain) is not None and not (ours != "loss" and words & _OTHER_COUNTS)
 
 
 def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str, Source]) -> list[str]:
@@ -197,7 +213,7 @@ def other_sizes(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str,
     return [f"N is `{sizes[0]}`{taken}; {could} could be N too: {example}"]
 
 
-_COUNTED_AS = "total|active|count|n|trainable|trained|all|(non|no|with|without)_?embed\\w*"
+_COUNTED_AS = "total|active|count|n|d|l|seen|final|mean|val|trainable|trained|all|(non|no|with|without)_?embed\\w*"
 """What may follow the word `params` in the name of a count: Optuna calls every setting params_*."""
 
 
@@ -245,11 +261,17 @@ def as_typed(text: str) -> str:
 
 
 _WORDS = {
-    "params": ("params", "param", "parameters", "parameter", "size"),
-    "tokens": ("tokens", "token"),
-    "loss": ("loss", "bpb", "bpc", "ppl", "perplexity", "nll"),
+    "params": "n_?params?|params?|parameters?|model_size|size",
+    "tokens": "tokens?",
+    "loss": "loss|bpb|bpc|ppl|perplexity|nll|xent|bits_per_(byte|char|character|token)",
 }
-"""Words of the names of such columns; of a loss the last."""
+"""Last words of the names of such columns."""
+_FOREIGN = {
+    "params": ("parameterzahl", "paramètres", "parâmetros", "parámetros", "パラメータ", "参数量", "參數量", "параметр"),
+    "tokens": ("jetons", "トークン", "词元", "詞元", "토큰", "токен"),
+    "loss": ("verlust", "perte", "perda", "pérdida", "perdita", "損失", "损失", "손실", "потер"),
+}
+"""The same in other languages."""
 _OTHER_COUNTS = {
     "per",
     "batch",
@@ -271,7 +293,8 @@ _UNIT = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]$|[ _-](k|m|b|g|t|bn|mn|millions?|bi
 def _plain(name: str) -> str:
     """The last part of a dotted name (eval/loss stays whole), without a unit at its end."""
     short = re.fullmatch(r"(val|valid|eval|test)[./]\w+", name)
-    last = re.sub(r"[./]", "_", name) if short else re.split(r"[./]", name)[-1]
+    name = re.sub(r"(?<=\w),[\w-]+$", "", name)  # the filter of lm-evaluation-harness: bits_per_byte,none
+    last = re.sub(r"[./]", "_", name) if short else re.split(r"[./](?!\s)", name)[-1]
     return re.sub(r"[\s-]+", "_", _UNIT.sub("", last).strip())
 
 
