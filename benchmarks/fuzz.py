@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz.py --examples 6000 --seed 0
 
-Prints a line per kind, then every defect with its number of times and one input that shows it; exits with 1 when there
-is one. A search, not a proof: another seed tries others.
+The process may have 4 GiB of memory, bombs included. Prints a line per kind, then every defect with its number of times
+and one input that shows it; exits with 1 when there is one. A search, not a proof: another seed tries others.
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gib", type=float, default=4.0, help="memory of the process, in GiB")
     parser.add_argument("--kind", action="append", choices=list(KINDS))
     chosen = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (int(chosen.gib * 2**30),) * 2)
     kinds = {name: KINDS[name] for name in chosen.kind or KINDS}
     whole = sum(kind.share for kind in kinds.values())
     print(f"{'kind':16}" + "".join(f"{head:>11}" for head in HEADS))

@@ -26,6 +26,23 @@ STATES = {"family", "status", "severity", "schedule", "objective", "estimator", 
 """Words whose values are one closed set; `kind` is counted where it is one, see below."""
 
 
+OPENS = re.compile(
+    r"(os\.|io\.|gzip\.|bz2\.|lzma\.|zstandard\.)?open|.*\.(read_text|read_bytes|memmap|fromfile|from_file|load_file)"
+    r"|(pd|pandas|pyarrow|pq|pyarrow\.(parquet|feather|csv|json))\.read_\w+|(pyarrow\.parquet\.)?ParquetFile|safe_open"
+)
+READ_BY_THEMSELVES = {
+    "bounded.py": "the door itself",
+    "arrow_files.py": "what was opened by it", "formats.py": "what was opened by it",
+    "checkpoint_files.py": "inside of what was opened by it",
+    "tokenized.py": "tokens are mapped into memory, after their size was compared with the manifest's",
+    "lease.py": "locks, and the identity of the machine", "clock.py": "the identity of the machine",
+    "chain.py": "the folder that is locked", "atomic.py": "the folder that is flushed",
+    "hardware.py": "what the system tells", "energy.py": "what the system tells",
+    **dict.fromkeys(("cite.py", "published.py", "registry.py", "new_study.py", "html.py", "plots.py",
+                     "first_screen.py"), "what is installed with the package"),
+}  # fmt: skip
+
+
 @cache
 def tree(path: Path) -> ast.Module:
     """A file's syntax, parsed once."""
@@ -142,6 +159,20 @@ def importers() -> dict[str, set[str]]:
     return found
 
 
+def openings(source: ast.AST) -> list[str]:
+    """Calls that open a file to be read, by whatever library."""
+    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call)]
+    return [ast.unparse(call)[:80] for call in calls if OPENS.fullmatch(ast.unparse(call.func)) and not writes(call)]
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a file is opened to be written, or what is opened is no file but bytes."""
+    first = ast.unparse(call.args[0]) if call.args else ""
+    modes = [ast.unparse(argument)[1:-1] for argument in call.args[1:2]]
+    in_memory = first.startswith(("io.BytesIO", "pyarrow.BufferReader"))
+    return in_memory or any(re.fullmatch("[wxa]b?", mode) for mode in modes)
+
+
 def comments(path: Path) -> int:
     """Lines with a comment that is not for a tool."""
     tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
@@ -189,6 +220,11 @@ def test_no_mapping_is_poured_into_a_constructor() -> None:
 def test_states_are_asked_not_compared() -> None:
     found = [f"{path.relative_to(SOURCE)}: {one}" for path in FILES for one in state_comparisons(tree(path))]
     assert len(found) <= 25, "\n".join(found)
+
+
+def test_what_a_user_names_is_opened_at_one_place() -> None:
+    found = {path.name: openings(tree(path)) for path in FILES if path.name not in READ_BY_THEMSELVES}
+    assert not {name: calls for name, calls in found.items() if calls}
 
 
 def test_no_ring_of_files() -> None:
@@ -259,6 +295,9 @@ def test_the_formatter_is_obeyed() -> None:
         (untyped_signatures, "def price(**values: Any) -> float: ..."),
         (untyped_signatures, "class Fit:\n    noise: dict[str, Any]"),
         (blind_pipes, "def fit(rows): return Fit(law, **circumstances(rows))"),
+        (openings, "text = Path(name).read_text()"),
+        (openings, "with open(path, 'rb') as file: pass"),
+        (openings, "frame = pd.read_csv(path)"),
         (state_comparisons, "if run.status == 'failed': pass"),
         (state_comparisons, "x = shape.family in ('lstm', 'gru')"),
     ],

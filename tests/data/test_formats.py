@@ -258,3 +258,23 @@ def test_a_way_down_into_parquet(tmp_path: Path) -> None:
     assert read(tmp_path / "a.parquet", "messages.content") == ["What?\nThat."]
     with pytest.raises(CorpusError, match=r"(?s)row 1 has no text.*messages\.content"):
         read(tmp_path / "a.parquet", "messages.text")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_text_for_all_rows_of_a_parquet_file_is_not_written_out(nested: bool, tmp_path: Path) -> None:
+    texts = pyarrow.array(["x" * 20_000]).dictionary_encode().take(pyarrow.array([0] * 50_000))
+    column = pyarrow.ListArray.from_arrays([0, 50_000], texts) if nested else texts
+    pyarrow.parquet.write_table(pyarrow.table({"text": column}), tmp_path / "a.parquet", store_schema=False)
+    with pytest.raises(CorpusError, match="too large"):
+        read(tmp_path / "a.parquet")
+
+
+def test_the_columns_of_a_corpus_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="at most 10000 columns"):
+        read(write(tmp_path / "a.csv", b"text" + b",x" * 12_000 + b"\na\n"))
+
+
+def test_packed_texts_are_bounded_by_the_size_of_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foretoken.bounded.LEAST_UNPACKED", 2**20)
+    with pytest.raises(CorpusError, match="unpacked, is too large"):
+        read(write(tmp_path / "a.txt.gz", gzip.compress(b"a" * 4_000_000)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -229,3 +230,42 @@ def test_corpora_of_each_kind_learn_from_the_training_split_alone(kind: str, siz
         size + 1,
     )
     assert corpus.bytes_per_token is not None
+
+
+def replacing(content: str, times: int = 1, **pattern: str) -> dict[str, Any]:
+    """A sequence of parts that put a text in another's place."""
+    part = {"type": "Replace", "pattern": pattern or {"String": "b"}, "content": content}
+    return {"type": "Sequence", "normalizers": [part] * times, "decoders": [part] * times}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"normalizer": replacing("x" * 1000)},
+        {"normalizer": replacing("bb", 30)},
+        {"normalizer": replacing("x" * 1000, Regex="")},
+        {"normalizer": {"type": "Prepend", "prepend": "b" * 100_000}},
+        {"normalizer": {"type": "Sequence", "normalizers": [replacing("b")] * 200}},
+        {
+            "normalizer": {
+                "type": "Precompiled",
+                "precompiled_charsmap": base64.b64encode(bytes(4) + b"y" * 999).decode(),
+            }
+        },
+        {"decoder": replacing("bb", 30)},
+    ],
+)
+def test_a_tokenizer_that_multiplies_texts_is_refused(part: dict[str, Any], files: Path, tmp_path: Path) -> None:
+    values = json.loads((files / "bpe.json").read_text())
+    (tmp_path / "t.json").write_text(json.dumps({**values, "normalizer": replacing("bb", 3)}))
+    read_tokenizer(tmp_path / "t.json")
+    (tmp_path / "t.json").write_text(json.dumps(values | part))
+    with pytest.raises(CorpusError, match="multiplies texts"):
+        read_tokenizer(tmp_path / "t.json")
+
+
+def test_a_text_of_long_tokens_is_bounded(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = read_tokenizer(files / "bpe.json")
+    monkeypatch.setattr("foretoken.data.subword.LONGEST_TEXT", 100)
+    with pytest.raises(CorpusError, match="the text of 200 tokens is too large"):
+        tokenizer.decode(np.full(200, 5))

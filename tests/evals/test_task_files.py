@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,24 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "LARGEST_FILE", 20)
     with pytest.raises(TaskError, match="too large"):
         read_task(as_lines(tmp_path, whole(SINGLE)), SINGLE, BYTES)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
+def test_what_has_no_end_is_no_file_of_examples(suffix: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(TaskError, match="is not a file"):
+            read_task(tmp_path / f"{name}{suffix}", SINGLE, BYTES)
+
+
+def test_the_columns_and_values_of_examples_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text("text,label" + ",x" * 12_000 + "\na,b\n")
+    with pytest.raises(TaskError, match="at most 10000 columns"):
+        read_task(tmp_path / "wide.csv", SINGLE, BYTES)
+    (tmp_path / "many.jsonl").write_bytes(b'{"text": [' + b"[]," * 5_000_000)
+    with pytest.raises(TaskError, match="more than 8000000 values"):
+        read_task(tmp_path / "many.jsonl", SINGLE, BYTES)
 
 
 @pytest.mark.parametrize(("kind", "near"), [("singel", "single"), ("label", "labels"), ("text-to-txt", "text-to-text")])

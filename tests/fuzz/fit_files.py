@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,51 @@ def read_fit(content: bytes, folder: Path) -> None:
         foretoken(*words)
     else:
         strict_json(foretoken(*words, "--json"))
+
+
+SIZES = ("--params", "1M", "--tokens", "20M")
+FIT_VERBS = st.sampled_from(
+    [
+        ("predict", "fit.json", *SIZES),
+        ("plan", "--fit", "fit.json", "--compute", "1e18"),
+        ("next", "--fit", "fit.json", "--spend", "1e15", "--compute", "1e17", "--runs", "8"),
+        ("compare", "--fit", "fit.json", "--compute", "1e18"),
+        ("ledger", "freeze", "fit.json", "a", *SIZES),
+    ]
+)
+"""Every verb that reads a fit."""
+EXTREME = [1e-308, 5e-324, 1e-30, 0.0, -1.0, 1e30, 1e308, math.nan, math.inf]
+
+
+@st.composite
+def fit_parts(draw: Callable[[Any], Any]) -> bytes:
+    """A fit file of which one part is gone, longer, shorter, of another type, or of numbers that cannot be."""
+    values = copy.deepcopy(samples.fit_json())
+    holder, key = values, draw(st.sampled_from(sorted(values)))
+    while isinstance(holder[key], dict | list) and holder[key] and draw(st.integers(0, 3)):
+        holder = holder[key]
+        key = draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
+    part = holder[key]
+    action = draw(st.sampled_from(["delete", "longer", "shorter", "type", "number", "all"]))
+    if action == "delete":
+        del holder[key]
+    elif action == "longer" and isinstance(part, list):
+        part += part[-1:] or [1.0]
+    elif action == "shorter" and isinstance(part, list):
+        del part[-1:]
+    elif action == "all" and isinstance(part, list) and part and isinstance(part[0], list):
+        number = draw(st.sampled_from(EXTREME))
+        holder[key] = [[number] * len(row) for row in part]
+    else:
+        holder[key] = draw(ODD if action == "type" else st.sampled_from(EXTREME))
+    return json_text(values).encode("utf-8", "surrogatepass")
+
+
+def read_parts(drawn: tuple[bytes, tuple[str, ...]], folder: Path) -> None:
+    """A fit file, through one of the verbs that read one."""
+    content, words = drawn
+    (folder / "fit.json").write_bytes(content)
+    foretoken(*words)
 
 
 ARGUMENT = st.sampled_from([*(word for word in HOSTILE if "\0" not in word), *map(str, NUMBERS)]) | st.text(

@@ -13,9 +13,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from .bombs import BOMBS, read_accelerators, read_bomb, toml_files
 from .checkpoints import checkpoints, read_checkpoint
 from .corpora import CORPORA, read_corpus
-from .fit_files import WORDS, fit_files, read_fit, read_words
+from .fit_files import FIT_VERBS, WORDS, fit_files, fit_parts, read_fit, read_parts, read_words
 from .model_inputs import read_task_file, read_tokenizer_file, task_files, tokenizer_files
 from .run_tables import TABLES, read_run_table
 from .study_files import STUDY_BYTES, read_study
@@ -37,6 +38,9 @@ KINDS = {
     "run tables": Kind(TABLES, read_run_table, 0.18),
     "options": Kind(WORDS, read_words, 0.1),
     "fit files": Kind(fit_files(), read_fit, 0.14),
+    "parts of fits": Kind(st.tuples(fit_parts(), FIT_VERBS), read_parts, 0.1),
+    "bombs": Kind(BOMBS, read_bomb, 0.04),
+    "accelerators": Kind(toml_files(), read_accelerators, 0.04),
     "study folders": Kind(study_folders(), read_folder, 0.06),
     "checkpoints": Kind(checkpoints(), read_checkpoint, 0.12),
     "corpora": Kind(CORPORA, read_corpus, 0.12),

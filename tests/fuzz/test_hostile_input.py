@@ -20,7 +20,14 @@ from . import watch
 from .inputs import KINDS
 from .watch import watched
 
-EXAMPLES = {"study files": 100, "run tables": 60, "options": 30, "fit files": 60, "study folders": 8}
+EXAMPLES = {
+    "study files": 100,
+    "run tables": 60,
+    "options": 30,
+    "fit files": 60,
+    "study folders": 8,
+    "parts of fits": 20,
+}
 
 
 @pytest.mark.parametrize("name", KINDS)

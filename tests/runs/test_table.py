@@ -145,7 +145,7 @@ def test_size_is_bounded_before_reading(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_cells_of_a_parquet_file_are_bounded_before_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foretoken.runs.files.MOST_CELLS", 10**6)
+    monkeypatch.setattr("foretoken.bounded.MOST_CELLS", 10**6)
     pq.write_table(pa.table({"loss": pa.nulls(2_000_000, pa.float64())}), tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     with pytest.raises(TableError, match=r"(?s)too large.*2000000"):

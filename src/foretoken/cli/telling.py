@@ -125,6 +125,8 @@ def _telling(level: int) -> Iterator[None]:
         with warnings.catch_warnings():
             if level:
                 warnings.simplefilter("always" if level > 0 else "ignore")
+            else:  # last, so that whoever asked Python for warnings has them: those of libraries are no reader's affair
+                warnings.simplefilter("ignore", append=True)
             yield
     finally:
         logger.info("took %.2f s", time.monotonic() - began)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from foretoken.arguments import nearest
+from foretoken.bounded import parse_toml, read_file
 from foretoken.compute.accelerators import KINDS, Accelerator, Accelerators, Price, Site, TypicalUse
 from foretoken.errors import ForetokenError, shown
 
@@ -50,13 +50,10 @@ class AcceleratorFile:
     @classmethod
     def read(cls, path: Path) -> AcceleratorFile:
         """The tables of a TOML file; raises ForetokenError where it has others, or is none."""
+        content = read_file(path, ForetokenError, LARGEST_FILE)
         try:
-            with open(path, "rb") as file:
-                content = file.read(LARGEST_FILE + 1)
-            if len(content) > LARGEST_FILE:
-                raise ValueError(f"more than {LARGEST_FILE} bytes")
-            tables = tomllib.loads(content.decode("utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:
+            tables = parse_toml(content)
+        except ValueError as error:
             raise ForetokenError(
                 f"cannot read accelerators from {path}", expected="a TOML file", got=str(error)
             ) from None
@@ -121,7 +118,7 @@ def _check_keys(table_json: dict[str, Any], kind: type[Accelerator | Price | Typ
 def _accelerator_from_json(name: str, table_json: dict[str, Any]) -> Accelerator:
     values = {"id": name, "name": name, **table_json}
     _check_keys(values, Accelerator)
-    values |= {key: tuple(table_json[key]) for key in ("also", "secondary", "careful") if key in table_json}
+    values |= {key: _names(table_json[key]) for key in ("also", "secondary", "careful") if key in table_json}
     values["peak_tflops"] = {precision: float(value) for precision, value in table_json["peak_tflops"].items()}
     values["price"] = _price_from_json(table_json.get("price"))
     return Accelerator(**values)
@@ -139,7 +136,14 @@ def _price_from_json(price_json: float | dict[str, Any] | None) -> Price | None:
 
 def _use_from_json(use_json: dict[str, Any]) -> TypicalUse:
     _check_keys(use_json, TypicalUse)
-    return TypicalUse(**{**use_json, "kinds": tuple(use_json["kinds"])})
+    return TypicalUse(**{**use_json, "kinds": _names(use_json["kinds"])})
+
+
+def _names(values: object) -> tuple[str, ...]:
+    """A list of texts. Raises TypeError for anything else."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{shown(values)} in place of a list of texts")
+    return tuple(values)
 
 
 def _site_from_json(site_json: dict[str, Any]) -> Site:

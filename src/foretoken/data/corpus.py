@@ -16,6 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from foretoken.bounded import opened
 from foretoken.data.formats import BLOCK_BYTES, read_texts, reading
 from foretoken.data.synthetic import language
 from foretoken.errors import CorpusError
@@ -92,9 +93,9 @@ def hash_files(files: Iterable[SourceFile]) -> list[SourceHash]:
     """Name, bytes and sha256 of each file."""
     hashes = []
     for file in files:
-        with reading(file.path), open(file.path, "rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            hashes.append(SourceHash(file.name, opened.tell(), digest))
+        with reading(file.path), opened(file.path, CorpusError) as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            hashes.append(SourceHash(file.name, content.tell(), digest))
     return hashes
 
 

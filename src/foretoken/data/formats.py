@@ -8,17 +8,18 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
-import json
 import logging
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import IO
 
+from foretoken.arrow_files import parquet_values
+from foretoken.bounded import limit, opened, parse_json, require_size, to_raise, too_large, within_packed
 from foretoken.encodings import likely_encodings
 from foretoken.errors import CorpusError, needing, shown
 from foretoken.runs.section import is_encoding
@@ -26,8 +27,8 @@ from foretoken.runs.section import is_encoding
 logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2**20
-LONGEST_LINE = 2**28
-"""Bytes of the longest JSON line; a compressed file of a few bytes may hold one without end."""
+LONGEST_LINE, LARGEST_JSON = 2**26, 2**27
+"""Bytes of the longest line or text, and of a JSON text of many lines; a compressed file may hold one without end."""
 ZST_BYTES = 2**10
 """Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
 LATIN_CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
@@ -140,15 +141,15 @@ def _not_text(path: Path, got: str, encoding: str = "UTF-8") -> CorpusError:
 
 def _json_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
     """One array of objects, one object, or JSON lines under that name."""
-    content = b""
+    content = bytearray()
     for block in blocks:
         content += block
-        if len(content) > LONGEST_LINE:
-            raise OSError(f"one JSON text of more than {LONGEST_LINE} bytes; write it as JSON lines")
+        if len(content) > limit(LARGEST_JSON):
+            raise too_large(f"{path}, one JSON text,", LARGEST_JSON, "bytes", CorpusError)
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):  # several lines of JSON, or none
-        yield from _json_line_rows(path, iter([content]))
+        value = parse_json(bytes(content))
+    except ValueError:  # several lines of JSON, or none
+        yield from _json_line_rows(path, iter([bytes(content)]))
         return
     for number, row in enumerate(value if isinstance(value, list) else [value], 1):
         yield f"{path}, entry {number}", row
@@ -156,11 +157,12 @@ def _json_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
 
 def _table_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
     """The rows of a .csv or .tsv file; a tab cannot stand in a field, so quotes of .tsv are letters of the text."""
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(limit(LONGEST_LINE))
     try:
         lines = (line.decode("utf-8-sig" if not number else UTF8) + "\n" for number, line in enumerate(_lines(blocks)))
         tabs = _kind_of(path.name) == ".tsv"
         table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(lines)
+        require_size(0, len(table.fieldnames or ()), path, CorpusError)
         for number, row in enumerate(table, 2):  # row 1 holds the names of the columns
             yield f"{path}, row {number}", row
     except UnicodeDecodeError as error:
@@ -175,24 +177,25 @@ def _unpacked_blocks(path: Path) -> Iterator[bytes]:
 
 
 def _file_blocks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
+    with opened(path, CorpusError) as file:
         yield from _blocks(file, BLOCK_BYTES)
 
 
 def _gz_blocks(path: Path) -> Iterator[bytes]:
     try:
-        with gzip.open(path, "rb") as file:
-            yield from _blocks(file, BLOCK_BYTES)
+        with opened(path, CorpusError) as packed, gzip.GzipFile(fileobj=packed) as file:
+            yield from within_packed(_blocks(file, BLOCK_BYTES), path.stat().st_size, path, CorpusError)
     except (EOFError, zlib.error) as error:  # a truncated or damaged file; `reading` names it
         raise OSError(str(error)) from error
 
 
 def _zst_blocks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        yield from _unpacked(_blocks(file, ZST_BYTES))
+    with opened(path, CorpusError) as file:
+        unpacked = _unpacked(_blocks(file, ZST_BYTES))
+        yield from within_packed(unpacked, path.stat().st_size, path, CorpusError)
 
 
-def _blocks(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
+def _blocks(file: BufferedIOBase, size: int) -> Iterator[bytes]:
     return iter(partial(file.read, size), b"")
 
 
@@ -226,8 +229,8 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
             rest, length = [], 0
         rest.append(last)
         length += len(last)
-        if length > LONGEST_LINE:
-            raise OSError(f"a line of more than {LONGEST_LINE} bytes")
+        if length > limit(LONGEST_LINE):
+            raise OSError(f"a line of more than {limit(LONGEST_LINE)} bytes; {to_raise(LONGEST_LINE)}")
     yield b"".join(rest)
 
 
@@ -238,8 +241,8 @@ def _json_line_rows(path: Path, blocks: Iterator[bytes]) -> Rows:
             continue
         where = f"{path}, line {number}"
         try:
-            yield where, json.loads(line)
-        except (ValueError, RecursionError) as error:  # thousands of opening brackets exhaust the stack
+            yield where, parse_json(line)
+        except ValueError as error:
             raise CorpusError(f"{where} is not JSON", got=str(error), cure="correct or delete the line") from None
 
 
@@ -317,18 +320,17 @@ def _parquet_rows(path: Path, column: str) -> Rows:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            names, kinds = table.schema_arrow.names, table.schema_arrow.types
+        with opened(path, CorpusError) as file:
+            schema = pyarrow.parquet.read_schema(file)
             # The way down of JSON leads into structs and lists of them, too.
-            whole = column if column in names else column.partition(".")[0]
-            if whole not in names:
-                raise _no_column(str(path), column, f"the columns {', '.join(names)}")
-            kind = kinds[names.index(whole)]
+            whole = column if column in schema.names else column.partition(".")[0]
+            if whole not in schema.names:
+                raise _no_column(str(path), column, f"the columns {', '.join(schema.names)}")
+            kind = schema.field(whole).type
             if whole == column and str(getattr(kind, "value_type", kind)) not in STRINGS:
                 raise _no_column(str(path), column, f"a column of type {kind}")
-            rows = table.iter_batches(batch_size=256, columns=[whole])
-            values = chain.from_iterable(batch.column(0).to_pylist() for batch in rows)
-            for number, value in enumerate(values, 1):
+            file.seek(0)
+            for number, value in enumerate(parquet_values(file, path, CorpusError, whole, LONGEST_LINE), 1):
                 yield f"{path}, row {number}", {whole: value}
     except pyarrow.ArrowException as error:
         raise OSError(str(error)) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.bounded import limit, parse_json, read_file, to_raise, too_large
 from foretoken.errors import CorpusError, legible, needing, shown
 from foretoken.store import atomic
 
@@ -20,6 +24,10 @@ END_OF_TEXT, PAD, UNK, CLS, SEP, MASK = "<|endoftext|>", "[PAD]", "[UNK]", "[CLS
 SEPARATORS = {"bpe": END_OF_TEXT, "wordpiece": SEP, "unigram": SEP}
 """The token that ends a document, by kind; characters (`plain`) have none."""
 LARGEST_VOCABULARY = 1_000_000
+MOST_GROWTH, MOST_PARTS = 100, 100
+"""How many times longer a tokenizer of a user's may make a text, and in how many parts it may work on it."""
+LONGEST_TEMPLATE, LONGEST_TEXT = 2**20, 2**28
+"""Characters of what describes the special tokens around a text, and of a text that is made of tokens."""
 FILE = "file"
 """Kind of a tokenizer that a user brings in a file."""
 
@@ -33,6 +41,8 @@ class SubwordTokenizer:
         Raises CorpusError when the package cannot read it.
         """
         self.kind, self.definition = kind, definition
+        if kind == FILE:
+            _require_bounded(json.loads(definition))
         package = the_package()
         with refusing("the tokenizer cannot be read"):
             self._tokenizer = package.Tokenizer.from_str(definition)
@@ -76,8 +86,18 @@ class SubwordTokenizer:
             encoded = self._tokenizer.encode_batch_fast([text.decode() for text in texts], add_special_tokens=False)
         return [np.array(encoding.ids, np.uint32) for encoding in encoded]
 
+    @cached_property
+    def _lengths(self) -> NDArray[Any]:
+        """Characters of each token."""
+        lengths = np.zeros(self.vocabulary, np.int64)
+        lengths[list(self.ids.values())] = list(map(len, self.ids))
+        return lengths
+
     def decode(self, tokens: NDArray[Any]) -> bytes:
-        """The inverse of `encode` for one text."""
+        """The inverse of `encode` for one text. Raises CorpusError for one that is longer than any."""
+        known = tokens[tokens < self.vocabulary]
+        if int(self._lengths[known].sum()) > limit(LONGEST_TEXT):
+            raise too_large(f"the text of {len(tokens)} tokens", LONGEST_TEXT, "characters", CorpusError)
         with refusing(f"the tokenizer {self.name} cannot decode"):
             return str(self._tokenizer.decode(tokens.tolist(), skip_special_tokens=False)).encode()
 
@@ -118,23 +138,18 @@ def read_tokenizer(path: str | Path, separator: str | None = None) -> SubwordTok
 
 def tokenizer_bytes(path: str | Path) -> bytes:
     """The content of a tokenizer's file. Raises CorpusError when it cannot be read."""
-    try:
-        path = Path(path).expanduser()
-        if not path.is_file():  # a pipe or a device has no end
-            cure = "name a tokenizer.json of the package `tokenizers`, as transformers keeps it beside a model"
-            raise CorpusError("the tokenizer is missing", expected="a file", got=str(path), cure=cure)
-        if path.stat().st_size > atomic.LARGEST_JSON:
-            raise CorpusError(f"{path} is too large", expected=f"at most {atomic.LARGEST_JSON} bytes")
-        return path.read_bytes()
-    except (OSError, ValueError, RuntimeError) as error:  # a name with a NUL; a home that is nobody's
-        raise CorpusError(f"cannot read {path}", got=str(error), cure="give another file") from error
+    path = Path(os.path.expanduser(path))
+    if not os.path.lexists(path) and "\0" not in str(path):
+        cure = "name a tokenizer.json of the package `tokenizers`, as transformers keeps it beside a model"
+        raise CorpusError("the tokenizer is missing", expected="a file", got=str(path), cure=cure)
+    return read_file(path, CorpusError, atomic.LARGEST_JSON)
 
 
 def read_tokenizer_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a tokenizer's file. Raises CorpusError."""
     try:
-        values = json.loads(tokenizer_bytes(path))
-    except (ValueError, RecursionError) as error:
+        values = parse_json(tokenizer_bytes(path))
+    except ValueError as error:
         raise CorpusError(f"{path} is no tokenizer", expected="JSON", got=str(error), cure=CURE) from None
     if not isinstance(values, dict):
         raise CorpusError(f"{path} is no tokenizer", expected="a JSON object", got=shown(values), cure=CURE)
@@ -176,6 +191,58 @@ def _found_separator(tokenizer: SubwordTokenizer, named: str | None) -> str:
 def canonical(values: object) -> str:
     """The same text for the same tokenizer."""
     return json.dumps(values, sort_keys=True, ensure_ascii=True)
+
+
+def _require_bounded(definition_json: Mapping[str, Any]) -> None:
+    """Raise CorpusError for a tokenizer that may turn a text into one of any length."""
+    for name, inner in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"), ("decoder", "decoders")):
+        parts = list(_parts(definition_json.get(name), inner))
+        growth = math.prod(map(_growth, parts))
+        if growth > limit(MOST_GROWTH) or len(parts) > MOST_PARTS:
+            got = f"{growth:.3g} times in {len(parts)} parts"
+            expected = f"at most {limit(MOST_GROWTH)} times longer, in at most {MOST_PARTS} parts"
+            cure = to_raise(MOST_GROWTH, growth)
+            raise CorpusError(f"the {name} of the tokenizer multiplies texts", expected=expected, got=got, cure=cure)
+    post = definition_json.get("post_processor")
+    if isinstance(post, dict) and len(json.dumps(post)) > LONGEST_TEMPLATE:
+        raise too_large("the post_processor of the tokenizer", LONGEST_TEMPLATE, "characters", CorpusError)
+
+
+def _parts(part: object, inner: str) -> Iterator[Mapping[str, Any]]:
+    """The parts of a sequence, of sequences in it, too; of anything else that alone."""
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict) and isinstance(part.get(inner), list):
+            waiting += part[inner]
+        elif isinstance(part, dict):
+            yield part
+
+
+def _growth(part: Mapping[str, Any]) -> float:
+    """How many times longer one part can make a text, in bytes."""
+    pattern = part.get("pattern")
+    if "content" in part and isinstance(pattern, dict):
+        # An expression may match between any two characters, and a text where it is.
+        matched = len(str(pattern["String"]).encode()) if "String" in pattern else 0
+        new = len(str(part["content"]).encode("utf-8", "replace"))
+        return max(1.0, new / matched) if matched else 1.0 + new
+    if "precompiled_charsmap" in part:
+        # The longest of a real one, in 33 bytes, stands for a character of 3.
+        return max(1.0, _longest_replacement(str(part["precompiled_charsmap"])) / 3)
+    if part.get("type") == "ByteLevel":
+        return 2.0
+    return 1.0 + len(str(part.get("prepend", ""))) / 100
+
+
+def _longest_replacement(charsmap: str) -> int:
+    """Bytes of the longest text in a map of SentencePiece: the size of its index, the index, texts that end in NUL."""
+    try:
+        content = base64.b64decode(charsmap)
+        start = 4 + int.from_bytes(content[:4], "little")
+    except ValueError:  # the package itself refuses it
+        return 0
+    return max(map(len, content[start:].split(b"\0")), default=0)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.bounded import sha256_of
 from foretoken.data.tokenizer import TOKENIZER
 from foretoken.errors import StoreError
 from foretoken.store.atomic import read_checksummed_json
@@ -233,11 +234,9 @@ def check_corpus(folder: Path) -> None:
 
 
 def _file_sha256(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "none"
+    with suppress(StoreError):
+        return sha256_of(path, StoreError)
+    return "none"
 
 
 def token_dtype(vocabulary: int) -> str:

@@ -8,6 +8,7 @@ random order three in five are learned from, one in five is to stop by and one i
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from foretoken.arguments import nearest
+from foretoken.bounded import limit, parse_json, read_file, require_size, require_values, too_large
 from foretoken.data.formats import inner_names, values_at
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import TaskError, shown
@@ -52,8 +54,8 @@ CHOICE_LABELS = "labels of the choices"
 """Where a row keeps what its file calls each choice: A, B, ... or 1, 2, ..."""
 SPLIT_ENDS = (0.6, 0.8)
 """Where training and validation end, as shares of the examples."""
-LARGEST_FILE = 2**28
-"""Bytes of a file."""
+LARGEST_FILE, MOST_EXAMPLES = 2**27, 10**6
+"""Bytes and lines of a file."""
 
 
 @dataclass(frozen=True)
@@ -170,23 +172,27 @@ def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
+    content = read_file(path, TaskError, LARGEST_FILE)
+    lines = content.count(b"\n")
+    if lines > limit(MOST_EXAMPLES):
+        raise too_large(str(path), MOST_EXAMPLES, "lines", TaskError, lines)
+    file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise TaskError(f"{path} is too large", expected=f"up to {LARGEST_FILE} bytes", cure="give fewer examples")
-        with open(path, encoding="utf-8", newline="") as file:
-            if path.suffix in (".csv", ".tsv"):
-                # A tab cannot stand in a field, so quotes of .tsv files are letters of the text.
-                tabs = path.suffix == ".tsv"
-                table = csv.DictReader(file, delimiter="	", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
-                for number, values in enumerate(table, 2):  # row 1 holds the names of the columns
-                    yield Row(f"{path} row {number}", {str(name): value for name, value in values.items()})
-            elif path.suffix == ".json":
-                yield from _json_array(path, file.read())
-            else:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        require_values(content)
+        if path.suffix in (".csv", ".tsv"):
+            # A tab cannot stand in a field, so quotes of .tsv files are letters of the text.
+            tabs = path.suffix == ".tsv"
+            table = csv.DictReader(file, delimiter="	", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
+            require_size(lines, len(table.fieldnames or ()), path, TaskError)
+            for number, values in enumerate(table, 2):  # row 1 holds the names of the columns
+                yield Row(f"{path} row {number}", {str(name): value for name, value in values.items()})
+        elif path.suffix == ".json":
+            yield from _json_array(path, file.read())
+        else:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
+    except (ValueError, csv.Error) as error:
         raise TaskError(
             f"cannot read {path}", expected="JSON lines, .json, .csv or .tsv in UTF-8", got=str(error)
         ) from error
@@ -195,8 +201,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
 def _json_array(path: Path, text: str) -> Iterator[Row]:
     """Rows of one array of objects; of JSON lines where the file holds these."""
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError):
+        rows = parse_json(text)
+    except ValueError:
         rows = None
     if isinstance(rows, list):
         for number, values in enumerate(rows, 1):
@@ -209,8 +215,8 @@ def _json_array(path: Path, text: str) -> Iterator[Row]:
 
 def _json_object(where: str, line: str) -> dict[str, Any]:
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
+        values = parse_json(line)
+    except ValueError:
         values = None
     if not isinstance(values, dict):
         raise TaskError(f"{where} is not a JSON object", expected='{"text": "...", ...}', got=line.strip()[:80])
@@ -245,8 +251,8 @@ def _list(row: Row, column: str) -> list[Any]:
     value = row.json_values[column]
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             raise row.refuse(f"{column} cannot be read", "a list", value) from None
     elif isinstance(value, str) and column == "labels":
         value = value.split()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.bounded import limit, too_large
 from foretoken.compute.objective import Objective, objective_kind
 from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus import FEW_DOCUMENTS, Document, documents
@@ -25,6 +26,9 @@ from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder, examples
 from foretoken.runs.schema import CorpusSection
 from foretoken.training.evaluate import Evaluation, held_out
+
+LARGEST_TEXT, TEXT_OVERHEAD = 2**29, 2**8
+"""Bytes of all documents that a model is trained on further, and how many more each takes in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,13 @@ def split_text(model: Model, path: str | Path, column: str, share: float, encodi
 
     Raises CorpusError.
     """
-    texts = list(_texts(model, path, column, encoding))
+    texts: list[tuple[bytes, bool]] = []
+    size = 0
+    for text, ends in _texts(model, path, column, encoding):
+        texts.append((text, ends))
+        size += len(text) + TEXT_OVERHEAD
+        if size > limit(LARGEST_TEXT):
+            raise too_large(f"the text {path}, which is kept in memory,", LARGEST_TEXT, "bytes", CorpusError)
     few = sum(ends for _, ends in texts) < FEW_DOCUMENTS
     train, validation = _SplitEncoder(model.tokenizer), _SplitEncoder(model.tokenizer)
     for text, ends in texts:

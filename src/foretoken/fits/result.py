@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, compress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -32,18 +30,17 @@ from foretoken.fits.parts import (
     Starts,
     WeighedLaw,
 )
+from foretoken.fits.whole import require_whole
 from foretoken.laws import find_law
-from foretoken.laws.law import Array, Law
+from foretoken.laws.law import Array
 from foretoken.results import Result, shown
-from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, in_loss_unit
+from foretoken.runs.loss_units import NATS_PER_TOKEN, in_loss_unit
 from foretoken.store.atomic import json_bytes, read_json, write_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
-LARGEST_LOG = 100.0
-"""Above any distance or error on a logarithm that a fit can have."""
 FORMAT = 3
 """Version of the file format. Another one is refused; formats 1 and 2 were never released."""
 
@@ -267,7 +264,7 @@ class Fit(Result):
         try:
             values_json = read_json(Path(path))
         except StoreError as error:
-            if not Path(path).exists():
+            if not Path(path).is_file():
                 raise
             got = f"{error.message}{error.got and f' ({error.got})'}"
             raise StoreError(f"{path} is not a fit file", got=got, cure=cure) from error
@@ -285,7 +282,7 @@ class Fit(Result):
             )
         try:
             fit = cls.from_json(values_json)
-            _require_whole(fit)
+            require_whole(fit)
         except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from None
         logger.info("read %s: %s, fitted to %d runs", path, fit.law, fit.rows.used)
@@ -316,46 +313,3 @@ def as_fit(fit: AnyFit) -> Fit:
             cure="fit a table first: foretoken.fit(table)",
         )
     return fit
-
-
-def _require_whole(fit: Fit) -> None:
-    """Raise ValueError when the parts of a fit do not belong together: nothing could be forecast from it."""
-    try:
-        law = find_law(fit.law)
-    except ForetokenError:
-        raise ValueError(f"unknown law {in_few_words(fit.law)}") from None
-    by_parameter = (fit.map_parameters, fit.unpenalised_parameters, fit.parameters, fit.intervals)
-    if any(set(values) != set(law.parameters) for values in by_parameter):
-        raise ValueError(f"parameters other than {', '.join(law.parameters)}")
-    if fit.loss_unit not in CARRIED:
-        raise ValueError(f"unknown unit of the loss {in_few_words(fit.loss_unit)}")
-    if set(fit.features) != set(law.features):
-        raise ValueError(f"features other than {', '.join(law.features)}")
-    if not fit.map_draws or not fit.unpenalised_draws:
-        raise ValueError("no draws")
-    if any(len(draw) != len(law.parameters) for draw in fit.map_draws + fit.unpenalised_draws):
-        raise ValueError("draws that are not one number per parameter")
-    profiled = (profile.interval for profile in fit.profiles.values())
-    ranges = [*fit.ranges.by_name().values(), *fit.features.values(), *fit.intervals.values(), *profiled]
-    if not all(map(math.isfinite, chain(*ranges))):  # a NamedTuple does not take over the dataclass's own rule
-        raise ValueError("a range or an interval that is not finite")
-    spreads = [fit.noise.run_sd, fit.noise.misfit_growth, fit.noise.cluster_sd, fit.noise.tokens_power]
-    if not fit.runs or min(_positive(fit, law)) <= 0 or min(spreads) < 0:
-        raise ValueError("a number that cannot be 0 or below")
-    logs = [*spreads, *(value for row in fit.held_out for value in (row.distance, row.error, row.explained))]
-    if not (max(map(abs, logs)) < (LARGEST_LOG if law.is_logarithmic else math.inf)) or not 0 < fit.level < 1:
-        raise ValueError("an error on log loss, or a level, that no fit has")
-
-
-def _positive(fit: Fit, law: Law) -> Iterator[float]:
-    """Every number of a fit that is above 0: what the law predicts only where it is a logarithm that is fitted."""
-    for values in (fit.map_parameters, fit.unpenalised_parameters):
-        yield from (value for name, value in values.items() if name not in law.signed)
-    signs = [name not in law.signed for name in law.parameters]
-    for draw in (*fit.map_draws, *fit.unpenalised_draws):
-        yield from compress(draw, signs)
-    yield from chain(fit.ranges.params, fit.ranges.tokens, fit.ranges.flops, *fit.features.values())
-    yield from chain(*((run.params, run.tokens, run.flops) for run in fit.runs))
-    if law.is_logarithmic:
-        yield from chain(fit.ranges.loss, *((run.loss, run.fitted) for run in fit.runs))
-    yield from (fit.noise.most_tokens, fit.noise.degrees_of_freedom)

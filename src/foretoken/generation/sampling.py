@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from foretoken.arguments import takes
+from foretoken.bounded import limit, too_large
 from foretoken.compute.families import FAMILIES, cannot
 from foretoken.compute.objective import PAD
 from foretoken.errors import CorpusError, ForetokenError
@@ -19,6 +20,8 @@ from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model, finite_logits
 from foretoken.generation.sampler import RandomStreams, SamplingOptions, mask_logits
 
+MOST_TOKENS = 10**6
+"""Tokens of all texts that are written at once: they are kept until the last of them is there."""
 LARGEST_LOSS = math.log(sys.float_info.max)
 """The largest mean loss, in nats, whose perplexity is a finite number."""
 
@@ -98,6 +101,8 @@ def sample(request: SampleRequest) -> Samples:
             raise ForetokenError(
                 f"{name} must be at least 1", expected="1 or more", got=str(number), cure=f"ask for more {name}"
             )
+    if tokens * samples > limit(MOST_TOKENS):
+        raise too_large("what is to be written", MOST_TOKENS, "tokens in all", ForetokenError, tokens * samples)
     writer = Writer(model, model.encode(request.prompt), tokens, samples)
     token_rows, logprob_rows = writer.write(request, RandomStreams(seed, samples), tokens)
     perplexity, reason = writer.perplexity()

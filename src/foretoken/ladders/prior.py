@@ -130,8 +130,7 @@ class Prior:
 
 def best_params(prior: Prior, theta: Array, flops: Array | float) -> Array:
     """Best size of one law, theta [p] for x itself, at each compute."""
-    assert prior.law.optimum is not None
-    return np.asarray(prior.law.optimum(prior.law.named(theta), flops, prior.per_token)[0])
+    return np.asarray(prior.law.best_split(prior.law.named(theta), flops, prior.per_token)[0])
 
 
 def make_prior(known: Fit | str | None, formula: str, largest: float, noise: float | None, seed: int) -> Prior:
@@ -200,11 +199,9 @@ def _prior_of_fit(fit: Fit, largest: float, noise: float | None) -> Prior:
             expected=f"a fit of one of {expected}",
             cure="plan its budget with it (foretoken plan), which searches for the best size",
         )
-    assert law.optimum is not None
     # A fit's own assumptions are made at its largest run, be that the table's or the ladder's.
     per_token, largest = fit.flops_per_param_token, max(largest, fit.ranges.flops.high)
-    size = float(law.optimum(fit.map_parameters, largest, per_token)[0])
-    origin = np.log([size, largest / per_token / size])
+    origin = np.log(law.best_split(fit.map_parameters, largest, per_token))
     picked = np.linspace(0, len(fit.map_draws) - 1, min(DRAWS, len(fit.map_draws))).astype(int)
     theta = law.shift(np.log(np.array(fit.map_draws)[picked]), -origin)
     return Prior(

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from foretoken.laws.law import Law, Real
+from foretoken.laws.law import Law, Real, in_numpy
 from foretoken.laws.product import product
 
 CITATION = "Hoffmann et al. 2022, arXiv 2203.15556 (approaches 1 and 2)"
 DOMAIN = "through the optimum of each budget; beyond them only as long as the exponent stays"
 
 
+@in_numpy
 def from_params(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* = k C^a, and the tokens that are left for it."""
-    C = np.asarray(C, dtype=np.float64)
     N = parameters["k"] * C ** parameters["a"]
     return N, C / (flops_per_param_token * N)
 
 
+@in_numpy
 def from_tokens(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """D* = k C^b, and the parameters that are left for it."""
-    C = np.asarray(C, dtype=np.float64)
     D = parameters["k"] * C ** parameters["b"]
     return C / (flops_per_param_token * D), D
 
 
+@in_numpy
 def from_flops_per_token(
     parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0
 ) -> tuple[Real, Real]:
     """M* = k C^a FLOP per token; N* is M* / flops_per_param_token, D* is C / M*."""
-    C = np.asarray(C, dtype=np.float64)
     M = parameters["k"] * C ** parameters["a"]
     return M / flops_per_param_token, C / M
 

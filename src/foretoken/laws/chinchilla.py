@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from foretoken.laws.law import Array, Law, Real
+from foretoken.laws.law import Array, Law, Real, in_numpy
 
 EXPONENTS = np.exp(np.linspace(np.log(0.06), np.log(1.6), 28))
 """Grid of alpha and of beta on which a fit is begun."""
@@ -119,6 +119,7 @@ def prior(y: Array) -> tuple[Array, Array]:
     return mean, np.array([0.2, np.inf, np.inf, 0.5, 0.5])
 
 
+@in_numpy
 def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss with flops_per_param_token x N x D = C (Hoffmann et al. 2022, equation 4).
 
@@ -128,7 +129,7 @@ def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: flo
     '7.22e+10 1.33e+12 18.4'
     """
     A, B, alpha, beta = (parameters[name] for name in ("A", "B", "alpha", "beta"))
-    product = np.asarray(C, dtype=np.float64) / flops_per_param_token
+    product = C / flops_per_param_token
     # dL/dN = 0 along N D = C / 6 gives alpha A / N^alpha = beta B / D^beta; D = product / N is put in.
     G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
     N = G * product ** (beta / (alpha + beta))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from foretoken.laws import chinchilla
-from foretoken.laws.law import Array, Law, Real
+from foretoken.laws.law import Array, Law, Real, in_numpy
 
 START_GAMMAS = (1.0, 0.5)
 """Chinchilla's own form, and the centre of the prior."""
@@ -65,6 +65,7 @@ def prior(y: Array) -> tuple[Array, Array]:
     return np.append(mean, np.log(0.5)), np.append(scale, 0.2)
 
 
+@in_numpy
 def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss with flops_per_param_token x N x D = C: Chinchilla's, at the exponents over gamma.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from foretoken.laws import chinchilla
 from foretoken.laws.dual import log
 from foretoken.laws.formula import IRREDUCIBLE, Parameter, either_sign, law_from
-from foretoken.laws.law import Array, Law, Real
+from foretoken.laws.law import Array, Law, Real, in_numpy
 from foretoken.laws.routing import EXPERTS, effective_experts
 
 
@@ -52,6 +52,7 @@ def at_experts(parameters: Mapping[str, float], experts: float) -> dict[str, flo
     }
 
 
+@in_numpy
 def optimum(
     parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0, experts: float = 1.0
 ) -> tuple[Real, Real]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from foretoken.laws import chinchilla
 from foretoken.laws.formula import Parameter, exponent, law_from
-from foretoken.laws.law import FEATURES, Array, Law, Real
+from foretoken.laws.law import FEATURES, Array, Law, Real, in_numpy
 from foretoken.laws.starts import even_cloud, least_squares
 
 PF_DAY = 8.64e19
@@ -53,6 +53,7 @@ def min_compute(C: Real, B: Real, B_crit: Real) -> Real:
     return C / (1 + np.asarray(B) / B_crit)
 
 
+@in_numpy
 def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least L(N, D) at compute C. The paper's own advice is another: it comes from L(N, S_min)."""
     # L^(1/alpha_D) = N_c^inner / N^inner + D_c / D is Chinchilla's form with E = 0, and least where L is.

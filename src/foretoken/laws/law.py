@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretoken.arguments import nearest
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, RefusedError
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -51,6 +52,18 @@ FEATURES: dict[str, Feature] = {
 def mean_features(x: Array) -> Array:
     """The mean of each feature over runs: x [r, f] -> [f]."""
     return np.asarray(x.mean(axis=0))
+
+
+def in_numpy(optimum: Callable[..., tuple[Real, Real]]) -> Callable[..., tuple[Real, Real]]:
+    """An optimum in the arithmetic of numpy: infinite, or no number, where that of Python raises an error."""
+
+    @wraps(optimum)
+    def computed(parameters: Mapping[str, float], C: Real, *more: float, **named: float) -> tuple[Real, Real]:
+        with np.errstate(all="ignore"):
+            values = {name: np.float64(value) for name, value in parameters.items()}
+            return optimum(values, np.asarray(C, dtype=np.float64), *more, **named)
+
+    return computed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +167,21 @@ class Law:
         fitted = self.value_and_grad(self.theta(parameters)[None], x)[0][0]
         predicted: Array = np.exp(fitted) if self.is_logarithmic else fitted
         return predicted if self.sequence_input else predicted.reshape(values[0].shape)
+
+    def best_split(self, parameters: Mapping[str, float], flops: ArrayLike, flops_per_param_token: float) -> Array:
+        """N* and D* of least loss at a compute, as rows. Raises RefusedError (out_of_reach) where they are no amounts.
+
+        >>> from foretoken.laws import CHINCHILLA
+        >>> terms = {"E": 1.0, "A": 1.0, "B": 1.0, "alpha": 0.5, "beta": 0.5}
+        >>> CHINCHILLA.best_split(terms, 6e20, 6.0).tolist()
+        [10000000000.0, 10000000000.0]
+        """
+        assert self.optimum is not None
+        split = np.asarray(self.optimum(parameters, flops, flops_per_param_token), dtype=np.float64)
+        if not ((split > 0) & np.isfinite(split)).all():
+            evidence = f"the law {self.name} has no best size at a compute of {np.max(flops):.3g} FLOP"
+            raise RefusedError("out_of_reach", evidence, "fit the table again, or ask for another compute")
+        return split
 
     def _require(self, known: Mapping[str, Array]) -> None:
         missing = [name for name in self.features if name not in known]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from foretoken.laws import chinchilla
 from foretoken.laws.formula import IRREDUCIBLE, LogNormal, Parameter, law_from
-from foretoken.laws.law import Law, Real
+from foretoken.laws.law import Law, Real, in_numpy
 
 
 def loss(N: Real, D: Real, *, E: Real, a: Real, b: Real, eta: Real) -> Real:
@@ -22,6 +22,7 @@ def loss(N: Real, D: Real, *, E: Real, a: Real, b: Real, eta: Real) -> Real:
     return E + a * (6.0 * N**2) ** -eta + b * (6.0 * D**2) ** -eta
 
 
+@in_numpy
 def optimum(parameters: Mapping[str, float], C: Real, flops_per_param_token: float = 6.0) -> tuple[Real, Real]:
     """N* and D* of least loss: at every compute M* = (b / a)^(1 / (2 eta)) tokens per parameter."""
     eta = parameters["eta"]

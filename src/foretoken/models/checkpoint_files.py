@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from foretoken.bounded import opened
 from foretoken.errors import CheckpointError, shown
 from foretoken.store.atomic import delete_file, read_json, write_file, write_json
 
@@ -71,7 +72,8 @@ class TensorFiles:
 
 def _opened(path: Path) -> Any:
     try:
-        return safe_open(str(path), framework="pt")
+        with opened(path, CheckpointError):  # which maps the file by its name, and asks nothing of its kind
+            return safe_open(str(path), framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}", got=str(error), cure="restore it") from error
 

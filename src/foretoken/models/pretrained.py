@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from foretoken.bounded import read_file
 from foretoken.compute.shape import ModelShape
-from foretoken.errors import CheckpointError
+from foretoken.errors import CheckpointError, StoreError
 from foretoken.models.attention import rotary_table
 from foretoken.models.checkpoint_config import (
     architecture,
@@ -27,7 +28,7 @@ from foretoken.models.checkpoint_config import (
 from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config_json, write_checkpoint
 from foretoken.models.checkpoint_names import NAMES, SEGMENTS, Names
 from foretoken.models.stack import Stack
-from foretoken.store.atomic import read_json, write_file
+from foretoken.store.atomic import LARGEST_JSON, read_json, write_file
 
 OWN = "foretoken"
 TOKENIZER = "tokenizer.json"
@@ -83,8 +84,9 @@ def save_pretrained(
     config |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None, **(token_ids or {})}
     config["torch_dtype"] = dtype_name(next(iter(weights.values())))
     if tokenizer is not None:
+        content = read_file(tokenizer, StoreError, LARGEST_JSON)
         read_json(Path(tokenizer))  # refused before anything is written
-        write_file(folder / TOKENIZER, Path(tokenizer).read_bytes())
+        write_file(folder / TOKENIZER, content)
     write_checkpoint(folder, config, _named(_apart(weights, shape, names), names, config, shape))
     return folder
 

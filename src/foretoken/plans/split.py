@@ -180,7 +180,7 @@ def _disagreement(loss_model: LossModel, flops: float) -> float:
     for weighed in fit.laws:
         law = find_law(weighed.law)
         if law.optimum is not None:
-            sizes.append(np.log(law.optimum(weighed.parameters, budgets, loss_model.flops_per_param_token)[0]))
+            sizes.append(np.log(law.best_split(weighed.parameters, budgets, loss_model.flops_per_param_token)[0]))
             weights.append(weighed.weight)
     square = np.average((np.array(sizes) - sizes[0]) ** 2, axis=0, weights=weights)
     return DISAGREEMENT * math.sqrt(float(square.max()))
@@ -197,8 +197,7 @@ def advised(loss_model: LossModel, flops: float) -> tuple[float, float]:
     optimum = loss_model.law.optimum
     if optimum is None or loss_model.repetition:
         require_loss(loss_model)
-    assert optimum is not None
-    params, tokens = optimum(loss_model.parameters, flops, loss_model.flops_per_param_token)
+    params, tokens = loss_model.law.best_split(loss_model.parameters, flops, loss_model.flops_per_param_token)
     return float(params), float(tokens)
 
 

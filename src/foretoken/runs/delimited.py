@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foretoken.bounded import MOST_COLUMNS, require_size
 from foretoken.errors import TableError
 from foretoken.runs.cells import MISSING, number
 from foretoken.runs.content import Content, Rows
@@ -68,6 +69,7 @@ def read_delimited(content: Content) -> Rows:
 
     form = form_of(content)
     data = content.data if form.is_plain else _rewritten(content, form)
+    _require_fields(data, form.separator, content.path)
     options: dict[str, Any] = {
         "sep": form.separator,
         "encoding": content.encoding if form.is_plain else "utf-8",
@@ -235,15 +237,31 @@ def _blanks(lines: Sequence[str]) -> str:
     return ""
 
 
+def _require_fields(data: bytes, separator: str, path: Path) -> None:
+    """Bound the fields of a CSV before they are parsed: those of the header, and of any line that is longer."""
+    mark = separator.encode()
+
+    def fields(line: bytes) -> int:
+        return re.sub(rb'"[^"]*"', b"", line).count(mark) + 1
+
+    header = re.search(rb"[^\r\n]+", data)
+    columns = fields(header[0]) if header else 1
+    long = (line[0] for line in re.finditer(rb"[^\r\n]+", data) if line.end() - line.start() > MOST_COLUMNS)
+    require_size(0, max(map(fields, long), default=columns), path, TableError)
+    require_size(max(data.count(b"\n"), data.count(b"\r")), columns, path, TableError, data.count(mark))
+
+
 def read_markdown(content: Content) -> Rows:
     """The rows of the first Markdown table."""
     import pandas as pd
 
+    require_size(0, 0, content.path, TableError, content.data.count(b"|"))
     rows = [
         [cell.replace("\\|", "|").strip(" *`") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
         for line in content.text.split("\n")
         if line.strip().startswith("|")
     ]
+    require_size(len(rows), len(rows[0]) if rows else 0, content.path, TableError)
     body = [row for row in rows[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
     wrong = next((row for row in body if len(row) != len(rows[0])), None)
     if not rows or wrong is not None:

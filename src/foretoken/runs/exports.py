@@ -7,13 +7,13 @@ A W&B export is known by its columns: `config` and `summary` that hold mappings,
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from foretoken.bounded import parse_json, require_size
 from foretoken.errors import TableError
 from foretoken.escapes import for_shell
 
@@ -189,6 +189,7 @@ def _flatten(frame: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
             parts.append(frame[[name]])
             continue
         rows = [_leaves(_mapping(cell), groups[str(name)]) for cell in frame[name].map(_numbered)]
+        require_size(len(rows), len(set().union(*rows)), f"the group {name}", TableError)
         parts.append(pd.DataFrame(rows, index=frame.index))
     return pd.concat(parts, axis=1)
 
@@ -214,8 +215,8 @@ def _mapping(cell: object) -> dict[str, Any] | None:
     if not isinstance(cell, str) or len(cell) > LONGEST_CELL or not cell.lstrip().startswith("{"):
         return None
     try:
-        value = json.loads(cell)
-    except (ValueError, RecursionError):
+        value = parse_json(cell)
+    except ValueError:
         try:  # as Python prints a dict; literal_eval reads data and runs nothing
             value = ast.literal_eval(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):

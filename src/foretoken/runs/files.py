@@ -8,13 +8,15 @@ Sizes are bounded, unpacked ones too.
 from __future__ import annotations
 
 import gzip
-import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from foretoken.arguments import did_you_mean_file
+from foretoken.arrow_files import feather_table, parquet_table
+from foretoken.bounded import handed_over, limit, opened, parse_json, read_all, require_size, require_values, too_large
 from foretoken.encodings import likely_encodings
 from foretoken.errors import MissingExtraError, TableError, needing
 from foretoken.runs import builtin
@@ -25,19 +27,18 @@ from foretoken.runs.table import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_FILE = 2**30
+LARGEST_FILE = 2**28
 """Bytes of the largest run table that is read, unpacked."""
-MOST_CELLS = 10**8
-"""Rows times columns of the largest run table; a parquet file of a few bytes may claim any number."""
-STANDARD_INPUT = "-"
+LARGEST_JSON = 2**27
+"""The same of JSON, whose values take more memory."""
 
 
 def read_frame(path: Path) -> Rows:
     """The rows of a file as they are; TableError when it is missing, too large, or not what its suffix says."""
     packed = path.suffix.lower() if path.suffix.lower() in UNPACK else ""
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
-    if str(path) != STANDARD_INPUT and not path.is_fifo():
-        if not path.is_file():
+    if not handed_over(path):
+        if not os.path.lexists(path):
             raise TableError(
                 f"no run table at {path}",
                 expected=f"a file ({', '.join(READERS)}), or {builtin.SAMPLE}",
@@ -51,7 +52,7 @@ def read_frame(path: Path) -> Rows:
                 cure="save the table as CSV, or as Markdown",
             )
     try:
-        data = _bounded(sys.stdin.buffer, path) if str(path) == STANDARD_INPUT else _unpacked(path, packed)
+        data = _unpacked(path, packed)
         if not data.strip(b"\xef\xbb\xbf \t\r\n"):
             raise TableError(
                 f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
@@ -81,15 +82,8 @@ def read_frame(path: Path) -> Rows:
 
 def _unpacked(path: Path, packed: str) -> bytes:
     """The bytes of a file, decompressed."""
-    with open(path, "rb") as file:
-        return _bounded(UNPACK[packed](file) if packed else file, path)
-
-
-def _bounded(file: IO[bytes], path: Path) -> bytes:
-    data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise TableError(f"{path} is too large for a run table", expected=f"at most {LARGEST_FILE} bytes")
-    return data
+    with opened(path, TableError, LARGEST_FILE) as file:
+        return read_all(UNPACK[packed](file) if packed else file, path, TableError, LARGEST_FILE)
 
 
 def _gzip(file: IO[bytes]) -> IO[bytes]:
@@ -103,7 +97,7 @@ def _zstd(file: IO[bytes]) -> IO[bytes]:
     return reader
 
 
-UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
+UNPACK: dict[str, Callable[[Any], IO[bytes]]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
 """How a file is decompressed, by the last part of its name."""
 
 
@@ -115,37 +109,24 @@ def _kind(data: bytes) -> str:
 
 
 def _parquet(content: Content) -> Rows:
-    import pyarrow
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content.data)) as file:
-        _require_cells(file.metadata.num_rows * file.metadata.num_columns, content.path)
-        return _from_arrow(file.read()), []
+    return _from_arrow(parquet_table(content.data, content.path, TableError, LARGEST_FILE)), []
 
 
 def _feather(content: Content) -> Rows:
-    import pyarrow
-    import pyarrow.feather
-
-    table = pyarrow.feather.read_table(pyarrow.BufferReader(content.data))
-    _require_cells(table.num_rows * table.num_columns, content.path)
-    return _from_arrow(table), []
+    return _from_arrow(feather_table(content.data, content.path, TableError, LARGEST_FILE)), []
 
 
 def _from_arrow(table: Any) -> pd.DataFrame:
-    table.validate(full=True)  # else text that is not UTF-8 is only found where a cell is printed
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
-
-
-def _require_cells(cells: int, path: Path) -> None:
-    if cells > MOST_CELLS:
-        raise TableError(f"{path} is too large for a run table", expected=f"at most {MOST_CELLS} cells", got=str(cells))
 
 
 def _json(content: Content) -> Rows:
     import pandas as pd
 
+    if len(content.data) > limit(LARGEST_JSON):
+        raise too_large(str(content.path), LARGEST_JSON, "bytes of JSON", TableError, len(content.data))
+    require_values(content.data)
     text = content.text
     rows = _json_rows(text, content.path)
     if rows is None:  # JSON lines
@@ -154,6 +135,7 @@ def _json(content: Content) -> Rows:
             for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
+    require_size(len(rows), len(set().union(*rows)), content.path, TableError)
     return pd.DataFrame(rows), []
 
 
@@ -165,8 +147,8 @@ def _whole(digits: str) -> int | float:
 
 def _json_object(line: str, where: str) -> dict[str, object]:
     try:
-        row = json.loads(line, parse_int=_whole)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line, parse_int=_whole)
+    except ValueError as error:
         raise TableError(f"{where} is not JSON", got=str(error), cure="mend or delete the line") from None
     if not isinstance(row, dict):
         raise TableError(f"{where}: expected one JSON object per line", got=line[:60])
@@ -178,8 +160,8 @@ def _json_rows(text: str, path: Path) -> list[dict[str, Any]] | None:
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:
-        content = json.loads(text, parse_int=_whole)
-    except (ValueError, RecursionError):
+        content = parse_json(text, parse_int=_whole)
+    except ValueError:
         return None
     if isinstance(content, dict):
         rows = _rows_within(content)

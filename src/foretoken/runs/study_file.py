@@ -13,8 +13,8 @@ name = "quickstart"            the folder's name
 from __future__ import annotations
 
 import logging
+import os
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from pydantic import Field, ValidationError, model_validator
 
 from foretoken.arguments import did_you_mean, did_you_mean_file, named_arguments, nearest
+from foretoken.bounded import handed_over, parse_toml, read_file
 from foretoken.compute.objective import CAUSAL
 from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown
@@ -43,9 +44,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 logger = logging.getLogger(__name__)
-LARGEST_FILE, MOST_DOTS = 2**18, 200
-"""Bytes of the largest study file that is read, and dots in one of its lines: the time that a dotted key takes grows
-with the square of its parts."""
+LARGEST_FILE = 2**18
+"""Bytes of the largest study file that is read."""
 STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """What a study's name matches: it names a folder."""
 MOST_MISTAKES = 40
@@ -97,7 +97,7 @@ def load_study(path: str | Path, *, seed: int | None = None, name: str | None = 
     Raises StudyFileError that lists every mistake with its place and the known names.
     """
     path = study_path(Path(path))
-    if not path.is_file():
+    if not (os.path.lexists(path) or handed_over(path)):
         known, near = studies(), did_you_mean_file(path, also=studies())
         expected = f"a TOML file, or a built-in study: {', '.join(known)}"
         raise StudyFileError(f"no study file at {path}", expected=expected, cure=near)
@@ -123,25 +123,13 @@ def _checked(values_json: dict[str, Any], path: Path) -> Study:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise StudyFileError(f"cannot read {path}", got=str(error)) from error
-    return _parsed(content, path)
+    return _parsed(read_file(path, StudyFileError, LARGEST_FILE), path)
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
-    if len(content) > LARGEST_FILE:
-        raise StudyFileError(f"{path} is too large for a study file", expected=f"at most {LARGEST_FILE} bytes")
     try:
-        text = content.decode("utf-8-sig")
-        # Before parsing, since it is the parser that takes the time.
-        if any(line.count(".") > MOST_DOTS and not line.startswith("#") for line in text.split("\n")):
-            raise RecursionError
-        return tomllib.loads(text)
-    except RecursionError:
-        raise StudyFileError(f"{path} is not TOML of ours", got="values nested too deeply") from None
+        values_json: dict[str, Any] = parse_toml(content)
+        return values_json
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
 

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
-from foretoken.arguments import did_you_mean_file
+from foretoken.bounded import opened, parse_json, read_file, refusing_system_errors, sha256_of
 from foretoken.errors import StoreError
 
 COMMIT = "commit.json"
@@ -30,7 +30,7 @@ TEMPORARY = ".tmp"
 """Ending of a file that is being written; its name also begins with a dot and holds a random part."""
 CORRUPT = ".corrupt"
 """Ending of what was found damaged and set aside for inspection."""
-LARGEST_JSON = 2**28
+LARGEST_JSON = 2**27
 """Bytes of the largest JSON file that is read."""
 
 
@@ -250,7 +250,7 @@ def _first_line(body: bytes) -> bytes:
 
 def read_checksummed_json(path: Path) -> dict[str, Any]:
     """Read a checksummed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
-    content = _read_bounded(path)
+    content = read_file(path, StoreError, LARGEST_JSON, inside=True)
     value = _parsed(path, content)
     body = content.partition(b",")[2]
     object_json: dict[str, Any] = value if isinstance(value, dict) else {}
@@ -265,30 +265,20 @@ def read_checksummed_json(path: Path) -> dict[str, Any]:
     return object_json
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises StoreError with the path, and the line, when it is damaged or too large."""
-    return _parsed(path, _read_bounded(path))
+def read_json(path: Path, *, inside: bool = False) -> Any:
+    """Read a JSON file; raises StoreError with the path, and the line, when it is damaged or too large.
 
-
-def _read_bounded(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size  # read(limit) would make room for the whole limit at once
-            content = file.read(size + 1) if size <= LARGEST_JSON else b""
-    except OSError as error:
-        cure = "restore it" if path.exists() else did_you_mean_file(path) or "name a file that is there, or restore it"
-        raise StoreError(f"cannot read {path}", got=error.strerror or str(error), cure=cure) from error
-    if size > LARGEST_JSON:
-        raise StoreError(f"{path} is too large", expected=f"at most {LARGEST_JSON} bytes", cure="restore it")
-    return content
+    With `inside`, for what only foretoken writes, also when it is a link that leads out of its folder.
+    """
+    return _parsed(path, read_file(path, StoreError, LARGEST_JSON, inside=inside))
 
 
 def _parsed(path: Path, content: bytes) -> Any:
     try:
-        return json.loads(content)
+        return parse_json(content)
     except json.JSONDecodeError as error:
         raise StoreError(f"{path}, line {error.lineno}: not JSON", got=error.msg, cure="restore it") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise StoreError(f"{path}: not JSON", got=str(error), cure="restore it") from error
 
 
@@ -316,17 +306,15 @@ def _plain_files(folder: Path) -> set[str]:
 
 def read_commit(folder: Path) -> dict[str, bytes]:
     """The files of a committed folder; StoreError when its mark is missing or one of its files is not as marked."""
-    marks = read_json(folder / COMMIT)
+    marks = read_json(folder / COMMIT, inside=True)
     # Equal to what is listed here, so a mark that was made up names no path elsewhere, no pipe and no link.
     if not isinstance(marks, dict) or set(marks) != _plain_files(folder):
         raise StoreError(f"{folder / COMMIT} does not mark what is there", cure="delete the folder")
     contents = {}
     for name, mark in marks.items():
-        try:
-            contents[name] = (folder / name).read_bytes()
-        except OSError as error:
-            raise StoreError(f"cannot read {folder / name}", got=error.strerror or str(error)) from error
-        got = hashlib.sha256(contents[name]).hexdigest()
+        got = sha256_of(folder / name, StoreError)  # as a stream: what is as it was written fits into the memory
         if got != mark:
             raise StoreError(f"{folder / name} is damaged", expected=f"sha256 {mark}", got=got)
+        with opened(folder / name, StoreError, inside=True) as file, refusing_system_errors(folder / name, StoreError):
+            contents[name] = file.read()
     return contents

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from foretoken.bounded import read_file, sha256_of
 from foretoken.errors import RefusedError, StoreError
 from foretoken.runs.spec import read_as
-from foretoken.store.atomic import delete_file, write_file
+from foretoken.store.atomic import LARGEST_JSON, delete_file, write_file
 from foretoken.store.format import format_json, read_format_json
 from foretoken.store.weights import digest
 
@@ -68,7 +69,7 @@ def mark_finished(folder: Path, inputs_json: Mapping[str, Any], refusal: Refused
     # Written only where it differs, so that running a finished study again leaves every file as it is.
     content = format_json(asdict(mark))
     path = folder / MARK
-    if not (path.is_file() and path.read_bytes() == content):
+    if not (path.is_file() and read_file(path, StoreError, LARGEST_JSON) == content):
         write_file(path, content)
 
 
@@ -103,7 +104,7 @@ def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     paths = [folder / name for name in names if (folder / name).is_file()]
     frozen = [path for kind in KINDS for path in folder.glob(f"ledger/{kind}")]
     for path in sorted([*paths, *folder.glob("runs/*/record.json"), *frozen]):
-        yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
+        yield path.relative_to(folder).as_posix(), sha256_of(path, StoreError)
     for path in sorted(path for path in folder.glob("runs/*/weights") if path.is_dir()):
         yield path.relative_to(folder).as_posix(), digest(path)
 

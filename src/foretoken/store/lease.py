@@ -242,7 +242,7 @@ def _path(folder: Path, attempt: int) -> Path:
 def _read(path: Path) -> Attempt | None:
     """What an attempt's file says; None when it is gone by now or damaged, so that nobody can own by it."""
     try:
-        return read_as(Attempt, atomic.read_json(path))
+        return read_as(Attempt, atomic.read_json(path, inside=True))
     except (StoreError, TypeError):
         return None
 

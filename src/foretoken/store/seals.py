@@ -6,12 +6,13 @@ and goes before it, so no death in between leaves a seal on another file: at wor
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from foretoken.bounded import read_file
+from foretoken.bounded import sha256_of as sha256_of_file
 from foretoken.errors import StoreError
-from foretoken.store.atomic import write_file
+from foretoken.store.atomic import LARGEST_JSON, write_file
 from foretoken.store.finished import SEALS, VOUCHED, read_mark, unmark
 from foretoken.store.format import format_json, read_format_json
 
@@ -38,14 +39,15 @@ def read_seals(folder: Path) -> dict[str, str]:
 def write_seals(folder: Path, seals: Mapping[str, str]) -> None:
     """Write the seals of a folder, where they differ from those that are there."""
     path, content = folder / SEALS, format_json({"files": dict(seals)})
-    there = path.read_bytes() if path.is_file() else format_json({"files": {}})
+    none = format_json({"files": {}})
+    there = read_file(path, StoreError, LARGEST_JSON, inside=True) if path.is_file() else none
     if there != content:
         write_file(path, content)
 
 
 def sha256_of(path: Path) -> str:
     """Of the bytes of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of_file(path, StoreError)
 
 
 def sealed(folder: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from foretoken.bounded import sha256_of
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
 from foretoken.runs.spec import KeepWeights, RunSpec, read_as
@@ -96,7 +97,7 @@ def are_committed(folder: Path) -> bool:
 
 def check_weights(folder: Path) -> None:
     """Raise StoreError when a file is not as the mark says."""
-    marks = atomic.read_json(folder / atomic.COMMIT)
+    marks = atomic.read_json(folder / atomic.COMMIT, inside=True)
     hashes = dict(_hashes(folder))
     if not isinstance(marks, dict) or set(marks) != set(hashes):
         raise StoreError(f"{folder / atomic.COMMIT} does not mark what is there", cure="restore the folder")
@@ -114,11 +115,7 @@ def _hashes(folder: Path) -> list[tuple[str, str]]:
     """Name and sha256 of each file but the mark and what is being written."""
     try:
         files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.is_symlink()]
-        return [(path.name, _sha256(path)) for path in files if path.name != atomic.COMMIT and path.name[0] != "."]
+        marked = [path for path in files if path.name != atomic.COMMIT and path.name[0] != "."]
+        return [(path.name, sha256_of(path, StoreError)) for path in marked]
     except OSError as error:
         raise StoreError(f"cannot read {folder}", got=error.strerror or str(error), cure="restore it") from error
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
