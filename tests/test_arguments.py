@@ -85,7 +85,7 @@ def test_a_level_is_a_probability(level: Any) -> None:
     ("call", "told"),
     [
         (lambda: ft.fit("sample", seed="x"), "seed is of another kind"),
-        (lambda: ft.fit("sample", seed=-1), "a seed cannot be negative"),
+        (lambda: ft.fit("sample", seed=-1), "seed must not be negative"),
         (lambda: ft.fit("sample", 3), "law is of another kind"),
         (lambda: ft.diagnose("sample", seed=1.5), "seed is of another kind"),
         (lambda: ft.fit("sample", draws=True), "draws is of another kind"),

@@ -157,7 +157,7 @@ def _refuse_types(function: str, given: inspect.BoundArguments, names: Mapping[s
             expected = " or ".join(WORDS.get(kind, f"a {kind.__name__}") for kind in types)
             raise ArgumentTypeError(f"{function}: {name} is of another kind", expected=expected, got=shown(value))
         if name == "seed" and isinstance(value, Integral) and value < 0:
-            raise ForetokenError(f"{function}: a seed cannot be negative", expected="0 or more", got=repr(value))
+            raise ForetokenError(f"{function}: seed must not be negative", expected="0 or more", got=repr(value))
 
 
 def check_level(level: float) -> None:

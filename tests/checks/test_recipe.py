@@ -10,6 +10,7 @@ import pytest
 
 from foretoken.checks import recipe
 from foretoken.checks.table_view import TableCheck, TableView
+from foretoken.fits import groups
 from foretoken.fits.check import Check
 from foretoken.fits.rows import clean_rows
 from foretoken.runs.table import RunTable
@@ -120,9 +121,14 @@ DEFECTS: list[tuple[TableCheck, Callable[[], pd.DataFrame], Check]] = [
         Check("batch_edge", "doubt", "1 of 1 sweep are best at the end of batch_tokens", "widen the sweep"),
     ),
     (
-        recipe.sweeps_in_the_table,
+        groups.sweeps,
         lambda: swept("learning_rate", (0.5, 1.0), (1.02, 1.0), 4),
-        Check("sweep_not_reduced", "doubt", "4 pairs of N and D were trained with several settings", "best of each"),
+        Check(
+            "sweep_not_reduced",
+            "doubt",
+            "4 pairs of N and D were trained with several settings (learning_rate)",
+            "best of each",
+        ),
     ),
     (
         recipe.one_learning_rate,
@@ -163,9 +169,9 @@ def test_a_sweep_with_its_best_inside_or_of_two_settings_has_no_edge() -> None:
 
 
 def test_seeds_of_one_setting_are_no_sweep() -> None:
-    assert found(recipe.sweeps_in_the_table, swept("learning_rate", (1.0,), (1.0,))) == []
+    assert found(groups.sweeps, swept("learning_rate", (1.0,), (1.0,))) == []
     twice = pd.concat([runs(), runs(run=[f"again{k}" for k in range(12)], loss=runs()["loss"] * 1.001)])
-    assert found(recipe.sweeps_in_the_table, twice.reset_index(drop=True)) == []
+    assert found(groups.sweeps, twice.reset_index(drop=True)) == []
 
 
 def test_declared_trajectories_and_single_points_are_in_order() -> None:

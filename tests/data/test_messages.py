@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from foretoken.data.corpus import documents
+from foretoken.errors import CorpusError
 from foretoken.runs.schema import CorpusSection
 
 TURNS = ["You are helpful.", "bbbb bbbb", "cdcd", "e"]
@@ -41,3 +42,11 @@ def test_parts_of_a_message_are_texts_and_pictures_are_none(tmp_path: Path) -> N
     assert texts(tmp_path / "a.jsonl") == [b"what is\na fox"]
     (tmp_path / "b.jsonl").write_text(json.dumps({"text": ["one", "two"]}))
     assert texts(tmp_path / "b.jsonl", "text") == [b"one\ntwo"]
+
+
+def test_cp1252_that_is_read_as_latin_1_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("„gut“ – 5 €".encode("cp1252"))
+    with pytest.raises(CorpusError, match="cp1252"):
+        list(documents(CorpusSection(source="text", path=str(tmp_path / "a.txt"), encoding="latin-1")))
+    section = CorpusSection(source="text", path=str(tmp_path / "a.txt"), encoding="cp1252")
+    assert [document.text.decode() for document in documents(section)] == ["„gut“ – 5 €"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 import os
 from pathlib import Path
@@ -285,3 +287,49 @@ def test_columns_that_are_missing_are_proposed_from_the_names_that_are_there(tmp
     with pytest.raises(TaskError, match=r"no 'question\.stems'") as near:
         read_task(as_lines(tmp_path, [question("A")]), CHOICE, BYTES, rename={"text": "question.stems"})
     assert near.value.cure == "did you mean 'question.stem'?"
+
+
+EXAMPLES = [*((f"good {n}\nor so", "a") for n in range(6)), *((f"bad {n}", "b") for n in range(6))]
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "encoding"),
+    [
+        ("t.csv", ",", "utf-8"),
+        ("t.csv", ";", "utf-8-sig"),
+        ("t.csv", "\t", "utf-16"),
+        ("t.txt", "\t", "utf-16"),
+        ("t.tsv", "\t", "utf-16"),
+        ("t.csv.gz", ";", "utf-8"),
+    ],
+)
+def test_examples_as_spreadsheets_write_them(tmp_path: Path, name: str, separator: str, encoding: str) -> None:
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator).writerows([("text", "label"), *EXAMPLES])
+    data = text.getvalue().encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    task = read_task(tmp_path / name, SINGLE, BYTES)
+    assert task.classes == ("a", "b")
+    texts = {bytes(example.texts[0]).decode() for _, example in task.examples()}
+    assert {text.replace("\r\n", "\n") for text in texts} == {text for text, _ in EXAMPLES}
+
+
+def test_a_file_without_names_and_one_in_another_encoding_are_called_that(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,Oil meets a fox today\n2,Honey\n")
+    with pytest.raises(TaskError, match="looks like an example"):
+        read_task(tmp_path / "a.csv", SINGLE, BYTES)
+    (tmp_path / "b.csv").write_bytes("text,label\nÜbung – ja,1\n".encode("cp1252"))
+    with pytest.raises(TaskError, match="iconv -f cp1252"):
+        read_task(tmp_path / "b.csv", SINGLE, BYTES)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_choices_that_are_objects_have_labels_too(tmp_path: Path, nested: bool) -> None:
+    choices = [{"label": str(n + 1), "text": text} for n, text in enumerate("abcd")]
+    rows = [{"q": "?", "choices": choices, "key": str(n % 4 + 1)} for n in range(20)]
+    path = as_lines(tmp_path, [{"q": {"c": row}} for row in rows] if nested else rows)
+    way = "q.c." if nested else ""
+    names = {"text": f"{way}q", "choices": f"{way}choices.text", "answer": f"{way}key"}
+    task = read_task(path, CHOICE, BYTES, rename=names)
+    right = [bytes(example.texts[1 + example.labels[0]]).decode() for _, example in task.examples()]
+    assert sorted(right) == sorted("abcd" * 5)

@@ -148,3 +148,72 @@ def test_both_cures_of_an_unknown_word_can_be_typed(column: str) -> None:
     assert len(ft.read_table(frame, where=f"{column}=FINISHED|benched", rename={"status": ""})) == 11
     assert f'where="{column}!=benched|odd"' in str(told.value)
     assert len(ft.read_table(frame, where=f"{column}!=benched|odd")) == 9
+
+
+def test_a_header_below_a_title_between_blanks(tmp_path: Path) -> None:
+    text = ["Table A9: All models.", "Params    Tokens    Loss"]
+    text += [f"{n / 1e6:,.1f}M    {d / 1e9:,.3f}B    {x}" for n, d, x in zip(SIZES, TOKENS, LOSS, strict=True)]
+    assert "2,227.4M" in text[-1]
+    table = read("\n".join(text), tmp_path, params="Params", tokens="Tokens", loss="Loss")
+    assert is_right(table)
+    assert "above the header is left out: Table A9: All models." in table.assumed
+
+
+def test_sizes_of_merged_cells_are_asked_for_in_every_row(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "loss": LOSS})
+    merged = frame.assign(params=frame["params"].where(~frame["params"].duplicated()))
+    with pytest.raises(TableError, match="stands in 3 of 12 rows") as told:
+        ft.read_table(merged)
+    assert told.value.code == "merged_cells"
+    assert is_right(ft.read_table(merged.assign(params=merged["params"].ffill())))
+    # A size that is missing here and there is left out as ever.
+    assert len(ft.read_table(frame.assign(params=frame["params"].where(np.arange(12) % 4 > 0)))) == 12
+
+
+def test_a_table_without_names_is_called_that(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no names of columns") as told:
+        read("1e7,1e9,3.9\n3e7,1e9,3.7\n", tmp_path)
+    assert told.value.code == "no_header"
+
+
+def test_every_reader_takes_names_and_conditions() -> None:
+    frame = pd.DataFrame({"N": SIZES, "D": TOKENS, "L": LOSS, "kind": ["a"] * 11 + ["b"]})
+    names = {"params": "N", "tokens": "D", "loss": "L"}
+    assert ft.fit(frame, "chinchilla", rename=names, where="kind=a", draws=50).rows.used == 11
+    assert ft.diagnose(frame, rename=names, where="kind=a").rows.used == 11
+
+
+def test_filters_of_an_evaluation_harness_hide_no_unit() -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "results.wikitext.bits_per_byte,none": LOSS})
+    with pytest.raises(TableError, match=r'"loss": "results\.wikitext\.bits_per_byte,none"'):
+        ft.read_table(frame)
+    table = ft.read_table(frame, rename={"loss": "results.wikitext.bits_per_byte,none"})
+    assert table.loss_unit == "bits per byte"
+
+
+@pytest.mark.parametrize(
+    ("names", "proposed"),
+    [
+        (("params_lr", "user_attrs_n_params"), "user_attrs_n_params"),
+        (("model_size", "num_params"), "num_params"),
+        (("params_active_lr", "Parameter (M)"), "Parameter (M)"),
+    ],
+)
+def test_the_likeliest_count_is_proposed(names: tuple[str, ...], proposed: str) -> None:
+    frame = pd.DataFrame({name: SIZES for name in names} | {"tokens": TOKENS, "loss": LOSS})
+    with pytest.raises(TableError) as told:
+        ft.read_table(frame)
+    assert f'{{"params": "{proposed}"}}' in str(told.value)
+
+
+def test_no_spread_of_a_loss_is_proposed_for_it() -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "val_loss.std": 0.01, "val_loss.mean": LOSS})
+    with pytest.raises(TableError, match=r'"loss": "val_loss\.mean"'):
+        ft.read_table(frame)
+
+
+def test_terminated_beside_completed_is_not_finished() -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "loss": LOSS})
+    both = frame.assign(status=["completed"] * 10 + ["terminated"] * 2)
+    assert len(clean_rows(ft.read_table(both))) == 10
+    assert len(clean_rows(ft.read_table(frame.assign(status="TERMINATED")))) == 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,15 @@ class Diagnosis(Result, rows="checks"):
 
 
 @named_arguments
-def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0, loss_unit: str = "") -> Diagnosis:
+def diagnose(
+    table: AnyTable,
+    *,
+    params: str = "auto",
+    seed: int = 0,
+    loss_unit: str = "",
+    rename: Mapping[str, str] | None = None,
+    where: str = "",
+) -> Diagnosis:
     """Look at a table, also at one that a fit would refuse.
 
     Args:
@@ -104,11 +113,13 @@ def diagnose(table: AnyTable, *, params: str = "auto", seed: int = 0, loss_unit:
         params: the column that is N, or auto.
         seed: of the bootstrap draws behind some checks.
         loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
+        rename: columns by other names, as for `read_table`.
+        where: which rows to read, as for `read_table`.
 
     Raises TableError when columns are missing.
 
     """
-    view = view_table(as_table(table, loss_unit=loss_unit), params, seed)
+    view = view_table(as_table(table, loss_unit=loss_unit, rename=rename, where=where), params, seed)
     return Diagnosis(
         checks=checks_of(view),
         rows=RowCounts(len(view.rows), view.rows.dropped),

@@ -84,7 +84,7 @@ def _telling_column(view: TableView, off: Indices) -> str:
     frame = view.frame.iloc[view.rows.row_index]
     side = np.isin(np.arange(len(frame)), off)
     for name in map(str, frame):
-        values = frame[name].astype(str).to_numpy()
+        values = np.array(list(map(str, frame[name])))
         if not 2 <= len(np.unique(values)) <= MOST_VALUES:
             continue
         share = np.array([side[values == value].mean() for value in values])

@@ -9,6 +9,7 @@ import numpy as np
 from foretoken.checks.surface import LEAST_SEEN, Surface
 from foretoken.checks.table_view import TableCheck, TableView
 from foretoken.fits.check import Check, by_chance, listed, plural
+from foretoken.fits.groups import cells_of
 from foretoken.fits.rows import NOT_ANNEALED
 from foretoken.fits.trajectories import evenly_spaced, undeclared, unnamed_sizes
 from foretoken.laws.law import Array, Indices
@@ -136,21 +137,11 @@ def sweep_edges(view: TableView) -> Iterator[Check]:
         values = view.used(name)
         if values is None:
             continue
-        cells = [here for here in _cells(view) if len(np.unique(values[here])) >= LEAST_SWEEP]
+        cells = [here for here in cells_of(view.rows) if len(np.unique(values[here])) >= LEAST_SWEEP]
         edges = [here for here in cells if _at_edge(values[here], view.rows.y[here])]
         if edges:
             evidence = f"{len(edges)} of {plural(len(cells), 'sweep')} are best at the end of {name}"
             yield Check(code, "doubt", evidence, f"widen the sweep of {name} there: the optimum lies beyond")
-
-
-def sweeps_in_the_table(view: TableView) -> Iterator[Check]:
-    """Several settings at one N and D: the law should see the best of each, not all."""
-    settings = [values for name in SWEPT if (values := view.used(name)) is not None]
-    swept = [here for here in _cells(view) if any(len(np.unique(values[here])) > 1 for values in settings)]
-    if swept:
-        evidence = f"{plural(len(swept), 'pair')} of N and D were trained with several settings"
-        cure = "keep the best of each, or smooth over the sweep: the others raise the law"
-        yield Check("sweep_not_reduced", "doubt", evidence, cure)
 
 
 def one_learning_rate(view: TableView) -> Iterator[Check]:
@@ -173,16 +164,6 @@ def sharp_metrics(view: TableView) -> Iterator[Check]:
         yield Check("sharp_metric", "note", f"metric is {listed(sharp)}", cure)
 
 
-def _cells(view: TableView) -> list[Indices]:
-    """Runs of equal N and D."""
-    members: dict[tuple[float, float], list[int]] = {}
-    # Sizes agree to 0.1 % and lengths to 1 %: steps of a batch round lengths, not sizes.
-    sizes, lengths = np.round(np.log(view.rows.params), 3), np.round(np.log(view.rows.tokens), 2)
-    for i, cell in enumerate(zip(sizes.tolist(), lengths.tolist(), strict=True)):
-        members.setdefault(cell, []).append(i)
-    return [np.array(here) for here in members.values() if len(here) > 1]
-
-
 def _at_edge(values: Array, loss: Array) -> bool:
     best = values[loss.argmin()]
     return bool(best in (values.min(), values.max()))
@@ -197,7 +178,6 @@ CHECKS: list[TableCheck] = [
     wrong_horizon,
     long_warmup,
     sweep_edges,
-    sweeps_in_the_table,
     one_learning_rate,
     sharp_metrics,
 ]

@@ -14,14 +14,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from foretoken.arguments import nearest
-from foretoken.bounded import limit, parse_json, read_file, require_size, require_values, too_large
-from foretoken.data.formats import inner_names, values_at
+from foretoken.bounded import limit, parse_json, require_size, require_values, too_large
+from foretoken.data.formats import SAMPLE, inner_names, values_at
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
+from foretoken.encodings import likely_encodings
 from foretoken.errors import TaskError, shown
 from foretoken.escapes import for_shell
 from foretoken.evals.tasks import (
@@ -40,6 +41,8 @@ from foretoken.evals.tasks import (
     Tokens,
     check_kind,
 )
+from foretoken.runs.content import read_content
+from foretoken.runs.delimited import separator_of
 
 COLUMNS: dict[TaskKind, tuple[str, ...]] = {
     SINGLE: ("text", "label"),
@@ -95,6 +98,8 @@ def read_task(
             empty = missing[0] in row.json_values
             got = f"{missing[0]}={row.json_values[missing[0]]!r}" if empty else list(row.json_values)
             cure = "give it, or leave the example out" if empty else _proposed(row, missing)
+            if not empty and _is_example(row):
+                cure = f"the first line looks like an example: put a line of names above it, such as {columns}"
             raise row.refuse(f"a {kind} example needs {missing[0]}" + ", which is empty" * empty, columns, got, cure)
     _refuse_hidden(known_kind, rows)
     splits = _split(rows)
@@ -144,6 +149,11 @@ USUAL = {
 """What public sets of examples call our columns, the likeliest first."""
 
 
+def _is_example(row: Row) -> bool:
+    """Whether what stands for the names of the columns is an example: a number, or a text of several words."""
+    return any(re.fullmatch(r"-?\d+", name) or len(name.split()) > 4 for name in row.json_values)
+
+
 def _proposed(row: Row, missing: Sequence[str]) -> str:
     """A --map for the columns that are missing, from the names that are there."""
     given = [name for name in USUAL if name not in missing]
@@ -172,30 +182,57 @@ def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    content = read_file(path, TaskError, LARGEST_FILE)
-    lines = content.count(b"\n")
+    """The rows of a file, which may be packed (.gz, .zst), by its name and by what it begins with."""
+    try:
+        content = read_content(path, TaskError, LARGEST_FILE)
+        text, lines = content.text, content.data.count(b"\n")
+        require_values(content.data)
+    except UnicodeDecodeError as error:
+        raise TaskError(
+            f"{path} is not in UTF-8",
+            expected="JSON lines, .json, .csv or .tsv in UTF-8, or in UTF-16 with its mark",
+            got=str(error),
+            cure=f"convert it, for example: iconv -f {likely_encodings(error.object[:SAMPLE])[0]} -t utf-8",
+        ) from None
+    except (ValueError, OSError, EOFError) as error:
+        raise TaskError(f"cannot read {path}", got=str(error), cure="check that it is whole") from None
     if lines > limit(MOST_EXAMPLES):
         raise too_large(str(path), MOST_EXAMPLES, "lines", TaskError, lines)
-    file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
+    if content.suffix in (".csv", ".tsv") or (content.suffix == ".txt" and not text.lstrip().startswith(("{", "["))):
+        yield from _table_rows(path, text, content.suffix)
+    elif content.suffix == ".json":
+        yield from _json_array(path, text)
+    else:
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
+
+
+def _table_rows(path: Path, text: str, suffix: str) -> Iterator[Row]:
+    """The rows of a table, with a header, between commas, semicolons or tabs."""
+    separator = "\t" if suffix == ".tsv" else separator_of(text.split("\n", 1)[0])
+    # A tab cannot stand in a field, so quotes between tabs are letters, unless they hold rows together (Excel).
+    quotings: tuple[Literal[0, 3], ...] = (
+        (csv.QUOTE_NONE, csv.QUOTE_MINIMAL) if separator == "\t" else (csv.QUOTE_MINIMAL,)
+    )
     try:
-        require_values(content)
-        if path.suffix in (".csv", ".tsv"):
-            # A tab cannot stand in a field, so quotes of .tsv files are letters of the text.
-            tabs = path.suffix == ".tsv"
-            table = csv.DictReader(file, delimiter="	", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
-            require_size(lines, len(table.fieldnames or ()), path, TaskError)
-            for number, values in enumerate(table, 2):  # row 1 holds the names of the columns
-                yield Row(f"{path} row {number}", {str(name): value for name, value in values.items()})
-        elif path.suffix == ".json":
-            yield from _json_array(path, file.read())
-        else:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield Row(f"{path} line {number}", _json_object(f"{path} line {number}", line))
-    except (ValueError, csv.Error) as error:
-        raise TaskError(
-            f"cannot read {path}", expected="JSON lines, .json, .csv or .tsv in UTF-8", got=str(error)
-        ) from error
+        require_size(text.count("\n"), text.split("\n", 1)[0].count(separator) + 1, path, TaskError)
+        readings = [
+            list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting))
+            for quoting in quotings
+        ]
+    except csv.Error as error:
+        raise TaskError(f"cannot read {path}", expected="a table with a header", got=str(error)) from None
+    names, *rows = min(readings, key=_ragged) if any(readings) else [[]]
+    for number, cells in enumerate(rows, 2):  # row 1 holds the names of the columns
+        if cells:
+            padded = [*cells, *[None] * (len(names) - len(cells))]
+            yield Row(f"{path} row {number}", dict(zip(names, padded, strict=False)))
+
+
+def _ragged(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows have not as many cells as the first."""
+    return sum(len(row) not in (0, len(rows[0])) for row in rows)
 
 
 def _json_array(path: Path, text: str) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -63,6 +64,8 @@ def fit(
     profile: tuple[str, ...] = (),
     keep_outliers: bool = False,
     loss_unit: str = "",
+    rename: Mapping[str, str] | None = None,
+    where: str = "",
 ) -> Fit:
     """Fit a law to the usable rows of a table.
 
@@ -76,34 +79,38 @@ def fit(
         seed: of the bootstrap.
         objective: what the unpenalised estimate minimises: huber, least_squares, least_squares_raw, student_t or
             asymmetric. The MAP estimate, which forecasts use, does not depend on it.
-        keep_outliers: keep runs far above all of like size and length, which are set aside and named otherwise.
         profile: parameters whose profile likelihood is computed, beside those that the law always profiles (E).
+        keep_outliers: keep runs far above all of like size and length, which are set aside and named otherwise.
         loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
+        rename: columns by other names, as for `read_table`.
+        where: which rows to read, as for `read_table`.
 
     Raises TableError for rows that cannot be, RefusedError where no estimate means anything (too few runs, ...).
 
     """
-    find_objective(objective)
-    check_level(level)
-    _require_draws(draws)
+    _require_settings(objective, level, draws)
     formula = law_or_heaviest(law)
-    table = as_table(table, needed(formula), loss_unit)
+    table = as_table(table, needed(formula), loss_unit, rename, where)
     rows = clean_rows(table, params, formula, keep_outliers=keep_outliers)
     # Of runs at one ratio of tokens to parameters no law of N and D can be told, but the loss along the ladder can.
     ladder = law == WEIGHED and ladder_line(rows.params, rows.tokens) is not None
     formula = SATURATING_FLOPS if ladder else formula
     for refusal in refusals(rows, formula):
         raise refusal
-    if len(rows) <= MOST_ROWS and formula.column == "loss":
-        rows = with_trajectories(rows)
+    rows = with_trajectories(rows) if len(rows) <= MOST_ROWS and formula.column == "loss" else rows
     weighed = law == WEIGHED and not ladder
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
-    fitted = with_doubts(fitted, table, rows, formula.unit)
-    checks = with_ladder_check(fitted.checks, rows.params, rows.tokens) if ladder else fitted.checks
-    return replace(fitted, checks=checks, guessing=rows.guessing)
+    fitted = replace(with_doubts(fitted, table, rows, formula.unit), guessing=rows.guessing)
+    return _with_ladder(fitted, rows) if ladder else fitted
 
 
-def _require_draws(draws: int) -> None:
+def _with_ladder(fitted: Fit, rows: Rows) -> Fit:
+    return replace(fitted, checks=with_ladder_check(fitted.checks, rows.params, rows.tokens))
+
+
+def _require_settings(objective: str, level: float, draws: int) -> None:
+    find_objective(objective)
+    check_level(level)
     if draws < FEWEST_DRAWS:
         raise ForetokenError("too few draws for an interval", expected=f"at least {FEWEST_DRAWS}", got=str(draws))
 

@@ -12,6 +12,7 @@ import numpy as np
 from foretoken.fits import unit_checks
 from foretoken.fits.check import Check, Severity, listed, plural, worst_first
 from foretoken.fits.fit_checks import design_checks, outlying_runs, row_checks
+from foretoken.fits.groups import sets_apart, sweeps
 from foretoken.fits.mixtures import mixtures
 from foretoken.fits.result import Fit
 from foretoken.fits.rows import Rows, by_budget, refusals
@@ -171,6 +172,7 @@ TABLE: list[TableCheck] = [
     mixed,
     no_interior_minimum,
     evenly_spaced,
+    sweeps,
 ]
 """What concerns every number that is made from the table."""
 CHECKS: list[TableCheck] = [refused, doubtful_design, doubtful_rows, *TABLE]
@@ -185,4 +187,5 @@ def doubts(table: RunTable, rows: Rows, unit: str = NATS_PER_TOKEN) -> list[Chec
 
 def with_doubts(fit: Fit, table: RunTable, rows: Rows, unit: str) -> Fit:
     """The fit, with the checks of its table beside its own."""
-    return replace(fit, checks=worst_first([*fit.checks, *outlying_runs(fit), *doubts(table, rows, unit)]))
+    told = [*outlying_runs(fit), *sets_apart(fit, TableRows.of(table, rows)), *doubts(table, rows, unit)]
+    return replace(fit, checks=worst_first([*fit.checks, *told]))

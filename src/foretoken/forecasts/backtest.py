@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -125,6 +125,10 @@ class BackTestRequest:
     """Of these draws."""
     loss_unit: str = ""
     """What the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ..."""
+    rename: Mapping[str, str] | None = None
+    """Columns by other names, as for `read_table`."""
+    where: str = ""
+    """Which rows to read, as for `read_table`."""
 
     def __post_init__(self) -> None:
         fraction = self.train_fraction
@@ -144,7 +148,7 @@ def backtest(request: BackTestRequest) -> BackTest:
     """
     began = perf_counter()
     law = law_or_heaviest(request.law)
-    table = as_table(request.table, needed(law), request.loss_unit)
+    table = as_table(request.table, needed(law), request.loss_unit, request.rename, request.where)
     rows = _rows(table, request.params, law)
     cuts = _cuts(rows.flops, request.train_fraction)
     fits, doubts_of_fits = _fits(request, table.digest, law, rows, cuts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -52,6 +52,13 @@ class Approaches(Result, rows="routes"):
         return asdict(self)
 
 
+def _largest(rows: Rows) -> float:
+    """The largest FLOPs of the runs. Raises RefusedError where there are none."""
+    if not len(rows):
+        raise next(refusals(rows, CHINCHILLA))
+    return float(rows.flops.max())
+
+
 @named_arguments
 def approaches(
     table: AnyTable,
@@ -62,36 +69,37 @@ def approaches(
     draws: int = DRAWS,
     seed: int = 0,
     loss_unit: str = "",
+    rename: Mapping[str, str] | None = None,
+    where: str = "",
 ) -> Approaches:
     """N* = G C^a by approach 1, 2 (parabola; interpolated minimum), 3, and Kaplan's route.
 
-    A route that the table does not allow says why.
+    A route that the table does not allow says why. Raises TableError for rows that cannot be.
 
     Args:
         table: the runs, one per row: as `read_table` gives them, a frame (pandas, polars, ...), or a file's path.
         curves: points of training curves, for approach 1 and Kaplan's route; unless given they are looked for in the
             table itself (rows that share `parent` or `run`).
-        params: the column that is N; `auto` is the first of params_total, params, params_active, params_non_embedding.
+        params: the column that is N; `auto`: the first of params_total, params, params_active, params_non_embedding.
         level: probability that an interval holds, above 0 and below 1.
         draws: bootstrap draws behind the intervals.
         seed: of the bootstraps.
         loss_unit: what the loss is in, as for `read_table`: `bits/byte`, `perplexity`, ...
-
-    Raises TableError for rows that cannot be.
+        rename: columns by other names, as for `read_table`.
+        where: which rows to read, as for `read_table`.
 
     """
     check_level(level)
-    table = as_table(table, loss_unit=loss_unit)
+    table = as_table(table, loss_unit=loss_unit, rename=rename, where=where)
     curves = None if curves is None else as_table(curves, loss_unit=loss_unit)
     rows = clean_rows(table, params)
-    along = clean_rows(_with_unannealed(table if curves is None else curves), params, keep_outliers=True)
-    without = _without_embeddings(table if curves is None else curves, params)
+    points = table if curves is None else curves
+    along = clean_rows(_with_unannealed(points), params, keep_outliers=True)
+    without = _without_embeddings(points, params)
     surface, fitted = _surface(table, rows, params, level, draws, seed)
-    if not len(rows):
-        raise next(refusals(rows, CHINCHILLA))
-    end = float(rows.flops.max())
-    second = [_approach2(rows, name, fitted, level, draws, seed) for name in MINIMA]
+    end = _largest(rows)
     first = envelope(along, end, level=level, draws=draws, seed=seed)
+    second = [_approach2(rows, name, fitted, level, draws, seed) for name in MINIMA]
     routes = [first, *second, surface, kaplan_route(without, end, level=level, draws=draws, seed=seed)]
     return Approaches(
         routes=routes,

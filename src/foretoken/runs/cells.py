@@ -91,7 +91,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _ERROR = re.compile(r"\s*(?:±|\+/-|\+-|\\pm)\s*[\d.]+(?:[eE][-+]?\d+)?$")
 """What stands behind a number as its error."""
 _QUANTITY = re.compile(
-    r"([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z/-]+|[\u4e00-\u9fff\uac00-\ud7a3]+)"
+    r"([-+]?\d[\d_.,'\u2019\u00a0\u202f]*(?:[eE][-+]?\d+)?|[-+]?\.\d+)\s*([A-Za-z/-]+|[\u4e00-\u9fff\uac00-\ud7a3]+)"
     r"(?:\s+(?:params|parameters|tokens|flops?))?"
 )
 LONGEST_LIST = 1_000_000
@@ -167,10 +167,7 @@ def _written(text: str, ours: str) -> float:
     unit = ONE if word.lower() in _WORDS else named_unit(word, ours)
     if unit is None or (len(word) == 1 and word.isascii() and word not in COUNT_SUFFIXES):
         return math.nan
-    try:
-        return float(match[1].replace("_", "")) * unit.factor
-    except ValueError:
-        return math.nan
+    return number(match[1]) * unit.factor
 
 
 def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series:

@@ -1,9 +1,14 @@
-"""What is in a file of runs, before anything is made of it."""
+"""What is in a file of runs or examples, unpacked, before anything is made of it."""
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+
+from foretoken.bounded import Refusal, opened, read_all
+from foretoken.errors import needing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +38,26 @@ class Content(NamedTuple):
 
 Rows = tuple["pd.DataFrame", list[str]]
 """A frame, and what was done to read it, in sentences."""
+
+
+def read_content(path: Path, error: Refusal, most: int) -> Content:
+    """A file, decompressed where its name ends so; raises `error` as `bounded.opened` does, and beyond `most` bytes."""
+    packed = path.suffix.lower() if path.suffix.lower() in UNPACK else ""
+    suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    with opened(path, error, most) as file:
+        return Content(path, suffix, read_all(UNPACK[packed](file) if packed else file, path, error, most))
+
+
+def _gzip(file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+
+
+def _zstd(file: IO[bytes]) -> IO[bytes]:
+    with needing("reading .zst"):
+        import zstandard
+    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return reader
+
+
+UNPACK: dict[str, Callable[[Any], IO[bytes]]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
+"""How a file is decompressed, by the last part of its name."""

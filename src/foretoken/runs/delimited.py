@@ -102,12 +102,13 @@ def form_of(content: Content) -> Form:
     comments = any(line.startswith("#") for line in lines)
     lines = [line for line in lines if not line.startswith("#")] or [""]
     tabs = content.suffix == ".tsv"
-    at = next((at for at in range(min(len(lines), TITLE_LINES)) if _is_header(lines, at, tabs)), 0)
+    blanks, at = ("", 0) if tabs or any(mark in lines[0] for mark in SEPARATORS) else _blanks(lines)
+    if not blanks:
+        at = next((at for at in range(min(len(lines), TITLE_LINES)) if _is_header(lines, at, tabs)), 0)
     title, lines = tuple(line.strip(" ;,\t|") for line in lines[:at]), lines[at:]
-    separator = "\t" if tabs else _separator(lines[0])
-    blanks = _blanks(lines) if separator not in lines[0] else ""
+    separator = "\t" if tabs or blanks else separator_of(lines[0])
     if blanks:
-        separator, lines = "\t", [re.sub(blanks, "\t", line.strip()) for line in lines]
+        lines = [re.sub(blanks, "\t", line.strip()) for line in lines]
     names = _of_two_rows(lines, separator)
     comma = separator != "," and _has_decimal_commas(lines[2 if names else 1 :], separator)
     return Form(separator, blanks, tuple(filter(None, title)), names, comma, comments)
@@ -115,7 +116,7 @@ def form_of(content: Content) -> Form:
 
 def _is_header(lines: Sequence[str], at: int, tabs: bool) -> bool:
     """Whether a line is the first with several names: above it a title may stand, in one field."""
-    separator = "\t" if tabs else _separator(lines[at])
+    separator = "\t" if tabs else separator_of(lines[at])
     filled = sum(bool(field.strip()) for field in _fields(lines[at], separator))
     return filled > 1 if at == 0 else filled > 2
 
@@ -214,7 +215,7 @@ def _with_points(frame: pd.DataFrame, path: Path) -> Rows:
     return whole, [f"points between thousands are left out in {', '.join(read)}"] if read else []
 
 
-def _separator(header: str) -> str:
+def separator_of(header: str) -> str:
     """What stands most often between the names of a header, quoted ones left out."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(SEPARATORS, key=bare.count)
@@ -228,13 +229,17 @@ def _has_decimal_commas(lines: Sequence[str], separator: str) -> bool:
     return bool(numbers) and not grouped
 
 
-def _blanks(lines: Sequence[str]) -> str:
-    """What parts the fields of a table copied from a page: two blanks or more, or any; "" where neither does."""
+def _blanks(lines: Sequence[str]) -> tuple[str, int]:
+    """What parts the fields of a table copied from a page, two blanks or more, or any, and where its header is.
+
+    "" where neither parts all lines from some line on into as many fields.
+    """
     for pattern in (r"\s{2,}", r"\s+"):
-        counts = {len(re.split(pattern, line.strip())) for line in lines}
-        if len(lines) > 1 and len(counts) == 1 and min(counts) > 1:
-            return pattern
-    return ""
+        fields = [len(re.split(pattern, line.strip())) for line in lines]
+        for at in range(min(len(lines) - 1, TITLE_LINES)):
+            if len(set(fields[at:])) == 1 and fields[at] > (2 if at else 1):
+                return pattern, at
+    return "", 0
 
 
 def _require_fields(data: bytes, separator: str, path: Path) -> None:

@@ -7,20 +7,19 @@ Sizes are bounded, unpacked ones too.
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from foretoken.arguments import did_you_mean_file
 from foretoken.arrow_files import feather_table, parquet_table
-from foretoken.bounded import handed_over, limit, opened, parse_json, read_all, require_size, require_values, too_large
+from foretoken.bounded import handed_over, limit, parse_json, require_size, require_values, too_large
 from foretoken.encodings import likely_encodings
-from foretoken.errors import MissingExtraError, TableError, needing
+from foretoken.errors import MissingExtraError, TableError
 from foretoken.runs import builtin
-from foretoken.runs.content import Content, Rows
+from foretoken.runs.content import UNPACK, Content, Rows, read_content
 from foretoken.runs.delimited import SAMPLE, read_delimited, read_markdown
 from foretoken.runs.table import COLUMNS
 
@@ -52,12 +51,12 @@ def read_frame(path: Path) -> Rows:
                 cure="save the table as CSV, or as Markdown",
             )
     try:
-        data = _unpacked(path, packed)
-        if not data.strip(b"\xef\xbb\xbf \t\r\n"):
+        content = read_content(path, TableError, LARGEST_FILE)
+        if not content.data.strip(b"\xef\xbb\xbf \t\r\n"):
             raise TableError(
                 f"{path} is empty", expected="a header and one row per run", cure="export it again", code="empty_table"
             )
-        content = Content(path, suffix or _kind(data), data)
+        content = content._replace(suffix=suffix or _kind(content.data))
         return READERS[content.suffix](content)
     except (TableError, MissingExtraError):
         raise
@@ -78,27 +77,6 @@ def read_frame(path: Path) -> Rows:
             cure="export it again, or give the file the suffix of what it holds",
             code="unreadable_table",
         ) from error
-
-
-def _unpacked(path: Path, packed: str) -> bytes:
-    """The bytes of a file, decompressed."""
-    with opened(path, TableError, LARGEST_FILE) as file:
-        return read_all(UNPACK[packed](file) if packed else file, path, TableError, LARGEST_FILE)
-
-
-def _gzip(file: IO[bytes]) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(fileobj=file))
-
-
-def _zstd(file: IO[bytes]) -> IO[bytes]:
-    with needing("reading .zst"):
-        import zstandard
-    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return reader
-
-
-UNPACK: dict[str, Callable[[Any], IO[bytes]]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
-"""How a file is decompressed, by the last part of its name."""
 
 
 def _kind(data: bytes) -> str:

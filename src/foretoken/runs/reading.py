@@ -160,6 +160,7 @@ def table_from_frame(
     frame, notes = read_endings(frame, source, look="status" not in rename)
     assumed += notes
     if "loss" in need and not ours:
+        _refuse_merged(frame, sizes, sources, source)
         for name in LEAST:
             _refuse_implausible(frame, name, sources, source)
         assumed += [*other_sizes(frame, sizes, sources), *other_losses(frame, sources.get("loss"))]
@@ -190,9 +191,18 @@ def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:
 
 
 def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableError:
-    named_by_number = [name for name in map(str, frame.columns) if number(name, "tokens") > 0]
+    names = list(map(str, frame.columns))
+    if len(names) > 1 and not any(math.isnan(number(name, "flops")) for name in names):
+        raise TableError(
+            f"{source}: the first line holds numbers, and no names of columns",
+            expected=", ".join(missing),
+            got=", ".join(map(str, frame.columns)),
+            cure="put a line of names above it, such as params,tokens,loss",
+            code="no_header",
+        )
+    named_by_number = [name for name in names if number(name, "tokens") > 0]
     if len(named_by_number) > 2 and 2 * len(named_by_number) > len(frame.columns):
-        others = [name for name in map(str, frame.columns) if name not in named_by_number]
+        others = [name for name in names if name not in named_by_number]
         raise TableError(
             f"{source}: columns are named by numbers, so it has a loss per size and length, not a run per row",
             expected="one row per run, with its size (params), its tokens and its loss",
@@ -289,6 +299,25 @@ def _said_by_table(frame: pd.DataFrame, made_of: Source | None, *, lenient: bool
         if not lenient:
             raise
     return says
+
+
+def _refuse_merged(frame: pd.DataFrame, sizes: Sequence[str], sources: Mapping[str, Source], source: str) -> None:
+    """Raise TableError for sizes or lengths that stand in the first row of each group alone, as of merged cells."""
+    for ours in (*sizes[:1], "tokens"):
+        if ours not in frame or not {"loss", "tokens"} <= set(frame):
+            continue
+        other = frame["tokens"] if ours != "tokens" else frame[sizes[0]] if sizes else frame["loss"]
+        rows = frame[frame["loss"].notna() & other.notna()]
+        blank = rows[ours].isna()
+        if len(rows) > 3 and 2 * blank.sum() >= len(rows) and not blank.iloc[0] and rows[ours].nunique() > 1:
+            name = sources[ours].name if ours in sources else ours
+            raise TableError(
+                f"{source}: `{name}` stands in {int((~blank).sum())} of {len(rows)} rows, the first of each group,"
+                " as merged cells leave it",
+                expected="a number in every row",
+                cure=f"fill it down: in a spreadsheet, or frame[{name!r}].ffill() of pandas",
+                code="merged_cells",
+            )
 
 
 LEAST = {"params": 1e3, "tokens": 1e4, "flops": 1e6}

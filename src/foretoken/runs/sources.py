@@ -161,11 +161,10 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
     for ours in missing:
         pattern = _NAMES.get(ours)
         # A loss on what was trained on is lower than that on held-out text, and another quantity.
-        names = [name for name in map(str, frame.columns) if ours != "loss" or "train" not in name.lower()]
+        names = [name for name in map(str, frame.columns) if ours != "loss" or not _NO_LOSS.search(name)]
         like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
         like = like or [name for name in names if _holds(name, ours)]
-        # Exact counts before rounded ones, losses before perplexities, and never the error of a loss.
-        like = sorted((name for name in like if not _SPREAD.search(_plain(name))), key=_is_second_choice)
+        like = sorted(like, key=_is_second_choice)  # exact counts before rounded ones, losses before perplexities
         found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
         if found in frame and frame[found].map(as_list).notna().any():
             found += "[-1]"  # a curve, of which the end is a run's loss
@@ -177,8 +176,10 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
 
 
 _FLOPS = r"(total|train(ing)?)?_?flops?(_total)?"
-_SPREAD = re.compile(r"(^|_)(std|stddev|stderr|se|sem|var|err|ci|low|high|count|delta|diff)$", re.IGNORECASE)
-"""Ends of names of what is no loss, beside one that is."""
+_NO_LOSS = re.compile(
+    r"train|[_./ ](std|stddev|stderr|se|sem|var|err|ci|low|high|count|delta|diff)(,\w+)?$", re.IGNORECASE
+)
+"""In names of what is no loss on held-out text, or the error of one."""
 
 
 def _is_second_choice(name: str) -> bool:
@@ -293,9 +294,11 @@ _UNIT = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]$|[ _-](k|m|b|g|t|bn|mn|millions?|bi
 def _plain(name: str) -> str:
     """The last part of a dotted name (eval/loss stays whole), without a unit at its end."""
     short = re.fullmatch(r"(val|valid|eval|test)[./]\w+", name)
+    name = re.sub(r"[./](mean|avg|median|last|final|best|min)$", "", name)
     name = re.sub(r"(?<=\w),[\w-]+$", "", name)  # the filter of lm-evaluation-harness: bits_per_byte,none
     last = re.sub(r"[./]", "_", name) if short else re.split(r"[./](?!\s)", name)[-1]
-    return re.sub(r"[\s-]+", "_", _UNIT.sub("", last).strip())
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", _UNIT.sub("", last).strip())  # CrossEntropyLoss
+    return re.sub(r"[\s-]+", "_", parted)
 
 
 def _told(theirs: str, ours: str, one: Source) -> str:
