@@ -6,6 +6,8 @@ counts is what is there at the end: the table and the score of the undisturbed s
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import random
 import signal
@@ -117,7 +119,9 @@ class Mixed(Campaign):
     def rename_folder(self, driver: int) -> None:
         """Take the folder away; the driver ends, and it is put back."""
         away = self.folder.with_name("away")
-        if not self.folder.exists():
+        while is_running(driver) and not self._has_begun(driver):  # one that has not looked yet begins a new folder
+            time.sleep(0.01)
+        if not is_running(driver):
             return
         self.folder.rename(away)
         workers = children(driver)
@@ -130,6 +134,13 @@ class Mixed(Campaign):
             self.wrong.append("the folder was made anew by a driver that had lost it")
         else:
             away.rename(self.folder)
+
+    def _has_begun(self, driver: int) -> bool:
+        """Whether the driver owns the folder: the newest attempt names it."""
+        attempts = sorted((self.folder / "attempts").glob("*.json"))
+        with contextlib.suppress(OSError, ValueError):
+            return bool(attempts) and json.loads(attempts[-1].read_text())["pid"] == driver
+        return False
 
     def start_again(self) -> None:
         """Let the next round start a driver."""

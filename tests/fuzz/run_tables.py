@@ -64,7 +64,8 @@ def _column(draw: Callable[[Any], Any], column: pd.Series, action: str) -> Any:
         return column * draw(st.sampled_from([-1.0, 0.0, 1e290, 1e-290, 1e-320, np.inf]))
     if action == "type":
         kinds: list[Callable[[pd.Series], Any]] = [
-            lambda c: c.astype(str), lambda c: c.map(str).astype("category"), lambda c: c.astype(str).str.encode("utf-8"),
+            lambda c: c.astype(str), lambda c: c.map(str).astype("category"),
+            lambda c: c.astype(str).str.encode("utf-8"),
             lambda c: pd.Series(pd.date_range("2020", periods=len(c)), index=c.index), lambda c: [[v] for v in c],
             lambda c: c == c, lambda c: range(len(c)), lambda c: [{"v": v} for v in c], lambda c: c.astype("string"),
             lambda c: pd.Series(pd.to_timedelta(range(len(c)), unit="s"), index=c.index),
