@@ -115,7 +115,7 @@ def test_an_answer_outside_the_classes_is_named_with_its_place(tmp_path: Path, k
         (TEXT_TO_TEXT, {"target": 5}, "not a text\n  expected: a string, or a list of token numbers"),
         (SINGLE, {"text": [1, "two"]}, "not a text"),
         (SINGLE, {"text": [True, 2]}, "not a text"),
-        (SINGLE, {"split": "dev"}, "no such split\n  expected: train, validation, test\n  got: 'dev'"),
+        (SINGLE, {"split": "middle"}, "no such split\n  expected: train, validation, test\n  got: 'middle'"),
         (SINGLE, {"split": None}, "no such split"),
     ],
 )
@@ -333,3 +333,12 @@ def test_choices_that_are_objects_have_labels_too(tmp_path: Path, nested: bool) 
     task = read_task(path, CHOICE, BYTES, rename=names)
     right = [bytes(example.texts[1 + example.labels[0]]).decode() for _, example in task.examples()]
     assert sorted(right) == sorted("abcd" * 5)
+
+
+@pytest.mark.parametrize("words", [("train", "val", "test"), ("Training", "dev", "testing")])
+def test_splits_go_by_their_usual_names_or_unread(tmp_path: Path, words: tuple[str, str, str]) -> None:
+    path = as_lines(tmp_path, [{"text": f"t{n}", "label": n % 2, "split": words[n // 10]} for n in range(30)])
+    task = read_task(path, SINGLE, BYTES)
+    assert [len(task.split(split)) for split in SPLITS] == [10, 10, 10]
+    unread = read_task(path, SINGLE, BYTES, rename={"split": ""})
+    assert [len(unread.split(split)) for split in SPLITS] == [18, 6, 6]

@@ -88,7 +88,7 @@ def test_without_a_split_examples_are_shared_out_at_random_and_always_alike(tmp_
         ({"label": None}, "single", "line 12: a single example needs label"),
         ({"text": 3}, "single", "line 12: not a text"),
         ({"text": ""}, "single", "needs text"),
-        ({"split": "dev"}, "single", "line 12: no such split"),
+        ({"split": "middle"}, "single", "line 12: no such split"),
         ({}, "pair", "a pair example needs text_b"),
         ({}, "triple", "no such kind of task"),
     ],

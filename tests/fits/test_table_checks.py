@@ -100,7 +100,7 @@ def test_rows_that_repeat_another_are_counted_under_any_name(again: int) -> None
     copies = frame.head(again).assign(run=[f"copy {number}" for number in range(again)], seconds=1.5)
     (check,) = fired(duplicated_rows, pd.concat([frame.assign(seconds=9.0), copies], ignore_index=True))
     first = ", ".join(str(len(frame) + number + 1) for number in range(min(again, 5)))
-    assert check.evidence.startswith(f"{again} row{'s' * (again > 1)} repeat another: {first}")
+    assert check.evidence.startswith(f"{again} row{'s repeat' if again > 1 else ' repeats'} another: {first}")
     assert check.evidence.endswith("and 1 more") == (again > 5)
 
 

@@ -217,3 +217,26 @@ def test_terminated_beside_completed_is_not_finished() -> None:
     both = frame.assign(status=["completed"] * 10 + ["terminated"] * 2)
     assert len(clean_rows(ft.read_table(both))) == 10
     assert len(clean_rows(ft.read_table(frame.assign(status="TERMINATED")))) == 12
+
+
+def test_units_of_names_count_beside_numbers_that_are_no_units() -> None:
+    frame = pd.DataFrame({"params_M": SIZES / 1e6, "loss": LOSS, "PF-days": 6 * SIZES * TOKENS / 8.64e19})
+    frame["steps_k"] = TOKENS / 524_288 / 1e3
+    for typed in ("PF-days/6/params_M", "8.64e19*PF-days/6/params_M", "steps_k*524288", "1e3*steps_k*524288"):
+        assert is_right(ft.read_table(frame, {"params": "params_M", "tokens": typed}))
+
+
+def test_a_mark_in_the_place_of_a_failed_run_s_loss_is_not_held_against_the_table() -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "loss": [*LOSS.astype(str)[:11], "!"]})
+    rows = clean_rows(ft.read_table(frame.assign(State=["Success"] * 11 + ["Failed"])))
+    assert [(dropped.reason, dropped.count) for dropped in rows.dropped] == [("status is failed", 1)]
+    with pytest.raises(TableError, match=r"leave the rows out: where=.loss!=!"):
+        ft.read_table(frame)
+
+
+@pytest.mark.parametrize("heading", ["État", "Ergebnis", "how it went"])
+def test_a_column_of_words_for_ends_is_a_status_whatever_it_is_called(heading: str) -> None:
+    frame = pd.DataFrame({"params": SIZES, "tokens": TOKENS, "loss": LOSS, heading: ["terminé"] * 11 + ["échoué"]})
+    table = ft.read_table(frame)
+    assert f"`{heading}` is read as `status`" in table.assumed
+    assert len(clean_rows(table)) == 11

@@ -283,6 +283,10 @@ def _no_text(where: str, row: object, column: str) -> CorpusError:
     if held := list(values_at(row, column)):
         return _no_column(where, column, "null" if held[0] is None else "an empty text")
     nested = [f"{key}.{name}" for key, inner in row.items() for name in inner_names(inner)]
+    # Of plain keys, the longest text of the row is likely what is meant.
+    lengths = {str(key): len(value) for key, value in row.items() if isinstance(value, str) and value}
+    texts = sorted(lengths, key=lambda key: -lengths[key])
+    nested += texts[:1]
     nested.sort(key=lambda name: name.rpartition(".")[2] not in USUAL)  # the likely ones first
     return _no_column(where, column, f"the keys {', '.join(map(str, row))}", nested)
 

@@ -55,6 +55,12 @@ COLUMNS: dict[TaskKind, tuple[str, ...]] = {
 """Columns of a row, by kind; the last one is the answer."""
 CHOICE_LABELS = "labels of the choices"
 """Where a row keeps what its file calls each choice: A, B, ... or 1, 2, ..."""
+SPLIT_WORDS: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev", "eval"),
+    "test": ("test", "testing"),
+}
+"""What files call their splits."""
 SPLIT_ENDS = (0.6, 0.8)
 """Where training and validation end, as shares of the examples."""
 LARGEST_FILE, MOST_EXAMPLES = 2**27, 10**6
@@ -117,6 +123,8 @@ def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
     """The row under our names."""
     ours = {}
     for name, theirs in rename.items():
+        if not theirs:
+            continue
         found = list(values_at(row.json_values, theirs))
         if not found:
             nested = [f"{key}.{inner}" for key, value in row.json_values.items() for inner in inner_names(value)]
@@ -132,7 +140,8 @@ def _renamed(row: Row, rename: Mapping[str, str]) -> Row:
         if name == "choices":
             labels = list(values_at(row.json_values, re.sub(r"(^|\.)text$", r"\1label", theirs)))
             ours[CHOICE_LABELS] = labels[0] if len(labels) == 1 else labels
-    rest = {name: value for name, value in row.json_values.items() if name not in rename.values()}
+    unread = {*rename.values(), *(name for name, theirs in rename.items() if not theirs)}
+    rest = {name: value for name, value in row.json_values.items() if name not in unread}
     return Row(row.where, {**rest, **ours})
 
 
@@ -261,16 +270,22 @@ def _json_object(where: str, line: str) -> dict[str, Any]:
 
 
 def _split(rows: list[Row]) -> dict[Split, list[Row]]:
+    parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
     if not any("split" in row.json_values for row in rows):
         # The seed is fixed: the same file gives the same test examples to every model and every seed of tuning.
         order = np.random.default_rng(0).permutation(len(rows)).tolist()
         first, second = (round(share * len(rows)) for share in SPLIT_ENDS)
-        parts = order[:first], order[first:second], order[second:]
-        return {split: [rows[number] for number in part] for split, part in zip(SPLITS, parts, strict=True)}
+        for split, numbers in zip(SPLITS, (order[:first], order[first:second], order[second:]), strict=True):
+            parts[split] = [rows[number] for number in numbers]
+        return parts
     for row in rows:
-        if row.json_values.get("split") not in SPLITS:
-            raise row.refuse("no such split", ", ".join(SPLITS), row.json_values.get("split"))
-    return {split: [row for row in rows if row.json_values["split"] == split] for split in SPLITS}
+        word = str(row.json_values.get("split")).lower()
+        known = next((split for split, words in SPLIT_WORDS.items() if word in words), None)
+        if known is None:
+            cure = f"correct the column split, or leave it unread: {for_shell('--map', 'split=')}"
+            raise row.refuse("no such split", ", ".join(SPLITS), row.json_values.get("split"), cure)
+        parts[known].append(row)
+    return parts
 
 
 def _classes(kind: TaskKind, rows: list[Row]) -> tuple[str, ...]:

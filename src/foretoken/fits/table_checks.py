@@ -89,7 +89,8 @@ def duplicated_rows(table: TableRows) -> Iterator[Check]:
     words = [name for name in names if cells[name].dtype == object]
     doubles = cells.astype(dict.fromkeys(words, str)).duplicated() | _same_result(table.frame)
     if doubles.any():
-        evidence = f"{plural(int(doubles.sum()), 'row')} repeat another: {listed(np.flatnonzero(doubles) + 1)}"
+        repeat = "repeats" if doubles.sum() == 1 else "repeat"
+        evidence = f"{plural(int(doubles.sum()), 'row')} {repeat} another: {listed(np.flatnonzero(doubles) + 1)}"
         yield Check("duplicated_rows", "doubt", evidence, "leave them out: they count the same evidence twice")
 
 

@@ -15,6 +15,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from foretoken.errors import TableError, shown
+from foretoken.escapes import for_shell
 from foretoken.units import COUNT_SUFFIXES, FLOP_UNITS
 
 if TYPE_CHECKING:
@@ -181,7 +182,13 @@ def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series
     numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
     unread = numbers.isna() & ~column.map(_is_nothing)
     cure = "write its unit as k, M, B or T (70M, 1.4B), or " if column.name in COUNTED else ""
-    refuse_cells(column, unread, source, "text where numbers are expected", f"{cure}correct the cell or leave it empty")
+    words = list(dict.fromkeys(map(str, column[unread & column.notna()])))
+    if len(words) <= MOST_TOLD and not any(set(word) & set(',|"') for word in words):
+        leave = for_shell("--where", f"{column.name}!={'|'.join(words)}")
+        cure += f"correct the cell, leave it empty, or leave the rows out: {leave}"
+    else:
+        cure += "correct the cell or leave it empty"
+    refuse_cells(column, unread, source, "text where numbers are expected", cure)
     return numbers
 
 

@@ -126,12 +126,27 @@ def _named_status(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     # A state may be one of a country; the words of other languages are asked about.
     foreign = [name for name in endings if _last_part(name) not in ("status", "state")]
     known = [name for name in endings if frame.columns.is_unique and _word_of(frame[name]).isin(list(MEANING)).any()]
-    known = known or (foreign if frame.columns.is_unique else [])
+    known = known or (foreign if frame.columns.is_unique else []) or _of_endings(frame)
     if "status" not in frame and not known:
         return _flagged(frame)
     if "status" in frame or len(known) != 1:
         return frame, []
     return frame.rename(columns={known[0]: "status"}), [f"`{known[0]}` is read as `status`"]
+
+
+def _of_endings(frame: pd.DataFrame) -> list[str]:
+    """The one column, whatever it is called, that holds nothing but words for how runs end, of both kinds."""
+    found = []
+    for name in map(str, frame.columns) if frame.columns.is_unique else ():
+        words = {_status_word(cell) for cell in frame[name].dropna().unique()} if _holds_words(frame[name]) else set()
+        if words and words <= set(MEANING) and len({MEANING[word] == FINISHED for word in words}) == 2:
+            found.append(name)
+    return found if len(found) == 1 else []
+
+
+def _holds_words(column: pd.Series) -> bool:
+    filled = column.dropna()
+    return len(filled) > 0 and all(isinstance(cell, str) for cell in filled.head(20))
 
 
 def _dotted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -151,14 +151,14 @@ def table_from_frame(
     missing = [name for name in need if name not in given]
     if missing:
         raise _missing(source, missing, frame)
+    frame, notes = read_endings(frame, source, look="status" not in rename)
+    assumed += notes
     for name in frame.columns.intersection([*COLUMNS, *need]):
-        frame[name], notes = _read_cells(frame[name], sources.get(name), source)
+        frame[name], notes = _read_cells(_of_ended(frame, name), sources.get(name), source)
         assumed += notes
     if "loss" in frame:
         frame, notes = _loss_in_its_unit(frame, sources.get("loss"), loss_unit)
         assumed += notes
-    frame, notes = read_endings(frame, source, look="status" not in rename)
-    assumed += notes
     if "loss" in need and not ours:
         _refuse_merged(frame, sizes, sources, source)
         for name in LEAST:
@@ -220,6 +220,20 @@ def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableE
         else f"foretoken.read_table(frame, {proposals(frame, missing)})",
         code="missing_column",
     )
+
+
+def _of_ended(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column without what stands in place of numbers where a run has not finished: such rows are left out anyway."""
+    column = frame[name]
+    if (
+        "status" not in frame
+        or str(column.dtype) in ("float64", "int64")
+        or not (name in COLUMNS and COLUMNS[name].is_number)
+    ):
+        return column
+    unfinished = frame["status"].notna() & (frame["status"] != FINISHED)
+    unread = column.map(lambda cell: isinstance(cell, str) and math.isnan(number(cell, name)))
+    return column.where(~(unfinished & unread), None)
 
 
 def _read_cells(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd.Series, list[str]]:

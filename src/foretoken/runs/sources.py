@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, TableError
 from foretoken.escapes import for_shell
-from foretoken.runs.cells import ONE, Unit, as_list, named_unit, number, numbers_in, unit_of
+from foretoken.runs.cells import COUNTED, ONE, Unit, as_list, named_unit, number, numbers_in, unit_of
 from foretoken.runs.exports import known_as
 from foretoken.runs.table import COLUMNS
 
@@ -58,7 +58,7 @@ def parse_map(text: str, option: str = "--map", example: str = "loss=val_loss,to
     except csv.Error:
         raise ForetokenError(f"{option}: not readable", expected=example, got=repr(text)) from None
     for ours, equals, theirs in pairs:
-        if not (ours.strip() and equals and (theirs.strip() or ours.strip() == "status")):
+        if not (ours.strip() and equals and (theirs.strip() or ours.strip() in ("status", "split"))):
             raise ForetokenError(f"{option}: not readable", expected=example, got=repr(text))
     names = [ours.strip() for ours, _, _ in pairs]
     if len(set(names)) < len(names):
@@ -84,15 +84,19 @@ def find_source(frame: pd.DataFrame, ours: str, theirs: str, source: str) -> Sou
     columns = [name for name, divides in factors if name in names and not divides]
     if missing or not columns:
         raise _missing(ours, theirs, missing[0] if missing else theirs, names, source)
-    numbers = [number(name) ** (-1 if divides else 1) for name, divides in factors if name not in names]
-    units = [
-        unit.factor ** (-1 if divides else 1)
-        for name, divides in factors
-        if name in names and (unit := unit_of(name, ours))
-    ]
-    # Whoever wrote a number into it knows the units.
-    factor, said = (math.prod(numbers), ONE) if numbers else (math.prod(units), None)
+    numbers = [(number(name), divides) for name, divides in factors if name not in names]
+    units = [(unit.factor, divides) for name, divides in factors if name in names and (unit := _unit_in(name, ours))]
+    # Who writes the factor of a unit (1e6*params_M) counts it so; other numbers (6, a batch) are none.
+    counted = [unit for unit in units if any(math.isclose(unit[0], value, rel_tol=0.01) for value, _ in numbers)]
+    parts = [*numbers, *(unit for unit in units if unit not in counted)]
+    factor = math.prod(value ** (-1 if divides else 1) for value, divides in parts)
+    said = ONE if counted or (numbers and not units) else None
     return Source(tuple(columns), factor, said, tuple(name for name, divides in factors if name in names and divides))
+
+
+def _unit_in(name: str, ours: str) -> Unit | None:
+    """The unit that a name in a product says: of compute, too, since tokens may be C / 6 N."""
+    return unit_of(name, "flops") if ours in COUNTED else None
 
 
 def _factors(text: str, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
@@ -105,7 +109,7 @@ def _factors(text: str, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
         parts, begin = factor.split("/"), 0
         while begin < len(parts):
             ends = range(len(parts), begin, -1)
-            names_from = {end: known_as("/".join(parts[begin:end]).strip(), names) for end in ends}
+            names_from = {end: known_as("/".join(parts[begin:end]).strip().strip('"'), names) for end in ends}
             end = next((end for end, name in names_from.items() if name in names or number(name) > 0), len(parts))
             yield names_from[end], begin > 0
             begin = end
@@ -242,10 +246,9 @@ def other_losses(frame: pd.DataFrame, taken: Source | None) -> list[str]:
             others.append(name)
     if not others:
         return []
-    could = ", ".join(f"`{name}`" for name in others)
-    return [
-        f"the loss is `{taken.name if taken else 'loss'}`; {could} could be it too: {as_typed(f'loss={others[0]}')}"
-    ]
+    could, first = ", ".join(f"`{name}`" for name in others), others[0]
+    example = as_typed(f'loss="{first}"' if "," in first else f"loss={first}")
+    return [f"the loss is `{taken.name if taken else 'loss'}`; {could} could be it too: {example}"]
 
 
 def _may_be_loss(name: str) -> bool:
@@ -303,7 +306,8 @@ def _plain(name: str) -> str:
 
 def _told(theirs: str, ours: str, one: Source) -> str:
     """A product as it was given, with the units that names in it say."""
-    said = [f"{name} in {unit.name}" for name in one.columns if one.unit is None and (unit := unit_of(name, ours))]
+    names = (*one.columns, *one.divisors)
+    said = [f"{name} in {unit.name}" for name in names if one.unit is None and (unit := _unit_in(name, ours))]
     return f"{theirs} ({', '.join(said)})" if said else theirs
 
 
@@ -318,19 +322,18 @@ def _product(frame: pd.DataFrame, one: Source, source: str) -> pd.Series:
     return product
 
 
-_ENTRY = re.compile(r"([^*:\[\]]+)\[(-?\d{1,6})\]")
+_ENTRY = re.compile(r"\[(-?\d{1,6})\]")
 """One entry of the list in each cell of a column: val_loss[-1]."""
 
 
 def _with_entries(frame: pd.DataFrame, rename: Mapping[str, str]) -> pd.DataFrame:
     """The frame with a column for each entry of lists that is named, as `val_loss[-1]`."""
     names = list(map(str, frame.columns))
-    entries = {
-        match[0].strip(): (known_as(match[1].strip(), names), int(match[2]))
-        for theirs in rename.values()
-        for match in _ENTRY.finditer(theirs)
-        if theirs not in names
-    }
+    entries = {}
+    for theirs in rename.values():
+        for match in _ENTRY.finditer(theirs) if theirs not in names else ():
+            stem = re.split(r"[*:\]]", theirs[: match.start()])[-1].strip()
+            entries[f"{stem}{match[0]}"] = (known_as(stem, names), int(match[1]))
     made = {
         entry: frame[name].map(lambda cell, place=place: _entry(cell, place))
         for entry, (name, place) in entries.items()
