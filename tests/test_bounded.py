@@ -114,3 +114,10 @@ def test_values_and_their_depth_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     assert sha256_of(tmp_path / "f", StoreError).startswith("e3b0c44298fc")
+
+
+def test_dots_in_texts_and_comments_are_no_keys() -> None:
+    dots = "." * 300
+    assert parse_toml(f'a = "a{dots}"  # {dots}\n  # {dots}\n'.encode()) == {"a": f"a{dots}"}
+    with pytest.raises(ValueError, match="too deeply"):
+        parse_toml((".".join("a" * 300) + " = 1").encode())

@@ -36,6 +36,8 @@ MOST_TIMES_PACKED, LEAST_UNPACKED = 256, 2**26
 """A compressed text may be so many times longer than its file, and as many bytes long in any case."""
 BLOCK = 2**20
 _OPEN_ALREADY = re.compile(r"-|/dev/stdin|(?:/dev|/proc/self)/fd/(\d{1,9})")
+_KEY = re.compile(r"[\s\w.\"'\[\]-]*")
+"""What may be a key of TOML; text in quotes and comments has other letters."""
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
@@ -232,7 +234,8 @@ def parse_toml(content: bytes) -> Any:
     """A TOML text as values. Raises ValueError for one that is none, or too deep."""
     text = content.decode("utf-8-sig")
     # Before parsing, since it is the parser that takes the time.
-    if any(line.count(".") > MOST_DOTS and not line.startswith("#") for line in text.split("\n")):
+    keys = (line.partition("=")[0] for line in text.split("\n"))
+    if any(key.count(".") > MOST_DOTS and _KEY.fullmatch(key) for key in keys):
         raise ValueError("values nested too deeply")
     try:
         return tomllib.loads(text)

@@ -124,7 +124,8 @@ class ForetokenError(Exception):
         code: str | None = None,
     ) -> None:
         self.code = code
-        self.message = legible(for_its_reader(message), LONGEST_MESSAGE)
+        # Somebody's name may hold an end of line, which must not begin a line of ours.
+        self.message = legible(for_its_reader(message), LONGEST_MESSAGE).replace("\n", "\n  ")
         self.expected, self.got, self.cure = (part and legible(for_its_reader(part)) for part in (expected, got, cure))
         parts = [("expected", self.expected), ("got", self.got), ("cure", self.cure), ("code", code)]
         # Somebody's name may hold an end of line: what follows stays below its part.

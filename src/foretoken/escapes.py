@@ -69,6 +69,15 @@ def for_shell(*words: str) -> str:
     return shlex.join(words)
 
 
+def command(*words: object) -> str:
+    """A command of ours as it can be pasted into a shell.
+
+    >>> command("run", "my study.toml")
+    "foretoken run 'my study.toml'"
+    """
+    return for_shell("foretoken", *map(str, words))
+
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet runs."""
 

@@ -38,6 +38,7 @@ NASTY = (
     "$\\frac{$",
     "{{}}%s%(x)s",
 )
+STUDY = (Path(__file__).parents[2] / "studies" / "zipf_markov.toml").read_text(encoding="utf-8")
 ANY_TEXT = st.text(max_size=40) | st.lists(st.sampled_from(NASTY), min_size=1, max_size=3).map("".join)
 
 
@@ -155,6 +156,21 @@ def test_a_result_of_python_shows_no_control_characters_either(hostile: Path) ->
     fit = ft.Fit.load(hostile / "fit.json")
     assert not steers(fit.summary())
     assert not steers(page_of(dataclasses.replace(fit, assumed=["\x1b[2J"])))
+
+
+def test_a_command_that_is_printed_is_words_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "a'$(touch owned).toml"
+    Path(name).write_text(STUDY)
+    for verb in (["report"], ["tokenizer", "show"]):
+        told = CliRunner().invoke(app, [*verb, name])
+        cure = str(told.exception).split("cure: ")[1].splitlines()[0]
+        assert shlex.split(cure) == ["foretoken", "run", name]
+
+
+def test_a_name_begins_no_line_of_an_error() -> None:
+    error = ft.ForetokenError("no column 'a\nforecast: 1.0'", got="b\nforecast: 1.0")
+    assert not [line for line in str(error).split("\n") if line.startswith("forecast")]
 
 
 def test_every_verb_prints_through_the_door() -> None:

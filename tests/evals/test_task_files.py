@@ -342,3 +342,19 @@ def test_splits_go_by_their_usual_names_or_unread(tmp_path: Path, words: tuple[s
     assert [len(task.split(split)) for split in SPLITS] == [10, 10, 10]
     unread = read_task(path, SINGLE, BYTES, rename={"split": ""})
     assert [len(unread.split(split)) for split in SPLITS] == [18, 6, 6]
+
+
+def test_cells_beyond_the_names_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\ngood, great movie,pos\nbad,neg\n")
+    with pytest.raises(TaskError, match="row 2: more cells than names"):
+        read_task(tmp_path / "a.csv", SINGLE, BYTES)
+    (tmp_path / "b.csv").write_text("text,label\n" + "a, pos\nb,neg\nc,pos,\n" * 5)
+    assert read_task(tmp_path / "b.csv", SINGLE, BYTES).classes == ("neg", "pos")
+
+
+@pytest.mark.parametrize("key", [1, "1"])
+def test_an_answer_is_compared_with_labels_as_text(tmp_path: Path, key: object) -> None:
+    path = as_lines(tmp_path, [question(key, ["1", "2", "3", "4"])] * 10)
+    names = {"text": "question.stem", "choices": "question.choices.text", "answer": "answerKey"}
+    task = read_task(path, CHOICE, BYTES, rename=names)
+    assert {example.labels for _, example in task.examples()} == {(0,)}

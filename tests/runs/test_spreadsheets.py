@@ -240,3 +240,23 @@ def test_a_column_of_words_for_ends_is_a_status_whatever_it_is_called(heading: s
     table = ft.read_table(frame)
     assert f"`{heading}` is read as `status`" in table.assumed
     assert len(clean_rows(table)) == 11
+
+
+def test_lines_that_begin_with_a_mark_are_comments_a_header_or_rows(tmp_path: Path) -> None:
+    rows = [f"r{k},{n},{d},{x}" for k, (n, d, x) in enumerate(zip(SIZES, TOKENS, LOSS, strict=True))]
+    header = "run,params,tokens,loss"
+    commented = read("\n".join(["# sweep of May", header, *rows[:6], "# second week, rerun", *rows[6:]]), tmp_path)
+    assert is_right(commented)
+    assert "2 lines that begin with # are left out" in commented.assumed
+    assert is_right(read("\n".join(["#" + header, *rows]), tmp_path))
+    named = [f"#{row}" if k % 2 else row for k, row in enumerate(rows)]
+    assert is_right(read("\n".join([header, *named]), tmp_path))
+    # One row that was commented out is one.
+    assert len(read("\n".join([header, *rows[:-1], f"#{rows[-1]}"]), tmp_path)) == 11
+
+
+def test_points_that_may_be_decimal_or_between_thousands_are_asked_about(tmp_path: Path) -> None:
+    rows = [f"{n:.0f};{d:.0f};{x:.3f};0,003" for n, d, x in zip(SIZES, TOKENS, LOSS, strict=True)]
+    with pytest.raises(TableError, match="commas are decimal elsewhere") as told:
+        read("\n".join(["params;tokens;loss;lr", *rows]), tmp_path)
+    assert told.value.code == "unreadable_cell"

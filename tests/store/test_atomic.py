@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,18 @@ def test_a_pipe_that_nobody_reads_is_refused_at_once(tmp_path: Path) -> None:
     atomic.write_output(tmp_path / "pipe", b"a page")
     assert os.read(reader, 99) == b"a page"
     os.close(reader)
+
+
+def test_an_output_goes_through_a_link_and_into_no_socket(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    atomic.write_output(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "gone").symlink_to("nowhere")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+        for name in ("socket", "loop", "gone"):
+            with pytest.raises(StoreError, match="no file that can be written"):
+                atomic.write_output(tmp_path / name, b"new")

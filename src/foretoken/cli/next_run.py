@@ -11,6 +11,7 @@ from foretoken.cli.options import JsonOption
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text
 from foretoken.cli.request_options import takes_options
 from foretoken.cli.telling import say
+from foretoken.escapes import command
 from foretoken.ladders.request import NextRunRequest
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _write(ladder: NextRun, out: Path | None, context: int) -> None:
     from foretoken.store.atomic import write_output
 
     write_output(out, ladder_toml(ladder, out.stem, context).encode())
-    say(f"wrote {out}; foretoken run {out}, when its [corpus] names your text")
+    say(f"wrote {out}; {command('run', out)}, when its [corpus] names your text")
 
 
 def show(ladder: NextRun) -> None:

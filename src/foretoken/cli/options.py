@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.errors import ForetokenError, StoreError
+from foretoken.escapes import command
 
 if TYPE_CHECKING:
     from foretoken.runs.study_file import Study
@@ -92,7 +93,7 @@ def started_folder(path: Path, seed: int | None = None, folder: Path | None = No
         raise StoreError(
             f"no study has been started in {study_folder}",
             expected="a folder with design.json",
-            cure=f"foretoken run {path}" if path.suffix == ".toml" else "give the study's file or folder",
+            cure=command("run", path) if path.suffix == ".toml" else "give the study's file or folder",
         )
     return study_folder
 

@@ -12,6 +12,7 @@ from foretoken.cli.options import FolderOption, JsonOption, SeedOption, folder_o
 from foretoken.cli.printing import print_json, print_text
 from foretoken.cli.telling import wrote
 from foretoken.errors import CorpusError, legible
+from foretoken.escapes import command
 
 if TYPE_CHECKING:
     from foretoken.data.tokenized import TokenizedCorpus
@@ -115,7 +116,7 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
             f"the corpus of {source} has not been tokenised, or its text has changed since",
             expected="a tokenizer.json, a folder with one, or a study that has been run",
             got=str(source),
-            cure=f"foretoken run {source}" if source.suffix == ".toml" else "run its study, or give another folder",
+            cure=command("run", source) if source.suffix == ".toml" else "run its study, or give another folder",
         )
     return corpus
 

@@ -235,8 +235,12 @@ def _table_rows(path: Path, text: str, suffix: str) -> Iterator[Row]:
     names, *rows = min(readings, key=_ragged) if any(readings) else [[]]
     for number, cells in enumerate(rows, 2):  # row 1 holds the names of the columns
         if cells:
-            padded = [*cells, *[None] * (len(names) - len(cells))]
-            yield Row(f"{path} row {number}", dict(zip(names, padded, strict=False)))
+            row = Row(f"{path} row {number}", dict(zip(names, [*cells, *[None] * len(names)], strict=False)))
+            if any(cells[len(names) :]):
+                raise row.refuse(
+                    "more cells than names", f"{len(names)} cells", cells, "put such texts in quotes"
+                )
+            yield row
 
 
 def _ragged(rows: Sequence[Sequence[str]]) -> int:
@@ -295,7 +299,7 @@ def _classes(kind: TaskKind, rows: list[Row]) -> tuple[str, ...]:
         return tuple(str(number) for number in range(len(_list(rows[0], "choices")) if rows else 0))
     if kind == LABELS:
         return tuple(sorted({str(label) for row in rows for label in _list(row, "labels")}))
-    return tuple(sorted({str(row.json_values["label"]) for row in rows}))
+    return tuple(sorted({str(row.json_values["label"]).strip() for row in rows}))
 
 
 def _list(row: Row, column: str) -> list[Any]:
@@ -315,8 +319,9 @@ def _list(row: Row, column: str) -> list[Any]:
 
 def _numbered(answer: object, choices: int, labels: object) -> object:
     """The answer as the number of a choice from 0, where it is its label, or its letter: A is 0."""
-    if isinstance(labels, list) and len(labels) == choices and answer in labels and labels != [*range(choices)]:
-        return labels.index(answer)
+    words = [str(label) for label in labels] if isinstance(labels, list) else []
+    if len(words) == choices and str(answer) in words:
+        return words.index(str(answer))
     letter = answer.strip().upper() if isinstance(answer, str) else ""
     number = ord(letter) - ord("A") if len(letter) == 1 else -1
     return number if 0 <= number < choices else answer
@@ -347,12 +352,12 @@ class _RowEncoder:
         return Example(texts, (self._class(row, values["label"]),))
 
     def _class(self, row: Row, label: object) -> int:
-        if str(label) not in self.classes:
+        if str(label).strip() not in self.classes:
             cure = (
                 "number choices from 0, or give their letters" if self.kind == CHOICE else "correct it, or leave it out"
             )
             raise row.refuse("a label outside the classes", ", ".join(self.classes[:8]), label, cure)
-        return self.classes.index(str(label))
+        return self.classes.index(str(label).strip())
 
     def _tokens(self, row: Row, text: object) -> Tokens:
         if isinstance(text, list) and all(type(token) is int for token in text):

@@ -15,6 +15,7 @@ from foretoken.data.subword import SubwordTokenizer, refusing, the_package
 from foretoken.data.tokenizer import TOKENIZER, Tokenizer, tokenizer_from_json
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.errors import CheckpointError, CorpusError, ForetokenError, StoreError, shown
+from foretoken.escapes import command
 from foretoken.generation.model import SENTINEL, Model, sentinel_number
 from foretoken.models import Network, from_pretrained
 from foretoken.models.checkpoint_files import read_config_json
@@ -45,7 +46,10 @@ def open_model(source: ModelSource, run: str | None = None) -> Model:
     elif run is not None:
         raise StoreError(f"{folder} is no study that was run, so it has no runs", got=f"run {run!r}")
     elif isinstance(source, Study) or Path(source).suffix == ".toml":
-        raise StoreError(f"no study has been started in {folder}", cure=f"foretoken run {shown(str(source))}")
+        raise StoreError(
+            f"no study has been started in {folder}",
+            cure=command("run", source.name if isinstance(source, Study) else source),
+        )
     if are_committed(folder):
         check_weights(folder)
     metadata = read_metadata(folder)

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from foretoken.escapes import command
 from foretoken.reports.html import Html, details, element, join, section, table
 from foretoken.reports.numbers import MISSING, count, missing, number, percent, power, significant
 from foretoken.reports.palette import Budgets
@@ -47,7 +48,7 @@ def provenance_section(study: StudyResults) -> Html:
 
 def commands(study: StudyResults) -> list[str]:
     """What was typed to make the study, and what rebuilds its page, last."""
-    return [without_folders(command) for command in study.commands] or [f"foretoken report runs/{study.name}"]
+    return [without_folders(command) for command in study.commands] or [command("report", f"runs/{study.name}")]
 
 
 def _facts(study: StudyResults) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,8 @@ class Form:
     """Of two header rows, the names that they make together; none where there is one."""
     comma: bool
     """Whether commas are decimal."""
-    comments: bool
+    comments: int
+    """Lines that begin with # and are left out, as far as the form was looked for."""
 
     @property
     def is_plain(self) -> bool:
@@ -58,7 +59,7 @@ class Form:
         between = "blanks" if self.blanks else SEPARATORS[self.separator]
         told = [f"fields are between {between}"] if self.blanks or self.separator in ";|" else []
         told += ["decimal commas are read as points"] if self.comma else []
-        told += ["lines that begin with # are left out"] if self.comments else []
+        told += [f"{self.comments} lines that begin with # are left out"] if self.comments else []
         told += [f"above the header is left out: {' / '.join(self.title)[:200]}"] if self.title else []
         return told + ([f"two header rows are read as one: {', '.join(self.names)[:200]}"] if self.names else [])
 
@@ -99,8 +100,8 @@ def form_of(content: Content) -> Form:
     """How a text is laid out."""
     sample = content.data[: 4 * SAMPLE].decode(content.encoding, errors="ignore")[:SAMPLE]
     lines = [line.rstrip("\r") for line in sample.lstrip("\ufeff").split("\n") if line.strip()]
-    comments = any(line.startswith("#") for line in lines)
-    lines = [line for line in lines if not line.startswith("#")] or [""]
+    comments = sum(_are_comments(lines))
+    lines = [line for line, comment in zip(lines, _are_comments(lines), strict=True) if not comment] or [""]
     tabs = content.suffix == ".tsv"
     blanks, at = ("", 0) if tabs or any(mark in lines[0] for mark in SEPARATORS) else _blanks(lines)
     if not blanks:
@@ -112,6 +113,30 @@ def form_of(content: Content) -> Form:
     names = _of_two_rows(lines, separator)
     comma = separator != "," and _has_decimal_commas(lines[2 if names else 1 :], separator)
     return Form(separator, blanks, tuple(filter(None, title)), names, comma, comments)
+
+
+def _are_comments(lines: Sequence[str]) -> list[bool]:
+    """Which lines are comments: they begin with #, and are no header and no rows of names such as #1.
+
+    A header stands first and has the fields of the lines behind it; rows have those of the others, and are many.
+    """
+    marked = [line.startswith("#") for line in lines]
+    plain = next((line for line, mark in zip(lines, marked, strict=True) if not mark), "")
+    separator = separator_of(plain)
+    count = plain.count(separator)
+    alike = [count > 0 and line.count(separator) == count for line in lines]
+    rows = sum(mark and like for mark, like in zip(marked, alike, strict=True))
+    first = next((at for at, mark in enumerate(marked) if not mark), len(lines))
+    header = first - 1 if first and alike[first - 1] and any(map(_is_number, _fields(plain, separator))) else -1
+    are_rows = 4 * (rows - (header >= 0)) > sum(alike)
+    return [
+        mark and at != header and not (are_rows and like)
+        for at, (mark, like) in enumerate(zip(marked, alike, strict=True))
+    ]
+
+
+def _is_number(field: str) -> bool:
+    return number(field, "flops") == number(field, "flops")
 
 
 def _is_header(lines: Sequence[str], at: int, tabs: bool) -> bool:
@@ -142,7 +167,8 @@ def _of_two_rows(lines: Sequence[str], separator: str) -> tuple[str, ...]:
 
 def _rewritten(content: Content, form: Form) -> bytes:
     """The text without comments and title, with one header row, and with a tab for blanks that part fields."""
-    lines = [line for line in content.text.lstrip("\ufeff").split("\n") if line.strip() and not line.startswith("#")]
+    whole = [line for line in content.text.lstrip("\ufeff").split("\n") if line.strip()]
+    lines = [line for line, comment in zip(whole, _are_comments(whole), strict=True) if not comment]
     above = next(at for at in range(len(lines)) if at >= len(form.title) and _is_header_of(lines[at], form))
     lines = lines[above:]
     if form.blanks:
@@ -206,6 +232,14 @@ def _with_points(frame: pd.DataFrame, path: Path) -> Rows:
             raise TableError(
                 f"{path}: a point is read as a mark between thousands beside decimal commas, and cannot be in {name!r}",
                 got=f"{grouped[0]!r} and {pointed[0]!r}",
+                cure="write decimal commas or decimal points throughout",
+                code="unreadable_cell",
+            )
+        texts = [cell for cell in cells if isinstance(cell, str) and cell]
+        if texts and all(re.fullmatch(r"[1-9]\.\d{3}", cell) for cell in texts):
+            raise TableError(
+                f"{path}: commas are decimal elsewhere, and {texts[0]!r} in {name!r} is {float(texts[0]):g} or"
+                f" {float(texts[0]) * 1000:g}",
                 cure="write decimal commas or decimal points throughout",
                 code="unreadable_cell",
             )

@@ -106,6 +106,10 @@ def write_file(path: Path, content: bytes) -> None:
 def write_output(path: Path, content: bytes) -> None:
     """Write a file that a person named: as `write_file`, but a device or a pipe (/dev/stdout) is written into."""
     # Root may rename over /dev/null, which then is a file for everybody.
+    if path.is_symlink() and path.exists():
+        path = path.resolve()  # a link is written through, and stays
+    if path.is_socket() or path.is_block_device() or path.is_symlink():
+        raise StoreError(f"{path} is no file that can be written", cure="name a file that is there or new")
     if path.is_char_device() or path.is_fifo():
         with writing(path), open(_open_reader(path), "wb") as file:
             file.write(content)

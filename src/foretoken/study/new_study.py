@@ -11,7 +11,7 @@ from typing import Any
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.compute.families import FAMILIES
 from foretoken.errors import StudyFileError
-from foretoken.escapes import for_toml
+from foretoken.escapes import command, for_toml
 from foretoken.results import Result
 from foretoken.runs.builtin import PACKAGE, family_study
 from foretoken.runs.study_file import STUDY_NAME, check_study
@@ -32,7 +32,7 @@ class NewStudy(Result):
     @property
     def next_command(self) -> str:
         """What to type then."""
-        return f"foretoken design {self.path}"
+        return command("design", self.path)
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `foretoken init --json`."""
