@@ -237,9 +237,7 @@ def _table_rows(path: Path, text: str, suffix: str) -> Iterator[Row]:
         if cells:
             row = Row(f"{path} row {number}", dict(zip(names, [*cells, *[None] * len(names)], strict=False)))
             if any(cells[len(names) :]):
-                raise row.refuse(
-                    "more cells than names", f"{len(names)} cells", cells, "put such texts in quotes"
-                )
+                raise row.refuse("more cells than names", f"{len(names)} cells", cells, "put such texts in quotes")
             yield row
 
 
