@@ -260,3 +260,12 @@ def test_points_that_may_be_decimal_or_between_thousands_are_asked_about(tmp_pat
     with pytest.raises(TableError, match="commas are decimal elsewhere") as told:
         read("\n".join(["params;tokens;loss;lr", *rows]), tmp_path)
     assert told.value.code == "unreadable_cell"
+
+
+def test_other_columns_may_have_one_name(tmp_path: Path) -> None:
+    text = "\n".join(
+        ["x,params,x,tokens,loss", *(f"a,{n},b,{d},{x}" for n, d, x in zip(SIZES, TOKENS, LOSS, strict=True))]
+    )
+    table = read(text, tmp_path)
+    assert is_right(table)
+    assert ft.diagnose(table).rows.used == 12

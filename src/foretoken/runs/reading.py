@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,7 @@ def table_from_frame(
     assumed = [*notes, *flattened]
     # Before anything is renamed: of two columns of one name nobody can say which was meant.
     _refuse_doubles(frame, {*COLUMNS, *rename.values()}, source)
+    frame = _numbered_doubles(frame)
     frame, notes = filter_rows(frame, where, rename)
     assumed += notes
     frame, notes, sources = apply_map(frame, rename, source)
@@ -188,6 +190,17 @@ def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:
         raise TableError(
             f"{source} has two columns {doubles[0]!r}", cure="rename or delete one of them", code="duplicated_columns"
         )
+
+
+def _numbered_doubles(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a number behind the second and third column of one name: x, x.1, x.2."""
+    if frame.columns.is_unique:
+        return frame
+    names, count = list[str](), Counter[str]()
+    for name in map(str, frame.columns):
+        names.append(f"{name}.{count[name]}" if count[name] else name)
+        count[name] += 1
+    return frame.set_axis(names, axis=1)
 
 
 def _missing(source: str, missing: Sequence[str], frame: pd.DataFrame) -> TableError:
@@ -353,7 +366,8 @@ def _refuse_implausible(frame: pd.DataFrame, name: str, sources: Mapping[str, So
     # A run that crashed at its first step, or whose loss is missing, is left out anyway.
     counts = frame["status"].isna() | (frame["status"] == FINISHED) if "status" in frame else frame[ours].notna()
     size = next((size for size in SIZES if size in frame), "tokens")
-    counts &= frame.reindex(columns=["loss", "tokens", size]).notna().all(axis=1)
+    # Not by reindexing: names of other columns may be there twice.
+    counts &= frame[[name for name in ("loss", "tokens", size) if name in frame]].notna().all(axis=1)
     values = frame[ours].where(counts)
     least = float(values[values > 0].min()) if (values > 0).any() else math.inf
     if least < LEAST[name]:
