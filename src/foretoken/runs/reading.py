@@ -366,8 +366,7 @@ def _refuse_implausible(frame: pd.DataFrame, name: str, sources: Mapping[str, So
     # A run that crashed at its first step, or whose loss is missing, is left out anyway.
     counts = frame["status"].isna() | (frame["status"] == FINISHED) if "status" in frame else frame[ours].notna()
     size = next((size for size in SIZES if size in frame), "tokens")
-    # Not by reindexing: names of other columns may be there twice.
-    counts &= frame[[name for name in ("loss", "tokens", size) if name in frame]].notna().all(axis=1)
+    counts &= frame.reindex(columns=["loss", "tokens", size]).notna().all(axis=1)
     values = frame[ours].where(counts)
     least = float(values[values > 0].min()) if (values > 0).any() else math.inf
     if least < LEAST[name]:
