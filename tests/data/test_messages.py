@@ -50,3 +50,12 @@ def test_cp1252_that_is_read_as_latin_1_is_refused(tmp_path: Path) -> None:
         list(documents(CorpusSection(source="text", path=str(tmp_path / "a.txt"), encoding="latin-1")))
     section = CorpusSection(source="text", path=str(tmp_path / "a.txt"), encoding="cp1252")
     assert [document.text.decode() for document in documents(section)] == ["„gut“ – 5 €"]
+
+
+def test_a_parquet_file_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
+    broken = pyarrow.Array.from_buffers(
+        pyarrow.string(), 1, [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"a\xff")]
+    )
+    pyarrow.parquet.write_table(pyarrow.table({"text": broken}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="not UTF-8"):
+        texts(tmp_path / "a.parquet", "text")

@@ -336,6 +336,8 @@ def _parquet_rows(path: Path, column: str) -> Rows:
             file.seek(0)
             for number, value in enumerate(parquet_values(file, path, CorpusError, whole, LONGEST_LINE), 1):
                 yield f"{path}, row {number}", {whole: value}
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path} holds a text that is not UTF-8", got=str(error), cure="write it again") from None
     except pyarrow.ArrowException as error:
         raise OSError(str(error)) from error
 
