@@ -102,8 +102,17 @@ def test_an_edited_file_is_refused_whoever_reads_it(name: str, changes: dict[str
     if seals == "made to agree":
         files = {one.name: chain.sha256_of(one) for one in book.iterdir()}
         (book / "seals").write_bytes(chain.atomic.checksummed_json({"format": "foretoken study 2", "files": files}))
-    if seals != "kept" and name == "c.begun":
-        return  # the last one, with its seal: who owns the folder can write all of it anew
+    if seals == "made to agree" and name == "c.begun":
+        # The last one, with its seal: who owns the folder can write all of it anew. It is read as it stands.
+        assert show(book)[0] == 0
+        assert "c.begun" in chain.Chain.read(book).links
+        assert not chain.Chain.read(book).faults
+        return
+    if seals == "removed" and name == "c.begun":
+        # Nothing follows the last one, so without the seals no hash contradicts it; that they are gone is told.
+        assert Ledger.read(book).left_out == ("seals",)
+        assert "left out: seals was in this ledger and is gone" in show(book)[1]
+        return
     stem = name.partition(".")[0]
     readers: list[Callable[[], Any]] = [
         lambda: Ledger.read(book),
@@ -272,6 +281,40 @@ def test_a_start_that_was_written_after_the_forecast_is_the_order(tmp_path: Path
         path.with_suffix(".outcome.json").unlink()
         (tmp_path / "seals").unlink()
         chain.seal(tmp_path)
+
+
+def test_no_forecast_of_a_run_that_had_begun_comes_before_it(tmp_path: Path) -> None:
+    """Whatever begins anew under the second forecast, and where what shows the first start is gone."""
+    first, unknown = freeze(tmp_path, "a"), {"loss_se": None, "started_at": None, "finished_at": None}
+    ledger.begin(first, "run")
+    second = freeze(tmp_path, "b")
+    ledger.begin(second, "run")
+    third = freeze(tmp_path, "c")
+    for path in (first, second, third):
+        ledger.keep_outcome(path, ledger.read_entry(path)._outcome(Moment.now(), 2.0, "run", **unknown))
+    book = Ledger.read(tmp_path)
+    assert [line.outcome and line.outcome.evidence for line in book.lines] == ["chain", "", ""]
+    assert book.summary().order.startswith("1 of 3 known")
+    (tmp_path / "a.begun").unlink()
+    outcomes = [line.outcome for line in Ledger.read(tmp_path).lines]
+    assert [outcome and outcome.came_after for outcome in outcomes] == [False, False, False]
+
+
+@pytest.mark.parametrize("later_clock", ["set right", "still wrong"])
+def test_a_clock_that_the_ledger_knows_was_moved_orders_no_run(later_clock: str, tmp_path: Path) -> None:
+    now = Moment.now()
+    assert now.uptime
+    freeze(tmp_path, "before", now.at, now.uptime)
+    late = freeze(tmp_path, "late", later(now.at, hours=-2), now.uptime)
+    entry, began = ledger.read_entry(late), later(now.at, hours=-1)
+    scored = Moment(now.at if later_clock == "set right" else later(now.at, hours=-2), now.uptime)
+    outcome = entry._outcome(scored, 2.0, "", None, began, None)
+    assert outcome.came_after == (later_clock == "still wrong")  # which the entry alone cannot know
+    kept = ledger.keep_outcome(late, outcome)
+    assert (kept.order, len(Ledger.read(tmp_path).clock)) == (
+        "not known to be frozen before the run",
+        2 if later_clock == "set right" else 1,
+    )
 
 
 def test_a_ledger_of_an_earlier_version_is_read_and_then_sealed(tmp_path: Path) -> None:

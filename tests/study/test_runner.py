@@ -238,6 +238,17 @@ def test_another_law_before_the_target_is_another_forecast(undisturbed: Path, mi
     assert len(list((folder / "ledger").glob("*.json"))) == 2
 
 
+def test_what_the_ledger_saw_begin_has_begun(copied: Path, mini_file: Path) -> None:
+    """A target whose record is taken away is trained again, and never forecast again."""
+    design, runner = read_design(copied), StudyRunner(changed(load_study(mini_file), forecast={"level": 0.8}), copied)
+    assert design
+    shutil.rmtree(Store(copied).branch_folder(design.target.key))
+    frozen = sorted((copied / "ledger").iterdir())
+    with runner.owned():
+        assert runner.freeze(design, runner.fit(design)).forecast.level == 0.9
+    assert sorted((copied / "ledger").iterdir()) == frozen
+
+
 def test_when_everything_diverges_the_report_says_so(mini_file: Path) -> None:
     mini_file.write_text(mini_file.read_text().replace("batch_tokens = { value = 512 }", wild))
     folder = mini_file.parent / "runs" / "mini"

@@ -209,7 +209,7 @@ class Entry(Result):
             loss_se = None if loss_se is None else float(unit.error_in_kept(loss_se, loss))
             loss = float(unit.in_kept(loss))
         moment = Moment.now()
-        if started_at and not self.shows_first(started_at) and not (self.uptime and moved(self.moment, moment)):
+        if started_at and not self.shows_first(started_at) and not (self.uptime and self._clock_moved(moment)):
             raise StoreError(
                 "the run began before this forecast was frozen, so it is no forecast",
                 expected=f"a start after {self.frozen_at}",
@@ -221,6 +221,11 @@ class Entry(Result):
     def shows_first(self, started_at: str) -> bool:
         """Whether the clock has it that the forecast was frozen before a run that began then."""
         return instant(started_at) >= self.frozen_instant
+
+    def _clock_moved(self, until: Moment) -> bool:
+        """Whether the clock is known to have been moved since the forecast was frozen, or while it was made."""
+        since = self.since and moved(self.since, self.moment)
+        return bool(since or moved(self.moment, until))
 
     def _outcome(
         self,
@@ -242,7 +247,7 @@ class Entry(Result):
             finished_at=finished_at,
             scored_at=moment.at,
             uptime=moment.uptime,
-            evidence="clock" if started_at and self.shows_first(started_at) else "",
+            evidence="clock" if started_at and self.shows_first(started_at) and not self._clock_moved(moment) else "",
         )
 
     def check(self, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from foretoken.arguments import named_arguments
 from foretoken.errors import ForetokenError, StoreError
@@ -241,9 +241,7 @@ def begin(path: str | Path, run: str) -> None:
 def keep_outcome(path: str | Path, outcome: Outcome) -> Outcome:
     """Write the outcome beside the forecast at `path`, and give it as it is read. Raises StoreError when it exists."""
     _write_once(outcome_path(path), outcome)
-    kept = read_outcome(path)
-    assert kept
-    return kept
+    return cast(Outcome, read_outcome(path))
 
 
 def outcome_path(path: str | Path) -> Path:
@@ -291,10 +289,15 @@ def _line(links: Chain, name: str) -> LedgerLine:
 
 def _evidence(links: Chain, path: Path, entry: Entry, outcome: Outcome) -> Evidence:
     """What shows that a forecast was frozen before its run began."""
-    begun = _read(links, path.with_suffix(BEGUN), Begun.from_json)
-    if begun and begun.run == outcome.run and path.name in links.before(path.with_suffix(BEGUN).name):
+    file, before = path.with_suffix(BEGUN), links.before(path.name)
+    begun = _read(links, file, Begun.from_json)
+    # Of what is gone nobody knows whether the run began there. One forecast of a run is no start for another.
+    if before - set(links.links) or before & links.of_run(outcome.run or (entry.spec.key if entry.spec else "")):
+        return ""
+    if begun and begun.run == outcome.run and path.name in links.before(file.name):
         return "chain"
-    return "clock" if outcome.started_at and entry.shows_first(outcome.started_at) else ""
+    by_clock = outcome.started_at and entry.shows_first(outcome.started_at)
+    return "clock" if by_clock and not any(links.clock_moves(outcome_path(path).name)) else ""
 
 
 def _mean(values: list[float]) -> float | None:

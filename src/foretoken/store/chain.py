@@ -28,6 +28,8 @@ FOLLOWS = "follows"
 """Key of the names and hashes of the files before; absent in what an earlier version wrote."""
 STAMPS = ("frozen_at", "began_at", "scored_at")
 """Keys of the time at which a file was written; each has one."""
+BEGAN = {"began_at", "scored_at"}
+"""Those of the files that are written once a run has begun."""
 WAIT_SECONDS = 10.0
 """How long a writer waits for another one."""
 Follows = dict[str, str]
@@ -119,9 +121,20 @@ class Chain:
             waiting += new
         return found
 
-    def clock_moves(self) -> Iterator[str]:
-        """Where the clock was moved between two files that follow each other, a sentence each."""
+    def of_run(self, run: str) -> set[str]:
+        """Names of the files that say that this run had begun, or what it reached."""
+        return {
+            name
+            for name, link in self.links.items()
+            if run and link.values_json.get("run") == run and BEGAN & set(link.values_json)
+        }
+
+    def clock_moves(self, until: str = "") -> Iterator[str]:
+        """Where the clock was moved between two files that follow each other, a sentence each; `until` one of them."""
+        names = self.before(until) | {until} if until else set(self.links)
         for name, link in self.links.items():
+            if name not in names:
+                continue
             since = link.values_json.get("since")
             earlier = {"the start of its process": read_as(Moment, since)} if since else {}
             earlier |= {before: self.links[before].moment for before in link.follows or {} if before in self.links}

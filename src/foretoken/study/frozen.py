@@ -11,7 +11,9 @@ from foretoken.forecasts.band import band_along
 from foretoken.forecasts.ledger import LedgerLine
 from foretoken.forecasts.rivals import plain_loss
 from foretoken.runs.spec import RunSpec
+from foretoken.store.chain import Chain
 from foretoken.store.clock import Moment
+from foretoken.store.store import Store
 
 CONVENTIONS = {
     "N": "all trained parameters (params_total)",
@@ -23,6 +25,11 @@ CONVENTIONS = {
 def entry_path(folder: Path, target: RunSpec, fit: fits.Fit) -> Path:
     """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
     return folder / "ledger" / f"target-{target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
+
+
+def has_begun(store: Store, run: RunSpec) -> bool:
+    """Whether a run has begun, by its record, its checkpoints or the ledger: one whose record is gone has begun too."""
+    return store.has_begun(run) or bool(Chain.read(store.folder / "ledger").of_run(run.key))
 
 
 def current_forecast(folder: Path, design: Design | None) -> LedgerLine | None:

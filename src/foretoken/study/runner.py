@@ -38,7 +38,7 @@ from foretoken.study.design_file import (
     usable_design,
     write_design_file,
 )
-from foretoken.study.frozen import current_forecast, entry_path, freeze_target
+from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
 from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PROGRESS, ProgressListener
 from foretoken.study.results import gather, kept_fit, table_of
@@ -172,7 +172,7 @@ class StudyRunner:
             raise
         # Only now: a forecast that was frozen after its target began is no forecast.
         if self.study.target.train:
-            if not self.store.has_begun(design.target):
+            if not has_begun(self.store, design.target):
                 ledger.begin(self.folder / "ledger" / entry.name, design.target.key)
             self.trainer.train([design.target])
             self.score(design, entry)
@@ -280,7 +280,7 @@ class StudyRunner:
         """Plan the target with the threads that train it fastest now, once, unless the study file says how many."""
         target, asked = design.target, self.study.launch.target_threads
         # The threads are part of the target's key: what was forecast or begun keeps them, and is not measured again.
-        settled = self.store.has_begun(target) or bool(chosen_threads(self.folder, self.study))
+        settled = has_begun(self.store, target) or bool(chosen_threads(self.folder, self.study))
         settled = settled or (not asked and current_forecast(self.folder, design) is not None)
         if target.threads == 1 or settled or not self.study.target.train:
             return design
@@ -344,7 +344,7 @@ class StudyRunner:
         # What was frozen stands: a study that is resumed scores what it said then, not what it would say now.
         if path.is_file():
             return ledger.read_entry(path)
-        if self.store.has_begun(design.target):
+        if has_begun(self.store, design.target):
             standing = current_forecast(self.folder, design)
             if standing is None:
                 evidence = "the target was trained before any forecast of it was frozen"
