@@ -17,8 +17,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study, load_study
 from foretoken.store import atomic
 from foretoken.store.checkpoints import commit, in_folder
-from foretoken.store.finished import MARK
-from foretoken.store.format import format_json
+from foretoken.store.finished import MARK, mark_finished
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
 from foretoken.study.design_file import DesignFile, read_design, write_design_file
@@ -151,7 +150,7 @@ def test_old_runs_go_when_asked(store: Store) -> None:
     old = replace(SPEC, seed=5)
     for run in (RUNS[0], old):
         done(store, run)
-    atomic.write_file(store.folder / MARK, format_json({"files": {}}))
+    mark_finished(store.folder, {})
     assert prune(store.folder) == []
     assert (store.folder / MARK).exists()
     (thing,) = prune(store.folder, old_runs=True)

@@ -22,6 +22,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store.atomic import read_json
 from foretoken.store.store import Store
+from foretoken.study.agreement import load_fit, records_of
 from foretoken.study.design_file import (
     DesignFile,
     read_design,
@@ -31,7 +32,7 @@ from foretoken.study.design_file import (
     write_design_file,
 )
 from foretoken.study.progress import PROGRESS, Progress, ProgressListener
-from foretoken.study.results import gather, ladder_table, load_fit, records_of
+from foretoken.study.results import gather, ladder_table
 from foretoken.study.study_status import because, count_runs, current_forecast, new_runs, status
 
 from ..conftest import MINI

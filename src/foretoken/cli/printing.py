@@ -134,6 +134,8 @@ def print_status(status: StudyStatus) -> None:
         print_text("to see what that means for each run: foretoken run STUDY --dry-run")
     if not status.forecast:
         print_text("no forecast yet")
+    for sentence in status.told:
+        print_text(f"doubtful: {sentence}")
     if status.report:
         print_text(f"report:   {status.report}")
 

@@ -16,16 +16,20 @@ def verify(
     Example: foretoken verify quickstart
     """
     from foretoken.store.integrity import REMEDIES
+    from foretoken.study.agreement import doubts
     from foretoken.study.maintenance import verify as verify_study
 
     home = started_folder(study, seed, folder)
     findings = verify_study(home)
+    told = [] if findings else doubts(home)  # of what is wrong nothing more can be said until it is mended
     if json:
-        print_json({"folder": str(home), "findings": [finding.to_json() for finding in findings]})
+        print_json({"folder": str(home), "findings": [finding.to_json() for finding in findings], "told": told})
     else:
         for finding in findings:
             print_text(f"{finding.path}: {finding.problem}\n  foretoken run {REMEDIES[finding.remedy]}")
         wrong = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
         print_text(f"{wrong} wrong in {home}" if findings else f"every hash in {home} is right")
+        for sentence in told:
+            print_text(f"doubtful: {sentence}")
     if findings:
         raise typer.Exit(1)

@@ -36,6 +36,7 @@ from foretoken.laws.law import Array
 from foretoken.results import Result, shown
 from foretoken.runs.loss_units import NATS_PER_TOKEN, in_loss_unit
 from foretoken.store.atomic import json_bytes, read_json, write_output
+from foretoken.store.seals import check_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -259,7 +260,10 @@ class Fit(Result):
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
-        """Read a fit that `save` wrote. Raises StoreError when it is damaged or from another version."""
+        """Read a fit that `save` wrote.
+
+        Raises StoreError when it is damaged, from another version, or not the one that its study sealed.
+        """
         cure = "make one with: foretoken fit TABLE -o fit.json"
         try:
             values_json = read_json(Path(path))
@@ -285,6 +289,7 @@ class Fit(Result):
             require_whole(fit)
         except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is damaged", got=str(error), cure="fit again") from None
+        check_fit(Path(path))
         logger.info("read %s: %s, fitted to %d runs", path, fit.law, fit.rows.used)
         return fit
 

@@ -143,7 +143,7 @@ def verdict(study: StudyResults) -> Html:
     icon = Html(f'<svg class="state-shape" viewBox="0 0 24 24" aria-hidden="true">{SHAPES[state]}</svg>')
     badge = element("p", icon, state.value, class_="state", data_state=state.name.lower())
     why = [element("p", reason, class_="doubt") for reason in refusals(study)]
-    doubts = [check.evidence for check in _checks(study) if check.is_doubt]
+    doubts = [*study.told, *(check.evidence for check in _checks(study) if check.is_doubt)]
     why += [element("p", "Read with care: ", as_sentence(doubt), class_="care") for doubt in doubts]
     facts = (element("div", element("dt", name), element("dd", *words)) for name, words in _facts(study))
     sentence = element("p", verdict_sentence(study), class_="sentence")

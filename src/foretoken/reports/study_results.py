@@ -83,6 +83,8 @@ class StudyResults(Result):
     commands: Sequence[str] = ()
     """What was typed, to make and to rebuild."""
     version: str = ""
+    told: Sequence[str] = ()
+    """What is doubtful about the study's files, a sentence each."""
 
     @property
     def forecast(self) -> Forecast | None:

@@ -97,6 +97,15 @@ def changed_files(folder: Path) -> list[Path]:
     return [folder / name for name, before in mark.files.items() if now.get(name) != before] if mark else []
 
 
+def unlisted_files(folder: Path) -> Iterator[str]:
+    """What is wrong with the mark where it leaves out a file that the study ended in, a sentence each."""
+    mark = read_mark(folder)
+    # A ledger goes on: who has it may freeze another forecast, or score one, after the study ended.
+    for name, _ in _hashes(folder) if mark else ():
+        if mark and name not in mark.files and not name.startswith("ledger/"):
+            yield f"it leaves out {name}, which the study ended in"
+
+
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     """Path and sha256 of each file, and folder of weights, that a finished study rests on."""
     # Calibration, progress and log say nothing about the result, and may change or go.

@@ -65,14 +65,23 @@ def sealed(folder: Path) -> dict[str, str]:
     return {name: hash_ if seals.get(name, hash_) == hash_ else "" for name, hash_ in both.items()}
 
 
-def check_seal(path: Path, seal: str | None) -> None:
+def check_fit(path: Path) -> None:
+    """Raise StoreError, with the code `edited`, for a fit that the seals beside it contradict."""
+    try:
+        seal = read_seals(path.resolve().parent).get(path.resolve().name)
+    except StoreError:  # another's file of this name, or damaged seals, which say nothing of the fit
+        return
+    check_seal(path, seal, "let foretoken run make the fit anew, or fit the table: foretoken fit TABLE -o FIT")
+
+
+def check_seal(path: Path, seal: str | None, cure: str = "") -> None:
     """Raise StoreError, with the code `edited`, when a file is not the one that was sealed."""
     if seal is not None and sha256_of(path) != seal:
         raise StoreError(
             f"{path} is not the file that was written here: it was edited and sealed anew",
             expected=f"sha256 {seal}" if seal else "one sha256 in the study's seals and in its mark",
             got=f"sha256 {sha256_of(path)}",
-            cure="restore it; or let foretoken run set it aside and train the run again",
+            cure=cure or "restore it; or let foretoken run set it aside and train the run again",
             code=EDITED,
         )
 

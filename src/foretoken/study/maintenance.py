@@ -10,7 +10,6 @@ from typing import Any
 from foretoken.arguments import named_arguments
 from foretoken.data.tokenized import damaged_files
 from foretoken.errors import StoreError
-from foretoken.forecasts import Ledger
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
@@ -19,6 +18,7 @@ from foretoken.store.integrity import Finding, inspect
 from foretoken.store.lease import Lease
 from foretoken.store.seals import unseal
 from foretoken.store.store import Store
+from foretoken.study.agreement import contradictions
 from foretoken.study.design_file import NAME, read_design_file, started_design
 
 
@@ -37,16 +37,19 @@ def look_over(folder: Path, deep: bool = False) -> list[Finding]:
     """All that is wrong, the ledger's chain included: what `run` repairs or refuses before it starts."""
     findings, book = inspect(folder, deep), folder / "ledger"
     # Of a ledger with a damaged or lost file there is no more to say: it is refused as it is.
-    return findings if any(finding.path.parent == book for finding in findings) else [*findings, *_of_ledger(book)]
+    if any(finding.path.parent == book for finding in findings):
+        return findings
+    listed = {finding.path for finding in findings}
+    return findings + [finding for finding in _of_ledger(book) if finding.path not in listed]
 
 
 def _of_ledger(folder: Path) -> Iterator[Finding]:
-    """Files of the ledger that were edited, added or left out; or an outcome that does not follow from its forecast."""
+    """Files of the ledger that were edited, added or left out, and what of the study contradicts it."""
     try:
         faults = Chain.read(folder).faults
         yield from (Finding(fault.path, fault.problem, "refuse") for fault in faults)
         if not faults:
-            Ledger.read(folder)
+            yield from contradictions(folder.parent)
     except StoreError as error:
         yield Finding(folder, error.message if error.got is None else f"{error.message}: {error.got}", "refuse")
 

@@ -10,14 +10,13 @@ from foretoken._version import __version__
 from foretoken.arguments import named_arguments
 from foretoken.compute.hardware import processor_name
 from foretoken.designs import tuned
-from foretoken.errors import ForetokenError, RefusedError, StoreError
+from foretoken.errors import ForetokenError, RefusedError
 from foretoken.forecasts import Ledger
 from foretoken.laws import WEIGHED
 from foretoken.runs.record import RunRecord
-from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
-from foretoken.store.seals import read_seals, sha256_of
 from foretoken.store.store import Store
+from foretoken.study.agreement import RUNS_CHANGED, doubts, load_fit, records_of, table_of
 from foretoken.study.design_file import DesignFile, started_design
 from foretoken.study.frozen import current_forecast
 from foretoken.study.study_status import count_runs
@@ -42,16 +41,6 @@ def ladder_table(folder: str | Path) -> RunTable:
     return table_of(Store(folder), started_design(Path(folder)).design.runs)
 
 
-def table_of(store: Store, runs: list[RunSpec]) -> RunTable:
-    """The run table of planned runs, as far as they have records."""
-    return table_from_records(tuned(records_of(store, runs)), str(store.folder))
-
-
-def records_of(store: Store, runs: list[RunSpec]) -> list[RunRecord]:
-    """Records of planned runs, under the labels that the design gives them now."""
-    return [replace(record, spec=run) for run in runs if (record := store.record(run.key))]
-
-
 def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
     """All that the report of a study shows, read from its folder."""
     kept = started_design(folder)
@@ -63,12 +52,15 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     entry, outcome = (line.entry, line.outcome) if line else (None, None)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
     # A clock that was moved is told; the order of forecast and run is not read off it.
-    if entry and (moves := Ledger.read(folder / "ledger").clock):
-        told = replace(CLOCK_MOVED, evidence="; ".join(moves))
-        entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, told]))
+    moves, told = Ledger.read(folder / "ledger").clock, doubts(folder)
+    if entry and moves:
+        note = replace(CLOCK_MOVED, evidence="; ".join(moves))
+        entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, note]))
+        told = [sentence for sentence in told if sentence not in moves]
     # A frozen forecast is never edited: the page shows it as it was, and says that the fit has moved on.
     if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED]))
+        told = [sentence for sentence in told if sentence != RUNS_CHANGED]
     planned = len(design.all_runs if study.target.train else design.runs)
     return reports.StudyResults(
         name=study.name,
@@ -87,6 +79,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         cost=_training_cost(records),
         commands=[*filter(None, [kept.command]), f"foretoken report {folder}"],
         version=__version__,
+        told=told,
     )
 
 
@@ -94,16 +87,6 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
 def report(folder: str | Path) -> Path:
     """Write a study's report/index.html anew from its files, and say where. Raises StoreError without a study."""
     return reports.write_report(gather(Path(folder)), Path(folder))
-
-
-def load_fit(path: Path) -> fits.Fit | None:
-    """A kept fit; None when there is none, or it is damaged or edited: it can be made again."""
-    try:
-        if not path.is_file() or read_seals(path.parent).get(path.name, "") not in ("", sha256_of(path)):
-            return None
-        return fits.Fit.load(path)
-    except StoreError:
-        return None
 
 
 def kept_fit(store: Store, name: str, table: RunTable, law: str, level: float, seed: int) -> fits.Fit:

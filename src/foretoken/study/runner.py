@@ -29,6 +29,7 @@ from foretoken.store.finished import is_finished, mark_finished, unmark
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
+from foretoken.study.agreement import table_of
 from foretoken.study.design_checks import check_planned, check_room
 from foretoken.study.design_file import (
     DesignFile,
@@ -41,7 +42,7 @@ from foretoken.study.design_file import (
 from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
 from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PROGRESS, ProgressListener
-from foretoken.study.results import gather, kept_fit, table_of
+from foretoken.study.results import gather, kept_fit
 from foretoken.study.study_status import StudyStatus, status
 from foretoken.study.trainer import Trainer
 

@@ -21,6 +21,7 @@ from foretoken.store.atomic import read_json
 from foretoken.store.diff import Change, changes, nearest_change
 from foretoken.store.lease import is_owned
 from foretoken.store.store import Store
+from foretoken.study.agreement import doubts
 from foretoken.study.design_file import read_design_file
 from foretoken.study.frozen import current_forecast
 from foretoken.study.progress import PROGRESS
@@ -121,6 +122,9 @@ class StudyStatus(Result):
     edited: Change = field(default_factory=dict)
     """Keys of the study file that have changed since the study was run: {key: (old, new)}."""
 
+    told: list[str] = field(default_factory=list)
+    """What is doubtful about its files, a sentence each."""
+
     def to_json(self) -> dict[str, Any]:
         """The keys of `foretoken status --json`."""
         return {**asdict(self), "folder": str(self.folder), "report": self.report and str(self.report)}
@@ -151,6 +155,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
         new=new_runs(store, runs, records),
         report=page if page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
+        told=doubts(folder),
     )
 
 

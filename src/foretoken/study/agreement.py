@@ -1,0 +1,127 @@
+"""What the files of a study say of each other: ledger, records, fit, seals and mark, each held against the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from foretoken import fits
+from foretoken._version import __version__
+from foretoken.designs import tuned
+from foretoken.errors import StoreError
+from foretoken.forecasts import Ledger
+from foretoken.forecasts.ledger import LedgerLine
+from foretoken.laws import WEIGHED
+from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.table import RunTable, table_from_records
+from foretoken.store.finished import MARK, SEALS, read_mark, unlisted_files
+from foretoken.store.integrity import FITS, Finding
+from foretoken.store.seals import check_fit
+from foretoken.store.store import Store, record_name
+from foretoken.study.design_file import read_design_file
+from foretoken.study.frozen import current_forecast
+
+RUNS_CHANGED = "the small runs have changed since the forecast was frozen"
+SAME = 1e-9
+"""Relative difference of two losses that are the same number."""
+
+
+def table_of(store: Store, runs: list[RunSpec]) -> RunTable:
+    """The run table of planned runs, as far as they have records."""
+    return table_from_records(tuned(records_of(store, runs)), str(store.folder))
+
+
+def records_of(store: Store, runs: list[RunSpec]) -> list[RunRecord]:
+    """Records of planned runs, under the labels that the design gives them now."""
+    return [replace(record, spec=run) for run in runs if (record := store.record(run.key))]
+
+
+def load_fit(path: Path) -> fits.Fit | None:
+    """A kept fit; None when there is none, or it is damaged or edited: it can be made again."""
+    try:
+        return fits.Fit.load(path) if path.is_file() else None
+    except StoreError:
+        return None
+
+
+def contradictions(folder: Path) -> Iterator[Finding]:
+    """Files that are whole, and that others of the study contradict, with what `run` does about each.
+
+    Raises StoreError for a ledger that cannot be read.
+    """
+    lines, store = Ledger.read(folder / "ledger").lines, Store(folder, mended=True)
+    # The study seals its fit before it freezes a forecast of its own, so from then on there are seals.
+    of_a_study = any(line.entry.spec and line.entry.follows is not None for line in lines)
+    if of_a_study and not (folder / SEALS).is_file() and any(folder.glob("runs/*/record.json")):
+        yield Finding(folder / SEALS, "gone, and the records are sealed there", "remake")
+    for key, problem in _other_losses(store, lines):
+        # One that is sealed was written here: its run, trained again on another machine, gave other bits.
+        if record_name(key) not in store.seals:
+            yield Finding(store.record_path(key), problem, "set aside")
+    for problem in filter(None, [_refusal_beside_forecast(store), *unlisted_files(folder)]):
+        yield Finding(folder / MARK, problem, "remake")
+
+
+def doubts(folder: Path) -> list[str]:
+    """What is doubtful about a study, a sentence each: of its ledger, and of files that contradict each other.
+
+    Raises StoreError for a ledger that cannot be read, or with an edited record.
+    """
+    book, store, kept = Ledger.read(folder / "ledger"), Store(folder), read_design_file(folder)
+    sentences = [
+        *book.summary().told,
+        *(f"of run {key}, {problem}" for key, problem in _other_losses(store, book.lines)),
+    ]
+    sentences += [
+        f"the file {found.path.name} is doubtful: {found.problem}"
+        for found in contradictions(folder)
+        if found.remedy == "remake"
+    ]
+    for name in FITS:
+        try:
+            check_fit(folder / name)
+        except StoreError:
+            sentences.append(f"the file {name} was edited: it is not the fit that the study made")
+    line = current_forecast(folder, kept.design if kept else None)
+    if kept and line and line.entry.data_sha256 != table_of(store, kept.design.runs).digest:
+        sentences.append(RUNS_CHANGED)
+    return sentences
+
+
+def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[str, str]]:
+    """Key of each run whose record has another loss than ledger or frozen fit, with a sentence."""
+    said: dict[str, list[tuple[float, str]]] = {}
+    for line in lines:
+        if line.outcome:
+            said.setdefault(line.outcome.run, []).append((line.outcome.loss, f"{line.name}.outcome.json"))
+    fit = load_fit(store.folder / FITS[0])
+    if fit and fit.data_sha256 in {line.entry.data_sha256 for line in lines}:
+        for run in fit.runs:
+            said.setdefault(run.run, []).append((run.loss, f"{FITS[0]}, behind the frozen forecast,"))
+    planned = {path.parent.name for path in store.folder.glob("runs/*/record.json")}
+    for key in sorted(planned & set(said)):
+        record = store.record(key)
+        if record is None or record.has_failed:
+            continue
+        mine = math.nan if record.loss is None else record.loss
+        if not any(math.isclose(mine, loss, rel_tol=SAME) for loss, _ in said[key]):
+            loss, witness = said[key][0]
+            yield key, f"its loss is {record.loss}, where {witness} says {loss} of the same run"
+
+
+def _refusal_beside_forecast(store: Store) -> str:
+    """What is wrong where a study is marked as refused, and has frozen the forecast that it says it has not."""
+    mark, kept = read_mark(store.folder), read_design_file(store.folder)
+    line = current_forecast(store.folder, kept.design if kept else None) if mark and mark.refusal else None
+    if not (kept and line):
+        return ""
+    # A forecast by another law or level, or of other small runs, may stand while the study's own is refused.
+    asked, entry = kept.study.forecast, line.entry
+    data = table_of(store, kept.design.runs).digest
+    own = (asked.law in (entry.law, WEIGHED), asked.level, data, __version__)
+    if own != (True, entry.forecast.level, entry.data_sha256, entry.version):
+        return ""
+    return f"it says that the study ended without a forecast, and {line.name}.json is one"
