@@ -21,7 +21,7 @@ from foretoken.store.finished import MARK, SEALS, read_mark, unlisted_files
 from foretoken.store.integrity import FITS, Finding
 from foretoken.store.seals import check_fit
 from foretoken.store.store import Store, record_name
-from foretoken.study.design_file import read_design_file
+from foretoken.study.design_file import usable_design
 from foretoken.study.frozen import current_forecast
 
 RUNS_CHANGED = "the small runs have changed since the forecast was frozen"
@@ -70,7 +70,7 @@ def doubts(folder: Path) -> list[str]:
 
     Raises StoreError for a ledger that cannot be read, or with an edited record.
     """
-    book, store, kept = Ledger.read(folder / "ledger"), Store(folder), read_design_file(folder)
+    book, store, kept = Ledger.read(folder / "ledger"), Store(folder), usable_design(folder)
     sentences = [
         *book.summary().told,
         *(f"of run {key}, {problem}" for key, problem in _other_losses(store, book.lines)),
@@ -114,7 +114,7 @@ def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[s
 
 def _refusal_beside_forecast(store: Store) -> str:
     """What is wrong where a study is marked as refused, and has frozen the forecast that it says it has not."""
-    mark, kept = read_mark(store.folder), read_design_file(store.folder)
+    mark, kept = read_mark(store.folder), usable_design(store.folder)
     line = current_forecast(store.folder, kept.design if kept else None) if mark and mark.refusal else None
     if not (kept and line):
         return ""

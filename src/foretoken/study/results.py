@@ -56,7 +56,6 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     if entry and moves:
         note = replace(CLOCK_MOVED, evidence="; ".join(moves))
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, note]))
-        told = [sentence for sentence in told if sentence not in moves]
     # A frozen forecast is never edited: the page shows it as it was, and says that the fit has moved on.
     if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED]))
