@@ -53,16 +53,11 @@ def contradictions(folder: Path) -> Iterator[Finding]:
     Raises StoreError for a ledger that cannot be read.
     """
     lines, store = Ledger.read(folder / "ledger").lines, Store(folder, mended=True)
-    # The study seals its fit before it freezes a forecast of its own, so from then on there are seals.
-    of_a_study = any(line.entry.spec and line.entry.follows is not None for line in lines)
-    if of_a_study and not (folder / SEALS).is_file() and any(folder.glob("runs/*/record.json")):
-        yield Finding(folder / SEALS, "gone, and the records are sealed there", "remake")
     for key, problem in _other_losses(store, lines):
         # One that is sealed was written here: its run, trained again on another machine, gave other bits.
         if record_name(key) not in store.seals:
             yield Finding(store.record_path(key), problem, "set aside")
-    for problem in filter(None, [_refusal_beside_forecast(store), *unlisted_files(folder)]):
-        yield Finding(folder / MARK, problem, "remake")
+    yield from _to_remake(store, lines)
 
 
 def doubts(folder: Path) -> list[str]:
@@ -70,25 +65,42 @@ def doubts(folder: Path) -> list[str]:
 
     Raises StoreError for a ledger that cannot be read, or with an edited record.
     """
-    book, store, kept = Ledger.read(folder / "ledger"), Store(folder), usable_design(folder)
+    book, store = Ledger.read(folder / "ledger"), Store(folder)
     sentences = [
         *book.summary().told,
         *(f"of run {key}, {problem}" for key, problem in _other_losses(store, book.lines)),
     ]
-    sentences += [
-        f"the file {found.path.name} is doubtful: {found.problem}"
-        for found in contradictions(folder)
-        if found.remedy == "remake"
-    ]
+    sentences += [f"the file {one.path.name} is doubtful: {one.problem}" for one in _to_remake(store, book.lines)]
     for name in FITS:
         try:
             check_fit(folder / name)
         except StoreError:
             sentences.append(f"the file {name} was edited: it is not the fit that the study made")
-    line = current_forecast(folder, kept.design if kept else None)
-    if kept and line and line.entry.data_sha256 != table_of(store, kept.design.runs).digest:
-        sentences.append(RUNS_CHANGED)
-    return sentences
+    return sentences + ([RUNS_CHANGED] if _runs_have_changed(store) else [])
+
+
+def _runs_have_changed(store: Store) -> bool:
+    """Whether the newest forecast of the target was frozen from other small runs than those that are there."""
+    kept = usable_design(store.folder)
+    line = current_forecast(store.folder, kept.design if kept else None)
+    if not (kept and line):
+        return False
+    # Where every record has its seal, the fit too, and that is of the forecast's data, no table need be read for it.
+    names = {record_name(run.key) for run in kept.design.runs if store.record_path(run.key).exists()}
+    fit = load_fit(store.folder / FITS[0]) if names <= set(store.seals) else None
+    if fit and fit.data_sha256 == line.entry.data_sha256 and len(names) == fit.rows.used:
+        return False
+    return line.entry.data_sha256 != table_of(store, kept.design.runs).digest
+
+
+def _to_remake(store: Store, lines: Sequence[LedgerLine]) -> Iterator[Finding]:
+    """Seals that are gone, and a mark that other files contradict."""
+    # The study seals its fit before it freezes a forecast of its own, so from then on there are seals.
+    of_a_study = any(line.entry.spec and line.entry.follows is not None for line in lines)
+    if of_a_study and not (store.folder / SEALS).is_file() and any(store.folder.glob("runs/*/record.json")):
+        yield Finding(store.folder / SEALS, "gone, and the records are sealed there", "remake")
+    for problem in filter(None, [_refusal_beside_forecast(store), *unlisted_files(store.folder)]):
+        yield Finding(store.folder / MARK, problem, "remake")
 
 
 def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[str, str]]:
