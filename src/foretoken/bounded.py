@@ -28,6 +28,8 @@ LIMITS = "FORETOKEN_LIMITS"
 MOST_TIMES = 1000.0
 MOST_VALUES = 8_000_000
 """Values in one JSON text: `[],` takes three bytes of a file and seventy of memory."""
+LARGEST_JSON = 2**27
+"""Bytes of a JSON text that is read whole."""
 MOST_COLUMNS, MOST_CELLS = 10_000, 10**7
 """Columns, and rows times columns, of a table that is read whole; a file of a few bytes may claim any number."""
 MOST_DOTS = 200

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foretoken.bounded import LARGEST_JSON
 from foretoken.errors import StoreError
 from foretoken.store import atomic
 
@@ -151,7 +152,7 @@ def test_a_torn_file_is_told_with_its_line(tmp_path: Path) -> None:
 
 def test_a_giant_file_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "a.json", "wb") as file:
-        file.truncate(atomic.LARGEST_JSON + 1)
+        file.truncate(LARGEST_JSON + 1)
     with pytest.raises(StoreError, match="too large"):
         atomic.read_json(tmp_path / "a.json")
 

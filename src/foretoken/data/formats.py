@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from foretoken.arrow_files import parquet_values
-from foretoken.bounded import limit, opened, parse_json, require_size, to_raise, too_large, within_packed
+from foretoken.bounded import LARGEST_JSON, limit, opened, parse_json, require_size, to_raise, too_large, within_packed
 from foretoken.encodings import likely_encodings
 from foretoken.errors import CorpusError, needing, shown
 from foretoken.runs.section import is_encoding
@@ -27,8 +27,8 @@ from foretoken.runs.section import is_encoding
 logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2**20
-LONGEST_LINE, LARGEST_JSON = 2**26, 2**27
-"""Bytes of the longest line or text, and of a JSON text of many lines; a compressed file may hold one without end."""
+LONGEST_LINE = 2**26
+"""Bytes of the longest line or text; a compressed file may hold one without end."""
 ZST_BYTES = 2**10
 """Compressed bytes that are unpacked at once; zstd makes up to 128 KiB of four of them."""
 LATIN_CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")

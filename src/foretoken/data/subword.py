@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretoken.bounded import limit, parse_json, read_file, to_raise, too_large
+from foretoken.bounded import LARGEST_JSON, limit, parse_json, read_file, to_raise, too_large
 from foretoken.errors import CorpusError, legible, needing, shown
 from foretoken.store import atomic
 
@@ -142,7 +142,7 @@ def tokenizer_bytes(path: str | Path) -> bytes:
     if not os.path.lexists(path) and "\0" not in str(path):
         cure = "name a tokenizer.json of the package `tokenizers`, as transformers keeps it beside a model"
         raise CorpusError("the tokenizer is missing", expected="a file", got=str(path), cure=cure)
-    return read_file(path, CorpusError, atomic.LARGEST_JSON)
+    return read_file(path, CorpusError, LARGEST_JSON)
 
 
 def read_tokenizer_json(path: str | Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from foretoken.bounded import read_file
+from foretoken.bounded import LARGEST_JSON, read_file
 from foretoken.compute.objective import Objective
 from foretoken.errors import StoreError
 from foretoken.generation import Model
@@ -130,7 +130,7 @@ def write_model(model: Model, source: Path, objective: Objective, home: Path, na
     """The tokenizer and other companions of the weights in `source`, then the weights; config.json comes last."""
     for companion in COMPANION_FILES:
         if (source / companion).is_file():
-            atomic.write_file(home / companion, read_file(source / companion, StoreError, atomic.LARGEST_JSON))
+            atomic.write_file(home / companion, read_file(source / companion, StoreError, LARGEST_JSON))
     metadata = read_metadata(source)
     if metadata is not None:
         metadata = replace(metadata, run=name, objective=objective, specials=dict(model.specials))

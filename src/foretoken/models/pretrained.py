@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from foretoken.bounded import read_file
+from foretoken.bounded import LARGEST_JSON, read_file
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import CheckpointError, StoreError
 from foretoken.models.attention import rotary_table
@@ -28,7 +28,7 @@ from foretoken.models.checkpoint_config import (
 from foretoken.models.checkpoint_files import TensorFiles, dtype_name, read_config_json, write_checkpoint
 from foretoken.models.checkpoint_names import NAMES, SEGMENTS, Names
 from foretoken.models.stack import Stack
-from foretoken.store.atomic import LARGEST_JSON, read_json, write_file
+from foretoken.store.atomic import read_json, write_file
 
 OWN = "foretoken"
 TOKENIZER = "tokenizer.json"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from foretoken.arguments import did_you_mean_file
 from foretoken.arrow_files import feather_table, parquet_table
-from foretoken.bounded import handed_over, limit, parse_json, require_size, require_values, too_large
+from foretoken.bounded import LARGEST_JSON, handed_over, limit, parse_json, require_size, require_values, too_large
 from foretoken.encodings import likely_encodings
 from foretoken.errors import MissingExtraError, TableError
 from foretoken.runs import builtin
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 2**28
 """Bytes of the largest run table that is read, unpacked."""
-LARGEST_JSON = 2**27
-"""The same of JSON, whose values take more memory."""
 
 
 def read_frame(path: Path) -> Rows:

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
-from foretoken.bounded import opened, parse_json, read_file, refusing_system_errors, sha256_of
+from foretoken.bounded import LARGEST_JSON, opened, parse_json, read_file, refusing_system_errors, sha256_of
 from foretoken.errors import StoreError
 
 COMMIT = "commit.json"
@@ -30,8 +30,6 @@ TEMPORARY = ".tmp"
 """Ending of a file that is being written; its name also begins with a dot and holds a random part."""
 CORRUPT = ".corrupt"
 """Ending of what was found damaged and set aside for inspection."""
-LARGEST_JSON = 2**27
-"""Bytes of the largest JSON file that is read."""
 
 
 class System:

@@ -47,7 +47,7 @@ class Moment:
     @classmethod
     def now(cls) -> Moment:
         """The present moment."""
-        return cls(now(), Uptime(_boot(), _uptime()))
+        return cls(now(), Uptime(boot_id(), _uptime()))
 
     @property
     def instant(self) -> datetime:
@@ -96,7 +96,8 @@ def _uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def _boot() -> str:
+def boot_id() -> str:
+    """What the machine calls this start of its own; "" where it calls it nothing."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foretoken.bounded import read_file, sha256_of
+from foretoken.bounded import LARGEST_JSON, read_file, sha256_of
 from foretoken.errors import RefusedError, StoreError
 from foretoken.runs.spec import read_as
-from foretoken.store.atomic import LARGEST_JSON, delete_file, write_file
+from foretoken.store.atomic import delete_file, write_file
 from foretoken.store.format import format_json, read_format_json
 from foretoken.store.weights import digest
 

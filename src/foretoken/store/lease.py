@@ -26,6 +26,7 @@ from typing import IO, Any
 from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
 from foretoken.runs.spec import read_as
 from foretoken.store import atomic
+from foretoken.store.clock import boot_id
 
 RENEWALS = 6
 """How often a lease is renewed in the time after which it expires."""
@@ -275,11 +276,7 @@ def _try_lock(file: IO[Any], shared: bool = False) -> bool:
 
 def _host() -> str:
     """The machine, since it was started."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        boot = ""
-    return f"{socket.gethostname()} {boot}"
+    return f"{socket.gethostname()} {boot_id()}"
 
 
 def _now() -> str:

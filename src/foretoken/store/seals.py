@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from foretoken.bounded import read_file
+from foretoken.bounded import LARGEST_JSON, read_file
 from foretoken.bounded import sha256_of as sha256_of_file
 from foretoken.errors import StoreError
-from foretoken.store.atomic import LARGEST_JSON, write_file
+from foretoken.store.atomic import write_file
 from foretoken.store.finished import SEALS, VOUCHED, read_mark, unmark
 from foretoken.store.format import format_json, read_format_json
 
