@@ -25,7 +25,7 @@ from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
 from foretoken.reports.study_page import study_page
-from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
+from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
 from foretoken.store.atomic import write_file, write_output
@@ -35,7 +35,6 @@ __all__ = [
     "CorpusFacts",
     "Page",
     "PageOptions",
-    "RunCounts",
     "StudyResults",
     "TrainingCost",
     "page_of",

@@ -38,13 +38,11 @@ def quick_summary(path: Path, seal: str | None, planned: RunSpec | None) -> Summ
         content = read_file(path, StoreError, LARGEST_JSON, inside=True)
     except StoreError:
         return None
-    if content.count(FORMAT_LINE) != 1 or not is_as_written(content):
+    vouched = _is_sealed(content, seal) if seal is not None else _is_of(content, planned)
+    if not vouched or content.count(FORMAT_LINE) != 1:
         return None
     status, loss = STATUSES.get(_value(content, STATUS)), _value(content, LOSS)
-    if status is None or not loss:
-        return None
-    vouched = _is_sealed(content, seal) if seal is not None else _is_of(content, planned)
-    return Summary(status, None if loss == b"null" else float(loss)) if vouched else None
+    return Summary(status, None if loss == b"null" else float(loss)) if status and loss else None
 
 
 def _value(content: bytes, key: bytes) -> bytes:
@@ -60,8 +58,8 @@ def _is_sealed(content: bytes, seal: str) -> bool:
 
 
 def _is_of(content: bytes, planned: RunSpec | None) -> bool:
-    """Whether the spec in a record is that of a run, under whatever label."""
-    if planned is None or content.count(SPEC) != 1:
+    """Whether a record is as it was written, and its spec that of a run, under whatever label."""
+    if planned is None or content.count(SPEC) != 1 or not is_as_written(content):
         return False
     spec_json = json.JSONDecoder().raw_decode(content[content.index(SPEC) + len(SPEC) :].decode())[0]
     return isinstance(spec_json, dict) and {**spec_json, "group": planned.group} == planned.to_json()

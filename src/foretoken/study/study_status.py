@@ -11,9 +11,8 @@ from typing import Any
 from foretoken.arguments import named_arguments
 from foretoken.errors import StoreError
 from foretoken.forecasts import Entry, Outcome
-from foretoken.reports import RunCounts
 from foretoken.results import Result
-from foretoken.runs.record import RunStatus
+from foretoken.runs.record import RunCounts, RunStatus
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
