@@ -36,6 +36,7 @@ from foretoken._version import __version__
 
 if TYPE_CHECKING:
     from foretoken.checks import conventions, diagnose
+    from foretoken.compute.abilities import ABILITIES
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from foretoken.study.new_study import init
 
 PUBLIC = {
+    "ABILITIES": "foretoken.compute.abilities",
     "approaches": "foretoken.routes",
     "backtest": "foretoken.forecasts",
     "BackTest": "foretoken.forecasts",
@@ -122,6 +124,7 @@ PUBLIC = {
 """Where each public name lives."""
 
 __all__ = [
+    "ABILITIES",
     "LAWS",
     "MODELS",
     "PUBLISHED",
