@@ -1,9 +1,10 @@
-"""docs/claims.md says what its checks give: every command and line of Python is run, every figure in bold held to it."""
+"""docs/claims.md says what its checks give: each command and line of Python is run, each figure in bold held to it."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ CLAIMS = claims()
 
 
 def agrees(printed: str, value: object) -> bool:
-    """Whether a printed figure is the value to the digits printed; zeros at the end of a whole number are not digits."""
+    """Whether a printed figure is the value to its digits; zeros at the end of a whole number are none."""
     if isinstance(value, bool | str):
         return printed == {True: "yes", False: "no"}.get(value, value)  # type: ignore[call-overload]
     plain = printed.replace(",", "")
@@ -60,10 +61,10 @@ def agrees(printed: str, value: object) -> bool:
 
 
 def at(value: Any, path: str) -> Any:
-    """What a dotted key names; a row of a list is named by its place, or by its id, name or ability."""
+    """What a dotted key names; a row of a list is named by its place, or by its id, name or task."""
     for part in path.split("."):
         if isinstance(value, list) and not part.lstrip("-").isdigit():
-            (value,) = (row for row in value if part in {row.get("id"), row.get("name"), row.get("ability"), row.get("task")})
+            (value,) = (row for row in value if part in (row.get("id"), row.get("name"), row.get("task")))
         else:
             value = value[int(part)] if isinstance(value, list) else value[part]
     return value
@@ -101,6 +102,8 @@ CHECKED = [claim for claim in CLAIMS if claim.spans]
 
 @pytest.mark.parametrize("claim", CHECKED, ids=lambda claim: claim.said[:40])
 def test_a_check_gives_what_the_page_says(claim: Claim, names: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    if claim.check.startswith("`foretoken tokenizer"):
+        pytest.importorskip("tokenizers", reason="a tokenizer is learned")
     if DATA in claim.check:
         folder = request.getfixturevalue("scaling_data")
         claim = Claim(claim.said, claim.check.replace(DATA, f"{folder}/"), claim.gives, claim.verdict)
@@ -131,20 +134,17 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
-def test_every_claim_has_a_verdict_and_every_verdict_a_claim() -> None:
+def verdict_of(claim: Claim) -> str:
+    """The verdict alone, without its condition or reason."""
+    return next((word for word in sorted(VERDICTS, key=len, reverse=True) if claim.verdict.startswith(word)), "")
+
+
+def test_every_claim_has_a_verdict_and_the_page_counts_them() -> None:
     assert len(CLAIMS) > 50
     assert len({claim.said for claim in CLAIMS}) == len(CLAIMS)
-    given = [next((word for word in sorted(VERDICTS, key=len, reverse=True) if claim.verdict.startswith(word)), "")
-             for claim in CLAIMS]  # fmt: skip
-    assert set(given) == set(VERDICTS), [claim for claim, word in zip(CLAIMS, given, strict=True) if not word]
-
-
-def test_the_count_of_verdicts_is_that_of_the_table() -> None:
-    """The page's first paragraph counts them."""
-    for word in VERDICTS:
-        longer = [other for other in VERDICTS if other != word and other.startswith(word)]
-        mine = [one for one in CLAIMS if one.verdict.startswith(word) and not one.verdict.startswith(tuple(longer) or "\0")]
-        assert re.search(rf"[ ,]{word} \({len(mine)}\)", PAGE), f"{word} ({len(mine)})"
+    counted = Counter(map(verdict_of, CLAIMS))
+    assert set(counted) == set(VERDICTS), [claim for claim in CLAIMS if not verdict_of(claim)]
+    assert ", ".join(f"{word} ({counted[word]})" for word in VERDICTS) in PAGE
 
 
 @pytest.mark.parametrize(

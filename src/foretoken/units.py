@@ -154,7 +154,7 @@ def _tokens_of_bytes(found: re.Match[str], what: str) -> tuple[float, str]:
     size = found["size"].strip().replace(",", "")
     each = float(found["each"]) if found["each"] else BYTES_PER_TOKEN
     if not each > 0:
-        raise ForetokenError("the bytes of a token must be above 0", got=shown(text))
+        raise ForetokenError("the bytes of a token must be above 0", got=shown(found.string))
     tokens = _parse(size, BYTE_UNITS, what, fold_case=True, example="570 GB") / each
     other = f' (say another: "{size} at 3.5 bytes per token")'
     assumed = "" if found["each"] else f", as of English: {format_count(tokens)} tokens{other}"

@@ -1,4 +1,4 @@
-"""`foretoken models`: published models with their sizes, text, compute, hardware and prices, printed scores, abilities."""
+"""`foretoken models`: published models with sizes, text, compute, hardware and prices; printed scores; abilities."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def list_lines(lists_json: dict[str, Any]) -> list[str]:
         )
         for row in lists_json["models"]
     ]
-    lines = table_lines(("model", "date", "status", "parameters", "tokens", "text GB", "FLOP", "accelerator-days"), rows, left=3)
+    lines = table_lines(
+        ("model", "date", "status", "parameters", "tokens", "text GB", "FLOP", "accelerator-days"), rows, left=3
+    )
     lines += ["", "printed tables of scores (abilities that were reported to emerge: --abilities)"]
     lines += [
         f"{row['id']:24} {row['title']} ({row['rows']} rows, {row['status']})" for row in lists_json["benchmarks"]

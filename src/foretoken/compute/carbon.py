@@ -7,10 +7,10 @@ from dataclasses import dataclass
 KG_PER_CAR_KM = 0.12
 """Of a new car in Europe: 122.3 g/km in 2019 (European Environment Agency), 0.12 in the lectures' 700,000 km."""
 KG_PER_FLIGHT = 900.0
-"""Of one passenger from New York to San Francisco and back: 1,984 lb (Strubell et al. 2019, arXiv 1906.02243, table 1)."""
+"""Of one passenger, New York to San Francisco and back: 1,984 lb (Strubell et al. 2019, arXiv 1906.02243, table 1)."""
 SOURCE = (
-    f"{KG_PER_CAR_KM:g} kg a km, a new car in Europe in 2019 (EEA); {KG_PER_FLIGHT:g} kg a passenger, New York to"
-    " San Francisco and back (Strubell et al. 2019)"
+    f"{KG_PER_CAR_KM:g} kg a km: a new car in Europe, 2019, EEA; {KG_PER_FLIGHT:g} kg a passenger: New York to"
+    " San Francisco and back, Strubell et al. 2019"
 )
 
 

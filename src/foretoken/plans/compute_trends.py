@@ -38,9 +38,9 @@ ASSUMED = (
     "dates are months of the paper or announcement; FLOP are 6 N D unless printed (active N of mixtures)",
     "the stock of public human text is about 3e14 tokens, 1e14 to 1e15 (Villalobos et al. 2024; not checked here)",
     "training sets: tokens of models since 2020, which saw most of their text about once",
-    "for comparison: transistors per chip double every two years (Moore, 1.41 times a year); accelerators 1,000 times in"
-    " ten years (Huang, 2.0 times a year; quoted from memory, and counted with fewer bits and sparsity); the lecture's"
-    " rule for training compute before 2022 is 10 times a year",
+    "for comparison: transistors per chip double every two years (Moore, 1.41 times a year); accelerators rise 1,000"
+    " times in ten years (Huang, 2.0 times a year; quoted from memory, and counted with fewer bits and sparsity); the"
+    " lecture's rule for training compute before 2022 is 10 times a year",
 )
 
 

@@ -9,7 +9,6 @@ from foretoken.compute.abilities import CAREFUL, SOURCE, AbilityReach
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, element, figure, section, table
 from foretoken.reports.numbers import count, power
-from foretoken.reports.svg import short_count
 
 
 def abilities_section(flops: float, rows: Sequence[AbilityReach]) -> Html:
