@@ -303,3 +303,11 @@ def test_a_plan_takes_its_text_in_hours_of_speech() -> None:
     found = plan("1e21", law=LAW, unique="1M hours of speech")
     assert found.limits.unique_tokens == 12e9
     assert any("150 words a minute" in words for words in found.assumed)
+
+
+def test_the_machines_that_serve_a_plan_are_priced_by_the_year_or_not_for_a_reason() -> None:
+    serving = plan(params=174.6e9, tokens=3e11, law=LAW, accelerator="V100").to_json()["serving"]
+    assert serving["usd_per_year"] == pytest.approx(serving["count"] * 1.5 * 8766)
+    unknown = plan("1e23", law=LAW, accelerator="TPU v4").to_json()["serving"]
+    assert unknown["usd_per_year"] is None
+    assert unknown["usd_per_year_reason"] == unknown["usd_per_million_reason"]

@@ -162,6 +162,7 @@ def serving_table(request: ServedRequest) -> Html:
         ["first token", f"{significant(served.prefill_seconds)} s after {request.prompt} tokens of prompt"],
         ["next tokens", f"{significant(served.tokens_per_second)} a second, bound by {served.bound}"],
         ["a million tokens written", f"{hours} accelerator-hours, {price}, one request at a time"],
+        ["for a year", f"{usd(request.usd_per_year)}, busy or not"],
     ]
     return table(["", ""], rows, class_="plain")
 
