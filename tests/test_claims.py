@@ -52,8 +52,8 @@ CLAIMS = claims()
 
 def agrees(printed: str, value: object) -> bool:
     """Whether a printed figure is the value to its digits; zeros at the end of a whole number are none."""
-    if isinstance(value, bool | str):
-        return printed == {True: "yes", False: "no"}.get(value, value)  # type: ignore[call-overload]
+    if value is None or isinstance(value, bool | str):
+        return printed == {True: "yes", False: "no", None: "none"}.get(value, value)  # type: ignore[call-overload]
     plain = printed.replace(",", "")
     mantissa = plain.lower().split("e")[0].lstrip("-").lstrip("0.").replace(".", "")
     digits = len(mantissa if "." in plain else mantissa.rstrip("0")) or 1
@@ -161,6 +161,8 @@ def test_every_claim_has_a_verdict_and_the_page_counts_them() -> None:
         ("0", 0.0, True),
         ("yes", True, True),
         ("no", True, False),
+        ("none", None, True),
+        ("none", 0.0, False),
         ("flat", "steady", False),
     ],
 )
