@@ -54,6 +54,8 @@ def agrees(printed: str, value: object) -> bool:
     """Whether a printed figure is the value to its digits; zeros at the end of a whole number are none."""
     if value is None or isinstance(value, bool | str):
         return printed == {True: "yes", False: "no", None: "none"}.get(value, value)  # type: ignore[call-overload]
+    if printed in ("yes", "no", "none"):
+        return False
     plain = printed.replace(",", "")
     mantissa = plain.lower().split("e")[0].lstrip("-").lstrip("0.").replace(".", "")
     digits = len(mantissa if "." in plain else mantissa.rstrip("0")) or 1
