@@ -56,10 +56,12 @@ def agrees(printed: str, value: object) -> bool:
         return printed == {True: "yes", False: "no", None: "none"}.get(value, value)  # type: ignore[call-overload]
     if printed in ("yes", "no", "none"):
         return False
-    plain = printed.replace(",", "")
-    mantissa = plain.lower().split("e")[0].lstrip("-").lstrip("0.").replace(".", "")
-    digits = len(mantissa if "." in plain else mantissa.rstrip("0")) or 1
-    return float(f"{float(value):.{digits}g}") == float(plain)  # type: ignore[arg-type]
+    plain, number = printed.replace(",", ""), float(value)  # type: ignore[arg-type]
+    mantissa = plain.partition("e")[0].lstrip("-")
+    if "." in plain and "e" not in plain:
+        return f"{number:.{len(mantissa.partition('.')[2])}f}" == plain
+    digits = len(mantissa.replace(".", "")) if "e" in plain else len(mantissa.rstrip("0")) or 1
+    return float(f"{number:.{digits}g}") == float(plain)
 
 
 def at(value: Any, path: str) -> Any:
@@ -158,6 +160,8 @@ def test_every_claim_has_a_verdict_and_the_page_counts_them() -> None:
         ("46.4", 46.53, False),
         ("-1.4", -1.387, True),
         ("0.048", 0.0476, True),
+        ("0.000", 6.6e-5, True),
+        ("0.001", 6.6e-5, False),
         ("2.30e22", 2.3e22, True),
         ("2.31e22", 2.3e22, False),
         ("0", 0.0, True),
