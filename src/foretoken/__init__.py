@@ -20,6 +20,7 @@ The flow, from left to right, and the packages that hold it:
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
     ladders/     budget + Fit -> the small runs to train first
+    versus/      two recipes -> which wins at a compute; many -> how well small runs rank them
     reports/     any result -> figures and one self-contained page
     study/       the whole line from one study file, and the care of its folder
     cli/         one file per verb
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
+    from foretoken.versus import Decisions, Versus, decision_accuracy, versus
 
 PUBLIC = {
     "approaches": "foretoken.routes",
@@ -71,6 +73,8 @@ PUBLIC = {
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
+    "decision_accuracy": "foretoken.versus",
+    "Decisions": "foretoken.versus",
     "design": "foretoken.study",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
@@ -118,6 +122,8 @@ PUBLIC = {
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
+    "versus": "foretoken.versus",
+    "Versus": "foretoken.versus",
 }
 """Where each public name lives."""
 
@@ -126,6 +132,7 @@ __all__ = [
     "MODELS",
     "PUBLISHED",
     "BackTest",
+    "Decisions",
     "Fit",
     "Forecast",
     "Forecasts",
@@ -136,6 +143,7 @@ __all__ = [
     "RunTable",
     "Study",
     "StudyStatus",
+    "Versus",
     "__version__",
     "approaches",
     "backtest",
@@ -144,6 +152,7 @@ __all__ = [
     "compare",
     "continue_training",
     "conventions",
+    "decision_accuracy",
     "describe_tokenizer",
     "design",
     "diagnose",
@@ -178,6 +187,7 @@ __all__ = [
     "train_tokenizer",
     "trends",
     "verify",
+    "versus",
 ]
 
 
