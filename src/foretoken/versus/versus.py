@@ -177,7 +177,7 @@ class _Comparison:
                 yield f"{side.name}: {side.left_out}"
             yield f"{side.name}: {side.fit.rows.used} runs, {side.fit.law}, N is `{side.fit.params_column}`"
             yield from (f"{side.name}: {text}" for text in side.fit.assumed)
-        yield f"compute is spent {self.request.split.text(self.first.fit, self.second.fit)}"
+        yield f"how compute is spent: {self.request.split.text(self.first.fit, self.second.fit)}"
         if self.pair.alike is None:
             yield "the runs of the two do not go together one to one: their errors are taken as independent"
         else:
