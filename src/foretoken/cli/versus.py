@@ -33,7 +33,9 @@ def versus(
     second_table: Annotated[Path | None, typer.Argument(metavar="[B]", help="The same of the other recipe.")] = None,
     compute: Annotated[str | None, typer.Option(help="Training FLOP at which to decide: 1e21.")] = None,
     params: Annotated[str | None, typer.Option(help="Size of both runs; the best of each unless given.")] = None,
-    tokens: Annotated[str | None, typer.Option(help="Training tokens of both runs; with --params, their ratio.")] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Training tokens of both runs; with --params, their ratio.")
+    ] = None,
     by: Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells the recipes of A apart.")] = "",
     first: Annotated[str, typer.Option(metavar="NAME", help="The first recipe; with two tables, its name.")] = "",
     second: Annotated[str, typer.Option(metavar="NAME", help="The second recipe; with two tables, its name.")] = "",
@@ -96,9 +98,7 @@ def versus(
         print_text(result.summary())
 
 
-def _source(
-    path: Path, rename: list[str] | None, where: list[str] | None, law: str, loss_unit: str
-) -> Path | RunTable:
+def _source(path: Path, rename: list[str] | None, where: list[str] | None, law: str, loss_unit: str) -> Path | RunTable:
     """A file by its path, whether fit or table; a folder's runs."""
     return open_table(path, rename, where, law, loss_unit) if path.is_dir() else path
 

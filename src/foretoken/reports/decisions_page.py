@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from foretoken.reports.svg import (
     write_label,
 )
 from foretoken.versus import words
-from foretoken.versus.decisions import Accuracy, Decisions
+from foretoken.versus.decisions import Accuracy, Decisions, ReliabilityBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _parts(found: Decisions, sentence: str) -> Iterator[Html | None]:
     yield lead(sentence, _facts(found), found.checks)
     yield section("accuracy", "Which size is enough?", accuracy_figure(found))
     if found.reliability:
-        yield section("reliability", "Is it right as often as it says?", reliability_figure(found))
+        yield section("reliability", "Is it right as often as it says?", reliability_figure(found.reliability))
     yield section("checks", "Checks", checks_list(found.checks))
     yield assumed_section(found.assumed)
 
@@ -78,20 +78,20 @@ def accuracy_figure(found: Decisions) -> Html:
     return figure("accuracy", title, panels, caption, table(heads, data, class_="numbers"))
 
 
-def reliability_figure(found: Decisions) -> Html:
+def reliability_figure(bins: Sequence[ReliabilityBin]) -> Html:
     """How often decisions were right, against the probability with which they were said."""
-    all_pairs = sum(one.pairs for one in found.reliability)
-    right = sum(one.right * one.pairs for one in found.reliability) / all_pairs
-    said = sum(one.says * one.pairs for one in found.reliability) / all_pairs
+    all_pairs = sum(one.pairs for one in bins)
+    right = sum(one.right * one.pairs for one in bins) / all_pairs
+    said = sum(one.says * one.pairs for one in bins) / all_pairs
     title = f"Decisions said with {percent(said, 0)} on average were right in {percent(right, 0)} of {all_pairs} cases"
     caption = (
-        "Each point: decisions of all sizes that were said with about one probability, and the share of them that was "
+        "Each point: decisions that were said with about one probability, and the share of them that was "
         "right at the target; on the diagonal they are right as often as said. The number of decisions stands beside it."
     )
-    draw = partial(_draw_reliability, found=found)
-    panels = responsive("reliability", draw, title=title, described=caption, wide=(500, 400), narrow=340)
+    draw = partial(_draw_reliability, bins=bins)
+    panels = responsive("reliability", draw, title=title, described=caption, wide=(760, 340), narrow=320)
     heads = ["said", "right", "decisions"]
-    data = [[percent(one.says, 1), percent(one.right, 1), significant(one.pairs)] for one in found.reliability]
+    data = [[percent(one.says, 1), percent(one.right, 1), significant(one.pairs)] for one in bins]
     return figure("reliability", title, panels, caption, table(heads, data, class_="numbers"))
 
 
@@ -120,11 +120,11 @@ def _draw_shares(axes: Axes, shares: list[tuple[float, Accuracy]], colour: str, 
     axes.plot([x for x, _ in shares], ys, "o-", color=colour, markerfacecolor=fill, markersize=6, zorder=3)
 
 
-def _draw_reliability(axes: Axes, *, found: Decisions) -> None:
+def _draw_reliability(axes: Axes, *, bins: Sequence[ReliabilityBin]) -> None:
     axes.plot([50, 100], [50, 100], color=MUTED, linestyle=":", linewidth=1.4)
-    says, right = ([100 * getattr(one, name) for one in found.reliability] for name in ("says", "right"))
+    says, right = ([100 * getattr(one, name) for one in bins] for name in ("says", "right"))
     axes.plot(says, right, "o-", color=ACCENT, markersize=7, zorder=3)
-    for x, y, one in zip(says, right, found.reliability, strict=True):
+    for x, y, one in zip(says, right, bins, strict=True):
         write_label(axes, str(one.pairs), (x, y), (6, -9), colour=MUTED, size=10)
     axes.set_xlim(48, 102)
     axes.set_ylim(0, 104)

@@ -164,7 +164,10 @@ def _draw_probability(axes: Axes, *, found: Versus) -> None:
 
 def _draw_losses(axes: Axes, *, found: Versus) -> None:
     flops = _compute_axis(axes, found)
-    sides = {found.second: [point.second for point in found.points], found.first: [point.first for point in found.points]}
+    sides = {
+        found.second: [point.second for point in found.points],
+        found.first: [point.first for point in found.points],
+    }
     for (name, side), colour in zip(sides.items(), (INK, ACCENT), strict=True):
         low, high = ([getattr(one, end) for one in side] for end in ("low", "high"))
         fill, clear = (BAND, 1.0) if colour == INK else (ACCENT, CLEAR)

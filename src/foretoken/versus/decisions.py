@@ -218,7 +218,7 @@ def _probabilities(ladder: Ladder, size: int) -> Array | None:
 
 def _reliability(ladder: Ladder, said: list[Array | None]) -> list[ReliabilityBin]:
     """How often decisions are right, by the probability with which they were said."""
-    sure, hits = [], []
+    sure, hits = [np.zeros(0)], [np.zeros(0)]
     for size, probability in enumerate(said):
         if probability is None:
             continue
@@ -226,9 +226,15 @@ def _reliability(ladder: Ladder, said: list[Array | None]) -> list[ReliabilityBi
         both = _pairs(probability) & np.isfinite(right)
         sure.append(np.maximum(probability, 1 - probability)[both])
         hits.append(right[both])
-    if not sure:
-        return []
-    told, true = np.concatenate(sure), np.concatenate(hits)
+    return reliability(np.concatenate(sure), np.concatenate(hits))
+
+
+def reliability(told: Array, true: Array) -> list[ReliabilityBin]:
+    """How often decisions [d] were right (1, or 0), by the probability with which they were said, from 1/2 to 1.
+
+    >>> reliability(np.array([0.82, 0.88, 0.55]), np.array([1.0, 0.0, 1.0]))[1].right
+    0.5
+    """
     place = np.clip(np.searchsorted(EDGES, told, side="right") - 1, 0, len(EDGES) - 2)
     bins = [place == k for k in range(len(EDGES) - 1)]
     return [ReliabilityBin(float(told[b].mean()), float(true[b].mean()), int(b.sum())) for b in bins if b.any()]

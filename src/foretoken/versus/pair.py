@@ -25,18 +25,18 @@ from foretoken.forecasts.predict import (
 )
 from foretoken.laws.law import Array, Indices
 
-OWN_MISFIT, COMMON = 0.8, 0.75
+OWN_MISFIT, COMMON = 0.7, 0.75
 """The part of its misfit that a law does not have in common for two recipes, as a share of its standard deviation; and
 the share of that part's variance which recipes with equal residuals do have in common."""
-INSIDE = 0.5
+INSIDE = 0.4
 """Misfit inside the runs, as a share of the standard deviation of one run. This and the shares above were chosen on
 simulated pairs that follow the law and that do not (docs/versus.md), never on a published table."""
 SAME_RUN = 0.05
 """Sizes and lengths of runs that go together differ by less, on logarithms."""
-SUREST = 0.999
-"""No probability beyond this is said: the simulations do not reach so far."""
-FEWEST_ALIKE = 6
-"""Runs from which their residuals can be told to be alike."""
+SUREST = 0.99
+"""No probability beyond this is said: of simulated decisions that were surer, about as many were wrong."""
+FEWEST_ALIKE, LARGEST = 6, 0.999
+"""Runs from which their residuals can be told to be alike, and the largest correlation that is believed."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pair:
     first: Fit
     second: Fit
     alike: float | None
-    """Correlation of the residuals of runs that go together, 0 where it is negative; None where runs do not."""
+    """Correlation of the residuals of runs that go together, as far as it is sure, from 0; None where runs do not."""
     order: Indices
     """Of the second's draws: as they are for a share `alike` of them, shuffled for the others."""
     kind: IntervalKind
@@ -190,15 +190,18 @@ def likeness(first: Fit, second: Fit) -> float | None:
 
     >>> import foretoken
     >>> fit = foretoken.fit("sample", "chinchilla", draws=50)
-    >>> round(likeness(fit, fit), 6)
-    1.0
+    >>> likeness(fit, fit) > 0.99
+    True
     """
     a, b = _sizes(first), _sizes(second)
     if a.shape != b.shape or len(a) < FEWEST_ALIKE or not bool((np.abs(a - b) < SAME_RUN).all()):
         return None
     with np.errstate(all="ignore"):
         alike = float(np.corrcoef(first.residuals, second.residuals)[0, 1])
-    return min(1.0, max(0.0, alike)) if math.isfinite(alike) else 0.0
+    # Fisher's z of a correlation is nearly normal with a standard deviation of 1 / sqrt(n - 3); one of them is taken off,
+    # since a likeness that is there by chance would make the difference look surer than it is.
+    alike = min(alike, LARGEST)
+    return max(0.0, math.tanh(math.atanh(alike) - 1 / math.sqrt(len(a) - 3))) if alike > 0 else 0.0
 
 
 def _sizes(fit: Fit) -> Array:

@@ -209,7 +209,13 @@ def refuse_incomparable(first: Side, second: Side) -> None:
     for code, what, one, other, cure in (
         ("different_units", "losses in", a.unit, b.unit, "read both in one unit: --loss-unit"),
         ("different_eval_sets", "losses on", a.eval_set, b.eval_set, "evaluate both on one text; compare no others"),
-        ("different_tokenizers", "tokens of", a.tokenizer, b.tokenizer, "compare losses per byte: --loss-unit bits/byte"),
+        (
+            "different_tokenizers",
+            "tokens of",
+            a.tokenizer,
+            b.tokenizer,
+            "compare losses per byte: --loss-unit bits/byte",
+        ),
         ("different_losses", "the column", a.loss_column, b.loss_column, "take one loss of both: --map loss=COLUMN"),
     ):
         is_per_byte = code == "different_tokenizers" and "byte" in a.unit

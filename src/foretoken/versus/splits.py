@@ -73,4 +73,3 @@ def _own_split(fit: Fit) -> str:
     if fit.ladder:
         return "along its own ladder"
     return "at its best split" if {"params", "tokens"} & set(find_law(fit.law).features) else "by its law of compute"
-

@@ -13,7 +13,7 @@ SURE, LIKELY = 0.95, 0.8
 def decision(found: Versus) -> str:
     """Which recipe to take, in one sentence.
 
-    The probability is of the winner; 99.9 % is the most that is ever said.
+    The probability is of the winner; 99 % is the most that is ever said.
     """
     where = f"at {found.compute:.3g} FLOP"
     chance = f"{100 * found.sure:.3g} %"
