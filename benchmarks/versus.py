@@ -3,11 +3,11 @@
 usage: python benchmarks/versus.py [--pairs 120] [--seed 3000] [--html PAGE]
        python benchmarks/versus.py --openlm openlm_overtraining.csv
 
-Simulated pairs cross at a known compute, from a tenth of the largest run's to 63 times it. Their truths are the law that
-is fitted (chinchilla, coupled) and two that no fit knows (exponents that bend at some compute; a warm-up that costs short
-runs); their designs an IsoFLOP grid, a grid of sizes and ratios, and a ladder of 8 sizes; noise is 0.1 to 1 % per run.
-Runs of the two are of equal sizes and lengths with noise of their own, the same with noise in common (correlation 0.85),
-or of other sizes. Decisions are made at 0.14 to 63 times the largest compute.
+Simulated pairs cross at a known compute, from a tenth of the largest run's to 63 times it. Their truths are the law
+that is fitted (chinchilla, coupled) and two that no fit knows (exponents that bend at some compute; a warm-up that
+costs short runs); their designs an IsoFLOP grid, a grid of sizes and ratios, and a ladder; noise is 0.1 to 1 % per run.
+Runs of the two are of equal sizes and lengths with noise of their own, the same with noise in common (correlation 0.85), or
+of other sizes. Decisions are made at 0.14 to 63 times the largest compute.
 
 With --openlm: the three data sets of Gadre et al. 2024 on loss_c4_val, decided for every larger run that both sets of a
 pair have, from the runs of at most 1/8 of the smaller one's largest compute, and from earlier cuts.
@@ -228,9 +228,10 @@ def told_openlm(path: Path) -> None:
                 told = versus(*seen, params=row.params, tokens=row.tokens, kind="new-run", first=first, second=second)
                 gap = row.loss_x - row.loss_y
                 sure, right = told.sure, (told.p_first > 0.5) == (gap < 0)
+                word = "right" if right else "WRONG"
                 rows.append((cut, sure, right, told.low <= gap <= told.high))
                 print(f"{first:10s} {second:10s} seen to 1/{cut:.0f}, {told.at.reach:5.1f} times beyond: {told.winner}"
-                      f" {100 * sure:.0f} %, {'right' if right else 'WRONG'}; {told.difference:+.4f} ({told.low:+.4f} to"
+                      f" {100 * sure:.0f} %, {word}; {told.difference:+.4f} ({told.low:+.4f} to"
                       f" {told.high:+.4f}), was {gap:+.4f}", flush=True)  # fmt: skip
     frame = pd.DataFrame(rows, columns=["cut", "sure", "right", "inside"])
     for cut, part in [*frame.groupby("cut"), ("all", frame)]:

@@ -86,7 +86,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Html:
     title = f"Decisions said with {percent(said, 0)} on average were right in {percent(right, 0)} of {all_pairs} cases"
     caption = (
         "Each point: decisions that were said with about one probability, and the share of them that was "
-        "right at the target; on the diagonal they are right as often as said. The number of decisions stands beside it."
+        "right at the target; on the diagonal they are right as often as said. Beside it: how many decisions."
     )
     draw = partial(_draw_reliability, bins=bins)
     panels = responsive("reliability", draw, title=title, described=caption, wide=(760, 340), narrow=320)

@@ -101,7 +101,7 @@ def losses_figure(found: Versus) -> Html:
     """Both losses along compute, each with its own interval."""
     title = f"{found.first} and {found.second} along compute"
     caption = (
-        f"Loss {found.split}, each with its own interval at {percent(found.level, 0)}. Two bands that overlap do not say "
+        f"Loss {found.split}, each with its own interval at {percent(found.level, 0)}. Bands that overlap do not say "
         "that the recipes are equal: errors that they have in common leave the difference above."
     )
     return _figure(found, "both", title, caption, partial(_draw_losses, found=found))

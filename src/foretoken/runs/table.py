@@ -123,8 +123,8 @@ class RunTable(Result):
 
     def only(self, name: str) -> str:
         """The one word of a column, "" where it has none or several."""
-        words = self.frame[name].dropna().unique() if name in self.frame else []
-        return str(words[0]) if len(words) == 1 else ""
+        words = list(map(str, self.frame[name].dropna().unique())) if name in self.frame else []
+        return words[0] if len(words) == 1 else ""
 
     @property
     def digest(self) -> str:

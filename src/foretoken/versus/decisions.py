@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,10 @@ class Decisions(Result, rows="sizes"):
     """The share of pairs that two halves of the target's own seeds order alike; None where there is one seed."""
     checks: list[Check]
     assumed: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
 
 
 @takes(RecipesRequest)
@@ -172,7 +177,7 @@ def accuracy(small: Array, target: Array, level: float) -> Accuracy:
 
 
 def _right(small: Array, target: Array) -> Array:
-    """Whether a pair is ordered as at the target [r, r], 1/2 for a tie; NaN on the diagonal and where one is unknown."""
+    """Whether a pair is ordered as at the target [r, r], 1/2 for a tie; NaN on the diagonal and where unknown."""
     a, b = (np.sign(merit[:, None] - merit[None]) for merit in (small, target))
     right = 0.5 * (1 + a * b)
     right[(b == 0) | np.isnan(a) | np.isnan(b)] = np.nan

@@ -198,12 +198,12 @@ def likeness(first: Fit, second: Fit) -> float | None:
         return None
     with np.errstate(all="ignore"):
         alike = float(np.corrcoef(first.residuals, second.residuals)[0, 1])
-    # Fisher's z of a correlation is nearly normal with a standard deviation of 1 / sqrt(n - 3); one of them is taken off,
-    # since a likeness that is there by chance would make the difference look surer than it is.
+    # Fisher's z of a correlation is nearly normal with a standard deviation of 1 / sqrt(n - 3); one of them is taken
+    # off, since a likeness that is there by chance would make the difference look surer than it is.
     alike = min(alike, LARGEST)
     return max(0.0, math.tanh(math.atanh(alike) - 1 / math.sqrt(len(a) - 3))) if alike > 0 else 0.0
 
 
 def _sizes(fit: Fit) -> Array:
     """Ln of params and tokens of the runs of a fit, in their order [r, 2]."""
-    return np.log(np.array([(run.params, run.tokens) for run in fit.runs]))
+    return np.asarray(np.log([(run.params, run.tokens) for run in fit.runs]))

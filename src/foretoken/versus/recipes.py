@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from foretoken.laws.law import Array
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import SIZES
 from foretoken.versus.sides import as_word, cell_of, recipes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Better = Literal["lower", "higher"]
 LEAST_SHARED = 0.8
@@ -89,7 +92,7 @@ class Ladder:
 def read_ladder(request: RecipesRequest) -> Ladder:
     """The ladder of a table of recipes.
 
-    Raises RefusedError for one recipe, fewer than two sizes, or losses of several texts; TableError for missing columns.
+    Raises RefusedError for one recipe, fewer than two sizes, or losses of several texts; TableError for no such column.
     """
     need = ("params", "tokens", *([] if request.score else ["loss"]))
     table = as_table(request.table, need, request.loss_unit, request.rename, request.where)
@@ -99,8 +102,8 @@ def read_ladder(request: RecipesRequest) -> Ladder:
     size = next(name for name in SIZES if name in table.frame)
     frame = table.frame.assign(recipe=table.frame[request.by].map(as_word), merit=_merit(request, table.frame))
     frame = frame[frame["merit"].notna() & (frame["recipe"] != "") & (frame[size] > 0) & (frame["tokens"] > 0)]
-    cells = [cell_of(n, d) for n, d in zip(frame[size], frame["tokens"], strict=True)]
-    groups = frame.assign(cell=cells).groupby("cell", sort=False)
+    cells = np.array([cell_of(n, d) for n, d in zip(frame[size], frame["tokens"], strict=True)]).reshape(-1, 2)
+    groups = frame.assign(size_cell=cells[:, 0], length_cell=cells[:, 1]).groupby(["size_cell", "length_cell"])
     shared = [group for _, group in groups if group["recipe"].nunique() >= max(2, LEAST_SHARED * len(recipes))]
     shared.sort(key=lambda group: float(group["flops"].median()))
     if len(shared) < 2:
@@ -122,11 +125,10 @@ def read_ladder(request: RecipesRequest) -> Ladder:
     )
 
 
-def _merit(request: RecipesRequest, frame: object) -> object:
+def _merit(request: RecipesRequest, frame: pd.DataFrame) -> pd.Series:
     """What is ranked, more being better: -ln loss, or the score as it is or turned round."""
     import pandas as pd
 
-    assert isinstance(frame, pd.DataFrame)
     name = request.score or "loss"
     if name not in frame:
         known = list(map(str, frame.columns))
@@ -139,14 +141,11 @@ def _merit(request: RecipesRequest, frame: object) -> object:
         return values if request.higher else -values
     if (values <= 0).any():
         raise TableError("a loss cannot be 0 or below", got=f"{values.min():g}", cure="correct or remove these rows")
-    return -np.log(values)
+    return values.map(np.log).mul(-1.0)
 
 
-def _mean(group: object, recipe: str, half: int | None) -> float:
+def _mean(group: pd.DataFrame, recipe: str, half: int | None) -> float:
     """The mean merit of a recipe's runs, of all or of every second one; NaN where there are none."""
-    import pandas as pd
-
-    assert isinstance(group, pd.DataFrame)
     values = group.loc[group["recipe"] == recipe, "merit"].to_numpy(dtype=np.float64)
     if half is not None:
         values = values[half::2] if len(values) > 1 else values[:0]

@@ -43,7 +43,7 @@ class ComputePoint:
 
 @dataclass(frozen=True)
 class ComputeSaved:
-    """What the first saves to reach the second's loss at the compute asked for; it needs more where the factor is < 1."""
+    """What the first saves to reach the second's loss at the compute asked for; below a factor of 1 it needs more."""
 
     flops: float
     """With which the first reaches that loss."""

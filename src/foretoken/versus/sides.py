@@ -173,8 +173,8 @@ def _fit(table: Fit | RunTable, request: VersusRequest) -> Fit:
     """The fit of a table whose rows are in one order, so that runs which go together are resampled together."""
     if isinstance(table, Fit):
         return table
-    size = next((name for name in SIZES if name in table.frame), None)
-    keys = [name for name in (size, "tokens", "seed") if name in table.frame]
+    sizes = [name for name in SIZES if name in table.frame]
+    keys = [name for name in (*sizes[:1], "tokens", "seed") if name in table.frame]
     frame: pd.DataFrame = table.frame.sort_values(keys, kind="stable", ignore_index=True) if keys else table.frame
     try:
         return fit_table(replace(table, frame=frame), request.law, level=request.level)

@@ -99,7 +99,8 @@ class _Comparison:
         for end in (high, largest):
             grid = np.unique(np.append(np.geomspace(low, end, POINTS), self.flops))
             try:
-                return grid, *(self.request.split.runs(side.fit, grid) for side in (self.first, self.second))
+                ones, others = (self.request.split.runs(side.fit, grid) for side in (self.first, self.second))
+                return grid, ones, others
             except RefusedError:
                 # Far beyond the runs a law may have no best split; where it was asked for it must have one.
                 if end == largest:
@@ -134,8 +135,8 @@ class _Comparison:
         )
 
     def _crossing(self, points: Sequence[ComputePoint], grid: Array) -> tuple[Crossing | None, str | None]:
-        columns = np.array([[point.difference, point.low, point.high] for point in points])
-        found = crossing(*columns.T, grid, self.flops)
+        centre, low, high = np.array([[point.difference, point.low, point.high] for point in points]).T
+        found = crossing(centre, low, high, grid, self.flops)
         if found is not None:
             return found, None
         ahead = self.first.name if points[-1].difference < 0 else self.second.name
