@@ -6,8 +6,8 @@ usage: python benchmarks/versus.py [--pairs 120] [--seed 3000] [--html PAGE]
 Simulated pairs cross at a known compute, from a tenth of the largest run's to 63 times it. Their truths are the law
 that is fitted (chinchilla, coupled) and two that no fit knows (exponents that bend at some compute; a warm-up that
 costs short runs); their designs an IsoFLOP grid, a grid of sizes and ratios, and a ladder; noise is 0.1 to 1 % per run.
-Runs of the two are of equal sizes and lengths with noise of their own, the same with noise in common (correlation 0.85), or
-of other sizes. Decisions are made at 0.14 to 63 times the largest compute.
+Runs of the two are of equal sizes and lengths with noise of their own, the same with noise in common (correlation
+0.85), or of other sizes. Decisions are made at 0.14 to 63 times the largest compute.
 
 With --openlm: the three data sets of Gadre et al. 2024 on loss_c4_val, decided for every larger run that both sets of a
 pair have, from the runs of at most 1/8 of the smaller one's largest compute, and from earlier cuts.
@@ -28,16 +28,16 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq, minimize_scalar
 
+from foretoken.decisions import versus
+from foretoken.decisions.accuracy import reliability
+from foretoken.decisions.pair import pair_of
+from foretoken.decisions.request import Split
 from foretoken.errors import ForetokenError
 from foretoken.fits import fit
 from foretoken.reports import save_page
 from foretoken.reports.decisions_page import reliability_figure
 from foretoken.reports.html import section
 from foretoken.reports.summary import Page
-from foretoken.versus import versus
-from foretoken.versus.decisions import reliability
-from foretoken.versus.pair import pair_of
-from foretoken.versus.splits import Split
 
 Loss = Callable[[Any, Any], Any]
 TRUTHS = ("chinchilla", "coupled", "bending", "warm-up")

@@ -20,7 +20,7 @@ The flow, from left to right, and the packages that hold it:
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
     ladders/     budget + Fit -> the small runs to train first
-    versus/      two recipes -> which wins at a compute; many -> how well small runs rank them
+    decisions/   two recipes -> which wins at a compute; many -> how well small runs rank them
     reports/     any result -> figures and one self-contained page
     study/       the whole line from one study file, and the care of its folder
     cli/         one file per verb
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
+    from foretoken.decisions import Decisions, Versus, decision_accuracy, versus
     from foretoken.errors import ForetokenError
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
-    from foretoken.versus import Decisions, Versus, decision_accuracy, versus
 
 PUBLIC = {
     "approaches": "foretoken.routes",
@@ -73,8 +73,8 @@ PUBLIC = {
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
-    "decision_accuracy": "foretoken.versus",
-    "Decisions": "foretoken.versus",
+    "decision_accuracy": "foretoken.decisions",
+    "Decisions": "foretoken.decisions",
     "design": "foretoken.study",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
@@ -122,8 +122,8 @@ PUBLIC = {
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
-    "versus": "foretoken.versus",
-    "Versus": "foretoken.versus",
+    "versus": "foretoken.decisions",
+    "Versus": "foretoken.decisions",
 }
 """Where each public name lives."""
 

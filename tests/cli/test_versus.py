@@ -9,8 +9,8 @@ import pytest
 
 from foretoken.errors import ForetokenError
 
+from ..decisions.pairs import many, table
 from ..fuzz.verbs import foretoken, strict_json
-from ..versus.pairs import many, table
 
 
 @pytest.fixture(scope="module")

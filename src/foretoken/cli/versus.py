@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,36 +22,44 @@ from foretoken.cli.options import (
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
 
 if TYPE_CHECKING:
+    from foretoken.decisions.accuracy import Accuracy, Decisions
+    from foretoken.decisions.result import Versus
     from foretoken.runs.table import RunTable
-    from foretoken.versus.decisions import Accuracy, Decisions
-    from foretoken.versus.result import Versus
+
+
+FirstArgument = Annotated[
+    Path, typer.Argument(metavar="A", help="A fit (foretoken fit TABLE -o FIT) or a run table; with --by, of all.")
+]
+SecondArgument = Annotated[Path | None, typer.Argument(metavar="[B]", help="The same of the other recipe.")]
+ComputeOption = Annotated[str | None, typer.Option(help="Training FLOP at which to decide: 1e21.")]
+SizeOption = Annotated[str | None, typer.Option(help="Size of both runs; the best of each unless given.")]
+LengthOption = Annotated[str | None, typer.Option(help="Training tokens of both runs; with --params, their ratio.")]
+ByOption = Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells the recipes of A apart.")]
+NameOption = Annotated[str, typer.Option(metavar="NAME", help="The recipe of --by; with two tables, the side's name.")]
+ScoreOption = Annotated[
+    str, typer.Option(metavar="COLUMN", help="Rank all recipes by this column and not by the loss; with --better.")
+]
+BetterOption = Annotated[str, typer.Option(help="lower or higher: which value of --score is better.")]
+KindOption = Annotated[str, typer.Option(help="mean, for the recipes' expected losses, or new-run, for one of each.")]
 
 
 def versus(
-    first_table: Annotated[
-        Path, typer.Argument(metavar="A", help="A fit (foretoken fit TABLE -o FIT) or a run table; with --by, of all.")
-    ],
-    second_table: Annotated[Path | None, typer.Argument(metavar="[B]", help="The same of the other recipe.")] = None,
-    compute: Annotated[str | None, typer.Option(help="Training FLOP at which to decide: 1e21.")] = None,
-    params: Annotated[str | None, typer.Option(help="Size of both runs; the best of each unless given.")] = None,
-    tokens: Annotated[
-        str | None, typer.Option(help="Training tokens of both runs; with --params, their ratio.")
-    ] = None,
-    by: Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells the recipes of A apart.")] = "",
-    first: Annotated[str, typer.Option(metavar="NAME", help="The first recipe; with two tables, its name.")] = "",
-    second: Annotated[str, typer.Option(metavar="NAME", help="The second recipe; with two tables, its name.")] = "",
-    score: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Rank all recipes by this column and not by the loss; with --better.")
-    ] = "",
-    better: Annotated[str, typer.Option(help="lower or higher: which value of --score is better.")] = "",
+    a: FirstArgument,
+    b: SecondArgument = None,
+    compute: ComputeOption = None,
+    params: SizeOption = None,
+    tokens: LengthOption = None,
+    by: ByOption = "",
+    first: NameOption = "",
+    second: NameOption = "",
+    score: ScoreOption = "",
+    better: BetterOption = "",
     rename: MapOption = None,
     where: WhereOption = None,
     loss_unit: LossUnitOption = "",
     law: LawOption = "weighed",
     level: LevelOption = 0.9,
-    kind: Annotated[str, typer.Option(help="mean, for the recipes' expected losses, or new-run, for one of each.")] = (
-        "mean"
-    ),
+    kind: KindOption = "mean",
     html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -61,37 +70,22 @@ def versus(
 
     Example: foretoken versus recipes.csv --by recipe --first ours --second theirs --compute 1e21
     """
+    from foretoken import decisions
     from foretoken.runs.sources import parse_map
 
     maps, conditions = parse_map(given_together(rename)), given_together(where)
+    one, other = (path and _source(path, rename, where, law, loss_unit) for path in (a, b))
     result: Versus | Decisions
-    if second_table is None and by and not (compute or params or tokens or first or second):
-        from foretoken.versus import decision_accuracy
-
-        table = _source(first_table, rename, where, law, loss_unit)
-        result = decision_accuracy(
-            table, by, score=score, better=better, level=level, loss_unit=loss_unit, rename=maps, where=conditions
+    if by and b is None and not (compute or params or tokens or first or second):
+        result = decisions.decision_accuracy(
+            one, by, score=score, better=better, level=level, loss_unit=loss_unit, rename=maps, where=conditions
         )
     else:
-        from foretoken.versus import versus as decide
-
-        result = decide(
-            _source(first_table, rename, where, law, loss_unit),
-            None if second_table is None else _source(second_table, rename, where, law, loss_unit),
-            compute=compute,
-            params=params,
-            tokens=tokens,
-            by=by,
-            first=first,
-            second=second,
-            law=law,
-            level=level,
-            kind=kind,
-            loss_unit=loss_unit,
-            rename=maps,
-            where=conditions,
+        named = partial(decisions.versus, one, other, by=by, first=first, second=second, rename=maps, where=conditions)
+        result = named(
+            compute=compute, params=params, tokens=tokens, law=law, level=level, kind=kind, loss_unit=loss_unit
         )
-    write_page(html, result, first_table.name if second_table is None else f"{first_table.name}, {second_table.name}")
+    write_page(html, result, ", ".join(path.name for path in (a, b) if path))
     if json:
         print_json(result.to_json())
     else:
@@ -109,7 +103,7 @@ LINES = 9
 
 def show(found: Versus) -> None:
     """Print a decision between two recipes."""
-    from foretoken.versus import words
+    from foretoken.decisions import words
 
     print_text(words.decision(found), bold=True)
     for told in (words.difference, words.crossing, words.saved):
@@ -136,8 +130,8 @@ def show(found: Versus) -> None:
 
 def show_decisions(found: Decisions) -> None:
     """Print how well the sizes of a ladder rank recipes."""
+    from foretoken.decisions import words
     from foretoken.units import format_count
-    from foretoken.versus import words
 
     print_text(words.ranking(found), bold=True)
     at = f"{format_count(found.target_params)} parameters, {format_count(found.target_tokens)} tokens"

@@ -8,6 +8,8 @@ from typing import Any
 
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
+from foretoken.decisions.accuracy import Decisions
+from foretoken.decisions.result import Versus
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
@@ -31,8 +33,6 @@ from foretoken.reports.summary import Page, PageOptions
 from foretoken.reports.versus_page import versus_page
 from foretoken.routes.approaches import Approaches
 from foretoken.store.atomic import write_file, write_output
-from foretoken.versus.decisions import Decisions
-from foretoken.versus.result import Versus
 
 __all__ = [
     "PAGES",

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from foretoken.decisions import words
+from foretoken.decisions.accuracy import Accuracy, Decisions, ReliabilityBin
+from foretoken.decisions.recipes import LEAST_SHARED
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, percent, significant
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
@@ -21,8 +24,6 @@ from foretoken.reports.svg import (
     short_power,
     write_label,
 )
-from foretoken.versus import words
-from foretoken.versus.decisions import Accuracy, Decisions, ReliabilityBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,8 @@ def accuracy_figure(found: Decisions) -> Html:
         "Share of the pairs of recipes that are ordered as at the target, against the compute of the runs of a size "
         f"over that of the target's; bars are intervals at {percent(found.level, 0)} with recipes drawn anew. Filled: "
         "in the order of that size alone. Open: in the order of a law's forecasts from that size and all smaller ones "
-        "(Magnusson et al. 2025 found the first as good)."
+        "(Magnusson et al. 2025 found the first as good). A "
+        f"size is one of which {percent(LEAST_SHARED, 0)} of the recipes have runs."
     )
     draw = partial(_draw_accuracy, found=found)
     panels = responsive("accuracy", draw, title=title, described=caption, wide=(760, 340), narrow=300)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from foretoken.decisions import words
+from foretoken.decisions.result import ComputePoint, Versus
 from foretoken.reports.html import Html, checks_list, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
@@ -23,8 +25,6 @@ from foretoken.reports.svg import (
     write_label,
 )
 from foretoken.runs.loss_units import short_unit
-from foretoken.versus import words
-from foretoken.versus.result import ComputePoint, Versus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import foretoken as ft
+from foretoken.decisions import Versus, versus, words
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.versus import Versus, versus, words
 
 from .pairs import SIZES, table, true_loss
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foretoken.decisions.crossing import crossing, zeros
+from foretoken.decisions.pair import SUREST, pair_of, reach_of
+from foretoken.decisions.request import Split
 from foretoken.fits import Fit, fit
-from foretoken.versus.crossing import crossing, zeros
-from foretoken.versus.pair import SUREST, pair_of, reach_of
-from foretoken.versus.splits import Split
 
 from .pairs import table
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.arguments import takes
+from foretoken.decisions.recipes import Ladder, RecipesRequest, read_ladder
 from foretoken.fits.check import Check, plural
 from foretoken.fits.estimate import Sample, estimate_map
 from foretoken.fits.ladder_line import ladder_line
 from foretoken.laws import CHINCHILLA, SATURATING_FLOPS
 from foretoken.laws.law import Array, Law
 from foretoken.results import Result
-from foretoken.versus.recipes import Ladder, RecipesRequest, read_ladder
 
 DRAWS = 2000
 FEW_RECIPES = 6

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.decisions import decision_accuracy
+from foretoken.decisions.accuracy import accuracy, reliability
 from foretoken.errors import ForetokenError
-from foretoken.versus import decision_accuracy
-from foretoken.versus.decisions import accuracy, reliability
 
 from .pairs import many
 

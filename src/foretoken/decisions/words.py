@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from foretoken.decisions.accuracy import Decisions
+from foretoken.decisions.result import Versus
 from foretoken.forecasts.forecast import NEW_RUN
-from foretoken.versus.decisions import Decisions
-from foretoken.versus.result import Versus
 
 SURE, LIKELY = 0.95, 0.8
 """Probabilities from which a recipe is taken, and from which it is the better bet."""

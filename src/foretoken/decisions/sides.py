@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretoken.arguments import did_you_mean
+from foretoken.decisions.pair import likeness
+from foretoken.decisions.request import VersusRequest
 from foretoken.errors import ForetokenError, RefusedError, StoreError, TableError
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.fit import fit as fit_table
@@ -19,8 +21,6 @@ from foretoken.laws import find_law, law_or_heaviest
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import SIZES, RunTable
 from foretoken.store.atomic import read_json
-from foretoken.versus.pair import likeness
-from foretoken.versus.request import VersusRequest
 
 if TYPE_CHECKING:
     import pandas as pd

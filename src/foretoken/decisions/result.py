@@ -6,10 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foretoken.decisions.crossing import Crossing
 from foretoken.fits.check import Check
 from foretoken.forecasts.forecast import IntervalKind
 from foretoken.results import Result
-from foretoken.versus.crossing import Crossing
 
 
 @dataclass(frozen=True)
