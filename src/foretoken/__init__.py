@@ -20,6 +20,7 @@ The flow, from left to right, and the packages that hold it:
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
     ladders/     budget + Fit -> the small runs to train first
+    decisions/   two recipes -> which wins at a compute; many -> how well small runs rank them
     reports/     any result -> figures and one self-contained page
     study/       the whole line from one study file, and the care of its folder
     cli/         one file per verb
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
+    from foretoken.decisions import Decisions, Versus, decision_accuracy, versus
     from foretoken.errors import ForetokenError
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
@@ -73,6 +75,8 @@ PUBLIC = {
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
+    "decision_accuracy": "foretoken.decisions",
+    "Decisions": "foretoken.decisions",
     "design": "foretoken.study",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
@@ -120,6 +124,8 @@ PUBLIC = {
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
+    "versus": "foretoken.decisions",
+    "Versus": "foretoken.decisions",
 }
 """Where each public name lives."""
 
@@ -129,6 +135,7 @@ __all__ = [
     "MODELS",
     "PUBLISHED",
     "BackTest",
+    "Decisions",
     "Fit",
     "Forecast",
     "Forecasts",
@@ -139,6 +146,7 @@ __all__ = [
     "RunTable",
     "Study",
     "StudyStatus",
+    "Versus",
     "__version__",
     "approaches",
     "backtest",
@@ -147,6 +155,7 @@ __all__ = [
     "compare",
     "continue_training",
     "conventions",
+    "decision_accuracy",
     "describe_tokenizer",
     "design",
     "diagnose",
@@ -181,6 +190,7 @@ __all__ = [
     "train_tokenizer",
     "trends",
     "verify",
+    "versus",
 ]
 
 
