@@ -92,6 +92,12 @@ def names() -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learned tokenizer is written where the command is given."""
+    monkeypatch.chdir(tmp_path)
+
+
 def given_by(claim: Claim, names: dict[str, Any]) -> list[Any]:
     """What the check of a claim gives, in the order of the page's figures."""
     first, *keys = claim.spans
@@ -105,7 +111,9 @@ CHECKED = [claim for claim in CLAIMS if claim.spans]
 
 
 @pytest.mark.parametrize("claim", CHECKED, ids=lambda claim: claim.said[:40])
-def test_a_check_gives_what_the_page_says(claim: Claim, names: dict[str, Any], request: pytest.FixtureRequest) -> None:
+def test_a_check_gives_what_the_page_says(
+    claim: Claim, names: dict[str, Any], request: pytest.FixtureRequest, in_a_folder_of_its_own: None
+) -> None:
     if claim.check.startswith("`foretoken tokenizer"):
         pytest.importorskip("tokenizers", reason="a tokenizer is learned")
     if DATA in claim.check:
