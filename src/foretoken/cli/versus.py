@@ -74,7 +74,8 @@ def versus(
     from foretoken.runs.sources import parse_map
 
     maps, conditions = parse_map(given_together(rename)), given_together(where)
-    one, other = (path and _source(path, rename, where, law, loss_unit) for path in (a, b))
+    one = _source(a, rename, where, law, loss_unit)
+    other = _source(b, rename, where, law, loss_unit) if b else None
     result: Versus | Decisions
     if by and b is None and not (compute or params or tokens or first or second):
         result = decisions.decision_accuracy(
