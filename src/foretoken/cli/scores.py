@@ -21,9 +21,9 @@ from foretoken.cli.printing import print_assumed, print_checks, print_json, prin
 from foretoken.cli.telling import say
 
 if TYPE_CHECKING:
-    from foretoken.scores.pairs import MetricPair
-    from foretoken.scores.result import CurveVerdict, Scores
-    from foretoken.scores.shots import ShotGain
+    from foretoken.abilities.pairs import MetricPair
+    from foretoken.abilities.result import CurveVerdict, Scores
+    from foretoken.abilities.shots import ShotGain
 
 SECONDS = 5.0
 """Time between two lines on progress."""
@@ -75,8 +75,8 @@ def scores(
 
     Example: foretoken scores scores.csv --level-of human --html scores.html
     """
+    from foretoken.abilities.classify import scores as classify
     from foretoken.runs.sources import parse_map
-    from foretoken.scores.classify import scores as classify
 
     result = classify(
         table,

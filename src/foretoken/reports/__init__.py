@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.errors import ForetokenError, StoreError
@@ -29,7 +30,6 @@ from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
-from foretoken.scores.result import Scores
 from foretoken.store.atomic import write_file, write_output
 
 __all__ = [

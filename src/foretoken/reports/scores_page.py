@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from foretoken.abilities.pairs import MetricPair
+from foretoken.abilities.result import CurveVerdict, Scores
+from foretoken.abilities.shots import ShotGain
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import factor, number, percent, significant
 from foretoken.reports.score_panels import AXIS_WORDS, VERDICT_WORDS, chosen, curve_panel
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, log_axis, padded, responsive, short_count, short_power
-from foretoken.scores.pairs import MetricPair
-from foretoken.scores.result import CurveVerdict, Scores
-from foretoken.scores.shots import ShotGain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,8 +113,8 @@ def _levels(scores: Scores) -> Html | None:
         rows.append([str(curve.name), significant(level.value), significant(level.size), times, line, remark])
     words = element(
         "p",
-        "The size at which the curves that fit the scores reach the level: the middle of those that do, in brackets the"
-        f" {percent(scores.interval_level, 0)} interval of all. An end that is ∞ belongs to curves that level off below.",
+        "The size at which the curves that fit the scores reach the level: the middle of those that do, and in"
+        f" brackets the {percent(scores.interval_level, 0)} interval of all; ∞ stands for curves that level off below.",
     )
     return section("levels", f"Where is the {scores.level_of} level?", words, table(heads, rows, class_="words"))
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.curve_fit import CurveDraws, CurveFit
+from foretoken.abilities.verdict import Judgement
 from foretoken.laws.law import Array
-from foretoken.scores.curve import Curve
-from foretoken.scores.curve_fit import CurveDraws, CurveFit
-from foretoken.scores.verdict import Judgement
 
 Origin = Literal["metric_artefact", "real_jump", "cannot_say"]
 SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)

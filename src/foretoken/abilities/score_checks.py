@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from foretoken.abilities.axes import KEY, Axis, CurveName
 from foretoken.fits.check import Check
-from foretoken.scores.axes import KEY, Axis, CurveName
 
 if TYPE_CHECKING:
     import pandas as pd

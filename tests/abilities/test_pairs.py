@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from foretoken.scores.classify import fitted_curve
-from foretoken.scores.curve import Curve
-from foretoken.scores.pairs import Fitted, MetricPair, metric_pairs
+from foretoken.abilities.classify import fitted_curve
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.pairs import Fitted, MetricPair, metric_pairs
 
 STEADY = lambda u: 0.3 + 0.65 * u  # noqa: E731
 JUMP = lambda u: 0.35 + 0.6 * (u > 0.6)  # noqa: E731

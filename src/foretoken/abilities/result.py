@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foretoken.abilities.axes import Axis, CurveName
+from foretoken.abilities.emergence import HeldOut
+from foretoken.abilities.level import Level
+from foretoken.abilities.pairs import MetricPair
+from foretoken.abilities.shapes import Family
+from foretoken.abilities.shots import ShotGain
+from foretoken.abilities.verdict import Verdict
 from foretoken.fits.check import Check
 from foretoken.results import Result
-from foretoken.scores.axes import Axis, CurveName
-from foretoken.scores.emergence import HeldOut
-from foretoken.scores.level import Level
-from foretoken.scores.pairs import MetricPair
-from foretoken.scores.shapes import Family
-from foretoken.scores.shots import ShotGain
-from foretoken.scores.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.abilities.curve_fit import CurveFit
+from foretoken.abilities.shapes import FAMILIES, Family
 from foretoken.laws.law import Array
-from foretoken.scores.curve_fit import CurveFit
-from foretoken.scores.shapes import FAMILIES, Family
 
 NARROW = 0.055
 """A sigmoid of this width, in units of the range, does 80 % of its rise within a quarter of the range."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.abilities.curve import FARTHEST, Curve
+from foretoken.abilities.curve_fit import CurveDraws
+from foretoken.abilities.verdict import Verdict
 from foretoken.laws.law import Array
-from foretoken.scores.curve import FARTHEST, Curve
-from foretoken.scores.curve_fit import CurveDraws
-from foretoken.scores.verdict import Verdict
 
 FEWEST = 0.25
 """Where fewer of the drawn curves reach a level, no size is said."""

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
+from foretoken.abilities.bounds import in_fractions, refuse_curves_of_two_units
+from foretoken.abilities.metrics import UP, Better, chance_of, metric_named
+from foretoken.abilities.score_checks import score_checks
+from foretoken.abilities.wide import as_long, score_column
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
@@ -13,11 +18,6 @@ from foretoken.results import Result
 from foretoken.runs.exports import FINISHED
 from foretoken.runs.reading import AnyTable
 from foretoken.runs.table import SIZES
-from foretoken.scores.axes import AXES, KEY, Axis, CurveName
-from foretoken.scores.bounds import in_fractions, refuse_curves_of_two_units
-from foretoken.scores.metrics import UP, Better, chance_of, metric_named
-from foretoken.scores.score_checks import score_checks
-from foretoken.scores.wide import as_long, score_column
 from foretoken.store.read import read_table
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foretoken.abilities.likelihoods import Likelihood
+from foretoken.abilities.shapes import FAMILIES, PARTS, PRIOR, Family, Shapes, shapes_for
 from foretoken.laws.law import Array, Indices
-from foretoken.scores.likelihoods import Likelihood
-from foretoken.scores.shapes import FAMILIES, PARTS, PRIOR, Family, Shapes, shapes_for
 
 FIRST, MORE, NEAR = 10, 2, 0.02
 """Steps of Fisher scoring at one level of noise at most, and then at each; a step that is too short to go on."""
@@ -55,9 +55,13 @@ class CurveFit:
         names = np.array(self.shapes.family)
         return {name: float(weight[names == name].sum()) for name in FAMILIES}
 
-    def draws(self, count: int, generator: np.random.Generator) -> CurveDraws:
-        """`count` curves from the weighed shapes."""
-        weight = np.exp(self.log_weight).ravel()
+    def draws(self, count: int, generator: np.random.Generator, *, monotone: bool = False) -> CurveDraws:
+        """`count` curves from the weighed shapes, or from those alone that never turn back."""
+        log_weight = self.log_weight
+        if monotone:
+            turns = np.isin(self.shapes.family, ("broken", "turning"))
+            log_weight = np.where(turns[:, None], -np.inf, log_weight)
+        weight = np.exp(log_weight - log_weight.max()).ravel()
         chosen = generator.choice(len(weight), size=count, p=weight / weight.sum())
         k, noise = np.unravel_index(chosen, self.log_evidence.shape)
         shock = generator.standard_normal((count, PARTS, 1))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.abilities.axes import CurveName
+from foretoken.abilities.curve import Curve
 from foretoken.laws.law import Array
-from foretoken.scores.axes import CurveName
-from foretoken.scores.curve import Curve
 
 SPAN = np.log(1000.0)
 

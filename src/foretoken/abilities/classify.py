@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.curve_fit import CurveDraws, CurveFit, fit_curve
+from foretoken.abilities.emergence import HeldOut, emergence_score, held_out, linearity
+from foretoken.abilities.level import Level, level_reached
+from foretoken.abilities.pairs import Fitted, metric_pairs
+from foretoken.abilities.result import BandPoint, CurveVerdict, Point, Scores
+from foretoken.abilities.shots import shot_checks, shot_gains
+from foretoken.abilities.table import ScoreReading, ScoreTable, read_scores
+from foretoken.abilities.verdict import PLACES, Features, Judgement, features, judge
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check, listed, plural, worst_first
 from foretoken.runs.reading import AnyTable
-from foretoken.scores.curve import Curve
-from foretoken.scores.curve_fit import CurveDraws, CurveFit, fit_curve
-from foretoken.scores.emergence import HeldOut, emergence_score, held_out, linearity
-from foretoken.scores.level import Level, level_reached
-from foretoken.scores.pairs import Fitted, metric_pairs
-from foretoken.scores.result import BandPoint, CurveVerdict, Point, Scores
-from foretoken.scores.shots import shot_checks, shot_gains
-from foretoken.scores.table import ScoreReading, ScoreTable, read_scores
-from foretoken.scores.verdict import PLACES, Features, Judgement, features, judge
 
 DRAWS = 600
 FEWEST = 3
@@ -27,8 +27,6 @@ HELD_OUT = 1 / 3
 """The share of the scores, at the largest sizes, that the shapes are compared on."""
 AHEAD = 10.0
 """Times the largest size up to which a band is drawn."""
-BEND = 0.01
-"""A curve that turns back by less is taken for monotone where that is asked for."""
 LEVELS = ("human", "ceiling", "chance")
 Progress = Callable[[int, int], None]
 
@@ -131,9 +129,7 @@ def _curve(
 def fitted_curve(curve: Curve, generator: np.random.Generator, *, monotone: bool = False) -> tuple[Fitted, Features]:
     """The weighed shapes of a curve of three sizes or more, curves drawn from them with their features, the verdict."""
     fit = fit_curve(curve.place, curve.likelihood())
-    draws = fit.draws(DRAWS, generator)
-    if monotone:
-        draws = _monotone(draws)
+    draws = fit.draws(DRAWS, generator, monotone=monotone)
     seen = features(draws.at(PLACES))
     judged = judge(seen.verdicts(curve.smallest_change), curve.sizes)
     return Fitted(curve=curve, fit=fit, draws=draws, judged=judged), seen
@@ -188,14 +184,6 @@ def level_of_curve(
     if fitted is None:
         return None, f"{plural(curve.sizes, 'size')}: no shape can be told"
     return level_reached(curve, fitted.draws, fitted.judged.verdict, name, value, probability)
-
-
-def _monotone(draws: CurveDraws) -> CurveDraws:
-    """The curves that do not turn back; all of them where none is left."""
-    keep = features(draws.at(PLACES)).turn <= BEND
-    if not keep.any():
-        return draws
-    return CurveDraws(draws.shapes, draws.likelihood, draws.shape[keep], draws.noise[keep], draws.levels[keep])
 
 
 def _held_out(curve: Curve, fit: CurveFit) -> HeldOut | None:

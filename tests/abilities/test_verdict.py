@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from foretoken.scores.classify import fitted_curve
-from foretoken.scores.curve import Curve
-from foretoken.scores.verdict import PLACES, VERDICTS, features, judge
+from foretoken.abilities.classify import fitted_curve
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.verdict import PLACES, VERDICTS, features, judge
 
 TRUTHS = {
     "flat": lambda u: 0.6 + 0.0 * u,

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from foretoken.scores.classify import fitted_curve
-from foretoken.scores.curve import Curve
-from foretoken.scores.curve_fit import fit_curve
-from foretoken.scores.emergence import emergence_score, held_out, linearity
+from foretoken.abilities.classify import fitted_curve
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.curve_fit import fit_curve
+from foretoken.abilities.emergence import emergence_score, held_out, linearity
 
 
 def test_the_score_of_the_papers() -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from foretoken.abilities.axes import CurveName
+from foretoken.abilities.table import ScoreTable
 from foretoken.fits.check import Check
 from foretoken.laws.law import Array
-from foretoken.scores.axes import CurveName
-from foretoken.scores.table import ScoreTable
 
 if TYPE_CHECKING:
     import pandas as pd

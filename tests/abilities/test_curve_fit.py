@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from foretoken.scores.curve import Curve
-from foretoken.scores.curve_fit import fit_curve
-from foretoken.scores.likelihoods import Proportions, Unbounded
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.curve_fit import fit_curve
+from foretoken.abilities.likelihoods import Proportions, Unbounded
 
 
 def test_the_density_of_a_proportion_is_the_binomial_s() -> None:

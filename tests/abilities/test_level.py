@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foretoken.scores.axes import CurveName
-from foretoken.scores.classify import fitted_curve, level_of_curve
-from foretoken.scores.curve import Curve
-from foretoken.scores.level import Level
+from foretoken.abilities.axes import CurveName
+from foretoken.abilities.classify import fitted_curve, level_of_curve
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.level import Level
 
 LINE = lambda u: 0.3 + 0.3 * u  # noqa: E731
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from foretoken.scores.shots import shot_checks, shot_gains
-from foretoken.scores.table import read_scores
+from foretoken.abilities.shots import shot_checks, shot_gains
+from foretoken.abilities.table import read_scores
 
 SIZES = [1e8, 1e9, 1e10]
 

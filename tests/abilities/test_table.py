@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.abilities.table import ScoreReading, read_scores
+from foretoken.abilities.wide import score_column
 from foretoken.errors import TableError
-from foretoken.scores.table import ScoreReading, read_scores
-from foretoken.scores.wide import score_column
 
 SIZES = [1e8, 3e8, 1e9, 3e9, 1e10]
 

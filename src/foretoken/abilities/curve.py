@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foretoken.abilities.axes import Axis, CurveName
+from foretoken.abilities.likelihoods import Likelihood, Proportions, Unbounded
+from foretoken.abilities.verdict import SMALLEST
 from foretoken.laws.law import Array
-from foretoken.scores.axes import Axis, CurveName
-from foretoken.scores.likelihoods import Likelihood, Proportions, Unbounded
-from foretoken.scores.verdict import SMALLEST
 
 if TYPE_CHECKING:
     import pandas as pd

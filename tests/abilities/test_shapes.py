@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretoken.scores.shapes import FAMILIES, PRIOR, shapes_for
+from foretoken.abilities.shapes import FAMILIES, PRIOR, shapes_for
 
 PLACES = st.lists(st.floats(0.01, 0.99), min_size=1, max_size=20, unique=True).map(
     lambda inner: np.array([0.0, *sorted(inner), 1.0])
