@@ -36,8 +36,7 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
-    from foretoken.abilities.classify import scores
-    from foretoken.abilities.table import read_scores
+    from foretoken.abilities import ScoreTable, read_scores, scores
     from foretoken.checks import conventions, diagnose
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
@@ -113,8 +112,9 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
-    "read_scores": "foretoken.abilities.table",
-    "scores": "foretoken.abilities.classify",
+    "read_scores": "foretoken.abilities",
+    "scores": "foretoken.abilities",
+    "ScoreTable": "foretoken.abilities",
     "score_ledger": "foretoken.forecasts.ledger",
     "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
@@ -139,6 +139,7 @@ __all__ = [
     "Plan",
     "RunSpec",
     "RunTable",
+    "ScoreTable",
     "Study",
     "StudyStatus",
     "__version__",

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretoken.abilities.metrics import score_column
 from foretoken.abilities.table import ScoreReading, read_scores
-from foretoken.abilities.wide import score_column
 from foretoken.errors import TableError
 
 SIZES = [1e8, 3e8, 1e9, 3e9, 1e10]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from foretoken.abilities.bounds import BARS
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.curve_fit import CurveDraws, CurveFit, fit_curve
 from foretoken.abilities.emergence import HeldOut, emergence_score, held_out, linearity
@@ -15,7 +17,7 @@ from foretoken.abilities.result import BandPoint, CurveVerdict, Point, Scores
 from foretoken.abilities.shots import shot_checks, shot_gains
 from foretoken.abilities.table import ScoreReading, ScoreTable, read_scores
 from foretoken.abilities.verdict import PLACES, Features, Judgement, features, judge
-from foretoken.arguments import check_level, named_arguments
+from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check, listed, plural, worst_first
 from foretoken.runs.reading import AnyTable
@@ -27,31 +29,12 @@ HELD_OUT = 1 / 3
 """The share of the scores, at the largest sizes, that the shapes are compared on."""
 AHEAD = 10.0
 """Times the largest size up to which a band is drawn."""
-LEVELS = ("human", "ceiling", "chance")
 Progress = Callable[[int, int], None]
 
 
-@named_arguments
-def scores(
-    table: AnyTable | ScoreTable,
-    *,
-    level_of: str | float = "human",
-    level: float = 0.9,
-    monotone: bool = False,
-    against: str = "auto",
-    group: str = "",
-    unit: str = "",
-    better: str = "",
-    chance: float | None = None,
-    ceiling: float | None = None,
-    human: float | None = None,
-    items: float | None = None,
-    rename: Mapping[str, str] | None = None,
-    where: str = "",
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Scores:
-    """Classify every curve of a table of scores; where each reaches a level, jumps and metrics, the gain of shots.
+@dataclass(frozen=True)
+class ScoresRequest:
+    """What is asked of a table of scores.
 
     Args:
         table: scores in long or in wide form: a file, a frame, or what `read_scores` gives.
@@ -71,30 +54,58 @@ def scores(
         seed: of the drawn curves.
         progress: is called with the number of curves done, and of all.
 
-    Raises TableError for tables that cannot be read so, ForetokenError for a level that is none.
-
     """
-    check_level(level)
-    reading = ScoreReading(against, group, unit, better, chance, ceiling, human, items)
-    read = read_scores(table, rename, where, reading)
-    target = _target(level_of)
+
+    table: AnyTable | ScoreTable
+    level_of: str | float = "human"
+    level: float = 0.9
+    monotone: bool = False
+    against: str = "auto"
+    group: str = ""
+    unit: str = ""
+    better: str = ""
+    chance: float | None = None
+    ceiling: float | None = None
+    human: float | None = None
+    items: float | None = None
+    rename: Mapping[str, str] | None = None
+    where: str = ""
+    seed: int = 0
+    progress: Progress | None = None
+
+    def read(self) -> ScoreTable:
+        """The scores, as they are asked for."""
+        levels = (self.chance, self.ceiling, self.human, self.items)
+        reading = ScoreReading(self.against, self.group, self.unit, self.better, *levels)
+        return read_scores(self.table, self.rename, self.where, reading)
+
+
+@takes(ScoresRequest)
+def scores(request: ScoresRequest) -> Scores:
+    """Classify every curve of a table of scores; where each reaches a level, jumps and metrics, the gain of shots.
+
+    Raises TableError for tables that cannot be read so, ForetokenError for a level that is none.
+    """
+    check_level(request.level)
+    target, read = _target(request.level_of), request.read()
     names = list(read.curves())
     found, fitted = [], []
     for number, (name, rows) in enumerate(names, start=1):
         curve = Curve.of(name, rows, read.against)
-        verdict, one = _curve(curve, target, level, monotone, np.random.default_rng([seed, number]))
+        generator = np.random.default_rng([request.seed, number])
+        verdict, one = _curve(curve, target, request.level, request.monotone, generator)
         found.append(verdict)
         fitted += [one] if one else []
-        if progress:
-            progress(number, len(names))
-    gains = shot_gains(read, level)
+        if request.progress:
+            request.progress(number, len(names))
+    gains = shot_gains(read, request.level)
     return Scores(
         curves=found,
-        pairs=list(metric_pairs(fitted, level)),
+        pairs=list(metric_pairs(fitted, request.level)),
         shots=gains,
         against=read.against,
-        level_of=str(level_of),
-        interval_level=level,
+        level_of=str(request.level_of),
+        interval_level=request.level,
         checks=worst_first([*read.checks, *_checks(found), *shot_checks(gains)]),
         assumed=list(read.assumed),
         source=read.source,
@@ -103,7 +114,7 @@ def scores(
 
 def _target(level_of: str | float) -> str | float:
     """The name of a column of levels, or a number. Raises ForetokenError for what is neither."""
-    if isinstance(level_of, str) and level_of in LEVELS:
+    if isinstance(level_of, str) and level_of in BARS:
         return level_of
     try:
         value = float(str(level_of).rstrip("% "))
@@ -111,7 +122,7 @@ def _target(level_of: str | float) -> str | float:
         value = float("nan")
     if not np.isfinite(value):
         raise ForetokenError(
-            "--level-of: no level", expected=f"{', '.join(LEVELS)}, or a score such as 90", got=repr(level_of)
+            "--level-of: no level", expected=f"{', '.join(BARS)}, or a score such as 90", got=repr(level_of)
         )
     return value
 

@@ -7,7 +7,6 @@ artefact if the smooth metric does not leap and p^L describes the sharp one; it 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,13 +15,11 @@ import numpy as np
 
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.curve_fit import CurveDraws, CurveFit
+from foretoken.abilities.metrics import SHARP, TOKEN, TOKEN_LOSS
 from foretoken.abilities.verdict import Judgement
 from foretoken.laws.law import Array
 
 Origin = Literal["metric_artefact", "real_jump", "cannot_say"]
-SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)
-TOKEN = re.compile(r"token|(^|_)p(_|$)|prob|edit|likelihood|partial|character", re.IGNORECASE)
-LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORECASE)
 LENGTHS = np.geomspace(0.5, 300.0, 129)
 """Tokens of an answer that are tried."""
 LEAPS, NO_LEAP = 0.5, 0.05
@@ -96,7 +93,9 @@ def metric_pairs(fitted: Sequence[Fitted], probability: float) -> Iterator[Metri
 
 def _is_smooth(curve: Curve) -> bool:
     metric = curve.name.metric
-    return bool(TOKEN.search(metric)) if curve.is_bounded else bool(LOSS.search(metric)) and curve.better == "down"
+    return (
+        bool(TOKEN.search(metric)) if curve.is_bounded else bool(TOKEN_LOSS.search(metric)) and curve.better == "down"
+    )
 
 
 def _token_probability(smooth: Fitted) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from foretoken.abilities.axes import CurveName
+from foretoken.abilities.metrics import AVERAGE
 from foretoken.abilities.table import ScoreTable
 from foretoken.fits.check import Check
 from foretoken.laws.law import Array
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORDS = {"zero": 0.0, "one": 1.0, "few": 2.0, "many": 3.0}
-AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

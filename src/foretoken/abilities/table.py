@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
-from foretoken.abilities.bounds import in_fractions, refuse_curves_of_two_units
-from foretoken.abilities.metrics import UP, Better, chance_of, metric_named
-from foretoken.abilities.score_checks import score_checks
-from foretoken.abilities.wide import as_long, score_column
+from foretoken.abilities.bounds import BARS, in_fractions, refuse_curves_of_two_units, score_checks
+from foretoken.abilities.metrics import UP, Better, as_long, chance_of, metric_named, score_column
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
@@ -27,7 +25,6 @@ GROUPS = ("group", "family", "dataset", "recipe", "corpus", "data", "series", "m
 """Columns that may tell series of models apart, the first taken that does."""
 ITEMS = ("n", "n_items", "items", "num_items", "n_examples", "num_examples", "n_questions", "questions")
 """Names of the number of items behind a score."""
-BARS = ("chance", "ceiling", "human")
 COLUMNS = (*KEY, "run", *AXES, "score", "score_se", "n", *BARS, "better", "unit")
 """Columns of the frame; see ScoreTable."""
 

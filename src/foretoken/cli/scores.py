@@ -75,7 +75,7 @@ def scores(
 
     Example: foretoken scores scores.csv --level-of human --html scores.html
     """
-    from foretoken.abilities.classify import scores as classify
+    from foretoken.abilities import scores as classify
     from foretoken.runs.sources import parse_map
 
     result = classify(
