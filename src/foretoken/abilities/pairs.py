@@ -26,6 +26,8 @@ LEAPS, NO_LEAP = 0.5, 0.05
 """From which share of the smooth metric's curves on it leaps, and up to which it does not."""
 DESCRIBED, NOT_DESCRIBED = -2.0, -5.0
 """Nats of p^L against the shapes of the sharp metric alone, from which it describes the scores, or does not."""
+FEWEST = 8
+"""Sizes below which no jump is called the metric's artefact."""
 DRAWS = 60
 """Curves of the smooth metric, whose own error counts."""
 SEEN = 0.95
@@ -151,7 +153,8 @@ def _origin(described: float, sharp_leaps: float, smooth_leaps: float, smooth: F
         return "cannot_say", f"the sharp metric does not leap for sure: {told}"
     if described <= NOT_DESCRIBED and smooth_leaps <= NO_LEAP:
         return "real_jump", f"no length turns the smooth metric into this jump: {by_length}"
-    if described >= DESCRIBED and smooth_leaps <= NO_LEAP and smooth.judged.verdict in ("steady", "saturating"):
+    smooth_rises = smooth_leaps <= NO_LEAP and smooth.judged.verdict in ("steady", "saturating")
+    if described >= DESCRIBED and smooth_rises and smooth.curve.sizes >= FEWEST:
         return "metric_artefact", f"the smooth metric is {smooth.judged.verdict}, and p^L describes the jump: {told}"
     return "cannot_say", f"{told}; {by_length}"
 

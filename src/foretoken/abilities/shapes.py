@@ -22,10 +22,10 @@ Family = Literal["flat", "linear", "saturating", "accelerating", "sigmoid", "bro
 that meet. `turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
-    "flat": 0.45,
+    "flat": 0.425,
     "linear": 0.1,
     "saturating": 0.075,
-    "accelerating": 0.05,
+    "accelerating": 0.075,
     "sigmoid": 0.125,
     "broken": 0.05,
     "turning": 0.1,
@@ -35,8 +35,8 @@ PRIOR: dict[Family, float] = {
 PARTS = 3
 """Levels of a shape at most."""
 RATES = (0.3, 0.7, 1.4, 2.0, 3.0, 4.5, 7.0, 10.0, 16.0)
-POWERS, BEGINNINGS = (1.5, 2.0, 3.0, 4.0, 6.0, 9.0), (0.0, 0.3, 1.0)
-LOCATIONS = np.linspace(0.0, 1.6, 17)
+POWERS, BEGINNINGS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0), (0.0, 0.2, 0.5, 1.0, 2.0)
+LOCATIONS = np.linspace(0.0, 1.6, 25)
 WIDTHS = np.geomspace(0.02, 0.4, 8)
 KNOTS = np.linspace(0.15, 0.85, 8)
 IN_A_GAP = (1 / 6, 1 / 2, 5 / 6)
@@ -80,7 +80,7 @@ def shapes_for(u: Array) -> Shapes:
 
     >>> shapes = shapes_for(np.linspace(0.0, 1.0, 8))
     >>> len(shapes), bool(np.isclose(np.exp(shapes.log_prior).sum(), 1.0))
-    (202, True)
+    (288, True)
     """
     places = np.unique(u)
     gaps = np.diff(places)
