@@ -73,6 +73,7 @@ def test_columns_that_are_scores(name: str, parts: tuple[str, str] | None) -> No
         ({"score": [30.0, 40.0, 50.0, 60.0, 130.0]}, "score_out_of_bounds"),
         ({"score": [0.3, 0.4, 0.5, 0.6, -0.1]}, "score_out_of_bounds"),
         ({"score": [0.3, 0.4, 50.0, 60.0, 70.0]}, "mixed_units"),
+        ({"metric": "ppl", "score": [9.0, 8.0, float("inf"), 6.0, 5.0]}, "score_out_of_bounds"),
         ({"metric": "wobble"}, "unknown_direction"),
         ({"params": 1e8}, "one_size"),
         ({"params": [1e8, 3e8, 1e9, 1e9, 1e10]}, "repeated_scores"),

@@ -170,6 +170,14 @@ def _named(
     frame = frame[~missing].reset_index(drop=True)
     if frame.empty:
         raise TableError(f"{source} holds no score", cure="name the column: --map score=COLUMN", code="missing_column")
+    if frame["score"].abs().max() == float("inf"):
+        row = int((frame["score"].abs() == float("inf")).to_numpy().argmax()) + 1
+        raise TableError(
+            f"{source} holds a score that is infinite",
+            got=f"in row {row} of those with a score",
+            cure="correct the cell or leave it empty",
+            code="score_out_of_bounds",
+        )
     size = next((name for name in SIZES if name in frame), None)
     frame = frame.assign(params=frame[size] if size else float("nan"))
     items = next((name for name in ITEMS if name in frame), None)

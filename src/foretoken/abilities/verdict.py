@@ -32,6 +32,8 @@ SHARP_SHARE, SHARP_WINDOW, LEVEL_BEFORE = 0.7, 1 / 3, 0.1
 LAST, LEVELLED = 0.2, 1 / 3
 PLACES = np.linspace(0.0, 1.0, 61)
 """Places between the smallest and the largest size at which curves are looked at."""
+FEWEST = 5
+"""Sizes below which nothing is told."""
 MANY = 10
 """Sizes from which on the likeliest verdict is told unless it is doubtful itself."""
 SURE, SURER = 1 / 3, 0.75
@@ -117,4 +119,4 @@ def judge(numbers: Array, sizes: int) -> Judgement:
     shares = {name: float((numbers == place).mean()) for place, name in enumerate(VERDICTS[:-1])}
     best = max(shares, key=lambda name: shares[name] / (LAST_RESORT if name == "steady" else 1.0))
     needed = SURE if sizes >= MANY else 1.0 - (1.0 - SURER) / (LAST_RESORT if best == "steady" else 1.0)
-    return Judgement(best if sizes > 2 and shares[best] >= needed else "not_enough_data", shares)
+    return Judgement(best if sizes >= FEWEST and shares[best] >= needed else "not_enough_data", shares)

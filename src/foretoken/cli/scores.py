@@ -117,8 +117,10 @@ def _progress() -> Callable[[int, int], None]:
 
 def show(result: Scores) -> None:
     """Print the verdicts, the levels, the pairs of metrics and the gain of shots."""
+    from foretoken.fits.check import plural
+
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.counts().items())
-    print_text(f"{len(result.curves)} curves against {result.against}: {counts}")
+    print_text(f"{plural(len(result.curves), 'curve')} against {result.against}: {counts}")
     headings = ("curve", "verdict", "shape", "sizes", "first", "last", "emergence", result.level_of)
     print_table(headings, map(_cells, result.curves), left=3)
     for curve in result.curves:
