@@ -100,3 +100,11 @@ def test_examples_help_the_largest_model_of_the_lecture_s_table(scaling_data: Pa
     assert 100 * few.sizes[-1].mean == pytest.approx(15.8, abs=0.05)
     assert [entry.better == 19 for entry in few.sizes] == [False] * 7 + [True]
     assert few.all_gain_from == 1.746e11
+
+
+def test_no_name_steers_the_page_or_the_terminal(frame: Callable[..., pd.DataFrame]) -> None:
+    hostile = frame(a=LINE).assign(task="<script>alert(1)</script>\x1b[2J", family="x\ny")
+    found = scores(hostile, human=0.9, group="family")
+    page = ft.page_of(found)
+    assert "<script>alert" not in page
+    assert "\x1b" not in page + found.summary()
