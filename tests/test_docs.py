@@ -58,6 +58,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     loss = CHINCHILLA.evaluate(law, params=n, tokens=flops / 6 / n) * np.exp(0.003 * generator.standard_normal(35))
     frame = pd.DataFrame({"params": n, "tokens": flops / 6 / n, "loss": loss})
     frame.assign(val_loss=loss, D=frame["tokens"], dataset="c4", step=20_000).to_csv(home / "runs.csv", index=False)
+    recipes = [frame.assign(recipe=name, loss=loss * ratio) for name, ratio in (("ours", 1.0), ("theirs", 1.02))]
+    pd.concat(recipes).to_csv(home / "recipes.csv", index=False)
     theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
     score = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "task": "copa", "metric": "acc"})

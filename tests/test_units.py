@@ -121,3 +121,36 @@ def test_tokens_are_tokens(text: str | float) -> None:
 def test_what_is_no_text_of_a_size_is_refused(text: str) -> None:
     with pytest.raises(ForetokenError):
         parse_tokens(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("680k hours of speech", 680e3 * 12_000),
+        ("1,000 hours of speech", 12e6),
+        ("1 hour of speech", 12_000),
+        ("2.5e6 h of speech at 9000 tokens per hour", 22.5e9),
+        ("1M hours of speech with 10k tokens an hour", 1e10),
+    ],
+)
+def test_hours_of_speech_are_tokens(text: str, tokens: float) -> None:
+    read, said = parse_tokens(text, "unique")
+    assert read == pytest.approx(tokens)
+    assert said is not None
+    assert said.startswith("unique = ")
+    assert ("at 150 words a minute" in said) == ("token" not in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 hours of speech",
+        "hours of speech",
+        "3 hours of music",
+        "-1 h of speech",
+        "5 h of speech at 0 tokens per hour",
+    ],
+)
+def test_what_is_no_speech_is_refused(text: str) -> None:
+    with pytest.raises(ForetokenError):
+        parse_tokens(text)

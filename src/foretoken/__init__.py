@@ -21,6 +21,7 @@ The flow, from left to right, and the packages that hold it:
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
     ladders/     budget + Fit -> the small runs to train first
+    decisions/   two recipes -> which wins at a compute; many -> how well small runs rank them
     reports/     any result -> figures and one self-contained page
     study/       the whole line from one study file, and the care of its folder
     cli/         one file per verb
@@ -38,9 +39,11 @@ from foretoken._version import __version__
 if TYPE_CHECKING:
     from foretoken.abilities import ScoreTable, read_scores, scores
     from foretoken.checks import conventions, diagnose
+    from foretoken.compute.abilities import ABILITIES
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
+    from foretoken.decisions import Decisions, Versus, decision_accuracy, versus
     from foretoken.errors import ForetokenError
     from foretoken.evals import continue_training, evaluate, finetune
     from foretoken.fits import Fit, fit
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from foretoken.study.new_study import init
 
 PUBLIC = {
+    "ABILITIES": "foretoken.compute.abilities",
     "approaches": "foretoken.routes",
     "backtest": "foretoken.forecasts",
     "BackTest": "foretoken.forecasts",
@@ -73,6 +77,8 @@ PUBLIC = {
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
+    "decision_accuracy": "foretoken.decisions",
+    "Decisions": "foretoken.decisions",
     "design": "foretoken.study",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
@@ -123,14 +129,18 @@ PUBLIC = {
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
+    "versus": "foretoken.decisions",
+    "Versus": "foretoken.decisions",
 }
 """Where each public name lives."""
 
 __all__ = [
+    "ABILITIES",
     "LAWS",
     "MODELS",
     "PUBLISHED",
     "BackTest",
+    "Decisions",
     "Fit",
     "Forecast",
     "Forecasts",
@@ -142,6 +152,7 @@ __all__ = [
     "ScoreTable",
     "Study",
     "StudyStatus",
+    "Versus",
     "__version__",
     "approaches",
     "backtest",
@@ -150,6 +161,7 @@ __all__ = [
     "compare",
     "continue_training",
     "conventions",
+    "decision_accuracy",
     "describe_tokenizer",
     "design",
     "diagnose",
@@ -186,6 +198,7 @@ __all__ = [
     "train_tokenizer",
     "trends",
     "verify",
+    "versus",
 ]
 
 

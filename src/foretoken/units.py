@@ -111,8 +111,16 @@ _BYTES = re.compile(
 )
 
 
+TOKENS_PER_SPEECH_HOUR = 12_000.0
+"""Of transcribed English, about: 150 words a minute, 4 tokens for 3 words."""
+_SPEECH = re.compile(
+    r"\s*(?P<size>[0-9.,_]+(?:e[0-9]+)?\s*[kMBGT]?)\s*h(?:ours?)?\s+of\s+speech"
+    r"(?:\s+(?:at|with)\s+(?P<each>[0-9.,_]+[kM]?)\s+tokens\s*(?:per\s+|/\s*|an\s+)h(?:our)?)?\s*"
+)
+
+
 def parse_tokens(text: str | float | int, what: str = "tokens") -> tuple[float, str | None]:
-    """Read a number of tokens, or the bytes of their text; then what was taken for the bytes of a token, in words.
+    """Read a number of tokens, the bytes of their text, or hours of speech; then what was taken for one, in words.
 
     Raises ForetokenError when the text is no positive finite quantity.
 
@@ -120,15 +128,33 @@ def parse_tokens(text: str | float | int, what: str = "tokens") -> tuple[float, 
     ((140000000000.0, None), True)
     >>> parse_tokens("570 GB", "unique")[1]
     'unique = 570 GB at 4 bytes per token, as of English: 142B tokens (say another: "570 GB at 3.5 bytes per token")'
+    >>> parse_tokens("680k hours of speech")[0]
+    8160000000.0
     """
-    found = _BYTES.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
-    # 140B is tokens: one letter is a count, as everywhere.
-    if found is None:
-        return parse_count(text, what), None
+    if isinstance(text, str) and len(text) <= LONGEST:
+        # 140B is tokens: one letter is a count, as everywhere.
+        if found := _BYTES.fullmatch(text):
+            return _tokens_of_bytes(found, what)
+        if found := _SPEECH.fullmatch(text):
+            return _tokens_of_speech(found, what)
+    return parse_count(text, what), None
+
+
+def _tokens_of_speech(found: re.Match[str], what: str) -> tuple[float, str]:
+    size = found["size"].strip().replace(",", "")
+    hours = parse_count(size, f"hours of speech of {what}")
+    each = parse_count(found["each"].replace(",", ""), "tokens per hour") if found["each"] else TOKENS_PER_SPEECH_HOUR
+    other = f' (say another: "{size} hours of speech at 9000 tokens per hour")'
+    assumed = "" if found["each"] else ", as of English at 150 words a minute"
+    words = f"{what} = {size} hours of speech at {each:g} tokens per hour{assumed}: {format_count(hours * each)} tokens"
+    return hours * each, words + ("" if found["each"] else other)
+
+
+def _tokens_of_bytes(found: re.Match[str], what: str) -> tuple[float, str]:
     size = found["size"].strip().replace(",", "")
     each = float(found["each"]) if found["each"] else BYTES_PER_TOKEN
     if not each > 0:
-        raise ForetokenError("the bytes of a token must be above 0", got=shown(text))
+        raise ForetokenError("the bytes of a token must be above 0", got=shown(found.string))
     tokens = _parse(size, BYTE_UNITS, what, fold_case=True, example="570 GB") / each
     other = f' (say another: "{size} at 3.5 bytes per token")'
     assumed = "" if found["each"] else f", as of English: {format_count(tokens)} tokens{other}"

@@ -25,11 +25,23 @@ FIT = {
 PREDICT = {"loss", "low", "high", "level", "kind", "extrapolation", "checks", "unit", "law"}
 PLAN = {
     *("params", "tokens", "flops", "loss", "interval", "band", "alternatives", "recipe", "cost", "extrapolation"),
-    *("sources", "checks"),
+    *("sources", "checks", "abilities", "abilities_careful"),
 }
 PUBLISHED = {"id", "law", "source", "status", "parameters", "counting", "compute", "loss", "corpus", "range", "of"}
 LAWS = {"name", "formula", "predicts", "features", "parameters", "domain", "source", "published"}
-MODEL = {"id", "name", "params", "tokens", "flops", "flops_source", "shape", "counted", "scores", "status"}
+MODEL = {
+    "id",
+    "name",
+    "params",
+    "tokens",
+    "flops",
+    "flops_source",
+    "shape",
+    "counted",
+    "scores",
+    "status",
+    "weight_bytes",
+}
 TOKENIZER = {"name", "vocabulary", "merges", "scores", "longest", "pieces", "specials", "text"}
 KEYS: dict[tuple[str, ...], set[str]] = {
     ("predict", "fit.json", *RUN): PREDICT - {"law"},
@@ -42,6 +54,7 @@ KEYS: dict[tuple[str, ...], set[str]] = {
     ("laws", "besiroglu_2024"): PUBLISHED,
     ("cite", "chinchilla"): {"name", "text", "bibtex"},
     ("models",): {"models", "benchmarks"},
+    ("models", "--abilities"): {"abilities", "source", "status", "careful"},
     ("models", "gpt2_xl"): MODEL,
     ("models", "gpt2_zero_shot"): {"id", "title", "source", "status", "careful", "scores"},
     ("tokenizer", "train", "--text", "aaabdaaabac", "--kind", "plain", "--vocabulary", "7"): {*TOKENIZER, "path"},

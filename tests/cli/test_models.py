@@ -50,3 +50,33 @@ def test_an_unknown_model_is_told_the_nearest(
     code, text = told(capsys, monkeypatch, "lama_65b")
     assert code == 2
     assert "llama_65b" in text
+
+
+def test_weights_text_and_carbon_of_gpt3(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    values = json.loads(told(capsys, monkeypatch, "gpt3_175b", "--json")[1])
+    assert values["weight_bytes"] == {"fp32": 698.4e9, "bf16": 349.2e9, "int8": 174.6e9}
+    assert values["equivalents"]["car_km"] == pytest.approx(4.6e6)
+    assert (values["text_gb"], values["accelerator_days"]) == (570, 148_000)
+    text = told(capsys, monkeypatch, "gpt3_175b")[1]
+    assert "weight_bytes" in text
+    assert "car_km" in text
+
+
+def test_abilities_are_listed_with_the_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = json.loads(told(capsys, monkeypatch, "--abilities", "--json")[1])
+    flops = [row["flops"] for row in values["abilities"]]
+    assert flops == sorted(flops)
+    assert len(flops) == 22
+    text = told(capsys, monkeypatch, "--abilities")[1]
+    assert "word in context (WiC)" in text
+    assert "Schaeffer et al. 2023" in text
+
+
+def test_abilities_of_one_model_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = told(capsys, monkeypatch, "llama_65b", "--abilities")
+    assert code == 2
+    assert "no one model" in text

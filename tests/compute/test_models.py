@@ -8,6 +8,7 @@ from foretoken.compute.accelerator_file import read_accelerators
 from foretoken.compute.benchmarks import BENCHMARKS
 from foretoken.compute.machine import machine, utilisation
 from foretoken.compute.models import MODELS
+from foretoken.compute.parameters import count_parameters
 from foretoken.errors import ForetokenError
 
 ACCELERATORS = read_accelerators()
@@ -80,6 +81,18 @@ def test_scores_as_printed() -> None:
     assert score("gpt3_by_size", "gpt3_175b", "SuperGLUE average", "few-shot") == [73.2]
     assert score("gpt3_by_size", "gpt3_xl", "Winogrande", "few-shot") == [59.1]
     assert score("gpt3_superglue", "gpt3_175b", "BoolQ", "32 examples") == [76.4]
+    assert [score("closed_book", "chinchilla", "TriviaQA (filtered)", shots)[0] for shots in ("0", "5", "64")] == [
+        55.4,
+        64.1,
+        64.6,
+    ]
+    assert [score("closed_book", "gopher", "TriviaQA (filtered)", shots)[0] for shots in ("0", "5", "64")] == [
+        43.5,
+        57.0,
+        57.2,
+    ]
+    assert score("bert_glue", "bert_large", "CoLA", "fine-tuned") == [60.5]
+    assert score("gpt_nli", "gpt_1", "SciTail", "fine-tuned") == [88.3]
 
 
 def test_superglue_averages_follow_from_their_tasks() -> None:
@@ -91,3 +104,51 @@ def test_superglue_averages_follow_from_their_tasks() -> None:
             tasks.setdefault(column.task, []).append(score)
         mean = sum(sum(scores) / len(scores) for scores in tasks.values()) / len(tasks)
         assert mean == pytest.approx(row.scores[0], abs=0.1), row.name
+
+
+def test_glue_averages_follow_from_their_columns() -> None:
+    """Of nine columns: MNLI counts twice, WNLI is left out. ELMo's 71.0 is printed for a mean of 70.94."""
+    for row in BENCHMARKS["bert_glue"].rows:
+        *columns, average = (score for score in row.scores if score is not None)
+        assert sum(columns) / 9 == pytest.approx(average, abs=0.07), row.name
+
+
+def test_gpt_has_the_same_scores_in_both_tables_but_on_a_task_that_was_renewed() -> None:
+    """BERT's table takes GPT's scores from the same server; QNLI was replaced between the two papers."""
+    gpt = {name: {row.task: row.score for row in BENCHMARKS[name].scores() if row.model == "gpt_1"}
+           for name in ("gpt_nli", "bert_glue")}  # fmt: skip
+    shared = set(gpt["gpt_nli"]) & set(gpt["bert_glue"])
+    assert shared == {"MNLI-m", "MNLI-mm", "QNLI", "RTE"}
+    assert {task for task in shared if gpt["gpt_nli"][task] != gpt["bert_glue"][task]} == {"QNLI"}
+
+
+def test_the_transformers_shapes_give_the_printed_sizes() -> None:
+    """Vaswani et al. 2017, table 3: 65M and 213M, rounded, with 6 + 6 layers."""
+    for name, params in (("transformer_base", 65e6), ("transformer_big", 213e6)):
+        shape = MODELS[name].shape
+        assert shape
+        assert (shape.layers, shape.target_layers) == (6, 6)
+        assert count_parameters(shape).total == pytest.approx(params, rel=0.03)
+
+
+def test_the_transformers_flops_are_hours_times_what_a_p100_sustains() -> None:
+    for name, digits in (("transformer_base", 0.01), ("transformer_big", 0.01)):
+        days = MODELS[name].accelerator_days
+        assert days
+        assert days * 86_400 * 9.5e12 == pytest.approx(MODELS[name].flops, rel=digits)
+
+
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [("bert_large", 256), ("xlnet_large", 1280), ("roberta_large", 1024), ("t5_11b", 10_240), ("llama_65b", 42_598.4)],
+)
+def test_accelerator_days(name: str, days: float) -> None:
+    assert MODELS[name].accelerator_days == pytest.approx(days, rel=1e-3)
+
+
+def test_text_is_told_in_gigabytes_where_it_is_known() -> None:
+    known = {name: entry.text_gb for name, entry in MODELS.items() if entry.text_gb}
+    assert (known["gpt2_xl"], known["roberta_large"], known["t5_11b"], known["gpt3_175b"]) == (40, 160, 750, 570)
+    assert MODELS["palm"].text_gb is None
+    assert MODELS["gpt3_175b"].text_gb == 570
+    assert "text_gb" in MODELS["chinchilla"].secondary

@@ -47,7 +47,7 @@ def test_an_unknown_id_is_refused_with_near_ones(wrong: str, near: str) -> None:
 def test_a_model_is_no_older_than_its_machines_and_no_date_lies_ahead(name: str) -> None:
     entry = MODELS[name]
     published = date.fromisoformat(f"{entry.date}-01")
-    assert date(2018, 1, 1) <= published <= date.today()
+    assert date(2017, 6, 1) <= published <= date.today()
     if entry.accelerator:
         assert ACCELERATORS[entry.accelerator].announced <= entry.date
 

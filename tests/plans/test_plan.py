@@ -277,3 +277,37 @@ def test_the_usual_number_of_accelerators_takes_at_most_a_month() -> None:
 
 def test_a_wish_knows_what_it_fixes() -> None:
     assert Given(flops=1e20, params=1e9).fixed == "params"
+
+
+def test_a_plan_tells_which_abilities_its_compute_reaches_and_warns() -> None:
+    told = plan("1e23", law=LAW).to_json()
+    reached = [row["ability"] for row in told["abilities"] if row["reached"]]
+    assert len(told["abilities"]) == 22
+    assert len(reached) == 6
+    assert "3-digit addition and subtraction" in reached
+    assert {"ability", "flops", "params", "model", "reached"} == set(told["abilities"][0])
+    assert any("not ability" in words for words in told["abilities_careful"])
+    assert all(row.reached for row in plan("1e25", law=LAW).abilities)
+    assert not any(row.reached for row in plan("1e19", law=LAW).abilities)
+
+
+def test_the_carbon_of_a_plan_is_told_in_kilometres_or_not_known_for_a_reason() -> None:
+    cost = plan("1e23", law=LAW, accelerator="A100").to_json()["cost"]
+    assert cost["equivalents"]["car_km"] == pytest.approx(cost["tco2e"] * 1000 / 0.12)
+    unknown = plan("1e20", law=LAW, accelerator="TPU v5e").to_json()["cost"]
+    assert (unknown["tco2e"], unknown["equivalents"]) == (None, None)
+    assert unknown["equivalents_reason"] == unknown["kwh_reason"]
+
+
+def test_a_plan_takes_its_text_in_hours_of_speech() -> None:
+    found = plan("1e21", law=LAW, unique="1M hours of speech")
+    assert found.limits.unique_tokens == 12e9
+    assert any("150 words a minute" in words for words in found.assumed)
+
+
+def test_the_machines_that_serve_a_plan_are_priced_by_the_year_or_not_for_a_reason() -> None:
+    serving = plan(params=174.6e9, tokens=3e11, law=LAW, accelerator="V100").to_json()["serving"]
+    assert serving["usd_per_year"] == pytest.approx(serving["count"] * 1.5 * 8766)
+    unknown = plan("1e23", law=LAW, accelerator="TPU v4").to_json()["serving"]
+    assert unknown["usd_per_year"] is None
+    assert unknown["usd_per_year_reason"] == unknown["usd_per_million_reason"]

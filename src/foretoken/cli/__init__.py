@@ -43,6 +43,7 @@ from foretoken.cli.telling import QuietOption, VerboseOption, set_loudness, tell
 from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
+from foretoken.cli.versus import versus
 from foretoken.errors import ForetokenError, for_command_line
 from foretoken.escapes import in_one_line
 
@@ -91,7 +92,7 @@ REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     STUDIES: (init, design, run, status, verify, prune, report, profile),
     TABLES: (fit, predict, diagnose, backtest, approaches, scores),
-    PLANS: (plan, next, compare),
+    PLANS: (plan, versus, next, compare),
     REFERENCE: (laws, cite, models, trends),
     MODELS: (sample, fill_mask, infill, evaluate, finetune, continue_training),
 }

@@ -91,6 +91,7 @@ def show(plan: Plan) -> None:
     _show_recipe(plan)
     factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in plan.extrapolation.known.items())
     print_text(f"beyond the law's runs: {factors or 'not recorded'}")
+    print_text(_abilities_words(plan))
     print_checks(plan.checks)
     print_assumed(plan.assumed)
     for number in plan.sources.numbers:
@@ -110,7 +111,11 @@ def _show_decision(plan: Plan) -> None:
     if plan.binding:
         print_text(f"limited by: {'; '.join(plan.binding)}")
     usd = cost.usd_reason if cost.usd is None else f"${format_count(cost.usd)}"
-    power = "" if cost.kwh is None else f", {format_count(cost.kwh)} kWh, {cost.tco2e:.3g} t CO2e ({cost.carbon})"
+    same = cost.equivalents
+    as_car = "" if same is None else f", as {format_count(same.car_km)} km in a car"
+    power = (
+        "" if cost.kwh is None else f", {format_count(cost.kwh)} kWh, {cost.tco2e:.3g} t CO2e ({cost.carbon}{as_car})"
+    )
     print_text(
         f"{cost.count:g} {cost.accelerator} for {format_duration(3600 * cost.hours)} at MFU {cost.mfu:.2f}:"
         f" {usd}{power}"
@@ -247,6 +252,16 @@ def _show_recipe(plan: Plan) -> None:
     settled = ", ".join(f"{name} {value}" for name, value in recipe.settled.items())
     print_text(f"{recipe.steps} steps, {settled}")
     print_text(f"layout: {_layout(plan)}")
+
+
+def _abilities_words(plan: Plan) -> str:
+    """How many abilities of the literature its compute reaches, the next one, and that this is no promise."""
+    reached = sum(row.reached for row in plan.abilities)
+    words = f"abilities reported to emerge by this compute (Wei et al. 2022): {reached} of {len(plan.abilities)}"
+    following = next((row for row in plan.abilities if not row.reached), None)
+    if following:
+        words += f"; next {following.ability} at {format_flops(following.flops)}"
+    return f"{words}. Compute reached is not ability: foretoken models --abilities"
 
 
 def _layout(plan: Plan) -> str:

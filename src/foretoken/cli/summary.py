@@ -13,6 +13,7 @@ SHOWN = {
     "Comparison": "compare.show",
     "ContinuedTraining": "continue_training.show",
     "Conventions": "diagnose.show_conventions",
+    "Decisions": "versus.show_decisions",
     "Diagnosis": "diagnose.show",
     "DryRun": "run.show_plan",
     "Entry": "ledger.show_entry",
@@ -30,6 +31,7 @@ SHOWN = {
     "StudyStatus": "printing.print_status",
     "TextLoss": "evaluate.show",
     "Trends": "trends.show",
+    "Versus": "versus.show",
 }
 """What prints each result, below `foretoken.cli`; others are told by their repr."""
 

@@ -31,6 +31,8 @@ class NotableModel:
     active_params: float | None = None
     """Parameters that one token passes, where they are fewer."""
     tokens: float | None = None
+    text_gb: float | None = None
+    """Gigabytes of the distinct text, as the paper or its readers count it."""
     flops: float | None = None
     """Training FLOP as printed."""
     shape: ModelShape | None = None
@@ -45,6 +47,17 @@ class NotableModel:
     tco2e: float | None = None
     pue: float | None = None
     mfu: float | None = None
+
+    @property
+    def accelerator_days(self) -> float | None:
+        """Of the whole training: by its hours, else by accelerators x days; None where neither is known.
+
+        >>> MODELS["roberta_large"].accelerator_days, MODELS["transformer_big"].accelerator_days
+        (1024, 28.0)
+        """
+        if self.accelerator_hours is not None:
+            return self.accelerator_hours / 24.0
+        return self.accelerators * self.days if self.accelerators and self.days else None
 
     @property
     def compute(self) -> float | None:

@@ -100,7 +100,13 @@ def fit(
     rows = with_trajectories(rows) if len(rows) <= MOST_ROWS and formula.column == "loss" else rows
     weighed = law == WEIGHED and not ladder
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
-    fitted = replace(with_doubts(fitted, table, rows, formula.unit), guessing=rows.guessing)
+    fitted = replace(
+        with_doubts(fitted, table, rows, formula.unit),
+        guessing=rows.guessing,
+        eval_set=table.only("eval_set"),
+        tokenizer=table.only("tokenizer"),
+        loss_column=table.loss_column,
+    )
     return _with_ladder(fitted, rows) if ladder else fitted
 
 

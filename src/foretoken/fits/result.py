@@ -131,6 +131,12 @@ class Fit(Result):
     """The loss of a uniform guess, ln of the vocabulary; None where the table does not tell it."""
     loss_unit: str = NATS_PER_TOKEN
     """What the losses of its table are in. A fit from before this was said has nats per token."""
+    eval_set: str = ""
+    """The text that its losses are on; "" where its table does not say."""
+    tokenizer: str = ""
+    """Of its runs; "" where its table does not say."""
+    loss_column: str = ""
+    """The column that is the loss, where the table has it by another name."""
 
     @property
     def status_words(self) -> str:

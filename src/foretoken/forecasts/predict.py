@@ -184,6 +184,24 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
     return LawForecast(centre, errors, DISAGREEMENT * spread)
 
 
+class LawValues(NamedTuple):
+    """What one law of a fit says of a run, as the law is fitted."""
+
+    law: str
+    weight: float
+    """In the fit's forecast."""
+    values: Array
+    """By its parameters, then by each draw [1 + draws]; not finite where it says nothing of such a run."""
+
+
+def values_by_law(fit: Fit, known: Mapping[str, float]) -> list[LawValues]:
+    """What each law of a fit says of a run; `known` is what is known of the run, by feature."""
+    if not fit.laws:
+        return [LawValues(fit.law, 1.0, _values(fit, fit.law, fit.estimate(MAP), known))]
+    said = zip(fit.laws, _values_of_laws(fit, known), strict=True)
+    return [LawValues(law.law, law.weight, values) for law, values in said]
+
+
 def law_values(fit: Fit, *, params: float, tokens: float) -> list[Array]:
     """What each of several laws says of a run, as the law is fitted: by its parameters, then by each draw."""
     return _values_of_laws(fit, Target(fit=fit, params=params, tokens=tokens).known())
@@ -285,16 +303,11 @@ def error_quantiles(law_errors: Array, run: float, freedom: float, misfit: float
 
     `law_errors` [draws], `run` the scale of a Student's t of that `freedom`, `misfit` the sd of a normal error.
     """
-    from scipy.special import ndtri, stdtrit
-
     shares = (1 - level) / 2, (1 + level) / 2
     if run == 0 and misfit == 0:
         low, high = np.quantile(law_errors, shares)
         return float(low), float(high)
-    # Evenly spaced quantiles stand for the noise of a run (Student's t) and the misfit (normal); each is added to every
-    # draw of the law, which convolves the three without Monte Carlo noise.
-    mixed = np.random.default_rng(0).permutation(NOISE_QUANTILES)  # so that large errors of both kinds meet by chance
-    others = np.sort(run * stdtrit(freedom, NOISE_QUANTILES) + misfit * ndtri(mixed))
+    others = other_errors(run, freedom, misfit)
     drawn = np.sort(law_errors)
     low, high = np.full(2, drawn[0] + others[0]), np.full(2, drawn[-1] + others[-1])
     # The share of all sums that lie below an error takes one look-up per draw, so none of the sums is made.
@@ -303,6 +316,16 @@ def error_quantiles(law_errors: Array, run: float, freedom: float, misfit: float
         is_low = np.searchsorted(others, middle[:, None] - drawn).mean(axis=1) / len(others) < shares
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
     return float(low[0]), float(high[1])
+
+
+def other_errors(run: float, freedom: float, misfit: float) -> Array:
+    """Errors of one run (scale of a Student's t of that freedom) and of the law's form (sd of a normal), rising."""
+    from scipy.special import ndtri, stdtrit
+
+    # Evenly spaced quantiles stand for both; each is added to every draw of the law, which convolves the three without
+    # Monte Carlo noise.
+    mixed = np.random.default_rng(0).permutation(NOISE_QUANTILES)  # so that large errors of both kinds meet by chance
+    return np.sort(run * stdtrit(freedom, NOISE_QUANTILES) + misfit * ndtri(mixed))
 
 
 def _require_in_reach(values: Array, reach: Extrapolation, law: Law | None = None) -> None:

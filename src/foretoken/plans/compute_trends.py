@@ -38,8 +38,9 @@ ASSUMED = (
     "dates are months of the paper or announcement; FLOP are 6 N D unless printed (active N of mixtures)",
     "the stock of public human text is about 3e14 tokens, 1e14 to 1e15 (Villalobos et al. 2024; not checked here)",
     "training sets: tokens of models since 2020, which saw most of their text about once",
-    "for comparison: transistors per chip double every two years (1.41 times a year); the lecture's rule for training"
-    " compute before 2022 is 10 times a year",
+    "for comparison: transistors per chip double every two years (Moore, 1.41 times a year); accelerators rise 1,000"
+    " times in ten years (Huang, 2.0 times a year; quoted from memory, and counted with fewer bits and sparsity); the"
+    " lecture's rule for training compute before 2022 is 10 times a year",
 )
 
 
@@ -77,7 +78,7 @@ def largest_of_month(points: list[Point]) -> list[Point]:
 
 
 def known_trends(level: float = 0.9) -> dict[str, Trend]:
-    """The trends of the registries: training compute (all, the largest of their time, before 2022), tokens, peaks.
+    """The trends of the registries: training compute (all, the largest, before 2022), parameters, tokens, peaks.
 
     >>> known_trends()["accelerators"].growth > 1.3
     True
@@ -85,11 +86,13 @@ def known_trends(level: float = 0.9) -> dict[str, Trend]:
     compute = largest_of_month(_compute())
     # The lecture's rule, ten times a year, is of the time before 2022, and is compared with the same years.
     early = [point for point in compute if point.year < 2022]
+    sizes = [Point(model.id, year_of(model.date), model.params, model.source) for model in MODELS.values()]
     tokens, peaks = records(_tokens()), largest_of_month(_peaks())
     return {
         "compute": fit_trend("training compute of notable models", "FLOP", compute, level),
         "largest_compute": fit_trend("training compute, the largest of its time", "FLOP", records(compute), level),
         "compute_before_2022": fit_trend("training compute before 2022", "FLOP", early, level),
+        "params": fit_trend("parameters, the most of their time", "parameters", records(sizes), level),
         "tokens": fit_trend("training tokens, the most of their time", "tokens", tokens, level),
         "accelerators": fit_trend("dense 16-bit peak of an accelerator", "FLOP/s", peaks, level),
     }

@@ -18,6 +18,7 @@ from foretoken.errors import DesignError, ForetokenError
 from foretoken.laws import LAWS, PUBLISHED
 from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.split import Allocation
+from foretoken.units import HOUR_UNITS
 
 LARGE, SHARED = 2e10, 8
 """From this size on, each layer is shared by so many accelerators, where there are as many."""
@@ -279,13 +280,23 @@ class ServedRequest:
     reason: str | None
     """Why it cannot be served."""
 
+    @property
+    def usd_per_year(self) -> float | None:
+        """Those accelerators day and night, a year of 8,766 hours, busy or not; None where no price is known."""
+        if self.serving is None or self.serving.usd_per_million is None:
+            return None
+        per_hour = self.serving.usd_per_million / self.serving.accelerator_hours_per_million
+        return self.count * per_hour * HOUR_UNITS["year"]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; beside every null stands its reason."""
         if self.serving is None:
             return {"count": self.count, "reason": self.reason}
         values = {"accelerator": self.accelerator, "count": self.count, "prompt": self.prompt, "answer": self.answer}
+        values["usd_per_year"] = self.usd_per_year
         no_price = f"no price of {self.accelerator} is known"
-        return values | with_reasons_json(self.serving.to_json(), usd_per_million=no_price)
+        reasons = dict.fromkeys(("usd_per_million", "usd_per_year"), no_price)
+        return with_reasons_json(values | self.serving.to_json(), **reasons)
 
 
 def serve_request(recipe: Recipe, machine: Machine) -> ServedRequest:

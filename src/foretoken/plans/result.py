@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from foretoken.compute.abilities import CAREFUL, AbilityReach, abilities_at
+from foretoken.compute.carbon import CarbonEquivalents, carbon_equivalents
 from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
@@ -96,6 +98,11 @@ class PlanCost:
     tco2e: float | None
     carbon: str
 
+    @property
+    def equivalents(self) -> CarbonEquivalents | None:
+        """The carbon in kilometres of a car and in flights; None where it is not known."""
+        return None if self.tco2e is None else carbon_equivalents(self.tco2e)
+
     @classmethod
     def of(cls, price: Cost, machine: Machine, count: float) -> PlanCost:
         """From the price of a number of accelerator-hours on `count` of these machines."""
@@ -120,8 +127,10 @@ class PlanCost:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; beside every null stands its reason."""
-        reasons = {"usd_low": self.usd_reason, "usd_high": self.usd_reason, "tco2e": self.kwh_reason}
-        values = {**asdict(self), "hours_reason": None}
+        reasons = {"usd_low": self.usd_reason, "usd_high": self.usd_reason}
+        reasons |= dict.fromkeys(("tco2e", "equivalents"), self.kwh_reason)
+        same = self.equivalents
+        values = {**asdict(self), "hours_reason": None, "equivalents": same and asdict(same)}
         return with_reasons_json(values, **reasons, memory=f"the memory of {self.accelerator} is not known")
 
 
@@ -266,6 +275,11 @@ class Plan(Result):
         return f"active parameters of {format_count(mixed.total_params)} ({mixed.active} of {mixed.experts} experts)"
 
     @property
+    def abilities(self) -> tuple[AbilityReach, ...]:
+        """Abilities that were reported to emerge, and which of them its compute reaches; see `abilities_careful`."""
+        return abilities_at(self.flops)
+
+    @property
     def interval_reason(self) -> str | None:
         """Why there are no intervals."""
         return self.interval.reason
@@ -298,5 +312,7 @@ class Plan(Result):
             "lifetime": life and life.flop.to_json(no_interval),
             "lifetime_reason": self.whole_life_reason,
             "experts": self.experts and asdict(self.experts),
+            "abilities": [asdict(ability) for ability in self.abilities],
+            "abilities_careful": list(CAREFUL),
             "choices": self.choices and [choice.to_json(no_interval) for choice in self.choices],
         }

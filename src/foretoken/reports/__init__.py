@@ -9,6 +9,8 @@ from typing import Any
 from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
+from foretoken.decisions.accuracy import Decisions
+from foretoken.decisions.result import Versus
 from foretoken.errors import ForetokenError, StoreError
 from foretoken.fits.result import Fit
 from foretoken.forecasts.backtest import BackTest
@@ -18,6 +20,7 @@ from foretoken.laws.published import Registry
 from foretoken.plans.result import Plan
 from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
+from foretoken.reports.decisions_page import decisions_page
 from foretoken.reports.diagnosis_page import diagnosis_page
 from foretoken.reports.fit_page import fit_page
 from foretoken.reports.html import document
@@ -29,6 +32,7 @@ from foretoken.reports.scores_page import scores_page
 from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
+from foretoken.reports.versus_page import versus_page
 from foretoken.routes.approaches import Approaches
 from foretoken.store.atomic import write_file, write_output
 
@@ -55,6 +59,8 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     Registry: published_page,
     Ledger: ledger_page,
     StudyResults: study_page,
+    Versus: versus_page,
+    Decisions: decisions_page,
     Page: lambda page, _: page,
 }
 """What has a page, and the function that makes it; a Page made elsewhere is taken as it is."""

@@ -11,6 +11,7 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.ladder_line import COLLINEAR
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.result import Alternative, Plan
+from foretoken.reports.abilities_figure import abilities_section
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, join, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
@@ -81,6 +82,7 @@ def _parts(
         yield section("budgets", "What would another budget buy?", *drawn, _money(plan, losses))
     yield from (_choices(plan), _life(plan, losses), _repetition(plan), _experts(plan), _machines(plan), _recipe(plan))
     yield section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan))
+    yield abilities_section(plan.flops, plan.abilities)
     yield section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks))
     yield assumed_section(plan.assumed)
 

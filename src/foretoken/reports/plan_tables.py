@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from foretoken.compute.carbon import SOURCE as CARBON_SOURCE
 from foretoken.plans.experts import Mixtures
 from foretoken.plans.given_size import Choice
 from foretoken.plans.lifecycle_cost import NoSmallerModel, SmallerModel
@@ -131,6 +132,9 @@ def cost_table(plan: Plan) -> Html:
         ["energy", cost.kwh_reason if cost.kwh is None else f"{count(cost.kwh)} kWh"],
         ["carbon", MISSING if cost.tco2e is None else f"{significant(cost.tco2e)} t CO2e, {cost.carbon}"],
     ]
+    if cost.equivalents:
+        km, flights = count(cost.equivalents.car_km), count(cost.equivalents.flights)
+        rows.append(["as much as", f"{km} km in a car, or {flights} flights ({CARBON_SOURCE})"])
     return table(["", ""], rows, class_="plain")
 
 
@@ -158,6 +162,7 @@ def serving_table(request: ServedRequest) -> Html:
         ["first token", f"{significant(served.prefill_seconds)} s after {request.prompt} tokens of prompt"],
         ["next tokens", f"{significant(served.tokens_per_second)} a second, bound by {served.bound}"],
         ["a million tokens written", f"{hours} accelerator-hours, {price}, one request at a time"],
+        ["for a year", f"{usd(request.usd_per_year)}, busy or not"],
     ]
     return table(["", ""], rows, class_="plain")
 

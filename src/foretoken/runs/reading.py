@@ -167,7 +167,7 @@ def table_from_frame(
             _refuse_implausible(frame, name, sources, source)
         assumed += [*other_sizes(frame, sizes, sources), *other_losses(frame, sources.get("loss"))]
     frame, notes = _completed(frame, rename, sizes[0] if countable else "")
-    return RunTable(frame, source, tuple([*assumed, *notes]))
+    return RunTable(frame, source, tuple([*assumed, *notes]), sources["loss"].name if "loss" in sources else "")
 
 
 def _completed(frame: pd.DataFrame, rename: Mapping[str, str], size: str) -> tuple[pd.DataFrame, list[str]]:

@@ -105,6 +105,8 @@ class RunTable(Result):
     """Where the rows come from."""
     assumed: tuple[str, ...] = ()
     """What had to be assumed to read it, in sentences."""
+    loss_column: str = ""
+    """The column of its file that is the loss, where it goes by another name there."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -118,6 +120,11 @@ class RunTable(Result):
         """What the loss of its rows is in. Raises TableError where they say several."""
         declared = declared_unit(self.frame)
         return NATS_PER_TOKEN if declared is None else declared[1].kept
+
+    def only(self, name: str) -> str:
+        """The one word of a column, "" where it has none or several."""
+        words = list(map(str, self.frame[name].dropna().unique())) if name in self.frame else []
+        return words[0] if len(words) == 1 else ""
 
     @property
     def digest(self) -> str:

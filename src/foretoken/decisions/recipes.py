@@ -1,0 +1,152 @@
+"""A table of many recipes, as one value for each recipe at each size and length, with the scatter of its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from foretoken.arguments import check_level, did_you_mean
+from foretoken.decisions.sides import as_word, cell_of, recipes_of
+from foretoken.errors import ForetokenError, RefusedError, TableError
+from foretoken.fits.check import listed
+from foretoken.fits.mixtures import mixtures
+from foretoken.laws.law import Array
+from foretoken.runs.reading import AnyTable, as_table
+from foretoken.runs.table import SIZES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Better = Literal["lower", "higher"]
+LEAST_SHARED = 0.8
+"""Share of the recipes that have runs of a size and length for it to be a size of the ladder."""
+
+
+@dataclass(frozen=True)
+class RecipesRequest:
+    """Which table of recipes is ranked, and by what.
+
+    Args:
+        table: runs of many recipes at several sizes.
+        by: the column that tells recipes apart.
+        score: the column that is ranked, where it is not the loss.
+        better: `lower` or `higher`: which value of `score` is the better one.
+        level: probability that an interval holds.
+        loss_unit: what the loss is in, as for `read_table`.
+        rename: columns by other names, as for `read_table`.
+        where: which rows to read, as for `read_table`.
+
+    """
+
+    table: AnyTable
+    by: str
+    _: KW_ONLY
+    score: str = ""
+    better: str = ""
+    level: float = 0.9
+    loss_unit: str = ""
+    rename: Mapping[str, str] | None = None
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
+        known = get_args(Better)
+        if self.better and self.better not in known:
+            cure = did_you_mean(self.better, known)
+            raise ForetokenError("unknown direction", expected="lower or higher", got=repr(self.better), cure=cure)
+        if self.score and not self.better:
+            cure = "--better higher for an accuracy, --better lower for an error"
+            raise ForetokenError("a score may be better up or down", got=f"no word on {self.score!r}", cure=cure)
+
+    @property
+    def higher(self) -> bool:
+        """Whether a higher value is the better one."""
+        return self.better == "higher"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Recipes r at sizes s, from the least compute to the most; NaN where a recipe has no run of a size."""
+
+    recipes: list[str]
+    params: Array
+    """[s]"""
+    tokens: Array
+    """[s]"""
+    flops: Array
+    """[s], of one run."""
+    spent: Array
+    """[s], of the runs of all recipes and seeds."""
+    merit: Array
+    """Mean over seeds of -ln loss, or of the score with its better side up [r, s]."""
+    halves: tuple[Array, Array]
+    """The same of the first and of the second half of the seeds [r, s]; NaN where there is one seed."""
+    seeds: int
+    """Most runs of a recipe at a size."""
+    assumed: tuple[str, ...]
+
+
+def read_ladder(request: RecipesRequest) -> Ladder:
+    """The ladder of a table of recipes.
+
+    Raises RefusedError for one recipe, fewer than two sizes, or losses of several texts; TableError for no such column.
+    """
+    need = ("params", "tokens", *([] if request.score else ["loss"]))
+    table = as_table(request.table, need, request.loss_unit, request.rename, request.where)
+    recipes = recipes_of(table, request.by)
+    for mixture in mixtures(table.frame):
+        raise mixture
+    size = next(name for name in SIZES if name in table.frame)
+    frame = table.frame.assign(recipe=table.frame[request.by].map(as_word), merit=_merit(request, table.frame))
+    frame = frame[frame["merit"].notna() & (frame["recipe"] != "") & (frame[size] > 0) & (frame["tokens"] > 0)]
+    cells = np.array([cell_of(n, d) for n, d in zip(frame[size], frame["tokens"], strict=True)]).reshape(-1, 2)
+    groups = frame.assign(size_cell=cells[:, 0], length_cell=cells[:, 1]).groupby(["size_cell", "length_cell"])
+    shared = [group for _, group in groups if group["recipe"].nunique() >= max(2, LEAST_SHARED * len(recipes))]
+    shared.sort(key=lambda group: float(group["flops"].median()))
+    if len(shared) < 2:
+        evidence = f"{len(shared)} size and length with runs of {100 * LEAST_SHARED:.0f} % of {len(recipes)} recipes"
+        raise RefusedError("no_common_sizes", evidence, "train every recipe at the same sizes and lengths")
+    sides = [np.array([[_mean(group, name, part) for group in shared] for name in recipes]) for part in (None, 0, 1)]
+    dropped = len(frame) - sum(map(len, shared))
+    left_out = (f"{dropped} runs of sizes and lengths that too few recipes have are left out",) if dropped else ()
+    return Ladder(
+        recipes=recipes,
+        params=np.array([float(group[size].median()) for group in shared]),
+        tokens=np.array([float(group["tokens"].median()) for group in shared]),
+        flops=np.array([float(group["flops"].median()) for group in shared]),
+        spent=np.array([float(group["flops"].sum()) for group in shared]),
+        merit=sides[0],
+        halves=(sides[1], sides[2]),
+        seeds=max(int(group.groupby("recipe").size().max()) for group in shared),
+        assumed=(*table.assumed, *left_out),
+    )
+
+
+def _merit(request: RecipesRequest, frame: pd.DataFrame) -> pd.Series:
+    """What is ranked, more being better: -ln loss, or the score as it is or turned round."""
+    import pandas as pd
+
+    name = request.score or "loss"
+    if name not in frame:
+        known = list(map(str, frame.columns))
+        raise TableError(f"no column {name!r}", expected=listed(known, 20), cure=did_you_mean(name, known))
+    values = pd.to_numeric(frame[name], errors="coerce").astype(float)
+    if not np.isfinite(values.dropna()).all() or not values.notna().any():
+        cure = "remove these rows, or leave the cells empty"
+        raise RefusedError("not_finite", f"{name!r} holds infinite numbers, or none at all", cure)
+    if request.score:
+        return values if request.higher else -values
+    if (values <= 0).any():
+        raise TableError("a loss cannot be 0 or below", got=f"{values.min():g}", cure="correct or remove these rows")
+    return values.map(np.log).mul(-1.0)
+
+
+def _mean(group: pd.DataFrame, recipe: str, half: int | None) -> float:
+    """The mean merit of a recipe's runs, of all or of every second one; NaN where there are none."""
+    values = group.loc[group["recipe"] == recipe, "merit"].to_numpy(dtype=np.float64)
+    if half is not None:
+        values = values[half::2] if len(values) > 1 else values[:0]
+    return float(values.mean()) if len(values) else np.nan
