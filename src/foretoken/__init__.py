@@ -16,6 +16,7 @@ The flow, from left to right, and the packages that hold it:
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit
     routes/      RunTable -> N*(C), the best size at each budget, by every published method
+    abilities/   table of scores -> verdicts: shapes, emergence, the way to a level, shots
     checks/      RunTable -> Diagnosis: what is doubtful about a table
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
+    from foretoken.abilities import ScoreTable, read_scores, scores
     from foretoken.checks import conventions, diagnose
     from foretoken.compute.abilities import ABILITIES
     from foretoken.compute.models import MODELS
@@ -116,6 +118,9 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
+    "read_scores": "foretoken.abilities",
+    "scores": "foretoken.abilities",
+    "ScoreTable": "foretoken.abilities",
     "score_ledger": "foretoken.forecasts.ledger",
     "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
@@ -144,6 +149,7 @@ __all__ = [
     "Plan",
     "RunSpec",
     "RunTable",
+    "ScoreTable",
     "Study",
     "StudyStatus",
     "Versus",
@@ -179,6 +185,7 @@ __all__ = [
     "predict",
     "profile",
     "prune",
+    "read_scores",
     "read_table",
     "report",
     "run",
@@ -186,6 +193,7 @@ __all__ = [
     "save_page",
     "score_ledger",
     "score_run",
+    "scores",
     "status",
     "train_tokenizer",
     "trends",

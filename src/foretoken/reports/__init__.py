@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.decisions.accuracy import Decisions
@@ -27,6 +28,7 @@ from foretoken.reports.ledger_page import ledger_page
 from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
+from foretoken.reports.scores_page import scores_page
 from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
@@ -51,6 +53,7 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     BackTest: backtest_page,
     Diagnosis: diagnosis_page,
     Approaches: approaches_page,
+    Scores: scores_page,
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,
