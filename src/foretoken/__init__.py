@@ -16,6 +16,7 @@ The flow, from left to right, and the packages that hold it:
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit
     routes/      RunTable -> N*(C), the best size at each budget, by every published method
+    scores/      table of scores -> verdicts: shapes, emergence, the way to a level, shots
     checks/      RunTable -> Diagnosis: what is doubtful about a table
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe

@@ -73,7 +73,7 @@ COLUMNS: dict[str, Column] = {
     "parent": Column("text", "", "trunk; runs with one parent share a trajectory"),
     "task": Column("text", "", "downstream task"),
     "metric": Column("text", "", "downstream metric"),
-    "shots": Column("number", "", "examples in the prompt"),
+    "shots": Column("text", "", "examples in the prompt: a number, or zero, one, few"),
     "score": Column("number", "", "downstream score"),
     "score_se": Column("number", "", "standard error of the score"),
     "seed": Column("number", "", "random seed"),

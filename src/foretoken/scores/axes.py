@@ -1,0 +1,31 @@
+"""What names a curve of scores, and what it is drawn against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Axis = Literal["params", "tokens", "flops", "loss"]
+"""What the scores are drawn against."""
+AXES: tuple[Axis, ...] = get_args(Axis)
+KEY = ("group", "task", "metric", "shots")
+"""Columns that name a curve."""
+
+
+@dataclass(frozen=True)
+class CurveName:
+    """What names a curve of a score table."""
+
+    group: str
+    task: str
+    metric: str
+    shots: str
+
+    def __str__(self) -> str:
+        """In words.
+
+        >>> str(CurveName("", "winogrande", "acc", "few"))
+        'winogrande, acc, few-shot'
+        """
+        shots = f"{self.shots}-shot" if self.shots else ""
+        return ", ".join(word for word in (self.group, self.task, self.metric, shots) if word)
