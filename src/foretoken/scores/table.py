@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,7 @@ from foretoken.scores.axes import AXES, KEY, Axis, CurveName
 from foretoken.scores.bounds import in_fractions, refuse_curves_of_two_units
 from foretoken.scores.metrics import UP, Better, chance_of, metric_named
 from foretoken.scores.score_checks import score_checks
-from foretoken.scores.wide import as_long
+from foretoken.scores.wide import as_long, score_column
 from foretoken.store.read import read_table
 
 if TYPE_CHECKING:
@@ -183,8 +183,7 @@ def _named(
     if not texts["task"]:
         named["task"] = named["task"].where(named["task"] != "", rename.get("score", "score"))
     if not texts["metric"]:
-        # Told by the name of the column, or of the task.
-        named["metric"] = named["task"].map(_metric_in)
+        named["metric"] = named["task"].map(lambda task: _metric_in((rename.get("score", ""), task)))
     numbers = {name: frame[name].astype(float) for name in ("tokens", "flops", "loss", "score_se") if name in frame}
     blank = {name: float("nan") for name in ("tokens", "flops", "loss", "score_se") if name not in numbers}
     n = reading.items if reading.items else (_numbers(frame, items) if items else float("nan"))
@@ -208,8 +207,14 @@ def _word(cell: object) -> str:
     return f"{cell:g}" if isinstance(cell, float) else str(cell).strip()
 
 
-def _metric_in(name: str) -> str:
-    return name if metric_named(name) else "score"
+def _metric_in(names: Sequence[str]) -> str:
+    """The metric that the name of the column or of the task says; `score` where neither does."""
+    for name in names:
+        if parts := score_column(name):
+            return parts[1]
+        if metric_named(name):
+            return name
+    return "score"
 
 
 def _group_column(frame: pd.DataFrame, asked: str, source: str) -> tuple[str | None, list[str]]:
