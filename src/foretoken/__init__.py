@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
+    from foretoken.scores.downstream import downstream
+    from foretoken.scores.downstream_result import Downstream
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
@@ -73,6 +75,8 @@ PUBLIC = {
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.study",
+    "downstream": "foretoken.scores.downstream",
+    "Downstream": "foretoken.scores.downstream_result",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
     "evaluate": "foretoken.evals",
@@ -127,6 +131,7 @@ __all__ = [
     "MODELS",
     "PUBLISHED",
     "BackTest",
+    "Downstream",
     "Fit",
     "Forecast",
     "Forecasts",
