@@ -39,7 +39,7 @@ def truth(kind: str, g: np.random.Generator):
         knot, share = g.uniform(0.3, 0.7), g.choice([0.0, 0.15, 4.0, 8.0])
         raw = lambda u: np.minimum(u, knot) + share * np.maximum(u - knot, 0)  # noqa: E731
         return lambda u: low + (high - low) * raw(u) / raw(1.0)
-    place, depth = g.uniform(0.3, 0.7), g.uniform(0.2, 0.45)
+    place, depth = g.uniform(0.4, 0.6), g.uniform(0.25, 0.45)
     top = g.uniform(0.5, 0.9)
     sharpness = max(place, 1 - place)
     return lambda u: top - depth * (1 - (np.abs(u - place) / sharpness) ** 2)

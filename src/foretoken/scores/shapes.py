@@ -21,7 +21,16 @@ Family = Literal["flat", "linear", "saturating", "sigmoid", "broken", "turning",
 levels, of any location and width. `broken`: two lines that meet. `turning`: two parabolas that meet where they are
 level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
-PRIOR: dict[Family, float] = {name: 0.5 if name == "flat" else 0.5 / (len(FAMILIES) - 1) for name in FAMILIES}
+PRIOR: dict[Family, float] = {
+    "flat": 0.5,
+    "linear": 0.1,
+    "saturating": 0.075,
+    "sigmoid": 0.1,
+    "broken": 0.075,
+    "turning": 0.1,
+    "step": 0.05,
+}
+"""The share of each family before the data: a change must be told against none."""
 PARTS = 3
 """Levels of a shape at most."""
 RATES = (0.3, 0.7, 1.4, 2.0, 3.0, 4.5, 7.0, 10.0, 16.0)

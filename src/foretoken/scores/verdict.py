@@ -10,7 +10,8 @@ to the other, and a curve that falls is turned over first:
     saturating  over the last fifth of the range its slope is at most a third of that of its steepest fifth
     steady      it rises, and is none of these
 
-The verdict is the one that most of the curves drawn from the weighed shapes have, if enough of them do.
+The verdict is the one that most of the curves drawn from the weighed shapes have, if enough of them do; `steady`, which
+says that nothing else is seen, must be twice as likely as any other.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ PLACES = np.linspace(0.0, 1.0, 61)
 """Places between the smallest and the largest size at which curves are looked at."""
 MANY = 10
 """Sizes from which on the likeliest verdict is told unless it is doubtful itself."""
-SURE, SURER = 0.5, 0.75
+SURE, SURER = 0.4, 0.75
 """Shares of the draws that a verdict needs with many sizes, and with few."""
+LAST_RESORT = 2.0
+"""`steady`, which says that nothing else is seen, must be so many times as likely as any other."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +108,14 @@ class Judgement:
     verdict: Verdict
     shares: dict[Verdict, float]
 
-    @property
-    def likeliest(self) -> Verdict:
-        """The verdict that most draws have."""
-        return max(self.shares, key=lambda name: self.shares[name])
-
 
 def judge(numbers: Array, sizes: int) -> Judgement:
     """The verdict from those of the drawn curves (numbers in VERDICTS) [s], for a curve of so many sizes.
 
-    >>> judge(np.array([1, 1, 1, 3]), sizes=12).verdict, judge(np.array([1, 1, 3, 3, 3]), sizes=6).verdict
+    >>> judge(np.array([1, 1, 1, 2]), sizes=12).verdict, judge(np.array([1, 1, 2, 2, 2]), sizes=6).verdict
     ('steady', 'not_enough_data')
     """
     shares = {name: float((numbers == place).mean()) for place, name in enumerate(VERDICTS[:-1])}
-    best = max(shares, key=lambda name: shares[name])
+    best = max(shares, key=lambda name: shares[name] / (LAST_RESORT if name == "steady" else 1.0))
     needed = SURE if sizes >= MANY else SURER
     return Judgement(best if sizes > 2 and shares[best] >= needed else "not_enough_data", shares)
