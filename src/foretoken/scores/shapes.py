@@ -16,24 +16,26 @@ from scipy.special import expit
 
 from foretoken.laws.law import Array
 
-Family = Literal["flat", "linear", "saturating", "sigmoid", "broken", "turning", "step"]
-"""`flat`: one level. `linear` in the log of size. `saturating`: 1 - exp(-r u), towards a ceiling. `sigmoid`: between two
-levels, of any location and width. `broken`: two lines that meet. `turning`: two parabolas that meet where they are
-level: a U, a hill, a pause. `step`: a jump."""
+Family = Literal["flat", "linear", "saturating", "accelerating", "sigmoid", "broken", "turning", "step"]
+"""`flat`: one level. `linear` in the log of size. `saturating`: 1 - exp(-r u), towards a ceiling. `accelerating`: (u + c)^a, as
+exact match of a tokens. `sigmoid`: between two levels, of any location and width. `broken`: two lines that meet.
+`turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
     "flat": 0.5,
     "linear": 0.1,
     "saturating": 0.075,
+    "accelerating": 0.05,
     "sigmoid": 0.1,
-    "broken": 0.075,
-    "turning": 0.1,
+    "broken": 0.05,
+    "turning": 0.075,
     "step": 0.05,
 }
 """The share of each family before the data: a change must be told against none."""
 PARTS = 3
 """Levels of a shape at most."""
 RATES = (0.3, 0.7, 1.4, 2.0, 3.0, 4.5, 7.0, 10.0, 16.0)
+POWERS, BEGINNINGS = (1.5, 2.0, 3.0, 4.0, 6.0, 9.0), (0.0, 0.3, 1.0)
 LOCATIONS = np.linspace(0.0, 1.6, 17)
 WIDTHS = np.geomspace(0.02, 0.4, 8)
 KNOTS = np.linspace(0.15, 0.85, 8)
@@ -78,16 +80,18 @@ def shapes_for(u: Array) -> Shapes:
 
     >>> shapes = shapes_for(np.linspace(0.0, 1.0, 8))
     >>> len(shapes), bool(np.isclose(np.exp(shapes.log_prior).sum(), 1.0))
-    (184, True)
+    (202, True)
     """
     places = np.unique(u)
     gaps = np.diff(places)
     steps = np.concatenate([places[:-1] + share * gaps for share in IN_A_GAP])
     location, width = (grid.ravel() for grid in np.meshgrid(LOCATIONS, WIDTHS, indexing="ij"))
+    power, begin = (grid.ravel() for grid in np.meshgrid(POWERS, BEGINNINGS, indexing="ij"))
     blocks: list[tuple[Family, Array, Array, Array]] = [
         ("flat", np.zeros(1), np.zeros(1), np.ones(1)),
         ("linear", np.zeros(1), np.zeros(1), np.ones(1)),
         ("saturating", np.array(RATES), np.zeros(len(RATES)), np.ones(len(RATES))),
+        ("accelerating", power, begin, np.ones(len(power))),
         ("sigmoid", location, width, np.ones(len(location))),
         ("broken", KNOTS, np.zeros(len(KNOTS)), np.ones(len(KNOTS))),
         ("turning", KNOTS, np.zeros(len(KNOTS)), np.ones(len(KNOTS))),
@@ -119,6 +123,11 @@ def _saturating(u: Array, rate: Array, width: Array) -> Array:
     return _two(1.0 - np.exp(-rate * u))
 
 
+def _accelerating(u: Array, power: Array, begin: Array) -> Array:
+    first = begin**power
+    return _two(((np.maximum(u, 0.0) + begin) ** power - first) / ((1.0 + begin) ** power - first))
+
+
 def _sigmoid(u: Array, location: Array, width: Array) -> Array:
     return _two(expit((u - location) / width))
 
@@ -141,9 +150,10 @@ _WEIGHTS: dict[Family, Callable[[Array, Array, Array], Array]] = {
     "flat": _flat,
     "linear": _linear,
     "saturating": _saturating,
+    "accelerating": _accelerating,
     "sigmoid": _sigmoid,
     "broken": _broken,
     "turning": _turning,
     "step": _sigmoid,
 }
-_PARTS_OF: dict[Family, int] = {"flat": 1, "linear": 2, "saturating": 2, "sigmoid": 2, "broken": 3, "turning": 3, "step": 2}
+_PARTS_OF: dict[Family, int] = {"flat": 1, "linear": 2, "saturating": 2, "accelerating": 2, "sigmoid": 2, "broken": 3, "turning": 3, "step": 2}
