@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
+    from foretoken.scores.classify import scores
+    from foretoken.scores.table import read_scores
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
@@ -111,6 +113,8 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
+    "read_scores": "foretoken.scores.table",
+    "scores": "foretoken.scores.classify",
     "score_ledger": "foretoken.forecasts.ledger",
     "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
@@ -168,6 +172,7 @@ __all__ = [
     "predict",
     "profile",
     "prune",
+    "read_scores",
     "read_table",
     "report",
     "run",
@@ -175,6 +180,7 @@ __all__ = [
     "save_page",
     "score_ledger",
     "score_run",
+    "scores",
     "status",
     "train_tokenizer",
     "trends",

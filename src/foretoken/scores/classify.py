@@ -9,7 +9,6 @@ import numpy as np
 from foretoken.arguments import check_level, named_arguments
 from foretoken.errors import ForetokenError
 from foretoken.fits.check import Check, listed, plural, worst_first
-from foretoken.laws.law import Array
 from foretoken.runs.reading import AnyTable
 from foretoken.scores.curve import Curve
 from foretoken.scores.curve_fit import CurveDraws, CurveFit, fit_curve
@@ -123,25 +122,30 @@ def _curve(
     curve: Curve, target: str | float, level: float, monotone: bool, generator: np.random.Generator
 ) -> tuple[CurveVerdict, Fitted | None]:
     """What is found of one curve, and its fit where it has sizes enough for one."""
-    good = curve.good(curve.score)
     if curve.sizes < FEWEST:
         return _verdict(curve, None, None, f"{plural(curve.sizes, 'size')}: no shape can be told", target, level), None
+    one, seen = fitted_curve(curve, generator, monotone=monotone)
+    return _verdict(curve, one, _held_out(curve, one.fit), _evidence(curve, one.judged, seen), target, level), one
+
+
+def fitted_curve(curve: Curve, generator: np.random.Generator, *, monotone: bool = False) -> tuple[Fitted, Features]:
+    """The weighed shapes of a curve of three sizes or more, curves drawn from them with their features, the verdict."""
     fit = fit_curve(curve.place, curve.likelihood())
     draws = fit.draws(DRAWS, generator)
     if monotone:
         draws = _monotone(draws)
     seen = features(draws.at(PLACES))
     judged = judge(seen.verdicts(curve.smallest_change), curve.sizes)
-    one = Fitted(curve=curve, fit=fit, draws=draws, judged=judged)
-    return _verdict(curve, one, _held_out(curve, fit), _evidence(curve, judged, seen, good), target, level), one
+    return Fitted(curve=curve, fit=fit, draws=draws, judged=judged), seen
 
 
 def _verdict(
     curve: Curve, fitted: Fitted | None, left: HeldOut | None, evidence: str, target: str | float, level: float
 ) -> CurveVerdict:
     weights = fitted.fit.family_weights() if fitted else {}
+    shape = max(weights.items(), key=lambda pair: pair[1])[0] if weights else None
     name, good = curve.name, curve.good(curve.score)
-    reached, reason = _level(curve, fitted, target, level)
+    reached, reason = level_of_curve(curve, fitted, target, level)
     return CurveVerdict(
         group=name.group,
         task=name.task,
@@ -149,7 +153,7 @@ def _verdict(
         shots=name.shots,
         sizes=curve.sizes,
         verdict=fitted.judged.verdict if fitted else "not_enough_data",
-        shape=max(weights, key=lambda family: weights[family]) if weights else None,
+        shape=shape,
         evidence=evidence,
         emergence_score=emergence_score(good),
         linearity=linearity(good),
@@ -168,9 +172,10 @@ def _verdict(
     )
 
 
-def _level(
+def level_of_curve(
     curve: Curve, fitted: Fitted | None, target: str | float, probability: float
 ) -> tuple[Level | None, str | None]:
+    """Where a curve reaches a level of its own, by its name, or a number, and the reason where that is not said."""
     if isinstance(target, str):
         known = {"human": curve.human, "ceiling": curve.ceiling, "chance": curve.chance}[target]
         if known is None:
@@ -202,7 +207,7 @@ def _held_out(curve: Curve, fit: CurveFit) -> HeldOut | None:
     return held_out(fit, fit_curve(curve.place[keep], curve.likelihood(keep)))
 
 
-def _evidence(curve: Curve, judged: Judgement, seen: Features, good: Array) -> str:
+def _evidence(curve: Curve, judged: Judgement, seen: Features) -> str:
     """The numbers behind a verdict, in a sentence."""
     shares = sorted(judged.shares.items(), key=lambda pair: -pair[1])
     told = listed((f"{name.replace('_', '-')} {100 * share:.0f} %" for name, share in shares if share >= 0.05), 3)

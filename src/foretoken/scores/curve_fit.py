@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 from foretoken.scores.likelihoods import Likelihood
 from foretoken.scores.shapes import FAMILIES, PARTS, PRIOR, Family, Shapes, shapes_for
 
@@ -45,8 +46,7 @@ class CurveFit:
         joint = self.log_evidence + self.shapes.log_prior[:, None] + self.likelihood.log_prior
         names = np.array(self.shapes.family)
         return {
-            name: float(np.logaddexp.reduce(joint[names == name].ravel()) - np.log(PRIOR[name]))
-            for name in FAMILIES
+            name: float(np.logaddexp.reduce(joint[names == name].ravel()) - np.log(PRIOR[name])) for name in FAMILIES
         }
 
     def family_weights(self) -> dict[Family, float]:
@@ -68,12 +68,12 @@ class CurveFit:
 
 @dataclass(frozen=True)
 class CurveDraws:
-    """Curves drawn from the weighed shapes: which shape [s], at which level of noise [s], with which levels [s, PARTS]."""
+    """Curves drawn from the weighed shapes: the shape, the level of noise [s], and the levels [s, PARTS] of each."""
 
     shapes: Shapes
     likelihood: Likelihood
-    shape: Array
-    noise: Array
+    shape: Indices
+    noise: Indices
     levels: Array
 
     def at(self, u: Array) -> Array:
@@ -123,7 +123,9 @@ class _OneNoise:
         return self.whole.precision(spread)[..., self.which, :]
 
 
-def _step(eta: Array, weights: Array, products: Array, used: Array, noise: _OneNoise) -> tuple[Array, Array]:
+def _step(
+    eta: Array, weights: Array, products: Array, used: NDArray[np.bool_], noise: _OneNoise
+) -> tuple[Array, Array]:
     """A step of Fisher scoring [k, noise, p], and the curvature of the log posterior, turned positive."""
     likelihood = noise.whole
     theta, slope = likelihood.level(eta)
@@ -140,7 +142,13 @@ def _step(eta: Array, weights: Array, products: Array, used: Array, noise: _OneN
 
 
 def _weighed(
-    u: Array, likelihood: Likelihood, shapes: Shapes, weights: Array, used: Array, eta: Array, curvature: Array
+    u: Array,
+    likelihood: Likelihood,
+    shapes: Shapes,
+    weights: Array,
+    used: NDArray[np.bool_],
+    eta: Array,
+    curvature: Array,
 ) -> CurveFit:
     """The fit with the evidence of each shape."""
     theta, _ = likelihood.level(eta)

@@ -61,7 +61,9 @@ def held_out(whole: CurveFit, smaller: CurveFit) -> HeldOut:
     after, before = whole.family_evidence(), smaller.family_evidence()
     jump = _evidence(whole, narrow=True) - _evidence(smaller, narrow=True)
     smooth = _evidence(whole, narrow=False) - _evidence(smaller, narrow=False)
-    return HeldOut(len(whole.u) - len(smaller.u), {name: after[name] - before[name] for name in FAMILIES}, jump - smooth)
+    return HeldOut(
+        len(whole.u) - len(smaller.u), {name: after[name] - before[name] for name in FAMILIES}, jump - smooth
+    )
 
 
 def _evidence(fit: CurveFit, *, narrow: bool) -> float:

@@ -59,9 +59,13 @@ def level_reached(
         )
     size, size_low = (float(curve.size_at(np.array(place))) for place in (middle, low))
     size_high = float(curve.size_at(np.array(high))) if np.isfinite(high) else None
-    reason = None if size_high is not None else (
-        f"the interval is open above: {100 * (1 - reached):.0f} % of the curves that fit the scores never reach"
-        f" {value:.3g}"
+    reason = (
+        None
+        if size_high is not None
+        else (
+            f"the interval is open above: {100 * (1 - reached):.0f} % of the curves that fit the scores never reach"
+            f" {value:.3g}"
+        )
     )
     return Level(
         name=name,

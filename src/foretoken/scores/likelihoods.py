@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.special import expit, gammaln
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 
 SHARES = np.geomspace(1.0, 0.01, 11)
 """Of n items, how many count: runs differ by more than the items' luck, and items are alike."""
@@ -17,38 +16,6 @@ UNKNOWN = np.geomspace(6.0, 1e6, 19)
 SPREADS = np.geomspace(0.003, 0.6, 13)
 """Standard deviations of a score without bounds, in units of its range."""
 TINY = 1e-9
-
-
-class Likelihood(Protocol):
-    """The density of scores y [n] about means mu [..., noise, n], for each level of noise that is tried."""
-
-    y: Array
-    log_prior: Array
-    """Of each level of noise [noise]."""
-
-    def level(self, eta: Array) -> tuple[Array, Array]:
-        """The levels theta of the free parameters, and their derivatives [...]."""
-        ...
-
-    def prior(self, eta: Array) -> tuple[Array, Array, Array]:
-        """The log density of free parameters, its slope and its curvature, turned positive [...]."""
-        ...
-
-    def start(self, level: float) -> float:
-        """The free parameter of a level."""
-        ...
-
-    def log_density(self, mu: Array) -> Array:
-        """[k, noise] of means [k, noise, n]."""
-        ...
-
-    def precision(self, mu: Array) -> Array:
-        """One over the variance [k, noise, n]."""
-        ...
-
-    def draw(self, mu: Array, noise: Array, generator: np.random.Generator) -> Array:
-        """A new measurement at each mean [s, g], with the level of noise of its row [s]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -101,15 +68,15 @@ class Proportions:
         return np.asarray((constant + hits * np.log(mu) + (self.m - hits) * np.log1p(-mu)).sum(axis=-1))
 
     def precision(self, mu: Array) -> Array:
-        """m / mu (1 - mu)."""
+        """M / mu (1 - mu)."""
         mu = np.clip(mu, TINY, 1.0 - TINY)
         return np.asarray(self.m / (mu * (1.0 - mu)))
 
-    def draw(self, mu: Array, noise: Array, generator: np.random.Generator) -> Array:
+    def draw(self, mu: Array, noise: Indices, generator: np.random.Generator) -> Array:
         """Beta with the mean and the variance of m effective items."""
         m = np.maximum(self.typical[noise][:, None], 1.5)
         mu = np.clip(mu, 1e-6, 1.0 - 1e-6)
-        return generator.beta(mu * (m - 1.0), (1.0 - mu) * (m - 1.0))
+        return np.asarray(generator.beta(mu * (m - 1.0), (1.0 - mu) * (m - 1.0)))
 
 
 @dataclass(frozen=True)
@@ -148,6 +115,10 @@ class Unbounded:
         """The same everywhere."""
         return np.broadcast_to(self.spread[:, None] ** -2.0, mu.shape)
 
-    def draw(self, mu: Array, noise: Array, generator: np.random.Generator) -> Array:
+    def draw(self, mu: Array, noise: Indices, generator: np.random.Generator) -> Array:
         """Normal."""
-        return mu + self.spread[noise][:, None] * generator.standard_normal(mu.shape)
+        return np.asarray(mu + self.spread[noise][:, None] * generator.standard_normal(mu.shape))
+
+
+Likelihood = Proportions | Unbounded
+"""Both give the density of scores y [n] about means mu [..., noise, n], at each level of noise that is tried."""

@@ -1,8 +1,8 @@
 """One set of outputs under a sharp and a smooth metric: is the jump the metric's, or the model's?
 
 Exact match asks for L tokens that are all right: p^L of the probability p that one token is right. A p that climbs
-steadily then gives an exact match that leaps (Schaeffer et al. 2023, arXiv 2304.15004). So a leap is the metric's artefact
-if the smooth metric does not leap and p^L describes the sharp one; it is real if the smooth metric leaps, too.
+steadily then gives an exact match that leaps (Schaeffer et al. 2023, arXiv 2304.15004). So a leap is the metric's
+artefact if the smooth metric does not leap and p^L describes the sharp one; it is real if the smooth metric leaps, too.
 """
 
 from __future__ import annotations

@@ -14,12 +14,12 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.special import expit
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 
 Family = Literal["flat", "linear", "saturating", "accelerating", "sigmoid", "broken", "turning", "step"]
-"""`flat`: one level. `linear` in the log of size. `saturating`: 1 - exp(-r u), towards a ceiling. `accelerating`: (u + c)^a, as
-exact match of a tokens. `sigmoid`: between two levels, of any location and width. `broken`: two lines that meet.
-`turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
+"""`flat`: one level. `linear` in the log of size. `saturating`: 1 - exp(-r u), towards a ceiling. `accelerating`:
+(u + c)^a, as exact match of a tokens. `sigmoid`: between two levels, of any location and width. `broken`: two lines
+that meet. `turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
     "flat": 0.5,
@@ -58,13 +58,13 @@ class Shapes:
         return len(self.family)
 
     @property
-    def parts(self) -> Array:
+    def parts(self) -> Indices:
         """How many levels each has [k]."""
-        return np.array([_PARTS_OF[name] for name in self.family])
+        return np.array([_PARTS_OF[name] for name in self.family], dtype=np.intp)
 
-    def weights(self, u: Array, which: Array | None = None) -> Array:
+    def weights(self, u: Array, which: Indices | None = None) -> Array:
         """B: the weight of each level at the places `u` [k, n, PARTS]; of the shapes `which`, or of all."""
-        which = np.arange(len(self)) if which is None else which
+        which = np.arange(len(self), dtype=np.intp) if which is None else which
         result = np.zeros((len(which), len(u), PARTS))
         names = np.array(self.family)[which]
         for name in FAMILIES:
@@ -156,4 +156,13 @@ _WEIGHTS: dict[Family, Callable[[Array, Array, Array], Array]] = {
     "turning": _turning,
     "step": _sigmoid,
 }
-_PARTS_OF: dict[Family, int] = {"flat": 1, "linear": 2, "saturating": 2, "accelerating": 2, "sigmoid": 2, "broken": 3, "turning": 3, "step": 2}
+_PARTS_OF: dict[Family, int] = {
+    "flat": 1,
+    "linear": 2,
+    "saturating": 2,
+    "accelerating": 2,
+    "sigmoid": 2,
+    "broken": 3,
+    "turning": 3,
+    "step": 2,
+}

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
 from foretoken.fits.check import Check
+from foretoken.laws.law import Array
 from foretoken.scores.axes import CurveName
 from foretoken.scores.table import ScoreTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORDS = {"zero": 0.0, "one": 1.0, "few": 2.0, "many": 3.0}
 AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)
@@ -89,7 +94,7 @@ def _gain(table: ScoreTable, group: str, base: str, shots: str, probability: flo
         return None
     gain = (wide[shots] - wide[base]).dropna()
     sizes = [
-        _at(float(size), part.to_numpy(dtype=np.float64), probability)
+        _at(float(str(size)), part.to_numpy(dtype=np.float64), probability)
         for size, part in gain.groupby(level=0)
         if len(part) > 1
     ]
@@ -97,10 +102,7 @@ def _gain(table: ScoreTable, group: str, base: str, shots: str, probability: flo
     return ShotGain(group, base, shots, sizes, told) if sizes else None
 
 
-def _left_out(frame: object) -> dict[tuple[str, str], str]:
-    import pandas as pd
-
-    assert isinstance(frame, pd.DataFrame)
+def _left_out(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
     found = {}
     for (task, metric), rows in frame.groupby(["task", "metric"], sort=False):
         constant = rows.groupby("shots")["score"].nunique() == 1
@@ -113,7 +115,7 @@ def _left_out(frame: object) -> dict[tuple[str, str], str]:
     return found
 
 
-def _at(size: float, gain: np.ndarray, probability: float) -> SizeGain:
+def _at(size: float, gain: Array, probability: float) -> SizeGain:
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
     half = float(stats.t.ppf(0.5 + probability / 2, len(gain) - 1)) * error
     chance = float(stats.wilcoxon(gain).pvalue) if np.any(gain) else 1.0

@@ -90,9 +90,7 @@ def features(curves: Array) -> Features:
     fifth = _largest_step(up, LAST)
     tenth = round(LEVEL_BEFORE * (len(PLACES) - 1))
     end = up[:, -1] - up[:, -1 - round(LAST * (len(PLACES) - 1))]
-    return Features(
-        change, last - first, turn, third, (up[:, tenth] - up[:, 0]) / rise, end / np.maximum(fifth, 1e-12)
-    )
+    return Features(change, last - first, turn, third, (up[:, tenth] - up[:, 0]) / rise, end / np.maximum(fifth, 1e-12))
 
 
 def _largest_step(up: Array, share: float) -> Array:
