@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from foretoken.runs.table import RunTable
     from foretoken.scores.downstream import downstream
     from foretoken.scores.downstream_result import Downstream
+    from foretoken.scores.classify import scores
+    from foretoken.scores.table import read_scores
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
@@ -115,6 +117,8 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
+    "read_scores": "foretoken.scores.table",
+    "scores": "foretoken.scores.classify",
     "score_ledger": "foretoken.forecasts.ledger",
     "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
@@ -173,6 +177,7 @@ __all__ = [
     "predict",
     "profile",
     "prune",
+    "read_scores",
     "read_table",
     "report",
     "run",
@@ -180,6 +185,7 @@ __all__ = [
     "save_page",
     "score_ledger",
     "score_run",
+    "scores",
     "status",
     "train_tokenizer",
     "trends",

@@ -36,6 +36,7 @@ from foretoken.cli.prune import prune
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.sample import sample
+from foretoken.cli.scores import scores
 from foretoken.cli.status import status
 from foretoken.cli.telling import QuietOption, VerboseOption, set_loudness, tells
 from foretoken.cli.tokenizer import tokenizer
@@ -72,7 +73,7 @@ STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", 
 REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     STUDIES: (init, design, run, status, verify, prune, report, profile),
-    TABLES: (fit, predict, diagnose, backtest, approaches),
+    TABLES: (fit, predict, diagnose, backtest, approaches, scores),
     PLANS: (plan, next, compare),
     REFERENCE: (laws, cite, models, trends),
     MODELS: (sample, fill_mask, infill, evaluate, finetune, continue_training),

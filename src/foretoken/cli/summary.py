@@ -25,6 +25,7 @@ SHOWN = {
     "Outcome": "ledger.show_outcome",
     "PlacedPoint": "ledger.show_point",
     "Plan": "plan.show",
+    "Scores": "scores.show",
     "StudyDesign": "design.show",
     "StudyStatus": "printing.print_status",
     "TextLoss": "evaluate.show",

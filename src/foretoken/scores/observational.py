@@ -24,6 +24,10 @@ from foretoken.scores.table import ScoreTable
 FEWEST_TASKS, FEWEST_MODELS = 3, 6
 ROUNDS, CLOSE = 200, 1e-6
 """Rounds in which missing scores are imputed, and the change at which they stay."""
+LEAST_MISFIT = 0.1
+"""Share of the slope by which a line may turn beyond the models, whatever they say."""
+SHARPNESS = 4.0
+"""A line whose error is twice as large counts 2^4 times less."""
 SHARE_OF_FIRST = 0.5
 """Of the variance that the first component explains, below which one capability is doubted."""
 OBSERVATIONAL = "observational"
@@ -112,8 +116,8 @@ def _columns(u: Array, family: Array, families: int, degree: int) -> Array:
     return np.concatenate([*powers, np.eye(families)[family]], axis=1)
 
 
-def family_lines(family: Array, log_flops: Array, value: Array) -> FamilyLines:
-    """Straight or bent lines, whichever foretells the larger models from the smaller, with the misfit seen there."""
+def family_lines(family: Array, log_flops: Array, value: Array) -> list[tuple[float, FamilyLines]]:
+    """Straight and bent lines, each with its weight and misfit by how it foretells the larger models from the smaller."""
     tests: dict[int, list[Array]] = {1: [], 2: []}
     for share in CUTS:
         seen = log_flops <= np.quantile(log_flops, share)
@@ -121,17 +125,34 @@ def family_lines(family: Array, log_flops: Array, value: Array) -> FamilyLines:
         if seen.sum() < len(np.unique(family)) + ENOUGH or not known.any():
             continue
         for degree, found in tests.items():
-            lines = FamilyLines.fitted(np.where(seen, family, 0)[seen], log_flops[seen], value[seen], degree)
+            lines = FamilyLines.fitted(family[seen], log_flops[seen], value[seen], degree)
             centre, sd = lines.forecast(family[known], log_flops[known])
             found.append(np.stack([centre - value[known], sd, log_flops[known] - lines.largest]))
     if not tests[1]:
-        return FamilyLines.fitted(family, log_flops, value)
-    errors = {degree: np.concatenate(found, axis=1) for degree, found in tests.items()}
-    degree = min(errors, key=lambda one: float((errors[one][0] ** 2).mean()))
-    error, sd, distance = errors[degree]
-    # Moments: error^2 = explained^2 + misfit^2 distance^2, summed over the models left out.
-    excess = max(float((error**2 - sd**2).sum()), 0.0) / max(float((distance**2).sum()), 1e-12)
-    return replace(FamilyLines.fitted(family, log_flops, value, degree), misfit=float(np.sqrt(excess)))
+        return [(1.0, FamilyLines.fitted(family, log_flops, value))]
+    weighed = []
+    for degree, parts in tests.items():
+        error, sd, distance = np.concatenate(parts, axis=1)
+        # Moments: error^2 = explained^2 + misfit^2 distance^2, summed over the models left out.
+        excess = max(float((error**2 - sd**2).sum()), 0.0) / max(float((distance**2).sum()), 1e-12)
+        lines = FamilyLines.fitted(family, log_flops, value, degree)
+        misfit = max(float(np.sqrt(excess)), LEAST_MISFIT * abs(float(lines.found[0])))
+        weighed.append((float((error**2).mean()) ** (-SHARPNESS / 2), replace(lines, misfit=misfit)))
+    total = sum(weight for weight, _ in weighed)
+    return [(weight / total, lines) for weight, lines in weighed]
+
+
+def _drawn(
+    weighed: list[tuple[float, FamilyLines]], family: int, log_flops: Array, draws: int, random: np.random.Generator
+) -> Array:
+    """Capabilities of new models by all lines, each as often as it counts [t, b]."""
+    chosen = random.permutation((np.cumsum([weight for weight, _ in weighed])[:-1, None] < _shares(draws)).sum(axis=0))
+    said = np.stack([lines.drawn(family, log_flops, draws, random) for _, lines in weighed])
+    return np.asarray(said[chosen, :, np.arange(draws)].T)
+
+
+def _shares(draws: int) -> Array:
+    return (np.arange(draws) + 0.5) / draws
 
 
 @dataclass(frozen=True)
@@ -186,7 +207,7 @@ def forecast_models(models: Models, family: int, flops: Array, seed: int = 0, dr
         curves = BoundedCurves.fitted(
             Sigmoid.over(-value), -value, alone.score[:, [task]], alone.chance[[task]], alone.ceiling[[task]]
         )
-        drawn = lines.drawn(family, np.log(flops), draws, random)
+        drawn = _drawn(lines, family, np.log(flops), draws, random)
         means = np.stack([angle(curves.drawn(-row, random)) for row in drawn])
         found[..., [task]] = new_scores(means, curves, alone.items[[task]], distance, random)
         shares.append(share)

@@ -131,7 +131,7 @@ def read_scores(
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"params": [1e8, 1e9, 1e10], "tokens": 3e11, "task": "rte", "acc": [51.0, 55.5, 62.0]})
     >>> table = read_scores(frame, {"score": "acc"})
-    >>> table.against, table.frame["score"].tolist(), table.frame["chance"].iloc[0]
+    >>> table.against, table.frame["score"].tolist(), float(table.frame["chance"].iloc[0])
     ('params', [0.51, 0.555, 0.62], 0.5)
 
     """

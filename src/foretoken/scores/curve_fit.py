@@ -1,0 +1,161 @@
+"""All shapes at once fitted to one curve, weighed, and drawn from.
+
+The weight of a shape is its prior times its evidence, the integral of the likelihood over its levels by Laplace's
+method (MacKay 2003, chapter 27). The evidence is the product of what the shape says of each size, given the smaller
+ones, before that score is seen (Dawid 1984): a shape is weighed by what it forecasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretoken.laws.law import Array, Indices
+from foretoken.scores.likelihoods import Likelihood
+from foretoken.scores.shapes import FAMILIES, PARTS, PRIOR, Family, Shapes, shapes_for
+
+FIRST, MORE = 14, 3
+"""Steps of Fisher scoring at one level of noise, and then at each."""
+LONGEST = 2.0
+"""The longest step of a free parameter."""
+
+
+@dataclass(frozen=True)
+class CurveFit:
+    """The weighed shapes of one curve: levels [k, noise, PARTS], their covariance, and the log weight [k, noise]."""
+
+    u: Array
+    likelihood: Likelihood
+    shapes: Shapes
+    eta: Array
+    root: Array
+    """Lower triangular, of the covariance of eta [k, noise, PARTS, PARTS]."""
+    log_evidence: Array
+    """[k, noise]"""
+
+    @property
+    def log_weight(self) -> Array:
+        """Prior times evidence, of each shape at each level of noise [k, noise]; the weights sum to 1."""
+        joint = self.log_evidence + self.shapes.log_prior[:, None] + self.likelihood.log_prior
+        return np.asarray(joint - np.logaddexp.reduce(joint.ravel()))
+
+    def family_evidence(self) -> dict[Family, float]:
+        """The log evidence of each family, its shapes and the levels of noise weighed by their priors."""
+        joint = self.log_evidence + self.shapes.log_prior[:, None] + self.likelihood.log_prior
+        names = np.array(self.shapes.family)
+        return {
+            name: float(np.logaddexp.reduce(joint[names == name].ravel()) - np.log(PRIOR[name])) for name in FAMILIES
+        }
+
+    def family_weights(self) -> dict[Family, float]:
+        """The weight of each family."""
+        weight = np.exp(self.log_weight).sum(axis=1)
+        names = np.array(self.shapes.family)
+        return {name: float(weight[names == name].sum()) for name in FAMILIES}
+
+    def draws(self, count: int, generator: np.random.Generator) -> CurveDraws:
+        """`count` curves from the weighed shapes."""
+        weight = np.exp(self.log_weight).ravel()
+        chosen = generator.choice(len(weight), size=count, p=weight / weight.sum())
+        k, noise = np.unravel_index(chosen, self.log_evidence.shape)
+        free = self.eta[k, noise] + np.einsum(
+            "spq,sq->sp", self.root[k, noise], generator.standard_normal((count, PARTS))
+        )
+        return CurveDraws(self.shapes, self.likelihood, k, noise, self.likelihood.level(free)[0])
+
+
+@dataclass(frozen=True)
+class CurveDraws:
+    """Curves drawn from the weighed shapes: the shape, the level of noise [s], and the levels [s, PARTS] of each."""
+
+    shapes: Shapes
+    likelihood: Likelihood
+    shape: Indices
+    noise: Indices
+    levels: Array
+
+    def at(self, u: Array) -> Array:
+        """The curves at the places `u` [s, g], also beyond the data; not yet cut at bounds."""
+        which, back = np.unique(self.shape, return_inverse=True)
+        weights = self.shapes.weights(u, which)
+        return np.asarray(np.einsum("sgp,sp->sg", weights[back], self.levels))
+
+    def families(self) -> list[Family]:
+        """The family of each curve [s]."""
+        return [self.shapes.family[k] for k in self.shape]
+
+
+def fit_curve(u: Array, likelihood: Likelihood) -> CurveFit:
+    """All shapes fitted to the scores of `likelihood` at the places `u` [n], each between 0 and 1."""
+    shapes = shapes_for(u)
+    weights = shapes.weights(u)
+    used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
+    # A flat curve is its first level alone.
+    products = (weights[..., :, None] * weights[..., None, :]).reshape(len(shapes), len(u), PARTS * PARTS)
+    eta = np.full((len(shapes), len(likelihood.log_prior), PARTS), likelihood.start(float(likelihood.y.mean())))
+    middle = slice(len(likelihood.log_prior) // 2, len(likelihood.log_prior) // 2 + 1)
+    one = _OneNoise(likelihood, middle)
+    first = eta[:, middle]
+    for _ in range(FIRST):
+        first = first + _step(first, weights, products, used, one)[0]
+    eta = np.repeat(first, eta.shape[1], axis=1)
+    whole = _OneNoise(likelihood, slice(None))
+    for _ in range(MORE):
+        eta = eta + _step(eta, weights, products, used, whole)[0]
+    _, curvature = _step(eta, weights, products, used, whole)
+    return _weighed(u, likelihood, shapes, weights, used, eta, curvature)
+
+
+@dataclass(frozen=True)
+class _OneNoise:
+    """A likelihood at some of its levels of noise."""
+
+    whole: Likelihood
+    which: slice
+
+    def precision(self, mu: Array) -> Array:
+        count = len(self.whole.log_prior[self.which])
+        if count == len(self.whole.log_prior):
+            return self.whole.precision(mu)
+        spread = np.broadcast_to(mu, (*mu.shape[:-2], len(self.whole.log_prior), mu.shape[-1]))
+        return self.whole.precision(spread)[..., self.which, :]
+
+
+def _step(
+    eta: Array, weights: Array, products: Array, used: NDArray[np.bool_], noise: _OneNoise
+) -> tuple[Array, Array]:
+    """A step of Fisher scoring [k, noise, p], and the curvature of the log posterior, turned positive."""
+    likelihood = noise.whole
+    theta, slope = likelihood.level(eta)
+    mu = theta @ weights.transpose(0, 2, 1)
+    precision = noise.precision(mu)
+    gradient = (precision * (likelihood.y - mu)) @ weights * slope
+    curvature = (precision @ products).reshape(*eta.shape, PARTS) * slope[..., :, None] * slope[..., None, :]
+    _, prior_slope, prior_curvature = likelihood.prior(eta)
+    gradient = np.where(used[:, None, :], gradient + prior_slope, 0.0)
+    diagonal = np.arange(PARTS)
+    curvature[..., diagonal, diagonal] += np.where(used[:, None, :], prior_curvature + 1e-9, 1.0)
+    step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
+    return np.clip(step, -LONGEST, LONGEST), curvature
+
+
+def _weighed(
+    u: Array,
+    likelihood: Likelihood,
+    shapes: Shapes,
+    weights: Array,
+    used: NDArray[np.bool_],
+    eta: Array,
+    curvature: Array,
+) -> CurveFit:
+    """The fit with the evidence of each shape."""
+    theta, _ = likelihood.level(eta)
+    mu = theta @ weights.transpose(0, 2, 1)
+    prior = np.where(used[:, None, :], likelihood.prior(eta)[0], 0.0).sum(axis=-1)
+    lower = np.linalg.cholesky(curvature)
+    log_det = 2.0 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    evidence = likelihood.log_density(mu) + prior + 0.5 * shapes.parts[:, None] * np.log(2 * np.pi) - 0.5 * log_det
+    root = np.linalg.inv(lower).swapaxes(-1, -2)
+    return CurveFit(u, likelihood, shapes, eta, root, evidence)
