@@ -14,6 +14,7 @@ SHOWN = {
     "ContinuedTraining": "continue_training.show",
     "Conventions": "diagnose.show_conventions",
     "Diagnosis": "diagnose.show",
+    "Downstream": "downstream.show",
     "DryRun": "run.show_plan",
     "Entry": "ledger.show_entry",
     "FinetuneResult": "finetune.show",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from foretoken.fits.check import PLAIN, Check
 from foretoken.results import Result
 from foretoken.scores.axes import CurveName
+from foretoken.store.atomic import json_bytes, write_output
 
 
 @dataclass(frozen=True)
@@ -166,3 +168,7 @@ class Downstream(Result, rows="tasks"):
     def to_json(self) -> dict[str, Any]:
         """Plain values; what a route, a loss or a chance is not known of is null."""
         return asdict(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the result as one JSON file."""
+        write_output(Path(path), json_bytes(self.to_json()))

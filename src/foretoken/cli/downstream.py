@@ -1,0 +1,133 @@
+"""`foretoken downstream`: the scores that a run will reach which was not trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foretoken.cli.options import (
+    HtmlOption,
+    JsonOption,
+    LawOption,
+    LevelOption,
+    MapOption,
+    TableArgument,
+    WhereOption,
+    given_together,
+)
+from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
+from foretoken.cli.scores import BetterOption, CeilingOption, ChanceOption, GroupOption, ItemsOption, UnitOption
+from foretoken.cli.telling import say
+from foretoken.units import format_count, format_flops
+
+if TYPE_CHECKING:
+    from foretoken.scores.downstream_result import Downstream, TaskForecast
+
+AtOption = Annotated[
+    list[str],
+    typer.Option("--at", metavar="PARAMS,TOKENS", help="The run, as 7B,140B; may be given several times."),
+]
+TasksOption = Annotated[str, typer.Option("--tasks", help="The tasks, as hellaswag,arc_easy; all unless given.")]
+RouteOption = Annotated[
+    str,
+    typer.Option(
+        "--route",
+        help="weighed (by what each foretold of larger runs), two_step (through the loss), direct (straight from size"
+        " and tokens), or observational (what models of many families share).",
+    ),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the result to this file (JSON).")
+]
+
+
+def downstream(
+    table: TableArgument,
+    at: AtOption,
+    tasks: TasksOption = "",
+    route: RouteOption = "weighed",
+    rename: MapOption = None,
+    where: WhereOption = None,
+    law: LawOption = "weighed",
+    group: GroupOption = "",
+    family: Annotated[str, typer.Option("--family", help="The same as --group, of the observational route.")] = "",
+    unit: UnitOption = "",
+    better: BetterOption = "",
+    chance: ChanceOption = None,
+    ceiling: CeilingOption = None,
+    items: ItemsOption = None,
+    level: LevelOption = 0.9,
+    out: OutOption = None,
+    html: HtmlOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Forecast the scores of a run from those of smaller ones: through its loss and straight from its size, weighed.
+
+    Example: foretoken downstream runs.csv --at 7B,140B --map loss=loss_c4_val --where dataset=C4
+    """
+    from foretoken.runs.sources import parse_map
+    from foretoken.scores.downstream import downstream as forecast_scores
+    from foretoken.scores.table import ScoreReading
+
+    result = forecast_scores(
+        table,
+        at=at,
+        tasks=tasks,
+        route=route,
+        law=law,
+        level=level,
+        rename=parse_map(given_together(rename)),
+        where=given_together(where),
+        reading=ScoreReading(
+            group=group or family, unit=unit, better=better, chance=chance, ceiling=ceiling, items=items
+        ),
+    )
+    _write(result, out)
+    write_page(html, result, table.name)
+    if json:
+        print_json(result.to_json())
+    else:
+        show(result)
+
+
+def _write(result: Downstream, path: Path | None) -> None:
+    if path is not None:
+        result.save(path)
+        say(f"wrote {path}")
+
+
+def show(result: Downstream) -> None:
+    """Print the scores of each run, the losses they rest on, and what was doubtful."""
+    for loss in result.losses:
+        print_text(
+            f"{loss.group + ': ' if loss.group else ''}{_run(loss.params, loss.tokens)}, {format_flops(loss.flops)}:"
+            f" loss {loss.loss:.4g} [{loss.low:.4g}, {loss.high:.4g}]"
+        )
+    headings = ("curve", "run", "score", f"{100 * result.level:g} % interval", "route", "compute", "")
+    title = "scores of a new run, as fractions, with the interval of one new measurement"
+    print_table(headings, map(_cells, result.tasks), title, left=2)
+    if result.held_out:
+        inside = sum(score.is_inside for score in result.held_out)
+        print_text(
+            f"larger runs of the table, forecast from smaller ones: {inside} of {len(result.held_out)} scores inside"
+            " their 90 % interval"
+        )
+    print_checks(result.checks)
+    print_assumed(result.assumed)
+
+
+def _run(params: float, tokens: float) -> str:
+    return f"{format_count(params)} on {format_count(tokens)} tokens"
+
+
+def _cells(task: TaskForecast) -> tuple[str, ...]:
+    name, run = str(task.curve), _run(task.params, task.tokens)
+    beyond = f"{task.compute_factor:.3g}x"
+    if task.score is None or task.low is None or task.high is None:
+        return (name, run, "", "", "", beyond, task.reason)
+    weight = max(one.weight for one in task.routes)
+    route = f"{task.route.replace('_', ' ')} {100 * weight:.0f} %" if len(task.routes) > 1 else task.route
+    told = "at chance or flat so far" if task.reason else ""
+    return (name, run, f"{task.score:.3f}", f"{task.low:.3f} to {task.high:.3f}", route, beyond, told)
