@@ -24,10 +24,12 @@ from foretoken.reports.ledger_page import ledger_page
 from foretoken.reports.plan_page import plan_page
 from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
+from foretoken.reports.scores_page import scores_page
 from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
+from foretoken.scores.result import Scores
 from foretoken.store.atomic import write_file, write_output
 
 __all__ = [
@@ -48,6 +50,7 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     BackTest: backtest_page,
     Diagnosis: diagnosis_page,
     Approaches: approaches_page,
+    Scores: scores_page,
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,

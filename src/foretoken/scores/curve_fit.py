@@ -16,8 +16,8 @@ from foretoken.laws.law import Array, Indices
 from foretoken.scores.likelihoods import Likelihood
 from foretoken.scores.shapes import FAMILIES, PARTS, PRIOR, Family, Shapes, shapes_for
 
-FIRST, MORE = 14, 3
-"""Steps of Fisher scoring at one level of noise, and then at each."""
+FIRST, MORE, NEAR = 10, 2, 0.02
+"""Steps of Fisher scoring at one level of noise at most, and then at each; a step that is too short to go on."""
 LONGEST = 2.0
 """The longest step of a free parameter."""
 
@@ -30,8 +30,8 @@ class CurveFit:
     likelihood: Likelihood
     shapes: Shapes
     eta: Array
-    root: Array
-    """Lower triangular, of the covariance of eta [k, noise, PARTS, PARTS]."""
+    lower: Array
+    """Cholesky factor of the curvature of the log posterior, the inverse covariance of eta [k, noise, PARTS, PARTS]."""
     log_evidence: Array
     """[k, noise]"""
 
@@ -60,9 +60,8 @@ class CurveFit:
         weight = np.exp(self.log_weight).ravel()
         chosen = generator.choice(len(weight), size=count, p=weight / weight.sum())
         k, noise = np.unravel_index(chosen, self.log_evidence.shape)
-        free = self.eta[k, noise] + np.einsum(
-            "spq,sq->sp", self.root[k, noise], generator.standard_normal((count, PARTS))
-        )
+        shock = generator.standard_normal((count, PARTS, 1))
+        free = self.eta[k, noise] + np.linalg.solve(self.lower[k, noise].swapaxes(-1, -2), shock)[..., 0]
         return CurveDraws(self.shapes, self.likelihood, k, noise, self.likelihood.level(free)[0])
 
 
@@ -94,51 +93,46 @@ def fit_curve(u: Array, likelihood: Likelihood) -> CurveFit:
     used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
     # A flat curve is its first level alone.
     products = (weights[..., :, None] * weights[..., None, :]).reshape(len(shapes), len(u), PARTS * PARTS)
-    eta = np.full((len(shapes), len(likelihood.log_prior), PARTS), likelihood.start(float(likelihood.y.mean())))
-    middle = slice(len(likelihood.log_prior) // 2, len(likelihood.log_prior) // 2 + 1)
-    one = _OneNoise(likelihood, middle)
-    first = eta[:, middle]
+    noises = len(likelihood.log_prior)
+    eta = np.full((len(shapes), 1, PARTS), likelihood.start(float(likelihood.y.mean())))
+    one = likelihood.with_noise(slice(noises // 2, noises // 2 + 1))
     for _ in range(FIRST):
-        first = first + _step(first, weights, products, used, one)[0]
-    eta = np.repeat(first, eta.shape[1], axis=1)
-    whole = _OneNoise(likelihood, slice(None))
+        step, _ = _step(eta, weights, products, used, one)
+        eta = eta + step
+        if np.abs(step).max() < NEAR:
+            break
+    eta = np.repeat(eta, noises, axis=1)
     for _ in range(MORE):
-        eta = eta + _step(eta, weights, products, used, whole)[0]
-    _, curvature = _step(eta, weights, products, used, whole)
+        eta = eta + _step(eta, weights, products, used, likelihood)[0]
+    _, curvature = _step(eta, weights, products, used, likelihood)
     return _weighed(u, likelihood, shapes, weights, used, eta, curvature)
 
 
-@dataclass(frozen=True)
-class _OneNoise:
-    """A likelihood at some of its levels of noise."""
-
-    whole: Likelihood
-    which: slice
-
-    def precision(self, mu: Array) -> Array:
-        count = len(self.whole.log_prior[self.which])
-        if count == len(self.whole.log_prior):
-            return self.whole.precision(mu)
-        spread = np.broadcast_to(mu, (*mu.shape[:-2], len(self.whole.log_prior), mu.shape[-1]))
-        return self.whole.precision(spread)[..., self.which, :]
-
-
 def _step(
-    eta: Array, weights: Array, products: Array, used: NDArray[np.bool_], noise: _OneNoise
+    eta: Array, weights: Array, products: Array, used: NDArray[np.bool_], likelihood: Likelihood
 ) -> tuple[Array, Array]:
     """A step of Fisher scoring [k, noise, p], and the curvature of the log posterior, turned positive."""
-    likelihood = noise.whole
     theta, slope = likelihood.level(eta)
     mu = theta @ weights.transpose(0, 2, 1)
-    precision = noise.precision(mu)
+    precision = likelihood.precision(mu)
     gradient = (precision * (likelihood.y - mu)) @ weights * slope
     curvature = (precision @ products).reshape(*eta.shape, PARTS) * slope[..., :, None] * slope[..., None, :]
     _, prior_slope, prior_curvature = likelihood.prior(eta)
     gradient = np.where(used[:, None, :], gradient + prior_slope, 0.0)
     diagonal = np.arange(PARTS)
     curvature[..., diagonal, diagonal] += np.where(used[:, None, :], prior_curvature + 1e-9, 1.0)
-    step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
-    return np.clip(step, -LONGEST, LONGEST), curvature
+    return np.clip(_solved(curvature, gradient), -LONGEST, LONGEST), curvature
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """X of matrix x = right, for symmetric matrices of PARTS rows [..., p, p], by cofactors."""
+    a, b, c = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2]
+    d, e, f = matrix[..., 1, 1], matrix[..., 1, 2], matrix[..., 2, 2]
+    aa, ab, ac = d * f - e * e, c * e - b * f, b * e - c * d
+    bb, bc, cc = a * f - c * c, b * c - a * e, a * d - b * b
+    x, y, z = right[..., 0], right[..., 1], right[..., 2]
+    solved = (aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z)
+    return np.stack(solved, axis=-1) / (a * aa + b * ab + c * ac)[..., None]
 
 
 def _weighed(
@@ -154,8 +148,7 @@ def _weighed(
     theta, _ = likelihood.level(eta)
     mu = theta @ weights.transpose(0, 2, 1)
     prior = np.where(used[:, None, :], likelihood.prior(eta)[0], 0.0).sum(axis=-1)
-    lower = np.linalg.cholesky(curvature)
+    lower = np.asarray(np.linalg.cholesky(curvature), dtype=np.float64)
     log_det = 2.0 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
     evidence = likelihood.log_density(mu) + prior + 0.5 * shapes.parts[:, None] * np.log(2 * np.pi) - 0.5 * log_det
-    root = np.linalg.inv(lower).swapaxes(-1, -2)
-    return CurveFit(u, likelihood, shapes, eta, root, evidence)
+    return CurveFit(u, likelihood, shapes, eta, lower, evidence)

@@ -11,6 +11,8 @@ from foretoken.scores.curve import FARTHEST, Curve
 from foretoken.scores.curve_fit import CurveDraws
 from foretoken.scores.verdict import Verdict
 
+FEWEST = 0.25
+"""Where fewer of the drawn curves reach a level, no size is said."""
 INSIDE, BEYOND = 121, 240
 """Places at which curves are looked at within the data, and beyond."""
 
@@ -23,7 +25,7 @@ class Level:
     value: float
     """A fraction, or as the score stands."""
     size: float
-    """In the unit of the axis: the median of the drawn curves."""
+    """In the unit of the axis: the median of the drawn curves that reach it."""
     factor: float
     """Times the largest size; below 1 where the level lies within the data."""
     low: float
@@ -49,14 +51,13 @@ def level_reached(
     crossing = first_crossing(places, curve.good(curve.score_of(draws.at(places))), target)
     reached = float(np.isfinite(crossing).mean())
     tail = (1.0 - probability) / 2.0
-    middle, low, high = (
-        float(np.quantile(crossing, share, method="inverted_cdf")) for share in (0.5, tail, 1.0 - tail)
-    )
-    if not np.isfinite(middle):
+    low, high = (float(np.quantile(crossing, share, method="inverted_cdf")) for share in (tail, 1.0 - tail))
+    if reached < FEWEST:
         return None, (
             f"only {100 * reached:.0f} % of the curves that fit the scores reach {value:.3g} within {FARTHEST:g} times"
             " the largest size"
         )
+    middle = float(np.median(crossing[np.isfinite(crossing)]))
     size, size_low = (float(curve.size_at(np.array(place))) for place in (middle, low))
     size_high = float(curve.size_at(np.array(high))) if np.isfinite(high) else None
     reason = (

@@ -44,6 +44,10 @@ class Proportions:
             prior = np.full(len(SHARES), -np.log(len(SHARES)))
         return cls(y, m, prior, np.median(m, axis=1))
 
+    def with_noise(self, which: slice) -> Proportions:
+        """The same at some levels of noise."""
+        return Proportions(self.y, self.m[which], self.log_prior[which], self.typical[which])
+
     def level(self, eta: Array) -> tuple[Array, Array]:
         """The logistic function."""
         theta = expit(eta)
@@ -92,6 +96,10 @@ class Unbounded:
     def of(cls, y: Array) -> Unbounded:
         """Scores y [n], about 0 to 1."""
         return cls(y, SPREADS, np.full(len(SPREADS), -np.log(len(SPREADS))))
+
+    def with_noise(self, which: slice) -> Unbounded:
+        """The same at some levels of noise."""
+        return Unbounded(self.y, self.spread[which], self.log_prior[which])
 
     def level(self, eta: Array) -> tuple[Array, Array]:
         """As it is."""

@@ -23,12 +23,14 @@ Origin = Literal["metric_artefact", "real_jump", "cannot_say"]
 SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)
 TOKEN = re.compile(r"token|(^|_)p(_|$)|prob|edit|likelihood|partial|character", re.IGNORECASE)
 LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORECASE)
-LENGTHS = np.geomspace(0.5, 300.0, 161)
+LENGTHS = np.geomspace(0.5, 300.0, 129)
 """Tokens of an answer that are tried."""
 LEAPS, NO_LEAP = 0.5, 0.05
 """From which share of the smooth metric's curves on it leaps, and up to which it does not."""
 DESCRIBED, NOT_DESCRIBED = -2.0, -5.0
 """Nats of p^L against the shapes of the sharp metric alone, from which it describes the scores, or does not."""
+DRAWS = 60
+"""Curves of the smooth metric, whose own error counts."""
 SEEN = 0.95
 """The probability of at least one right answer with the items that are needed."""
 
@@ -98,21 +100,21 @@ def _is_smooth(curve: Curve) -> bool:
 
 
 def _token_probability(smooth: Fitted) -> Array:
-    """The mean of p at each size, by the weighed shapes of the smooth metric [n]."""
+    """P at each size, by some of the curves drawn from the weighed shapes of the smooth metric [s, n]."""
     curve = smooth.curve
-    means = smooth.draws.at(curve.place)
-    if curve.is_bounded:
-        # Of an error, such as the share of tokens that are edited, p is what is left.
-        return np.asarray(np.clip(means, 0.0, 1.0).mean(axis=0))
-    return np.asarray(np.exp(-np.maximum(curve.score_of(means), 0.0)).mean(axis=0))
+    means = smooth.draws.at(curve.place)[:DRAWS]
+    # Of an error, such as the share of tokens that are edited, what is left; of a loss in nats per token, exp(-loss).
+    p = means if curve.is_bounded else np.exp(-np.maximum(curve.score_of(means), 0.0))
+    return np.asarray(np.clip(p, 1e-6, 1.0 - 1e-6))
 
 
 def _pair(sharp: Fitted, smooth: Fitted, probability: float) -> MetricPair:
-    p = np.clip(_token_probability(smooth), 1e-6, 1.0 - 1e-6)
+    p = _token_probability(smooth)
     likelihood = sharp.fit.likelihood
-    noises = len(likelihood.log_prior)
-    mean = np.repeat((p[None, :] ** LENGTHS[:, None])[:, None, :], noises, axis=1)
-    joint = likelihood.log_density(mean) + likelihood.log_prior - np.log(len(LENGTHS))
+    mean = p[None, :, :] ** LENGTHS[:, None, None]
+    repeated = np.repeat(mean.reshape(-1, 1, p.shape[1]), len(likelihood.log_prior), axis=1)
+    each = likelihood.log_density(repeated).reshape(*mean.shape[:2], -1)
+    joint = np.logaddexp.reduce(each, axis=1) - np.log(len(p)) + likelihood.log_prior - np.log(len(LENGTHS))
     whole = float(np.logaddexp.reduce(joint.ravel()))
     weight = np.exp(joint - whole).sum(axis=1)
     tail = (1.0 - probability) / 2.0
@@ -136,7 +138,7 @@ def _pair(sharp: Fitted, smooth: Fitted, probability: float) -> MetricPair:
         smooth_leaps=leaps[1],
         origin=origin,
         evidence=why,
-        resolution=_resolution(sharp.curve, p, float(middle)),
+        resolution=_resolution(sharp.curve, p.mean(axis=0), float(middle)),
     )
 
 

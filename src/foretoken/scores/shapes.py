@@ -22,13 +22,13 @@ Family = Literal["flat", "linear", "saturating", "accelerating", "sigmoid", "bro
 that meet. `turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
-    "flat": 0.5,
+    "flat": 0.45,
     "linear": 0.1,
     "saturating": 0.075,
     "accelerating": 0.05,
-    "sigmoid": 0.1,
+    "sigmoid": 0.125,
     "broken": 0.05,
-    "turning": 0.075,
+    "turning": 0.1,
     "step": 0.05,
 }
 """The share of each family before the data: a change must be told against none."""

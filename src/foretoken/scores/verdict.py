@@ -34,10 +34,11 @@ PLACES = np.linspace(0.0, 1.0, 61)
 """Places between the smallest and the largest size at which curves are looked at."""
 MANY = 10
 """Sizes from which on the likeliest verdict is told unless it is doubtful itself."""
-SURE, SURER = 0.4, 0.75
+SURE, SURER = 1 / 3, 0.75
 """Shares of the draws that a verdict needs with many sizes, and with few."""
 LAST_RESORT = 2.0
-"""`steady`, which says that nothing else is seen, must be so many times as likely as any other."""
+"""`steady`, which says that nothing else is seen, must be so many times as likely as any other; with few sizes the
+doubt that is left of it may be so many times less."""
 
 
 @dataclass(frozen=True)
@@ -115,5 +116,5 @@ def judge(numbers: Array, sizes: int) -> Judgement:
     """
     shares = {name: float((numbers == place).mean()) for place, name in enumerate(VERDICTS[:-1])}
     best = max(shares, key=lambda name: shares[name] / (LAST_RESORT if name == "steady" else 1.0))
-    needed = SURE if sizes >= MANY else SURER
+    needed = SURE if sizes >= MANY else 1.0 - (1.0 - SURER) / (LAST_RESORT if best == "steady" else 1.0)
     return Judgement(best if sizes > 2 and shares[best] >= needed else "not_enough_data", shares)
