@@ -123,11 +123,17 @@ def _run(params: float, tokens: float) -> str:
 
 
 def _cells(task: TaskForecast) -> tuple[str, ...]:
-    name, run = str(task.curve), _run(task.params, task.tokens)
-    beyond = f"{task.compute_factor:.3g}x"
-    if task.score is None or task.low is None or task.high is None:
-        return (name, run, "", "", "", beyond, task.reason)
-    weight = max(one.weight for one in task.routes)
+    """A row of the table of runs and scores."""
+    name, score, ends, beyond, told = score_cells(task)
+    weight = max((one.weight for one in task.routes), default=0.0)
     route = f"{task.route.replace('_', ' ')} {100 * weight:.0f} %" if len(task.routes) > 1 else task.route
+    return (name, _run(task.params, task.tokens), score, ends, route, beyond, told)
+
+
+def score_cells(task: TaskForecast) -> tuple[str, ...]:
+    """Name, score, interval, compute beyond the runs, and a remark."""
+    name, beyond = str(task.curve), f"{task.compute_factor:.3g}x"
+    if task.score is None or task.low is None or task.high is None:
+        return (name, "", "", beyond, task.reason)
     told = "at chance or flat so far" if task.reason else ""
-    return (name, run, f"{task.score:.3f}", f"{task.low:.3f} to {task.high:.3f}", route, beyond, told)
+    return (name, f"{task.score:.3f}", f"{task.low:.3f} to {task.high:.3f}", beyond, told)

@@ -21,6 +21,7 @@ from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
 from foretoken.results import Result
+from foretoken.scores.downstream_result import TaskForecast
 from foretoken.units import format_count
 
 PLAIN = (
@@ -256,6 +257,8 @@ class Plan(Result):
     choices_reason: str | None
     loss_unit: str
     """Of every loss in it, and of what other choices lose."""
+    scores: tuple[TaskForecast, ...] = ()
+    """What the run is expected to score, where a table of scores was given."""
 
     @property
     def counted(self) -> str:
@@ -298,5 +301,6 @@ class Plan(Result):
             "lifetime": life and life.flop.to_json(no_interval),
             "lifetime_reason": self.whole_life_reason,
             "experts": self.experts and asdict(self.experts),
+            "scores": [asdict(score) for score in self.scores],
             "choices": self.choices and [choice.to_json(no_interval) for choice in self.choices],
         }

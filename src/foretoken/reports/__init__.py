@@ -18,6 +18,7 @@ from foretoken.plans.result import Plan
 from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.diagnosis_page import diagnosis_page
+from foretoken.reports.downstream_page import downstream_page
 from foretoken.reports.fit_page import fit_page
 from foretoken.reports.html import document
 from foretoken.reports.ledger_page import ledger_page
@@ -29,6 +30,7 @@ from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
+from foretoken.scores.downstream_result import Downstream
 from foretoken.scores.result import Scores
 from foretoken.store.atomic import write_file, write_output
 
@@ -51,6 +53,7 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     Diagnosis: diagnosis_page,
     Approaches: approaches_page,
     Scores: scores_page,
+    Downstream: downstream_page,
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,

@@ -31,22 +31,11 @@ SHARPNESS = 4.0
 SHARE_OF_FIRST = 0.5
 """Of the variance that the first component explains, below which one capability is doubted."""
 OBSERVATIONAL = "observational"
-CLIP = 0.02
-"""Odds of scores nearer to a bound than this are noise."""
+MISFIT = 0.02
+"""Of a curve for each e-fold of compute beyond all models, on arcsin sqrt(score); chosen on simulated families."""
 POINTS = 15
 CUTS, ENOUGH = (0.6, 0.8), 3
 """Quantiles of compute from which larger models are foretold, and models that a line needs beside one per family."""
-
-
-def log_odds(score: Array, chance: Array) -> Array:
-    """Ln of the odds of scores [m, k], of what is above chance [k] where that is known: near to a line in capability.
-
-    >>> log_odds(np.array([[0.5, 0.625]]), np.array([np.nan, 0.25])).tolist()
-    [[0.0, 0.0]]
-    """
-    guessed = np.nan_to_num(chance)
-    known = np.clip((score - guessed) / np.maximum(1 - guessed, 1e-9), CLIP, 1 - CLIP)
-    return np.asarray(np.log(known / (1 - known)))
 
 
 def imputed(angles: Array) -> Array:
@@ -207,7 +196,7 @@ def _joined(groups: list[GroupRuns]) -> Models:
 def forecast_models(models: Models, family: int, flops: Array, seed: int = 0, draws: int = DRAWS) -> tuple[Array, float]:
     """Angles of new models' scores [t, b, k], NaN for a task with too few, and the first component's share."""
     random = np.random.default_rng(seed)
-    measured = log_odds(models.joined.score, models.joined.chance)
+    measured = models.joined.angles()
     usable = np.isfinite(measured).sum(axis=0) >= FEWEST_MODELS
     whole = imputed(measured[:, usable])
     shares, found = [], np.full((len(flops), draws, measured.shape[1]), np.nan)
@@ -222,7 +211,7 @@ def forecast_models(models: Models, family: int, flops: Array, seed: int = 0, dr
         )
         drawn = _drawn(lines, family, np.log(flops), draws, random)
         means = np.stack([angle(curves.drawn(-row, random)) for row in drawn])
-        found[..., [task]] = new_scores(means, curves, alone.items[[task]], distance, random)
+        found[..., [task]] = new_scores(means, curves, alone.items[[task]], distance, random, MISFIT)
         shares.append(share)
     return found, float(np.median(shares))
 

@@ -82,14 +82,19 @@ def _forecast(
 
 
 def new_scores(
-    means: Array, curves: BoundedCurves, items: Array, distance: Array, random: np.random.Generator
+    means: Array,
+    curves: BoundedCurves,
+    items: Array,
+    distance: Array,
+    random: np.random.Generator,
+    growth: float = MISFIT_OF_DISTANCE,
 ) -> Array:
     """Angles of new scores [t, b, k] about those of drawn curves: with misfit, noise between runs, and items."""
     from scipy.special import ndtri, stdtrit
 
     targets, draws, tasks = means.shape
-    change = np.abs(np.median(means, axis=1) - angle(curves.edge))
-    misfit = np.hypot(MISFIT_OF_CHANGE * change, MISFIT_OF_DISTANCE * distance[:, None])
+    change = np.maximum(np.median(means, axis=1) - angle(curves.edge), 0.0)
+    misfit = np.hypot(MISFIT_OF_CHANGE * change, growth * distance[:, None])
     # arcsin sqrt of a proportion of n items has variance 1 / (4 n), whatever the proportion (Anscombe 1948).
     noise = np.fmax(curves.angle_sd, 0.5 / np.sqrt(items))
     quantiles = (np.arange(draws) + 0.5) / draws
