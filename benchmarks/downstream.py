@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parents[2] / "shared" / "data" / "scaling"
 LOSSES = ("loss_c4_val", "loss_paloma_redpajama", "loss_openlm")
 AVERAGES = ("avg_17", "avg_46")
 LEVEL = 0.9
+Row = dict[str, object]
 
 
 def kind_of(task: str) -> str:
@@ -36,7 +37,7 @@ def kind_of(task: str) -> str:
     return "averages" if task in AVERAGES else task if task == "hellaswag" else "single tasks"
 
 
-def judged(frame: pd.DataFrame, loss: str, first: int, last: int, route: str = "weighed") -> Iterator[dict[str, object]]:
+def judged(frame: pd.DataFrame, loss: str, first: int, last: int, route: str = "weighed") -> Iterator[Row]:
     """Forecasts of the runs from place `first` to `last` by compute of each data set, from those before `first`."""
     for dataset, rows in frame.groupby("dataset"):
         ordered = rows.sort_values("flops").reset_index(drop=True)
@@ -47,7 +48,7 @@ def judged(frame: pd.DataFrame, loss: str, first: int, last: int, route: str = "
         yield from _rows(result, rest, str(dataset), loss)
 
 
-def _rows(result: Downstream, rest: pd.DataFrame, dataset: str, loss: str) -> Iterator[dict[str, object]]:
+def _rows(result: Downstream, rest: pd.DataFrame, dataset: str, loss: str) -> Iterator[Row]:
     for task in result.tasks:
         if task.group not in ("", dataset):
             continue
@@ -81,11 +82,14 @@ def openlm(folder: Path) -> None:
     rows = pd.DataFrame(judged(frame, LOSSES[0], -2, 0))
     weighed = rows[rows.route == "weighed"]
     named = weighed[weighed.kind != "single tasks"]
-    print(named[["dataset", "task", "params", "truth", "score", "low", "high", "inside"]].round(3).to_string(index=False))
+    print(
+        named[["dataset", "task", "params", "truth", "score", "low", "high", "inside"]].round(3).to_string(index=False)
+    )
     show(rows, ["kind", "route"])
     flags = weighed[weighed.kind == "single tasks"]
     show(flags, ["flagged"])
-    print(f"asked: averages and HellaSwag inside at least 80 %; measured: {100 * named.inside.mean():.0f} % of {len(named)}")
+    inside = 100 * named.inside.mean()
+    print(f"asked: averages and HellaSwag inside at least 80 %; measured: {inside:.0f} % of {len(named)}")
     print(f"asked: no forecast outside [0, 1]; measured: {int((~rows.in_bounds).sum())} of {len(rows)} outside")
     print(f"asked: below a minute; measured: {time.perf_counter() - began:.0f} s for all tasks, runs and data sets")
 
@@ -104,13 +108,15 @@ def tuned(folder: Path) -> None:
 
 
 def published_errors(frame: pd.DataFrame) -> list[tuple[float, float, float]]:
-    """Params, tokens per parameter and relative error in percent of the average error over 17 tasks, by the paper's way.
+    """Params, tokens per parameter and relative error (%) of the average error over 17 tasks, by the paper's way.
 
     The loss law with one exponent is fitted to five small runs; Err = epsilon - k exp(-gamma L) to the measured losses
     and errors of these and of the run of 1.4B parameters and M = 20.
     """
     chinchilla = frame[frame.token_multiplier == 20]
-    small = pd.concat([chinchilla[chinchilla.params < 5e8], frame[(frame.params < 2e7) & (frame.token_multiplier == 320)]])
+    small = pd.concat(
+        [chinchilla[chinchilla.params < 5e8], frame[(frame.params < 2e7) & (frame.token_multiplier == 320)]]
+    )
 
     def loss(sizes: np.ndarray, e: float, a: float, b: float, alpha: float) -> np.ndarray:
         named = {"E": np.exp(e), "A": np.exp(a), "B": np.exp(b), "alpha": alpha, "beta": alpha}

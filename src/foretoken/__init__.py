@@ -59,9 +59,9 @@ if TYPE_CHECKING:
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
+    from foretoken.scores.classify import scores
     from foretoken.scores.downstream import downstream
     from foretoken.scores.downstream_result import Downstream
-    from foretoken.scores.classify import scores
     from foretoken.scores.table import read_scores
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
@@ -157,6 +157,7 @@ __all__ = [
     "describe_tokenizer",
     "design",
     "diagnose",
+    "downstream",
     "dry_run",
     "evaluate",
     "fill_mask",

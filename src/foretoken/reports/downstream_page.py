@@ -94,7 +94,21 @@ def _forecast_figure(result: Downstream) -> Html:
     title = f"{len(told)} forecast{'s' * (len(told) != 1)}, each with the interval of a new measurement"
     caption = f"Dot: the middle; line: {percent(result.level, 0)}. Pale: at chance or flat so far.{left}"
     panels = forest("scores", lines, "score (fraction, as the metric counts)", title=title, described=caption)
-    heads = ["group", "task", "metric", "shots", "N", "D", "C (FLOP)", "score", "low", "high", "route", "beyond", "note"]
+    heads = [
+        "group",
+        "task",
+        "metric",
+        "shots",
+        "N",
+        "D",
+        "C (FLOP)",
+        "score",
+        "low",
+        "high",
+        "route",
+        "beyond",
+        "note",
+    ]
     rows = [
         [
             task.group, task.task, task.metric, task.shots, count(task.params), count(task.tokens), power(task.flops),

@@ -1,4 +1,4 @@
-"""Small drawings of one task: score against loss with the band of its links, score against compute with its forecast."""
+"""Small drawings of one task: score against loss with the band of its links, against compute with its forecast."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Shape(Protocol):
         ...
 
     def heights(self, x: Array) -> Array:
-        """h [g, r] of x [r], losses, or [r, 2], ln of params and tokens."""
+        """H [g, r] of x [r], losses, or [r, 2], ln of params and tokens."""
         ...
 
     def edge(self, x: Array) -> Array:
@@ -73,7 +73,7 @@ class Sigmoid:
 
     def edge(self, x: Array) -> Array:
         """See Shape."""
-        return x.min(keepdims=True)
+        return np.asarray(x.min(keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Exponential:
 
     def edge(self, x: Array) -> Array:
         """See Shape."""
-        return x.min(keepdims=True)
+        return np.asarray(x.min(keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class SizeAndTokens:
 
     def edge(self, x: Array) -> Array:
         """See Shape."""
-        return x[[int(x.sum(axis=1).argmax())]]
+        return np.asarray(x[[int(x.sum(axis=1).argmax())]])
 
 
 def _span(loss: Array) -> float:
@@ -159,7 +159,8 @@ def best_levels(heights: Array, score: Array, weight: Array, ceiling: Array) -> 
         weight: of each score, 0 where it is missing [r, k].
         ceiling: the best score that there can be [k].
 
-    >>> levels = best_levels(np.array([[0.0, 0.5, 1.0]]), np.array([[0.25], [0.5], [0.75]]), np.ones((3, 1)), np.ones(1))
+    >>> score = np.array([[0.25], [0.5], [0.75]])
+    >>> levels = best_levels(np.array([[0.0, 0.5, 1.0]]), score, np.ones((3, 1)), np.ones(1))
     >>> levels.floor.round(3).tolist(), levels.top.round(3).tolist()
     ([[0.25]], [[0.75]])
 
@@ -186,8 +187,9 @@ def best_levels(heights: Array, score: Array, weight: Array, ceiling: Array) -> 
     squares = np.stack([np.where(inside, left(floor, top), np.inf), *(left(*side) for side in sides)])
     best = squares.argmin(axis=0)[None]
     chosen = [np.take_along_axis(np.stack(ends), best, axis=0)[0] for ends in zip(*corners, strict=True)]
-    covariance = tuple(np.where(told, part / determinant, 0.0) for part in (hh, -lh, ll))
-    return Levels(chosen[0], chosen[1], np.maximum(squares.min(axis=0), LEAST_SQUARES), covariance)
+    var_floor, cov, var_top = (np.where(told, part / determinant, 0.0) for part in (hh, -lh, ll))
+    squares = np.maximum(squares.min(axis=0), LEAST_SQUARES)
+    return Levels(chosen[0], chosen[1], squares, (var_floor, cov, var_top))
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ class BoundedCurves:
 
 
 def angle(score: Array) -> Array:
-    """arcsin sqrt(score): the noise of a proportion of n items is there 1 / (2 sqrt(n)), whatever the score.
+    """Arcsin sqrt(score): the noise of a proportion of n items is there 1 / (2 sqrt(n)), whatever the score.
 
     >>> angle(np.array([0.0, 0.5, 1.0])).round(4).tolist()
     [0.0, 0.7854, 1.5708]

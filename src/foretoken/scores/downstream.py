@@ -11,12 +11,12 @@ import numpy as np
 
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
-from foretoken.fits.check import Check, plural, worst_first
+from foretoken.fits.check import plural, worst_first
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.request import Amount
 from foretoken.laws import WEIGHED
-from foretoken.laws.law import Law
+from foretoken.laws.law import Array, Law
 from foretoken.runs.reading import AnyTable
 from foretoken.scores.downstream_checks import checks_of, reasons_of
 from foretoken.scores.downstream_result import Downstream, LossOfRun, RouteScore, TaskForecast
@@ -89,8 +89,10 @@ class DownstreamRequest:
 
 
 def _is_pair(at: object) -> bool:
-    """Whether it is two plain numbers: (7e9, 140e9), ("7B", "140B"), not ("7B,140B", "13B,260B")."""
-    return isinstance(at, tuple) and len(at) == 2 and not any(isinstance(part, str) and "," in part or isinstance(part, tuple) for part in at)  # fmt: skip
+    """Whether it is one run in two parts, (7e9, 140e9) or ("7B", "140B"), and not two runs ("7B,140B", "13B,260B")."""
+    if not (isinstance(at, tuple) and len(at) == 2):
+        return False
+    return not any(isinstance(part, tuple | list) or (isinstance(part, str) and "," in part) for part in at)
 
 
 def _pair(place: object) -> tuple[float, float]:
@@ -132,7 +134,8 @@ def downstream(request: DownstreamRequest) -> Downstream:
     groups, checks = groups_of(table, request.names())
     if request.route == "observational":
         result = observed_groups(groups, at, request.level, request.seed, table)
-        return replace(result, checks=(*worst_first([*table.checks, *checks, *result.checks]),), seconds=perf_counter() - began)  # fmt: skip
+        doubts = (*worst_first([*table.checks, *checks, *result.checks]),)
+        return replace(result, checks=doubts, seconds=perf_counter() - began)
     parts = [_group(runs, at, request) for runs in groups]
     tasks = tuple(task for part in parts for task in part.tasks)
     if all(task.score is None for task in tasks):
@@ -217,8 +220,8 @@ def _task(
     target: int,
     task: int,
     routes: dict[RouteName, RouteForecast],
-    weights: np.ndarray,
-    together: np.ndarray,
+    weights: Array,
+    together: Array,
     tested: HeldOut,
     reasons: tuple[str, ...],
     level: float,
@@ -252,7 +255,7 @@ def _task(
     )
 
 
-def _ends(runs: GroupRuns, angles: np.ndarray, target: int, task: int, level: float) -> tuple[float, float, float]:
+def _ends(runs: GroupRuns, angles: Array, target: int, task: int, level: float) -> tuple[float, float, float]:
     """Median, lower and upper end of new scores, as the table's metric tells them."""
     low, middle, high = runs.told(ends(angles[[target]], level))[:, 0, task].tolist()
     return middle, min(low, high), max(low, high)

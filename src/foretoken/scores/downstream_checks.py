@@ -24,6 +24,8 @@ MISSED = 0.7
 """Share of held-out scores inside their 90 % interval below which the intervals are doubted."""
 FLOOR_PARAMETERS = 3
 MOST_NAMED = 6
+FLAT = "no run so far"
+"""How the reason of a task at chance begins."""
 
 
 def explained(runs: GroupRuns) -> tuple[Array, Array]:
@@ -52,9 +54,9 @@ def reasons_of(runs: GroupRuns, fewest: int) -> tuple[str, ...]:
         if count[task] < fewest:
             found.append(f"{plural(int(count[task]), 'run')} with a score; {fewest} are the least")
         elif chance[task] > BY_CHANCE:
-            guess = runs.chance[task]
-            level = f" of chance ({float(runs.in_own_direction(runs.chance)[task]):.3g})" if np.isfinite(guess) else ""
-            found.append(f"no run so far differs from the others beyond noise{level}: where it begins to rise is unknown")
+            guess = float(runs.in_own_direction(runs.chance)[task])
+            level = f" of chance ({guess:.3g})" if np.isfinite(guess) else ""
+            found.append(f"{FLAT} differs from the others beyond noise{level}: where it begins to rise is unknown")
         else:
             found.append("")
     return tuple(found)
@@ -72,7 +74,7 @@ def checks_of(
     """The doubts about the forecasts of one group."""
     whose = f"{runs.group}: " if runs.group else ""
     yield from _loss_checks(runs, fitted, losses, whose, route)
-    flat = [name.task for name, reason in zip(runs.tasks, reasons, strict=True) if reason.startswith("no run so far")]
+    flat = [name.task for name, reason in zip(runs.tasks, reasons, strict=True) if reason.startswith(FLAT)]
     if flat:
         evidence = f"{whose}{plural(len(flat), 'task')} at chance or flat: {listed(flat, MOST_NAMED)}"
         cure = "do not decide by these; larger runs, or a metric that moves earlier, would tell"
@@ -82,7 +84,9 @@ def checks_of(
         evidence = f"{whose}too few scores of {listed(few, MOST_NAMED)}"
         yield Check("too_few_scores", "doubt", evidence, "score more of the smaller runs on them")
     share = explained(runs)[0]
-    poor = [name.task for name, reason, one in zip(runs.tasks, reasons, share, strict=True) if one < POOR and not reason]
+    poor = [
+        name.task for name, reason, one in zip(runs.tasks, reasons, share, strict=True) if one < POOR and not reason
+    ]
     if poor:
         evidence = f"{whose}size and tokens explain less than half of the scores of {listed(poor, MOST_NAMED)}"
         yield Check("poor_link", "doubt", evidence, "more items per task, or the mean over tasks, is less noisy")
@@ -116,4 +120,6 @@ def _held_out_checks(tested: HeldOut, whose: str) -> Iterator[Check]:
     inside = np.concatenate([one.inside[np.isfinite(one.inside)] for one in tested.errors.values()])
     if inside.size and inside.mean() < MISSED:
         evidence = f"{whose}of larger runs held out {100 * inside.mean():.0f} % lie inside their 90 % interval"
-        yield Check("held_out_missed", "doubt", evidence, "believe the intervals less; look at the page's held-out runs")
+        yield Check(
+            "held_out_missed", "doubt", evidence, "believe the intervals less; look at the page's held-out runs"
+        )

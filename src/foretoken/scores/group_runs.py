@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretoken.errors import TableError
 from foretoken.fits.check import Check, listed, plural
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 from foretoken.scores.axes import CurveName
 from foretoken.scores.bounded_curves import angle, score_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from foretoken.scores.table import ScoreTable
 
+Flags: TypeAlias = NDArray[np.bool_]
 FLOPS_PER = 6.0
 """FLOP per parameter and token, where a table has no tokens or no FLOP of its own."""
 SHARE_OF_CHOICE = ("prob", "probability", "likelihood", "p")
@@ -50,7 +52,7 @@ class GroupRuns:
     loss: Array
     """NaN where the table has none [r]."""
     tasks: tuple[CurveName, ...]
-    falls: Array
+    falls: Flags
     """Whether less is better in the table's own metric [k]."""
     score: Array
     """NaN where a run has none [r, k]."""
@@ -70,8 +72,8 @@ class GroupRuns:
         """Whether every run has a loss."""
         return bool(np.isfinite(self.loss).all())
 
-    def of(self, kept: Array) -> GroupRuns:
-        """Those of its runs that are kept [r]."""
+    def of(self, kept: Indices | Flags) -> GroupRuns:
+        """Those of its runs that are kept, by a flag for each or by their places."""
         return replace(
             self,
             run=tuple(np.array(self.run)[kept]),
@@ -155,7 +157,8 @@ def _group(name: str, rows: pd.DataFrame, frame: pd.DataFrame) -> GroupRuns:
     """The runs of one group from their rows of scores; `frame` has those of losses of tasks, too."""
     import pandas as pd
 
-    rows = rows.assign(loss=rows["loss"].fillna(-1.0), column=list(zip(rows.task, rows.metric, rows.shots, strict=True)))
+    columns = rows[["task", "metric", "shots"]].apply(tuple, axis=1)
+    rows = rows.assign(loss=rows["loss"].fillna(-1.0), column=columns)
     wide = rows.pivot_table(index=RUN, columns="column", values="score", aggfunc="mean", sort=False)
     first = rows.drop_duplicates("column").set_index("column").loc[list(wide.columns)]
     index = wide.index.to_frame(index=False)

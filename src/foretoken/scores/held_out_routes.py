@@ -15,7 +15,7 @@ from foretoken.errors import ForetokenError
 from foretoken.fits.result import Fit
 from foretoken.laws.law import Array, Law
 from foretoken.scores.downstream_result import HeldOutScore
-from foretoken.scores.group_runs import GroupRuns, Sizes
+from foretoken.scores.group_runs import Flags, GroupRuns, Sizes
 from foretoken.scores.loss_draws import drawn_losses, fit_loss, loss_forecasts
 from foretoken.scores.score_routes import RouteForecast, RouteName, forecast_routes
 
@@ -71,11 +71,11 @@ class HeldOut:
     def weights(self, routes: tuple[RouteName, ...], tasks: int) -> Array:
         """The weight of each route for each task [routes, k]; equal where nothing could be held out."""
         missing = np.full(tasks, np.nan)
-        logs = np.log(
-            [np.maximum(self.errors[name].crps if name in self.errors else missing, 1e-6) for name in routes]
-        )
+        logs = np.log([np.maximum(self.errors[name].crps if name in self.errors else missing, 1e-6) for name in routes])
         known = np.isfinite(logs)
-        pooled = np.array([row[known].mean() if known.any() else np.nan for row, known in zip(logs, known, strict=True)])
+        pooled = np.array(
+            [row[known].mean() if known.any() else np.nan for row, known in zip(logs, known, strict=True)]
+        )
         pooled = np.where(np.isfinite(pooled), pooled, pooled[np.isfinite(pooled)].mean() if known.any() else 0.0)
         evidence = OWN_SHARE * np.where(known, logs, pooled[:, None]) + (1 - OWN_SHARE) * pooled[:, None]
         weights = np.exp(-SHARPNESS * (evidence - evidence.min(axis=0)))
@@ -109,7 +109,7 @@ def _losses(seen: GroupRuns, at: Sizes, law: str | Law) -> Array | None:
         return None
 
 
-def seen_by(runs: GroupRuns) -> list[Array]:
+def seen_by(runs: GroupRuns) -> list[Flags]:
     """Which runs are seen, by cut: those with the least compute [r]."""
     count, compute = len(runs), runs.sizes.flops
     sizes = sorted({*(int(share * count) for share in CUTS), count - 2})

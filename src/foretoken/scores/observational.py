@@ -14,6 +14,7 @@ import numpy as np
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
 from foretoken.laws.law import Array
+from foretoken.scores.axes import CurveName
 from foretoken.scores.bounded_curves import BoundedCurves, Sigmoid, angle
 from foretoken.scores.downstream_result import Band, Downstream, MeasuredScore, RouteScore, TaskCurve, TaskForecast
 from foretoken.scores.group_runs import GroupRuns, Sizes
@@ -59,15 +60,15 @@ def imputed(angles: Array) -> Array:
 
 
 def _spread(values: Array) -> Array:
-    return np.maximum(values.std(axis=0), 1e-9)
+    return np.asarray(np.maximum(values.std(axis=0), 1e-9))
 
 
 def capability(angles: Array) -> tuple[Array, float]:
-    """The first principal component of complete scores [m, k], upwards where they rise [m], and its share of variance."""
+    """The first principal component of complete scores [m, k], up where they rise [m], and its share of variance."""
     standard = (angles - angles.mean(axis=0)) / _spread(angles)
     left, size, right = np.linalg.svd(standard, full_matrices=False)
-    way = 1.0 if right[0].sum() >= 0 else -1.0
-    return way * size[0] * left[:, 0], float(size[0] ** 2 / max((size**2).sum(), 1e-300))
+    way: float = 1.0 if right[0].sum() >= 0 else -1.0
+    return np.asarray(way * size[0] * left[:, 0]), float(size[0] ** 2 / max((size**2).sum(), 1e-300))
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,10 @@ class FamilyLines:
         """By least squares, for models of these families, numbered from 0."""
         mean = float(log_flops.mean())
         columns = _columns(log_flops - mean, family, int(family.max()) + 1, degree)
-        found, *_ = np.linalg.lstsq(columns, value, rcond=None)
+        found = np.asarray(np.linalg.lstsq(columns, value, rcond=None)[0], dtype=np.float64)
         freedom = max(len(value) - columns.shape[1], 1)
         sd = float(np.sqrt(((value - columns @ found) ** 2).sum() / freedom))
-        covariance = np.linalg.pinv(columns.T @ columns)
+        covariance = np.asarray(np.linalg.pinv(columns.T @ columns), dtype=np.float64)
         return cls(degree, found, mean, sd, float(freedom), covariance, float(log_flops.max()), 0.0)
 
     def forecast(self, family: Array, log_flops: Array) -> tuple[Array, Array]:
@@ -119,7 +120,7 @@ def _columns(u: Array, family: Array, families: int, degree: int) -> Array:
 
 
 def family_lines(family: Array, log_flops: Array, value: Array) -> list[tuple[float, FamilyLines]]:
-    """Straight and bent lines, each with its weight and misfit by how it foretells the larger models from the smaller."""
+    """Straight and bent lines, each with weight and misfit by how it foretells the larger models from the smaller."""
     tests: dict[int, list[Array]] = {1: [], 2: []}
     for share in CUTS:
         seen = log_flops <= np.quantile(log_flops, share)
@@ -167,15 +168,23 @@ class Models:
     """Their scores, on the tasks that the first family has."""
 
 
+def _key(name: CurveName) -> tuple[str, str, str]:
+    """What names a curve in every family."""
+    return name.task, name.metric, name.shots
+
+
 def _joined(groups: list[GroupRuns]) -> Models:
-    names = list(dict.fromkeys((one.task, one.metric, one.shots) for runs in groups for one in runs.tasks))
+    names = list(dict.fromkeys(_key(one) for runs in groups for one in runs.tasks))
     parts = []
     for runs in groups:
-        place = {(one.task, one.metric, one.shots): k for k, one in enumerate(runs.tasks)}
+        place = {_key(one): k for k, one in enumerate(runs.tasks)}
         columns = [runs.score[:, place[name]] if name in place else np.full(len(runs), np.nan) for name in names]
         parts.append(np.stack(columns, axis=1))
     # What is known of a task is the same in each family; the first that has it tells.
-    first = [next((g, k) for g, runs in enumerate(groups) for k, one in enumerate(runs.tasks) if (one.task, one.metric, one.shots) == name) for name in names]  # fmt: skip
+    first = [
+        next((g, k) for g, runs in enumerate(groups) for k, one in enumerate(runs.tasks) if _key(one) == name)
+        for name in names
+    ]
     joined = GroupRuns(
         group="",
         run=tuple(run for runs in groups for run in runs.run),
@@ -193,7 +202,9 @@ def _joined(groups: list[GroupRuns]) -> Models:
     return Models(family, joined.sizes.flops, joined)
 
 
-def forecast_models(models: Models, family: int, flops: Array, seed: int = 0, draws: int = DRAWS) -> tuple[Array, float]:
+def forecast_models(
+    models: Models, family: int, flops: Array, seed: int = 0, draws: int = DRAWS
+) -> tuple[Array, float]:
     """Angles of new models' scores [t, b, k], NaN for a task with too few, and the first component's share."""
     random = np.random.default_rng(seed)
     measured = models.joined.angles()
@@ -281,7 +292,7 @@ def _curves(models: Models, runs: GroupRuns, path: Array, angles: Array, level: 
     low, middle, high = (joined.told(values) for values in ends(angles, level))
     found = []
     for task, name in enumerate(joined.tasks):
-        own = next((k for k, one in enumerate(runs.tasks) if (one.task, one.metric, one.shots) == (name.task, name.metric, name.shots)), None)  # fmt: skip
+        own = next((k for k, one in enumerate(runs.tasks) if _key(one) == _key(name)), None)
         if own is None or not np.isfinite(middle[0, task]):
             continue
         score = runs.in_own_direction(runs.score)[:, own]

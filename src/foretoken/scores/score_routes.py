@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from foretoken.laws.law import Array
+from foretoken.laws.law import Array, Indices
 from foretoken.scores.bounded_curves import BoundedCurves, Exponential, Sigmoid, SizeAndTokens, angle
 from foretoken.scores.group_runs import GroupRuns, Sizes
 
@@ -57,8 +57,8 @@ def forecast_routes(
         )
         for name, shape in links:
             found[name] = _forecast(runs, _curves(shape, runs.loss, runs), mixed, distance, random)
-        own = np.isfinite(runs.task_loss).all(axis=0)
-        if own.any():
+        own = np.flatnonzero(np.isfinite(runs.task_loss).all(axis=0))
+        if len(own):
             found["two_step_task_loss"] = _by_own_loss(runs, own, losses, distance, random)
     return {name: found[name] for name in NAMES if name in found}
 
@@ -92,23 +92,25 @@ def new_scores(
     """Angles of new scores [t, b, k] about those of drawn curves: with misfit, noise between runs, and items."""
     from scipy.special import ndtri, stdtrit
 
-    targets, draws, tasks = means.shape
+    draws = means.shape[1]
     change = np.maximum(np.median(means, axis=1) - angle(curves.edge), 0.0)
     misfit = np.hypot(MISFIT_OF_CHANGE * change, growth * distance[:, None])
     # arcsin sqrt of a proportion of n items has variance 1 / (4 n), whatever the proportion (Anscombe 1948).
     noise = np.fmax(curves.angle_sd, 0.5 / np.sqrt(items))
     quantiles = (np.arange(draws) + 0.5) / draws
-    normal, tail = (np.broadcast_to(one[None, :, None], means.shape) for one in (ndtri(quantiles), stdtrit(FREEDOM, quantiles)))
+    normal, tail = (
+        np.broadcast_to(one[None, :, None], means.shape) for one in (ndtri(quantiles), stdtrit(FREEDOM, quantiles))
+    )
     normal, tail = random.permuted(normal, axis=1), random.permuted(tail, axis=1)
-    return np.clip(means + misfit[:, None] * normal + noise * tail, 0.0, np.pi / 2)
+    return np.asarray(np.clip(means + misfit[:, None] * normal + noise * tail, 0.0, np.pi / 2))
 
 
 def _by_own_loss(
-    runs: GroupRuns, own: Array, losses: Array, distance: Array, random: np.random.Generator
+    runs: GroupRuns, own: Indices, losses: Array, distance: Array, random: np.random.Generator
 ) -> RouteForecast:
     """By each task's own loss, which is a power of the loss, and about which runs scatter."""
     angles = np.full((*losses.shape, len(runs.tasks)), np.nan)
-    for task in np.flatnonzero(own):
+    for task in own:
         x = runs.task_loss[:, task]
         alone = BoundedCurves.fitted(
             Sigmoid.over(x), x, runs.score[:, [task]], runs.chance[[task]], runs.ceiling[[task]]

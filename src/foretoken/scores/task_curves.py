@@ -54,24 +54,21 @@ def _losses(fitted: Fit | None, path: Sizes) -> Array | None:
         return None
 
 
-def _by_loss(
-    runs: GroupRuns, losses: Array | None, weights: dict[RouteName, Array], level: float
-) -> list[Band] | None:
+def _by_loss(runs: GroupRuns, losses: Array | None, weights: dict[RouteName, Array], level: float) -> list[Band] | None:
     """The bands of the links alone: the loss is known, so that nothing of it is drawn."""
     links: list[RouteName] = [name for name in NAMES[:2] if name in weights]
     if losses is None or not links:
         return None
     x = np.linspace(min(float(np.median(losses, axis=1).min()), float(runs.loss.min())), float(runs.loss.max()), POINTS)
     largest = np.full(POINTS, float(runs.sizes.flops.max()))
-    at = Sizes(*(np.full(POINTS, float(values.max())) for values in runs.sizes[:2]), largest)
+    params, tokens = (np.full(POINTS, float(values.max())) for values in (runs.sizes.params, runs.sizes.tokens))
+    at = Sizes(params, tokens, largest)
     said = forecast_routes(runs, at, np.repeat(x[:, None], DRAWS, axis=1), draws=DRAWS)
     share = np.stack([weights[name] for name in links])
     return _bands(runs, {name: said[name] for name in links}, share / share.sum(axis=0), x, level)
 
 
-def _bands(
-    runs: GroupRuns, said: dict[RouteName, RouteForecast], weights: Array, x: Array, level: float
-) -> list[Band]:
+def _bands(runs: GroupRuns, said: dict[RouteName, RouteForecast], weights: Array, x: Array, level: float) -> list[Band]:
     low, middle, high = (runs.told(one) for one in ends(mixed(said, weights, np.random.default_rng(0)), level))
     first, last = np.minimum(low, high), np.maximum(low, high)
     return [
