@@ -21,9 +21,9 @@ import pandas as pd
 from scipy.optimize import curve_fit
 
 import foretoken as ft
+from foretoken.abilities.downstream_result import Downstream
 from foretoken.laws import CHINCHILLA
 from foretoken.laws.downstream import error
-from foretoken.scores.downstream_result import Downstream
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "scaling"
 LOSSES = ("loss_c4_val", "loss_paloma_redpajama", "loss_openlm")

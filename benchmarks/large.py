@@ -73,8 +73,10 @@ def make(study: Path, records: bool) -> int:
     rng = np.random.default_rng(0)
     with runner.owned():
         design = runner.design()
+        store = Store(runner.folder)
         for spec in design.runs if records else []:
-            Store(runner.folder).put_record(invent(spec, 0.003 * rng.standard_normal()))
+            store.put_record(invent(spec, 0.003 * rng.standard_normal()))
+        store.seal_records()
     return len(design.runs)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/score_curves.py                    # 200 curves of each kind, 6 to 20 sizes: an hour on one core
     python benchmarks/score_curves.py --each 20 --sizes 12
 
-The right verdict is that of the curve without noise, by the definitions of `foretoken.scores.verdict`, which know no
+The right verdict is that of the curve without noise, by the definitions of `foretoken.abilities.verdict`, which know no
 estimator; `near` counts a verdict that the curve would have with limits a quarter higher or lower, since no data tell a
 curve that lies on a limit. Runs differ by `--noise` in log odds, beside the luck of the items.
 """
@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from foretoken.abilities.axes import CurveName
+from foretoken.abilities.classify import fitted_curve, level_of_curve, scores
+from foretoken.abilities.curve import Curve
+from foretoken.abilities.pairs import metric_pairs
+from foretoken.abilities.verdict import PLACES, VERDICTS, features
 from foretoken.laws.law import Array
-from foretoken.scores.axes import CurveName
-from foretoken.scores.classify import fitted_curve, level_of_curve, scores
-from foretoken.scores.curve import Curve
-from foretoken.scores.pairs import metric_pairs
-from foretoken.scores.verdict import PLACES, VERDICTS, features
 
 KINDS = ("flat", "linear", "sigmoid", "power", "jump", "broken", "u")
 SPAN = np.log(1000.0)

@@ -60,6 +60,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     frame.assign(val_loss=loss, D=frame["tokens"], dataset="c4", step=20_000).to_csv(home / "runs.csv", index=False)
     theirs = {"params": "config.model.n_params", "loss": "summary.eval/loss", "tokens": "summary.tokens_seen"}
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
+    score = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "task": "copa", "metric": "acc"})
+    score.assign(tokens=3e11, score=60 + 4 * np.arange(8)).to_csv(home / "scores.csv", index=False)
     (home / "my_texts").mkdir()
     for part in range(0, 1000, 10):
         lines = (f"{n} bears met {n * n} foxes.\n" for n in range(part, part + 10))

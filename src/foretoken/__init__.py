@@ -16,7 +16,7 @@ The flow, from left to right, and the packages that hold it:
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit
     routes/      RunTable -> N*(C), the best size at each budget, by every published method
-    scores/      table of scores -> verdicts: shapes, emergence, the way to a level, shots
+    abilities/   table of scores -> verdicts: shapes, emergence, the way to a level, shots
     checks/      RunTable -> Diagnosis: what is doubtful about a table
     forecasts/   Fit -> Forecast, its rivals, and the ledger
     plans/       budget + Fit -> Plan: split, price, regret, recipe
@@ -36,6 +36,9 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
+    from foretoken.abilities import ScoreTable, read_scores, scores
+    from foretoken.abilities.downstream import downstream
+    from foretoken.abilities.downstream_result import Downstream
     from foretoken.checks import conventions, diagnose
     from foretoken.compute.models import MODELS
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
@@ -59,10 +62,6 @@ if TYPE_CHECKING:
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
-    from foretoken.scores.classify import scores
-    from foretoken.scores.downstream import downstream
-    from foretoken.scores.downstream_result import Downstream
-    from foretoken.scores.table import read_scores
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
     from foretoken.study.new_study import init
@@ -77,8 +76,8 @@ PUBLIC = {
     "conventions": "foretoken.checks",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "design": "foretoken.study",
-    "downstream": "foretoken.scores.downstream",
-    "Downstream": "foretoken.scores.downstream_result",
+    "downstream": "foretoken.abilities.downstream",
+    "Downstream": "foretoken.abilities.downstream_result",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
     "evaluate": "foretoken.evals",
@@ -117,8 +116,9 @@ PUBLIC = {
     "RunTable": "foretoken.runs.table",
     "sample": "foretoken.generation",
     "save_page": "foretoken.reports",
-    "read_scores": "foretoken.scores.table",
-    "scores": "foretoken.scores.classify",
+    "read_scores": "foretoken.abilities",
+    "scores": "foretoken.abilities",
+    "ScoreTable": "foretoken.abilities",
     "score_ledger": "foretoken.forecasts.ledger",
     "score_run": "foretoken.forecasts.ledger",
     "status": "foretoken.study",
@@ -144,6 +144,7 @@ __all__ = [
     "Plan",
     "RunSpec",
     "RunTable",
+    "ScoreTable",
     "Study",
     "StudyStatus",
     "__version__",

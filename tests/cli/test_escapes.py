@@ -8,13 +8,17 @@ import io
 import json
 import re
 import shlex
+import shutil
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -110,6 +114,9 @@ VERBS = {
     "approaches": ["approaches", "runs.json"],
     "predict": ["predict", "fit.json", "--params", "7B", "--tokens", "140B"],
     "plan": ["plan", "--fit", "fit.json", "--compute", "1e22"],
+    "next": ["next", "--fit", "fit.json", "--compute", "1e23", "--spend", "1e20"],
+    "backtest": ["backtest", "runs.json"],
+    "aloud": ["-v", "fit", "runs.json"],
     "ledger": ["ledger", "show", "--ledger", "book"],
     "missing": ["fit", "runs.json", "--map", "loss=nothing"],
     "where": ["fit", "runs.json", "--where", "corpus=nothing"],
@@ -121,9 +128,10 @@ def test_no_name_of_a_table_or_fit_steers_the_terminal_or_the_page(
     verb: str, hostile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(hostile)
-    page = [] if verb in ("missing", "where") else ["--html", f"{verb}.html"]
+    refused = verb in ("missing", "where")
+    page = [] if refused or verb == "next" else ["--html", f"{verb}.html"]
     ran = CliRunner().invoke(app, [*VERBS[verb], *page])
-    assert bool(page) == (ran.exception is None), ran.output
+    assert refused == (ran.exception is not None), ran.output
     told = ran.output + str(ran.exception)
     assert not steers(told)
     assert "\nforecast: 1.0000" not in told
@@ -131,6 +139,77 @@ def test_no_name_of_a_table_or_fit_steers_the_terminal_or_the_page(
         text = Path(f"{verb}.html").read_text(encoding="utf-8")
         assert not steers(text)
         assert not re.search(r"<script>alert|<img src=x", text)
+
+
+def every_verb(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words that name each verb, those of groups too."""
+    if not hasattr(command, "commands"):
+        yield words
+        return
+    for name, verb in command.commands.items():
+        yield from every_verb(verb, (*words, name))
+
+
+ALL_VERBS = tuple(every_verb(typer.main.get_command(app)))
+HANDED = (
+    ["{}"],
+    ["{}", "{}"],
+    ["{}.json", "{}", "--json"],
+    ["--{}"],
+    ["runs.json", "--map", "loss={}"],
+    ["runs.json", "--where", "{}={}"],
+    ["runs.json", "--law", "{}"],
+    ["fit.json", "{}", "--params", "{}", "--tokens", "1T"],
+    ["--compute", "{}"],
+    ["--compute", "1e21", "--law", "{}"],
+    ["--compute", "1e21", "--accelerator", "{}", "--law", "besiroglu_2024"],
+)
+"""What verbs are handed: such names in place of files, options, columns, laws, amounts and machines."""
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS, ids=" ".join)
+def test_no_word_of_a_command_steers_the_terminal(
+    verb: tuple[str, ...], hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs.json", "fit.json"):
+        shutil.copy(hostile / name, name)
+    name = "".join(NASTY).replace("/", "").replace("\0", "")
+    for words in HANDED:
+        ran = CliRunner().invoke(app, [*verb, *(word.format(name, name) for word in words)])
+        told = ran.output + str(ran.exception)
+        assert not steers(told), words
+        assert "\nforecast: 1.0000" not in told, words
+
+
+HOSTILE_STUDIES = (
+    "name = {}\n",
+    "{} = 1\n",
+    "[{}]\na = 1\n",
+    "[corpus]\n{} = {}\n",
+    "[corpus]\nsource = {}\n",
+    "[corpus]\nsource = 'text'\npath = {}\n",
+    "[corpus]\nsource = 'text'\npath = 'hostile.csv'\ncolumn = {}\n",
+    "[model]\npreset = {}\n",
+    "[design]\nkind = 'runs'\nruns = [{{ {} = {} }}]\n",
+    "[launch]\ndevice = {}\n",
+)
+
+
+@pytest.mark.parametrize("verb", [("design",), ("run", "--dry-run"), ("status",), ("verify",)], ids=" ".join)
+def test_no_word_of_a_study_file_steers_the_terminal(
+    verb: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "".join(NASTY)
+    pd.DataFrame({name: ["a text"]}).to_csv("hostile.csv", index=False)
+    for study in HOSTILE_STUDIES:
+        Path("hostile.toml").write_text(study.format(for_toml(name), for_toml(name)), encoding="utf-8")
+        ran = CliRunner().invoke(app, [verb[0], "hostile.toml", *verb[1:]])
+        assert ran.exception is not None, ran.output
+        told = ran.output + str(ran.exception)
+        assert not steers(told), study
+        assert "\nforecast: 1.0000" not in told, study
 
 
 def test_a_cure_that_is_pasted_into_a_shell_is_text_there(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:

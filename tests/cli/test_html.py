@@ -37,6 +37,8 @@ def home(tmp_path_factory) -> Path:
             )
             rows.append((params, flops / 6 / params, flops, float(loss)))
     pd.DataFrame(rows, columns=["params_total", "tokens", "flops", "loss"]).to_csv(folder / "runs.csv", index=False)
+    scores = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "acc_copa": 60.0 + 4.0 * np.arange(8)})
+    scores.to_csv(folder / "scores.csv", index=False)
     invoke("fit", folder / "runs.csv", "-o", folder / "fit.json")
     invoke(
         "ledger",
@@ -58,6 +60,7 @@ VERBS = {
     "backtest": ("backtest", "{home}/runs.csv"),
     "diagnose": ("diagnose", "{home}/runs.csv"),
     "approaches": ("approaches", "{home}/runs.csv"),
+    "scores": ("scores", "{home}/scores.csv"),
     "predict": ("predict", "{home}/fit.json", "--params", "7B", "--tokens", "140B"),
     "laws": ("laws",),
     "ledger during": ("ledger", "score", "big", "--at", "14B:2.5", "--ledger", "{home}/book"),

@@ -18,9 +18,9 @@ from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Entry
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.rivals import rival_forecasts
-from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
+from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.routes.isoflop import isoflop
-from foretoken.runs.record import CurvePoint, RunRecord
+from foretoken.runs.record import CurvePoint, RunCounts, RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable, table_from_records

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from foretoken.fits.check import Check
-from foretoken.reports import CorpusFacts, RunCounts, TrainingCost, page_of, write_report
+from foretoken.reports import CorpusFacts, TrainingCost, page_of, write_report
 from foretoken.reports.html import _asset
 from foretoken.reports.provenance import provenance_section
 from foretoken.reports.study_page import verdict
+from foretoken.runs.record import RunCounts
 from foretoken.runs.table import RunTable, table_from_records
 
 from .reader import Reader

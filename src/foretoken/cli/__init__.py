@@ -7,9 +7,10 @@ import inspect
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from foretoken._version import __version__
 from foretoken.cli.approaches import approaches
@@ -44,9 +45,25 @@ from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
 from foretoken.cli.verify import verify
 from foretoken.errors import ForetokenError, for_command_line
+from foretoken.escapes import in_one_line
+
+
+class Verbs(TyperGroup):
+    """The verbs. What the parser says of a word that it does not know steers no terminal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse and run a verb."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if hasattr(error, "format_message") and hasattr(error, "message"):  # of the parser, whose base has no name
+                error.message = in_one_line(error.message)
+            raise
+
 
 app = typer.Typer(
     name="foretoken",
+    cls=Verbs,
     help="Know what a training run will give before you pay for it: small runs -> laws -> a forecast of the big run.",
     epilog="Start with: foretoken fit sample, or foretoken run quickstart (which trains, in minutes)",
     no_args_is_help=True,

@@ -23,7 +23,7 @@ from foretoken.cli.telling import say
 from foretoken.units import format_count, format_flops
 
 if TYPE_CHECKING:
-    from foretoken.scores.downstream_result import Downstream, TaskForecast
+    from foretoken.abilities.downstream_result import Downstream, TaskForecast
 
 AtOption = Annotated[
     list[str],
@@ -65,11 +65,11 @@ def downstream(
 ) -> None:
     """Forecast the scores of a run from those of smaller ones: through its loss and straight from its size, weighed.
 
-    Example: foretoken downstream runs.csv --at 7B,140B --map loss=loss_c4_val --where dataset=C4
+    Example: foretoken downstream scores.csv --at 7B,300B --html downstream.html
     """
+    from foretoken.abilities.downstream import downstream as forecast_scores
+    from foretoken.abilities.table import ScoreReading
     from foretoken.runs.sources import parse_map
-    from foretoken.scores.downstream import downstream as forecast_scores
-    from foretoken.scores.table import ScoreReading
 
     result = forecast_scores(
         table,

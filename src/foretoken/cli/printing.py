@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from foretoken.fits.result import Fit
     from foretoken.forecasts.band import PlacedPoint
     from foretoken.plans.loss_model import LossModel
-    from foretoken.reports import RunCounts
+    from foretoken.runs.record import RunCounts
     from foretoken.runs.table import RunTable
     from foretoken.store.diff import Change
     from foretoken.study.study_status import FrozenForecast, ScoredOutcome, StudyStatus

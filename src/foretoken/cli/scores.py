@@ -21,9 +21,9 @@ from foretoken.cli.printing import print_assumed, print_checks, print_json, prin
 from foretoken.cli.telling import say
 
 if TYPE_CHECKING:
-    from foretoken.scores.pairs import MetricPair
-    from foretoken.scores.result import CurveVerdict, Scores
-    from foretoken.scores.shots import ShotGain
+    from foretoken.abilities.pairs import MetricPair
+    from foretoken.abilities.result import CurveVerdict, Scores
+    from foretoken.abilities.shots import ShotGain
 
 SECONDS = 5.0
 """Time between two lines on progress."""
@@ -75,8 +75,8 @@ def scores(
 
     Example: foretoken scores scores.csv --level-of human --html scores.html
     """
+    from foretoken.abilities import scores as classify
     from foretoken.runs.sources import parse_map
-    from foretoken.scores.classify import scores as classify
 
     result = classify(
         table,
@@ -117,8 +117,10 @@ def _progress() -> Callable[[int, int], None]:
 
 def show(result: Scores) -> None:
     """Print the verdicts, the levels, the pairs of metrics and the gain of shots."""
+    from foretoken.fits.check import plural
+
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.counts().items())
-    print_text(f"{len(result.curves)} curves against {result.against}: {counts}")
+    print_text(f"{plural(len(result.curves), 'curve')} against {result.against}: {counts}")
     headings = ("curve", "verdict", "shape", "sizes", "first", "last", "emergence", result.level_of)
     print_table(headings, map(_cells, result.curves), left=3)
     for curve in result.curves:

@@ -20,7 +20,7 @@ import typer
 
 from foretoken.cli.request_options import OptionValue
 from foretoken.errors import ForetokenError, StoreError
-from foretoken.escapes import for_terminal
+from foretoken.escapes import for_terminal, in_one_line
 
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print the result and errors alone: no progress, no `wrote` lines.")
@@ -106,10 +106,10 @@ def _asked(quiet: bool, verbose: bool, otherwise: int) -> int:
 
 
 class _Legible(logging.Formatter):
-    """Messages that steer no terminal, whatever names are in them."""
+    """Messages that steer no terminal and begin no line, whatever names are in them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return for_terminal(super().format(record))
+        return in_one_line(super().format(record))
 
 
 @contextmanager

@@ -17,11 +17,14 @@ def verify(
     """
     from foretoken.store.integrity import REMEDIES
     from foretoken.study.agreement import doubts
+    from foretoken.study.design_file import usable_design
     from foretoken.study.maintenance import verify as verify_study
 
     home = started_folder(study, seed, folder)
     findings = verify_study(home)
-    told = [] if findings else doubts(home)  # of what is wrong nothing more can be said until it is mended
+    told = (
+        [] if findings else doubts(home, usable_design(home))
+    )  # of what is wrong nothing more can be said until it is mended
     if json:
         print_json({"folder": str(home), "findings": [finding.to_json() for finding in findings], "told": told})
     else:

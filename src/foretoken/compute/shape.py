@@ -151,7 +151,7 @@ class ModelShape(ShapeFields):
     @property
     def chosen(self) -> set[str]:
         """Names of the fields that are not at their default."""
-        return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
+        return {name for name, default in _DEFAULTS if getattr(self, name) != default}
 
     def to_json(self) -> dict[str, Any]:
         """Every field by its name; `ModelShape.from_json` is the inverse."""
@@ -175,9 +175,9 @@ class ModelShape(ShapeFields):
         for name in ("layers", "width", "heads", "context", "vocabulary", "expert_every", "position_buckets"):
             if getattr(self, name) < 1:
                 raise DesignError(f"{name} of a model must be at least 1", got=str(getattr(self, name)))
-        for field in fields(self):
-            if field.default == 0 and getattr(self, field.name) < 0:
-                raise DesignError(f"{field.name} of a model must not be negative", got=str(getattr(self, field.name)))
+        for name, default in _DEFAULTS:
+            if default == 0 and getattr(self, name) < 0:
+                raise DesignError(f"{name} of a model must not be negative", got=str(getattr(self, name)))
 
     def _check_choices(self) -> None:
         choices: dict[str, Iterable[str]] = {
@@ -233,3 +233,7 @@ class ModelShape(ShapeFields):
         idle &= self.chosen
         if not self.experts and idle:
             raise DesignError(f"{', '.join(sorted(idle))} without experts", cure="give the number of experts too")
+
+
+_DEFAULTS = [(field.name, field.default) for field in fields(ModelShape)]
+"""Names and defaults of the fields, read once: a study may have thousands of runs."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foretoken.compute.shape import ModelShape
 from foretoken.runs.spec import RunSpec
 
 
@@ -95,8 +96,17 @@ class Design:
     @classmethod
     def from_json(cls, design_json: Mapping[str, Any]) -> Design:
         """The inverse of `to_json`."""
-        runs = [RunSpec.from_json(run_json) for run_json in design_json["runs"]]
+        shapes: dict[str, ModelShape] = {}  # of thousands of runs few have a shape of their own
+        runs = [_run_from_json(run_json, shapes) for run_json in design_json["runs"]]
         return cls(runs, RunSpec.from_json(design_json["target"]))
+
+
+def _run_from_json(run_json: Mapping[str, Any], shapes: dict[str, ModelShape]) -> RunSpec:
+    """A run, with the shape that an earlier one has where the two are alike to the letter."""
+    text = repr(run_json["shape"])
+    run = RunSpec.from_json({**run_json, "shape": shapes.get(text, run_json["shape"])})
+    shapes[text] = run.shape
+    return run
 
 
 def group_by_trunk(runs: list[RunSpec]) -> list[list[RunSpec]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from foretoken.abilities.downstream_result import TaskForecast
 from foretoken.arguments import takes
 from foretoken.compute.layout import Layout
 from foretoken.compute.price import Cost, cost, training_hours
@@ -25,7 +26,6 @@ from foretoken.plans.request import PlanRequest
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
 from foretoken.plans.split import Allocation, stated
 from foretoken.runs.loss_units import NATS_PER_TOKEN
-from foretoken.scores.downstream_result import TaskForecast
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
@@ -115,7 +115,7 @@ def _scores(inputs: PlanInputs, split: Allocation) -> tuple[tuple[TaskForecast, 
     """The scores to expect of the run, with their doubts; none where no table of scores was given."""
     if inputs.scores is None:
         return (), []
-    from foretoken.scores.downstream import downstream  # a plan without scores must not wait for it
+    from foretoken.abilities.downstream import downstream  # a plan without scores must not wait for it
 
     found = downstream(inputs.scores, at=(split.params, split.tokens), tasks=inputs.tasks, level=split.level)
     return found.tasks, [check for check in found.checks if check.is_doubt]

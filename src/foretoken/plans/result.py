@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from foretoken.abilities.downstream_result import TaskForecast
 from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
@@ -21,7 +22,6 @@ from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
 from foretoken.results import Result
-from foretoken.scores.downstream_result import TaskForecast
 from foretoken.units import format_count
 
 PLAIN = (

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.abilities.downstream_result import Downstream
+from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.errors import ForetokenError, StoreError
@@ -27,11 +29,9 @@ from foretoken.reports.prediction_page import prediction_page
 from foretoken.reports.published_page import published_page
 from foretoken.reports.scores_page import scores_page
 from foretoken.reports.study_page import study_page
-from foretoken.reports.study_results import CorpusFacts, RunCounts, StudyResults, TrainingCost
+from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
 from foretoken.routes.approaches import Approaches
-from foretoken.scores.downstream_result import Downstream
-from foretoken.scores.result import Scores
 from foretoken.store.atomic import write_file, write_output
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "CorpusFacts",
     "Page",
     "PageOptions",
-    "RunCounts",
     "StudyResults",
     "TrainingCost",
     "page_of",

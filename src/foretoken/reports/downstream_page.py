@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from foretoken.abilities.downstream_result import Downstream, TaskCurve, TaskForecast
 from foretoken.reports.downstream_panels import compute_panel, loss_panel
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
-from foretoken.scores.downstream_result import Downstream, TaskCurve, TaskForecast
 
 MOST_DRAWN, MOST_ROWS = 60, 24
 """Tasks that are drawn, and lines of the first figure; the tables have all."""
@@ -111,12 +111,20 @@ def _forecast_figure(result: Downstream) -> Html:
     ]
     rows = [
         [
-            task.group, task.task, task.metric, task.shots, count(task.params), count(task.tokens), power(task.flops),
+            task.group,
+            task.task,
+            task.metric,
+            task.shots,
+            count(task.params),
+            count(task.tokens),
+            power(task.flops),
             *(number(value, 3) for value in (task.score, task.low, task.high)),
-            ROUTE_WORDS.get(task.route, task.route), factor(task.compute_factor), as_sentence(task.reason),
+            ROUTE_WORDS.get(task.route, task.route),
+            factor(task.compute_factor),
+            as_sentence(task.reason),
         ]
         for task in result.tasks
-    ]  # fmt: skip
+    ]
     return figure("forecast-scores", title, panels, caption, table(heads, rows, class_="sortable words"))
 
 
@@ -170,11 +178,14 @@ def _routes(result: Downstream) -> Iterator[Html]:
     heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
     rows = [
         [
-            task.group, task.task, ROUTE_WORDS.get(one.route, one.route), percent(one.weight, 0),
+            task.group,
+            task.task,
+            ROUTE_WORDS.get(one.route, one.route),
+            percent(one.weight, 0),
             *(number(value, 3) for value in (one.score, one.low, one.high, one.held_out_error)),
             "" if one.held_out_inside is None else percent(one.held_out_inside, 0),
         ]
         for task in result.tasks
         for one in task.routes
-    ]  # fmt: skip
+    ]
     yield table(heads, rows, class_="sortable words")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from foretoken.abilities.downstream_result import Band, TaskCurve, TaskForecast
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import significant
 from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View
 from foretoken.reports.svg import log_ticks, short_power
-from foretoken.scores.downstream_result import Band, TaskCurve, TaskForecast
 
 MOST_NAME = 38
 TICKS = 3

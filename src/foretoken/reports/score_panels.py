@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from foretoken.abilities.axes import Axis
+from foretoken.abilities.result import CurveVerdict
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import significant
 from foretoken.reports.svg import log_ticks, short_count, short_power
-from foretoken.scores.axes import Axis
-from foretoken.scores.result import CurveVerdict
 
 SIZE = (250.0, 190.0)
 """Width and height of a panel, in pixels of its own."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from foretoken.abilities.pairs import MetricPair
+from foretoken.abilities.result import CurveVerdict, Scores
+from foretoken.abilities.shots import ShotGain
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import factor, number, percent, significant
 from foretoken.reports.score_panels import AXIS_WORDS, VERDICT_WORDS, chosen, curve_panel
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, MUTED, log_axis, padded, responsive, short_count, short_power
-from foretoken.scores.pairs import MetricPair
-from foretoken.scores.result import CurveVerdict, Scores
-from foretoken.scores.shots import ShotGain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,44 +99,24 @@ def _levels(scores: Scores) -> Html | None:
     asked = [curve for curve in scores.curves if curve.level or _value(curve, scores.level_of) is not None]
     if not asked:
         return None
-    heads = [
-        "curve",
-        "level",
-        f"size ({AXIS_WORDS[scores.against]})",
-        "times the largest",
-        percent(scores.interval_level, 0),
-        "by a straight line",
-        "why not",
-    ]
+    size = f"size ({AXIS_WORDS[scores.against]})"
+    heads = ["curve", "level", size, "times the largest", "by a straight line", "remark"]
     rows = []
     for curve in asked:
-        level = curve.level
+        level, remark = curve.level, as_sentence(curve.level_reason) if curve.level_reason else ""
         if level is None:
-            value = _value(curve, scores.level_of)
-            rows.append([str(curve.name), significant(value), "", "", "", "", as_sentence(curve.level_reason or "")])
+            rows.append([str(curve.name), significant(_value(curve, scores.level_of)), "", "", "", remark])
             continue
         ends = f"{significant(level.low)} to {'∞' if level.high is None else significant(level.high)}"
-        line = "" if level.line_factor is None else f"{significant(level.line_factor)}"
-        reason = as_sentence(curve.level_reason) if curve.level_reason else ""
-        rows.append(
-            [
-                str(curve.name),
-                significant(level.value),
-                significant(level.size),
-                significant(level.factor),
-                ends,
-                line,
-                reason,
-            ]
-        )
+        times = f"{significant(level.factor)} ({ends})"
+        line = significant(level.line_factor)
+        rows.append([str(curve.name), significant(level.value), significant(level.size), times, line, remark])
     words = element(
         "p",
-        "The size at which the curves that fit the scores reach the level: the middle of them, and the interval. An end"
-        " that is ∞ belongs to curves that level off below it.",
+        "The size at which the curves that fit the scores reach the level: the middle of those that do, and in"
+        f" brackets the {percent(scores.interval_level, 0)} interval of all; ∞ stands for curves that level off below.",
     )
-    return section(
-        "levels", f"Where is the {scores.level_of} level?", words, table(heads, rows, class_="words words-7")
-    )
+    return section("levels", f"Where is the {scores.level_of} level?", words, table(heads, rows, class_="words"))
 
 
 def _value(curve: CurveVerdict, level_of: str) -> float | None:

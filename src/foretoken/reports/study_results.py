@@ -12,7 +12,7 @@ from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Forecast
 from foretoken.results import Result
 from foretoken.routes.isoflop import IsoflopFit
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import RunCounts, RunRecord
 from foretoken.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 
 TARGET = "target"
 """The group of the run that is forecast."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunCounts:
-    """How many runs stand how."""
-
-    planned: int | None = None
-    running: int = 0
-    finished: int = 0
-    diverged: int = 0
-    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

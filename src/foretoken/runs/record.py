@@ -159,3 +159,14 @@ class RunRecord:
             "kwh": self.kwh,
             "device": self.device,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCounts:
+    """How many runs stand how."""
+
+    planned: int | None = None
+    running: int = 0
+    finished: int = 0
+    diverged: int = 0
+    failed: int = 0

@@ -251,6 +251,10 @@ def _validator(kind: type[T]) -> Callable[[Any], T]:
     return TypeAdapter(kind).validate_python
 
 
+PLAIN = frozenset({bool, int, float, str, type(None)})
+"""Types of the values that are no records, told quickly."""
+
+
 def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[str, Any]:
     """Fields of a record and of those in it, by name; `only_changed` leaves out what is at its default.
 
@@ -261,7 +265,7 @@ def values_to_json(part: DataclassInstance, only_changed: bool = False) -> dict[
         value = getattr(part, name)
         if only_changed and value == default:
             continue
-        is_part = is_dataclass(value) and not isinstance(value, type)
+        is_part = type(value) not in PLAIN and is_dataclass(value) and not isinstance(value, type)
         values[name] = values_to_json(value, only_changed) if is_part else value
     return values
 

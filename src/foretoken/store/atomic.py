@@ -250,18 +250,22 @@ def _first_line(body: bytes) -> bytes:
     return b'{"sha256": "' + hashlib.sha256(body).hexdigest().encode() + b'",'
 
 
+def is_as_written(content: bytes) -> bool:
+    """Whether the content of a checksummed JSON file matches its first line."""
+    return content.startswith(_first_line(content.partition(b",")[2]))
+
+
 def read_checksummed_json(path: Path) -> dict[str, Any]:
     """Read a checksummed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
     content = read_file(path, StoreError, LARGEST_JSON, inside=True)
     value = _parsed(path, content)
-    body = content.partition(b",")[2]
     object_json: dict[str, Any] = value if isinstance(value, dict) else {}
     expected = object_json.pop("sha256", None)
-    if expected is None or not content.startswith(_first_line(body)):
+    if expected is None or not is_as_written(content):
         raise StoreError(
             f"{path}, line 1: the content does not match its sha256",
             expected=str(expected),
-            got=hashlib.sha256(body).hexdigest(),
+            got=hashlib.sha256(content.partition(b",")[2]).hexdigest(),
             cure="it was changed after it was written; restore it",
         )
     return object_json

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +102,33 @@ def unlisted_files(folder: Path) -> Iterator[str]:
     """What is wrong with the mark where it leaves out a file that the study ended in, a sentence each."""
     mark = read_mark(folder)
     # A ledger goes on: who has it may freeze another forecast, or score one, after the study ended.
-    for name, _ in _hashes(folder) if mark else ():
+    for name in map(partial(_name, folder), [*_files(folder), *_weights(folder)] if mark else ()):
         if mark and name not in mark.files and not name.startswith("ledger/"):
             yield f"it leaves out {name}, which the study ended in"
 
 
 def _hashes(folder: Path) -> Iterator[tuple[str, str]]:
     """Path and sha256 of each file, and folder of weights, that a finished study rests on."""
+    for path in _files(folder):
+        yield _name(folder, path), sha256_of(path, StoreError)
+    for path in _weights(folder):
+        yield _name(folder, path), digest(path)
+
+
+def _files(folder: Path) -> list[Path]:
     # Calibration, progress and log say nothing about the result, and may change or go.
     names = ("design.json", "fit.json", "approach3.json", "report/index.html")
     paths = [folder / name for name in names if (folder / name).is_file()]
     frozen = [path for kind in KINDS for path in folder.glob(f"ledger/{kind}")]
-    for path in sorted([*paths, *folder.glob("runs/*/record.json"), *frozen]):
-        yield path.relative_to(folder).as_posix(), sha256_of(path, StoreError)
-    for path in sorted(path for path in folder.glob("runs/*/weights") if path.is_dir()):
-        yield path.relative_to(folder).as_posix(), digest(path)
+    return sorted([*paths, *folder.glob("runs/*/record.json"), *frozen])
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("runs/*/weights") if path.is_dir())
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _digest(inputs_json: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ from foretoken.store import atomic
 from foretoken.store.format import format_json, read_format_json
 from foretoken.store.lease import check_owner
 from foretoken.store.seals import EDITED, check_seal, sealed, sha256_of, write_seals
+from foretoken.store.summary import Summary, quick_summary
 from foretoken.store.weights import are_committed, wants_weights
 
 KEY = r"[0-9a-f]{16}"
@@ -86,8 +87,8 @@ class Store:
         """Whether a run has finished without the weights that `launch.keep_weights` asks for."""
         if not wants_weights(run, policy) or are_committed(self.weights_folder(run.key)):
             return False
-        record = self.record(run.key)
-        return record is not None and record.is_finished
+        summary = self.summary(run.key, run)
+        return summary is not None and summary.status == "finished"
 
     def put_record(self, record: RunRecord) -> bool:
         """Write a record, once and for all; only a failed or damaged one is replaced.
@@ -141,10 +142,20 @@ class Store:
                 raise
             return None
 
+    def summary(self, key: str, planned: RunSpec | None = None) -> Summary | None:
+        """Status and loss of a run's record, quicker than `record` where a seal or the planned run vouches for it.
+
+        None when it has none that is whole. Raises as `record` does.
+        """
+        quick = quick_summary(self.record_path(key), self.seals.get(record_name(key)), planned)
+        if quick is None and (record := self.record(key)):
+            return Summary(record.status, record.loss)
+        return quick
+
     def is_done(self, run: RunSpec) -> bool:
         """Whether a run has a record that stands: it has finished, or diverged, which it would do again."""
-        record = self.record(run.key)
-        return record is not None and not record.has_failed
+        summary = self.summary(run.key, run)
+        return summary is not None and summary.status != "failed"
 
     def has_begun(self, run: RunSpec) -> bool:
         """Whether anything of a run has been trained: it has a record that stands, or a checkpoint."""
@@ -160,6 +171,11 @@ class Store:
     def table(self) -> RunTable:
         """The run table of all records."""
         return table_from_records(self.records(), str(self.folder))
+
+
+def is_key(text: str) -> bool:
+    """Whether it may be the key of a run, and so the name of a folder."""
+    return re.fullmatch(KEY, text) is not None
 
 
 def record_name(key: str) -> str:

@@ -20,8 +20,8 @@ from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store.finished import MARK, SEALS, read_mark, unlisted_files
 from foretoken.store.integrity import FITS, Finding
 from foretoken.store.seals import check_fit
-from foretoken.store.store import Store, record_name
-from foretoken.study.design_file import usable_design
+from foretoken.store.store import Store, is_key, record_name
+from foretoken.study.design_file import DesignFile, usable_design
 from foretoken.study.frozen import current_forecast
 
 RUNS_CHANGED = "the small runs have changed since the forecast was frozen"
@@ -57,31 +57,31 @@ def contradictions(folder: Path) -> Iterator[Finding]:
         # One that is sealed was written here: its run, trained again on another machine, gave other bits.
         if record_name(key) not in store.seals:
             yield Finding(store.record_path(key), problem, "set aside")
-    yield from _to_remake(store, lines)
+    yield from _to_remake(store, lines, usable_design(folder))
 
 
-def doubts(folder: Path) -> list[str]:
+def doubts(folder: Path, kept: DesignFile | None) -> list[str]:
     """What is doubtful about a study, a sentence each: of its ledger, and of files that contradict each other.
 
-    Raises StoreError for a ledger that cannot be read, or with an edited record.
+    `kept` is its design, as far as it is usable. Raises StoreError for a ledger that cannot be read, or with an edited
+    record.
     """
     book, store = Ledger.read(folder / "ledger"), Store(folder)
     sentences = [
         *book.summary().told,
         *(f"of run {key}, {problem}" for key, problem in _other_losses(store, book.lines)),
     ]
-    sentences += [f"the file {one.path.name} is doubtful: {one.problem}" for one in _to_remake(store, book.lines)]
+    sentences += [f"the file {one.path.name} is doubtful: {one.problem}" for one in _to_remake(store, book.lines, kept)]
     for name in FITS:
         try:
             check_fit(folder / name)
         except StoreError:
             sentences.append(f"the file {name} was edited: it is not the fit that the study made")
-    return sentences + ([RUNS_CHANGED] if _runs_have_changed(store) else [])
+    return sentences + ([RUNS_CHANGED] if _runs_have_changed(store, kept) else [])
 
 
-def _runs_have_changed(store: Store) -> bool:
+def _runs_have_changed(store: Store, kept: DesignFile | None) -> bool:
     """Whether the newest forecast of the target was frozen from other small runs than those that are there."""
-    kept = usable_design(store.folder)
     line = current_forecast(store.folder, kept.design if kept else None)
     if not (kept and line):
         return False
@@ -93,13 +93,13 @@ def _runs_have_changed(store: Store) -> bool:
     return line.entry.data_sha256 != table_of(store, kept.design.runs).digest
 
 
-def _to_remake(store: Store, lines: Sequence[LedgerLine]) -> Iterator[Finding]:
+def _to_remake(store: Store, lines: Sequence[LedgerLine], kept: DesignFile | None) -> Iterator[Finding]:
     """Seals that are gone, and a mark that other files contradict."""
     # The study seals its fit before it freezes a forecast of its own, so from then on there are seals.
     of_a_study = any(line.entry.spec and line.entry.follows is not None for line in lines)
     if of_a_study and not (store.folder / SEALS).is_file() and any(store.folder.glob("runs/*/record.json")):
         yield Finding(store.folder / SEALS, "gone, and the records are sealed there", "remake")
-    for problem in filter(None, [_refusal_beside_forecast(store), *unlisted_files(store.folder)]):
+    for problem in filter(None, [_refusal_beside_forecast(store, kept), *unlisted_files(store.folder)]):
         yield Finding(store.folder / MARK, problem, "remake")
 
 
@@ -113,10 +113,9 @@ def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[s
     if fit and fit.data_sha256 in {line.entry.data_sha256 for line in lines}:
         for run in fit.runs:
             said.setdefault(run.run, []).append((run.loss, f"{FITS[0]}, behind the frozen forecast,"))
-    planned = {path.parent.name for path in store.folder.glob("runs/*/record.json")}
-    for key in sorted(planned & set(said)):
-        record = store.record(key)
-        if record is None or record.has_failed:
+    for key in sorted(filter(is_key, said)):
+        record = store.summary(key)
+        if record is None or record.status == "failed":
             continue
         mine = math.nan if record.loss is None else record.loss
         if not any(math.isclose(mine, loss, rel_tol=SAME) for loss, _ in said[key]):
@@ -124,9 +123,9 @@ def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[s
             yield key, f"its loss is {record.loss}, where {witness} says {loss} of the same run"
 
 
-def _refusal_beside_forecast(store: Store) -> str:
+def _refusal_beside_forecast(store: Store, kept: DesignFile | None) -> str:
     """What is wrong where a study is marked as refused, and has frozen the forecast that it says it has not."""
-    mark, kept = read_mark(store.folder), usable_design(store.folder)
+    mark = read_mark(store.folder)
     line = current_forecast(store.folder, kept.design if kept else None) if mark and mark.refusal else None
     if not (kept and line):
         return ""

@@ -150,13 +150,12 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
 
 def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:
     """What `foretoken run` would do with each run."""
-    planned, records = {run.key for run in runs}, {record.spec.key: record for record in store.records()}
-    others = [record.spec for key, record in records.items() if key not in planned]
+    others = [record.spec for record in store.records(without={run.key for run in runs})]
     rows = []
     for run in runs:
-        record, step = records.get(run.key), _resumed_step(store, run)
+        record, step = store.summary(run.key, run), _resumed_step(store, run)
         action: Action
-        if record is not None and not record.has_failed:
+        if record is not None and record.status != "failed":
             action = "again" if store.lacks_weights(run, keep_weights) else "keep"
         else:
             action = "resume" if step else "retry" if record else "train"

@@ -52,7 +52,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     entry, outcome = (line.entry, line.outcome) if line else (None, None)
     fit, approach3 = (_fit_of(small, folder / name) for name in ("fit.json", "approach3.json"))
     # A clock that was moved is told; the order of forecast and run is not read off it.
-    moves, told = Ledger.read(folder / "ledger").clock, doubts(folder)
+    moves, told = Ledger.read(folder / "ledger").clock, doubts(folder, kept)
     if entry and moves:
         note = replace(CLOCK_MOVED, evidence="; ".join(moves))
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, note]))
@@ -74,7 +74,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         refusal=str(refusal) if refusal else None,
         design=design,
         corpus=_corpus_facts(kept),
-        counts=count_runs(planned, records),
+        counts=count_runs(planned, (record.status for record in records)),
         cost=_training_cost(records),
         commands=[*filter(None, [kept.command]), f"foretoken report {folder}"],
         version=__version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ from typing import Any
 from foretoken.arguments import named_arguments
 from foretoken.errors import StoreError
 from foretoken.forecasts import Entry, Outcome
-from foretoken.reports import RunCounts
 from foretoken.results import Result
-from foretoken.runs.record import RunRecord
+from foretoken.runs.record import RunCounts, RunStatus
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
@@ -142,26 +141,26 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     folder = Path(folder)
     store, kept = Store(folder), read_design_file(folder)
     runs = [] if kept is None else kept.design.all_runs if kept.study.target.train else kept.design.runs
-    records = {run.key: record for run in runs if (record := store.record(run.key))}
+    statuses = {run.key: summary.status for run in runs if (summary := store.summary(run.key, run))}
     owned = is_owned(folder, kept.study.launch.lease_seconds if kept else LEASE_SECONDS)
     line = current_forecast(folder, kept.design if kept else None)
     page = folder / "report" / "index.html"
     return StudyStatus(
         study=folder.name,
         folder=folder,
-        counts=count_runs(len(runs), records.values(), running=_running(folder / PROGRESS) if owned else 0),
+        counts=count_runs(len(runs), statuses.values(), running=_running(folder / PROGRESS) if owned else 0),
         forecast=FrozenForecast.of(line.entry) if line else None,
         outcome=ScoredOutcome.of(line.outcome) if line and line.outcome else None,
-        new=new_runs(store, runs, records),
+        new=new_runs(store, runs, statuses),
         report=page if page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
-        told=doubts(folder),
+        told=doubts(folder, kept),
     )
 
 
-def count_runs(planned: int, records: Iterable[RunRecord], running: int = 0) -> RunCounts:
+def count_runs(planned: int, statuses: Iterable[RunStatus], running: int = 0) -> RunCounts:
     """Counts of planned runs by the status of their records."""
-    of_status = Counter(record.status for record in records)
+    of_status = Counter(statuses)
     return RunCounts(
         planned=planned,
         running=running,
@@ -171,9 +170,9 @@ def count_runs(planned: int, records: Iterable[RunRecord], running: int = 0) -> 
     )
 
 
-def new_runs(store: Store, runs: list[RunSpec], records: Mapping[str, RunRecord]) -> list[NewRun]:
-    """The runs without a record, each with what is new about it."""
-    waiting = [run for run in runs if run.key not in records]
+def new_runs(store: Store, runs: list[RunSpec], recorded: Container[str]) -> list[NewRun]:
+    """The runs whose key is not among the recorded ones, each with what is new about it."""
+    waiting = [run for run in runs if run.key not in recorded]
     planned = {run.key for run in runs}
     others = [record.spec for record in store.records(without=planned)] if waiting else []
     return [NewRun(run.key, run.group, because(run, others)) for run in waiting]

@@ -1,0 +1,167 @@
+"""Percent, fractions and scores without bounds, told apart; what is doubtful about a table that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foretoken.abilities.axes import KEY, Axis, CurveName
+from foretoken.errors import TableError
+from foretoken.fits.check import Check, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BARS = ("chance", "ceiling", "human")
+AMBIGUOUS = 2.0
+"""A largest score between 1 and this is a fraction that is too large as likely as a percentage."""
+LIKE_A_FRACTION = 0.2
+"""A curve of a table in percent of which all scores lie between this and 1 looks like fractions."""
+ROUGHER = 0.25
+"""A curve is of two units if, read so, the squares of its steps sum to this share of what they do as it stands."""
+
+
+def in_fractions(frame: pd.DataFrame, asked: str, source: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with scores, their errors, chance, ceiling and human level as fractions where they have bounds.
+
+    `asked` is the unit where the user says it. Adds `unit`. Raises TableError for scores outside their bounds, and
+    for a table whose unit its numbers do not tell.
+    """
+    bounded = frame["bounded"] & (asked != "raw")
+    scores = frame.loc[bounded, "score"]
+    unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source)
+    limit = 100.0 if unit == "percent" else 1.0
+    outside = scores[(scores < 0) | (scores > limit)]
+    if len(outside):
+        raise TableError(
+            f"{source}: scores of {listed(frame.loc[outside.index, 'task'].unique())} lie outside their bounds",
+            expected=f"0 to {limit:g}, in {unit}",
+            got=listed(f"{value:.6g}" for value in outside.unique()),
+            cure="correct the cells, or say the unit: --unit percent, fraction, or raw for a score without bounds",
+            code="score_out_of_bounds",
+        )
+    scaled = {name: frame[name].where(~bounded, frame[name] / limit) for name in ("score", "score_se")}
+    bars, told = {}, []
+    for name in BARS:
+        values = frame.loc[bounded, name]
+        # Whoever writes --chance 0.5 beside scores in percent means one half.
+        divisor = 100.0 if values.max() > 1.0 else 1.0
+        if divisor != limit and values.notna().any():
+            told.append(f"`{name}` is read in {'percent' if divisor > 1 else 'fractions'}")
+        bars[name] = frame[name].where(~bounded, frame[name] / divisor)
+    if "known_chance" in frame:
+        bars["chance"] = bars["chance"].fillna(frame["known_chance"].where(bounded))
+    units = np.where(bounded, unit, "raw")
+    frame = frame.assign(**scaled, **bars, unit=units, bounded=bounded)
+    _refuse_bars(frame, source)
+    return frame, [f"scores are in {unit}", *told] if len(scores) and not asked else told
+
+
+def _unit_of(rows: pd.DataFrame, source: str) -> str:
+    """Whether bounded scores are fractions or percent, which no table mixes."""
+    if rows.empty or rows["score"].max() <= 1.0:
+        return "fraction"
+    largest = float(rows["score"].max())
+    if largest <= AMBIGUOUS and (rows["score"] > LIKE_A_FRACTION).mean() > 0.5:
+        raise TableError(
+            f"{source}: the largest score, {largest:.6g}, is above 1 and hardly a percentage",
+            expected="fractions up to 1, or percent up to 100",
+            cure="correct the cell, or say the unit: --unit percent, or raw for a score without bounds",
+            code="score_out_of_bounds",
+        )
+    return "percent"
+
+
+def refuse_curves_of_two_units(frame: pd.DataFrame, source: str) -> None:
+    """Raise TableError where a table in percent holds fractions: in a whole curve, or in a part of one."""
+    rows = frame[(frame["unit"] == "percent") & frame["bounded"]]
+    for (task, metric), part in rows.groupby(["task", "metric"], sort=False):
+        score = 100.0 * part["score"].to_numpy()
+        size = part[[name for name in ("params", "tokens", "flops") if part[name].notna().all()]].to_numpy()
+        order = np.lexsort(size.T[::-1]) if size.size else np.arange(len(score))
+        if _is_mixed(score[order]):
+            raise TableError(
+                f"{source}: {task}, {metric} is in two units: {listed(f'{value:g}' for value in np.sort(score))}",
+                expected="all scores of a table as fractions, or all in percent",
+                cure="multiply those that are fractions by 100; if all are in percent, say so: --unit percent",
+                code="mixed_units",
+            )
+
+
+def _is_mixed(score: np.ndarray) -> bool:
+    """Whether scores in percent [r], from the smallest size to the largest, are fractions in part or as a whole."""
+    low = score <= 1.0
+    if low.all():
+        return bool(score.min() > LIKE_A_FRACTION) and len(score) > 1
+    if not low.any() or score[low].max() < LIKE_A_FRACTION:
+        return False
+    other = np.where(low, 100.0 * score, score)
+    as_it_stands, changed = float((np.diff(score) ** 2).sum()), float((np.diff(other) ** 2).sum())
+    return changed < ROUGHER * as_it_stands
+
+
+def _refuse_bars(frame: pd.DataFrame, source: str) -> None:
+    """Raise TableError where chance, ceiling or human level cannot be."""
+    rows = frame[frame["bounded"]]
+    for name in BARS:
+        if (rows[name] > 1.0).any() or (rows[name] < 0.0).any():
+            raise TableError(
+                f"{source}: `{name}` lies outside the bounds of a score",
+                expected="0 to 1, or 0 to 100 in percent",
+                got=listed(f"{value:.6g}" for value in rows[name].dropna().unique()),
+                cure=f"correct `{name}`",
+                code="score_out_of_bounds",
+            )
+    up = rows[rows["better"] == "up"]
+    if (up["chance"] >= up["ceiling"]).any():
+        raise TableError(
+            f"{source}: chance is not below the ceiling", cure="correct `chance` or `ceiling`", code="chance_above"
+        )
+
+
+def score_checks(frame: pd.DataFrame, against: Axis) -> tuple[Check, ...]:
+    """The doubts about a frame of scores, as `ScoreTable` has it."""
+    return (*_mixed_metrics(frame, against), *_below_chance(frame), *_constant(frame))
+
+
+def _mixed_metrics(frame: pd.DataFrame, against: Axis) -> Iterator[Check]:
+    """Doubts about tasks whose small models are scored by another metric than the large ones."""
+    for (group, task, shots), rows in frame.groupby(["group", "task", "shots"], sort=False):
+        sizes = {metric: set(part[against]) for metric, part in rows.groupby("metric")}
+        if len(sizes) > 1 and sum(map(len, sizes.values())) == len(set.union(*sizes.values())):
+            name = CurveName(str(group), str(task), "", str(shots))
+            yield Check(
+                "mixed_metrics",
+                "doubt",
+                f"{name}: some sizes are scored by {' and others by '.join(map(str, sizes))}, none by both",
+                "score all sizes by one metric, or rename the metric where it is one and the same",
+            )
+
+
+def _below_chance(frame: pd.DataFrame) -> Iterator[Check]:
+    for key, rows in frame.groupby(list(KEY), sort=False):
+        chance = rows["chance"].iloc[0]
+        down = rows["better"].iloc[0] == "down"
+        if chance == chance and ((rows["score"] > chance) if down else (rows["score"] < chance)).all():
+            best = rows["score"].min() if down else rows["score"].max()
+            if abs(best - chance) > 0.05:
+                name = CurveName(*map(str, key))
+                yield Check(
+                    "below_chance",
+                    "doubt",
+                    f"{name}: every score is worse than chance ({chance:.3g}), the best is {best:.3g}",
+                    "look how the answers were read; a score this bad is no measure of the model",
+                )
+
+
+def _constant(frame: pd.DataFrame) -> Iterator[Check]:
+    for key, rows in frame.groupby(list(KEY), sort=False):
+        if len(rows) > 2 and rows["score"].nunique() == 1:
+            yield Check(
+                "constant_scores",
+                "note",
+                f"{CurveName(*map(str, key))}: {rows['score'].iloc[0]:.3g} at each of {len(rows)} sizes",
+                "look whether the task was scored at all",
+            )

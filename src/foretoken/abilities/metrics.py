@@ -1,0 +1,158 @@
+"""What names say: of metrics, which way is better and whether there are bounds; of tasks, chance; of columns, both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from foretoken.errors import TableError
+from foretoken.fits.check import listed
+from foretoken.runs.cells import numbers_in
+from foretoken.runs.sources import proposals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Better = Literal["up", "down"]
+
+
+class Metric(NamedTuple):
+    """What the name of a metric says."""
+
+    better: Better
+    bounded: bool
+    """Whether it lies between 0 and 1, or 0 and 100 %."""
+
+
+UP = Metric("up", True)
+DOWN = Metric("down", True)
+FALLING = Metric("down", False)
+KNOWN: dict[str, Metric] = {
+    **dict.fromkeys(
+        ("acc", "accuracy", "em", "exact", "match", "f1", "average", "avg", "mean", "score", "bleu", "rouge", "pass",
+         "recall", "precision", "auc", "auroc", "correct", "correctness", "mcc", "mc1", "mc2", "quasi", "win", "rate",
+         "success", "solve", "solved", "probability", "prob", "p", "pass1", "likelihood", "chrf", "spearman",
+         "pearson", "consistency"),
+        UP,
+    ),
+    **dict.fromkeys(("err", "error", "errors", "brier", "wer", "cer", "edit", "distance", "ece"), DOWN),
+    **dict.fromkeys(
+        ("ppl", "perplexity", "loss", "nll", "ce", "xent", "entropy", "bpb", "bpc", "bits", "nats"), FALLING
+    ),
+}  # fmt: skip
+"""By a word of the metric's name; of several, the word that falls counts (`error rate`)."""
+CHANCE = {
+    **dict.fromkeys(
+        ("winogrande", "winograd", "wsc", "wic", "boolq", "copa", "rte", "piqa", "winogender", "cola", "sst2", "qnli"),
+        1 / 2,
+    ),
+    **dict.fromkeys(("siqa", "cb", "snli", "mnli", "anli", "pubmedqa"), 1 / 3),
+    **dict.fromkeys(
+        ("hellaswag", "arc", "mmlu", "openbookqa", "openbook", "race", "logiqa", "sciq", "gpqa"), 1 / 4
+    ),
+    **dict.fromkeys(("commonsenseqa", "csqa", "mathqa", "sat_analogies"), 1 / 5),
+    "mmlu_pro": 1 / 10,
+}  # fmt: skip
+"""What guessing reaches in accuracy, by the first words of a task's name: one over the number of choices."""
+SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)
+"""Metrics that ask for a whole answer."""
+TOKEN = re.compile(r"token|(^|_)p(_|$)|prob|edit|likelihood|partial|character", re.IGNORECASE)
+"""Metrics of one token, as a share."""
+TOKEN_LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORECASE)
+"""Metrics of one token, in nats."""
+AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)
+"""Metrics and tasks that are averages of others."""
+GUESSED = ("acc", "accuracy", "err", "error")
+"""Words of the metrics that the chance of a task is for."""
+
+
+def metric_named(name: str) -> Metric | None:
+    """What a metric's name says of it; None where no word of it is known.
+
+    >>> metric_named("acc_norm"), metric_named("word perplexity"), metric_named("error rate")
+    (Metric(better='up', bounded=True), Metric(better='down', bounded=False), Metric(better='down', bounded=True))
+    >>> metric_named("elo")
+    """
+    found = [KNOWN[word] for word in _words(name) if word in KNOWN]
+    return min(found, key=(FALLING, DOWN, UP).index) if found else None
+
+
+def chance_of(task: str, metric: str) -> float | None:
+    """What guessing scores in a task by this metric, as a fraction; None where it is not known.
+
+    >>> chance_of("winogrande", "acc"), chance_of("hellaswag_zeroshot", "err"), chance_of("triviaqa", "acc")
+    (0.5, 0.75, None)
+    """
+    words = _words(metric)
+    if not any(word in GUESSED for word in words):
+        return None
+    plain = "_".join(_words(task))
+    names = [name for name in CHANCE if plain == name or plain.startswith(f"{name}_")]
+    if not names:
+        return None
+    share = CHANCE[max(names, key=len)]
+    known = metric_named(metric)
+    return 1.0 - share if known and known.better == "down" else share
+
+
+def _words(name: str) -> list[str]:
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return [word for word in re.split(r"[^a-z0-9]+", parted.lower()) if word]
+
+
+COLUMN_METRICS = "err|error|acc|accuracy|score|em|exact_match|f1|ppl|perplexity|brier|acc_norm|pass@1"
+_FIRST = re.compile(rf"({COLUMN_METRICS})[_/.](\w[^,]*)", re.IGNORECASE)
+"""err_hellaswag, acc/arc_easy."""
+_LAST = re.compile(rf"(\w.*?)[_/. ]({COLUMN_METRICS})(,[\w-]+)?", re.IGNORECASE)
+"""hellaswag_acc, and lm-evaluation-harness's arc_easy/acc,none."""
+_NOT = re.compile(r"(_se|_std|_stderr|_sem|_var|_ci|_lo95|_hi95|_low|_high|_n)(,[\w-]+)?$", re.IGNORECASE)
+"""Ends of what stands beside a score."""
+_LOSS = re.compile(r"(^|[_/.])loss($|[_/.])|^(train|val)[_/.]", re.IGNORECASE)
+
+
+def as_long(frame: pd.DataFrame, rename: Mapping[str, str], source: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with one `score` per row, and a sentence where columns were taken for tasks.
+
+    Raises TableError where no column is a score.
+
+    >>> import pandas as pd
+    >>> long, told = as_long(pd.DataFrame({"params": [1e8], "err_rte": [0.5], "acc_copa": [0.6]}), {}, "t.csv")
+    >>> long[["task", "metric", "score"]].values.tolist()
+    [['rte', 'err', 0.5], ['copa', 'acc', 0.6]]
+    """
+    import pandas as pd
+
+    if "score" in frame:
+        return frame, []
+    found = {name: parts for name in map(str, frame.columns) if (parts := score_column(name))}
+    if not found:
+        raise TableError(
+            f"{source} has no column for score",
+            expected="`score` beside `task`, or a column per task: acc_TASK, err_TASK, score_TASK",
+            got=listed(map(str, frame.columns), 30),
+            cure=proposals(frame, ["score"]),
+            code="missing_column",
+        )
+    others = frame.drop(columns=list(found))
+    tables = [
+        others.assign(task=task, metric=metric, score=numbers_in(frame[name], source))
+        for name, (task, metric) in found.items()
+    ]
+    told = f"{len(found)} columns are read as scores of tasks: {listed((f'`{name}`' for name in found), 4)}"
+    return pd.concat(tables, ignore_index=True), [told]
+
+
+def score_column(name: str) -> tuple[str, str] | None:
+    """The task and the metric that the name of a column says; None where it is no score.
+
+    >>> score_column("err_arc_easy"), score_column("arc_easy/acc,none"), score_column("loss_c4_val")
+    (('arc_easy', 'err'), ('arc_easy', 'acc'), None)
+    """
+    if _NOT.search(name) or _LOSS.search(name):
+        return None
+    if first := _FIRST.fullmatch(name):
+        return first[2], first[1].lower()
+    if last := _LAST.fullmatch(name):
+        return last[1], last[2].lower()
+    return None

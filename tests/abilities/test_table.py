@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretoken.abilities.metrics import score_column
+from foretoken.abilities.table import ScoreReading, read_scores
+from foretoken.errors import TableError
+
+SIZES = [1e8, 3e8, 1e9, 3e9, 1e10]
+
+
+def frame(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"params": SIZES, "tokens": 3e11, "score": [0.3, 0.4, 0.5, 0.6, 0.7], **columns})
+
+
+def test_percent_and_fractions_are_told_apart() -> None:
+    whole = read_scores(frame(task="copa", metric="acc"))
+    percent = read_scores(frame(task="copa", metric="acc", score=100 * frame()["score"]))
+    assert np.allclose(whole.frame["score"], percent.frame["score"])
+    assert set(percent.frame["unit"]) == {"percent"}
+    assert (percent.frame["chance"] == 0.5).all()
+
+
+@pytest.mark.parametrize(("human", "expected"), [(94.0, 0.94), (0.94, 0.94)])
+def test_a_level_is_read_in_either_unit(human: float, expected: float) -> None:
+    for scale in (1.0, 100.0):
+        table = read_scores(frame(score=scale * frame()["score"]), reading=ScoreReading(human=human))
+        assert np.allclose(table.frame["human"], expected)
+
+
+def test_shots_may_be_words_or_numbers() -> None:
+    words = read_scores(frame(task="copa", metric="acc", shots=["zero", "few", "few", "zero", "few"]))
+    assert set(words.frame["shots"]) == {"zero", "few"}
+    numbers = read_scores(frame(task="copa", metric="acc", shots=[0.0, 5.0, 5.0, 0.0, 5.0]))
+    assert set(numbers.frame["shots"]) == {"0", "5"}
+
+
+def test_wide_tables_are_made_long() -> None:
+    wide = frame(err_rte=[0.5, 0.5, 0.4, 0.4, 0.3], acc_copa=0.6, loss_c4=3.0, acc_copa_se=0.1).drop(columns="score")
+    table = read_scores(wide)
+    assert {name.task: name.metric for name, _ in table.curves()} == {"rte": "err", "copa": "acc"}
+    assert any("err_rte" in told for told in table.assumed)
+    assert set(table.frame.loc[table.frame["task"] == "rte", "better"]) == {"down"}
+
+
+def test_one_column_of_a_wide_table_names_the_task() -> None:
+    table = read_scores(frame(err_avg_17=0.6).drop(columns="score"), {"score": "err_avg_17"})
+    ((name, rows),) = table.curves()
+    assert name.task == "err_avg_17"
+    assert (rows["better"] == "down").all()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("err_agi_eval_lsat_ar", ("agi_eval_lsat_ar", "err")),
+        ("hellaswag/acc_norm,none", ("hellaswag", "acc_norm")),
+        ("mmlu_acc_stderr", None),
+        ("val_loss", None),
+        ("params", None),
+    ],
+)
+def test_columns_that_are_scores(name: str, parts: tuple[str, str] | None) -> None:
+    assert score_column(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"score": [0.3, 0.4, 0.5, 0.6, 1.3]}, "score_out_of_bounds"),
+        ({"score": [30.0, 40.0, 50.0, 60.0, 130.0]}, "score_out_of_bounds"),
+        ({"score": [0.3, 0.4, 0.5, 0.6, -0.1]}, "score_out_of_bounds"),
+        ({"score": [0.3, 0.4, 50.0, 60.0, 70.0]}, "mixed_units"),
+        ({"metric": "ppl", "score": [9.0, 8.0, float("inf"), 6.0, 5.0]}, "score_out_of_bounds"),
+        ({"metric": "wobble"}, "unknown_direction"),
+        ({"params": 1e8}, "one_size"),
+        ({"params": [1e8, 3e8, 1e9, 1e9, 1e10]}, "repeated_scores"),
+        ({"eval_set": ["a", "a", "b", "b", "b"]}, "mixed_eval_sets"),
+        ({"chance": 0.5, "ceiling": 0.4}, "chance_above"),
+        ({"params": [125, 760, 1.3e9, 2.7e9, 1.3e10]}, "mixed_units"),
+        ({"params": [1e8, 3e8, float("nan"), 3e9, 1e10]}, "missing_size"),
+    ],
+)
+def test_bad_tables_are_refused_with_code_and_cure(columns: dict[str, object], code: str) -> None:
+    with pytest.raises(TableError) as caught:
+        read_scores(frame(**columns))
+    assert caught.value.code == code
+    assert caught.value.cure
+
+
+def test_a_task_in_fractions_beside_one_in_percent_is_refused() -> None:
+    both = pd.concat([frame(task="copa"), frame(task="rte", score=100 * frame()["score"])])
+    with pytest.raises(TableError) as caught:
+        read_scores(both)
+    assert caught.value.code == "mixed_units"
+
+
+def test_what_is_doubtful_is_flagged() -> None:
+    below = read_scores(frame(task="wic", metric="acc", score=0.0))
+    assert {"below_chance", "constant_scores"} <= {check.code for check in below.checks}
+    mixed = read_scores(frame(task="squad", metric=["f1", "f1", "f1", "em", "em"]))
+    assert [check.code for check in mixed.checks] == ["mixed_metrics"]
+
+
+def test_repeats_of_seeds_stay() -> None:
+    twice = pd.concat([frame(task="copa", seed=seed, run=f"r{seed}") for seed in (1, 2)])
+    assert len(read_scores(twice)) == 10
+    assert len(read_scores(pd.concat([frame(), frame()]))) == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "axis"),
+    [({}, "params"), ({"params": 1e9, "tokens": SIZES}, "tokens"), ({"tokens": SIZES}, "flops")],
+)
+def test_the_axis_is_what_varies(columns: dict[str, object], axis: str) -> None:
+    assert read_scores(frame(**columns)).against == axis
+
+
+def test_perplexity_has_no_bounds() -> None:
+    table = read_scores(frame(task="lambada", metric="ppl", score=[20.0, 10.0, 5.0, 3.0, 120.0]))
+    assert set(table.frame["unit"]) == {"raw"}
+    assert table.frame["score"].max() == 120.0
