@@ -13,11 +13,13 @@ import numpy as np
 
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.bounded_curves import BoundedCurves, Sigmoid, angle
-from foretoken.abilities.downstream_result import Band, Downstream, MeasuredScore, RouteScore, TaskCurve, TaskForecast
+from foretoken.abilities.downstream_checks import reasons_of
+from foretoken.abilities.downstream_result import Band, Downstream, RouteScore, TaskCurve, TaskForecast
 from foretoken.abilities.group_runs import GroupRuns, Sizes
 from foretoken.abilities.held_out_routes import ends
 from foretoken.abilities.score_routes import DRAWS, new_scores
 from foretoken.abilities.table import ScoreTable
+from foretoken.abilities.task_curves import task_curve
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
 from foretoken.laws.law import Array
@@ -274,7 +276,7 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int,
 
 
 def _told(models: Models, runs: GroupRuns, at: Sizes, angles: Array, level: float) -> list[TaskForecast]:
-    joined = models.joined
+    joined, reasons = models.joined, reasons_of(models.joined, FEWEST_MODELS)
     low, middle, high = (joined.told(values) for values in ends(angles, level))
     found = []
     for target in range(len(at.params)):
@@ -298,7 +300,7 @@ def _told(models: Models, runs: GroupRuns, at: Sizes, angles: Array, level: floa
                     level=level,
                     route=OBSERVATIONAL,
                     compute_factor=max(1.0, float(at.flops[target] / runs.sizes.flops.max())),
-                    reason="" if known else f"fewer than {FEWEST_MODELS} models have a score",
+                    reason=reasons[task],
                     routes=said,
                 )
             )
@@ -308,29 +310,11 @@ def _told(models: Models, runs: GroupRuns, at: Sizes, angles: Array, level: floa
 def _curves(models: Models, runs: GroupRuns, path: Array, angles: Array, level: float) -> list[TaskCurve]:
     joined = models.joined
     low, middle, high = (joined.told(values) for values in ends(angles, level))
+    first, last = np.minimum(low, high), np.maximum(low, high)
     found = []
     for task, name in enumerate(joined.tasks):
         own = next((k for k, one in enumerate(runs.tasks) if _key(one) == _key(name)), None)
-        if own is None or not np.isfinite(middle[0, task]):
-            continue
-        score = runs.in_own_direction(runs.score)[:, own]
-        measured = [
-            MeasuredScore(runs.run[run], float(runs.sizes.flops[run]), None, float(score[run]))
-            for run in np.flatnonzero(np.isfinite(score))
-        ]
-        ends_ = (np.minimum(low, high)[:, task], np.maximum(low, high)[:, task])
-        band = Band(tuple(path.tolist()), *(tuple(values.tolist()) for values in (middle[:, task], *ends_)))
-        chance = float(runs.in_own_direction(runs.chance)[own])
-        found.append(
-            TaskCurve(
-                runs.group,
-                name.task,
-                name.metric,
-                name.shots,
-                chance if np.isfinite(chance) else None,
-                tuple(measured),
-                None,
-                band,
-            )
-        )
+        if own is not None and np.isfinite(middle[0, task]):
+            band = Band(tuple(path.tolist()), *(tuple(one[:, task].tolist()) for one in (middle, first, last)))
+            found.append(task_curve(runs, own, None, band))
     return found

@@ -31,7 +31,7 @@ def task_curves(
     kept = {name: row for row, name in enumerate(routes) if name in along}
     compute = _bands(runs, {name: along[name] for name in kept}, weights[list(kept.values())], path.flops, level)
     loss = _by_loss(runs, losses, {name: weights[row] for name, row in kept.items()}, level)
-    return tuple(_curve(runs, task, loss[task] if loss else None, compute[task]) for task in range(len(runs.tasks)))
+    return tuple(task_curve(runs, task, loss[task] if loss else None, compute[task]) for task in range(len(runs.tasks)))
 
 
 def _path(runs: GroupRuns, at: Sizes) -> Sizes:
@@ -77,7 +77,8 @@ def _bands(runs: GroupRuns, said: dict[RouteName, RouteForecast], weights: Array
     ]
 
 
-def _curve(runs: GroupRuns, task: int, by_loss: Band | None, by_compute: Band) -> TaskCurve:
+def task_curve(runs: GroupRuns, task: int, by_loss: Band | None, by_compute: Band) -> TaskCurve:
+    """The scores of a task and its bands."""
     name, own = runs.tasks[task], runs.in_own_direction(runs.score)
     chance = float(runs.in_own_direction(runs.chance)[task])
     measured = [

@@ -8,17 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import (
+    BetterOption,
+    CeilingOption,
+    ChanceOption,
+    GroupOption,
     HtmlOption,
+    ItemsOption,
     JsonOption,
     LawOption,
     LevelOption,
     MapOption,
     TableArgument,
+    UnitOption,
     WhereOption,
     given_together,
 )
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
-from foretoken.cli.scores import BetterOption, CeilingOption, ChanceOption, GroupOption, ItemsOption, UnitOption
+from foretoken.cli.printing import (
+    print_assumed,
+    print_checks,
+    print_json,
+    print_table,
+    print_text,
+    score_cells,
+    write_page,
+)
 from foretoken.cli.telling import say
 from foretoken.units import format_count, format_flops
 
@@ -128,12 +141,3 @@ def _cells(task: TaskForecast) -> tuple[str, ...]:
     weight = max((one.weight for one in task.routes), default=0.0)
     route = f"{task.route.replace('_', ' ')} {100 * weight:.0f} %" if len(task.routes) > 1 else task.route
     return (name, _run(task.params, task.tokens), score, ends, route, beyond, told)
-
-
-def score_cells(task: TaskForecast) -> tuple[str, ...]:
-    """Name, score, interval, compute beyond the runs, and a remark."""
-    name, beyond = str(task.curve), f"{task.compute_factor:.3g}x"
-    if task.score is None or task.low is None or task.high is None:
-        return (name, "", "", beyond, task.reason)
-    told = "at chance or flat so far" if task.reason else ""
-    return (name, f"{task.score:.3f}", f"{task.low:.3f} to {task.high:.3f}", beyond, told)

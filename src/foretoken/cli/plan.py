@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import HtmlOption, JsonOption
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
+from foretoken.cli.printing import (
+    print_assumed,
+    print_checks,
+    print_json,
+    print_table,
+    print_text,
+    score_cells,
+    write_page,
+)
 from foretoken.cli.request_options import takes_options
 from foretoken.cli.telling import say
 from foretoken.plans.request import PlanRequest
@@ -101,8 +109,6 @@ def show(plan: Plan) -> None:
 
 def _show_scores(plan: Plan) -> None:
     if plan.scores:
-        from foretoken.cli.downstream import score_cells
-
         headings = ("curve", "score", f"{100 * plan.level:g} % interval", "compute", "")
         print_table(headings, map(score_cells, plan.scores), "scores to expect at this size, as fractions", left=1)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from foretoken.abilities.downstream_result import TaskForecast
 from foretoken.arguments import takes
 from foretoken.compute.layout import Layout
 from foretoken.compute.price import Cost, cost, training_hours
@@ -26,6 +26,9 @@ from foretoken.plans.request import PlanRequest
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
 from foretoken.plans.split import Allocation, stated
 from foretoken.runs.loss_units import NATS_PER_TOKEN
+
+if TYPE_CHECKING:
+    from foretoken.abilities.downstream_result import TaskForecast
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from foretoken.abilities.downstream_result import TaskForecast
 from foretoken.compute.layout import Layout
 from foretoken.compute.machine import Machine
 from foretoken.compute.price import Cost
@@ -23,6 +22,9 @@ from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
 from foretoken.results import Result
 from foretoken.units import format_count
+
+if TYPE_CHECKING:
+    from foretoken.abilities.downstream_result import TaskForecast
 
 PLAIN = (
     "params", "tokens", "flops", "loss", "loss_reason", "level", "band_reason", "recipe_reason", "layout_reason",
