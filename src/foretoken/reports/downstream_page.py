@@ -8,7 +8,7 @@ from foretoken.abilities.downstream_result import Band, Downstream, TaskCurve, T
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
-from foretoken.reports.scores_page import BOTTOM, LEFT, RIGHT, SIZE, TOP, View
+from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import log_ticks, short_power
 
