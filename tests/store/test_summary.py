@@ -15,8 +15,7 @@ from foretoken.runs.record import CurvePoint, RunRecord
 from foretoken.store import atomic
 from foretoken.store.format import FORMAT, format_json
 from foretoken.store.seals import sha256_of
-from foretoken.store.store import Store
-from foretoken.store.summary import Summary, quick_summary
+from foretoken.store.store import Store, Summary, quick_summary
 
 from ..runs.test_spec import SPEC
 
