@@ -6,7 +6,7 @@ openlm         the two runs with the most compute of each data set (Gadre et al.
                their 90 % interval, error, interval score, by route; averages over 17 and 46 tasks, HellaSwag, all tasks
 published      the paper's own form: relative errors of RedPajama's average error at 6.9B and at 1.4B, M = 640
 tuned          runs on which settings were chosen: never those two, and three losses
-observational  the same two runs by what all data sets' models have in common; and simulated families with known truth
+observational  the same two runs by what all data sets' models have in common (simulated families: tests/abilities)
 """
 
 from __future__ import annotations
