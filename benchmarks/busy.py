@@ -1,6 +1,6 @@
 """A study on a machine with other work: what it loses against its fair share of the processors.
 
-usage: python benchmarks/busy.py [--foreign 0 1 2 4] [--rounds 3] [--limit 600] [--step-only]
+usage: python benchmarks/busy.py [--foreign 0 1 2 4] [--rounds 3] [--limit 600] [--step-only | --after-only]
 
 Beside so many foreign processes that spin, each in a session of its own, measures by turns, and prints medians:
 
@@ -129,7 +129,8 @@ def measure(spec: RunSpec, home: Path, options: argparse.Namespace) -> dict[tupl
                     found[count, "before"].append(speeds(spec, [cores], log)[cores])
                 found[count, "after"].append(max(speeds(spec, sorted({1, cores}), log).values()))
                 if not options.step_only:
-                    found[count, "study before"].append(study_seconds(home, True, cores, options.limit))
+                    if not options.after_only:
+                        found[count, "study before"].append(study_seconds(home, True, cores, options.limit))
                     found[count, "study after"].append(study_seconds(home, False, cores, options.limit))
             print(f"load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
     return found
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=float, default=600.0, help="seconds after which a study is ended")
     parser.add_argument("--step-only", action="store_true", help="speeds of steps alone, no studies")
+    parser.add_argument("--after-only", action="store_true", help="no studies as they were before")
     options = parser.parse_args()
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         os.environ.pop(name, None)

@@ -38,6 +38,8 @@ from foretoken._version import __version__
 
 if TYPE_CHECKING:
     from foretoken.abilities import ScoreTable, read_scores, scores
+    from foretoken.abilities.downstream import downstream
+    from foretoken.abilities.downstream_result import Downstream
     from foretoken.checks import conventions, diagnose
     from foretoken.compute.abilities import ABILITIES
     from foretoken.compute.models import MODELS
@@ -80,6 +82,8 @@ PUBLIC = {
     "decision_accuracy": "foretoken.decisions",
     "Decisions": "foretoken.decisions",
     "design": "foretoken.study",
+    "downstream": "foretoken.abilities.downstream",
+    "Downstream": "foretoken.abilities.downstream_result",
     "dry_run": "foretoken.study",
     "diagnose": "foretoken.checks",
     "evaluate": "foretoken.evals",
@@ -141,6 +145,7 @@ __all__ = [
     "PUBLISHED",
     "BackTest",
     "Decisions",
+    "Downstream",
     "Fit",
     "Forecast",
     "Forecasts",
@@ -165,6 +170,7 @@ __all__ = [
     "describe_tokenizer",
     "design",
     "diagnose",
+    "downstream",
     "dry_run",
     "evaluate",
     "fill_mask",

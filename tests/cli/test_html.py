@@ -37,7 +37,7 @@ def home(tmp_path_factory) -> Path:
             )
             rows.append((params, flops / 6 / params, flops, float(loss)))
     pd.DataFrame(rows, columns=["params_total", "tokens", "flops", "loss"]).to_csv(folder / "runs.csv", index=False)
-    scores = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "acc_copa": 60.0 + 4.0 * np.arange(8)})
+    scores = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "tokens": 3e11, "acc_copa": 60.0 + 4.0 * np.arange(8)})
     scores.to_csv(folder / "scores.csv", index=False)
     invoke("fit", folder / "runs.csv", "-o", folder / "fit.json")
     invoke(
@@ -61,6 +61,7 @@ VERBS = {
     "diagnose": ("diagnose", "{home}/runs.csv"),
     "approaches": ("approaches", "{home}/runs.csv"),
     "scores": ("scores", "{home}/scores.csv"),
+    "downstream": ("downstream", "{home}/scores.csv", "--at", "7B,140B"),
     "predict": ("predict", "{home}/fit.json", "--params", "7B", "--tokens", "140B"),
     "laws": ("laws",),
     "ledger during": ("ledger", "score", "big", "--at", "14B:2.5", "--ledger", "{home}/book"),

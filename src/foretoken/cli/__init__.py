@@ -20,6 +20,7 @@ from foretoken.cli.compare import compare
 from foretoken.cli.continue_training import continue_training
 from foretoken.cli.design import design
 from foretoken.cli.diagnose import diagnose
+from foretoken.cli.downstream import downstream
 from foretoken.cli.evaluate import evaluate
 from foretoken.cli.fill_mask import fill_mask, infill
 from foretoken.cli.finetune import finetune
@@ -91,7 +92,7 @@ STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", 
 REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     STUDIES: (init, design, run, status, verify, prune, report, profile),
-    TABLES: (fit, predict, diagnose, backtest, approaches, scores),
+    TABLES: (fit, predict, diagnose, backtest, approaches, scores, downstream),
     PLANS: (plan, versus, next, compare),
     REFERENCE: (laws, cite, models, trends),
     MODELS: (sample, fill_mask, infill, evaluate, finetune, continue_training),

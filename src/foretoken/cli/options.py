@@ -63,6 +63,18 @@ LawOption = Annotated[
     ),
 ]
 LevelOption = Annotated[float, typer.Option("--level", help="Probability that an interval holds.")]
+GroupOption = Annotated[
+    str, typer.Option("--group", help="The column that tells series of models apart: family, dataset, ...")
+]
+UnitOption = Annotated[
+    str, typer.Option("--unit", help="What scores are in, where numbers do not tell: fraction, percent, raw.")
+]
+BetterOption = Annotated[
+    str, typer.Option("--better", help="up or down, for metrics whose name does not say which way is better.")
+]
+ChanceOption = Annotated[float | None, typer.Option("--chance", help="What guessing scores.")]
+CeilingOption = Annotated[float | None, typer.Option("--ceiling", help="The best score that there can be.")]
+ItemsOption = Annotated[float | None, typer.Option("--items", help="Items (questions) behind each score.")]
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")
 ]

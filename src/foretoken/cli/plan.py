@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import HtmlOption, JsonOption
-from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
+from foretoken.cli.printing import (
+    print_assumed,
+    print_checks,
+    print_json,
+    print_table,
+    print_text,
+    score_cells,
+    write_page,
+)
 from foretoken.cli.request_options import takes_options
 from foretoken.cli.telling import say
 from foretoken.plans.request import PlanRequest
@@ -31,6 +39,7 @@ PANELS = {
     "Text": ("unique", "max_epochs", "vocabulary", "context"),
     "The network": ("family", "experts", "active"),
     "Serving": ("serve", "write", "serve_batch", "serve_accelerator", "serve_on", "latency"),
+    "Scores": ("scores", "tasks"),
     "Limits and choices": ("sizes", "max_params", "max_total", "max_tokens", "reference_size", "tolerance"),
 }
 """Every option of the request under its heading in the help."""
@@ -89,6 +98,7 @@ def show(plan: Plan) -> None:
     _show_alternatives(plan)
     _show_experts(plan)
     _show_recipe(plan)
+    _show_scores(plan)
     factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in plan.extrapolation.known.items())
     print_text(f"beyond the law's runs: {factors or 'not recorded'}")
     print_text(_abilities_words(plan))
@@ -96,6 +106,12 @@ def show(plan: Plan) -> None:
     print_assumed(plan.assumed)
     for number in plan.sources.numbers:
         print_text(f"assumed: {number.name} {number.value:.4g} {number.unit} ({number.source})".replace("  ", " "))
+
+
+def _show_scores(plan: Plan) -> None:
+    if plan.scores:
+        headings = ("curve", "score", f"{100 * plan.level:g} % interval", "compute", "")
+        print_table(headings, map(score_cells, plan.scores), "scores to expect at this size, as fractions", left=1)
 
 
 def _show_decision(plan: Plan) -> None:

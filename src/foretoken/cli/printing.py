@@ -16,6 +16,7 @@ from foretoken.cli.telling import wrote
 from foretoken.escapes import for_terminal, in_one_line
 
 if TYPE_CHECKING:
+    from foretoken.abilities.downstream_result import TaskForecast
     from foretoken.fits.check import Check
     from foretoken.fits.result import Fit
     from foretoken.forecasts.band import PlacedPoint
@@ -118,6 +119,15 @@ def write_page(
     options = PageOptions(source=source, rebuild=command, fit=fit, losses=losses, runs=runs, points=points or {})
     save_page(result, path, options)
     wrote(path)
+
+
+def score_cells(task: TaskForecast) -> tuple[str, ...]:
+    """Name, score, interval, compute beyond the runs, and a remark."""
+    name, beyond = str(task.curve), f"{task.compute_factor:.3g}x"
+    if task.score is None or task.low is None or task.high is None:
+        return (name, "", "", beyond, task.reason)
+    told = "at chance or flat so far" if task.reason else ""
+    return (name, f"{task.score:.3f}", f"{task.low:.3f} to {task.high:.3f}", beyond, told)
 
 
 def print_status(status: StudyStatus) -> None:

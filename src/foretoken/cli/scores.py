@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import (
+    BetterOption,
+    CeilingOption,
+    ChanceOption,
+    GroupOption,
     HtmlOption,
+    ItemsOption,
     JsonOption,
     LevelOption,
     MapOption,
     TableArgument,
+    UnitOption,
     WhereOption,
     given_together,
 )
@@ -34,19 +40,7 @@ LevelOfOption = Annotated[
 AgainstOption = Annotated[
     str, typer.Option("--against", help="The axis: params, tokens, flops, loss, or auto (what varies).")
 ]
-GroupOption = Annotated[
-    str, typer.Option("--group", help="The column that tells series of models apart: family, dataset, ...")
-]
-UnitOption = Annotated[
-    str, typer.Option("--unit", help="What scores are in, where numbers do not tell: fraction, percent, raw.")
-]
-BetterOption = Annotated[
-    str, typer.Option("--better", help="up or down, for metrics whose name does not say which way is better.")
-]
-ChanceOption = Annotated[float | None, typer.Option("--chance", help="What guessing scores.")]
-CeilingOption = Annotated[float | None, typer.Option("--ceiling", help="The best score that there can be.")]
 HumanOption = Annotated[float | None, typer.Option("--human", help="What people score.")]
-ItemsOption = Annotated[float | None, typer.Option("--items", help="Items (questions) behind each score.")]
 MonotoneOption = Annotated[bool, typer.Option("--monotone", help="Leave out curves that turn back.")]
 
 

@@ -15,6 +15,7 @@ SHOWN = {
     "Conventions": "diagnose.show_conventions",
     "Decisions": "versus.show_decisions",
     "Diagnosis": "diagnose.show",
+    "Downstream": "downstream.show",
     "DryRun": "run.show_plan",
     "Entry": "ledger.show_entry",
     "FinetuneResult": "finetune.show",

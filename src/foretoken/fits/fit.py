@@ -41,6 +41,7 @@ from foretoken.fits.weighed import fit_frontier, weigh
 from foretoken.laws import CHINCHILLA, LAW_WEIGHTS, SATURATING_FLOPS, WEIGHED, law_or_heaviest
 from foretoken.laws.law import Array, Law
 from foretoken.runs.reading import AnyTable, as_table
+from foretoken.runs.table import RunTable
 
 FREEDOM = 5
 """Degrees of freedom of the Student-t of a new run, as a rule."""
@@ -100,14 +101,19 @@ def fit(
     rows = with_trajectories(rows) if len(rows) <= MOST_ROWS and formula.column == "loss" else rows
     weighed = law == WEIGHED and not ladder
     fitted = fit_rows(rows, formula, table.digest, level, draws, seed, objective, profile, weighed=weighed)
-    fitted = replace(
-        with_doubts(fitted, table, rows, formula.unit),
+    fitted = _of_table(with_doubts(fitted, table, rows, formula.unit), table, rows)
+    return _with_ladder(fitted, rows) if ladder else fitted
+
+
+def _of_table(fitted: Fit, table: RunTable, rows: Rows) -> Fit:
+    """The fit with what only its table says: the loss of guessing, and which loss of what text it is of."""
+    return replace(
+        fitted,
         guessing=rows.guessing,
         eval_set=table.only("eval_set"),
         tokenizer=table.only("tokenizer"),
         loss_column=table.loss_column,
     )
-    return _with_ladder(fitted, rows) if ladder else fitted
 
 
 def _with_ladder(fitted: Fit, rows: Rows) -> Fit:

@@ -31,6 +31,7 @@ from foretoken.plans.machines import (
 )
 from foretoken.plans.repetition import with_unique
 from foretoken.plans.request import PlanRequest
+from foretoken.runs.reading import AnyTable
 from foretoken.units import parse_count, parse_flops, parse_hours, parse_tokens
 
 MFU_ROUNDS = 3
@@ -61,6 +62,9 @@ class PlanInputs:
     """Of the layout; infinite where the MFU was given, which is then believed."""
     assumed: tuple[str, ...] = ()
     binding: tuple[str, ...] = ()
+    scores: AnyTable | None = None
+    """A table of scores of smaller runs."""
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +111,8 @@ def read_inputs(request: PlanRequest) -> PlanInputs:
         deadline_hours=math.inf if machines.mfu is not None else _deadline(request),
         assumed=resources.assumed,
         binding=tuple(text for text in resources.assumed if text.startswith(DEADLINE)),
+        scores=request.scores,
+        tasks=tuple(request.tasks),
     )
 
 

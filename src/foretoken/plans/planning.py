@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from foretoken.arguments import takes
 from foretoken.compute.layout import Layout
@@ -25,6 +26,9 @@ from foretoken.plans.request import PlanRequest
 from foretoken.plans.result import Alternative, Extrapolation, Intervals, Plan, PlanCost, PlanLimits
 from foretoken.plans.split import Allocation, stated
 from foretoken.runs.loss_units import NATS_PER_TOKEN
+
+if TYPE_CHECKING:
+    from foretoken.abilities.downstream_result import TaskForecast
 
 SMALLEST = 1e4
 """A best model of fewer parameters than this is no language model."""
@@ -70,6 +74,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
     life, life_reason = _whole_life(inputs, split, price)
     experts, experts_reason = _experts(inputs, split, built.recipe)
     choices, choices_reason = _choices(inputs, split)
+    scores, score_checks = _scores(inputs, split)
     return Plan(
         params=split.params,
         tokens=split.tokens,
@@ -90,7 +95,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         cost=PlanCost.of(price, training, inputs.count),
         extrapolation=_extrapolation(split),
         sources=_sources(inputs, life),
-        checks=[*checks_of(inputs.loss_model, split), *_deadline_checks(inputs, split, built.layout)],
+        checks=[*checks_of(inputs.loss_model, split), *_deadline_checks(inputs, split, built.layout), *score_checks],
         assumed=[*split.assumed, *inputs.assumed, *_unit_words(inputs)],
         budget="" if given.budget is None else str(given.budget),
         binding=[*split.binding, *inputs.binding],
@@ -105,7 +110,18 @@ def make_plan(inputs: PlanInputs) -> Plan:
         choices=choices,
         choices_reason=choices_reason,
         loss_unit=inputs.loss_model.loss_unit,
+        scores=scores,
     )
+
+
+def _scores(inputs: PlanInputs, split: Allocation) -> tuple[tuple[TaskForecast, ...], list[Check]]:
+    """The scores to expect of the run, with their doubts; none where no table of scores was given."""
+    if inputs.scores is None:
+        return (), []
+    from foretoken.abilities.downstream import downstream  # a plan without scores must not wait for it
+
+    found = downstream(inputs.scores, at=(split.params, split.tokens), tasks=inputs.tasks, level=split.level)
+    return found.tasks, [check for check in found.checks if check.is_doubt]
 
 
 def _decide(inputs: PlanInputs) -> tuple[Allocation, Allocation, Built]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from foretoken.fits.result import AnyFit
+    from foretoken.runs.reading import AnyTable
 
 TOLERANCE = 0.001
 """A thousandth of the loss: less than two runs with different seeds usually differ."""
@@ -59,6 +60,8 @@ class PlanRequest:
         tolerance: Share of the loss within which a split is as good.
         vocabulary: Tokens of the tokenizer.
         context: Longest sequence, in tokens.
+        scores: A table of scores of smaller runs (`foretoken downstream`): the scores to expect of this run.
+        tasks: The tasks of that table whose scores are told; all unless given.
         estimator: Which estimate of the fit: map or huber.
         level: Probability that an interval holds.
 
@@ -101,5 +104,7 @@ class PlanRequest:
     tolerance: float = TOLERANCE
     vocabulary: int = 32_000
     context: int = 4096
+    scores: AnyTable | Path | None = None
+    tasks: Sequence[str] = ()
     estimator: str = "map"
     level: float = 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foretoken.compute.abilities import CAREFUL, AbilityReach, abilities_at
 from foretoken.compute.carbon import CarbonEquivalents, carbon_equivalents
@@ -24,6 +24,9 @@ from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
 from foretoken.results import Result
 from foretoken.units import format_count
+
+if TYPE_CHECKING:
+    from foretoken.abilities.downstream_result import TaskForecast
 
 PLAIN = (
     "params", "tokens", "flops", "loss", "loss_reason", "level", "band_reason", "recipe_reason", "layout_reason",
@@ -265,6 +268,8 @@ class Plan(Result):
     choices_reason: str | None
     loss_unit: str
     """Of every loss in it, and of what other choices lose."""
+    scores: tuple[TaskForecast, ...] = ()
+    """What the run is expected to score, where a table of scores was given."""
 
     @property
     def counted(self) -> str:
@@ -314,5 +319,6 @@ class Plan(Result):
             "experts": self.experts and asdict(self.experts),
             "abilities": [asdict(ability) for ability in self.abilities],
             "abilities_careful": list(CAREFUL),
+            "scores": [asdict(score) for score in self.scores],
             "choices": self.choices and [choice.to_json(no_interval) for choice in self.choices],
         }

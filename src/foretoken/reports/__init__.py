@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from foretoken.abilities.downstream_result import Downstream
 from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
@@ -22,6 +23,7 @@ from foretoken.reports.approaches_page import approaches_page
 from foretoken.reports.backtest_page import backtest_page
 from foretoken.reports.decisions_page import decisions_page
 from foretoken.reports.diagnosis_page import diagnosis_page
+from foretoken.reports.downstream_page import downstream_page
 from foretoken.reports.fit_page import fit_page
 from foretoken.reports.html import document
 from foretoken.reports.ledger_page import ledger_page
@@ -54,6 +56,7 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     Diagnosis: diagnosis_page,
     Approaches: approaches_page,
     Scores: scores_page,
+    Downstream: downstream_page,
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,

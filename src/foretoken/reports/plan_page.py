@@ -81,10 +81,29 @@ def _parts(
         drawn = [family_figure(plan, family, colours(family))] if len(family) > 1 else []
         yield section("budgets", "What would another budget buy?", *drawn, _money(plan, losses))
     yield from (_choices(plan), _life(plan, losses), _repetition(plan), _experts(plan), _machines(plan), _recipe(plan))
+    yield _scores(plan)
     yield section("costs", "What it costs, by which numbers", cost_table(plan), source_table(plan))
     yield abilities_section(plan.flops, plan.abilities)
     yield section("checks", "What to doubt", _beyond(plan), checks_list(plan.checks))
     yield assumed_section(plan.assumed)
+
+
+def _scores(plan: Plan) -> Html | None:
+    """What the run is expected to score, where a table of scores was given."""
+    if not plan.scores:
+        return None
+    heads = ["curve", "score", f"{percent(plan.level, 0)}, of a new measurement", "beyond the runs", "note"]
+    rows = [
+        [
+            str(one.curve),
+            number(one.score, 3),
+            "" if one.low is None else f"{number(one.low, 3)} to {number(one.high, 3)}",
+            factor(one.compute_factor),
+            as_sentence(one.reason),
+        ]
+        for one in plan.scores
+    ]
+    return section("scores", "What will it score?", table(heads, rows, class_="words"))
 
 
 def _title(plan: Plan) -> str:

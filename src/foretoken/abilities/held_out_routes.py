@@ -1,0 +1,195 @@
+"""Which route forecast the larger runs of the same table best: the weight of each in a forecast.
+
+r run, k task, b draw, t run held out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretoken.abilities.downstream_result import HeldOutScore
+from foretoken.abilities.group_runs import Flags, GroupRuns, Sizes
+from foretoken.abilities.loss_draws import drawn_losses, fit_loss, loss_forecasts
+from foretoken.abilities.score_routes import RouteForecast, RouteName, forecast_routes
+from foretoken.errors import ForetokenError
+from foretoken.fits.result import Fit
+from foretoken.laws.law import Array, Law
+
+CUTS = (0.5, 0.65, 0.8)
+"""Shares of the runs, by compute, from which those above are forecast, beside all but the two largest."""
+FEWEST = 6
+"""Runs that a held-out forecast is made from, at least."""
+FIT_DRAWS, DRAWS = 50, 100
+OWN_SHARE = 0.5
+"""Of the evidence about a route, on a log scale, what the task itself says; the rest is from all tasks."""
+SHARPNESS = 4.0
+"""A route whose error is twice as large counts 2^4 times less."""
+LEVEL = 0.9
+"""Of the intervals that held-out scores are counted in."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Larger runs, forecast by every route from the smaller ones."""
+
+    rest: GroupRuns
+    compute_factor: Array
+    """Compute of each over that of the largest run seen [t]."""
+    forecasts: Mapping[RouteName, RouteForecast]
+
+
+@dataclass(frozen=True)
+class RouteErrors:
+    """How one route fared: means over cuts of the means over each cut's runs, NaN where there are none [k]."""
+
+    crps: Array
+    """Continuous ranked probability score of arcsin sqrt(score)."""
+    absolute: Array
+    """Absolute error of the score."""
+    inside: Array
+    """Share inside the 90 % interval."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How the routes fared on the table's own larger runs."""
+
+    cuts: tuple[Cut, ...]
+    errors: Mapping[RouteName, RouteErrors]
+
+    def of(self, route: RouteName, task: int) -> tuple[float | None, float | None]:
+        """Mean absolute error of a route on a task, and the share inside; None where nothing was held out."""
+        errors = self.errors.get(route)
+        if errors is None or not np.isfinite(errors.absolute[task]):
+            return None, None
+        return float(errors.absolute[task]), float(errors.inside[task])
+
+    def weights(self, routes: tuple[RouteName, ...], tasks: int) -> Array:
+        """The weight of each route for each task [routes, k]; equal where nothing could be held out."""
+        missing = np.full(tasks, np.nan)
+        logs = np.log([np.maximum(self.errors[name].crps if name in self.errors else missing, 1e-6) for name in routes])
+        known = np.isfinite(logs)
+        pooled = np.array(
+            [row[known].mean() if known.any() else np.nan for row, known in zip(logs, known, strict=True)]
+        )
+        pooled = np.where(np.isfinite(pooled), pooled, pooled[np.isfinite(pooled)].mean() if known.any() else 0.0)
+        evidence = OWN_SHARE * np.where(known, logs, pooled[:, None]) + (1 - OWN_SHARE) * pooled[:, None]
+        weights = np.exp(-SHARPNESS * (evidence - evidence.min(axis=0)))
+        return np.asarray(weights / weights.sum(axis=0))
+
+    def told(self, routes: tuple[RouteName, ...]) -> tuple[HeldOutScore, ...]:
+        """Every held-out score beside its forecast by all `routes` together."""
+        return tuple(row for cut in self.cuts for row in _rows(cut, self, routes))
+
+
+def held_out(runs: GroupRuns, law: str | Law, *, with_loss: bool) -> HeldOut:
+    """Forecast the larger runs of a group from its smaller ones by every route."""
+    cuts = []
+    for kept in seen_by(runs):
+        seen, rest = runs.of(kept), runs.of(~kept)
+        losses = _losses(seen, rest.sizes, law) if with_loss else None
+        factor = rest.sizes.flops / seen.sizes.flops.max()
+        cuts.append(Cut(rest, factor, forecast_routes(seen, rest.sizes, losses, draws=DRAWS)))
+    names = dict.fromkeys(name for cut in cuts for name in cut.forecasts)
+    return HeldOut(tuple(cuts), {name: _errors(cuts, name) for name in names})
+
+
+def _losses(seen: GroupRuns, at: Sizes, law: str | Law) -> Array | None:
+    """Draws of the losses of runs held out [t, b]; None where the smaller runs have no law."""
+    fitted = fit_loss(seen, law, FIT_DRAWS)
+    if not isinstance(fitted, Fit):
+        return None
+    try:
+        return drawn_losses(loss_forecasts(fitted, at, strict=False), DRAWS)
+    except ForetokenError:
+        return None
+
+
+def seen_by(runs: GroupRuns) -> list[Flags]:
+    """Which runs are seen, by cut: those with the least compute [r]."""
+    count, compute = len(runs), runs.sizes.flops
+    sizes = sorted({*(int(share * count) for share in CUTS), count - 2})
+    seen = [compute < compute[size] * 0.999 for size in sizes if FEWEST <= size < count]
+    return [kept for kept in seen if kept.sum() >= FEWEST]
+
+
+def ends(angles: Array, level: float) -> Array:
+    """Lower end, median and upper end of draws of angles [t, b, k]: [3, t, k]."""
+    return np.asarray(np.quantile(angles, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1))
+
+
+def crps(angles: Array, measured: Array) -> Array:
+    """Continuous ranked probability score of draws [t, b, k] against what was measured [t, k].
+
+    Mean distance to the draws less half the mean distance between two of them (Gneiting and Raftery 2007, equation 21).
+
+    >>> crps(np.array([[[0.0], [2.0]]]), np.array([[1.0]])).tolist()
+    [[0.5]]
+    """
+    draws = angles.shape[1]
+    place = (2 * np.arange(1, draws + 1) - draws - 1)[None, :, None]
+    spread = (place * np.sort(angles, axis=1)).sum(axis=1) / draws**2
+    return np.asarray(np.abs(angles - measured[:, None]).mean(axis=1) - spread)
+
+
+def _errors(cuts: list[Cut], name: RouteName) -> RouteErrors:
+    parts = []
+    for cut in cuts:
+        if name in cut.forecasts:
+            angles, measured = cut.forecasts[name].angles, cut.rest.angles()
+            low, middle, high = ends(angles, LEVEL)
+            inside = np.where(np.isfinite(measured), (low <= measured + 1e-9) & (measured <= high + 1e-9), np.nan)
+            absolute = np.abs(np.sin(middle) ** 2 - cut.rest.score)
+            parts.append((crps(angles, measured), absolute, inside))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        means = [np.nanmean([np.nanmean(rows, axis=0) for rows in kind], axis=0) for kind in zip(*parts, strict=True)]
+    return RouteErrors(*means)
+
+
+def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[HeldOutScore]:
+    rest, here = cut.rest, {name: cut.forecasts[name] for name in routes if name in cut.forecasts}
+    if not here:
+        return
+    weights = tested.weights(tuple(here), len(rest.tasks))
+    together = mixed(here, weights, np.random.default_rng(0))
+    measured = rest.in_own_direction(rest.score)
+    low, middle, high = (rest.told(values) for values in ends(together, LEVEL))
+    for target, task in np.argwhere(np.isfinite(measured) & np.isfinite(middle)):
+        curve = rest.tasks[task]
+        first, last = sorted((float(low[target, task]), float(high[target, task])))
+        yield HeldOutScore(
+            group=curve.group,
+            task=curve.task,
+            metric=curve.metric,
+            shots=curve.shots,
+            run=rest.run[target],
+            compute_factor=float(cut.compute_factor[target]),
+            score=float(measured[target, task]),
+            forecast=float(middle[target, task]),
+            low=first,
+            high=last,
+        )
+
+
+def mixed(forecasts: Mapping[RouteName, RouteForecast], weights: Array, random: np.random.Generator) -> Array:
+    """New scores of all routes together, each as often as it counts: angles [t, b, k]; weights [routes, k]."""
+    stacked = np.sort(np.stack([one.angles for one in forecasts.values()]), axis=2)
+    _, targets, draws, tasks = stacked.shape
+    found = np.empty((targets, draws, tasks))
+    share = (np.arange(draws) + 0.5) / draws
+    for task in range(tasks):
+        says = np.isfinite(stacked[:, 0, 0, task])
+        weight = np.where(says, weights[:, task], 0.0)
+        route = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), share), len(weights) - 1)
+        counts = np.bincount(route, minlength=len(weights))
+        parts = [
+            stacked[row][:, ((np.arange(count) + 0.5) / count * draws).astype(int), task]
+            for row, count in enumerate(counts.tolist()) if count
+        ]  # fmt: skip
+        found[:, :, task] = random.permuted(np.concatenate(parts, axis=1), axis=1)
+    return found

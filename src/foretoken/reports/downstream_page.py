@@ -1,0 +1,289 @@
+"""The page of forecast scores: each task against loss and compute, its forecast, and how the routes fared before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from foretoken.abilities.downstream_result import Band, Downstream, TaskCurve, TaskForecast
+from foretoken.reports.forest import Line, forest
+from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
+from foretoken.reports.numbers import count, factor, number, percent, power, significant
+from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View
+from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
+from foretoken.reports.svg import log_ticks, short_power
+
+MOST_NAME, TICKS, FONT = 38, 3, "font-size:11px"
+MOST_DRAWN, MOST_ROWS = 60, 24
+"""Tasks that are drawn, and lines of the first figure; the tables have all."""
+ROUTE_WORDS = {
+    "two_step_sigmoid": "loss, then a sigmoid",
+    "two_step_exponential": "loss, then an exponential",
+    "two_step_task_loss": "loss, the task's own loss, then a sigmoid",
+    "direct": "straight from size and tokens",
+    "observational": "what all models share",
+}
+
+
+def downstream_page(result: Downstream, options: PageOptions) -> Page:
+    """All that is known of the scores of runs that were not trained."""
+    sentence = _sentence(result)
+    return Page(
+        title=options.source or "Scores of a new run",
+        kicker="foretoken downstream",
+        sentence=sentence,
+        parts=_parts(result, sentence),
+    )
+
+
+def _parts(result: Downstream, sentence: str) -> Iterator[Html | None]:
+    yield lead(sentence, _facts(result), result.checks)
+    yield section("forecasts", "What the run will score", _forecast_figure(result))
+    drawn = _evenly(result.curves)
+    if any(curve.by_loss for curve in drawn):
+        yield section("losses", "Does loss tell the score?", _loss_figure(result, drawn))
+    yield section("compute", "Score against compute", _compute_figure(result, drawn))
+    if any(one.held_out_error is not None for task in result.tasks for one in task.routes):
+        yield section("routes", "Which route foretold larger runs?", *_routes(result))
+    yield section("checks", "Checks", checks_list(list(result.checks)))
+    yield assumed_section(result.assumed)
+
+
+def _told(result: Downstream) -> list[TaskForecast]:
+    return [task for task in result.tasks if task.score is not None]
+
+
+def _sentence(result: Downstream) -> str:
+    told, first = _told(result), result.tasks[0]
+    runs = f"{count(first.params)} parameters on {count(first.tokens)} tokens"
+    if len(told) == 1 and first.score is not None:
+        low, high = percent(first.low or 0.0, 1), percent(first.high or 0.0, 1)
+        return f"A run of {runs} is forecast to score {percent(first.score, 1)} on {first.curve} ({low} to {high})."
+    flat = sum(bool(task.reason) for task in told)
+    words = f"; {flat} of them say little, at chance or flat so far" if flat else ""
+    return f"{len(told)} scores of runs such as {runs} are forecast{words}."
+
+
+def _facts(result: Downstream) -> Iterator[Fact]:
+    for loss in result.losses[:3]:
+        ends = f"{number(loss.low, 3)} to {number(loss.high, 3)}"
+        yield f"Loss{', ' + loss.group if loss.group else ''}", number(loss.loss, 3), ends
+    yield "Beyond the largest run", factor(max(task.compute_factor for task in result.tasks)), "in compute"
+    if result.held_out:
+        inside = sum(score.is_inside for score in result.held_out) / len(result.held_out)
+        yield "Inside before", percent(inside, 0), "larger runs of the table held out, at 90 %"
+    yield "Interval", percent(result.level, 0), "of one new measurement"
+
+
+def _evenly(curves: Sequence[TaskCurve]) -> list[TaskCurve]:
+    if len(curves) <= MOST_DRAWN:
+        return list(curves)
+    return [curves[round(k * (len(curves) - 1) / (MOST_DRAWN - 1))] for k in range(MOST_DRAWN)]
+
+
+def _forecast_figure(result: Downstream) -> Html:
+    told = _told(result)
+    lines = [
+        Line(
+            f"{task.curve}, {count(task.params)} on {count(task.tokens)}",
+            task.score,
+            (task.low or 0.0, task.high or 0.0),
+            f"{percent(task.score or 0.0, 1)} ({percent(task.low or 0.0, 1)} to {percent(task.high or 0.0, 1)})",
+            strong=not task.reason,
+        )
+        for task in told[:MOST_ROWS]
+    ]
+    left = f" The first {MOST_ROWS} of {len(told)} are drawn." if len(told) > MOST_ROWS else ""
+    title = f"{len(told)} forecast{'s' * (len(told) != 1)}, each with the interval of a new measurement"
+    caption = f"Dot: the middle; line: {percent(result.level, 0)}. Pale: at chance or flat so far.{left}"
+    panels = forest("scores", lines, "score (fraction, as the metric counts)", title=title, described=caption)
+    heads = [
+        "group",
+        "task",
+        "metric",
+        "shots",
+        "N",
+        "D",
+        "C (FLOP)",
+        "score",
+        "low",
+        "high",
+        "route",
+        "beyond",
+        "note",
+    ]
+    rows = [
+        [
+            task.group,
+            task.task,
+            task.metric,
+            task.shots,
+            count(task.params),
+            count(task.tokens),
+            power(task.flops),
+            *(number(value, 3) for value in (task.score, task.low, task.high)),
+            ROUTE_WORDS.get(task.route, task.route),
+            factor(task.compute_factor),
+            as_sentence(task.reason),
+        ]
+        for task in result.tasks
+    ]
+    return figure("forecast-scores", title, panels, caption, table(heads, rows, class_="sortable words"))
+
+
+def _loss_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
+    with_loss = [curve for curve in drawn if curve.by_loss]
+    title = "Scores against the loss, with the band of the links"
+    caption = (
+        f"Circles: runs. Line and band: sigmoid and exponential, weighed, with {percent(result.level, 0)} of a new"
+        " measurement at a loss that is known. Dotted: chance. Point at a mark for its numbers."
+    )
+    heads = ["group", "task", "run", "loss", "score"]
+    rows = [
+        [curve.group, curve.task, one.run, number(one.loss, 3), number(one.score, 3)]
+        for curve in with_loss
+        for one in curve.measured
+    ]
+    panels = [_loss_panel(curve) for curve in with_loss]
+    return figure("score-by-loss", title, panels, caption, table(heads, rows, class_="sortable"), columns=3)
+
+
+def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
+    by_curve: dict[tuple[str, ...], list[TaskForecast]] = {}
+    for task in result.tasks:
+        by_curve.setdefault((task.group, task.task, task.metric, task.shots), []).append(task)
+    title = "Scores against compute, with their forecasts"
+    ratio = result.tasks[0].tokens / result.tasks[0].params
+    caption = (
+        f"Circles: runs. Line and band: all routes together at {number(ratio, 0)} tokens per parameter, with"
+        f" {percent(result.level, 0)} of a new measurement; the runs have ratios of their own. Filled: the forecasts."
+    )
+    panels = [
+        _compute_panel(curve, by_curve.get((curve.group, curve.task, curve.metric, curve.shots), ())) for curve in drawn
+    ]
+    heads = ["group", "task", "C (FLOP)", "middle", "low", "high"]
+    rows = [
+        [curve.group, curve.task, power(x), number(score, 3), number(low, 3), number(high, 3)]
+        for curve in drawn
+        for x, score, low, high in zip(
+            curve.by_compute.x, curve.by_compute.score, curve.by_compute.low, curve.by_compute.high, strict=True
+        )
+    ]
+    return figure("score-by-compute", title, panels, caption, table(heads, rows, class_="sortable"), columns=3)
+
+
+def _routes(result: Downstream) -> Iterator[Html]:
+    yield element(
+        "p",
+        "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score,"
+        " the share inside the interval of 90 %, and the weight that follows from both.",
+    )
+    heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
+    rows = [
+        [
+            task.group,
+            task.task,
+            ROUTE_WORDS.get(one.route, one.route),
+            percent(one.weight, 0),
+            *(number(value, 3) for value in (one.score, one.low, one.high, one.held_out_error)),
+            "" if one.held_out_inside is None else percent(one.held_out_inside, 0),
+        ]
+        for task in result.tasks
+        for one in task.routes
+    ]
+    yield table(heads, rows, class_="sortable words")
+
+
+def _loss_panel(curve: TaskCurve) -> Html:
+    """Score against loss: the runs, and the band of a new measurement at a loss that is known."""
+    assert curve.by_loss is not None
+    band = curve.by_loss
+    view = View((max(band.x), min(band.x)), (0.0, 1.0), False, False, True)
+    marks = [(one.loss, one.score, f"{one.run}: loss {significant(one.loss)}") for one in curve.measured if one.loss]
+    return _panel(curve, "loss, falling", view, band, marks, ())
+
+
+def _compute_panel(curve: TaskCurve, forecasts: Sequence[TaskForecast]) -> Html:
+    """Score against compute: the runs, the band of a new measurement, and the runs that were asked for."""
+    sizes = [*curve.by_compute.x, *(one.flops for one in curve.measured), *(one.flops for one in forecasts)]
+    view = View((min(sizes), max(sizes)), (0.0, 1.0), True, False, True)
+    marks = [(one.flops, one.score, f"{one.run}: {short_power(one.flops)} FLOP") for one in curve.measured]
+    return _panel(curve, "training compute (FLOP)", view, curve.by_compute, marks, forecasts)
+
+
+def _panel(
+    curve: TaskCurve,
+    axis: str,
+    view: View,
+    band: Band,
+    marks: Sequence[tuple[float, float, str]],
+    forecasts: Sequence[TaskForecast],
+) -> Html:
+    name = ", ".join(word for word in (curve.group, curve.task, curve.metric, curve.shots) if word)
+    shown = name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…"
+    return element(
+        "svg",
+        element("title", f"{name} against {axis}"),
+        _words(LEFT, 14, shown, "ink", "start", ";font-weight:600"),
+        *_frame(view, axis),
+        *_band(view, band),
+        *_chance(view, curve.chance),
+        *(_circle(view, *mark) for mark in marks),
+        *(part for forecast in forecasts for part in _forecast(view, forecast)),
+        viewBox=f"0 0 {SIZE[0]:g} {SIZE[1]:g}",
+        role="img",
+    )
+
+
+def _words(x: float, y: float, words: str, role: str, anchor: str, more: str = "") -> Html:
+    style = f"fill:var(--{role});{FONT};text-anchor:{anchor}{more}"
+    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", style=style)
+
+
+def _frame(view: View, axis: str) -> Iterator[Html]:
+    bottom, right = SIZE[1] - BOTTOM, SIZE[0] - RIGHT
+    lines = f"M{LEFT:g},{TOP:g} L{LEFT:g},{bottom:g} L{right:g},{bottom:g}"
+    yield element("path", d=lines, style="fill:none;stroke:var(--rule)")
+    ticks = log_ticks(*view.x)[0] if view.log_x else sorted(view.x)
+    for tick in ticks[:: -(-len(ticks) // TICKS)]:
+        write = short_power(tick) if view.log_x else significant(tick)
+        yield _words(min(view.across(tick), right - 12), bottom + 13, write, "muted", "middle")
+    yield _words((LEFT + right) / 2, bottom + 28, axis, "muted", "middle")
+    for score in (0.0, 0.5, 1.0):
+        yield _words(LEFT - 4, view.down(score) + 4, view.tick(score), "muted", "end")
+
+
+def _band(view: View, band: Band) -> Iterator[Html]:
+    across = [view.across(x) for x in band.x]
+    upper = [f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.high, strict=True)]
+    lower = [f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.low, strict=True)]
+    yield element("polygon", points=" ".join([*upper, *reversed(lower)]), style="fill:var(--band);stroke:none")
+    middle = " ".join(f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.score, strict=True))
+    yield element("polyline", points=middle, style="fill:none;stroke:var(--ink);stroke-width:1.4")
+
+
+def _chance(view: View, chance: float | None) -> Iterator[Html]:
+    if chance is None:
+        return
+    y = f"{view.down(chance):.1f}"
+    told = element("title", f"chance: {view.written(chance)}")
+    style = "stroke:var(--muted);stroke-dasharray:2 3"
+    yield element("line", told, x1=f"{LEFT:g}", x2=f"{SIZE[0] - RIGHT:g}", y1=y, y2=y, style=style)
+    yield _words(SIZE[0] - RIGHT, view.down(chance) - 3, "chance", "muted", "end")
+
+
+def _circle(view: View, x: float, score: float, words: str) -> Html:
+    told = element("title", f"{words}: {view.written(score)}")
+    style = "fill:var(--paper);stroke:var(--ink);stroke-width:1.2"
+    return element("circle", told, cx=f"{view.across(x):.1f}", cy=f"{view.down(score):.1f}", r="3", style=style)
+
+
+def _forecast(view: View, one: TaskForecast) -> Iterator[Html]:
+    if one.score is None or one.low is None or one.high is None:
+        return
+    x, low, high = f"{view.across(one.flops):.1f}", view.down(one.low), view.down(one.high)
+    ends = f"{view.written(one.low)} to {view.written(one.high)}"
+    told = element("title", f"{short_power(one.flops)} FLOP: {view.written(one.score)} ({ends})")
+    style = "stroke:var(--accent);stroke-width:2"
+    yield element("line", told, x1=x, x2=x, y1=f"{low:.1f}", y2=f"{high:.1f}", style=style)
+    style = "fill:var(--accent);stroke:var(--paper)"
+    yield element("circle", told, cx=x, cy=f"{view.down(one.score):.1f}", r="4", style=style)
