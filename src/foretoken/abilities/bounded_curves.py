@@ -165,6 +165,7 @@ def best_levels(heights: Array, score: Array, weight: Array, ceiling: Array) -> 
     ([[0.25]], [[0.75]])
 
     """
+    # The curve is floor (1 - h) + top h, linear in both, so that their normal equations are two.
     low, high = 1.0 - heights, heights
     ll, lh, hh = (low * low) @ weight + 1e-9, (low * high) @ weight, (high * high) @ weight + 1e-9
     weighted = weight * score
@@ -225,6 +226,7 @@ class BoundedCurves:
         levels = best_levels(heights, given, weight, ceiling)
         count = weight[:runs].sum(axis=0)
         freedom = np.maximum(count - PARAMETERS, 1.0)
+        # Normal noise of unknown variance, which is profiled out: the likelihood goes as squares^(-freedom / 2).
         likelihood = (levels.squares / levels.squares.min(axis=0)) ** (-freedom / 2)
         tasks, best = np.arange(score.shape[1]), levels.squares.argmin(axis=0)
         floor, top = levels.floor[best, tasks], levels.top[best, tasks]
@@ -255,6 +257,7 @@ class BoundedCurves:
         share = (np.arange(draws) + 0.5) / draws
         found = np.empty((draws, len(self.ceiling)))
         for task, ceiling in enumerate(self.ceiling):
+            # Stratified: each shape is drawn as often as it counts, to the nearest draw.
             summed = np.cumsum(self.weight[:, task])
             g = random.permutation(np.minimum(np.searchsorted(summed, share * summed[-1]), len(summed) - 1))
             var_floor, cov, var_top = (np.maximum(part[g, task], -9.0) for part in self.levels.covariance)

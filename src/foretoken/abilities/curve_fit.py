@@ -64,6 +64,7 @@ class CurveFit:
         weight = np.exp(log_weight - log_weight.max()).ravel()
         chosen = generator.choice(len(weight), size=count, p=weight / weight.sum())
         k, noise = np.unravel_index(chosen, self.log_evidence.shape)
+        # The factor is that of the inverse covariance, so that solving its transpose gives draws of the covariance.
         shock = generator.standard_normal((count, PARTS, 1))
         free = self.eta[k, noise] + np.linalg.solve(self.lower[k, noise].swapaxes(-1, -2), shock)[..., 0]
         return CurveDraws(self.shapes, self.likelihood, k, noise, self.likelihood.level(free)[0])
@@ -97,6 +98,7 @@ def fit_curve(u: Array, likelihood: Likelihood) -> CurveFit:
     used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
     # A flat curve is its first level alone.
     products = (weights[..., :, None] * weights[..., None, :]).reshape(len(shapes), len(u), PARTS * PARTS)
+    # At one level of noise first: the optimum of all others lies near it.
     noises = len(likelihood.log_prior)
     eta = np.full((len(shapes), 1, PARTS), likelihood.start(float(likelihood.y.mean())))
     one = likelihood.with_noise(slice(noises // 2, noises // 2 + 1))

@@ -58,6 +58,7 @@ class HeldOut:
 
 def held_out(whole: CurveFit, smaller: CurveFit) -> HeldOut:
     """The log density of the scores that `smaller` has not, by family: evidence of all less that of the smaller."""
+    # The density of the larger scores, given the smaller ones, is that of all over that of the smaller.
     after, before = whole.family_evidence(), smaller.family_evidence()
     jump = _evidence(whole, narrow=True) - _evidence(smaller, narrow=True)
     smooth = _evidence(whole, narrow=False) - _evidence(smaller, narrow=False)

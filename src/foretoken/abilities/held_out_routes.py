@@ -77,6 +77,7 @@ class HeldOut:
             [row[known].mean() if known.any() else np.nan for row, known in zip(logs, known, strict=True)]
         )
         pooled = np.where(np.isfinite(pooled), pooled, pooled[np.isfinite(pooled)].mean() if known.any() else 0.0)
+        # The few runs of one task say little about a route, and what it does for all tasks says something of each.
         evidence = OWN_SHARE * np.where(known, logs, pooled[:, None]) + (1 - OWN_SHARE) * pooled[:, None]
         weights = np.exp(-SHARPNESS * (evidence - evidence.min(axis=0)))
         return np.asarray(weights / weights.sum(axis=0))
@@ -113,6 +114,7 @@ def seen_by(runs: GroupRuns) -> list[Flags]:
     """Which runs are seen, by cut: those with the least compute [r]."""
     count, compute = len(runs), runs.sizes.flops
     sizes = sorted({*(int(share * count) for share in CUTS), count - 2})
+    # Runs of one budget stay together, however its compute was rounded.
     seen = [compute < compute[size] * 0.999 for size in sizes if FEWEST <= size < count]
     return [kept for kept in seen if kept.sum() >= FEWEST]
 
@@ -187,6 +189,7 @@ def mixed(forecasts: Mapping[RouteName, RouteForecast], weights: Array, random: 
         weight = np.where(says, weights[:, task], 0.0)
         route = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), share), len(weights) - 1)
         counts = np.bincount(route, minlength=len(weights))
+        # Evenly spaced quantiles of each route, as many as it counts, in place of draws, which would add noise.
         parts = [
             stacked[row][:, ((np.arange(count) + 0.5) / count * draws).astype(int), task]
             for row, count in enumerate(counts.tolist()) if count

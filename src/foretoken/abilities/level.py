@@ -49,6 +49,7 @@ def level_reached(
         return None, reason
     places = np.concatenate([np.linspace(0.0, 1.0, INSIDE), np.linspace(1.0, curve.place_of(FARTHEST), BEYOND)[1:]])
     crossing = first_crossing(places, curve.good(curve.score_of(draws.at(places))), target)
+    # Curves that never get there cross at infinity, so that the quantiles count them.
     reached = float(np.isfinite(crossing).mean())
     tail = (1.0 - probability) / 2.0
     low, high = (float(np.quantile(crossing, share, method="inverted_cdf")) for share in (tail, 1.0 - tail))

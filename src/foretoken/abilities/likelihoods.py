@@ -56,6 +56,7 @@ class Proportions:
     def prior(self, eta: Array) -> tuple[Array, Array, Array]:
         """Every level between 0 and 1 is as likely as another."""
         theta = expit(eta)
+        # Of theta uniform between 0 and 1, eta has the density theta (1 - theta): its log, slope, less the curvature.
         spread = theta * (1.0 - theta)
         return np.log(spread + TINY), 1.0 - 2.0 * theta, 2.0 * spread
 
@@ -66,6 +67,7 @@ class Proportions:
 
     def log_density(self, mu: Array) -> Array:
         """Of a proportion."""
+        # Of y, and not of the count m y, so that levels of noise can be compared: hence the m in front.
         hits = self.m * self.y
         constant = np.log(self.m) + gammaln(self.m + 1) - gammaln(hits + 1) - gammaln(self.m - hits + 1)
         mu = np.clip(mu, TINY, 1.0 - TINY)
@@ -78,6 +80,7 @@ class Proportions:
 
     def draw(self, mu: Array, noise: Indices, generator: np.random.Generator) -> Array:
         """Beta with the mean and the variance of m effective items."""
+        # Beta(a, b) with a + b = m - 1 has the variance of m items, mu (1 - mu) / m.
         m = np.maximum(self.typical[noise][:, None], 1.5)
         mu = np.clip(mu, 1e-6, 1.0 - 1e-6)
         return np.asarray(generator.beta(mu * (m - 1.0), (1.0 - mu) * (m - 1.0)))

@@ -117,6 +117,7 @@ class FamilyLines:
 
 
 def _columns(u: Array, family: Array, families: int, degree: int) -> Array:
+    # One curve for all families, and a level for each (Ruan et al. 2024, equation 3, with a square beside the line).
     powers = [u[:, None] ** power for power in range(1, degree + 1)]
     return np.concatenate([*powers, np.eye(families)[family]], axis=1)
 
@@ -151,6 +152,7 @@ def _drawn(
     weighed: list[tuple[float, FamilyLines]], family: int, log_flops: Array, draws: int, random: np.random.Generator
 ) -> Array:
     """Capabilities of new models by all lines, each as often as it counts [t, b]."""
+    # One draw in so many is by each of the lines, evenly, and which ones is mixed.
     chosen = random.permutation((np.cumsum([weight for weight, _ in weighed])[:-1, None] < _shares(draws)).sum(axis=0))
     said = np.stack([lines.drawn(family, log_flops, draws, random) for _, lines in weighed])
     return np.asarray(said[chosen, :, np.arange(draws)].T)

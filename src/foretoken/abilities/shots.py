@@ -92,6 +92,7 @@ def _gain(table: ScoreTable, group: str, base: str, shots: str, probability: flo
     wide = kept.pivot_table(index=[table.against, "task", "metric"], columns="shots", values="good")
     if not {base, shots} <= set(wide.columns):
         return None
+    # Paired: each task is its own control, so that how hard it is drops out.
     gain = (wide[shots] - wide[base]).dropna()
     sizes = [
         _at(float(str(size)), part.to_numpy(dtype=np.float64), probability)

@@ -87,6 +87,7 @@ def features(curves: Array) -> Features:
     change = high - low
     safe = np.maximum(change, 1e-12)
     turn = np.maximum(np.minimum(first, last) - low, high - np.maximum(first, last)) / safe
+    # A curve that falls is turned over, so that its fall is a rise.
     up = np.where(last >= first, 1.0, -1.0)[:, None] * curves
     rise = np.maximum(np.abs(last - first), 1e-12)
     third = _largest_step(up, SHARP_WINDOW) / rise
