@@ -125,7 +125,8 @@ def _step(
     gradient = (precision * (likelihood.y - mu)) @ weights * slope
     curvature = (precision @ products).reshape(*eta.shape, PARTS) * slope[..., :, None] * slope[..., None, :]
     _, prior_slope, prior_curvature = likelihood.prior(eta)
-    # A level that a shape does not have keeps its start: no slope, and a curvature of 1, whose log is 0 in the evidence.
+    # A level that a shape does not have keeps its start: no slope, and a curvature of 1, whose log is 0 in the
+    # evidence.
     gradient = np.where(used[:, None, :], gradient + prior_slope, 0.0)
     diagonal = np.arange(PARTS)
     curvature[..., diagonal, diagonal] += np.where(used[:, None, :], prior_curvature + 1e-9, 1.0)

@@ -66,8 +66,8 @@ class Proportions:
 
     def log_density(self, mu: Array) -> Array:
         """Of a proportion."""
-        # m y is no whole number where m is no number of items; the gamma functions go on between them. The factor m makes
-        # a density of y of the probability of m y hits, so that levels of noise can be compared.
+        # m y is no whole number where m is no number of items; the gamma functions go on between them. The factor m
+        # makes a density of y of the probability of m y hits, so that levels of noise can be compared.
         hits = self.m * self.y
         constant = np.log(self.m) + gammaln(self.m + 1) - gammaln(hits + 1) - gammaln(self.m - hits + 1)
         mu = np.clip(mu, TINY, 1.0 - TINY)
