@@ -97,6 +97,7 @@ def _is_mixed(score: np.ndarray) -> bool:
         return bool(score.min() > LIKE_A_FRACTION) and len(score) > 1
     if not low.any() or score[low].max() < LIKE_A_FRACTION:
         return False
+    # Read as fractions where it may be: if that makes the curve far smoother, it was of two units.
     other = np.where(low, 100.0 * score, score)
     as_it_stands, changed = float((np.diff(score) ** 2).sum()), float((np.diff(other) ** 2).sum())
     return changed < ROUGHER * as_it_stands

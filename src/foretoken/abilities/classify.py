@@ -234,6 +234,7 @@ def _band(curve: Curve, draws: CurveDraws, level: float) -> list[BandPoint]:
     places = np.concatenate([np.linspace(0.0, 1.0, 25), ahead])
     mean = draws.at(places)
     inside = np.clip(mean, 0.0, 1.0) if curve.is_bounded else mean
+    # A curve that leaves the bounds beyond the data is cut there before a measurement is drawn about it.
     new = draws.likelihood.draw(inside, draws.noise, np.random.default_rng(0))
     tail = (1.0 - level) / 2.0
     means = np.median(curve.score_of(mean), axis=0)

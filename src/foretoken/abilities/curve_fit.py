@@ -64,7 +64,7 @@ class CurveFit:
         weight = np.exp(log_weight - log_weight.max()).ravel()
         chosen = generator.choice(len(weight), size=count, p=weight / weight.sum())
         k, noise = np.unravel_index(chosen, self.log_evidence.shape)
-        # The factor is that of the inverse covariance, so that solving its transpose gives draws of the covariance.
+        # The curvature is L L', so L'^-1 z has its inverse as covariance.
         shock = generator.standard_normal((count, PARTS, 1))
         free = self.eta[k, noise] + np.linalg.solve(self.lower[k, noise].swapaxes(-1, -2), shock)[..., 0]
         return CurveDraws(self.shapes, self.likelihood, k, noise, self.likelihood.level(free)[0])
@@ -98,9 +98,10 @@ def fit_curve(u: Array, likelihood: Likelihood) -> CurveFit:
     used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
     # A flat curve is its first level alone.
     products = (weights[..., :, None] * weights[..., None, :]).reshape(len(shapes), len(u), PARTS * PARTS)
-    # At one level of noise first: the optimum of all others lies near it.
     noises = len(likelihood.log_prior)
     eta = np.full((len(shapes), 1, PARTS), likelihood.start(float(likelihood.y.mean())))
+    # With as many items at each size the best levels hardly depend on the noise, which only scales the likelihood:
+    # most steps are made at one level of noise, and a few more from there at all of them.
     one = likelihood.with_noise(slice(noises // 2, noises // 2 + 1))
     for _ in range(FIRST):
         step, _ = _step(eta, weights, products, used, one)
@@ -124,9 +125,12 @@ def _step(
     gradient = (precision * (likelihood.y - mu)) @ weights * slope
     curvature = (precision @ products).reshape(*eta.shape, PARTS) * slope[..., :, None] * slope[..., None, :]
     _, prior_slope, prior_curvature = likelihood.prior(eta)
+    # A level that a shape does not have keeps its start: no slope, and a curvature of 1, whose log is 0 in the
+    # evidence.
     gradient = np.where(used[:, None, :], gradient + prior_slope, 0.0)
     diagonal = np.arange(PARTS)
     curvature[..., diagonal, diagonal] += np.where(used[:, None, :], prior_curvature + 1e-9, 1.0)
+    # Levels near a bound have flat likelihoods in log odds: an unchecked step would leave for infinity.
     return np.clip(_solved(curvature, gradient), -LONGEST, LONGEST), curvature
 
 

@@ -71,6 +71,7 @@ def _evidence(fit: CurveFit, *, narrow: bool) -> float:
     names = np.array(fit.shapes.family)
     sudden = (names == "step") | ((names == "sigmoid") & (fit.shapes.width <= NARROW))
     chosen = sudden if narrow else ~sudden & (names != "flat")
+    # Divided by the prior of those shapes, so that two groups of unlike size can be compared.
     joint = fit.log_evidence + fit.shapes.log_prior[:, None] + fit.likelihood.log_prior
     share = np.logaddexp.reduce(fit.shapes.log_prior[chosen])
     return float(np.logaddexp.reduce(joint[chosen].ravel()) - share)

@@ -67,7 +67,8 @@ class Proportions:
 
     def log_density(self, mu: Array) -> Array:
         """Of a proportion."""
-        # Of y, and not of the count m y, so that levels of noise can be compared: hence the m in front.
+        # m y is no whole number where m is no number of items; the gamma functions go on between them. The factor m
+        # makes a density of y of the probability of m y hits, so that levels of noise can be compared.
         hits = self.m * self.y
         constant = np.log(self.m) + gammaln(self.m + 1) - gammaln(hits + 1) - gammaln(self.m - hits + 1)
         mu = np.clip(mu, TINY, 1.0 - TINY)
@@ -80,7 +81,7 @@ class Proportions:
 
     def draw(self, mu: Array, noise: Indices, generator: np.random.Generator) -> Array:
         """Beta with the mean and the variance of m effective items."""
-        # Beta(a, b) with a + b = m - 1 has the variance of m items, mu (1 - mu) / m.
+        # A beta with m - 1 = a + b has the variance mu (1 - mu) / m of m items, and stays within the bounds.
         m = np.maximum(self.typical[noise][:, None], 1.5)
         mu = np.clip(mu, 1e-6, 1.0 - 1e-6)
         return np.asarray(generator.beta(mu * (m - 1.0), (1.0 - mu) * (m - 1.0)))

@@ -112,11 +112,11 @@ def _token_probability(smooth: Fitted) -> Array:
 def _pair(sharp: Fitted, smooth: Fitted, probability: float) -> MetricPair:
     p = _token_probability(smooth)
     likelihood = sharp.fit.likelihood
-    # p^L of each curve of the smooth metric, averaged, so that the interval of L holds that metric's own error.
     mean = p[None, :, :] ** LENGTHS[:, None, None]
     repeated = np.repeat(mean.reshape(-1, 1, p.shape[1]), len(likelihood.log_prior), axis=1)
     each = likelihood.log_density(repeated).reshape(*mean.shape[:2], -1)
     joint = np.logaddexp.reduce(each, axis=1) - np.log(len(p)) + likelihood.log_prior - np.log(len(LENGTHS))
+    # The curves of p are averaged over before the length is: its interval holds their error, too.
     whole = float(np.logaddexp.reduce(joint.ravel()))
     weight = np.exp(joint - whole).sum(axis=1)
     tail = (1.0 - probability) / 2.0
@@ -162,7 +162,7 @@ def _origin(described: float, sharp_leaps: float, smooth_leaps: float, smooth: F
 
 def _resolution(curve: Curve, p: Array, length: float) -> list[Resolution]:
     expected = p**length
-    # One right answer or more of n has the probability 1 - (1 - expected)^n.
+    # 1 - (1 - mu)^n = 0.95.
     needed = np.log(1.0 - SEEN) / np.log1p(-np.clip(expected, 1e-12, 1.0 - 1e-12))
     items = [None] * len(p) if curve.n is None else [float(one) for one in curve.n]
     rows = zip(curve.x, expected, np.maximum(np.ceil(needed), 1.0), items, strict=True)

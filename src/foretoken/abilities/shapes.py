@@ -84,7 +84,7 @@ def shapes_for(u: Array) -> Shapes:
     """
     places = np.unique(u)
     gaps = np.diff(places)
-    # Within each gap between two sizes, and as likely as it is wide: a jump may be anywhere along the log of size.
+    # No data tell where between two sizes a step lies: each place has its share of the gap.
     steps = np.concatenate([places[:-1] + share * gaps for share in IN_A_GAP])
     location, width = (grid.ravel() for grid in np.meshgrid(LOCATIONS, WIDTHS, indexing="ij"))
     power, begin = (grid.ravel() for grid in np.meshgrid(POWERS, BEGINNINGS, indexing="ij"))

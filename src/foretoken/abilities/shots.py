@@ -86,6 +86,7 @@ def _gain(table: ScoreTable, group: str, base: str, shots: str, probability: flo
     """Paired over tasks; None where fewer than two tasks have both at any size."""
     frame = table.frame[(table.frame["group"] == group) & table.frame["shots"].isin([base, shots])]
     left_out = _left_out(frame)
+    # A task that is left out for one number of shots is left out for both: the gain is paired.
     names = [(str(task), str(metric)) for task, metric in zip(frame["task"], frame["metric"], strict=True)]
     kept = frame[[name not in left_out for name in names]]
     kept = kept.assign(good=kept["score"].where(kept["better"] == "up", 1.0 - kept["score"]))
@@ -119,6 +120,7 @@ def _left_out(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
 def _at(size: float, gain: Array, probability: float) -> SizeGain:
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
     half = float(stats.t.ppf(0.5 + probability / 2, len(gain) - 1)) * error
+    # Wilcoxon's test is not defined for gains that are all 0.
     chance = float(stats.wilcoxon(gain).pvalue) if np.any(gain) else 1.0
     return SizeGain(size, mean, mean - half, mean + half, int((gain > 0).sum()), len(gain), chance)
 

@@ -85,6 +85,7 @@ def features(curves: Array) -> Features:
     first, last = curves[:, 0], curves[:, -1]
     high, low = curves.max(axis=1), curves.min(axis=1)
     change = high - low
+    # A flat curve has no shares of its change: it is told by `change` alone, so any divisor will do.
     safe = np.maximum(change, 1e-12)
     turn = np.maximum(np.minimum(first, last) - low, high - np.maximum(first, last)) / safe
     # A curve that falls is turned over, so that its fall is a rise.
