@@ -136,7 +136,7 @@ def as_long(frame: pd.DataFrame, rename: Mapping[str, str], source: str) -> tupl
         )
     others = frame.drop(columns=list(found))
     tables = [
-        others.assign(task=task, metric=metric, score=numbers_in(frame[name], source))
+        others.assign(task=task, metric=metric, score=numbers_in(frame[name], source, percent=True))
         for name, (task, metric) in found.items()
     ]
     told = f"{len(found)} columns are read as scores of tasks: {listed((f'`{name}`' for name in found), 4)}"

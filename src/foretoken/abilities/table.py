@@ -240,7 +240,7 @@ def _group_column(frame: pd.DataFrame, asked: str, source: str) -> tuple[str | N
 def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     from foretoken.runs.cells import numbers_in
 
-    return numbers_in(frame[column], "the table")
+    return numbers_in(frame[column], "the table", percent=True)
 
 
 def _refuse_two_eval_sets(frame: pd.DataFrame, source: str) -> None:

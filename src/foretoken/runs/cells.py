@@ -171,12 +171,17 @@ def _written(text: str, ours: str) -> float:
     return number(match[1]) * unit.factor
 
 
-def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series:
-    """A column as numbers, bare ones times `factor`. Raises TableError for a cell that holds something else."""
+def numbers_in(column: pd.Series, source: str, factor: float = 1.0, *, percent: bool = False) -> pd.Series:
+    """A column as numbers, bare ones times `factor`; with `percent`, 51 % is 0.51.
+
+    Raises TableError for a cell that holds something else.
+    """
     import pandas as pd
 
     if str(column.dtype) in ("float64", "int64"):
         return column.astype(float) * factor
+    if percent:
+        column = column.map(_of_percent)
     # A cell with a unit of its own is whole; the unit of the column is for bare numbers.
     bare = pd.Series([number(cell) for cell in column], index=column.index, dtype=float) * factor
     numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
@@ -190,6 +195,14 @@ def numbers_in(column: pd.Series, source: str, factor: float = 1.0) -> pd.Series
         cure += "correct the cell or leave it empty"
     refuse_cells(column, unread, source, "text where numbers are expected", cure)
     return numbers
+
+
+def _of_percent(cell: object) -> object:
+    """A cell such as 51 % as the fraction that it is; any other as it stands."""
+    if isinstance(cell, str) and cell.rstrip().endswith("%"):
+        value = number(cell.rstrip().removesuffix("%").rstrip())
+        return cell if math.isnan(value) else value / 100
+    return cell
 
 
 def as_list(cell: object) -> list[object] | None:

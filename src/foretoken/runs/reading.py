@@ -263,7 +263,7 @@ def _counted(column: pd.Series, made_of: Source | None, source: str) -> tuple[pd
     ours, unit = str(column.name), made_of.unit if made_of else None
     factor = unit.factor if unit else 1.0
     _refuse_lists(column, made_of, source)
-    numbers = numbers_in(column, source, factor)
+    numbers = numbers_in(column, source, factor, percent=ours in ("score", "score_se"))
     errors = [f"what stands behind ± in `{ours}` is not read"] if has_errors(column) else []
     if made_of and len(made_of.columns) > 1 and unit is None:
         _refuse_double_unit(numbers, ours, made_of, Unit(made_of.factor, "the units of its names"), source)
