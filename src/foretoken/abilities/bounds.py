@@ -56,7 +56,8 @@ def in_fractions(frame: pd.DataFrame, asked: str, source: str) -> tuple[pd.DataF
     units = np.where(bounded, unit, "raw")
     frame = frame.assign(**scaled, **bars, unit=units, bounded=bounded)
     _refuse_bars(frame, source)
-    return frame, [f"scores are in {unit}", *told] if len(scores) and not asked else told
+    read = [f"scores are in {'percent' if unit == 'percent' else 'fractions'}"] if len(scores) and not asked else []
+    return frame, [*read, *told]
 
 
 def _unit_of(rows: pd.DataFrame, source: str) -> str:

@@ -178,6 +178,8 @@ def _routes(result: Downstream) -> Iterator[Html]:
         " the share inside the interval of 90 %, and the weight that follows from both.",
     )
     heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
+    # Where nothing tells groups apart, their column would be empty.
+    first = 0 if any(task.group for task in result.tasks) else 1
     rows = [
         [
             task.group,
@@ -186,11 +188,11 @@ def _routes(result: Downstream) -> Iterator[Html]:
             percent(one.weight, 0),
             *(number(value, 3) for value in (one.score, one.low, one.high, one.held_out_error)),
             "" if one.held_out_inside is None else percent(one.held_out_inside, 0),
-        ]
+        ][first:]
         for task in result.tasks
         for one in task.routes
     ]
-    yield table(heads, rows, class_="sortable words")
+    yield table(heads[first:], rows, class_="sortable words")
 
 
 def _loss_panel(curve: TaskCurve) -> Html:
