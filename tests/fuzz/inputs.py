@@ -19,6 +19,7 @@ from .corpora import CORPORA, read_corpus
 from .fit_files import FIT_VERBS, WORDS, fit_files, fit_parts, read_fit, read_parts, read_words
 from .model_inputs import read_task_file, read_tokenizer_file, task_files, tokenizer_files
 from .run_tables import TABLES, read_run_table
+from .score_tables import SCORE_TABLES, read_score_table
 from .study_files import STUDY_BYTES, read_study
 from .study_folders import read_folder, study_folders
 
@@ -36,6 +37,7 @@ class Kind:
 KINDS = {
     "study files": Kind(STUDY_BYTES, read_study, 0.2),
     "run tables": Kind(TABLES, read_run_table, 0.18),
+    "score tables": Kind(SCORE_TABLES, read_score_table, 0.02),
     "options": Kind(WORDS, read_words, 0.1),
     "fit files": Kind(fit_files(), read_fit, 0.14),
     "parts of fits": Kind(st.tuples(fit_parts(), FIT_VERBS), read_parts, 0.1),

@@ -32,11 +32,11 @@ def frames(draw: Callable[[Any], Any]) -> pd.DataFrame:
     for _ in range(draw(st.integers(1, 3))):
         name = draw(st.sampled_from(COLUMNS))
         action = draw(st.sampled_from(["cell", "cell", "column", "drop", "double", "type", "rename", "few", "sign"]))
-        frame = _spoiled(draw, frame, name, action)
+        frame = spoiled(draw, frame, name, action)
     return frame
 
 
-def _spoiled(draw: Callable[[Any], Any], frame: pd.DataFrame, name: str, action: str) -> pd.DataFrame:
+def spoiled(draw: Callable[[Any], Any], frame: pd.DataFrame, name: str, action: str) -> pd.DataFrame:
     if action == "drop":
         return frame.drop(columns=name, errors="ignore")
     if action == "rename":
