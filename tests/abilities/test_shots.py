@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from foretoken.abilities.shots import shot_checks, shot_gains
-from foretoken.abilities.table import read_scores
+from foretoken.abilities.table import ScoreReading, read_scores
 
 SIZES = [1e8, 1e9, 1e10]
 
@@ -54,3 +54,19 @@ def test_an_error_that_falls_is_a_gain() -> None:
 
 def test_one_number_of_shots_has_no_gain() -> None:
     assert not shot_gains(read_scores(table(rows("a", "acc", [0.1, 0.2, 0.3])).query("shots == 'few'")), 0.9)
+
+
+def test_numbers_that_are_no_numbers_have_one_order() -> None:
+    frame = table(rows("a", "acc", [0.1, 0.2, 0.3]), rows("b", "acc", [0.1, 0.1, 0.2]))
+    named = frame.assign(shots=frame["shots"].map({"zero": "plain", "few": "chain_of_thought"}))
+    (gain,) = shot_gains(read_scores(named), 0.9)
+    assert (gain.base, gain.shots) == ("chain_of_thought", "plain")
+
+
+def test_along_a_loss_the_best_model_stands_last() -> None:
+    frame = table(rows("a", "acc", [-0.1, 0.2, 0.3]), rows("b", "acc", [0.1, 0.1, 0.2]))
+    falling = frame.assign(loss=frame["params"].map(dict(zip(SIZES, (4.0, 3.0, 2.0), strict=True))))
+    (gain,) = shot_gains(read_scores(falling, reading=ScoreReading(against="loss")), 0.9)
+    assert [entry.size for entry in gain.sizes] == [4.0, 3.0, 2.0]
+    assert gain.all_gain_from == 3.0
+    assert [check.code for check in shot_checks([gain])] == ["shots_help_late"]

@@ -27,6 +27,7 @@ class SizeGain:
     """The gain at one size."""
 
     size: float
+    """Of the axis; of a loss, sizes stand from the highest to the lowest."""
     mean: float
     """Of the tasks, in fractions."""
     low: float
@@ -72,11 +73,13 @@ def shot_order(shots: str) -> float:
 
 
 def shot_gains(table: ScoreTable, probability: float) -> list[ShotGain]:
-    """The gains of each number of shots over the smallest, and over the one before it."""
+    """The gain of each number of shots over the smallest, in each group."""
     frame = table.frame
     gains = []
     for group in frame["group"].unique():
-        names = sorted({word for word in frame.loc[frame["group"] == group, "shots"] if word}, key=shot_order)
+        words = {word for word in frame.loc[frame["group"] == group, "shots"] if word}
+        # Words that say no number stand in the order of the alphabet: a set has none.
+        names = sorted(words, key=lambda word: (shot_order(word), word))
         pairs = [(names[0], name) for name in names[1:]]
         gains += [gain for base, name in pairs if (gain := _gain(table, str(group), base, name, probability))]
     return gains
@@ -100,6 +103,8 @@ def _gain(table: ScoreTable, group: str, base: str, shots: str, probability: flo
         for size, part in gain.groupby(level=0)
         if len(part) > 1
     ]
+    if table.against == "loss":
+        sizes.reverse()
     told = [f"{CurveName('', task, metric, '')}: {why}" for (task, metric), why in left_out.items()]
     return ShotGain(group, base, shots, sizes, told) if sizes else None
 
@@ -137,5 +142,5 @@ def shot_checks(gains: Sequence[ShotGain]) -> list[Check]:
             "compare models by the shots that they will be used with",
         )
         for gain in gains
-        if gain.all_gain_from is not None and gain.all_gain_from > gain.sizes[0].size
+        if gain.all_gain_from is not None and gain.all_gain_from != gain.sizes[0].size
     ]
