@@ -122,3 +122,20 @@ def test_perplexity_has_no_bounds() -> None:
     table = read_scores(frame(task="lambada", metric="ppl", score=[20.0, 10.0, 5.0, 3.0, 120.0]))
     assert set(table.frame["unit"]) == {"raw"}
     assert table.frame["score"].max() == 120.0
+
+
+def test_a_direction_that_is_asked_turns_no_metric_round_whose_name_says_it() -> None:
+    both = pd.concat([frame(task="copa", metric="acc"), frame(task="copa", metric="wobble")])
+    table = read_scores(both, reading=ScoreReading(better="down"))
+    assert dict(zip(table.frame["metric"], table.frame["better"], strict=True)) == {"acc": "up", "wobble": "down"}
+
+
+def test_a_direction_that_is_asked_fills_the_gaps_of_the_column() -> None:
+    table = read_scores(
+        frame(task="copa", metric="wobble", better=["up", "", None, "up", ""]), reading=ScoreReading(better="up")
+    )
+    assert set(table.frame["better"]) == {"up"}
+
+
+def test_a_column_that_is_merely_a_score_may_be_better_down() -> None:
+    assert set(read_scores(frame(), reading=ScoreReading(better="down")).frame["better"]) == {"down"}

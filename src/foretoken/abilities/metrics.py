@@ -42,6 +42,8 @@ KNOWN: dict[str, Metric] = {
     ),
 }  # fmt: skip
 """By a word of the metric's name; of several, the word that falls counts (`error rate`)."""
+OPEN = {"score", "average", "avg", "mean", "rate"}
+"""Words that are taken as better upwards, and say so of no score."""
 CHANCE = {
     **dict.fromkeys(
         ("winogrande", "winograd", "wsc", "wic", "boolq", "copa", "rte", "piqa", "winogender", "cola", "sst2", "qnli"),
@@ -76,6 +78,15 @@ def metric_named(name: str) -> Metric | None:
     """
     found = [KNOWN[word] for word in _words(name) if word in KNOWN]
     return min(found, key=(FALLING, DOWN, UP).index) if found else None
+
+
+def leaves_direction_open(name: str) -> bool:
+    """Whether no word of a metric's name says which way is better: it is unknown, or merely a score or a mean.
+
+    >>> leaves_direction_open("elo"), leaves_direction_open("mean score"), leaves_direction_open("mean error")
+    (True, True, False)
+    """
+    return {word for word in _words(name) if word in KNOWN} <= OPEN
 
 
 def chance_of(task: str, metric: str) -> float | None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
 from foretoken.abilities.bounds import BARS, in_fractions, refuse_curves_of_two_units, score_checks
-from foretoken.abilities.metrics import UP, Better, as_long, chance_of, metric_named, score_column
+from foretoken.abilities.metrics import (
+    UP,
+    Better,
+    as_long,
+    chance_of,
+    leaves_direction_open,
+    metric_named,
+    score_column,
+)
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
@@ -262,8 +270,10 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
     """The frame with `better` and `bounded`. Raises TableError for a metric of which neither is known."""
     found = {name: metric_named(name) for name in frame["metric"].unique()}
     unknown = [name for name, known in found.items() if known is None]
-    said = frame["better"].map(_direction) if "better" in frame else frame["metric"].map(lambda _: asked)
-    if unknown and (said[frame["metric"].isin(unknown)] == "").any():
+    said = frame["better"].map(_direction) if "better" in frame else frame["metric"].map(lambda _: "")
+    # What was asked turns no metric round whose own name says it.
+    said = said.where((said != "") | ~frame["metric"].map(leaves_direction_open), asked)
+    if (said[frame["metric"].isin(unknown)] == "").any():
         raise TableError(
             f"{source}: whether more or less is better is not known of {listed(map(repr, unknown))}",
             expected="a metric such as acc, exact_match, f1, err, ppl, or a column `better` with up or down",
