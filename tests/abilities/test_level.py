@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from foretoken.abilities.axes import CurveName
-from foretoken.abilities.classify import fitted_curve, level_of_curve
+from foretoken.abilities.classify import fitted_curve, level_of_curve, scores
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.level import Level
 
@@ -83,3 +84,24 @@ def test_of_losses_the_factor_is_how_many_times_lower() -> None:
     assert level
     assert level.size == pytest.approx(1.8, abs=0.05)
     assert level.factor == pytest.approx(2.0 / 1.8, rel=0.05)
+
+
+@pytest.mark.parametrize(("asked", "value"), [("60%", 0.6), ("60", 0.6), (0.6, 0.6), ("0.6", 0.6), ("0.5 %", 0.005)])
+def test_a_level_in_percent_is_that_share(frame: Callable[..., pd.DataFrame], asked: str | float, value: float) -> None:
+    errors = frame(a=0.9 - 0.05 * np.arange(12)).assign(metric="err")
+    (curve,) = scores(errors, level_of=asked).curves
+    if curve.level:
+        assert curve.level.value == pytest.approx(value)
+    else:
+        assert f"{value:.3g}" in str(curve.level_reason)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.3, 0.5, 0.7])
+def test_a_narrow_interval_holds_its_own_size(measured: Callable[..., Curve], probability: float) -> None:
+    curve = measured(lambda u: 0.2 + 0.35 * (1.0 - np.exp(-3.0 * u)), items=300)
+    one = fitted_curve(curve, np.random.default_rng(0))[0]
+    for target in (0.55, 0.58, 0.6, 0.65):
+        level, _ = level_of_curve(curve, one, target, probability)
+        if level:
+            assert level.low <= level.factor
+            assert level.high is None or level.factor <= level.high

@@ -116,10 +116,13 @@ def _target(level_of: str | float) -> str | float:
     """The name of a column of levels, or a number. Raises ForetokenError for what is neither."""
     if isinstance(level_of, str) and level_of in BARS:
         return level_of
+    text = str(level_of).strip()
     try:
-        value = float(str(level_of).rstrip("% "))
+        value = float(text.rstrip("% "))
     except ValueError:
         value = float("nan")
+    # 1 % is no score of 1.
+    value = value / 100.0 if text.endswith("%") else value
     if not np.isfinite(value):
         raise ForetokenError(
             "--level-of: no level", expected=f"{', '.join(BARS)}, or a score such as 90", got=repr(level_of)
@@ -189,7 +192,7 @@ def level_of_curve(
             return None, f"no {target} level is given for this task"
         name, value = target, known
     else:
-        # Whoever asks for 90 of a score between 0 and 1 means percent.
+        # Whoever asks for 90 of a score between 0 and 1 means percent; 1 is all of it.
         name = f"{target:g}"
         value = target / 100.0 if curve.is_bounded and target > 1.0 else target
     if fitted is None:

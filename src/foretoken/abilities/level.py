@@ -62,6 +62,8 @@ def level_reached(
     # Curves that level off below are in the interval, whose end they open; a middle of them and the others would jump
     # from one to the other where half of them reach the level.
     middle = float(np.median(crossing[np.isfinite(crossing)]))
+    # Where few reach it, a narrow interval of all would begin beyond the middle of those that do.
+    low = min(low, middle)
     size, size_low = (float(curve.size_at(np.array(place))) for place in (middle, low))
     size_high = float(curve.size_at(np.array(high))) if np.isfinite(high) else None
     reason = (
