@@ -108,3 +108,12 @@ def test_no_name_steers_the_page_or_the_terminal(frame: Callable[..., pd.DataFra
     page = ft.page_of(found)
     assert "<script>alert" not in page
     assert "\x1b" not in page + found.summary()
+
+
+def test_the_order_of_repeats_changes_nothing(frame: Callable[..., pd.DataFrame]) -> None:
+    generator = np.random.default_rng(0)
+    twice = pd.concat([frame(a=LINE + 0.02 * generator.standard_normal(12)).assign(seed=seed) for seed in range(3)])
+    one, other = (scores(rows).curves[0] for rows in (twice, twice.iloc[::-1]))
+    assert one.emergence_score == pytest.approx(other.emergence_score)
+    assert one.linearity == pytest.approx(other.linearity)
+    assert one.evidence == other.evidence

@@ -154,7 +154,7 @@ def _verdict(
 ) -> CurveVerdict:
     weights = fitted.fit.family_weights() if fitted else {}
     shape = max(weights.items(), key=lambda pair: pair[1])[0] if weights else None
-    name, good = curve.name, curve.good(curve.score)
+    name = curve.name
     reached, reason = level_of_curve(curve, fitted, target, level)
     return CurveVerdict(
         group=name.group,
@@ -165,8 +165,8 @@ def _verdict(
         verdict=fitted.judged.verdict if fitted else "not_enough_data",
         shape=shape,
         evidence=evidence,
-        emergence_score=emergence_score(good),
-        linearity=linearity(good),
+        emergence_score=emergence_score(curve.means),
+        linearity=linearity(curve.means),
         level=reached,
         level_reason=reason,
         shares=fitted.judged.shares if fitted else {},
@@ -213,7 +213,7 @@ def _evidence(curve: Curve, judged: Judgement, seen: Features) -> str:
     """The numbers behind a verdict, in a sentence."""
     shares = sorted(judged.shares.items(), key=lambda pair: -pair[1])
     told = listed((f"{name.replace('_', '-')} {100 * share:.0f} %" for name, share in shares if share >= 0.05), 3)
-    first, last = curve.score[0], curve.score[-1]
+    first, last = (curve.score_of(curve.means[[place]])[0] for place in (0, -1))
     move = "falls" if np.median(seen.rise) * (1 if curve.better == "up" else -1) < 0 else "rises"
     if judged.verdict == "flat":
         return f"of the weighed curves: {told}; scores from {curve.score.min():.3g} to {curve.score.max():.3g}"

@@ -113,6 +113,12 @@ class Curve:
         is_log, low, high = self._scale
         return (self._raw(score, is_log) - low) / (high - low)
 
+    @property
+    def means(self) -> Array:
+        """Scores on the scale of the fit by size, those of one size averaged [sizes]."""
+        _, place = np.unique(self._z(self.x), return_inverse=True)
+        return np.asarray(np.bincount(place, self.good(self.score)) / np.bincount(place))
+
     def score_of(self, good: Array) -> Array:
         """Scores as the table has them, from the scale of the fit, within their bounds."""
         top = self.ceiling
