@@ -206,7 +206,8 @@ def _held_out(curve: Curve, fit: CurveFit) -> HeldOut | None:
     keep = curve.place < curve.place[-count]
     if len(np.unique(curve.place[keep])) < FEWEST:
         return None
-    return held_out(fit, fit_curve(curve.place[keep], curve.likelihood(keep)))
+    # The same shapes for both: a jump among the sizes left out is one that the smaller ones do not show.
+    return held_out(fit, fit_curve(curve.place[keep], curve.likelihood(keep), fit.shapes))
 
 
 def _evidence(curve: Curve, judged: Judgement, seen: Features) -> str:

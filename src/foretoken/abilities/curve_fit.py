@@ -91,9 +91,9 @@ class CurveDraws:
         return [self.shapes.family[k] for k in self.shape]
 
 
-def fit_curve(u: Array, likelihood: Likelihood) -> CurveFit:
-    """All shapes fitted to the scores of `likelihood` at the places `u` [n], each between 0 and 1."""
-    shapes = shapes_for(u)
+def fit_curve(u: Array, likelihood: Likelihood, shapes: Shapes | None = None) -> CurveFit:
+    """The shapes (all that suit the places, unless given) fitted to scores at the places `u` [n], each from 0 to 1."""
+    shapes = shapes_for(u) if shapes is None else shapes
     weights = shapes.weights(u)
     used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
     # A flat curve is its first level alone.

@@ -49,7 +49,7 @@ class Shapes:
 
     family: tuple[Family, ...]
     log_prior: Array
-    """One half is for a flat curve; the other families have the same share, and so has each shape of one [k]."""
+    """Of PRIOR each family's share, which its shapes divide evenly; those of a jump by the width of its gap [k]."""
     location: Array
     """Of a sigmoid its middle, of the others what sets them apart [k]."""
     width: Array
