@@ -59,6 +59,7 @@ def test_many_recipes(home: Path) -> None:
         (("--compute", "0"), "above 0"),
         (("--compute", "many"), "compute"),
         (("--compute", "1e20", "--first", "x", "--second", "x"), "itself"),
+        (("--compute", "1e20", "--score", "accuracy", "--better", "higher"), "by their loss"),
     ],
 )
 def test_bad_input_is_told(home: Path, options: tuple[str, ...], said: str) -> None:

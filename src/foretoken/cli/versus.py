@@ -20,6 +20,7 @@ from foretoken.cli.options import (
     open_table,
 )
 from foretoken.cli.printing import print_assumed, print_checks, print_json, print_table, print_text, write_page
+from foretoken.errors import ForetokenError
 
 if TYPE_CHECKING:
     from foretoken.decisions.accuracy import Accuracy, Decisions
@@ -82,6 +83,12 @@ def versus(
             one, by, score=score, better=better, level=level, loss_unit=loss_unit, rename=maps, where=conditions
         )
     else:
+        if score or better:
+            raise ForetokenError(
+                "two recipes are compared by their loss",
+                got="--score" if score else "--better",
+                cure="leave it out; or rank all recipes by it: --by COLUMN --score COLUMN, without a compute",
+            )
         named = partial(decisions.versus, one, other, by=by, first=first, second=second, rename=maps, where=conditions)
         result = named(
             compute=compute, params=params, tokens=tokens, law=law, level=level, kind=kind, loss_unit=loss_unit
