@@ -82,6 +82,7 @@ def test_few_recipes_are_a_doubt() -> None:
         (many(), {"better": "up"}, "direction"),
         (many().assign(accuracy=np.inf), {"score": "accuracy", "better": "higher"}, "not_finite"),
         (many().assign(loss=-1.0), {}, "0 or below"),
+        (many().assign(accuracy="71.2 percent"), {"score": "accuracy", "better": "higher"}, "text where numbers"),
     ],
 )
 def test_bad_tables_are_refused(frame: pd.DataFrame, options: dict[str, str], said: str) -> None:

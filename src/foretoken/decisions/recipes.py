@@ -14,8 +14,9 @@ from foretoken.errors import ForetokenError, RefusedError, TableError
 from foretoken.fits.check import listed
 from foretoken.fits.mixtures import mixtures
 from foretoken.laws.law import Array
+from foretoken.runs.cells import numbers_in
 from foretoken.runs.reading import AnyTable, as_table
-from foretoken.runs.table import SIZES
+from foretoken.runs.table import SIZES, RunTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,7 @@ def read_ladder(request: RecipesRequest) -> Ladder:
     for mixture in mixtures(table.frame):
         raise mixture
     size = next(name for name in SIZES if name in table.frame)
-    frame = table.frame.assign(recipe=table.frame[request.by].map(as_word), merit=_merit(request, table.frame))
+    frame = table.frame.assign(recipe=table.frame[request.by].map(as_word), merit=_merit(request, table))
     frame = frame[frame["merit"].notna() & (frame["recipe"] != "") & (frame[size] > 0) & (frame["tokens"] > 0)]
     cells = np.array([cell_of(n, d) for n, d in zip(frame[size], frame["tokens"], strict=True)]).reshape(-1, 2)
     groups = frame.assign(size_cell=cells[:, 0], length_cell=cells[:, 1]).groupby(["size_cell", "length_cell"])
@@ -125,15 +126,13 @@ def read_ladder(request: RecipesRequest) -> Ladder:
     )
 
 
-def _merit(request: RecipesRequest, frame: pd.DataFrame) -> pd.Series:
+def _merit(request: RecipesRequest, table: RunTable) -> pd.Series:
     """What is ranked, more being better: -ln loss, or the score as it is or turned round."""
-    import pandas as pd
-
-    name = request.score or "loss"
+    name, frame = request.score or "loss", table.frame
     if name not in frame:
         known = list(map(str, frame.columns))
         raise TableError(f"no column {name!r}", expected=listed(known, 20), cure=did_you_mean(name, known))
-    values = pd.to_numeric(frame[name], errors="coerce").astype(float)
+    values = numbers_in(frame[name], table.source)
     if not np.isfinite(values.dropna()).all() or not values.notna().any():
         cure = "remove these rows, or leave the cells empty"
         raise RefusedError("not_finite", f"{name!r} holds infinite numbers, or none at all", cure)
