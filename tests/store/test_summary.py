@@ -82,3 +82,18 @@ def test_one_that_was_edited_under_its_seal_is_refused(tmp_path: Path) -> None:
         Store(tmp_path).summary(SPEC.key, SPEC)
     assert refused.value.code == "edited"
     assert Store(tmp_path, mended=True).summary(SPEC.key, SPEC) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\n "format": 1,\n "spec": {no json},\n "status": "finished",\n "loss": 2.0\n}\n',
+        b'\n "format": 1,\n "spec": {"a": "\xff"},\n "status": "finished",\n "loss": 2.0\n}\n',
+        b'\n "spec": ' + b"[" * 100_000 + b',\n "status": "finished",\n "loss": 2.0\n}\n',
+    ],
+)
+def test_what_is_no_record_is_none_though_its_checksum_is_right(tmp_path: Path, body: bytes) -> None:
+    path = Store(tmp_path).record_path(SPEC.key)
+    atomic.write_file(path, atomic._first_line(body) + body)
+    assert quick_summary(path, None, SPEC) is None
+    assert Store(tmp_path).summary(SPEC.key, SPEC) is None

@@ -226,11 +226,14 @@ def quick_summary(path: Path, seal: str | None, planned: RunSpec | None) -> Summ
         content = read_file(path, StoreError, LARGEST_JSON, inside=True)
     except StoreError:
         return None
-    vouched = _is_sealed(content, seal) if seal is not None else _is_of(content, planned)
-    if not vouched or content.count(FORMAT_LINE) != 1:
+    try:
+        vouched = _is_sealed(content, seal) if seal is not None else _is_of(content, planned)
+        if not vouched or content.count(FORMAT_LINE) != 1:
+            return None
+        status, loss = STATUSES.get(_value(content, STATUS)), _value(content, LOSS)
+        return Summary(status, None if loss == b"null" else float(loss)) if status and loss else None
+    except (ValueError, RecursionError):  # no record of ours, though its checksum may be right
         return None
-    status, loss = STATUSES.get(_value(content, STATUS)), _value(content, LOSS)
-    return Summary(status, None if loss == b"null" else float(loss)) if status and loss else None
 
 
 def _value(content: bytes, key: bytes) -> bytes:
