@@ -136,6 +136,15 @@ def test_a_known_number_of_items_widens_an_interval_that_is_too_narrow():
     assert few.high - few.low > 0.1 > many.high - many.low
 
 
+def test_compute_is_counted_as_the_table_counts_it():
+    frame = runs()
+    twelve = frame.assign(flops=12 * frame["params"] * frame["tokens"])
+    one, other = (ft.downstream(table, at="7B,140B", tasks="hellaswag").tasks[0] for table in (frame, twelve))
+    assert other.flops == pytest.approx(2 * one.flops)
+    assert other.compute_factor == pytest.approx(one.compute_factor)
+    assert other.score == pytest.approx(one.score, abs=0.02)
+
+
 def test_the_loss_of_a_task_is_a_step_between():
     frame = runs()
     own = 0.4 * frame["loss"] ** 1.2

@@ -66,6 +66,14 @@ def test_missing_scores_follow_the_first_component():
     assert np.corrcoef(value, ability)[0, 1] > 0.999
 
 
+def test_compute_is_counted_as_the_models_count_it():
+    frame = World(0).table()
+    twice = frame.assign(flops=12 * frame["params"] * frame["tokens"])
+    one, other = (ft.downstream(table, at="7B,140B", route="observational") for table in (frame, twice))
+    assert [task.score for task in other.tasks] == pytest.approx([task.score for task in one.tasks], abs=0.02)
+    assert other.tasks[0].compute_factor == pytest.approx(one.tasks[0].compute_factor)
+
+
 def test_too_few_tasks_are_refused():
     frame = World(0).table()[["family", "params", "tokens", "acc_t0", "acc_t1"]]
     with pytest.raises(RefusedError) as refused:

@@ -136,7 +136,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
         result = observed_groups(groups, at, request.level, request.seed, table)
         doubts = (*worst_first([*table.checks, *checks, *result.checks]),)
         return replace(result, checks=doubts, seconds=perf_counter() - began)
-    parts = [_group(runs, at, request) for runs in groups]
+    parts = [_group(runs, runs.counted(at), request) for runs in groups]
     tasks = tuple(task for part in parts for task in part.tasks)
     if all(task.score is None for task in tasks):
         fewest = max(int(np.isfinite(runs.score).sum(axis=0).max()) for runs in groups)

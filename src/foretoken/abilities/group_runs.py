@@ -72,6 +72,11 @@ class GroupRuns:
         """Whether every run has a loss."""
         return bool(np.isfinite(self.loss).all())
 
+    def counted(self, at: Sizes) -> Sizes:
+        """Runs with FLOP as those of this group are counted: by the median per parameter and token."""
+        per = np.median(self.sizes.flops / (self.sizes.params * self.sizes.tokens))
+        return at._replace(flops=float(per) * at.params * at.tokens)
+
     def of(self, kept: Indices | Flags) -> GroupRuns:
         """Those of its runs that are kept, by a flag for each or by their places."""
         return replace(

@@ -248,7 +248,10 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int,
     found: list[TaskForecast] = []
     curves: list[TaskCurve] = []
     share = 1.0
+    farthest = 0.0
     for family, runs in enumerate(groups):
+        at = runs.counted(at)
+        farthest = max(farthest, float(at.flops.max()))
         end = max(float(at.flops.max()), float(runs.sizes.flops.max()))
         path = np.geomspace(float(runs.sizes.flops.min()), end, POINTS)
         angles, share = forecast_models(models, family, np.concatenate([at.flops, path]), seed)
@@ -259,7 +262,7 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int,
     if share < SHARE_OF_FIRST:
         evidence = f"the first component explains {100 * share:.0f} % of the scores' variance"
         checks.append(Check("no_one_capability", "doubt", evidence, "leave out tasks at chance: --tasks"))
-    if (factor := float(at.flops.max() / models.flops.max())) > 1:
+    if (factor := farthest / float(models.flops.max())) > 1:
         evidence = f"{factor:.3g} times the compute of the largest model of any family"
         checks.append(Check("beyond_all_models", "doubt" if factor > 10 else "note", evidence, "add larger models"))
     return Downstream(
