@@ -118,7 +118,7 @@ class TaskCurve:
     by_loss: Band | None
     """Score against loss, where the table has a loss."""
     by_compute: Band
-    """Score against FLOP, at the tokens per parameter of the first run asked for."""
+    """Score against FLOP, at the tokens per parameter of the largest run asked for."""
 
 
 @dataclass(frozen=True)

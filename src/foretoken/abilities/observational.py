@@ -169,7 +169,7 @@ class Models:
     family: Array
     flops: Array
     joined: GroupRuns
-    """Their scores, on the tasks that the first family has."""
+    """Their scores, on the tasks that any family has."""
 
 
 def _key(name: CurveName) -> tuple[str, str, str]:

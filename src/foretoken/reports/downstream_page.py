@@ -152,7 +152,8 @@ def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
     for task in result.tasks:
         by_curve.setdefault((task.group, task.task, task.metric, task.shots), []).append(task)
     title = "Scores against compute, with their forecasts"
-    ratio = result.tasks[0].tokens / result.tasks[0].params
+    largest = max(result.tasks, key=lambda task: task.flops)
+    ratio = largest.tokens / largest.params
     caption = (
         f"Circles: runs. Line and band: all routes together at {number(ratio, 0)} tokens per parameter, with"
         f" {percent(result.level, 0)} of a new measurement; the runs have ratios of their own. Filled: the forecasts."
@@ -175,7 +176,8 @@ def _routes(result: Downstream) -> Iterator[Html]:
     yield element(
         "p",
         "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score,"
-        " the share inside the interval of 90 %, and the weight that follows from both.",
+        " the share inside the interval of 90 %, and the weight: by the distance of the whole forecast from the scores"
+        " (the continuous ranked probability score), half of it on the task itself and half on all.",
     )
     heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
     # Where nothing tells groups apart, their column would be empty.
