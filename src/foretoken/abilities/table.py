@@ -21,6 +21,7 @@ from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
 from foretoken.results import Result
+from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.exports import FINISHED
 from foretoken.runs.reading import AnyTable
 from foretoken.runs.table import SIZES
@@ -211,13 +212,7 @@ def _text(frame: pd.DataFrame, column: str | None) -> pd.Series:
 
     if column is None:
         return pd.Series("", index=frame.index)
-    return frame[column].map(_word)
-
-
-def _word(cell: object) -> str:
-    if cell is None or cell != cell:
-        return ""
-    return f"{cell:g}" if isinstance(cell, float) else str(cell).strip()
+    return frame[column].map(as_word)
 
 
 def _metric_in(names: Sequence[str]) -> str:
@@ -246,8 +241,6 @@ def _group_column(frame: pd.DataFrame, asked: str, source: str) -> tuple[str | N
 
 
 def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
-    from foretoken.runs.cells import numbers_in
-
     return numbers_in(frame[column], "the table", percent=True)
 
 
@@ -291,7 +284,7 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
 
 def _direction(cell: object) -> Better | Literal[""]:
     """What a cell of the column `better` says."""
-    word = _word(cell).lower()
+    word = as_word(cell).lower()
     if word in ("up", "higher", "max", "true", "more", "1", "high", "greater"):
         return "up"
     if word in ("down", "lower", "min", "false", "less", "0", "low", "-1", "smaller"):

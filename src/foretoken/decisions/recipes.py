@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from foretoken.arguments import check_level, did_you_mean
-from foretoken.decisions.sides import as_word, cell_of, recipes_of
+from foretoken.decisions.sides import cell_of, recipes_of
 from foretoken.errors import ForetokenError, RefusedError, TableError
 from foretoken.fits.check import listed
 from foretoken.fits.mixtures import mixtures
 from foretoken.laws.law import Array
-from foretoken.runs.cells import numbers_in
+from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import SIZES, RunTable
 

@@ -18,6 +18,7 @@ from foretoken.fits.fit import fit as fit_table
 from foretoken.fits.law_columns import needed
 from foretoken.fits.result import AnyFit, Fit
 from foretoken.laws import find_law, law_or_heaviest
+from foretoken.runs.cells import as_word
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import SIZES, RunTable
 from foretoken.store.atomic import read_json
@@ -108,17 +109,6 @@ def recipes_of(table: RunTable, by: str) -> list[str]:
         evidence = f"the column {by!r} names {listed(words) or 'nothing'}"
         raise RefusedError("one_recipe", evidence, "give a table of two recipes, or another column: --by")
     return words
-
-
-def as_word(value: object) -> str:
-    """A cell as the name of a recipe; "" for an empty one.
-
-    >>> as_word("C4"), as_word(2.0), as_word(float("nan"))
-    ('C4', '2', '')
-    """
-    if value is None or value != value:
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value).strip()
 
 
 def _opened(one: AnyFit | AnyTable, request: VersusRequest) -> Fit | RunTable:

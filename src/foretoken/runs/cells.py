@@ -205,6 +205,17 @@ def _of_percent(cell: object) -> object:
     return cell
 
 
+def as_word(cell: object) -> str:
+    """A cell as a name, a whole number without a point; "" for an empty one.
+
+    >>> as_word(" C4"), as_word(2.0), as_word(float("nan"))
+    ('C4', '2', '')
+    """
+    if cell is None or cell != cell:
+        return ""
+    return f"{cell:.12g}" if isinstance(cell, float) else str(cell).strip()
+
+
 def as_list(cell: object) -> list[object] | None:
     """The list in a cell, also one written as JSON; None where there is none.
 
