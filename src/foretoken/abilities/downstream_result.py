@@ -120,6 +120,11 @@ class TaskCurve:
     by_compute: Band
     """Score against FLOP, at the tokens per parameter of the largest run asked for."""
 
+    @property
+    def name(self) -> CurveName:
+        """What names it."""
+        return CurveName(self.group, self.task, self.metric, self.shots)
+
 
 @dataclass(frozen=True)
 class HeldOutScore:

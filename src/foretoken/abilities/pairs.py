@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from foretoken.abilities.axes import CurveName
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.curve_fit import CurveDraws, CurveFit
 from foretoken.abilities.metrics import SHARP, TOKEN, TOKEN_LOSS
@@ -20,6 +21,11 @@ from foretoken.abilities.verdict import Judgement
 from foretoken.laws.law import Array
 
 Origin = Literal["metric_artefact", "real_jump", "cannot_say"]
+ORIGIN_WORDS: dict[Origin, str] = {
+    "metric_artefact": "the metric's artefact",
+    "real_jump": "a real jump",
+    "cannot_say": "cannot be said",
+}
 LENGTHS = np.geomspace(0.5, 300.0, 129)
 """Tokens of an answer that are tried."""
 LEAPS, NO_LEAP = 0.5, 0.05
@@ -78,6 +84,11 @@ class MetricPair:
     origin: Origin
     evidence: str
     resolution: list[Resolution]
+
+    @property
+    def name(self) -> CurveName:
+        """What names the two: of their group, task and number of shots."""
+        return CurveName(self.group, self.task, "", self.shots)
 
 
 def metric_pairs(fitted: Sequence[Fitted], probability: float) -> Iterator[MetricPair]:

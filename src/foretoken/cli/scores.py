@@ -152,11 +152,11 @@ def factor_words(factor: float, low: float, high: float | None) -> str:
 
 
 def _pair(pair: MetricPair) -> str:
-    words = {"metric_artefact": "the metric's artefact", "real_jump": "a real jump", "cannot_say": "cannot be said"}
+    from foretoken.abilities.pairs import ORIGIN_WORDS
+
     seen = pair.resolution[0]
-    name = ", ".join(word for word in (pair.group, pair.task, pair.shots) if word)
     return (
-        f"{name}: {pair.sharp} against {pair.smooth}: {words[pair.origin]}; {pair.evidence}."
+        f"{pair.name}: {pair.sharp} against {pair.smooth}: {ORIGIN_WORDS[pair.origin]}; {pair.evidence}."
         f" Answers are worth {pair.length:.3g} tokens ({pair.length_low:.3g} to {pair.length_high:.3g});"
         f" to see one right answer at the smallest size takes {seen.items_needed:.3g} items"
     )

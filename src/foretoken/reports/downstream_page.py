@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from foretoken.abilities.axes import CurveName
 from foretoken.abilities.downstream_result import Band, Downstream, TaskCurve, TaskForecast
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
-from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View
+from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View, chosen
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import log_ticks, short_power
 
@@ -38,7 +39,7 @@ def downstream_page(result: Downstream, options: PageOptions) -> Page:
 def _parts(result: Downstream, sentence: str) -> Iterator[Html | None]:
     yield lead(sentence, _facts(result), result.checks)
     yield section("forecasts", "What the run will score", _forecast_figure(result))
-    drawn = _evenly(result.curves)
+    drawn = chosen(result.curves, MOST_DRAWN)
     if any(curve.by_loss for curve in drawn):
         yield section("losses", "Does loss tell the score?", _loss_figure(result, drawn))
     yield section("compute", "Score against compute", _compute_figure(result, drawn))
@@ -72,12 +73,6 @@ def _facts(result: Downstream) -> Iterator[Fact]:
         inside = sum(score.is_inside for score in result.held_out) / len(result.held_out)
         yield "Inside before", percent(inside, 0), "larger runs of the table held out, at 90 %"
     yield "Interval", percent(result.level, 0), "of one new measurement"
-
-
-def _evenly(curves: Sequence[TaskCurve]) -> list[TaskCurve]:
-    if len(curves) <= MOST_DRAWN:
-        return list(curves)
-    return [curves[round(k * (len(curves) - 1) / (MOST_DRAWN - 1))] for k in range(MOST_DRAWN)]
 
 
 def _forecast_figure(result: Downstream) -> Html:
@@ -148,9 +143,9 @@ def _loss_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
 
 
 def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
-    by_curve: dict[tuple[str, ...], list[TaskForecast]] = {}
+    by_curve: dict[CurveName, list[TaskForecast]] = {}
     for task in result.tasks:
-        by_curve.setdefault((task.group, task.task, task.metric, task.shots), []).append(task)
+        by_curve.setdefault(task.curve, []).append(task)
     title = "Scores against compute, with their forecasts"
     largest = max(result.tasks, key=lambda task: task.flops)
     ratio = largest.tokens / largest.params
@@ -158,9 +153,7 @@ def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
         f"Circles: runs. Line and band: all routes together at {number(ratio, 0)} tokens per parameter, with"
         f" {percent(result.level, 0)} of a new measurement; the runs have ratios of their own. Filled: the forecasts."
     )
-    panels = [
-        _compute_panel(curve, by_curve.get((curve.group, curve.task, curve.metric, curve.shots), ())) for curve in drawn
-    ]
+    panels = [_compute_panel(curve, by_curve.get(curve.name, ())) for curve in drawn]
     heads = ["group", "task", "C (FLOP)", "middle", "low", "high"]
     rows = [
         [curve.group, curve.task, power(x), number(score, 3), number(low, 3), number(high, 3)]
@@ -222,7 +215,7 @@ def _panel(
     marks: Sequence[tuple[float, float, str]],
     forecasts: Sequence[TaskForecast],
 ) -> Html:
-    name = ", ".join(word for word in (curve.group, curve.task, curve.metric, curve.shots) if word)
+    name = str(curve.name)
     shown = name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…"
     return element(
         "svg",

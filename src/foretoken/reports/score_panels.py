@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from foretoken.abilities.axes import Axis
 from foretoken.abilities.result import CurveVerdict
@@ -12,6 +13,7 @@ from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import significant
 from foretoken.reports.svg import log_ticks, short_count, short_power
 
+Curve = TypeVar("Curve")
 SIZE = (250.0, 190.0)
 """Width and height of a panel, in pixels of its own."""
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 8.0, 34.0, 34.0
@@ -171,7 +173,7 @@ def _points(view: View, curve: CurveVerdict, against: Axis) -> list[Html]:
     ]
 
 
-def chosen(curves: Sequence[CurveVerdict], most: int) -> list[CurveVerdict]:
+def chosen(curves: Sequence[Curve], most: int) -> list[Curve]:
     """All curves, or so many of them, evenly over the table."""
     if len(curves) <= most:
         return list(curves)

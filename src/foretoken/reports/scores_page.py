@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foretoken.abilities.pairs import MetricPair
+from foretoken.abilities.pairs import ORIGIN_WORDS, MetricPair
 from foretoken.abilities.result import CurveVerdict, Scores
 from foretoken.abilities.shots import ShotGain
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 120
 """Curves that are drawn; the table has them all."""
-ORIGINS = {"metric_artefact": "the metric's artefact", "real_jump": "a real jump", "cannot_say": "cannot be said"}
 
 
 def scores_page(scores: Scores, options: PageOptions) -> Page:
@@ -131,10 +130,9 @@ def _pair_figure(pair: MetricPair, scores: Scores) -> Html:
         for curve in scores.curves
         if (curve.group, curve.task, curve.shots, curve.metric) == (pair.group, pair.task, pair.shots, metric)
     ]
-    name = ", ".join(word for word in (pair.group, pair.task, pair.shots) if word)
-    title = f"{name}: the jump of {pair.sharp} is {ORIGINS[pair.origin]}"
+    title = f"{pair.name}: the jump of {pair.sharp} is {ORIGIN_WORDS[pair.origin]}"
     if pair.origin == "cannot_say":
-        title = f"{name}: whether {pair.sharp} jumps by itself cannot be said"
+        title = f"{pair.name}: whether {pair.sharp} jumps by itself cannot be said"
     caption = (
         f"The same answers by two metrics. {as_sentence(pair.evidence)} As p to the power L, answers are worth"
         f" {significant(pair.length)} tokens ({significant(pair.length_low)} to {significant(pair.length_high)})."
