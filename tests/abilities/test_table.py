@@ -6,7 +6,7 @@ import pytest
 
 from foretoken.abilities.metrics import score_column
 from foretoken.abilities.table import ScoreReading, read_scores
-from foretoken.errors import TableError
+from foretoken.errors import ForetokenError, TableError
 
 SIZES = [1e8, 3e8, 1e9, 3e9, 1e10]
 
@@ -139,3 +139,11 @@ def test_a_direction_that_is_asked_fills_the_gaps_of_the_column() -> None:
 
 def test_a_column_that_is_merely_a_score_may_be_better_down() -> None:
     assert set(read_scores(frame(), reading=ScoreReading(better="down")).frame["better"]) == {"down"}
+
+
+def test_a_table_that_was_read_is_not_read_otherwise_unsaid() -> None:
+    table = read_scores(frame(task="copa", metric="acc"))
+    assert read_scores(table) is table
+    for arguments in ({"reading": ScoreReading(human=0.9)}, {"where": "task=copa"}, {"rename": {"score": "acc"}}):
+        with pytest.raises(ForetokenError, match="stands as it is"):
+            read_scores(table, **arguments)

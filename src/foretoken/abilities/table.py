@@ -132,7 +132,8 @@ def read_scores(
         reading: axis, unit, direction, and levels that the table does not have.
 
     Raises TableError where no column is a score, a direction is not known, scores lie outside their bounds, units or
-    evaluation sets are mixed, a score is there twice with two values, or all rows have one size.
+    evaluation sets are mixed, a score is there twice with two values, or all rows have one size; ForetokenError for a
+    ScoreTable that is to be read otherwise.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"params": [1e8, 1e9, 1e10], "tokens": 3e11, "task": "rte", "acc": [51.0, 55.5, 62.0]})
@@ -142,6 +143,12 @@ def read_scores(
 
     """
     if isinstance(table, ScoreTable):
+        if rename or where or reading != PLAIN:
+            raise ForetokenError(
+                "a table of scores that was read stands as it is",
+                got="columns, rows or a reading for it",
+                cure="say them where it is read: foretoken.read_scores(path, rename, where, reading)",
+            )
         return table
     rename = dict(rename or {})
     runs = read_table(table, rename, where, ())
