@@ -49,6 +49,7 @@ def test_the_result_is_written(csv: Path, tmp_path: Path) -> None:
 def test_a_plan_tells_the_scores_to_expect(csv: Path) -> None:
     plan = ft.plan("1e22", law="besiroglu_2024", scores=csv, tasks=["copa"])
     (score,) = plan.scores
+    assert ft.plan("1e22", law="besiroglu_2024", scores=csv, tasks="copa").scores == plan.scores
     assert score.low is not None
     assert score.low < score.score < score.high
     assert plan.to_json()["scores"][0]["task"] == "copa"

@@ -112,7 +112,7 @@ def read_inputs(request: PlanRequest) -> PlanInputs:
         assumed=resources.assumed,
         binding=tuple(text for text in resources.assumed if text.startswith(DEADLINE)),
         scores=request.scores,
-        tasks=tuple(request.tasks),
+        tasks=tuple(request.tasks.split(",") if isinstance(request.tasks, str) else request.tasks),
     )
 
 
