@@ -147,3 +147,14 @@ def test_a_table_that_was_read_is_not_read_otherwise_unsaid() -> None:
     for arguments in ({"reading": ScoreReading(human=0.9)}, {"where": "task=copa"}, {"rename": {"score": "acc"}}):
         with pytest.raises(ForetokenError, match="stands as it is"):
             read_scores(table, **arguments)
+
+
+def test_a_column_says_the_unit() -> None:
+    hard = 0.1 * np.arange(1, 6)
+    table = read_scores(frame(task="adding", metric="acc", score=hard, unit="percent"))
+    assert table.frame["score"].tolist() == pytest.approx(0.01 * hard)
+    bleu = read_scores(frame(task="wmt", metric="bleu", score=30.0 + hard, unit="raw"))
+    assert bleu.frame["score"].tolist() == pytest.approx(30.0 + hard)
+    with pytest.raises(TableError) as caught:
+        read_scores(frame(task="copa", metric="acc", unit=["percent", "fraction"] * 2 + ["percent"]))
+    assert caught.value.code == "mixed_units"

@@ -10,11 +10,14 @@ import numpy as np
 from foretoken.abilities.axes import KEY, Axis, CurveName
 from foretoken.errors import TableError
 from foretoken.fits.check import Check, listed
+from foretoken.runs.cells import as_word
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BARS = ("chance", "ceiling", "human")
+WORDS = {"fraction": "fraction", "percent": "percent", "%": "percent", "raw": "raw"}
+"""Units, by what a column `unit` may say."""
 AMBIGUOUS = 2.0
 """A largest score between 1 and this is a fraction that is too large as likely as a percentage."""
 LIKE_A_FRACTION = 0.2
@@ -26,10 +29,12 @@ ROUGHER = 0.25
 def in_fractions(frame: pd.DataFrame, asked: str, source: str) -> tuple[pd.DataFrame, list[str]]:
     """The frame with scores, their errors, chance, ceiling and human level as fractions where they have bounds.
 
-    `asked` is the unit where the user says it. Adds `unit`. Raises TableError for scores outside their bounds, and
-    for a table whose unit its numbers do not tell.
+    `asked` is the unit where the user says it, before a column `unit` that does. Adds `unit`. Raises TableError for
+    scores outside their bounds, and for a table whose unit its numbers do not tell.
     """
-    bounded = frame["bounded"] & (asked != "raw")
+    said = _said(frame)
+    bounded = frame["bounded"] & (asked != "raw") & (said != "raw")
+    asked = asked or _one_unit(said[bounded.to_numpy()], source)
     scores = frame.loc[bounded, "score"]
     unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source)
     limit = 100.0 if unit == "percent" else 1.0
@@ -58,6 +63,25 @@ def in_fractions(frame: pd.DataFrame, asked: str, source: str) -> tuple[pd.DataF
     _refuse_bars(frame, source)
     read = [f"scores are in {'percent' if unit == 'percent' else 'fractions'}"] if len(scores) and not asked else []
     return frame, [*read, *told]
+
+
+def _said(frame: pd.DataFrame) -> np.ndarray:
+    """What a column `unit` says of each row; "" where it says nothing that is known."""
+    cells = frame["unit"] if "unit" in frame else [""] * len(frame)
+    return np.array([WORDS.get(as_word(cell).lower(), "") for cell in cells], dtype=str)
+
+
+def _one_unit(said: np.ndarray, source: str) -> str:
+    """The one unit that a column says of bounded scores; "" where it says none."""
+    units = sorted({*said.tolist()} - {""})
+    if len(units) > 1:
+        raise TableError(
+            f"{source}: the column `unit` says {' and '.join(units)}",
+            expected="all scores of a table as fractions, or all in percent; raw for those without bounds",
+            cure="multiply the fractions by 100, and say percent of all",
+            code="mixed_units",
+        )
+    return units[0] if units else ""
 
 
 def _unit_of(rows: pd.DataFrame, source: str) -> str:
