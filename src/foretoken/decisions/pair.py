@@ -15,13 +15,13 @@ import numpy as np
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import NEW_RUN, IntervalKind
 from foretoken.forecasts.predict import (
-    DISAGREEMENT,
     ON_THE_WAY,
+    LawForecast,
     LawValues,
-    around_median,
     error_quantiles,
     other_errors,
     values_by_law,
+    weighed_values,
 )
 from foretoken.laws.law import Array, Indices
 
@@ -111,7 +111,7 @@ class Pair:
         """Standard deviation of the difference of two errors that are as alike as the residuals."""
         return math.sqrt(max(0.0, first**2 + second**2 - 2 * (self.alike or 0.0) * first * second))
 
-    def _said(self, first: Mapping[str, float], second: Mapping[str, float]) -> _Said:
+    def _said(self, first: Mapping[str, float], second: Mapping[str, float]) -> LawForecast:
         """What the laws say of the difference: law by law where both fits have the same, else fit by fit."""
         one, other = values_by_law(self.first, first), values_by_law(self.second, second)
         centre = _centre(one) - _centre(other)
@@ -119,12 +119,12 @@ class Pair:
         if len(one) == len(other) and all(law.law in by_name for law in one):
             weights = [0.5 * (law.weight + by_name[law.law].weight) for law in one]
             values = [self._less(law.values, by_name[law.law].values) for law in one]
-            said = _weighed(np.array(weights), np.stack(values))
-            return _Said(centre, said.errors, said.disagreement)
-        a, b = (_weighed(np.array([law.weight for law in laws]), np.stack([law.values for law in laws]))
+            said = weighed_values(np.array(weights), np.stack(values))
+            return LawForecast(centre, said.errors, said.disagreement)
+        a, b = (weighed_values(np.array([law.weight for law in laws]), np.stack([law.values for law in laws]))
                 for laws in (one, other))  # fmt: skip
         errors = self._less(np.append(0.0, a.errors), np.append(0.0, b.errors))[1:]
-        return _Said(centre, errors, math.hypot(a.disagreement, b.disagreement))
+        return LawForecast(centre, errors, math.hypot(a.disagreement, b.disagreement))
 
     def _less(self, first: Array, second: Array) -> Array:
         """The first's values [1 + draws] less the second's, draw by draw."""
@@ -136,28 +136,9 @@ class Pair:
         return _between(self.first, first, share), _between(self.second, second, share)
 
 
-@dataclass(frozen=True)
-class _Said:
-    """Ln of a loss, or of the ratio of two, by the laws of a fit: its errors [draws] and on what laws disagree."""
-
-    centre: float
-    errors: Array
-    disagreement: float
-
-
 def _centre(laws: list[LawValues]) -> float:
     """The forecast of the weighed laws, as `predict` has it."""
-    return _weighed(np.array([law.weight for law in laws]), np.stack([law.values for law in laws])).centre
-
-
-def _weighed(weights: Array, values: Array) -> _Said:
-    """The weighed mean over laws of values [laws, 1 + draws]; laws that say nothing of such a run are left out."""
-    says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
-    weights, values = weights[says] / weights[says].sum(), values[says]
-    centre = float(weights @ values[:, 0])
-    errors = weights @ np.apply_along_axis(around_median, 1, values[:, 1:])
-    spread = math.sqrt(float(weights @ (values[:, 0] - centre) ** 2))
-    return _Said(centre, errors, DISAGREEMENT * spread)
+    return weighed_values(np.array([law.weight for law in laws]), np.stack([law.values for law in laws])).centre
 
 
 def reach_of(fit: Fit, run: Mapping[str, float]) -> float:

@@ -159,7 +159,7 @@ def _interval(
 
 
 class LawForecast(NamedTuple):
-    """What a fit's laws say of a run, without its noise and their misfit; as the law is fitted."""
+    """What laws say of a run, or of how two differ, without its noise and their misfit; as the law is fitted."""
 
     centre: float
     errors: Array
@@ -173,8 +173,11 @@ def _law_forecast(fit: Fit, estimator: str, known: Mapping[str, float]) -> LawFo
     if estimator != MAP or not fit.laws:
         values = _values(fit, fit.law, fit.estimate(estimator), known)
         return LawForecast(float(values[0]), around_median(values[1:]), 0.0)
-    weights = np.array([law.weight for law in fit.laws])
-    values = np.stack(_values_of_laws(fit, known))
+    return weighed_values(np.array([law.weight for law in fit.laws]), np.stack(_values_of_laws(fit, known)))
+
+
+def weighed_values(weights: Array, values: Array) -> LawForecast:
+    """The weighed mean over laws of values [laws, 1 + draws]; laws that say nothing of such a run are left out."""
     # Where the heaviest law has no best split, the law of the frontier says nothing of a run off it.
     says = np.isfinite(values).all(axis=1) | (np.arange(len(weights)) == 0)
     weights, values = weights[says] / weights[says].sum(), values[says]
