@@ -72,8 +72,12 @@ UnitOption = Annotated[
 BetterOption = Annotated[
     str, typer.Option("--better", help="up or down, for metrics whose name does not say which way is better.")
 ]
-ChanceOption = Annotated[float | None, typer.Option("--chance", help="What guessing scores.")]
-CeilingOption = Annotated[float | None, typer.Option("--ceiling", help="The best score that there can be.")]
+ChanceOption = Annotated[
+    float | None, typer.Option("--chance", help="What guessing scores, as the metric counts: of an error 0.75.")
+]
+CeilingOption = Annotated[
+    float | None, typer.Option("--ceiling", help="The best score there can be, as the metric counts: of an error 0.05.")
+]
 ItemsOption = Annotated[float | None, typer.Option("--items", help="Items (questions) behind each score.")]
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="PAGE", help="Write a page with figures to this file.")

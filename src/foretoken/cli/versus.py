@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 FirstArgument = Annotated[
-    Path, typer.Argument(metavar="A", help="A fit (foretoken fit TABLE -o FIT) or a run table; with --by, of all.")
+    Path, typer.Argument(metavar="A", help="A fit (foretoken fit TABLE -o FIT) or a run table; with --by, one table.")
 ]
 SecondArgument = Annotated[Path | None, typer.Argument(metavar="[B]", help="The same of the other recipe.")]
 ComputeOption = Annotated[str | None, typer.Option(help="Training FLOP at which to decide: 1e21.")]
@@ -38,7 +38,7 @@ LengthOption = Annotated[str | None, typer.Option(help="Training tokens of both 
 ByOption = Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells the recipes of A apart.")]
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="The recipe of --by; with two tables, the side's name.")]
 ScoreOption = Annotated[
-    str, typer.Option(metavar="COLUMN", help="Rank all recipes by this column and not by the loss; with --better.")
+    str, typer.Option(metavar="COLUMN", help="Rank recipes by this column, not the loss: with --by and --better alone.")
 ]
 BetterOption = Annotated[str, typer.Option(help="lower or higher: which value of --score is better.")]
 KindOption = Annotated[str, typer.Option(help="mean, for the recipes' expected losses, or new-run, for one of each.")]
