@@ -51,13 +51,16 @@ CLAIMS = claims()
 
 
 def agrees(printed: str, value: object) -> bool:
-    """Whether a printed figure is the value to its digits; zeros at the end of a whole number are none."""
+    """Whether a printed figure is the value to its digits: a count is itself, and zeros at the end of a rounded whole
+    number are no digits."""
     if value is None or isinstance(value, bool | str):
         return printed == {True: "yes", False: "no", None: "none"}.get(value, value)  # type: ignore[call-overload]
     if printed in ("yes", "no", "none"):
         return False
     plain, number = printed.replace(",", ""), float(value)  # type: ignore[arg-type]
     mantissa = plain.partition("e")[0].lstrip("-")
+    if isinstance(value, int) and plain.lstrip("-").isdigit():
+        return int(plain) == value
     if "." in plain and "e" not in plain:
         return f"{number:.{len(mantissa.partition('.')[2])}f}" == plain
     digits = len(mantissa.replace(".", "")) if "e" in plain else len(mantissa.rstrip("0")) or 1
@@ -163,6 +166,8 @@ def test_every_claim_has_a_verdict_and_the_page_counts_them() -> None:
     ("printed", "value", "same"),
     [
         ("890,000", 890_313.4, True),
+        ("40", 40, True),
+        ("40", 44, False),
         ("891,000", 890_313.4, False),
         ("46.5", 46.53, True),
         ("46.4", 46.53, False),
