@@ -149,7 +149,20 @@ def _refuse_bars(frame: pd.DataFrame, source: str) -> None:
 
 def score_checks(frame: pd.DataFrame, against: Axis) -> tuple[Check, ...]:
     """The doubts about a frame of scores, as `ScoreTable` has it."""
-    return (*_mixed_metrics(frame, against), *_below_chance(frame), *_constant(frame))
+    return (*_like_fractions(frame), *_mixed_metrics(frame, against), *_below_chance(frame), *_constant(frame))
+
+
+def _like_fractions(frame: pd.DataFrame) -> Iterator[Check]:
+    """Doubts about curves of a table in percent that lie below one percent as a whole, and rise there."""
+    for key, rows in frame[frame["unit"] == "percent"].groupby(list(KEY), sort=False):
+        score = 100.0 * rows["score"]
+        if score.max() <= 1.0 and score.max() > LIKE_A_FRACTION and (score > LIKE_A_FRACTION / 10).mean() >= 0.5:
+            yield Check(
+                "like_fractions",
+                "doubt",
+                f"{CurveName(*map(str, key))}: all scores lie below 1, up to {score.max():.3g}, in a table in percent",
+                "multiply them by 100 if they are fractions",
+            )
 
 
 def _mixed_metrics(frame: pd.DataFrame, against: Axis) -> Iterator[Check]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from foretoken.arguments import takes
 from foretoken.decisions.recipes import Ladder, RecipesRequest, read_ladder
@@ -173,7 +174,17 @@ def accuracy(small: Array, target: Array, level: float) -> Accuracy:
     with np.errstate(all="ignore"):
         low, high = np.nanquantile(hits / all_pairs, [(1 - level) / 2, (1 + level) / 2])
     share = float(np.triu(np.where(counts, right, 0.0), 1).sum() / pairs)
+    if low == high:  # all right, or all wrong, however recipes are drawn
+        low, high = _of_independent_pairs(share, int(counts.any(axis=1).sum()) // 2, level)
     return Accuracy(share, min(float(low), share), max(float(high), share), pairs)
+
+
+def _of_independent_pairs(share: float, pairs: int, level: float) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share of so many pairs: as many as recipes make when each is in one."""
+    right, tail = share * pairs, (1 - level) / 2
+    low = beta.ppf(tail, right, pairs - right + 1) if right > 0 else 0.0
+    high = beta.ppf(1 - tail, right + 1, pairs - right) if right < pairs else 1.0
+    return float(low), float(high)
 
 
 def _right(small: Array, target: Array) -> Array:

@@ -13,7 +13,7 @@ SURE, LIKELY = 0.95, 0.8
 def decision(found: Versus) -> str:
     """Which recipe to take, in one sentence.
 
-    The probability is of the winner; 99 % is the most that is ever said.
+    The probability is of the winner; 97 % is the most that is ever said.
     """
     where = f"at {found.compute:.3g} FLOP"
     chance = f"{100 * found.sure:.3g} %"
@@ -40,7 +40,7 @@ def crossing(found: Versus) -> str:
         return f"No crossing: {found.crossing_reason}."
     low = "the smallest runs or below" if at.low is None else f"{at.low:.3g}"
     high = "beyond what was looked at" if at.high is None else f"{at.high:.3g} FLOP"
-    rising = next(point for point in found.points if point.flops > at.flops).difference
+    rising = next((point for point in found.points if point.flops > at.flops), found.points[-1]).difference
     after = found.first if rising < 0 else found.second
     return f"They cross at {at.flops:.3g} FLOP ({100 * found.level:g} %: {low} to {high}); {after} is ahead above it."
 

@@ -60,8 +60,11 @@ def _facts(found: Versus) -> Iterator[Fact]:
     yield "They cross at", "nowhere" if cross is None else f"{power(cross.flops)} FLOP", _ends(found)
     saved = found.compute_saved
     if saved is not None:
-        ends = " to ".join("no bound" if end is None else significant(end) for end in (saved.low, saved.high))
-        yield f"{found.first} needs", f"{power(saved.flops)} FLOP", f"{significant(saved.factor)} times less ({ends})"
+        less = saved.factor >= 1
+        values = [end if less or end is None else 1 / end for end in (saved.factor, saved.low, saved.high)]
+        middle, *bounds = ("no bound" if end is None else significant(end) for end in values)
+        told = f"{middle} times {'less' if less else 'more'} ({' to '.join(bounds if less else bounds[::-1])})"
+        yield f"{found.first} needs", f"{power(saved.flops)} FLOP", told
     yield "Beyond the runs", factor(at.reach), "in the direction that is farthest"
 
 
