@@ -21,7 +21,7 @@ def csv(tmp_path: Path) -> Path:
 def test_the_verdicts_are_printed_with_what_was_assumed(csv: Path) -> None:
     told = foretoken("scores", csv, "--level-of", "90")
     assert "copa, acc" in told
-    assert "2 columns are read as scores of tasks" in told
+    assert "2 columns read as scores of tasks" in told
     assert "scores are in percent" in told
 
 

@@ -27,5 +27,5 @@ class CurveName:
         >>> str(CurveName("", "winogrande", "acc", "few"))
         'winogrande, acc, few-shot'
         """
-        shots = f"{self.shots}-shot" if self.shots else ""
+        shots = self.shots if not self.shots or "shot" in self.shots.lower() else f"{self.shots}-shot"
         return ", ".join(word for word in (self.group, self.task, self.metric, shots) if word)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from foretoken.errors import TableError
-from foretoken.fits.check import listed
+from foretoken.escapes import for_shell
+from foretoken.fits.check import listed, plural
 from foretoken.runs.cells import numbers_in
 from foretoken.runs.sources import proposals
+from foretoken.runs.table import COLUMNS as SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,7 @@ KNOWN: dict[str, Metric] = {
         ("acc", "accuracy", "em", "exact", "match", "f1", "average", "avg", "mean", "score", "bleu", "rouge", "pass",
          "recall", "precision", "auc", "auroc", "correct", "correctness", "mcc", "mc1", "mc2", "quasi", "win", "rate",
          "success", "solve", "solved", "probability", "prob", "p", "pass1", "likelihood", "chrf", "spearman",
-         "pearson", "consistency"),
+         "pearson", "consistency", "grade", "choice"),
         UP,
     ),
     **dict.fromkeys(("err", "error", "errors", "brier", "wer", "cer", "edit", "distance", "ece"), DOWN),
@@ -65,7 +67,7 @@ TOKEN_LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORE
 """Metrics of one token, in nats."""
 AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)
 """Metrics and tasks that are averages of others."""
-GUESSED = ("acc", "accuracy", "err", "error")
+GUESSED = ("acc", "accuracy", "err", "error", "grade")
 """Words of the metrics that the chance of a task is for."""
 
 
@@ -98,8 +100,8 @@ def chance_of(task: str, metric: str) -> float | None:
     words = _words(metric)
     if not any(word in GUESSED for word in words):
         return None
-    plain = "_".join(_words(task))
-    names = [name for name in CHANCE if plain == name or plain.startswith(f"{name}_")]
+    spelled = {"_".join(_words(task)), "_".join(_words(task.lower()))}  # HellaSwag is hellaswag
+    names = [name for name in CHANCE if any(one == name or one.startswith(f"{name}_") for one in spelled)]
     if not names:
         return None
     share = CHANCE[max(names, key=len)]
@@ -112,14 +114,25 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[^a-z0-9]+", parted.lower()) if word]
 
 
-COLUMN_METRICS = "err|error|acc|accuracy|score|em|exact_match|f1|ppl|perplexity|brier|acc_norm|pass@1"
+COLUMN_METRICS = (
+    "err|error|acc|accuracy|score|em|exact_match|exact_str_match|multiple_choice_grade|f1|ppl|perplexity|brier|acc_norm"
+    "|pass@1|word_perplexity|byte_perplexity|bits_per_byte|token_acc|token_accuracy|token_edit_distance|edit_distance"
+)
+COLUMN_LOSSES = "nll|token_nll|token_loss|answer_loss|answer_nll"
+"""Metrics of a task's answers that are scores beside another metric of the same task alone, as a text has them too."""
+BENCHMARKS = (
+    *(name for name in CHANCE if name not in ("race", "cb", "sat_analogies")),
+    *("gsm8k", "truthfulqa", "triviaqa", "naturalqs", "nq", "humaneval", "mbpp", "bbh", "drop", "lambada", "ifeval"),
+    *("musr", "math", "agieval", "squad", "coqa", "quac", "webqs", "storycloze", "cmmlu", "ceval", "gpqa_diamond"),
+)
+"""Tasks whose bare name over a column of numbers says that these are accuracies."""
 _FIRST = re.compile(rf"({COLUMN_METRICS})[_/.](\w[^,]*)", re.IGNORECASE)
 """err_hellaswag, acc/arc_easy."""
-_LAST = re.compile(rf"(\w.*?)[_/. ]({COLUMN_METRICS})(,[\w-]+)?", re.IGNORECASE)
+_LAST = re.compile(rf"(\w.*?)[_/. ]({COLUMN_METRICS}|{COLUMN_LOSSES})(,[\w-]+)?", re.IGNORECASE)
 """hellaswag_acc, and lm-evaluation-harness's arc_easy/acc,none."""
 _NOT = re.compile(r"(_se|_std|_stderr|_sem|_var|_ci|_lo95|_hi95|_low|_high|_n)(,[\w-]+)?$", re.IGNORECASE)
 """Ends of what stands beside a score."""
-_LOSS = re.compile(r"(^|[_/.])loss($|[_/.])|^(train|val)[_/.]", re.IGNORECASE)
+_LOSS = re.compile(r"(^|(?<!token)(?<!answer)[_/.])loss($|[_/.])|^(train|val)[_/.]", re.IGNORECASE)
 
 
 def as_long(frame: pd.DataFrame, rename: Mapping[str, str], source: str) -> tuple[pd.DataFrame, list[str]]:
@@ -137,12 +150,15 @@ def as_long(frame: pd.DataFrame, rename: Mapping[str, str], source: str) -> tupl
     if "score" in frame:
         return frame, []
     found = {name: parts for name in map(str, frame.columns) if (parts := score_column(name))}
+    losses = re.compile(COLUMN_LOSSES, re.IGNORECASE)
+    whole = {task for task, metric in found.values() if not losses.fullmatch(metric)}
+    found = {name: (task, metric) for name, (task, metric) in found.items() if task in whole}
     if not found:
         raise TableError(
             f"{source} has no column for score",
             expected="`score` beside `task`, or a column per task: acc_TASK, err_TASK, score_TASK",
             got=listed(map(str, frame.columns), 30),
-            cure=proposals(frame, ["score"]),
+            cure=_say_what(frame) or proposals(frame, ["score"]),
             code="missing_column",
         )
     others = frame.drop(columns=list(found))
@@ -150,8 +166,17 @@ def as_long(frame: pd.DataFrame, rename: Mapping[str, str], source: str) -> tupl
         others.assign(task=task, metric=metric, score=numbers_in(frame[name], source, percent=True))
         for name, (task, metric) in found.items()
     ]
-    told = f"{len(found)} columns are read as scores of tasks: {listed((f'`{name}`' for name in found), 4)}"
+    told = f"{plural(len(found), 'column')} read as scores of tasks: {listed((f'`{name}`' for name in found), 4)}"
     return pd.concat(tables, ignore_index=True), [told]
+
+
+def _say_what(frame: pd.DataFrame) -> str | None:
+    """The cure where columns of numbers, which are no sizes, may be tasks."""
+    free = [name for name in map(str, frame.columns) if name not in SCHEMA and frame[name].dtype.kind in "fi"]
+    if not free:
+        return None
+    maps = for_shell("--map", ",".join(f"acc_{name}={name}" for name in free[:4]))
+    return f"say what the columns of tasks measure, acc, err or another metric: {maps}"
 
 
 def score_column(name: str) -> tuple[str, str] | None:
@@ -166,4 +191,7 @@ def score_column(name: str) -> tuple[str, str] | None:
         return first[2], first[1].lower()
     if last := _LAST.fullmatch(name):
         return last[1], last[2].lower()
+    plain = name.lower().replace("-", "_")
+    if plain in BENCHMARKS or plain.startswith(("arc_", "mmlu_", "hellaswag_", "winogrande_")):
+        return name, "acc"
     return None

@@ -34,6 +34,8 @@ GROUPS = ("group", "family", "dataset", "recipe", "corpus", "data", "series", "m
 """Columns that may tell series of models apart, the first taken that does."""
 ITEMS = ("n", "n_items", "items", "num_items", "n_examples", "num_examples", "n_questions", "questions")
 """Names of the number of items behind a score."""
+RANDOM = ("random", "random_baseline", "random_score", "chance_level", "baseline_random")
+"""Names of what guessing scores."""
 COLUMNS = (*KEY, "run", *AXES, "score", "score_se", "n", *BARS, "better", "unit")
 """Columns of the frame; see ScoreTable."""
 
@@ -302,6 +304,10 @@ def _direction(cell: object) -> Better | Literal[""]:
 def _with_levels(frame: pd.DataFrame, reading: ScoreReading) -> tuple[pd.DataFrame, list[str]]:
     """The frame with chance, ceiling and human level, as they were given or as they are known."""
     notes = []
+    random = next((column for column in RANDOM if column in frame), None)
+    if random and "chance" not in frame:
+        frame = frame.rename(columns={random: "chance"})
+        notes.append(f"`chance` is read from `{random}`")
     for name in BARS:
         asked = getattr(reading, name)
         if asked is not None:
