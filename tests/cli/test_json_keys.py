@@ -21,11 +21,12 @@ FIT = {
     *("law", "status", "parameters", "intervals", "forecast_parameters", "objective", "starts", "conditioning"),
     *("rows", "checks", "assumed", "seconds", "interval_seconds", "level", "sensitivity", "profiles", "noise"),
     *("ranges", "bootstrap", "params_column", "data_sha256", "version", "laws", "unit", "loss_unit"),
+    *("eval_set", "tokenizer", "loss_column"),
 }
 PREDICT = {"loss", "low", "high", "level", "kind", "extrapolation", "checks", "unit", "law"}
 PLAN = {
     *("params", "tokens", "flops", "loss", "interval", "band", "alternatives", "recipe", "cost", "extrapolation"),
-    *("sources", "checks", "abilities", "abilities_careful"),
+    *("sources", "checks", "abilities", "abilities_careful", "scores"),
 }
 PUBLISHED = {"id", "law", "source", "status", "parameters", "counting", "compute", "loss", "corpus", "range", "of"}
 LAWS = {"name", "formula", "predicts", "features", "parameters", "domain", "source", "published"}

@@ -44,7 +44,9 @@ def test_json_keeps_the_name_of_the_contract_for_the_map_estimate(fitted: Fit) -
     assert values["rows"] == {"used": 12, "dropped": []}
 
 
-NOT_NEEDED = ("format", "guessing", "loss_unit", "map_parameters")
+LATER = ("eval_set", "tokenizer", "loss_column")
+"""Parts that fits of earlier versions do not have."""
+NOT_NEEDED = ("format", "guessing", "loss_unit", "map_parameters", *LATER)
 
 
 @pytest.mark.parametrize("name", [part.name for part in fields(Fit) if part.name not in NOT_NEEDED])
@@ -52,6 +54,14 @@ def test_a_fit_without_one_of_its_parts_or_with_a_wrong_type_is_no_fit(fitted: F
     values = fitted.to_json()
     with pytest.raises(ValueError, match=name):
         Fit.from_json({key: value for key, value in values.items() if key != name})
+    with pytest.raises(ValueError, match=name):
+        Fit.from_json(values | {name: object()})
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_part_that_earlier_fits_do_not_have_may_be_missing_and_of_no_wrong_type(fitted: Fit, name: str) -> None:
+    values = fitted.to_json()
+    assert getattr(Fit.from_json({key: value for key, value in values.items() if key != name}), name) == ""
     with pytest.raises(ValueError, match=name):
         Fit.from_json(values | {name: object()})
 
