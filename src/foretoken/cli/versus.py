@@ -83,12 +83,7 @@ def versus(
             one, by, score=score, better=better, level=level, loss_unit=loss_unit, rename=maps, where=conditions
         )
     else:
-        if score or better:
-            raise ForetokenError(
-                "two recipes are compared by their loss",
-                got="--score" if score else "--better",
-                cure="leave it out; or rank all recipes by it: --by COLUMN --score COLUMN, without a compute",
-            )
+        _refuse_scores(score, better)
         named = partial(decisions.versus, one, other, by=by, first=first, second=second, rename=maps, where=conditions)
         result = named(
             compute=compute, params=params, tokens=tokens, law=law, level=level, kind=kind, loss_unit=loss_unit
@@ -98,6 +93,15 @@ def versus(
         print_json(result.to_json())
     else:
         print_text(result.summary())
+
+
+def _refuse_scores(score: str, better: str) -> None:
+    if score or better:
+        raise ForetokenError(
+            "two recipes are compared by their loss",
+            got="--score" if score else "--better",
+            cure="leave it out; or rank all recipes by it: --by COLUMN --score COLUMN, without a compute",
+        )
 
 
 def _source(path: Path, rename: list[str] | None, where: list[str] | None, law: str, loss_unit: str) -> Path | RunTable:
