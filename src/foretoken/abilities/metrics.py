@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from foretoken.errors import TableError
 from foretoken.escapes import for_shell
 from foretoken.fits.check import listed, plural
-from foretoken.runs.cells import numbers_in
+from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.sources import proposals
 from foretoken.runs.table import COLUMNS as SCHEMA
 
@@ -89,6 +89,20 @@ def leaves_direction_open(name: str) -> bool:
     (True, True, False)
     """
     return {word for word in _words(name) if word in KNOWN} <= OPEN
+
+
+def direction_of(cell: object) -> Better | Literal[""]:
+    """What a cell of a column `better` says.
+
+    >>> direction_of("Higher"), direction_of("min"), direction_of("?")
+    ('up', 'down', '')
+    """
+    word = as_word(cell).lower()
+    if word in ("up", "higher", "max", "true", "more", "1", "high", "greater"):
+        return "up"
+    if word in ("down", "lower", "min", "false", "less", "0", "low", "-1", "smaller"):
+        return "down"
+    return ""
 
 
 def chance_of(task: str, metric: str) -> float | None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
-from foretoken.abilities.bounds import BARS, in_fractions, refuse_curves_of_two_units, score_checks
+from foretoken.abilities.bounds import (
+    BARS,
+    in_fractions,
+    refuse_curves_of_two_units,
+    refuse_impossible_sizes,
+    score_checks,
+)
 from foretoken.abilities.metrics import (
     UP,
-    Better,
     as_long,
     chance_of,
+    direction_of,
     leaves_direction_open,
     metric_named,
     score_column,
@@ -272,7 +278,7 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
     """The frame with `better` and `bounded`. Raises TableError for a metric of which neither is known."""
     found = {name: metric_named(name) for name in frame["metric"].unique()}
     unknown = [name for name, known in found.items() if known is None]
-    said = frame["better"].map(_direction) if "better" in frame else frame["metric"].map(lambda _: "")
+    said = frame["better"].map(direction_of) if "better" in frame else frame["metric"].map(lambda _: "")
     # What was asked turns no metric round whose own name says it.
     said = said.where((said != "") | ~frame["metric"].map(leaves_direction_open), asked)
     if (said[frame["metric"].isin(unknown)] == "").any():
@@ -289,16 +295,6 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
     )
     falling = sorted({name for name, better in zip(frame["metric"], frame["better"], strict=True) if better == "down"})
     return frame, [*notes, *([f"less is better in {listed(falling)}"] if falling else [])]
-
-
-def _direction(cell: object) -> Better | Literal[""]:
-    """What a cell of the column `better` says."""
-    word = as_word(cell).lower()
-    if word in ("up", "higher", "max", "true", "more", "1", "high", "greater"):
-        return "up"
-    if word in ("down", "lower", "min", "false", "less", "0", "low", "-1", "smaller"):
-        return "down"
-    return ""
 
 
 def _with_levels(frame: pd.DataFrame, reading: ScoreReading) -> tuple[pd.DataFrame, list[str]]:
@@ -354,6 +350,7 @@ def _once(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
 
 def _axis(frame: pd.DataFrame, asked: str, source: str) -> tuple[Axis, list[str]]:
     """What the scores are drawn against: what varies; compute where both sizes and tokens do."""
+    refuse_impossible_sizes(frame, source)
     sizes = {axis: frame[axis].nunique() for axis in AXES}
     axis: Axis
     if asked != "auto":
