@@ -291,11 +291,14 @@ _OTHER_COUNTS = {
     "context",
 }
 """Words beside these that count something else."""
+LONGEST_NAME = 1000
+"""Characters at the end of a name that may say what it is; a file that is one word has a longer one."""
 _UNIT = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]$|[ _-](k|m|b|g|t|bn|mn|millions?|billions?|trillions?)$", re.IGNORECASE)
 
 
 def _plain(name: str) -> str:
     """The last part of a dotted name (eval/loss stays whole), without a unit at its end."""
+    name = name[-LONGEST_NAME:]
     short = re.fullmatch(r"(val|valid|eval|test)[./]\w+", name)
     name = re.sub(r"[./](mean|avg|median|last|final|best|min)$", "", name)
     name = re.sub(r"(?<=\w),[\w-]+$", "", name)  # the filter of lm-evaluation-harness: bits_per_byte,none
