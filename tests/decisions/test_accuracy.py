@@ -94,3 +94,12 @@ def test_a_table_of_many_is_quick() -> None:
     began = time.process_time()
     decision_accuracy(many(recipes=25, seeds=3), "recipe")
     assert time.process_time() - began < 15
+
+
+def test_runs_of_no_amount_of_compute_rank_nothing() -> None:
+    """Their sum would be beyond any number."""
+    sizes = np.geomspace(1e8, 1e10, 8)
+    frame = pd.DataFrame({"params": sizes, "tokens": 20 * sizes, "flops": 1.2e308, "loss": 2.0, "recipe": "a"})
+    with pytest.raises(ForetokenError) as refused:
+        decision_accuracy(pd.concat([frame, frame.assign(recipe="b", loss=2.1)]), "recipe")
+    assert refused.value.code == "no_common_sizes"

@@ -68,6 +68,10 @@ class RecipesRequest:
         return self.better == "higher"
 
 
+BEYOND_ALL = 1e60
+"""No amount of parameters, tokens or FLOP."""
+
+
 @dataclass(frozen=True)
 class Ladder:
     """Recipes r at sizes s, from the least compute to the most; NaN where a recipe has no run of a size."""
@@ -102,7 +106,10 @@ def read_ladder(request: RecipesRequest) -> Ladder:
         raise mixture
     size = next(name for name in SIZES if name in table.frame)
     frame = table.frame.assign(recipe=table.frame[request.by].map(as_word), merit=_merit(request, table))
-    frame = frame[frame["merit"].notna() & (frame["recipe"] != "") & (frame[size] > 0) & (frame["tokens"] > 0)]
+    told = frame["merit"].notna() & (frame["recipe"] != "")
+    for name in (size, "tokens", "flops"):
+        told &= (frame[name] > 0) & (frame[name] < BEYOND_ALL)
+    frame = frame[told]
     cells = np.array([cell_of(n, d) for n, d in zip(frame[size], frame["tokens"], strict=True)]).reshape(-1, 2)
     groups = frame.assign(size_cell=cells[:, 0], length_cell=cells[:, 1]).groupby(["size_cell", "length_cell"])
     shared = [group for _, group in groups if group["recipe"].nunique() >= max(2, LEAST_SHARED * len(recipes))]
