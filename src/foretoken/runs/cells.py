@@ -185,7 +185,7 @@ def numbers_in(column: pd.Series, source: str, factor: float = 1.0, *, percent: 
     # A cell with a unit of its own is whole; the unit of the column is for bare numbers.
     bare = pd.Series([number(cell) for cell in column], index=column.index, dtype=float) * factor
     numbers = bare.where(bare.notna(), [number(cell, str(column.name)) for cell in column])
-    unread = numbers.isna() & ~column.map(_is_nothing)
+    unread = numbers.isna() & ~column.map(_is_nothing).astype(bool)
     cure = "write its unit as k, M, B or T (70M, 1.4B), or " if column.name in COUNTED else ""
     words = list(dict.fromkeys(map(str, column[unread & column.notna()])))
     if len(words) <= MOST_TOLD and not any(set(word) & set(',|"') for word in words):
