@@ -109,7 +109,7 @@ def opened(path: str | Path, error: Refusal, most: int | None = None, *, inside:
     With `inside`, for what only foretoken writes, also for a link that leads out of the file's folder.
     """
     with refusing_system_errors(path, error):
-        file = _open(Path(path), error, inside)
+        file = _open(os.fspath(path) or ".", error, inside)
     try:
         size = os.fstat(file.fileno()).st_size if not isinstance(file, io.BytesIO) else 0
         if most is not None and size > limit(most):
@@ -120,7 +120,7 @@ def opened(path: str | Path, error: Refusal, most: int | None = None, *, inside:
             file.close()
 
 
-def handed_over(path: Path) -> bool:
+def handed_over(path: str | Path) -> bool:
     """Whether a path stands for what a shell opened for us.
 
     >>> handed_over(Path("/dev/stdin")), handed_over(Path("runs.csv"))
@@ -129,13 +129,14 @@ def handed_over(path: Path) -> bool:
     return bool(_OPEN_ALREADY.fullmatch(str(path)))
 
 
-def _open(path: Path, error: Refusal, inside: bool) -> File:
-    given = _OPEN_ALREADY.fullmatch(str(path))
+def _open(path: str, error: Refusal, inside: bool) -> File:
+    # A string, as a study may have ten thousand records, and a Path takes as long as the rest of opening one.
+    given = _OPEN_ALREADY.fullmatch(path)
     if given:
         return _descriptor(int(given[1] or 0))
     # Asked before it is opened, as opening may wait or move something; and again after it, as it may be another by now.
     _require_file(path, os.stat(path), error)
-    if inside and path.is_symlink() and not _lies_below(path, path.parent):
+    if inside and os.path.islink(path) and not _lies_below(path, os.path.dirname(path)):
         raise error(f"cannot read {path}", expected="a file", got="a link out of its folder", cure="restore it")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
@@ -156,14 +157,14 @@ def _descriptor(number: int) -> File:
     return os.fdopen(os.dup(number), "rb")
 
 
-def _require_file(path: Path, status: os.stat_result, error: Refusal) -> None:
+def _require_file(path: str, status: os.stat_result, error: Refusal) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         cure = f"hand it over open: < {path}, and /dev/stdin as the file" if kind == "a named pipe" else "name a file"
         raise error(f"{path} is not a file", expected="a file", got=kind, cure=cure, code="not_a_file")
 
 
-def _lies_below(path: Path, folder: Path) -> bool:
+def _lies_below(path: str, folder: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.metrics import AVERAGE
@@ -124,9 +124,11 @@ def _left_out(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def _at(size: float, gain: Array, probability: float) -> SizeGain:
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
-    half = float(stats.t.ppf(0.5 + probability / 2, len(gain) - 1)) * error
+    from scipy.stats import wilcoxon  # here, as it takes a second to import, and pages of runs need none of it
+
+    half = float(stdtrit(len(gain) - 1, 0.5 + probability / 2)) * error
     # Wilcoxon's test is not defined for gains that are all 0.
-    chance = float(stats.wilcoxon(gain).pvalue) if np.any(gain) else 1.0
+    chance = float(wilcoxon(gain).pvalue) if np.any(gain) else 1.0
     return SizeGain(size, mean, mean - half, mean + half, int((gain > 0).sum()), len(gain), chance)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from foretoken.arguments import takes
 from foretoken.decisions.recipes import Ladder, RecipesRequest, read_ladder
@@ -182,8 +182,8 @@ def accuracy(small: Array, target: Array, level: float) -> Accuracy:
 def _of_independent_pairs(share: float, pairs: int, level: float) -> tuple[float, float]:
     """Clopper and Pearson's interval of a share of so many pairs: as many as recipes make when each is in one."""
     right, tail = share * pairs, (1 - level) / 2
-    low = beta.ppf(tail, right, pairs - right + 1) if right > 0 else 0.0
-    high = beta.ppf(1 - tail, right + 1, pairs - right) if right < pairs else 1.0
+    low = betaincinv(right, pairs - right + 1, tail) if right > 0 else 0.0
+    high = betaincinv(right + 1, pairs - right, 1 - tail) if right < pairs else 1.0
     return float(low), float(high)
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Container, Iterable
 from functools import cached_property
@@ -164,7 +165,8 @@ class Store:
 
         None when it has none that is whole. Raises as `record` does.
         """
-        quick = quick_summary(self.record_path(key), self.seals.get(record_name(key)), planned)
+        name = record_name(key)
+        quick = quick_summary(os.path.join(self.folder, name), self.seals.get(name), planned)
         if quick is None and (record := self.record(key)):
             return Summary(record.status, record.loss)
         return quick
@@ -217,7 +219,7 @@ def read_record(path: Path, seal: str | None = None) -> RunRecord:
     return record
 
 
-def quick_summary(path: Path, seal: str | None, planned: RunSpec | None) -> Summary | None:
+def quick_summary(path: str | Path, seal: str | None, planned: RunSpec | None) -> Summary | None:
     """The summary of a record; None where only the whole record can tell, or there is none.
 
     The seal vouches for the rest of it; without one the spec in it is held against the planned run.
