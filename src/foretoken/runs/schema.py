@@ -12,6 +12,7 @@ from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
+from foretoken.runs.trainer_section import Size
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
 TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
@@ -203,7 +204,7 @@ class PlannedRuns(Section):
 
 GRIDS: dict[DesignKind, tuple[str, ...]] = {
     "isoflop": ("budgets",),
-    "ladder": ("params", "tokens_per_param"),
+    "ladder": ("tokens_per_param",),
     "runs": ("runs",),
 }
 """The lists that each kind of design is made from."""
@@ -228,7 +229,7 @@ class DesignSection(Section):
     recenter_rounds: int = Field(default=1, ge=0, le=4)
     """How often sizes may be added on the side where a curve has its minimum at the edge."""
     params: list[Count] = Field(default=[], max_length=100)
-    """ladder: sizes."""
+    """ladder: sizes; all those of [trainer] where it has `sizes` and none are given here."""
     tokens_per_param: list[Ratio] = Field(default=[], max_length=100)
     """ladder: tokens per parameter of each run."""
     runs: list[PlannedRuns] = Field(default=[], max_length=1000)
@@ -256,6 +257,8 @@ class TargetSection(Section):
     """FLOPs of the target over those of the largest small run."""
     tokens_per_param: Ratio | None = None
     """Shape of the target; by default the design's centre."""
+    size: Size | None = None
+    """[trainer]: what the command needs of the target's size; by default the nearest of trainer.sizes."""
     train: bool = True
     """Whether the target is trained (and the forecast scored)."""
 

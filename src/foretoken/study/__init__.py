@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from foretoken.study.maintenance import prune, verify
     from foretoken.study.preview import design, dry_run, profile
     from foretoken.study.results import report
-    from foretoken.study.runner import run, study_folder
+    from foretoken.study.run import run
+    from foretoken.study.runner import study_folder
     from foretoken.study.study_status import StudyStatus, status
 
 PUBLIC = {
@@ -19,7 +20,7 @@ PUBLIC = {
     "profile": "foretoken.study.preview",
     "prune": "foretoken.study.maintenance",
     "report": "foretoken.study.results",
-    "run": "foretoken.study.runner",
+    "run": "foretoken.study.run",
     "status": "foretoken.study.study_status",
     "StudyStatus": "foretoken.study.study_status",
     "study_folder": "foretoken.study.runner",

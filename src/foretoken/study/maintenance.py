@@ -56,7 +56,7 @@ def _of_ledger(folder: Path) -> Iterator[Finding]:
 
 def _corpus_findings(folder: Path) -> Iterator[Finding]:
     kept = read_design_file(folder)
-    home = folder.parent / "corpora" / str(kept.corpus.address if kept else None)
+    home = folder.parent / "corpora" / str(kept.corpus.address if kept and kept.corpus else None)
     if not home.is_dir():
         return
     try:

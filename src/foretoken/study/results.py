@@ -116,8 +116,10 @@ def _isoflop_of(table: RunTable, level: float, seed: int) -> routes.IsoflopFit |
         return None
 
 
-def _corpus_facts(kept: DesignFile) -> reports.CorpusFacts:
+def _corpus_facts(kept: DesignFile) -> reports.CorpusFacts | None:
     corpus = kept.corpus
+    if corpus is None:
+        return None
     return reports.CorpusFacts(
         source=kept.study.corpus.source,
         tokens=corpus.tokens,
