@@ -20,7 +20,7 @@ from foretoken.store.checkpoints import in_folder
 from foretoken.store.store import Store
 from foretoken.study.maintenance import prune, verify
 from foretoken.study.progress import ProgressListener
-from foretoken.study.run import run
+from foretoken.study.run_study import run
 from foretoken.training import train
 
 from . import tiny

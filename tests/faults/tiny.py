@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-import foretoken.study.run
+import foretoken.study.run_study
 from foretoken import fits, reports, routes
 from foretoken.data import packing
 from foretoken.errors import ForetokenError
@@ -148,4 +148,4 @@ class InProcess(LocalLauncher):
 def run(folder: Path, system: atomic.System | None = None, study: Study | None = None) -> dict[str, Any]:
     """Run the study in `folder`, through this atomic."""
     with patch.object(atomic, "system", system or atomic.System()):
-        return foretoken.study.run.run(study or tiny_study(), folder)
+        return foretoken.study.run_study.run(study or tiny_study(), folder)

@@ -31,7 +31,7 @@ from foretoken.runs.study_file import load_study
 from foretoken.store.read import read_table
 from foretoken.study.maintenance import verify
 from foretoken.study.preview import dry_run
-from foretoken.study.run import run
+from foretoken.study.run_study import run
 from foretoken.study.runner import StudyRunner
 
 from ..faults import tiny

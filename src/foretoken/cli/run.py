@@ -44,7 +44,7 @@ def run(
     from foretoken.cli.live import listener_for_terminal
     from foretoken.errors import RefusedError
     from foretoken.escapes import for_terminal
-    from foretoken.study.run import run as run_study
+    from foretoken.study.run_study import run as run_study
     from foretoken.study.runner import study_folder
     from foretoken.study.study_status import status
 

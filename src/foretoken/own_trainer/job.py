@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from foretoken._version import __version__
 from foretoken.compute.hardware import processor_name
 from foretoken.errors import ForetokenError
 from foretoken.launchers.launcher import Ended, Note, Report, Step, Stop
-from foretoken.own_trainer.process import Exit, run_command
+from foretoken.own_trainer.process import Exit, end_group, run_command
 from foretoken.own_trainer.result import CommandResult, read_result
 from foretoken.runs.command import fill
 from foretoken.runs.command_fields import values
@@ -139,6 +138,13 @@ class _OwnRun:
             stop=self.stop,
             most_seconds=3600 * self.trainer.most_hours,
         )
+        try:
+            return self._read(ended, before)
+        finally:
+            end_group(ended.group)
+
+    def _read(self, ended: Exit, before: tuple[int, int] | None) -> tuple[CommandResult | None, str]:
+        """The result of a command that has ended, which may come late."""
         if ended.stopped:
             raise Stopped
         if not ended.went_well:
@@ -238,8 +244,3 @@ def _plain(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def environment_of(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a command: the driver's, and not the worker's, whose threads are bounded."""
-    return dict(variables)

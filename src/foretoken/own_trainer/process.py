@@ -37,6 +37,8 @@ class Exit:
     """Its exit code; minus the number of a signal that ended it; None where it could not be started."""
     last_lines: str
     """The end of its output, or why it could not be started."""
+    group: int = 0
+    """The group of processes that it and what it has started are in; 0 where there is none."""
     stopped: bool = False
     """Whether it was asked to stop."""
     too_long: bool = False
@@ -61,7 +63,8 @@ def run_command(
     """Run a command in `home` until it ends; what it prints is appended to `log`, and handed on line by line.
 
     Where `stop()` turns true, or after `most_seconds` (0: never), it gets SIGTERM, and SIGKILL when that does not help;
-    so does every process that it has started and that kept its group.
+    so does every process that it has started and that kept its group. What such a process does after the command has
+    ended by itself is waited for by whoever called, who then calls `end_group`.
     """
     try:
         process = subprocess.Popen(
@@ -91,8 +94,7 @@ def run_command(
                 break
             stopped, too_long = stop(), 0 < most_seconds < time.monotonic() - began
         code = _end(process) if stopped or too_long else process.wait()
-        _end_group(process.pid)
-    return Exit(code, "\n".join(last), stopped, too_long)
+    return Exit(code, "\n".join(last), process.pid, stopped, too_long)
 
 
 def _next(lines: SimpleQueue[bytes | None], process: subprocess.Popen[bytes], closed: bool) -> bytes | None:
@@ -128,13 +130,15 @@ def _end(process: subprocess.Popen[bytes]) -> int:
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(SAVING_SECONDS)
-    _end_group(process.pid)
+    end_group(process.pid)
     return process.wait()
 
 
-def _end_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+def end_group(group: int) -> None:
+    """Kill what a command has started and left behind."""
+    if group:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def _end_with_the_worker() -> None:

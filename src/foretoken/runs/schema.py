@@ -263,15 +263,16 @@ class TargetSection(Section):
     """Whether the target is trained (and the forecast scored)."""
 
 
-LaunchKind = Literal["local"]
+LaunchKind = Literal["local", "manual"]
 
 
 class LaunchSection(Section):
     """Where the runs are trained, and by how many processes."""
 
     kind: LaunchKind = "local"
-    """`local`: worker processes on this machine. A launcher of your own is given to `foretoken.run`, or registered in
-    `LAUNCHERS` (docs/extending.md)."""
+    """`local`: worker processes on this machine. `manual`: you start the commands of [trainer] yourself (`foretoken
+    design --shell`) and bring their results home (`foretoken record`). A launcher of your own is given to
+    `foretoken.run`, or registered in `LAUNCHERS` (docs/extending.md)."""
     workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
     target_threads: int = Field(default=0, ge=0, le=4096)

@@ -98,6 +98,8 @@ class Study(Section):
         if self.design.kind == "ladder" and not self.design.params and not sizes:
             raise ValueError(f"design: kind 'ladder' needs `params`, for example {EXAMPLES['ladder']}")
         if self.trainer is None:
+            if self.launch.kind == "manual":
+                raise ValueError("launch.kind 'manual' is for an own trainer ([trainer]), whose commands you can start")
             if self.target.size:
                 raise ValueError("target.size is for an own trainer ([trainer]): say target.tokens_per_param")
             return self

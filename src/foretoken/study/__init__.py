@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from foretoken.study.maintenance import prune, verify
     from foretoken.study.preview import design, dry_run, profile
     from foretoken.study.results import report
-    from foretoken.study.run import run
+    from foretoken.study.run_study import run
     from foretoken.study.runner import study_folder
     from foretoken.study.study_status import StudyStatus, status
 
@@ -20,7 +20,7 @@ PUBLIC = {
     "profile": "foretoken.study.preview",
     "prune": "foretoken.study.maintenance",
     "report": "foretoken.study.results",
-    "run": "foretoken.study.run",
+    "run": "foretoken.study.run_study",
     "status": "foretoken.study.study_status",
     "StudyStatus": "foretoken.study.study_status",
     "study_folder": "foretoken.study.runner",

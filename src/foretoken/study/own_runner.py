@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +16,17 @@ from foretoken.bounded import sha256_of
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design
 from foretoken.designs.own_recipe import OwnRecipe, own_recipe
-from foretoken.errors import DesignError, StudyFileError
+from foretoken.errors import DesignError, ForetokenError, StudyFileError
 from foretoken.launchers.launcher import Job
 from foretoken.own_trainer.job import RUN, CommandJob, words
 from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
 from foretoken.runs.trainer_section import TrainerSection
 from foretoken.study.runner import StudyRunner
 from foretoken.study.trainer import Trainer
 
+FAR = 4.0
+"""Times the usual tokens per parameter from which a target's are told."""
 UNMEASURED = "not measured: the speed of your trainer is known when a run has ended"
 
 
@@ -73,21 +77,39 @@ class OwnStudyRunner(StudyRunner):
         """The study's rules."""
         return own_recipe(self.study, self.code)
 
+    def design_checks(self, design: Design) -> list[fits.Check]:
+        """The doubts about planned runs, and one where no listed size suits the target."""
+        usual = median(run.tokens / run.parameters.total for run in design.runs)
+        target = design.target.tokens / design.target.parameters.total
+        checks = super().design_checks(design)
+        if self.section.sizes and not self.study.target.size and not 1 / FAR < target / usual < FAR:
+            told = f"the listed size nearest to the target's gets {target:.3g} tokens per parameter, others {usual:.3g}"
+            checks.append(fits.Check("target_size", "doubt", told, "say target.size = { ... } in the study file"))
+        return checks
+
     def check_room(self, runs: list[RunSpec]) -> None:
         """Raise DesignError for a run for which the command cannot be filled in."""
         for run in runs:
             try:
-                words(self.section, run, self.store.own_folder(run.key), goes_on=True)
+                first, *_ = words(self.section, run, self.store.own_folder(run.key), goes_on=True)
             except ValueError as error:
                 name = f"{run.group}, {run.parameters.total} parameters"
                 raise DesignError(f"the command cannot be filled in for a run ({name})", got=str(error)) from None
+            if self.study.launch.kind == "local" and not self._is_there(first):
+                raise DesignError(f"the command {first!r} is not there", cure="install it, or give its path")
+
+    def _is_there(self, program: str) -> bool:
+        """Whether a program can be started; one with a slash is below the study file's folder, or a whole path."""
+        if os.sep in program:
+            return os.access(self.study.home / program, os.X_OK)
+        return shutil.which(program) is not None
 
     @cached_property
     def trainer(self) -> Trainer:
         """What starts the commands."""
         return CommandTrainer(
+            self.study,
             self.section,
-            self.study.home,
             self.store,
             self.launcher,
             workers=self.workers,
@@ -107,9 +129,20 @@ class CommandTrainer(Trainer):
 
     function = RUN
 
-    def __init__(self, section: TrainerSection, home: Path, *arguments: Any, **options: Any) -> None:
+    def __init__(self, study: Study, section: TrainerSection, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.section, self.home = section, home
+        self.section, self.home, self.by_hand = section, study.home, study.launch.kind == "manual"
+
+    def train(self, runs: list[RunSpec]) -> None:
+        """As every trainer; where the commands are started by hand, say which runs wait. Raises ForetokenError."""
+        waiting = [run for run in runs if self._waits(run)] if self.by_hand else []
+        if waiting:
+            raise ForetokenError(
+                f"{len(waiting)} of {len(runs)} runs wait for their results",
+                expected=f"a record of {', '.join(run.key[:8] for run in waiting[:5])}{', ...' * (len(waiting) > 5)}",
+                cure="foretoken design STUDY --shell prints their commands, foretoken record STUDY RUN takes a result",
+            )
+        super().train(runs)
 
     @staticmethod
     def pace(records: Iterable[Any]) -> float | None:

@@ -22,7 +22,7 @@ from foretoken.store.diff import Change
 from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
 from foretoken.study.maintenance import look_over, usable_checkpoints
-from foretoken.study.run import study_runner
+from foretoken.study.run_study import study_runner
 from foretoken.study.runner import StudyRunner
 from foretoken.study.study_status import because
 

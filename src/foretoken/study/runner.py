@@ -18,7 +18,7 @@ from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
 from foretoken.forecasts import ledger
-from foretoken.launchers import LAUNCHERS, Launcher, Machine
+from foretoken.launchers import LAUNCHERS, Launcher, LocalLauncher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -67,7 +67,7 @@ class StudyRunner:
         launcher: Launcher | None = None,
     ) -> None:
         self.command = command
-        self.launcher = launcher or LAUNCHERS[study.launch.kind]()
+        self.launcher = launcher or LAUNCHERS.get(study.launch.kind, LocalLauncher)()
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
