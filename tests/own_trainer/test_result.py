@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,30 @@ def test_a_table_is_read(tmp_path: Path) -> None:
 def test_what_has_no_loss_is_refused(tmp_path: Path, content: object, names: dict[str, str], told: str) -> None:
     with pytest.raises(TableError, match=told):
         read_result(written(tmp_path, "a.json", content), names, 100)
+
+
+def test_a_loss_may_be_a_product(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.json", {"val/bpb": 0.9, "bytes_per_token": 4.5})
+    assert read_result(path, {"loss": "val/bpb * bytes_per_token*0.5"}, 100).loss == pytest.approx(2.025)
+    with pytest.raises(TableError, match="has no"):
+        read_result(path, {"loss": "val/bpb*gone"}, 100)
+
+
+def test_an_offline_run_of_wandb(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    code = """
+import wandb
+run = wandb.init(project="p", mode="offline", dir=".")
+for step in range(600):
+    run.log({"train/loss": 4 - step / 600, "step": step})
+run.log({"val/loss": 3.5, "step": 600})
+run.finish()
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    told = read_result(tmp_path / "wandb", {}, 100)
+    assert told.loss == 3.5
+    assert told.curve[0] == (0.0, 4.0)
+    assert len(told.curve) == 600
 
 
 def test_tensorboard(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ import foretoken as ft
 from foretoken.errors import DesignError, ForetokenError, RefusedError, StudyFileError
 from foretoken.runs.record import RunRecord
 from foretoken.store.store import Store
-from foretoken.study.by_hand import planned_commands, to_start_by_hand
-from foretoken.study.own_records import record
+from foretoken.study.by_hand import planned_commands, record, start_script
 from foretoken.study.run_study import study_runner
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -171,7 +170,7 @@ def test_runs_that_are_started_by_hand(tmp_path: Path) -> None:
     planned = planned_commands(study, folder)
     assert len(planned) == 12
     assert not any(one.run.is_target for one in planned)
-    script = to_start_by_hand(study, "shell", folder)
+    script = start_script(study, "shell", folder)
     subprocess.run(["sh"], input=script, text=True, check=True, capture_output=True)
     target = next(run.id for run in ft.dry_run(study, folder).runs if run.group == "target")
     with pytest.raises(RefusedError, match="no_forecast_yet"):
@@ -195,7 +194,7 @@ def test_runs_that_are_started_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["csv", "slurm", "skypilot"])
 def test_scripts_name_every_run_once(tmp_path: Path, form: str) -> None:
     study = study_of(tmp_path)
-    text = to_start_by_hand(study, form, tmp_path / "runs" / "own")  # type: ignore[arg-type]
+    text = start_script(study, form, tmp_path / "runs" / "own")  # type: ignore[arg-type]
     planned = planned_commands(study, tmp_path / "runs" / "own")
     assert len(planned) == 12
     assert all(text.count(one.folder) >= 1 and one.run.key in text for one in planned)

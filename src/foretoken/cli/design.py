@@ -49,9 +49,9 @@ def design(
             "one form at a time", got=", ".join(f"--{name}" for name in [*asked, "json"][: len(asked) + json])
         )
     if asked:
-        from foretoken.study.by_hand import to_start_by_hand
+        from foretoken.study.by_hand import start_script
 
-        typer.echo(to_start_by_hand(load(study, seed), asked[0], folder), nl=False)
+        typer.echo(start_script(load(study, seed), asked[0], folder), nl=False)
         return
     from foretoken.study.preview import design as preview
 

@@ -39,7 +39,7 @@ def record(
 
     Example: foretoken record study.toml 4bced422 --loss 3.127
     """
-    from foretoken.study.own_records import record as keep
+    from foretoken.study.by_hand import record as keep
 
     kept = keep(
         load(study, seed),

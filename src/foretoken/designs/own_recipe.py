@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
 
 from foretoken.compute.flops import matmul
 from foretoken.compute.parameters import count_parameters
@@ -18,7 +16,7 @@ from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_wi
 from foretoken.errors import DesignError
 from foretoken.runs.spec import OwnTrainer, RunSpec
 from foretoken.runs.study_file import Study
-from foretoken.runs.trainer_section import TrainerSection
+from foretoken.runs.trainer_section import Given, TrainerSection
 from foretoken.units import format_count
 
 NO_VOCABULARY = 1
@@ -40,12 +38,12 @@ class OwnRecipe(Recipe):
         return self.trainer.vocabulary or NO_VOCABULARY
 
     @cached_property
-    def sizes(self) -> dict[ModelShape, Mapping[str, Any]]:
+    def sizes(self) -> dict[ModelShape, Given]:
         """What is given of each listed size, by the shape that it has or comes nearest to.
 
         Raises DesignError for sizes that are one shape, and for a shape that cannot be.
         """
-        sizes: dict[ModelShape, Mapping[str, Any]] = {}
+        sizes: dict[ModelShape, Given] = {}
         for size in self.trainer.sizes:
             shape = self._shape_of(size)
             if shape in sizes:
@@ -116,7 +114,7 @@ class OwnRecipe(Recipe):
         run = super().spec(shape, tokens, group=group, threads=1)
         return replace(run, trainer=own, software=f"code {self.code}" if self.code else "own command")
 
-    def _shape_of(self, size: Mapping[str, Any]) -> ModelShape:
+    def _shape_of(self, size: Given) -> ModelShape:
         """The shape that a size describes; of one that is only a number of parameters, the nearest by proportions."""
         fixed = {name: size[name] for name in SHAPE & set(size)}
         if "width" in fixed:
@@ -131,7 +129,7 @@ class OwnRecipe(Recipe):
                 got=str(dict(size)),
             )
         try:
-            return replace(base, **fixed)
+            return ModelShape.from_json({**asdict(base), **fixed})
         except (TypeError, KeyError) as error:
             raise DesignError("a size of trainer.sizes is no shape", got=f"{dict(size)}: {error}") from None
 

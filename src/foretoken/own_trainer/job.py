@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class _OwnRun:
             self.events.append(f"attempt {attempt}: {problem.splitlines()[0]}")
             if attempt <= self.trainer.retries:
                 self.report(Note(f"run {self.run.key[:8]}: {problem.splitlines()[0]}: it is tried again"))
-        return self._record(status="failed", started_at=started_at, error=problem)
+        return self._record(started_at, error=problem)
 
     def _try(self) -> tuple[CommandResult | None, str]:
         """What one start of the command gives, or what went wrong."""
@@ -184,16 +184,15 @@ class _OwnRun:
             self.report(Step(self.run.key, int(step), max(1, int(steps)), told.get("loss")))
 
     def _of_result(self, result: CommandResult, started_at: str) -> RunRecord:
-        status = "finished" if math.isfinite(result.loss) else "diverged"
         planned = self.run.tokens
         if result.tokens is not None and abs(result.tokens / planned - 1) > OTHER_LENGTH:
             told = f"it says it has trained {result.tokens:.0f} tokens, where {planned} were planned"
-            return self._record(status="failed", started_at=started_at, error=told)
-        seconds = result.seconds if result.seconds else time.monotonic() - self.began
-        return self._record(
-            status=status,
-            started_at=started_at,
-            loss=result.loss if status == "finished" else None,
+            return self._record(started_at, error=told)
+        finished, seconds = math.isfinite(result.loss), result.seconds or time.monotonic() - self.began
+        return replace(
+            self._record(started_at),
+            status="finished" if finished else "diverged",
+            loss=result.loss if finished else None,
             loss_se=result.loss_se,
             curve=result.curve,
             seconds=seconds,
@@ -201,16 +200,19 @@ class _OwnRun:
             device=result.device or processor_name(),
         )
 
-    def _record(self, **known: Any) -> RunRecord:
-        given = {"seconds": time.monotonic() - self.began, "device": processor_name(), **known}
-        events = tuple(self.events)
+    def _record(self, started_at: str, error: str | None = None) -> RunRecord:
+        """A failed run, until it is known better."""
         return RunRecord(
             spec=self.run,
+            status="failed",
             tokens_trained=self.run.tokens,
+            seconds=time.monotonic() - self.began,
+            device=processor_name(),
+            started_at=started_at,
             finished_at=clock.now(),
             version=__version__,
-            events=events,
-            **given,
+            events=tuple(self.events),
+            error=error,
         )
 
     def _checkpoints(self) -> list[Path]:

@@ -37,7 +37,7 @@ FIELDS = [*SHAPE, *RECIPE, *COUNTED, *PLACE]
 
 def values(run: RunSpec, folder: Path | None = None, gpus: int = 0) -> dict[str, Value]:
     """The value of each field, in the units of the spec; `folder` is where the run's result is to lie."""
-    given = run.trainer.fields if run.trainer else {}
+    given = run.trainer.given if run.trainer else {}
     return {
         **{name: getattr(run.shape, name) for name in SHAPE},
         **{name: getattr(run, name) for name in RECIPE},
@@ -56,7 +56,7 @@ def untold(run: RunSpec) -> set[str]:
     own = run.trainer
     if own is None:
         return set()
-    told = names(own.command) | set(own.fields)
+    told = names(own.command) | set(own.given)
     counted = set(SHAPE) if own.params is None else set()
     of_groups = set() if own.params is None else {"params_embedding", "params_head"}
     columns = {*SHAPE, *RECIPE, "steps"} - {"tokens", "group"}

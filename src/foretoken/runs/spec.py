@@ -98,9 +98,9 @@ class OwnTrainer:
     """Of training, where they are given."""
 
     @cached_property
-    def fields(self) -> dict[str, Any]:
+    def given(self) -> dict[str, int | float | str]:
         """What the study file gives of this size."""
-        given: dict[str, Any] = json.loads(self.size)
+        given: dict[str, int | float | str] = json.loads(self.size)
         return given
 
 
