@@ -37,7 +37,7 @@ def record(
 
     `foretoken design STUDY --csv` lists the runs; `foretoken run STUDY` goes on with what is recorded.
 
-    Example: foretoken record study.toml 4bced422 --loss 3.127
+    Example: foretoken record own.toml 561a3932 --loss 3.127
     """
     from foretoken.study.by_hand import record as keep
 
