@@ -39,6 +39,7 @@ if options.fault == "late" and os.fork():
     sys.exit(0)  # its child goes on, as a result on a slow file server does
 if options.fault == "late":
     time.sleep(0.5)
+print("threads", os.environ.get("OMP_NUM_THREADS"), flush=True)
 result = {"loss": float("nan") if options.fault == "nan" else loss, "tokens": options.tokens}
 if options.fault == "other length":
     result["tokens"] *= 0.5

@@ -107,6 +107,18 @@ def study_code(study: ft.Study) -> str:
     return code_digest(study.home, study.trainer.code)
 
 
+@pytest.mark.parametrize("threads", ["7", None])
+def test_a_command_has_the_threads_of_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str | None
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    some_runs(study_of(tmp_path), tmp_path, [1e6])
+    (log,) = tmp_path.glob("runs/own/runs/*/command.log")
+    assert f"threads {threads}\n" in log.read_text()
+
+
 @pytest.mark.parametrize("fault", ["every third", "late", "silent"])
 def test_what_goes_wrong_and_mends_is_told(tmp_path: Path, fault: str) -> None:
     records = some_runs(study_of(tmp_path, fault), tmp_path, [1e6, 2e6, 4e6])

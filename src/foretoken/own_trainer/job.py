@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -47,8 +48,8 @@ class CommandJob:
     """The study's folder."""
     home: Path
     """The study file's folder."""
-    environment: Mapping[str, str]
-    """Of the command."""
+    environment: Mapping[str, str | None]
+    """Variables that the command has otherwise than the worker: as its user has them, None where they are not set."""
     attempt: int | None = None
     keep_weights: KeepWeights = "none"
 
@@ -133,7 +134,7 @@ class _OwnRun:
             words(self.trainer, self.run, self.place, goes_on),
             self.job.home,
             self.place.with_name("command.log"),
-            environment=self.job.environment,
+            environment=self._environment(),
             on_line=self._listen,
             stop=self.stop,
             most_seconds=3600 * self.trainer.most_hours,
@@ -162,6 +163,11 @@ class _OwnRun:
             if self.stop():
                 raise Stopped
             time.sleep(LOOK_SECONDS)
+
+    def _environment(self) -> dict[str, str]:
+        # The worker's own, as a cluster sets there which devices are whose; but its threads are bounded for our loop.
+        variables: dict[str, str | None] = {**os.environ, **self.job.environment}
+        return {name: value for name, value in variables.items() if value is not None}
 
     def _mark(self) -> tuple[int, int] | None:
         """What tells one writing of the result from another; None where there is none."""

@@ -18,6 +18,7 @@ from foretoken.designs import Design
 from foretoken.designs.own_recipe import OwnRecipe, own_recipe
 from foretoken.errors import DesignError, ForetokenError, StudyFileError
 from foretoken.launchers.launcher import Job
+from foretoken.launchers.worker_process import ASLEEP, SPINNING, THREAD_VARIABLES
 from foretoken.own_trainer.job import RUN, CommandJob, words
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
@@ -162,7 +163,7 @@ class CommandTrainer(Trainer):
             trainer=self.section,
             folder=self.store.folder.absolute(),
             home=self.home,
-            environment=dict(os.environ),
+            environment={name: os.environ.get(name) for name in (*THREAD_VARIABLES, *ASLEEP, *SPINNING)},
             attempt=self.store.attempt,
             keep_weights=self.keep_weights,
         )
