@@ -32,6 +32,8 @@ if options.fault == "dies half way" and not options.resume:
     os.kill(os.getpid(), 9)
 if options.fault == "exits without":
     sys.exit(0)
+if options.fault == "slow":
+    time.sleep(1)
 if options.fault != "silent":
     for step in (50, 100):
         print(f"step {step}/100 loss {loss + 50 / step:.4f}", flush=True)

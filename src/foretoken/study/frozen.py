@@ -23,7 +23,7 @@ CONVENTIONS = {
 
 
 OWN_CONVENTIONS = {
-    "N": "as the study file gives it, or counted from the shape; without embeddings and head where it names no vocabulary",
+    "N": "as given in the study file, or counted from the shape (without embeddings and head where no vocabulary is named)",
     "FLOPs": "as the study file gives them, or matrix products of the shape; 6ND where only N is given",
     "loss": "as the trainer's command measures it",
 }
