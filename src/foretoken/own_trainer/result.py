@@ -129,7 +129,7 @@ def _wandb(path: Path) -> Iterator[Row]:
     That is a log as LevelDB writes it (its document log_format.md) behind a header of 7 bytes: blocks of 32 KiB, with
     records of a checksum of 4 bytes, a length of 2 and a kind of 1 (whole, first, middle, last).
     """
-    with needing("reading the file of a run of W&B"):
+    with needing("reading the file of a run of W&B", "trackers"):
         from wandb.proto.wandb_internal_pb2 import Record
     data, place, whole = read_file(path, TableError, LARGEST), 7, b""
     while place + 7 <= len(data):
@@ -159,7 +159,7 @@ def _parsed(message: Any, data: bytes, path: Path) -> Any:
 
 
 def _tensorboard(path: Path) -> list[Row]:
-    with needing("reading the files of TensorBoard"):
+    with needing("reading the files of TensorBoard", "trackers"):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
     events.Reload()

@@ -263,6 +263,7 @@ class TargetSection(Section):
     """Whether the target is trained (and the forecast scored)."""
 
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 LaunchKind = Literal["local", "manual"]
 
 
@@ -281,6 +282,8 @@ class LaunchSection(Section):
     """Time without a sign of life after which another machine may take the study over."""
     keep_weights: KeepWeights = "target"
     """The runs whose final weights are kept."""
+    trackers: list[TrackerName] = Field(default=[], max_length=3)
+    """Where training losses go as runs are trained, beside log/curves.jsonl: tensorboard, wandb, mlflow."""
 
 
 class ForecastSection(Section):

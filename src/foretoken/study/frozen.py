@@ -23,7 +23,7 @@ CONVENTIONS = {
 
 
 OWN_CONVENTIONS = {
-    "N": "as given in the study file, or counted from the shape (without embeddings and head where no vocabulary is named)",
+    "N": "as given in the study file, or counted from the shape (no embeddings and head where no vocabulary is named)",
     "FLOPs": "as the study file gives them, or matrix products of the shape; 6ND where only N is given",
     "loss": "as the trainer's command measures it",
 }

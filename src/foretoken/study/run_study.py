@@ -11,6 +11,7 @@ from foretoken.study.own_runner import OwnStudyRunner
 from foretoken.study.progress import ProgressListener
 from foretoken.study.runner import StudyRunner
 from foretoken.study.study_status import StudyStatus, status
+from foretoken.study.trackers import tracked
 
 
 @named_arguments
@@ -33,6 +34,7 @@ def run(
         if not runner.is_finished():
             runner.require("training")
             with runner.owned():
+                runner.listener = tracked(runner.listener, runner.folder, study.name, study.launch.trackers)
                 runner.run()
     finally:
         runner.listener.close()
