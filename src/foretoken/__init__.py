@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
     from foretoken.store.read import read_table
-    from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
+    from foretoken.study import StudyStatus, design, dry_run, pause, profile, prune, report, run, status, verify
     from foretoken.study.by_hand import planned_commands, record, start_script
     from foretoken.study.new_study import init
 
@@ -117,6 +117,7 @@ PUBLIC = {
     "predict": "foretoken.forecasts",
     "profile": "foretoken.study",
     "prune": "foretoken.study",
+    "pause": "foretoken.study",
     "PUBLISHED": "foretoken.laws",
     "read_table": "foretoken.store.read",
     "record": "foretoken.study.by_hand",
@@ -191,6 +192,7 @@ __all__ = [
     "next_run",
     "open_model",
     "page_of",
+    "pause",
     "place_run",
     "plan",
     "planned_commands",

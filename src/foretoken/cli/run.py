@@ -13,7 +13,7 @@ import typer
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, PausedError
 from foretoken.interrupts import INTERRUPTED, saving
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ def run(
     except RefusedError as refusal:
         typer.echo(for_terminal(f"no forecast: {refusal}"), err=True)
         result, refused = status(home), True
+    except PausedError as paused:
+        say(str(paused))
+        raise typer.Exit(INTERRUPTED) from None
     except KeyboardInterrupt:
         say("stopped; rerun the same command to go on from what is saved")
         raise typer.Exit(INTERRUPTED) from None

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foretoken.study.maintenance import prune, verify
+    from foretoken.study.maintenance import pause, prune, verify
     from foretoken.study.preview import design, dry_run, profile
     from foretoken.study.results import report
     from foretoken.study.run_study import run
@@ -18,6 +18,7 @@ PUBLIC = {
     "design": "foretoken.study.preview",
     "dry_run": "foretoken.study.preview",
     "profile": "foretoken.study.preview",
+    "pause": "foretoken.study.maintenance",
     "prune": "foretoken.study.maintenance",
     "report": "foretoken.study.results",
     "run": "foretoken.study.run_study",
@@ -32,6 +33,7 @@ __all__ = [
     "StudyStatus",
     "design",
     "dry_run",
+    "pause",
     "profile",
     "prune",
     "report",

@@ -16,7 +16,7 @@ from foretoken._version import RECIPE, __version__
 from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.errors import ForetokenError, MissingExtraError, PausedError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.launchers import LAUNCHERS, Launcher, LocalLauncher, Machine
 from foretoken.runs.spec import RunSpec
@@ -41,7 +41,7 @@ from foretoken.study.design_file import (
 )
 from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
 from foretoken.study.maintenance import look_over
-from foretoken.study.progress import PROGRESS, ProgressListener
+from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener
 from foretoken.study.results import gather, kept_fit
 from foretoken.study.study_status import status
 from foretoken.study.trainer import LoopTrainer, Trainer
@@ -105,6 +105,7 @@ class StudyRunner:
             for finding in findings:
                 self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
+            delete_file(self.folder / PAUSE)  # of an earlier driver: to run is to go on
             chain.seal(self.folder / "ledger")  # what it wrote and could not seal any more
             self.store.seal_records()
             try:
@@ -232,6 +233,8 @@ class StudyRunner:
     def _check_lease(self) -> None:
         if self.lease:
             self.lease.check()
+        if (self.folder / PAUSE).exists():
+            raise PausedError("paused: all that was trained is saved", cure="foretoken run goes on, here or elsewhere")
 
     def design(self) -> Design:
         """Plan the runs, and keep the plan in design.json.
