@@ -117,8 +117,8 @@ def decision_accuracy(request: RecipesRequest) -> Decisions:
     return Decisions(
         by=request.by,
         recipes=[ladder.recipes[i] for i in order if known[i]],
-        ranked=request.score or "loss",
-        better="higher" if request.score and request.higher else "lower",
+        ranked="loss" if request.is_loss else request.score,
+        better="higher" if request.higher else "lower",
         level=request.level,
         target_params=float(ladder.params[-1]),
         target_tokens=float(ladder.tokens[-1]),
@@ -143,7 +143,7 @@ def _checks(ladder: Ladder, recipes: int) -> list[Check]:
 
 
 def _size(ladder: Ladder, size: int, said: Array | None, request: RecipesRequest) -> SizeDecisions:
-    forecast, reason = _forecasts(ladder, size, is_loss=not request.score)
+    forecast, reason = _forecasts(ladder, size, is_loss=request.is_loss)
     return SizeDecisions(
         params=float(ladder.params[size]),
         tokens=float(ladder.tokens[size]),

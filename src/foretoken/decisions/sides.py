@@ -101,6 +101,7 @@ def read_runs(table: AnyFit | AnyTable, request: VersusRequest) -> RunTable:
 
 def recipes_of(table: RunTable, by: str) -> list[str]:
     """The words of a column, in order of appearance. Raises ForetokenError where they are fewer than two."""
+    table.require_rows()
     known = list(map(str, table.frame.columns))
     if by not in known:
         raise TableError(f"no column {by!r}", expected=listed(known, 20), cure=did_you_mean(by, known))
