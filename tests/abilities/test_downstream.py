@@ -85,6 +85,16 @@ def test_routes_are_weighed_by_runs_held_out(forecast):
     assert best.weight > 1 / 6
 
 
+def test_each_held_out_score_is_there_once_and_has_no_say_in_its_own_forecast():
+    frame = runs().assign(run=[f"r{number}" for number in range(20)])
+    wrong = frame.assign(acc_hellaswag=frame["acc_hellaswag"].where(frame["run"] != "r19", 0.01))
+    before, after = (ft.downstream(table, at="7B,140B").held_out for table in (frame, wrong))
+    named = [(one.run, one.task) for one in before]
+    assert len(named) == len(set(named)) == 30  # the upper half of the runs, on three tasks
+    (changed,) = ((one, other) for one, other in zip(before, after, strict=True) if one.score != other.score)
+    assert (changed[0].run, changed[0].forecast) == ("r19", changed[1].forecast)
+
+
 def test_percent_and_fractions_have_equal_intervals(forecast):
     percent = ft.downstream(runs(percent=True), at="7B,140B")
     for one, other in zip(forecast.tasks, percent.tasks, strict=True):

@@ -173,6 +173,7 @@ def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream
     weights = tested.weights(tuple(routes), len(runs.tasks))
     together = mixed(routes, weights, np.random.default_rng(request.seed))
     reasons = reasons_of(runs, FEWEST)
+    before = tested.told(tuple(routes))
     tasks = [
         _task(runs, at, target, task, routes, weights, together, tested, reasons, request.level)
         for target in range(len(at.params))
@@ -182,12 +183,12 @@ def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream
         tasks=tuple(tasks),
         losses=tuple(_loss(runs.group, one, at, number) for number, one in enumerate(told)),
         curves=task_curves(runs, at, fitted if isinstance(fitted, Fit) else None, routes, weights, request.level),
-        held_out=tested.told(tuple(routes)),
+        held_out=before,
         level=request.level,
         route=request.route,
         law="",
         source="",
-        checks=(*checks_of(runs, at, fitted, tested, told, reasons, request.route),),
+        checks=(*checks_of(runs, at, fitted, before, told, reasons, request.route),),
         assumed=(),
         seconds=0.0,
     )

@@ -25,7 +25,7 @@ class RouteScore:
     low: float
     high: float
     held_out_error: float | None
-    """Mean absolute error of the score on larger runs of the table; None where none could be held out."""
+    """Mean absolute error of the score on larger runs of the table, each once; None where none could be held out."""
     held_out_inside: float | None
     """Share of them inside the interval of 90 %."""
 
@@ -128,7 +128,11 @@ class TaskCurve:
 
 @dataclass(frozen=True)
 class HeldOutScore:
-    """A run of the table, forecast on one task by all routes together from smaller runs."""
+    """A run of the table, forecast on one task by all routes together from smaller runs.
+
+    The routes are weighed by what they foretold of those smaller runs. Each run is there once, forecast from as many
+    smaller runs as any cut shows that leaves it out.
+    """
 
     __pydantic_config__ = PLAIN
 

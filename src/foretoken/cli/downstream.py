@@ -121,8 +121,8 @@ def show(result: Downstream) -> None:
     if result.held_out:
         inside = sum(score.is_inside for score in result.held_out)
         print_text(
-            f"larger runs of the table, forecast from smaller ones: {inside} of {len(result.held_out)} scores inside"
-            " their 90 % interval"
+            f"the table's own larger runs, each forecast once from smaller ones: {inside} of {len(result.held_out)}"
+            " scores inside their 90 % interval"
         )
     print_checks(result.checks)
     print_assumed(result.assumed)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.downstream_result import Band, Downstream, TaskCurve, TaskForecast
+from foretoken.fits.check import plural
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
@@ -71,7 +72,7 @@ def _facts(result: Downstream) -> Iterator[Fact]:
     yield "Beyond the largest run", factor(max(task.compute_factor for task in result.tasks)), "in compute"
     if result.held_out:
         inside = sum(score.is_inside for score in result.held_out) / len(result.held_out)
-        yield "Inside before", percent(inside, 0), "larger runs of the table held out, at 90 %"
+        yield "Inside before", percent(inside, 0), f"of {plural(len(result.held_out), 'held-out score')}, at 90 %"
     yield "Interval", percent(result.level, 0), "of one new measurement"
 
 
@@ -168,9 +169,10 @@ def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
 def _routes(result: Downstream) -> Iterator[Html]:
     yield element(
         "p",
-        "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score,"
-        " the share inside the interval of 90 %, and the weight: by the distance of the whole forecast from the scores"
-        " (the continuous ranked probability score), half of it on the task itself and half on all.",
+        "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score and"
+        " the share inside the interval of 90 % count each run once. The weight is by the distance of the forecast"
+        " from the scores (the continuous ranked probability score), half of it on the task itself and half on all. The"
+        " share at the top of the page is of all routes together, weighed by what they foretold of smaller runs still.",
     )
     heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
     # Where nothing tells groups apart, their column would be empty.
