@@ -14,6 +14,8 @@ from foretoken.abilities.downstream_result import Downstream, TaskForecast
 from foretoken.abilities.table import ScoreReading
 from foretoken.errors import ForetokenError, RefusedError, TableError
 
+from ..fuzz.verbs import silent
+
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from downstream import published_errors
 
@@ -106,6 +108,7 @@ def test_without_a_loss_scores_follow_size_and_tokens_and_that_is_said():
     assert [one.route for one in result.tasks[0].routes] == ["direct"]
     assert result.losses == ()
     assert "no_loss" in {check.code for check in result.checks}
+    assert list(silent(result.to_json())) == []
     with pytest.raises(RefusedError, match="two steps") as refused:
         ft.downstream(runs().drop(columns="loss"), at="7B,140B", route="two_step")
     assert refused.value.code == "no_loss"

@@ -13,6 +13,7 @@ from foretoken.decisions import decision_accuracy
 from foretoken.decisions.accuracy import accuracy, reliability
 from foretoken.errors import ForetokenError
 
+from ..fuzz.verbs import silent
 from .pairs import many
 
 
@@ -77,6 +78,7 @@ def test_ties_count_as_half() -> None:
 
 def test_few_recipes_are_a_doubt() -> None:
     found = decision_accuracy(many(recipes=3, seeds=1), "recipe")
+    assert list(silent(found.to_json())) == []
     assert [check.code for check in found.checks] == ["few_recipes", "one_seed"]
     assert found.ceiling is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 
 import foretoken as ft
 from foretoken.decisions import Versus, versus, words
+from foretoken.decisions.crossing import Crossing
+from foretoken.decisions.result import ComputeSaved
 from foretoken.errors import ForetokenError, RefusedError
 
+from ..fuzz.verbs import silent
 from .pairs import SIZES, table, true_loss
 
 
@@ -117,6 +121,14 @@ def test_a_law_of_compute_alone_has_no_size() -> None:
     found = versus(*sides, law="power", compute=1e18)
     assert found.at.first.params is None
     assert found.winner == "A"
+    assert list(silent(found.to_json())) == []
+
+
+def test_beside_every_open_end_stands_its_reason(crossed: Versus) -> None:
+    told = replace(crossed, crossing=Crossing(1e20, None, None), compute_saved=ComputeSaved(1e20, 2.0, None, None))
+    assert list(silent(told.to_json())) == []
+    closed = replace(crossed, crossing=Crossing(1e20, 1e19, 1e21)).to_json()
+    assert not {"low_reason", "high_reason"} & set(closed["crossing"])
 
 
 def test_sentences_say_what_to_do(crossed: Versus) -> None:

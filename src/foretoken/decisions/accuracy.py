@@ -16,7 +16,7 @@ from foretoken.fits.estimate import Sample, estimate_map
 from foretoken.fits.ladder_line import ladder_line
 from foretoken.laws import CHINCHILLA, SATURATING_FLOPS
 from foretoken.laws.law import Array, Law
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
 
 DRAWS = 2000
 FEW_RECIPES = 6
@@ -90,8 +90,11 @@ class Decisions(Result, rows="sizes"):
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self)
+        few = f"fewer than {FEWEST_SIZES} sizes, which tell how far the order of recipes drifts"
+        values["sizes"] = [with_reasons_json(size, says=few) for size in values["sizes"]]
+        return with_reasons_json(values, ceiling="one seed of each recipe at the target")
 
 
 @takes(RecipesRequest)
