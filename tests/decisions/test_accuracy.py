@@ -92,6 +92,7 @@ def test_few_recipes_are_a_doubt() -> None:
         (many(), {"better": "higher"}, "of a loss the lower one"),
         (many().assign(loss=np.nan), {}, "empty or NaN"),
         (many().head(0), {}, "holds no runs"),
+        (many().assign(loss=3.0), {}, "all_alike"),
         (many(), {"score": "acuracy", "better": "higher"}, "accuracy"),
         (many(), {"better": "sideways"}, "higher or lower"),
         (many().assign(accuracy=np.inf), {"score": "accuracy", "better": "higher"}, "not_finite"),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from time import perf_counter
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from foretoken.abilities.downstream_checks import checks_of, reasons_of
-from foretoken.abilities.downstream_result import Downstream, LossOfRun, RouteScore, TaskForecast
+from foretoken.abilities.downstream_result import Downstream, GroupForecasts, LossOfRun, RouteScore, TaskForecast
 from foretoken.abilities.group_runs import FLOPS_PER, GroupRuns, Sizes, groups_of
 from foretoken.abilities.held_out_routes import HeldOut, ends, held_out, mixed
 from foretoken.abilities.loss_draws import drawn_losses, fit_loss, loss_forecasts
-from foretoken.abilities.observational import observed_groups
+from foretoken.abilities.observational import OBSERVATIONAL, observed_groups
 from foretoken.abilities.score_routes import DRAWS, RouteForecast, RouteName, forecast_routes
 from foretoken.abilities.table import PLAIN, ScoreReading, ScoreTable, read_scores
 from foretoken.abilities.task_curves import task_curves
@@ -132,11 +132,10 @@ def downstream(request: DownstreamRequest) -> Downstream:
     at = request.sizes()
     table = read_scores(request.table, request.rename, request.where, request.reading)
     groups, checks = groups_of(table, request.names())
-    if request.route == "observational":
-        result = observed_groups(groups, at, request.level, request.seed, table)
-        doubts = (*worst_first([*table.checks, *checks, *result.checks]),)
-        return replace(result, checks=doubts, seconds=perf_counter() - began)
-    parts = [_group(runs, runs.counted(at), request) for runs in groups]
+    if request.route == OBSERVATIONAL:
+        parts = [observed_groups(groups, at, request.level, request.seed)]
+    else:
+        parts = [_group(runs, runs.counted(at), request) for runs in groups]
     tasks = tuple(task for part in parts for task in part.tasks)
     if all(task.score is None for task in tasks):
         fewest = max(int(np.isfinite(runs.score).sum(axis=0).max()) for runs in groups)
@@ -145,6 +144,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
             f"{plural(fewest, 'run')} with a score at most; {FEWEST} are the least",
             "add smaller runs, or leave groups together: --group COLUMN names what tells series apart",
         )
+    law = request.law if isinstance(request.law, str) else request.law.name
     return Downstream(
         tasks=tasks,
         losses=tuple(loss for part in parts for loss in part.losses),
@@ -152,7 +152,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
         held_out=tuple(score for part in parts for score in part.held_out),
         level=request.level,
         route=request.route,
-        law=request.law if isinstance(request.law, str) else request.law.name,
+        law="" if request.route == OBSERVATIONAL else law,
         source=table.source,
         checks=(*worst_first([*table.checks, *checks, *(check for part in parts for check in part.checks)]),),
         assumed=table.assumed,
@@ -160,7 +160,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
     )
 
 
-def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream:
+def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> GroupForecasts:
     """The forecasts of one group."""
     with_loss = request.route != "direct" and runs.has_loss and len(runs) >= FEWEST
     fitted = fit_loss(runs, request.law, DRAWS, request.seed) if with_loss else None
@@ -179,18 +179,12 @@ def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream
         for target in range(len(at.params))
         for task in range(len(runs.tasks))
     ]
-    return Downstream(
+    return GroupForecasts(
         tasks=tuple(tasks),
         losses=tuple(_loss(runs.group, one, at, number) for number, one in enumerate(told)),
         curves=task_curves(runs, at, fitted if isinstance(fitted, Fit) else None, routes, weights, request.level),
         held_out=before,
-        level=request.level,
-        route=request.route,
-        law="",
-        source="",
         checks=(*checks_of(runs, at, fitted, before, told, reasons, request.route),),
-        assumed=(),
-        seconds=0.0,
     )
 
 

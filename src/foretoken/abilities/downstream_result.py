@@ -174,6 +174,17 @@ class HeldOutScore:
 
 
 @dataclass(frozen=True)
+class GroupForecasts:
+    """What was forecast of one group of a table, or of all of them at once."""
+
+    tasks: tuple[TaskForecast, ...]
+    curves: tuple[TaskCurve, ...]
+    checks: tuple[Check, ...]
+    losses: tuple[LossOfRun, ...] = ()
+    held_out: tuple[HeldOutScore, ...] = ()
+
+
+@dataclass(frozen=True)
 class Downstream(Result, rows="tasks"):
     """The scores of runs that were not trained, by loss and straight from size and tokens, weighed."""
 
@@ -187,7 +198,7 @@ class Downstream(Result, rows="tasks"):
     route: str
     """What was asked for: weighed, two_step, direct or observational."""
     law: str
-    """Of the loss."""
+    """Of the loss; "" where none is asked for one."""
     source: str
     checks: tuple[Check, ...]
     assumed: tuple[str, ...]

@@ -14,11 +14,10 @@ import numpy as np
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.bounded_curves import BoundedCurves, Sigmoid, angle
 from foretoken.abilities.downstream_checks import reasons_of
-from foretoken.abilities.downstream_result import Band, Downstream, RouteScore, TaskCurve, TaskForecast
+from foretoken.abilities.downstream_result import Band, GroupForecasts, RouteScore, TaskCurve, TaskForecast
 from foretoken.abilities.group_runs import GroupRuns, Sizes
 from foretoken.abilities.held_out_routes import ends
 from foretoken.abilities.score_routes import DRAWS, new_scores
-from foretoken.abilities.table import ScoreTable
 from foretoken.abilities.task_curves import task_curve
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
@@ -231,7 +230,7 @@ def forecast_models(
     return found, float(np.median(shares))
 
 
-def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int, table: ScoreTable) -> Downstream:
+def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int) -> GroupForecasts:
     """The forecast of each task for a new model of each family, by what all models have in common.
 
     Raises RefusedError for fewer than three tasks or six models.
@@ -265,19 +264,7 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int,
     if (factor := farthest / float(models.flops.max())) > 1:
         evidence = f"{factor:.3g} times the compute of the largest model of any family"
         checks.append(Check("beyond_all_models", "doubt" if factor > 10 else "note", evidence, "add larger models"))
-    return Downstream(
-        tasks=tuple(found),
-        losses=(),
-        curves=tuple(curves),
-        held_out=(),
-        level=level,
-        route=OBSERVATIONAL,
-        law="",
-        source=table.source,
-        checks=tuple(checks),
-        assumed=table.assumed,
-        seconds=0.0,
-    )
+    return GroupForecasts(tuple(found), tuple(curves), tuple(checks))
 
 
 def _told(models: Models, runs: GroupRuns, at: Sizes, angles: Array, level: float) -> list[TaskForecast]:

@@ -71,6 +71,11 @@ class RecipesRequest:
         return self.score in ("", "loss")
 
     @property
+    def ranked(self) -> str:
+        """The column that is ranked."""
+        return "loss" if self.is_loss else self.score
+
+    @property
     def higher(self) -> bool:
         """Whether a higher value is the better one."""
         return not self.is_loss and (asked_direction(self.better) or direction_by_name(self.score)) == "up"
@@ -96,7 +101,8 @@ class Ladder:
     merit: Array
     """Mean over seeds of -ln loss, or of the score with its better side up [r, s]."""
     halves: tuple[Array, Array]
-    """The same of the first and of the second half of the seeds [r, s]; NaN where there is one seed."""
+    """The same of two halves of the runs, every second one of a recipe and size in each [r, s]; NaN where there is one.
+    How far they agree on the order at the target says how much of a wrong order may be the noise of runs."""
     seeds: int
     """Most runs of a recipe at a size."""
     assumed: tuple[str, ...]
@@ -143,7 +149,7 @@ def read_ladder(request: RecipesRequest) -> Ladder:
 
 def _merit(request: RecipesRequest, table: RunTable) -> pd.Series:
     """What is ranked, more being better: -ln loss, or the score as it is or turned round."""
-    name, frame = ("loss" if request.is_loss else request.score), table.frame
+    name, frame = request.ranked, table.frame
     if name not in frame:
         known = list(map(str, frame.columns))
         raise TableError(f"no column {name!r}", expected=listed(known, 20), cure=did_you_mean(name, known))
@@ -162,7 +168,10 @@ def _merit(request: RecipesRequest, table: RunTable) -> pd.Series:
 
 
 def _mean(group: pd.DataFrame, recipe: str, half: int | None) -> float:
-    """The mean merit of a recipe's runs, of all or of every second one; NaN where there are none."""
+    """The mean merit of a recipe's runs, all of them or every second one from the first or from the second on.
+
+    NaN where there are none, and of a half of a single run.
+    """
     values = group.loc[group["recipe"] == recipe, "merit"].to_numpy(dtype=np.float64)
     if half is not None:
         values = values[half::2] if len(values) > 1 else values[:0]
