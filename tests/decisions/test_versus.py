@@ -88,6 +88,21 @@ def test_saved_fits_are_compared(tmp_path: Path) -> None:
     assert {"difference", "low", "high", "level", "p_first", "crossing", "compute_saved"} <= set(found.to_json())
 
 
+def test_saved_fits_of_rows_in_any_order_go_together_run_by_run() -> None:
+    ours, theirs = table(), table(scale=1.05)
+    one = versus(ft.fit(ours), ft.fit(theirs), compute=1e20)
+    other = versus(ft.fit(ours.sample(frac=1, random_state=1)), ft.fit(theirs[::-1]), compute=1e20)
+    assert one.alike == pytest.approx(other.alike, abs=1e-3)
+    assert (one.difference, one.low, one.high) == pytest.approx((other.difference, other.low, other.high), rel=0.02)
+    assert sum("made anew" in text for text in other.assumed) == 2
+
+
+def test_a_saved_fit_goes_with_a_table_run_by_run() -> None:
+    found = versus(ft.fit(table()[::-1]), table(scale=1.05), compute=1e20)
+    assert found.alike is not None
+    assert found.alike > 0.9
+
+
 def test_a_run_that_the_other_lacks_is_left_out() -> None:
     more = pd.concat([table(), pd.DataFrame({"params": [5e7], "tokens": [5e9], "loss": [true_loss(5e7, 5e9)]})])
     found = versus(more, table(scale=1.05), compute=1e20)

@@ -10,7 +10,8 @@ import numpy as np
 
 from foretoken.abilities.metrics import asked_direction, direction_by_name
 from foretoken.arguments import check_level, did_you_mean
-from foretoken.decisions.sides import cell_of, recipes_of
+from foretoken.decisions.pair import cell_of
+from foretoken.decisions.sides import recipes_of
 from foretoken.errors import ForetokenError, RefusedError, TableError
 from foretoken.fits.check import listed
 from foretoken.fits.mixtures import mixtures

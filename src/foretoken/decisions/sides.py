@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretoken.arguments import did_you_mean
-from foretoken.decisions.pair import likeness
+from foretoken.decisions.one_order import in_one_order
+from foretoken.decisions.pair import cell_of, likeness
 from foretoken.decisions.request import VersusRequest
 from foretoken.errors import ForetokenError, RefusedError, StoreError, TableError
 from foretoken.fits.check import Check, listed, plural
@@ -31,6 +31,8 @@ COUNTED_ALIKE = 1.1
 MOST_RUNS_KEPT, LEAST_REACH_KEPT = 0.8, 0.5
 """Runs that go with none of the other recipe are left out where at least this share of the runs is kept, and this share
 of the largest compute: what runs that go together have in common tells more than the runs left out."""
+DRAWN_ANEW = "its draws are made anew, with its runs in the order of the other's"
+"""What is told of a saved fit of rows in another order."""
 READ = {"params", "tokens", "flops"}
 """What a law may read of a run for a decision at a compute."""
 
@@ -41,8 +43,8 @@ class Side:
 
     name: str
     fit: Fit
-    left_out: str = ""
-    """What of its runs was left out so that each goes with one of the other's."""
+    told: str = ""
+    """What was done so that each of its runs goes with one of the other's."""
 
 
 def open_sides(request: VersusRequest) -> tuple[Side, Side]:
@@ -61,6 +63,9 @@ def open_sides(request: VersusRequest) -> tuple[Side, Side]:
         kept = [replace(table, frame=_rows_in(table, fit, both)) for table, fit in zip(tables, fits, strict=True)]
         told = [_left_out(table, other) for table, other in zip(tables, kept, strict=True)]
         sides = Side(names[0], _fit(kept[0], request), told[0]), Side(names[1], _fit(kept[1], request), told[1])
+    elif len(tables) < 2 and likeness(*fits) is None and (ordered := in_one_order(*fits)):
+        told = ["" if one is fit else DRAWN_ANEW for one, fit in zip(ordered, fits, strict=True)]
+        sides = Side(names[0], ordered[0], told[0]), Side(names[1], ordered[1], told[1])
     return sides
 
 
@@ -130,11 +135,6 @@ def in_both(first: Fit, second: Fit) -> set[tuple[float, float]]:
         if len(kept) < MOST_RUNS_KEPT * len(fit.runs) or largest < LEAST_REACH_KEPT * fit.ranges.flops.high:
             return set()
     return both
-
-
-def cell_of(params: float, tokens: float) -> tuple[float, float]:
-    """A size and a length, rounded on logarithms as the steps of a batch round them (1 %)."""
-    return round(math.log(params), 2), round(math.log(tokens), 2)
 
 
 def _rows_in(table: RunTable, fit: Fit, cells: set[tuple[float, float]]) -> pd.DataFrame:
