@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
+from foretoken.abilities.axes import AXES, KEY, Axis, CurveName, axis_of
 from foretoken.abilities.bounds import (
     BARS,
     in_fractions,
@@ -23,7 +23,6 @@ from foretoken.abilities.metrics import (
     metric_named,
     score_column,
 )
-from foretoken.abilities.score_axis import axis_of
 from foretoken.arguments import did_you_mean, named_arguments
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
@@ -31,7 +30,7 @@ from foretoken.results import Result
 from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.exports import FINISHED
 from foretoken.runs.reading import AnyTable
-from foretoken.runs.table import SIZES
+from foretoken.runs.table import SIZES, RunTable
 from foretoken.store.read import read_table
 
 if TYPE_CHECKING:
@@ -162,8 +161,7 @@ def read_scores(
         return table
     rename = dict(rename or {})
     runs = read_table(table, rename, where, ())
-    runs.require_rows("score")
-    frame, notes = _finished(runs.frame)
+    frame, notes = _finished(runs)
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
     frame, more = _named(frame, rename, reading, source)
@@ -177,8 +175,10 @@ def read_scores(
     return ScoreTable(frame[list(COLUMNS)], source, against, tuple(assumed), checks)
 
 
-def _finished(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of runs that have finished, or of which nothing is said."""
+def _finished(runs: RunTable) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of runs that have finished, or of which nothing is said. Raises TableError for a table without rows."""
+    runs.require_rows("score")
+    frame = runs.frame
     if "status" not in frame:
         return frame, []
     kept = frame[frame["status"].isna() | (frame["status"] == FINISHED)]
