@@ -12,12 +12,12 @@ import numpy as np
 from foretoken.abilities.downstream_checks import checks_of, reasons_of
 from foretoken.abilities.downstream_result import Downstream, GroupForecasts, LossOfRun, RouteScore, TaskForecast
 from foretoken.abilities.group_runs import FLOPS_PER, GroupRuns, Sizes, groups_of
-from foretoken.abilities.held_out_routes import HeldOut, ends, held_out, mixed
+from foretoken.abilities.held_out_routes import HeldOut, held_out, mixed, told_ends
 from foretoken.abilities.loss_draws import drawn_losses, fit_loss, loss_forecasts
 from foretoken.abilities.observational import OBSERVATIONAL, observed_groups
 from foretoken.abilities.score_routes import DRAWS, RouteForecast, RouteName, forecast_routes
 from foretoken.abilities.table import PLAIN, ScoreReading, ScoreTable, read_scores
-from foretoken.abilities.task_curves import task_curves
+from foretoken.abilities.task_curves import task_curves, task_forecast
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import plural, worst_first
@@ -222,35 +222,18 @@ def _task(
     level: float,
 ) -> TaskForecast:
     """The forecast of one task for one run."""
-    name = runs.tasks[task]
     said = []
     for row, (route, one) in enumerate(routes.items()):
         if np.isfinite(one.angles[target, 0, task]):
-            score, low, high = _ends(runs, one.angles, target, task, level)
-            error, inside = tested.of(route, task)
-            said.append(RouteScore(route, float(weights[row, task]), score, low, high, error, inside))
+            ends = _ends(runs, one.angles, target, task, level)
+            said.append(RouteScore(route, float(weights[row, task]), *ends, *tested.of(route, task)))
     enough = np.isfinite(runs.score[:, task]).sum() >= FEWEST
-    score, low, high = _ends(runs, together, target, task, level)
-    return TaskForecast(
-        group=name.group,
-        task=name.task,
-        metric=name.metric,
-        shots=name.shots,
-        params=float(at.params[target]),
-        tokens=float(at.tokens[target]),
-        flops=float(at.flops[target]),
-        score=score if enough else None,
-        low=low if enough else None,
-        high=high if enough else None,
-        level=level,
-        route=max(said, key=lambda one: one.weight).route,
-        compute_factor=max(1.0, float(at.flops[target] / runs.sizes.flops.max())),
-        reason=reasons[task],
-        routes=tuple(said) if enough else (),
-    )
+    told = _ends(runs, together, target, task, level) if enough else None
+    heaviest = max(said, key=lambda one: one.weight).route
+    return task_forecast(runs, at, target, runs.tasks[task], told, level, heaviest, reasons[task], tuple(said))
 
 
 def _ends(runs: GroupRuns, angles: Array, target: int, task: int, level: float) -> tuple[float, float, float]:
     """Median, lower and upper end of new scores, as the table's metric tells them."""
-    low, middle, high = runs.told(ends(angles[[target]], level))[:, 0, task].tolist()
-    return middle, min(low, high), max(low, high)
+    middle, low, high = (float(one[0, task]) for one in told_ends(runs, angles[[target]], level))
+    return middle, low, high

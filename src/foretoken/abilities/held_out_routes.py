@@ -147,6 +147,12 @@ def ends(angles: Array, level: float) -> Array:
     return np.asarray(np.quantile(angles, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1))
 
 
+def told_ends(runs: GroupRuns, angles: Array, level: float) -> tuple[Array, Array, Array]:
+    """Median, lower and upper end [t, k] each of draws of angles [t, b, k], as the table's metrics tell them."""
+    low, middle, high = (runs.told(values) for values in ends(angles, level))
+    return middle, np.minimum(low, high), np.maximum(low, high)
+
+
 def crps(angles: Array, measured: Array) -> Array:
     """Continuous ranked probability score of draws [t, b, k] against what was measured [t, k].
 
@@ -184,10 +190,9 @@ def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[
     weights = tested.weights(tuple(here), len(rest.tasks))
     together = mixed(here, weights, np.random.default_rng(0))
     measured = rest.in_own_direction(rest.score)
-    low, middle, high = (rest.told(values) for values in ends(together, LEVEL))
+    middle, low, high = told_ends(rest, together, LEVEL)
     for target, task in np.argwhere(np.isfinite(measured) & np.isfinite(middle)):
         curve = rest.tasks[task]
-        first, last = sorted((float(low[target, task]), float(high[target, task])))
         yield HeldOutScore(
             group=curve.group,
             task=curve.task,
@@ -197,8 +202,8 @@ def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[
             compute_factor=float(cut.compute_factor[target]),
             score=float(measured[target, task]),
             forecast=float(middle[target, task]),
-            low=first,
-            high=last,
+            low=float(low[target, task]),
+            high=float(high[target, task]),
         )
 
 
