@@ -51,8 +51,8 @@ CLAIMS = claims()
 
 
 def agrees(printed: str, value: object) -> bool:
-    """Whether a printed figure is the value to its digits: a count is itself, and zeros at the end of a rounded whole
-    number are no digits."""
+    """Whether a printed figure is the value at its precision: a count is itself, decimals and whole numbers below 1,000
+    are rounded to what is printed, and of larger ones the zeros at the end are no digits beyond the third."""
     if value is None or isinstance(value, bool | str):
         return printed == {True: "yes", False: "no", None: "none"}.get(value, value)  # type: ignore[call-overload]
     if printed in ("yes", "no", "none"):
@@ -63,7 +63,9 @@ def agrees(printed: str, value: object) -> bool:
         return int(plain) == value
     if "." in plain and "e" not in plain:
         return f"{number:.{len(mantissa.partition('.')[2])}f}" == plain
-    digits = len(mantissa.replace(".", "")) if "e" in plain else len(mantissa.rstrip("0")) or 1
+    if "e" not in plain and len(mantissa) <= 3:
+        return round(number) == int(plain)
+    digits = len(mantissa.replace(".", "")) if "e" in plain else max(3, len(mantissa.rstrip("0")))
     return float(f"{number:.{digits}g}") == float(plain)
 
 
@@ -168,6 +170,13 @@ def test_every_claim_has_a_verdict_and_the_page_counts_them() -> None:
         ("890,000", 890_313.4, True),
         ("40", 40, True),
         ("40", 44, False),
+        ("10", 10.4, True),
+        ("10", 14.9, False),
+        ("10", 9.4, False),
+        ("-20", -19.6, True),
+        ("500", 497.0, False),
+        ("2,000", 2004.0, True),
+        ("2,000", 2040.0, False),
         ("891,000", 890_313.4, False),
         ("46.5", 46.53, True),
         ("46.4", 46.53, False),

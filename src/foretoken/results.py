@@ -63,6 +63,16 @@ class Result:
         return str(shown("html", self))
 
 
+def with_reasons_json(values_json: dict[str, Any], **reasons: str | None) -> dict[str, Any]:
+    """The values with NAME_reason beside each null that a reason is given for.
+
+    >>> with_reasons_json({"usd": None, "kwh": 3.0}, usd="no price", kwh="no power")
+    {'usd': None, 'kwh': 3.0, 'usd_reason': 'no price'}
+    """
+    missing = {f"{name}_reason": reason for name, reason in reasons.items() if values_json[name] is None}
+    return {**values_json, **missing}
+
+
 def shown(how: str, *given: object) -> Any:
     """What a way of `SHOWN_BY` makes of a result."""
     module, name = SHOWN_BY[how]

@@ -13,6 +13,8 @@ from foretoken.abilities.classify import scores
 from foretoken.abilities.result import Scores
 from foretoken.errors import ForetokenError
 
+from ..fuzz.verbs import silent
+
 KEYS = {
     *("task", "metric", "shots", "sizes", "verdict", "shape", "evidence", "emergence_score", "level", "level_reason"),
 }
@@ -53,6 +55,7 @@ def test_a_curve_of_two_sizes_is_not_told(frame: Callable[..., pd.DataFrame]) ->
     assert short.verdict == "not_enough_data"
     assert short.level is None
     assert short.band == []
+    assert list(silent(found.to_json())) == []
     assert "not_enough_data" in {check.code for check in found.checks}
 
 

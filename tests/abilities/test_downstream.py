@@ -14,6 +14,8 @@ from foretoken.abilities.downstream_result import Downstream, TaskForecast
 from foretoken.abilities.table import ScoreReading
 from foretoken.errors import ForetokenError, RefusedError, TableError
 
+from ..fuzz.verbs import silent
+
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from downstream import published_errors
 
@@ -85,6 +87,16 @@ def test_routes_are_weighed_by_runs_held_out(forecast):
     assert best.weight > 1 / 6
 
 
+def test_each_held_out_score_is_there_once_and_has_no_say_in_its_own_forecast():
+    frame = runs().assign(run=[f"r{number}" for number in range(20)])
+    wrong = frame.assign(acc_hellaswag=frame["acc_hellaswag"].where(frame["run"] != "r19", 0.01))
+    before, after = (ft.downstream(table, at="7B,140B").held_out for table in (frame, wrong))
+    named = [(one.run, one.task) for one in before]
+    assert len(named) == len(set(named)) == 30  # the upper half of the runs, on three tasks
+    (changed,) = ((one, other) for one, other in zip(before, after, strict=True) if one.score != other.score)
+    assert (changed[0].run, changed[0].forecast) == ("r19", changed[1].forecast)
+
+
 def test_percent_and_fractions_have_equal_intervals(forecast):
     percent = ft.downstream(runs(percent=True), at="7B,140B")
     for one, other in zip(forecast.tasks, percent.tasks, strict=True):
@@ -96,6 +108,7 @@ def test_without_a_loss_scores_follow_size_and_tokens_and_that_is_said():
     assert [one.route for one in result.tasks[0].routes] == ["direct"]
     assert result.losses == ()
     assert "no_loss" in {check.code for check in result.checks}
+    assert list(silent(result.to_json())) == []
     with pytest.raises(RefusedError, match="two steps") as refused:
         ft.downstream(runs().drop(columns="loss"), at="7B,140B", route="two_step")
     assert refused.value.code == "no_loss"

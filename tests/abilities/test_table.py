@@ -81,11 +81,48 @@ def test_columns_that_are_scores(name: str, parts: tuple[str, str] | None) -> No
         ({"chance": 0.5, "ceiling": 0.4}, "chance_above"),
         ({"params": [125, 760, 1.3e9, 2.7e9, 1.3e10]}, "mixed_units"),
         ({"params": [1e8, 3e8, float("nan"), 3e9, 1e10]}, "missing_size"),
+        ({"params": [1e8, 1e8, float("nan"), 1e8, 1e8]}, "missing_size"),
     ],
 )
 def test_bad_tables_are_refused_with_code_and_cure(columns: dict[str, object], code: str) -> None:
     with pytest.raises(TableError) as caught:
         read_scores(frame(**columns))
+    assert caught.value.code == code
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize(
+    "name", ["training_flops", "TrainFLOPs", "Training compute (FLOP)", "total_flos", "FLOPs (1E21)", "compute_budget"]
+)
+def test_compute_under_another_name_is_asked_for_by_that_name(name: str) -> None:
+    compute = frame(task="copa", metric="acc", **{name: [1.0, 3.0, 10.0, 30.0, 100.0]})
+    for table in (compute.drop(columns=["params", "tokens"]), compute.assign(params=1e9)):
+        with pytest.raises(TableError) as caught:
+            read_scores(table)
+        assert f'"flops": "{name}"' in caught.value.cure
+    table = read_scores(compute.assign(params=1e9, tokens=1e9), {"flops": name})
+    assert table.against == "flops"
+    assert table.frame["flops"].iloc[0] == (1e21 if "1E21" in name else 1.0)
+
+
+def test_a_cost_in_dollars_or_flops_of_a_step_are_no_training_compute() -> None:
+    table = frame(**{"Training compute cost (2023 USD)": SIZES, "flops_per_step": SIZES}).drop(columns="params")
+    with pytest.raises(TableError) as caught:
+        read_scores(table)
+    assert "flops" not in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("table", "code", "said"),
+    [
+        (frame().head(0), "empty_table", "holds no scores"),
+        (frame().head(0).rename(columns={"score": "acc_copa"}), "empty_table", "holds no scores"),
+        (frame(score=float("nan")), "missing_column", "all are empty or NaN, in 5 rows"),
+    ],
+)
+def test_a_table_of_names_alone_or_of_empty_cells_says_so(table: pd.DataFrame, code: str, said: str) -> None:
+    with pytest.raises(TableError, match=said) as caught:
+        read_scores(table)
     assert caught.value.code == code
     assert caught.value.cure
 
@@ -126,19 +163,20 @@ def test_perplexity_has_no_bounds() -> None:
 
 def test_a_direction_that_is_asked_turns_no_metric_round_whose_name_says_it() -> None:
     both = pd.concat([frame(task="copa", metric="acc"), frame(task="copa", metric="wobble")])
-    table = read_scores(both, reading=ScoreReading(better="down"))
+    table = read_scores(both, reading=ScoreReading(better="lower"))
     assert dict(zip(table.frame["metric"], table.frame["better"], strict=True)) == {"acc": "up", "wobble": "down"}
 
 
 def test_a_direction_that_is_asked_fills_the_gaps_of_the_column() -> None:
     table = read_scores(
-        frame(task="copa", metric="wobble", better=["up", "", None, "up", ""]), reading=ScoreReading(better="up")
+        frame(task="copa", metric="wobble", better=["up", "", None, "up", ""]), reading=ScoreReading(better="higher")
     )
     assert set(table.frame["better"]) == {"up"}
 
 
 def test_a_column_that_is_merely_a_score_may_be_better_down() -> None:
-    assert set(read_scores(frame(), reading=ScoreReading(better="down")).frame["better"]) == {"down"}
+    for word in ("lower", "down", "min"):
+        assert set(read_scores(frame(), reading=ScoreReading(better=word)).frame["better"]) == {"down"}
 
 
 def test_a_table_that_was_read_is_not_read_otherwise_unsaid() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import foretoken as ft
+from foretoken.errors import ForetokenError
 
 from ..fuzz.verbs import foretoken, strict_json
 
@@ -56,6 +57,16 @@ def test_a_plan_tells_the_scores_to_expect(csv: Path) -> None:
     assert "copa, acc" in plan.summary()
     assert "What will it score?" in ft.page_of(plan)
     assert ft.plan("1e22", law="besiroglu_2024").scores == ()
+
+
+def test_a_plan_reads_its_table_of_scores_by_other_names_and_in_part(csv: Path) -> None:
+    plain = ft.plan("1e22", law="besiroglu_2024", scores=csv, tasks="copa").scores
+    frame = pd.read_csv(csv).rename(columns={"tokens": "D"}).assign(kind="ours")
+    frame = pd.concat([frame, frame.assign(kind="theirs", acc_copa=40)])
+    named = {"rename": {"tokens": "D"}, "where": "kind=ours"}
+    assert ft.plan("1e22", law="besiroglu_2024", scores=frame, tasks="copa", **named).scores == plain
+    with pytest.raises(ForetokenError, match="table of scores alone"):
+        ft.plan("1e22", law="besiroglu_2024", **named)
 
 
 @pytest.mark.parametrize(

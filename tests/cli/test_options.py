@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -79,13 +79,19 @@ class AreaRequest:
             in metres.
         height: The shorter side.
         names: Its names.
+        sizes: Of others.
         file: Where it is drawn.
+        rename: Columns of its table.
+        where: Rows of its table.
     """
 
     width: str | float
     height: float = 1.0
     names: Sequence[str] = ()
+    sizes: Sequence[str | float] = ()
     file: str | Path | None = None
+    rename: Mapping[str, str] | None = None
+    where: str = ""
 
 
 def area_app(seen: list[tuple[AreaRequest, bool]]) -> typer.Typer:
@@ -110,17 +116,25 @@ def test_a_verb_has_an_option_for_each_field_of_its_request() -> None:
     assert loud
 
 
+def test_names_and_rows_of_a_table_may_be_given_several_times() -> None:
+    seen: list[tuple[AreaRequest, bool]] = []
+    words = ["--width", "7B", "--map", "loss=val_loss", "--map", "tokens=D", "--where", "a=1", "--where", "b=2"]
+    assert CliRunner().invoke(area_app(seen), words).exit_code == 0
+    ((request, _),) = seen
+    assert (request.rename, request.where) == ({"loss": "val_loss", "tokens": "D"}, "a=1,b=2")
+
+
 def test_fields_that_are_left_out_have_the_defaults_of_the_request() -> None:
     seen: list[tuple[AreaRequest, bool]] = []
     assert CliRunner().invoke(area_app(seen), ["--width", "3"]).exit_code == 0
-    assert seen[0][0] == AreaRequest("3", names=[])
+    assert seen[0][0] == AreaRequest("3", names=[], sizes=[])
     assert CliRunner().invoke(area_app(seen), []).exit_code == 2
 
 
 def test_the_help_of_an_option_is_that_of_the_field() -> None:
     page = CliRunner().invoke(area_app([]), ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
     assert "The longer side, in metres." in page
-    assert "7B,13B,..." in page
+    assert {"7B,13B,...", "NAME,...", "OURS=THEIRS,..."} <= set(page.split())
     assert "Loudly." in page
 
 

@@ -13,6 +13,7 @@ from foretoken.decisions import decision_accuracy
 from foretoken.decisions.accuracy import accuracy, reliability
 from foretoken.errors import ForetokenError
 
+from ..fuzz.verbs import silent
 from .pairs import many
 
 
@@ -61,6 +62,15 @@ def test_a_score_ranks_with_its_direction() -> None:
     assert down.recipes[0] == "r9"
 
 
+@pytest.mark.parametrize("word", ["", "higher", "up", "max"])
+def test_the_direction_of_a_score_is_its_names_or_is_said_in_any_usual_word(word: str) -> None:
+    assert decision_accuracy(many(noise=0.0001), "recipe", score="accuracy", better=word).recipes[0] == "r0"
+
+
+def test_the_column_of_the_loss_named_as_a_score_is_the_loss() -> None:
+    assert decision_accuracy(many(), "recipe", score="loss") == decision_accuracy(many(), "recipe")
+
+
 def test_ties_count_as_half() -> None:
     assert accuracy(np.array([1.0, 1.0]), np.array([2.0, 1.0]), 0.9).share == 0.5
     assert reliability(np.zeros(0), np.zeros(0)) == []
@@ -68,6 +78,7 @@ def test_ties_count_as_half() -> None:
 
 def test_few_recipes_are_a_doubt() -> None:
     found = decision_accuracy(many(recipes=3, seeds=1), "recipe")
+    assert list(silent(found.to_json())) == []
     assert [check.code for check in found.checks] == ["few_recipes", "one_seed"]
     assert found.ceiling is None
 
@@ -77,9 +88,13 @@ def test_few_recipes_are_a_doubt() -> None:
     [
         (many(recipes=1), {}, "one_recipe"),
         (many().query("params < 2e7"), {}, "no_common_sizes"),
-        (many(), {"score": "accuracy"}, "up or down"),
+        (many().assign(elo=1.0), {"score": "elo"}, "not known of 'elo'"),
+        (many(), {"better": "higher"}, "of a loss the lower one"),
+        (many().assign(loss=np.nan), {}, "empty or NaN"),
+        (many().head(0), {}, "holds no runs"),
+        (many().assign(loss=3.0), {}, "all_alike"),
         (many(), {"score": "acuracy", "better": "higher"}, "accuracy"),
-        (many(), {"better": "up"}, "direction"),
+        (many(), {"better": "sideways"}, "higher or lower"),
         (many().assign(accuracy=np.inf), {"score": "accuracy", "better": "higher"}, "not_finite"),
         (many().assign(loss=-1.0), {}, "0 or below"),
         (many().assign(accuracy="71.2 percent"), {"score": "accuracy", "better": "higher"}, "text where numbers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 
 import foretoken as ft
 from foretoken.decisions import Versus, versus, words
+from foretoken.decisions.crossing import Crossing
+from foretoken.decisions.result import ComputeSaved
 from foretoken.errors import ForetokenError, RefusedError
 
+from ..fuzz.verbs import silent
 from .pairs import SIZES, table, true_loss
 
 
@@ -84,6 +88,21 @@ def test_saved_fits_are_compared(tmp_path: Path) -> None:
     assert {"difference", "low", "high", "level", "p_first", "crossing", "compute_saved"} <= set(found.to_json())
 
 
+def test_saved_fits_of_rows_in_any_order_go_together_run_by_run() -> None:
+    ours, theirs = table(), table(scale=1.05)
+    one = versus(ft.fit(ours), ft.fit(theirs), compute=1e20)
+    other = versus(ft.fit(ours.sample(frac=1, random_state=1)), ft.fit(theirs[::-1]), compute=1e20)
+    assert one.alike == pytest.approx(other.alike, abs=1e-3)
+    assert (one.difference, one.low, one.high) == pytest.approx((other.difference, other.low, other.high), rel=0.02)
+    assert sum("made anew" in text for text in other.assumed) == 2
+
+
+def test_a_saved_fit_goes_with_a_table_run_by_run() -> None:
+    found = versus(ft.fit(table()[::-1]), table(scale=1.05), compute=1e20)
+    assert found.alike is not None
+    assert found.alike > 0.9
+
+
 def test_a_run_that_the_other_lacks_is_left_out() -> None:
     more = pd.concat([table(), pd.DataFrame({"params": [5e7], "tokens": [5e9], "loss": [true_loss(5e7, 5e9)]})])
     found = versus(more, table(scale=1.05), compute=1e20)
@@ -117,6 +136,14 @@ def test_a_law_of_compute_alone_has_no_size() -> None:
     found = versus(*sides, law="power", compute=1e18)
     assert found.at.first.params is None
     assert found.winner == "A"
+    assert list(silent(found.to_json())) == []
+
+
+def test_beside_every_open_end_stands_its_reason(crossed: Versus) -> None:
+    told = replace(crossed, crossing=Crossing(1e20, None, None), compute_saved=ComputeSaved(1e20, 2.0, None, None))
+    assert list(silent(told.to_json())) == []
+    closed = replace(crossed, crossing=Crossing(1e20, 1e19, 1e21)).to_json()
+    assert not {"low_reason", "high_reason"} & set(closed["crossing"])
 
 
 def test_sentences_say_what_to_do(crossed: Versus) -> None:

@@ -267,6 +267,14 @@ def test_another_machine_goes_on_with_the_target_of_the_first(folder: Path) -> N
     assert anew.target_threads == 64
 
 
+def test_a_link_that_leads_back_to_itself_is_told(folder: Path) -> None:
+    for name in ("fit.json", "approach3.json"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(name)
+    assert any("link" in finding.problem for finding in verify(folder))
+    assert status(folder).counts.finished
+
+
 def test_the_seals_are_no_file_of_somebody_else(folder: Path) -> None:
     (folder / SEALS).write_bytes((folder / SEALS).read_bytes()[:-3])
     (found,) = verify(folder)

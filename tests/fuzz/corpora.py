@@ -48,9 +48,9 @@ LINES = st.one_of(
 )
 
 
-UNPACKED = 8_000_000
-"""Bytes that a bomb becomes, a thousand times its own: the package `tokenizers` learns from, and cuts, two to six
-million bytes a second of any text, so that more of them would take more time than a hang is told by."""
+UNPACKED = 4_000_000
+"""Bytes that a bomb becomes, a thousand times its own; a corpus may have two of them. The package `tokenizers` learns
+from, and cuts, two to six million bytes a second of any text: more would take longer than a hang is told by."""
 
 
 @cache

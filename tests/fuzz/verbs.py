@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -36,6 +37,18 @@ def foretoken(*words: object) -> str:
         with for_command_line():
             raise ForetokenError(told)
     return printed
+
+
+def silent(value: Any, place: str = "") -> Iterator[str]:
+    """Nulls without a reason beside them."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from silent(one, f"{place}[]")
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if one is None and not key.endswith("reason") and not value.get(f"{key}_reason"):
+                yield f"{place}.{key}"
+            yield from silent(one, f"{place}.{key}")
 
 
 def strict_json(text: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ from foretoken.plans.repetition import with_unique
 from foretoken.runs.study_file import load_study
 from foretoken.runs.table import RunTable
 
+from ..fuzz.verbs import silent
+
 LAW, MIXED = "besiroglu_2024", "ludziejewski_2025"
 
 
@@ -42,18 +43,6 @@ def own():
     loss = CHINCHILLA.evaluate(truth, params=n, tokens=flops / 6 / n) * np.exp(0.004 * generator.standard_normal(35))
     frame = pd.DataFrame({"params_total": n, "tokens": flops / 6 / n, "flops": flops, "loss": loss})
     return fit(RunTable(frame, "simulated"), draws=50)
-
-
-def silent(value: Any, place: str = "") -> Iterator[str]:
-    """Nulls without a reason beside them."""
-    if isinstance(value, list):
-        for one in value:
-            yield from silent(one, f"{place}[]")
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            if one is None and not key.endswith("reason") and not value.get(f"{key}_reason"):
-                yield f"{place}.{key}"
-            yield from silent(one, f"{place}.{key}")
 
 
 @pytest.mark.parametrize(

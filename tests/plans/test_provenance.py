@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from foretoken.compute.machine import machine
 from foretoken.plans.loss_model import published
-from foretoken.plans.provenance import FAR, GIVEN, MANY, checks_of, intervals_json, sources_of, with_reasons_json
+from foretoken.plans.provenance import FAR, GIVEN, MANY, checks_of, intervals_json, sources_of
 from foretoken.plans.split import allocate
+from foretoken.results import with_reasons_json
 
 LAW = published("besiroglu_2024")
 SPLIT = allocate(LAW, 1e22)

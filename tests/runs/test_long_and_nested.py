@@ -182,6 +182,11 @@ def test_other_columns_that_could_be_the_loss_are_said() -> None:
     ]
 
 
+def test_compute_under_another_name_is_told_where_it_is_counted_instead() -> None:
+    told = ft.read_table(runs().drop(columns="flops", errors="ignore").assign(training_flops=1e18)).assumed
+    assert "`training_flops` could be `flops`: --map flops=training_flops" in told
+
+
 def test_a_quotient_of_columns_and_numbers() -> None:
     frame = runs().assign(**{"train/flops": 6 * SIZES * TOKENS}).drop(columns="tokens")
     for typed in ("train/flops/6/params", "train/flops/params/6"):

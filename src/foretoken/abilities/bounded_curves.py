@@ -4,8 +4,9 @@ g point of a grid of shapes, r run, k task, b draw.
 
 A curve is score(x) = floor + (top - floor) h(x), with h between 0 and 1 and 0 <= floor <= top <= ceiling. Where its
 shape h is held, it is linear in floor and top, so that the best of both has a closed form; the shapes are a grid, the
-same for all tasks, and each point counts by its profile likelihood. A task that the runs do not decide (still at
-chance, say) so keeps every curve that agrees with them, and its forecast is as wide as they are.
+same for all tasks, by the formulas of `laws.downstream`, and each point counts by its profile likelihood. A task that
+the runs do not decide (still at chance, say) so keeps every curve that agrees with them, and its forecast is as wide as
+they are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from foretoken.laws.downstream import error, sigmoid
 from foretoken.laws.law import Array
 
 STEEPNESS = (1.0, 60.0)
@@ -23,8 +25,9 @@ BEYOND_LOSS, BEYOND_COMPUTE = 0.6, 1.0
 """How far beyond the runs the middle of a sigmoid may lie, in spans of theirs."""
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Of size in ln(size^share tokens^(1 - share)); one half is compute."""
-LARGEST = 60.0
-"""Beyond this logarithm a sigmoid has ended."""
+LARGEST, LARGEST_GROWTH = 60.0, 3.0
+"""Beyond this logarithm a sigmoid has ended; below the least loss an exponential grows no further than that many
+e-folds, since it is cut at the ceiling anyhow."""
 PARAMETERS = 4
 OF_CEILING = 0.02
 """Weight, in scores, of the guess that a sigmoid in loss ends at its ceiling. Without it tops that the runs do not tell
@@ -52,7 +55,7 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """h = 1 / (1 + exp(k (L - L0))): from loss to score (Bhagia et al. 2024, arXiv 2412.04403)."""
+    """h falls with the loss as the law `accuracy_sigmoid` does, from 1 to 0."""
 
     steepness: Array
     middle: Array
@@ -78,7 +81,7 @@ class Sigmoid:
 
 @dataclass(frozen=True)
 class Exponential:
-    """h = exp(-gamma (L - least L)): from loss to score (Gadre et al. 2024, arXiv 2403.08540); cut at the ceiling."""
+    """h falls with the loss as the law `error_exponential` rises, to 0, and is 1 at the least loss of the runs."""
 
     rate: Array
     lowest: float
@@ -92,8 +95,9 @@ class Exponential:
 
     def heights(self, x: Array) -> Array:
         """See Shape; above 1 below the least loss."""
-        place = (x - self.lowest) / self.span
-        return np.asarray(np.exp(np.minimum(-self.rate[:, None] * place, 3.0)))
+        rate = self.rate[:, None]
+        place = np.maximum((x - self.lowest) / self.span, -LARGEST_GROWTH / rate)
+        return np.asarray(error(place, epsilon=0.0, k=-1.0, gamma=rate))
 
     def edge(self, x: Array) -> Array:
         """See Shape."""
@@ -102,7 +106,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class SizeAndTokens:
-    """h = 1 / (1 + (X0 / X)^k) with X = N^share D^(1 - share): straight from size and tokens, no loss between."""
+    """h rises as the law `accuracy_flops` does, in X = N^share D^(1 - share): straight from size and tokens."""
 
     share: Array
     steepness: Array
@@ -136,7 +140,8 @@ def _span(loss: Array) -> float:
 
 
 def _falling(logit: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(np.clip(logit, -LARGEST, LARGEST))))
+    """From 1 to 0; of a logarithm `climb` is a sigmoid too."""
+    return np.asarray(sigmoid(np.clip(logit, -LARGEST, LARGEST), a=1.0, b=0.0, k=-1.0, L_0=0.0))
 
 
 class Levels(NamedTuple):

@@ -99,19 +99,6 @@ def _unit_of(rows: pd.DataFrame, source: str) -> str:
     return "percent"
 
 
-def refuse_impossible_sizes(frame: pd.DataFrame, source: str) -> None:
-    """Raise TableError where parameters, tokens or FLOP are there and no amount above 0."""
-    for name in ("params", "tokens", "flops"):
-        wrong = frame[name].notna() & ~((frame[name] > 0) & (frame[name] < float("inf")))
-        if wrong.any():
-            raise TableError(
-                f"{source}: {name} must be a finite number above 0",
-                got=listed(f"{value:g}" for value in frame.loc[wrong, name].unique()),
-                cure=f"correct the cells, or leave such rows out: --where '{name}>0'",
-                code="missing_size",
-            )
-
-
 def refuse_curves_of_two_units(frame: pd.DataFrame, source: str) -> None:
     """Raise TableError where a table in percent holds fractions: in a whole curve, or in a part of one."""
     rows = frame[(frame["unit"] == "percent") & frame["bounded"]]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from time import perf_counter
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from foretoken.abilities.downstream_checks import checks_of, reasons_of
-from foretoken.abilities.downstream_result import Downstream, LossOfRun, RouteScore, TaskForecast
+from foretoken.abilities.downstream_result import Downstream, GroupForecasts, LossOfRun, RouteScore, TaskForecast
 from foretoken.abilities.group_runs import FLOPS_PER, GroupRuns, Sizes, groups_of
-from foretoken.abilities.held_out_routes import HeldOut, ends, held_out, mixed
+from foretoken.abilities.held_out_routes import HeldOut, held_out, mixed, told_ends
 from foretoken.abilities.loss_draws import drawn_losses, fit_loss, loss_forecasts
-from foretoken.abilities.observational import observed_groups
+from foretoken.abilities.observational import OBSERVATIONAL, observed_groups
 from foretoken.abilities.score_routes import DRAWS, RouteForecast, RouteName, forecast_routes
 from foretoken.abilities.table import PLAIN, ScoreReading, ScoreTable, read_scores
-from foretoken.abilities.task_curves import task_curves
+from foretoken.abilities.task_curves import task_curves, task_forecast
 from foretoken.arguments import check_level, did_you_mean, takes
 from foretoken.errors import ForetokenError, RefusedError
 from foretoken.fits.check import plural, worst_first
@@ -132,11 +132,10 @@ def downstream(request: DownstreamRequest) -> Downstream:
     at = request.sizes()
     table = read_scores(request.table, request.rename, request.where, request.reading)
     groups, checks = groups_of(table, request.names())
-    if request.route == "observational":
-        result = observed_groups(groups, at, request.level, request.seed, table)
-        doubts = (*worst_first([*table.checks, *checks, *result.checks]),)
-        return replace(result, checks=doubts, seconds=perf_counter() - began)
-    parts = [_group(runs, runs.counted(at), request) for runs in groups]
+    if request.route == OBSERVATIONAL:
+        parts = [observed_groups(groups, at, request.level, request.seed)]
+    else:
+        parts = [_group(runs, runs.counted(at), request) for runs in groups]
     tasks = tuple(task for part in parts for task in part.tasks)
     if all(task.score is None for task in tasks):
         fewest = max(int(np.isfinite(runs.score).sum(axis=0).max()) for runs in groups)
@@ -145,6 +144,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
             f"{plural(fewest, 'run')} with a score at most; {FEWEST} are the least",
             "add smaller runs, or leave groups together: --group COLUMN names what tells series apart",
         )
+    law = request.law if isinstance(request.law, str) else request.law.name
     return Downstream(
         tasks=tasks,
         losses=tuple(loss for part in parts for loss in part.losses),
@@ -152,7 +152,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
         held_out=tuple(score for part in parts for score in part.held_out),
         level=request.level,
         route=request.route,
-        law=request.law if isinstance(request.law, str) else request.law.name,
+        law="" if request.route == OBSERVATIONAL else law,
         source=table.source,
         checks=(*worst_first([*table.checks, *checks, *(check for part in parts for check in part.checks)]),),
         assumed=table.assumed,
@@ -160,7 +160,7 @@ def downstream(request: DownstreamRequest) -> Downstream:
     )
 
 
-def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream:
+def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> GroupForecasts:
     """The forecasts of one group."""
     with_loss = request.route != "direct" and runs.has_loss and len(runs) >= FEWEST
     fitted = fit_loss(runs, request.law, DRAWS, request.seed) if with_loss else None
@@ -173,23 +173,18 @@ def _group(runs: GroupRuns, at: Sizes, request: DownstreamRequest) -> Downstream
     weights = tested.weights(tuple(routes), len(runs.tasks))
     together = mixed(routes, weights, np.random.default_rng(request.seed))
     reasons = reasons_of(runs, FEWEST)
+    before = tested.told(tuple(routes))
     tasks = [
         _task(runs, at, target, task, routes, weights, together, tested, reasons, request.level)
         for target in range(len(at.params))
         for task in range(len(runs.tasks))
     ]
-    return Downstream(
+    return GroupForecasts(
         tasks=tuple(tasks),
         losses=tuple(_loss(runs.group, one, at, number) for number, one in enumerate(told)),
         curves=task_curves(runs, at, fitted if isinstance(fitted, Fit) else None, routes, weights, request.level),
-        held_out=tested.told(tuple(routes)),
-        level=request.level,
-        route=request.route,
-        law="",
-        source="",
-        checks=(*checks_of(runs, at, fitted, tested, told, reasons, request.route),),
-        assumed=(),
-        seconds=0.0,
+        held_out=before,
+        checks=(*checks_of(runs, at, fitted, before, told, reasons, request.route),),
     )
 
 
@@ -227,35 +222,18 @@ def _task(
     level: float,
 ) -> TaskForecast:
     """The forecast of one task for one run."""
-    name = runs.tasks[task]
     said = []
     for row, (route, one) in enumerate(routes.items()):
         if np.isfinite(one.angles[target, 0, task]):
-            score, low, high = _ends(runs, one.angles, target, task, level)
-            error, inside = tested.of(route, task)
-            said.append(RouteScore(route, float(weights[row, task]), score, low, high, error, inside))
+            ends = _ends(runs, one.angles, target, task, level)
+            said.append(RouteScore(route, float(weights[row, task]), *ends, *tested.of(route, task)))
     enough = np.isfinite(runs.score[:, task]).sum() >= FEWEST
-    score, low, high = _ends(runs, together, target, task, level)
-    return TaskForecast(
-        group=name.group,
-        task=name.task,
-        metric=name.metric,
-        shots=name.shots,
-        params=float(at.params[target]),
-        tokens=float(at.tokens[target]),
-        flops=float(at.flops[target]),
-        score=score if enough else None,
-        low=low if enough else None,
-        high=high if enough else None,
-        level=level,
-        route=max(said, key=lambda one: one.weight).route,
-        compute_factor=max(1.0, float(at.flops[target] / runs.sizes.flops.max())),
-        reason=reasons[task],
-        routes=tuple(said) if enough else (),
-    )
+    told = _ends(runs, together, target, task, level) if enough else None
+    heaviest = max(said, key=lambda one: one.weight).route
+    return task_forecast(runs, at, target, runs.tasks[task], told, level, heaviest, reasons[task], tuple(said))
 
 
 def _ends(runs: GroupRuns, angles: Array, target: int, task: int, level: float) -> tuple[float, float, float]:
     """Median, lower and upper end of new scores, as the table's metric tells them."""
-    low, middle, high = runs.told(ends(angles[[target]], level))[:, 0, task].tolist()
-    return middle, min(low, high), max(low, high)
+    middle, low, high = (float(one[0, task]) for one in told_ends(runs, angles[[target]], level))
+    return middle, low, high

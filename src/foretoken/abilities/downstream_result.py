@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from foretoken.abilities.axes import CurveName
 from foretoken.fits.check import PLAIN, Check
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
 from foretoken.store.atomic import json_bytes, write_output
 
 
@@ -25,7 +25,7 @@ class RouteScore:
     low: float
     high: float
     held_out_error: float | None
-    """Mean absolute error of the score on larger runs of the table; None where none could be held out."""
+    """Mean absolute error of the score on larger runs of the table, each once; None where none could be held out."""
     held_out_inside: float | None
     """Share of them inside the interval of 90 %."""
 
@@ -61,6 +61,13 @@ class TaskForecast:
     def curve(self) -> CurveName:
         """What names its curve."""
         return CurveName(self.group, self.task, self.metric, self.shots)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self)
+        untested = dict.fromkeys(("held_out_error", "held_out_inside"), "no larger run could be held out for it")
+        values["routes"] = [with_reasons_json(one, **untested) for one in values["routes"]]
+        return with_reasons_json(values, **dict.fromkeys(("score", "low", "high"), self.reason))
 
 
 @dataclass(frozen=True)
@@ -125,10 +132,26 @@ class TaskCurve:
         """What names it."""
         return CurveName(self.group, self.task, self.metric, self.shots)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self)
+        values["measured"] = [
+            with_reasons_json(one, loss="the table has none of this run") for one in values["measured"]
+        ]
+        return with_reasons_json(
+            values,
+            chance="not in the table, and not known of the task: --chance",
+            by_loss="no route goes through a loss",
+        )
+
 
 @dataclass(frozen=True)
 class HeldOutScore:
-    """A run of the table, forecast on one task by all routes together from smaller runs."""
+    """A run of the table, forecast on one task by all routes together from smaller runs.
+
+    The routes are weighed by what they foretold of those smaller runs. Each run is there once, forecast from as many
+    smaller runs as any cut shows that leaves it out.
+    """
 
     __pydantic_config__ = PLAIN
 
@@ -151,6 +174,17 @@ class HeldOutScore:
 
 
 @dataclass(frozen=True)
+class GroupForecasts:
+    """What was forecast of one group of a table, or of all of them at once."""
+
+    tasks: tuple[TaskForecast, ...]
+    curves: tuple[TaskCurve, ...]
+    checks: tuple[Check, ...]
+    losses: tuple[LossOfRun, ...] = ()
+    held_out: tuple[HeldOutScore, ...] = ()
+
+
+@dataclass(frozen=True)
 class Downstream(Result, rows="tasks"):
     """The scores of runs that were not trained, by loss and straight from size and tokens, weighed."""
 
@@ -164,15 +198,17 @@ class Downstream(Result, rows="tasks"):
     route: str
     """What was asked for: weighed, two_step, direct or observational."""
     law: str
-    """Of the loss."""
+    """Of the loss; "" where none is asked for one."""
     source: str
     checks: tuple[Check, ...]
     assumed: tuple[str, ...]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what a route, a loss or a chance is not known of is null."""
-        return asdict(self)
+        """Plain values; beside every null stands its reason."""
+        plain = {name: [asdict(one) for one in getattr(self, name)] for name in ("losses", "held_out", "checks")}
+        told = {name: [one.to_json() for one in getattr(self, name)] for name in ("tasks", "curves")}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | plain | told
 
     def save(self, path: str | Path) -> None:
         """Write the result as one JSON file."""

@@ -6,8 +6,9 @@ r run, k task, b draw, t run held out.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,19 +40,26 @@ class Cut:
     rest: GroupRuns
     compute_factor: Array
     """Compute of each over that of the largest run seen [t]."""
+    nearest: Flags
+    """Of each whether no later cut, which sees more of the smaller runs, leaves it out too [t]."""
     forecasts: Mapping[RouteName, RouteForecast]
+
+    def of(self, kept: Flags) -> Cut:
+        """The same of those of its runs that are kept [t]."""
+        said = {name: replace(one, angles=one.angles[kept]) for name, one in self.forecasts.items()}
+        return Cut(self.rest.of(kept), self.compute_factor[kept], self.nearest[kept], said)
 
 
 @dataclass(frozen=True)
 class RouteErrors:
-    """How one route fared: means over cuts of the means over each cut's runs, NaN where there are none [k]."""
+    """How one route fared, NaN where there are no runs [k]."""
 
     crps: Array
-    """Continuous ranked probability score of arcsin sqrt(score)."""
+    """Continuous ranked probability score of arcsin sqrt(score): mean over cuts of the means over each cut's runs."""
     absolute: Array
-    """Absolute error of the score."""
+    """Mean absolute error of the score; each run counts once, at its nearest cut."""
     inside: Array
-    """Share inside the 90 % interval."""
+    """Share inside the 90 % interval, counted in the same way."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,12 @@ class HeldOut:
 
     cuts: tuple[Cut, ...]
     errors: Mapping[RouteName, RouteErrors]
+
+    @classmethod
+    def counted(cls, cuts: Sequence[Cut]) -> HeldOut:
+        """The errors of every route over some cuts."""
+        names = dict.fromkeys(name for cut in cuts for name in cut.forecasts)
+        return cls(tuple(cuts), {name: _errors(cuts, name) for name in names})
 
     def of(self, route: RouteName, task: int) -> tuple[float | None, float | None]:
         """Mean absolute error of a route on a task, and the share inside; None where nothing was held out."""
@@ -83,20 +97,29 @@ class HeldOut:
         return np.asarray(weights / weights.sum(axis=0))
 
     def told(self, routes: tuple[RouteName, ...]) -> tuple[HeldOutScore, ...]:
-        """Every held-out score beside its forecast by all `routes` together."""
-        return tuple(row for cut in self.cuts for row in _rows(cut, self, routes))
+        """Every held-out score once, at its nearest cut, beside its forecast by all `routes` together.
+
+        Each weighs the routes by what they foretold of the runs below its cut: its own score has no say in that.
+        """
+        cuts = [cut for cut in self.cuts if cut.nearest.any()]
+        return tuple(row for cut in cuts for row in _rows(cut.of(cut.nearest), self.below(cut), routes))
+
+    def below(self, cut: Cut) -> HeldOut:
+        """What was known before the runs of a cut: how the routes fared on the smaller ones, if they were tested."""
+        largest = float(cut.rest.sizes.flops.min())
+        parts = [(one, one.rest.sizes.flops < largest) for one in self.cuts]
+        return HeldOut.counted([one.of(seen) for one, seen in parts if seen.any()])
 
 
 def held_out(runs: GroupRuns, law: str | Law, *, with_loss: bool) -> HeldOut:
     """Forecast the larger runs of a group from its smaller ones by every route."""
     cuts = []
-    for kept in seen_by(runs):
+    for kept, kept_later in pairwise([*seen_by(runs), np.ones(len(runs), dtype=bool)]):
         seen, rest = runs.of(kept), runs.of(~kept)
         losses = _losses(seen, rest.sizes, law) if with_loss else None
         factor = rest.sizes.flops / seen.sizes.flops.max()
-        cuts.append(Cut(rest, factor, forecast_routes(seen, rest.sizes, losses, draws=DRAWS)))
-    names = dict.fromkeys(name for cut in cuts for name in cut.forecasts)
-    return HeldOut(tuple(cuts), {name: _errors(cuts, name) for name in names})
+        cuts.append(Cut(rest, factor, kept_later[~kept], forecast_routes(seen, rest.sizes, losses, draws=DRAWS)))
+    return HeldOut.counted(cuts)
 
 
 def _losses(seen: GroupRuns, at: Sizes, law: str | Law) -> Array | None:
@@ -124,6 +147,12 @@ def ends(angles: Array, level: float) -> Array:
     return np.asarray(np.quantile(angles, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=1))
 
 
+def told_ends(runs: GroupRuns, angles: Array, level: float) -> tuple[Array, Array, Array]:
+    """Median, lower and upper end [t, k] each of draws of angles [t, b, k], as the table's metrics tell them."""
+    low, middle, high = (runs.told(values) for values in ends(angles, level))
+    return middle, np.minimum(low, high), np.maximum(low, high)
+
+
 def crps(angles: Array, measured: Array) -> Array:
     """Continuous ranked probability score of draws [t, b, k] against what was measured [t, k].
 
@@ -138,19 +167,20 @@ def crps(angles: Array, measured: Array) -> Array:
     return np.asarray(np.abs(angles - measured[:, None]).mean(axis=1) - spread)
 
 
-def _errors(cuts: list[Cut], name: RouteName) -> RouteErrors:
-    parts = []
+def _errors(cuts: Sequence[Cut], name: RouteName) -> RouteErrors:
+    scores, absolute, inside = [], [], []
     for cut in cuts:
         if name in cut.forecasts:
             angles, measured = cut.forecasts[name].angles, cut.rest.angles()
             low, middle, high = ends(angles, LEVEL)
-            inside = np.where(np.isfinite(measured), (low <= measured + 1e-9) & (measured <= high + 1e-9), np.nan)
-            absolute = np.abs(np.sin(middle) ** 2 - cut.rest.score)
-            parts.append((crps(angles, measured), absolute, inside))
+            within = np.where(np.isfinite(measured), (low <= measured + 1e-9) & (measured <= high + 1e-9), np.nan)
+            scores.append(crps(angles, measured))
+            absolute.append(np.abs(np.sin(middle) ** 2 - cut.rest.score)[cut.nearest])
+            inside.append(within[cut.nearest])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        means = [np.nanmean([np.nanmean(rows, axis=0) for rows in kind], axis=0) for kind in zip(*parts, strict=True)]
-    return RouteErrors(*means)
+        once = [np.nanmean(np.concatenate(rows), axis=0) for rows in (absolute, inside)]
+        return RouteErrors(np.nanmean([np.nanmean(rows, axis=0) for rows in scores], axis=0), *once)
 
 
 def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[HeldOutScore]:
@@ -160,10 +190,9 @@ def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[
     weights = tested.weights(tuple(here), len(rest.tasks))
     together = mixed(here, weights, np.random.default_rng(0))
     measured = rest.in_own_direction(rest.score)
-    low, middle, high = (rest.told(values) for values in ends(together, LEVEL))
+    middle, low, high = told_ends(rest, together, LEVEL)
     for target, task in np.argwhere(np.isfinite(measured) & np.isfinite(middle)):
         curve = rest.tasks[task]
-        first, last = sorted((float(low[target, task]), float(high[target, task])))
         yield HeldOutScore(
             group=curve.group,
             task=curve.task,
@@ -173,8 +202,8 @@ def _rows(cut: Cut, tested: HeldOut, routes: tuple[RouteName, ...]) -> Iterator[
             compute_factor=float(cut.compute_factor[target]),
             score=float(measured[target, task]),
             forecast=float(middle[target, task]),
-            low=first,
-            high=last,
+            low=float(low[target, task]),
+            high=float(high[target, task]),
         )
 
 

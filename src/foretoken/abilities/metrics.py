@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from foretoken.errors import TableError
+from foretoken.arguments import did_you_mean
+from foretoken.errors import ForetokenError, TableError
 from foretoken.escapes import for_shell
 from foretoken.fits.check import listed, plural
 from foretoken.runs.cells import as_word, numbers_in
@@ -57,6 +58,7 @@ CHANCE = {
     ),
     **dict.fromkeys(("commonsenseqa", "csqa", "mathqa", "sat_analogies"), 1 / 5),
     "mmlu_pro": 1 / 10,
+    "arc_agi": 0.0,
 }  # fmt: skip
 """What guessing reaches in accuracy, by the first words of a task's name: one over the number of choices."""
 SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)
@@ -97,12 +99,40 @@ def direction_of(cell: object) -> Better | Literal[""]:
     >>> direction_of("Higher"), direction_of("min"), direction_of("?")
     ('up', 'down', '')
     """
-    word = as_word(cell).lower()
-    if word in ("up", "higher", "max", "true", "more", "1", "high", "greater"):
+    word = as_word(cell).strip().lower()
+    if word in ("up", "higher", "max", "true", "more", "1", "high", "greater", "larger", "maximize", "rising"):
         return "up"
-    if word in ("down", "lower", "min", "false", "less", "0", "low", "-1", "smaller"):
+    if word in ("down", "lower", "min", "false", "less", "0", "low", "-1", "smaller", "minimize", "falling"):
         return "down"
     return ""
+
+
+def asked_direction(word: str) -> Better | Literal[""]:
+    """What --better says, "" where it is not given. Raises ForetokenError for a word that says no direction.
+
+    >>> asked_direction("higher"), asked_direction("down"), asked_direction("")
+    ('up', 'down', '')
+    """
+    found = direction_of(word)
+    if word and not found:
+        known = ("higher", "lower")
+        cure = did_you_mean(word, known)
+        raise ForetokenError("--better: not known", expected=" or ".join(known), got=repr(word), cure=cure)
+    return found
+
+
+def direction_by_name(column: str) -> Better | None:
+    """Which way a column of scores is better, by its name; None where that says nothing.
+
+    >>> direction_by_name("arc_easy/acc,none"), direction_by_name("c4 loss"), direction_by_name("mmlu")
+    ('up', 'down', 'up')
+    >>> direction_by_name("elo"), direction_by_name("score_elo")
+    (None, None)
+    """
+    parts = score_column(column)
+    name = parts[1] if parts else column
+    known = metric_named(name)
+    return None if known is None or leaves_direction_open(name) else known.better
 
 
 def chance_of(task: str, metric: str) -> float | None:
@@ -110,11 +140,14 @@ def chance_of(task: str, metric: str) -> float | None:
 
     >>> chance_of("winogrande", "acc"), chance_of("hellaswag_zeroshot", "err"), chance_of("triviaqa", "acc")
     (0.5, 0.75, None)
+    >>> chance_of("wsc273", "acc")
+    0.5
     """
     words = _words(metric)
     if not any(word in GUESSED for word in words):
         return None
     spelled = {"_".join(_words(task)), "_".join(_words(task.lower()))}  # HellaSwag is hellaswag
+    spelled |= {re.sub(r"^([a-z]+)\d+", r"\1", one) for one in spelled}  # wsc273: the number of its items
     names = [name for name in CHANCE if any(one == name or one.startswith(f"{name}_") for one in spelled)]
     if not names:
         return None

@@ -14,12 +14,11 @@ import numpy as np
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.bounded_curves import BoundedCurves, Sigmoid, angle
 from foretoken.abilities.downstream_checks import reasons_of
-from foretoken.abilities.downstream_result import Band, Downstream, RouteScore, TaskCurve, TaskForecast
+from foretoken.abilities.downstream_result import GroupForecasts, RouteScore, TaskCurve, TaskForecast
 from foretoken.abilities.group_runs import GroupRuns, Sizes
-from foretoken.abilities.held_out_routes import ends
+from foretoken.abilities.held_out_routes import told_ends
 from foretoken.abilities.score_routes import DRAWS, new_scores
-from foretoken.abilities.table import ScoreTable
-from foretoken.abilities.task_curves import task_curve
+from foretoken.abilities.task_curves import band, task_curve, task_forecast
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
 from foretoken.laws.law import Array
@@ -231,7 +230,7 @@ def forecast_models(
     return found, float(np.median(shares))
 
 
-def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int, table: ScoreTable) -> Downstream:
+def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int) -> GroupForecasts:
     """The forecast of each task for a new model of each family, by what all models have in common.
 
     Raises RefusedError for fewer than three tasks or six models.
@@ -265,61 +264,28 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int,
     if (factor := farthest / float(models.flops.max())) > 1:
         evidence = f"{factor:.3g} times the compute of the largest model of any family"
         checks.append(Check("beyond_all_models", "doubt" if factor > 10 else "note", evidence, "add larger models"))
-    return Downstream(
-        tasks=tuple(found),
-        losses=(),
-        curves=tuple(curves),
-        held_out=(),
-        level=level,
-        route=OBSERVATIONAL,
-        law="",
-        source=table.source,
-        checks=tuple(checks),
-        assumed=table.assumed,
-        seconds=0.0,
-    )
+    return GroupForecasts(tuple(found), tuple(curves), tuple(checks))
 
 
 def _told(models: Models, runs: GroupRuns, at: Sizes, angles: Array, level: float) -> list[TaskForecast]:
     joined, reasons = models.joined, reasons_of(models.joined, FEWEST_MODELS)
-    low, middle, high = (joined.told(values) for values in ends(angles, level))
+    ends = told_ends(joined, angles, level)
     found = []
     for target in range(len(at.params)):
         for task, name in enumerate(joined.tasks):
-            first, last = sorted((float(low[target, task]), float(high[target, task])))
-            score = float(middle[target, task])
-            known = np.isfinite(score)
-            said = (RouteScore(OBSERVATIONAL, 1.0, score, first, last, None, None),) if known else ()
-            found.append(
-                TaskForecast(
-                    group=runs.group,
-                    task=name.task,
-                    metric=name.metric,
-                    shots=name.shots,
-                    params=float(at.params[target]),
-                    tokens=float(at.tokens[target]),
-                    flops=float(at.flops[target]),
-                    score=score if known else None,
-                    low=first if known else None,
-                    high=last if known else None,
-                    level=level,
-                    route=OBSERVATIONAL,
-                    compute_factor=max(1.0, float(at.flops[target] / runs.sizes.flops.max())),
-                    reason=reasons[task],
-                    routes=said,
-                )
-            )
+            score, low, high = (float(one[target, task]) for one in ends)
+            told = (score, low, high) if np.isfinite(score) else None
+            said = (RouteScore(OBSERVATIONAL, 1.0, *told, None, None),) if told else ()
+            found.append(task_forecast(runs, at, target, name, told, level, OBSERVATIONAL, reasons[task], said))
     return found
 
 
 def _curves(models: Models, runs: GroupRuns, path: Array, angles: Array, level: float) -> list[TaskCurve]:
     joined = models.joined
-    low, middle, high = (joined.told(values) for values in ends(angles, level))
-    first, last = np.minimum(low, high), np.maximum(low, high)
+    ends = told_ends(joined, angles, level)
     found = []
     for task, name in enumerate(joined.tasks):
         own = next((k for k, one in enumerate(runs.tasks) if _key(one) == _key(name)), None)
-        if own is not None and np.isfinite(middle[0, task]):
-            band = Band(tuple(path.tolist()), *(tuple(one[:, task].tolist()) for one in (middle, first, last)))
-            found.append(task_curve(runs, own, None, band))
+        if own is not None and np.isfinite(ends[0][0, task]):
+            found.append(task_curve(runs, own, None, band(path, ends, task)))
     return found

@@ -8,8 +8,8 @@ artefact if the smooth metric does not leap and p^L describes the sharp one; it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from foretoken.abilities.curve_fit import CurveDraws, CurveFit
 from foretoken.abilities.metrics import SHARP, TOKEN, TOKEN_LOSS
 from foretoken.abilities.verdict import Judgement
 from foretoken.laws.law import Array
+from foretoken.results import with_reasons_json
 
 Origin = Literal["metric_artefact", "real_jump", "cannot_say"]
 ORIGIN_WORDS: dict[Origin, str] = {
@@ -36,6 +37,8 @@ FEWEST = 8
 """Sizes below which no jump is called the metric's artefact."""
 DRAWS = 60
 """Curves of the smooth metric, whose own error counts."""
+NO_ITEMS = "the table does not say how many items are behind it: --items"
+"""Why the number of items of a score is not told."""
 SEEN = 0.95
 """The probability of at least one right answer with the items that are needed."""
 
@@ -89,6 +92,11 @@ class MetricPair:
     def name(self) -> CurveName:
         """What names the two: of their group, task and number of shots."""
         return CurveName(self.group, self.task, "", self.shots)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self)
+        return values | {"resolution": [with_reasons_json(one, items=NO_ITEMS) for one in values["resolution"]]}
 
 
 def metric_pairs(fitted: Sequence[Fitted], probability: float) -> Iterator[MetricPair]:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
+from foretoken.abilities.axes import AXES, KEY, Axis, CurveName, axis_of
 from foretoken.abilities.bounds import (
     BARS,
     in_fractions,
     refuse_curves_of_two_units,
-    refuse_impossible_sizes,
     score_checks,
 )
 from foretoken.abilities.metrics import (
     UP,
     as_long,
+    asked_direction,
     chance_of,
     direction_of,
     leaves_direction_open,
@@ -30,7 +30,7 @@ from foretoken.results import Result
 from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.exports import FINISHED
 from foretoken.runs.reading import AnyTable
-from foretoken.runs.table import SIZES
+from foretoken.runs.table import SIZES, RunTable
 from foretoken.store.read import read_table
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ScoreReading:
         against: `params`, `tokens`, `flops` or `loss`; `auto` takes what varies.
         group: the column that tells series of models apart; unless given, `family`, `dataset`, `recipe` or the like.
         unit: `fraction`, `percent` or `raw` (no bounds); unless given, told by the numbers.
-        better: `up` or `down`, for metrics whose name does not say.
+        better: `higher` or `lower`, for metrics whose name does not say.
         chance: what guessing scores, a fraction or percent.
         ceiling: the best score that there can be.
         human: what people score.
@@ -104,13 +104,14 @@ class ScoreReading:
     items: float | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("against", ("auto", *AXES)), ("unit", ("", *UNITS)), ("better", ("", "up", "down"))):
+        for name, known in (("against", ("auto", *AXES)), ("unit", ("", *UNITS))):
             given = getattr(self, name)
             if given not in known:
                 words = [word for word in known if word]
                 raise ForetokenError(
                     f"--{name}: not known", expected=", ".join(words), got=repr(given), cure=did_you_mean(given, words)
                 )
+        asked_direction(self.better)
         for name in (*BARS, "items"):
             value = getattr(self, name)
             if value is not None and not (value >= 0 and value < float("inf")):
@@ -160,22 +161,24 @@ def read_scores(
         return table
     rename = dict(rename or {})
     runs = read_table(table, rename, where, ())
-    frame, notes = _finished(runs.frame)
+    frame, notes = _finished(runs)
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
     frame, more = _named(frame, rename, reading, source)
     frame, told = _with_levels(frame, reading)
     frame, units = in_fractions(frame, reading.unit, source)
     refuse_curves_of_two_units(frame, source)
-    against, why = _axis(frame, reading.against, source)
+    against, why = axis_of(frame, reading.against, source)
     frame, twice = _once(frame, source)
     assumed += [*notes, *more, *told, *units, *twice, *why]
     checks = score_checks(frame, against)
     return ScoreTable(frame[list(COLUMNS)], source, against, tuple(assumed), checks)
 
 
-def _finished(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of runs that have finished, or of which nothing is said."""
+def _finished(runs: RunTable) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of runs that have finished, or of which nothing is said. Raises TableError for a table without rows."""
+    runs.require_rows("score")
+    frame = runs.frame
     if "status" not in frame:
         return frame, []
     kept = frame[frame["status"].isna() | (frame["status"] == FINISHED)]
@@ -193,7 +196,11 @@ def _named(
         notes.append(f"{plural(int(missing.sum()), 'row')} without a score left out")
     frame = frame[~missing].reset_index(drop=True)
     if frame.empty:
-        raise TableError(f"{source} holds no score", cure="name the column: --map score=COLUMN", code="missing_column")
+        raise TableError(
+            f"{source} holds no score: all are empty or NaN, in {plural(len(missing), 'row')}",
+            cure="fill the cells, or name another column: --map score=COLUMN",
+            code="missing_column",
+        )
     if frame["score"].abs().max() == float("inf"):
         row = int((frame["score"].abs() == float("inf")).to_numpy().argmax()) + 1
         raise TableError(
@@ -218,7 +225,7 @@ def _named(
     n = reading.items if reading.items else (_numbers(frame, items) if items else float("nan"))
     frame = frame.assign(**{**named, **numbers, **blank, "n": n})
     _refuse_two_eval_sets(frame, source)
-    return _directed(frame, reading.better, source, [*notes, *told])
+    return _directed(frame, asked_direction(reading.better), source, [*notes, *told])
 
 
 def _text(frame: pd.DataFrame, column: str | None) -> pd.Series:
@@ -284,8 +291,8 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
     if (said[frame["metric"].isin(unknown)] == "").any():
         raise TableError(
             f"{source}: whether more or less is better is not known of {listed(map(repr, unknown))}",
-            expected="a metric such as acc, exact_match, f1, err, ppl, or a column `better` with up or down",
-            cure="say it: --better up, or --better down",
+            expected="a metric such as acc, exact_match, f1, err, ppl, or a column `better` with higher or lower",
+            cure="say it: --better higher, or --better lower",
             code="unknown_direction",
         )
     known = {name: metric or UP for name, metric in found.items()}
@@ -346,46 +353,3 @@ def _once(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
         )
     notes = [f"{plural(int(same.sum()), 'row')} that repeat another left out"] if same.any() else []
     return kept.reset_index(drop=True), notes
-
-
-def _axis(frame: pd.DataFrame, asked: str, source: str) -> tuple[Axis, list[str]]:
-    """What the scores are drawn against: what varies; compute where both sizes and tokens do."""
-    refuse_impossible_sizes(frame, source)
-    sizes = {axis: frame[axis].nunique() for axis in AXES}
-    axis: Axis
-    if asked != "auto":
-        axis = next(one for one in AXES if one == asked)
-    elif sizes["params"] > 1 and sizes["tokens"] > 1 and sizes["flops"] > 1:
-        axis = "flops"
-    else:
-        axis = next((one for one in AXES if sizes[one] > 1), "params")
-    known = [name for name in AXES if frame[name].notna().any()]
-    values = frame[axis].dropna()
-    if axis not in known:
-        raise TableError(
-            f"{source} has no column for the axis: {axis if asked != 'auto' else 'params, tokens, flops or loss'}",
-            got=", ".join(known) or "no size at all",
-            cure="name it: --map params=COLUMN" if not known else f"--against {known[0]}",
-            code="missing_column",
-        )
-    if sizes[axis] < 2:
-        raise TableError(
-            f"{source}: all scores are of one size, {axis} {values.iloc[0]:.6g}",
-            expected="scores at several sizes, token counts or budgets",
-            cure="give the smaller models, too" if asked == "auto" else "take another axis: --against auto",
-            code="one_size",
-        )
-    if len(values) < len(frame) or (axis != "loss" and not (values > 0).all()):
-        raise TableError(
-            f"{source}: {plural(len(frame) - int((values > 0).sum()), 'row')} without {axis} above 0",
-            cure=f"fill the column, or leave such rows out: --where '{axis}>0'",
-            code="missing_size",
-        )
-    if axis in ("params", "tokens") and values.min() < 1e4 <= 1e6 <= values.max() and values.min() * 1e5 < values.max():
-        raise TableError(
-            f"{source}: {axis} is in two units: {values.min():.6g} beside {values.max():.6g}",
-            expected="one unit in all rows",
-            cure="write the unit in each cell (70M, 1.4B)",
-            code="mixed_units",
-        )
-    return axis, [f"scores are drawn against {axis}"] if asked == "auto" else []

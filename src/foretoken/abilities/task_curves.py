@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from foretoken.abilities.downstream_result import Band, MeasuredScore, TaskCurve
+from foretoken.abilities.axes import CurveName
+from foretoken.abilities.downstream_result import Band, MeasuredScore, RouteScore, TaskCurve, TaskForecast
 from foretoken.abilities.group_runs import GroupRuns, Sizes
-from foretoken.abilities.held_out_routes import ends, mixed
+from foretoken.abilities.held_out_routes import mixed, told_ends
 from foretoken.abilities.loss_draws import drawn_losses, loss_forecasts
 from foretoken.abilities.score_routes import NAMES, RouteForecast, RouteName, forecast_routes
 from foretoken.errors import ForetokenError
@@ -69,12 +70,45 @@ def _by_loss(runs: GroupRuns, losses: Array | None, weights: dict[RouteName, Arr
 
 
 def _bands(runs: GroupRuns, said: dict[RouteName, RouteForecast], weights: Array, x: Array, level: float) -> list[Band]:
-    low, middle, high = (runs.told(one) for one in ends(mixed(said, weights, np.random.default_rng(0)), level))
-    first, last = np.minimum(low, high), np.maximum(low, high)
-    return [
-        Band(tuple(x.tolist()), *(tuple(ends[:, task].tolist()) for ends in (middle, first, last)))
-        for task in range(len(runs.tasks))
-    ]
+    said_ends = told_ends(runs, mixed(said, weights, np.random.default_rng(0)), level)
+    return [band(x, said_ends, task) for task in range(len(runs.tasks))]
+
+
+def band(x: Array, told: tuple[Array, Array, Array], task: int) -> Band:
+    """Median, lower and upper end [t, k] each of a task along x [t]."""
+    return Band(tuple(x.tolist()), *(tuple(one[:, task].tolist()) for one in told))
+
+
+def task_forecast(
+    runs: GroupRuns,
+    at: Sizes,
+    target: int,
+    name: CurveName,
+    told: tuple[float, float, float] | None,
+    level: float,
+    route: str,
+    reason: str,
+    routes: tuple[RouteScore, ...],
+) -> TaskForecast:
+    """The score of a run on a task: median, lower and upper end, None where there is none for a `reason`."""
+    score, low, high = told or (None, None, None)
+    return TaskForecast(
+        group=runs.group,
+        task=name.task,
+        metric=name.metric,
+        shots=name.shots,
+        params=float(at.params[target]),
+        tokens=float(at.tokens[target]),
+        flops=float(at.flops[target]),
+        score=score,
+        low=low,
+        high=high,
+        level=level,
+        route=route,
+        compute_factor=max(1.0, float(at.flops[target] / runs.sizes.flops.max())),
+        reason=reason,
+        routes=routes if told else (),
+    )
 
 
 def task_curve(runs: GroupRuns, task: int, by_loss: Band | None, by_compute: Band) -> TaskCurve:

@@ -65,7 +65,6 @@ def downstream(
     where: WhereOption = None,
     law: LawOption = "weighed",
     group: GroupOption = "",
-    family: Annotated[str, typer.Option("--family", help="The same as --group, of the observational route.")] = "",
     unit: UnitOption = "",
     better: BetterOption = "",
     chance: ChanceOption = None,
@@ -93,9 +92,7 @@ def downstream(
         level=level,
         rename=parse_map(given_together(rename)),
         where=given_together(where),
-        reading=ScoreReading(
-            group=group or family, unit=unit, better=better, chance=chance, ceiling=ceiling, items=items
-        ),
+        reading=ScoreReading(group=group, unit=unit, better=better, chance=chance, ceiling=ceiling, items=items),
     )
     _write(result, out)
     write_page(html, result, table.name)
@@ -124,8 +121,8 @@ def show(result: Downstream) -> None:
     if result.held_out:
         inside = sum(score.is_inside for score in result.held_out)
         print_text(
-            f"larger runs of the table, forecast from smaller ones: {inside} of {len(result.held_out)} scores inside"
-            " their 90 % interval"
+            f"the table's own larger runs, each forecast once from smaller ones: {inside} of {len(result.held_out)}"
+            " scores inside their 90 % interval"
         )
     print_checks(result.checks)
     print_assumed(result.assumed)

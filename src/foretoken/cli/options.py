@@ -70,7 +70,10 @@ UnitOption = Annotated[
     str, typer.Option("--unit", help="What scores are in, where numbers do not tell: fraction, percent, raw.")
 ]
 BetterOption = Annotated[
-    str, typer.Option("--better", help="up or down, for metrics whose name does not say which way is better.")
+    str,
+    typer.Option(
+        "--better", help="higher or lower: which is the better score, where the name of the metric does not say."
+    ),
 ]
 ChanceOption = Annotated[
     float | None, typer.Option("--chance", help="What guessing scores, as the metric counts: of an error 0.75.")

@@ -39,7 +39,7 @@ PANELS = {
     "Text": ("unique", "max_epochs", "vocabulary", "context"),
     "The network": ("family", "experts", "active"),
     "Serving": ("serve", "write", "serve_batch", "serve_accelerator", "serve_on", "latency"),
-    "Scores": ("scores", "tasks"),
+    "Scores": ("scores", "tasks", "rename", "where"),
     "Limits and choices": ("sizes", "max_params", "max_total", "max_tokens", "reference_size", "tolerance"),
 }
 """Every option of the request under its heading in the help."""

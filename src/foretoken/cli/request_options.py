@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import typer
 
-from foretoken.cli.options import listed
+from foretoken.cli.options import MapOption, WhereOption, given_together, listed
 
 Request = TypeVar("Request")
 OptionValue = str | int | float | bool | Path | None
-SHOWN = {"Sequence": "7B,13B,...", "Path": "FILE"}
-"""How a value is shown in the help, by a word of the field's type."""
+SHOWN = {"Sequence[str]": "NAME,...", "Sequence": "7B,13B,...", "Path": "FILE"}
+"""How a value is shown in the help, by the first of these in the field's type."""
+OF_TABLES = {"rename": MapOption, "where": WhereOption}
+"""Fields that say how a table is read, and the option that every verb of tables has for each."""
 
 
 def takes_options(
@@ -37,7 +40,7 @@ def takes_options(
 
         @wraps(verb)
         def called(**values: OptionValue) -> None:
-            given = {name: values.pop(name) for name in fields}
+            given = {name: _read(name, values.pop(name)) for name in fields}
             lists = {name: listed(str(given[name])) for name, field in fields.items() if _is_list(field)}
             verb(request(**given | lists), **values)
 
@@ -47,6 +50,16 @@ def takes_options(
         return called
 
     return decorated
+
+
+def _read(name: str, value: object) -> object:
+    """What an option gives its field: --map and --where may be given several times."""
+    if name not in OF_TABLES:
+        return value
+    from foretoken.runs.sources import parse_map
+
+    together = given_together(value if isinstance(value, list) else None)
+    return together if name == "where" else parse_map(together) or None
 
 
 def argument_helps(docstring: str) -> dict[str, str]:
@@ -66,9 +79,14 @@ def _is_list(field: inspect.Parameter) -> bool:
 
 def _option(field: inspect.Parameter, text: str, panel: str | None) -> inspect.Parameter:
     """The option of a field; an amount that may be a text with a unit is a text here."""
+    if field.name in OF_TABLES:
+        kind, option = get_args(OF_TABLES[field.name])
+        option = copy(option)
+        option.help, option.rich_help_panel = text, panel
+        return inspect.Parameter(field.name, field.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
     words = re.findall(r"\w+", str(field.annotation))
     kind = next((kind for word, kind in KINDS.items() if word in words), str)
-    metavar = next((shown for word, shown in SHOWN.items() if word in words), None)
+    metavar = next((shown for word, shown in SHOWN.items() if word in str(field.annotation)), None)
     option = typer.Option(help=text, metavar=metavar, rich_help_panel=panel)
     annotation = Annotated[kind | None, option] if "None" in words else Annotated[kind, option]
     default = "" if _is_list(field) else field.default

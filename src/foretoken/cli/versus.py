@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretoken.cli.options import (
+    BetterOption,
     HtmlOption,
     JsonOption,
     LawOption,
@@ -38,9 +39,8 @@ LengthOption = Annotated[str | None, typer.Option(help="Training tokens of both 
 ByOption = Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells the recipes of A apart.")]
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="The recipe of --by; with two tables, the side's name.")]
 ScoreOption = Annotated[
-    str, typer.Option(metavar="COLUMN", help="Rank recipes by this column, not the loss: with --by and --better alone.")
+    str, typer.Option(metavar="COLUMN", help="Rank all recipes by this column, not the loss; without a compute.")
 ]
-BetterOption = Annotated[str, typer.Option(help="lower or higher: which value of --score is better.")]
 KindOption = Annotated[str, typer.Option(help="mean, for the recipes' expected losses, or new-run, for one of each.")]
 
 

@@ -11,12 +11,13 @@ from scipy.special import betaincinv
 
 from foretoken.arguments import takes
 from foretoken.decisions.recipes import Ladder, RecipesRequest, read_ladder
+from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
 from foretoken.fits.estimate import Sample, estimate_map
 from foretoken.fits.ladder_line import ladder_line
 from foretoken.laws import CHINCHILLA, SATURATING_FLOPS
 from foretoken.laws.law import Array, Law
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
 
 DRAWS = 2000
 FEW_RECIPES = 6
@@ -90,15 +91,19 @@ class Decisions(Result, rows="sizes"):
     assumed: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self)
+        few = f"fewer than {FEWEST_SIZES} sizes, which tell how far the order of recipes drifts"
+        values["sizes"] = [with_reasons_json(size, says=few) for size in values["sizes"]]
+        return with_reasons_json(values, ceiling="one seed of each recipe at the target")
 
 
 @takes(RecipesRequest)
 def decision_accuracy(request: RecipesRequest) -> Decisions:
     """How often each size of a ladder orders the recipes of a table as its largest size does.
 
-    Raises RefusedError for one recipe, or recipes without common sizes; TableError for columns that are missing.
+    Raises RefusedError for one recipe, recipes without common sizes, or all alike at the largest; TableError for
+    columns that are missing.
 
     >>> import numpy as np, pandas as pd
     >>> size = np.tile([1e7, 1e8, 1e9], 4)
@@ -113,17 +118,23 @@ def decision_accuracy(request: RecipesRequest) -> Decisions:
     target = ladder.merit[:, -1]
     known = np.isfinite(target)
     said = [_probabilities(ladder, size) for size in range(len(ladder.flops) - 1)]
+    sizes = [_size(ladder, size, said[size], request) for size in range(len(ladder.flops) - 1)]
+    if not any(size.ranking.pairs for size in sizes):
+        evidence = f"no two recipes differ in {request.ranked!r} at the largest size"
+        raise RefusedError(
+            "all_alike", evidence, "give the digits that were measured, or rank by another column: --score"
+        )
     order = np.argsort(-np.where(known, target, -np.inf), kind="stable")
     return Decisions(
         by=request.by,
         recipes=[ladder.recipes[i] for i in order if known[i]],
-        ranked=request.score or "loss",
-        better="higher" if request.score and request.higher else "lower",
+        ranked=request.ranked,
+        better="higher" if request.higher else "lower",
         level=request.level,
         target_params=float(ladder.params[-1]),
         target_tokens=float(ladder.tokens[-1]),
         target_flops=float(ladder.flops[-1]),
-        sizes=[_size(ladder, size, said[size], request) for size in range(len(ladder.flops) - 1)],
+        sizes=[size for size in sizes if size.ranking.pairs],
         reliability=_reliability(ladder, said),
         ceiling=_ceiling(ladder),
         checks=_checks(ladder, int(known.sum())),
@@ -143,7 +154,10 @@ def _checks(ladder: Ladder, recipes: int) -> list[Check]:
 
 
 def _size(ladder: Ladder, size: int, said: Array | None, request: RecipesRequest) -> SizeDecisions:
-    forecast, reason = _forecasts(ladder, size, is_loss=not request.score)
+    forecast, reason = _forecasts(ladder, size, is_loss=request.is_loss)
+    by_law = None if forecast is None else accuracy(forecast, ladder.merit[:, -1], request.level)
+    if by_law is not None and not by_law.pairs:
+        by_law, reason = None, "no two recipes have enough runs for a law"
     return SizeDecisions(
         params=float(ladder.params[size]),
         tokens=float(ladder.tokens[size]),
@@ -152,7 +166,7 @@ def _size(ladder: Ladder, size: int, said: Array | None, request: RecipesRequest
         spent_below=float(ladder.spent[: size + 1].sum() / ladder.spent[-1]),
         ranking=accuracy(ladder.merit[:, size], ladder.merit[:, -1], request.level),
         says=None if said is None else float(np.nanmean(np.maximum(said, 1 - said)[_pairs(said)])),
-        by_law=None if forecast is None else accuracy(forecast, ladder.merit[:, -1], request.level),
+        by_law=by_law,
         by_law_reason=reason,
     )
 

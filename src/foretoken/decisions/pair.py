@@ -189,6 +189,11 @@ def likeness(first: Fit, second: Fit) -> float | None:
     return max(0.0, math.tanh(math.atanh(alike) - 1 / math.sqrt(len(a) - 3))) if alike > 0 else 0.0
 
 
+def cell_of(params: float, tokens: float) -> tuple[float, float]:
+    """A size and a length, rounded on logarithms as the steps of a batch round them (1 %)."""
+    return round(math.log(params), 2), round(math.log(tokens), 2)
+
+
 def _sizes(fit: Fit) -> Array:
     """Ln of params and tokens of the runs of a fit, in their order [r, 2]."""
     return np.asarray(np.log([(run.params, run.tokens) for run in fit.runs]))

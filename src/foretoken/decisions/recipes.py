@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foretoken.abilities.metrics import asked_direction, direction_by_name
 from foretoken.arguments import check_level, did_you_mean
-from foretoken.decisions.sides import cell_of, recipes_of
+from foretoken.decisions.pair import cell_of
+from foretoken.decisions.sides import recipes_of
 from foretoken.errors import ForetokenError, RefusedError, TableError
 from foretoken.fits.check import listed
 from foretoken.fits.mixtures import mixtures
@@ -21,7 +23,6 @@ from foretoken.runs.table import SIZES, RunTable
 if TYPE_CHECKING:
     import pandas as pd
 
-Better = Literal["lower", "higher"]
 LEAST_SHARED = 0.8
 """Share of the recipes that have runs of a size and length for it to be a size of the ladder."""
 
@@ -34,7 +35,7 @@ class RecipesRequest:
         table: runs of many recipes at several sizes.
         by: the column that tells recipes apart.
         score: the column that is ranked, where it is not the loss.
-        better: `lower` or `higher`: which value of `score` is the better one.
+        better: `higher` or `lower`: which value of `score` is the better one, where its name does not say.
         level: probability that an interval holds.
         loss_unit: what the loss is in, as for `read_table`.
         rename: columns by other names, as for `read_table`.
@@ -54,18 +55,31 @@ class RecipesRequest:
 
     def __post_init__(self) -> None:
         check_level(self.level)
-        known = get_args(Better)
-        if self.better and self.better not in known:
-            cure = did_you_mean(self.better, known)
-            raise ForetokenError("unknown direction", expected="lower or higher", got=repr(self.better), cure=cure)
-        if self.score and not self.better:
-            cure = "--better higher for an accuracy, --better lower for an error"
-            raise ForetokenError("a score may be better up or down", got=f"no word on {self.score!r}", cure=cure)
+        asked = asked_direction(self.better)
+        if self.is_loss and asked == "up":
+            cure = "leave out --better, or name a column: --score accuracy --better higher"
+            raise ForetokenError("of a loss the lower one is better", got=f"--better {self.better}", cure=cure)
+        if not (self.is_loss or asked or direction_by_name(self.score)):
+            raise ForetokenError(
+                f"whether more or less is better is not known of {self.score!r}",
+                expected="a name such as acc, exact_match, f1, err, ppl",
+                cure="say it: --better higher, or --better lower",
+            )
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether recipes are ranked by their loss."""
+        return self.score in ("", "loss")
+
+    @property
+    def ranked(self) -> str:
+        """The column that is ranked."""
+        return "loss" if self.is_loss else self.score
 
     @property
     def higher(self) -> bool:
         """Whether a higher value is the better one."""
-        return self.better == "higher"
+        return not self.is_loss and (asked_direction(self.better) or direction_by_name(self.score)) == "up"
 
 
 BEYOND_ALL = 1e60
@@ -88,7 +102,8 @@ class Ladder:
     merit: Array
     """Mean over seeds of -ln loss, or of the score with its better side up [r, s]."""
     halves: tuple[Array, Array]
-    """The same of the first and of the second half of the seeds [r, s]; NaN where there is one seed."""
+    """The same of two halves of the runs, every second one of a recipe and size in each [r, s]; NaN where there is one.
+    How far they agree on the order at the target says how much of a wrong order may be the noise of runs."""
     seeds: int
     """Most runs of a recipe at a size."""
     assumed: tuple[str, ...]
@@ -99,7 +114,7 @@ def read_ladder(request: RecipesRequest) -> Ladder:
 
     Raises RefusedError for one recipe, fewer than two sizes, or losses of several texts; TableError for no such column.
     """
-    need = ("params", "tokens", *([] if request.score else ["loss"]))
+    need = ("params", "tokens", *(["loss"] if request.is_loss else []))
     table = as_table(request.table, need, request.loss_unit, request.rename, request.where)
     recipes = recipes_of(table, request.by)
     for mixture in mixtures(table.frame):
@@ -135,15 +150,18 @@ def read_ladder(request: RecipesRequest) -> Ladder:
 
 def _merit(request: RecipesRequest, table: RunTable) -> pd.Series:
     """What is ranked, more being better: -ln loss, or the score as it is or turned round."""
-    name, frame = request.score or "loss", table.frame
+    name, frame = request.ranked, table.frame
     if name not in frame:
         known = list(map(str, frame.columns))
         raise TableError(f"no column {name!r}", expected=listed(known, 20), cure=did_you_mean(name, known))
     values = numbers_in(frame[name], table.source)
-    if not np.isfinite(values.dropna()).all() or not values.notna().any():
+    if not values.notna().any():
+        evidence = f"{name!r} is empty or NaN in all {len(values)} rows"
+        raise RefusedError("not_finite", evidence, "fill the cells, or take another column: --score COLUMN")
+    if np.isinf(values).any():
         cure = "remove these rows, or leave the cells empty"
-        raise RefusedError("not_finite", f"{name!r} holds infinite numbers, or none at all", cure)
-    if request.score:
+        raise RefusedError("not_finite", f"{name!r} holds infinite numbers", cure)
+    if not request.is_loss:
         return values if request.higher else -values
     if (values <= 0).any():
         raise TableError("a loss cannot be 0 or below", got=f"{values.min():g}", cure="correct or remove these rows")
@@ -151,7 +169,10 @@ def _merit(request: RecipesRequest, table: RunTable) -> pd.Series:
 
 
 def _mean(group: pd.DataFrame, recipe: str, half: int | None) -> float:
-    """The mean merit of a recipe's runs, of all or of every second one; NaN where there are none."""
+    """The mean merit of a recipe's runs, all of them or every second one from the first or from the second on.
+
+    NaN where there are none, and of a half of a single run.
+    """
     values = group.loc[group["recipe"] == recipe, "merit"].to_numpy(dtype=np.float64)
     if half is not None:
         values = values[half::2] if len(values) > 1 else values[:0]

@@ -9,7 +9,10 @@ from typing import Any
 from foretoken.decisions.crossing import Crossing
 from foretoken.fits.check import Check
 from foretoken.forecasts.forecast import IntervalKind
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
+
+COMPUTE_ALONE = "the law reads compute alone"
+"""Why the size and the length of a run are not told."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,24 @@ class Versus(Result, rows="points"):
         return max(self.p_first, 1 - self.p_first)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        values = asdict(self)
+        """Plain values; beside every null stands its reason."""
+        values = asdict(self) | {"winner": self.winner}
+        if self.crossing is not None:
+            below = f"at no compute below, from {self.points[0].flops:.3g} FLOP on, is either told to be the better"
+            above = f"at no compute above, up to {self.points[-1].flops:.3g} FLOP, is either told to be the better"
+            values["crossing"] = with_reasons_json(values["crossing"], low=below, high=above)
         if self.compute_saved is not None:
-            values["compute_saved"]["share"] = self.compute_saved.share
-        return values | {"winner": self.winner}
+            saved = values["compute_saved"] | {"share": self.compute_saved.share}
+            values["compute_saved"] = with_reasons_json(saved, **self._open_ends())
+        for point in values["points"]:
+            for side in ("first", "second"):
+                point[side] = with_reasons_json(point[side], **dict.fromkeys(("params", "tokens"), COMPUTE_ALONE))
+        return with_reasons_json(values, alike="the runs of the two do not go together one to one")
+
+    def _open_ends(self) -> dict[str, str]:
+        """Why an end of the compute saved is not told."""
+        least, most = self.points[0].flops, self.points[-1].flops
+        return {
+            "low": f"with up to {most:.3g} FLOP the first may still have a higher loss than the second's",
+            "high": f"with {least:.3g} FLOP the first may have a lower loss than the second's already",
+        }

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from foretoken.arguments import did_you_mean
-from foretoken.decisions.pair import likeness
+from foretoken.decisions.pair import cell_of, likeness
 from foretoken.decisions.request import VersusRequest
 from foretoken.errors import ForetokenError, RefusedError, StoreError, TableError
 from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.fit import fit as fit_table
 from foretoken.fits.law_columns import needed
 from foretoken.fits.result import AnyFit, Fit
-from foretoken.laws import find_law, law_or_heaviest
+from foretoken.laws import WEIGHED, find_law, law_or_heaviest
 from foretoken.runs.cells import as_word
 from foretoken.runs.reading import AnyTable, as_table
 from foretoken.runs.table import SIZES, RunTable
@@ -31,6 +32,10 @@ COUNTED_ALIKE = 1.1
 MOST_RUNS_KEPT, LEAST_REACH_KEPT = 0.8, 0.5
 """Runs that go with none of the other recipe are left out where at least this share of the runs is kept, and this share
 of the largest compute: what runs that go together have in common tells more than the runs left out."""
+DRAWN_ANEW = "its draws are made anew, with its runs in the order of the other's"
+"""What is told of a saved fit of rows in another order."""
+SAME_ESTIMATE = 1e-3
+"""Of a fit of the same runs the parameters agree to this share: what differs by more was fitted otherwise."""
 READ = {"params", "tokens", "flops"}
 """What a law may read of a run for a decision at a compute."""
 
@@ -41,8 +46,8 @@ class Side:
 
     name: str
     fit: Fit
-    left_out: str = ""
-    """What of its runs was left out so that each goes with one of the other's."""
+    told: str = ""
+    """What was done so that each of its runs goes with one of the other's."""
 
 
 def open_sides(request: VersusRequest) -> tuple[Side, Side]:
@@ -61,6 +66,9 @@ def open_sides(request: VersusRequest) -> tuple[Side, Side]:
         kept = [replace(table, frame=_rows_in(table, fit, both)) for table, fit in zip(tables, fits, strict=True)]
         told = [_left_out(table, other) for table, other in zip(tables, kept, strict=True)]
         sides = Side(names[0], _fit(kept[0], request), told[0]), Side(names[1], _fit(kept[1], request), told[1])
+    elif len(tables) < 2 and likeness(*fits) is None and (ordered := in_one_order(*fits)):
+        told = ["" if one is fit else DRAWN_ANEW for one, fit in zip(ordered, fits, strict=True)]
+        sides = Side(names[0], ordered[0], told[0]), Side(names[1], ordered[1], told[1])
     return sides
 
 
@@ -101,6 +109,7 @@ def read_runs(table: AnyFit | AnyTable, request: VersusRequest) -> RunTable:
 
 def recipes_of(table: RunTable, by: str) -> list[str]:
     """The words of a column, in order of appearance. Raises ForetokenError where they are fewer than two."""
+    table.require_rows()
     known = list(map(str, table.frame.columns))
     if by not in known:
         raise TableError(f"no column {by!r}", expected=listed(known, 20), cure=did_you_mean(by, known))
@@ -131,9 +140,63 @@ def in_both(first: Fit, second: Fit) -> set[tuple[float, float]]:
     return both
 
 
-def cell_of(params: float, tokens: float) -> tuple[float, float]:
-    """A size and a length, rounded on logarithms as the steps of a batch round them (1 %)."""
-    return round(math.log(params), 2), round(math.log(tokens), 2)
+def in_one_order(first: Fit, second: Fit) -> tuple[Fit, Fit] | None:
+    """Both with their runs by size and length, where each run then goes with one of the other; None where they do not.
+
+    The draws of a fit multiply the residual of each row, so that draws of rows in another order have nothing in common.
+    They are made anew from the fit's own runs; its estimates stay as they are.
+
+    >>> import foretoken, pandas as pd
+    >>> table = foretoken.read_table("sample").frame
+    >>> fits = [foretoken.fit(rows, "chinchilla", draws=50) for rows in (table, table[::-1])]
+    >>> likeness(*fits) is None, likeness(*in_one_order(*fits)) > 0.99
+    (True, True)
+    """
+    one, other = _ordered(first), _ordered(second)
+    if one is None or other is None or likeness(one, other) is None:
+        return None
+    again = _drawn_anew(first, one), _drawn_anew(second, other)
+    return (again[0], again[1]) if again[0] and again[1] else None
+
+
+def _ordered(fit: Fit) -> Fit | None:
+    """The fit with its runs by size and length, with the draws of another order; None where a run stands for many."""
+    if fit.is_aggregated:
+        return None
+    return replace(fit, runs=sorted(fit.runs, key=lambda run: cell_of(run.params, run.tokens)))
+
+
+def _drawn_anew(fit: Fit, ordered: Fit) -> Fit | None:
+    """The ordered fit with draws of its own order; None where its runs do not give its estimates again."""
+    if fit.runs == ordered.runs:
+        return fit
+    try:
+        again = fit_table(
+            _runs_of(ordered),
+            WEIGHED if fit.laws or fit.ladder else fit.law,
+            params=fit.params_column,
+            level=fit.level,
+            draws=len(fit.map_draws),
+            objective=fit.objective.name,
+            keep_outliers=True,
+        )
+    except ForetokenError:
+        return None
+    if [law.law for law in again.laws] != [law.law for law in fit.laws] or again.law != fit.law:
+        return None
+    before, after = ([one.map_parameters[name] for name in fit.map_parameters] for one in (fit, again))
+    if not np.allclose(before, after, rtol=SAME_ESTIMATE):
+        return None
+    laws = [replace(law, draws=new.draws) for law, new in zip(fit.laws, again.laws, strict=True)]
+    return replace(ordered, laws=laws, map_draws=again.map_draws, unpenalised_draws=again.unpenalised_draws)
+
+
+def _runs_of(fit: Fit) -> RunTable:
+    """The runs of a fit as a table."""
+    import pandas as pd
+
+    frame = pd.DataFrame([vars(run) for run in fit.runs]).rename(columns={"params": fit.params_column})
+    return RunTable(frame.drop(columns="fitted").dropna(axis=1, how="all"), "a fit")
 
 
 def _rows_in(table: RunTable, fit: Fit, cells: set[tuple[float, float]]) -> pd.DataFrame:

@@ -174,8 +174,8 @@ class _Comparison:
 
     def _assumed(self) -> Iterator[str]:
         for side in (self.first, self.second):
-            if side.left_out:
-                yield f"{side.name}: {side.left_out}"
+            if side.told:
+                yield f"{side.name}: {side.told}"
             yield f"{side.name}: {side.fit.rows.used} runs, {side.fit.law}, N is `{side.fit.params_column}`"
             yield from (f"{side.name}: {text}" for text in side.fit.assumed)
         yield f"how compute is spent: {self.request.split.text(self.first.fit, self.second.fit)}"

@@ -118,14 +118,7 @@ def clean_rows(table: RunTable, params: str = "auto", law: Law | None = None, *,
     `law` says what is predicted, where that is not the loss, and what is read. Raises TableError for a loss <= 0 or an
     unknown column, RefusedError for several validation sets, tokenizers or versions of the training software.
     """
-    if not len(table.frame):
-        raise TableError(
-            f"{table.source} holds no runs",
-            expected="one row per run",
-            got="an empty table",
-            cure="export it again, with its rows",
-            code="empty_table",
-        )
+    table.require_rows()
     columns = law_table(table.frame, law, params)
     reasons = _reasons(columns)
     used = reasons == ""

@@ -17,10 +17,10 @@ from foretoken.compute.models import MODELS
 from foretoken.errors import RefusedError
 from foretoken.plans.growth import Point, Reach, Trend, fit_trend, records, year_of
 from foretoken.plans.loss_model import published
-from foretoken.plans.provenance import budget_words, with_reasons_json
+from foretoken.plans.provenance import budget_words
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import allocate
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
 
 STOCK = {"low": 1e14, "middle": 3e14, "high": 1e15}
 """Tokens of public human text, about; Villalobos et al. 2024."""

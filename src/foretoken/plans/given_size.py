@@ -13,7 +13,6 @@ from foretoken.errors import ForetokenError, RefusedError
 from foretoken.laws.law import Array
 from foretoken.plans.constraints import NO_LIMITS, Given
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import (
     NO_DRAWS,
@@ -27,6 +26,7 @@ from foretoken.plans.split import (
     refuse_ladder,
 )
 from foretoken.plans.split_search import EXACT, best_losses, best_split, budgets_for, search_split, tokens_for
+from foretoken.results import with_reasons_json
 
 OpenHalf = Literal["params", "tokens"]
 """The half of a split that was not given."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from foretoken.arguments import check_level, check_positive
 from foretoken.errors import RefusedError
-from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.scalar_search import crossing
+from foretoken.results import with_reasons_json
 
 FARTHEST = 100.0
 """Years beyond the rows that a trend is followed."""

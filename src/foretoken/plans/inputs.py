@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from foretoken.arguments import check_level
 from foretoken.compute.accelerator_file import read_accelerators
@@ -31,8 +32,10 @@ from foretoken.plans.machines import (
 )
 from foretoken.plans.repetition import with_unique
 from foretoken.plans.request import PlanRequest
-from foretoken.runs.reading import AnyTable
 from foretoken.units import parse_count, parse_flops, parse_hours, parse_tokens
+
+if TYPE_CHECKING:
+    from foretoken.abilities.table import ScoreTable
 
 MFU_ROUNDS = 3
 """Times a budget is read at the MFU of the size that it buys: that MFU has three values, so it settles at once."""
@@ -62,7 +65,7 @@ class PlanInputs:
     """Of the layout; infinite where the MFU was given, which is then believed."""
     assumed: tuple[str, ...] = ()
     binding: tuple[str, ...] = ()
-    scores: AnyTable | None = None
+    scores: ScoreTable | None = None
     """A table of scores of smaller runs."""
     tasks: tuple[str, ...] = ()
 
@@ -111,9 +114,22 @@ def read_inputs(request: PlanRequest) -> PlanInputs:
         deadline_hours=math.inf if machines.mfu is not None else _deadline(request),
         assumed=resources.assumed,
         binding=tuple(text for text in resources.assumed if text.startswith(DEADLINE)),
-        scores=request.scores,
+        scores=_score_table(request),
         tasks=tuple(request.tasks.split(",") if isinstance(request.tasks, str) else request.tasks),
     )
+
+
+def _score_table(request: PlanRequest) -> ScoreTable | None:
+    """The table of scores of smaller runs; None where none was given."""
+    if request.scores is None:
+        if request.rename or request.where:
+            got = "--map" if request.rename else "--where"
+            cure = "give the table, --scores TABLE, or leave it out"
+            raise ForetokenError("a plan reads columns and rows of its table of scores alone", got=got, cure=cure)
+        return None
+    from foretoken.abilities.table import read_scores  # a plan without scores must not wait for it
+
+    return read_scores(request.scores, request.rename, request.where)
 
 
 def read_machines(request: PlanRequest) -> Machines:

@@ -14,10 +14,10 @@ from foretoken.errors import ForetokenError
 from foretoken.plans.inputs import PlanInputs
 from foretoken.plans.lifetime import FLOP, Demand, Life, Price, lifetimes, smaller
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.request import SERVING_BATCH
 from foretoken.plans.split import Allocation
 from foretoken.plans.split_search import best_split
+from foretoken.results import with_reasons_json
 
 SHARES = (0.5, 0.25)
 """Sizes, in those of the best split of the same compute, whose price in training is told (de Vries 2023)."""

@@ -14,6 +14,7 @@ from foretoken.forecasts.sense import ladder_checks
 from foretoken.laws import PUBLISHED
 from foretoken.plans.loss_model import LossModel
 from foretoken.plans.split import Allocation
+from foretoken.results import with_reasons_json
 
 FAR = 10.0
 """Beyond this factor in any of params, tokens and flops, a plan is marked."""
@@ -79,16 +80,6 @@ def budget_words(budget: Budget) -> list[str]:
     """What turns machines and hours into FLOP, in words."""
     numbers = (number for number in budget.assumed if number.name in ("peak", "mfu"))
     return [f"{number.name} {number.value:g} {number.unit}: {number.source}" for number in numbers]
-
-
-def with_reasons_json(values_json: dict[str, Any], **reasons: str | None) -> dict[str, Any]:
-    """The values with NAME_reason beside each null that a reason is given for.
-
-    >>> with_reasons_json({"usd": None, "kwh": 3.0}, usd="no price", kwh="no power")
-    {'usd': None, 'kwh': 3.0, 'usd_reason': 'no price'}
-    """
-    missing = {f"{name}_reason": reason for name, reason in reasons.items() if values_json[name] is None}
-    return {**values_json, **missing}
 
 
 def intervals_json(intervals: Mapping[str, list[float] | None], reason: str | None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from foretoken.compute.serving import Serving, serve
 from foretoken.compute.shape import ModelShape
 from foretoken.errors import DesignError, ForetokenError
 from foretoken.laws import LAWS, PUBLISHED
-from foretoken.plans.provenance import with_reasons_json
 from foretoken.plans.split import Allocation
+from foretoken.results import with_reasons_json
 from foretoken.units import HOUR_UNITS
 
 LARGE, SHARED = 2e10, 8

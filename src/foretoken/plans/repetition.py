@@ -18,10 +18,11 @@ from foretoken.laws import PUBLISHED
 from foretoken.laws.repeated_data import worth
 from foretoken.plans.constraints import NO_LIMITS, Limits
 from foretoken.plans.loss_model import LossModel, Repetition
-from foretoken.plans.provenance import intervals_json, with_reasons_json
+from foretoken.plans.provenance import intervals_json
 from foretoken.plans.scalar_search import crossing
 from foretoken.plans.split import split_intervals
 from foretoken.plans.split_search import best_losses, best_split
+from foretoken.results import with_reasons_json
 
 NEVER_TURNS = "within a factor of a million of this budget the same one of the two always helps more"
 BORROWED = "muennighoff_2023"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,8 @@ class PlanRequest:
         context: Longest sequence, in tokens.
         scores: A table of scores of smaller runs (`foretoken downstream`): the scores to expect of this run.
         tasks: The tasks of that table whose scores are told; all unless given.
+        rename: Columns of the table of scores by other names: loss=val_loss,tokens=steps*batch.
+        where: Which of its rows to read: dataset=c4.
         estimator: Which estimate of the fit: map or huber.
         level: Probability that an interval holds.
 
@@ -106,5 +108,7 @@ class PlanRequest:
     context: int = 4096
     scores: AnyTable | Path | None = None
     tasks: Sequence[str] = ()
+    rename: Mapping[str, str] | None = None
+    where: str = ""
     estimator: str = "map"
     level: float = 0.9

@@ -18,11 +18,11 @@ from foretoken.plans.given_size import Choice
 from foretoken.plans.lifecycle_cost import WholeLife
 from foretoken.plans.lifetime import Life
 from foretoken.plans.loss_model import LossModel
-from foretoken.plans.provenance import Sources, intervals_json, with_reasons_json
+from foretoken.plans.provenance import Sources, intervals_json
 from foretoken.plans.recipe import Recipe, ServedRequest
 from foretoken.plans.regret import Band
 from foretoken.plans.repetition import Repeated
-from foretoken.results import Result
+from foretoken.results import Result, with_reasons_json
 from foretoken.units import format_count
 
 if TYPE_CHECKING:
@@ -319,6 +319,6 @@ class Plan(Result):
             "experts": self.experts and asdict(self.experts),
             "abilities": [asdict(ability) for ability in self.abilities],
             "abilities_careful": list(CAREFUL),
-            "scores": [asdict(score) for score in self.scores],
+            "scores": [score.to_json() for score in self.scores],
             "choices": self.choices and [choice.to_json(no_interval) for choice in self.choices],
         }

@@ -60,7 +60,7 @@ def accuracy_figure(found: Decisions) -> Html:
         "Share of the pairs of recipes that are ordered as at the target, against the compute of the runs of a size "
         f"over that of the target's; bars are intervals at {percent(found.level, 0)} with recipes drawn anew. Filled: "
         "in the order of that size alone. Open: in the order of a law's forecasts from that size and all smaller ones "
-        "(Magnusson et al. 2025 found the first as good). A "
+        "(Magnusson et al. 2025 found the first as good). Dotted: a coin decides. A "
         f"size is one of which {percent(LEAST_SHARED, 0)} of the recipes have runs."
     )
     draw = partial(_draw_accuracy, found=found)
@@ -102,6 +102,7 @@ def _draw_accuracy(axes: Axes, *, found: Decisions) -> None:
     below = [size.spent_below for size in found.sizes]
     log_axis(axes, "x", *padded([*spent, *below, 1.0], 0.04), short_power)
     axes.axhline(50, color=MUTED, linestyle=":", linewidth=1.4)
+    write_label(axes, "a coin", (1.0, 50), (-2, -8), colour=MUTED, ha="right")
     if found.ceiling is not None:
         axes.axhline(100 * found.ceiling, color=MUTED, linewidth=1)
         at = (1.0, 100 * found.ceiling)

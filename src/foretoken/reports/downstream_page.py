@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.downstream_result import Band, Downstream, TaskCurve, TaskForecast
+from foretoken.abilities.held_out_routes import LEVEL as HELD_OUT_LEVEL
+from foretoken.fits.check import plural
 from foretoken.reports.forest import Line, forest
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent, power, significant
-from foretoken.reports.score_panels import BOTTOM, LEFT, RIGHT, SIZE, TOP, View, chosen
+from foretoken.reports.score_panels import View, axes, band, bar, chosen, line, mark, panel
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
-from foretoken.reports.svg import log_ticks, short_power
+from foretoken.reports.svg import short_power
 
-MOST_NAME, TICKS, FONT = 38, 3, "font-size:11px"
 MOST_DRAWN, MOST_ROWS = 60, 24
 """Tasks that are drawn, and lines of the first figure; the tables have all."""
 ROUTE_WORDS = {
@@ -71,18 +72,21 @@ def _facts(result: Downstream) -> Iterator[Fact]:
     yield "Beyond the largest run", factor(max(task.compute_factor for task in result.tasks)), "in compute"
     if result.held_out:
         inside = sum(score.is_inside for score in result.held_out) / len(result.held_out)
-        yield "Inside before", percent(inside, 0), "larger runs of the table held out, at 90 %"
+        told = f"of {plural(len(result.held_out), 'held-out score')}, at {percent(HELD_OUT_LEVEL, 0)}"
+        yield "Inside before", percent(inside, 0), told
     yield "Interval", percent(result.level, 0), "of one new measurement"
 
 
 def _forecast_figure(result: Downstream) -> Html:
     told = _told(result)
+    several = len({(task.params, task.tokens) for task in told}) > 1
     lines = [
         Line(
-            f"{task.curve}, {count(task.params)} on {count(task.tokens)}",
+            f"{task.curve}{f', {count(task.params)} on {count(task.tokens)}' if several else ''}",
             task.score,
             (task.low or 0.0, task.high or 0.0),
             f"{percent(task.score or 0.0, 1)} ({percent(task.low or 0.0, 1)} to {percent(task.high or 0.0, 1)})",
+            short=percent(task.score or 0.0, 1),
             strong=not task.reason,
         )
         for task in told[:MOST_ROWS]
@@ -168,9 +172,10 @@ def _compute_figure(result: Downstream, drawn: Sequence[TaskCurve]) -> Html:
 def _routes(result: Downstream) -> Iterator[Html]:
     yield element(
         "p",
-        "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score,"
-        " the share inside the interval of 90 %, and the weight: by the distance of the whole forecast from the scores"
-        " (the continuous ranked probability score), half of it on the task itself and half on all.",
+        "The larger runs of the table were forecast from its smaller ones by every route. The mean error of a score and"
+        " the share inside the interval of 90 % count each run once. The weight is by the distance of the forecast"
+        " from the scores (the continuous ranked probability score), half of it on the task itself and half on all. The"
+        " share at the top of the page is of all routes together, weighed by what they foretold of smaller runs still.",
     )
     heads = ["group", "task", "route", "weight", "score", "low", "high", "error before", "inside before"]
     # Where nothing tells groups apart, their column would be empty.
@@ -193,10 +198,10 @@ def _routes(result: Downstream) -> Iterator[Html]:
 def _loss_panel(curve: TaskCurve) -> Html:
     """Score against loss: the runs, and the band of a new measurement at a loss that is known."""
     assert curve.by_loss is not None
-    band = curve.by_loss
-    view = View((max(band.x), min(band.x)), (0.0, 1.0), False, False, True)
+    of = curve.by_loss
+    view = View((max(of.x), min(of.x)), (0.0, 1.0), False, False, True)
     marks = [(one.loss, one.score, f"{one.run}: loss {significant(one.loss)}") for one in curve.measured if one.loss]
-    return _panel(curve, "loss, falling", view, band, marks, ())
+    return _panel(curve, "loss, falling", view, of, marks, ())
 
 
 def _compute_panel(curve: TaskCurve, forecasts: Sequence[TaskForecast]) -> Html:
@@ -211,76 +216,25 @@ def _panel(
     curve: TaskCurve,
     axis: str,
     view: View,
-    band: Band,
+    of: Band,
     marks: Sequence[tuple[float, float, str]],
     forecasts: Sequence[TaskForecast],
 ) -> Html:
     name = str(curve.name)
-    shown = name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…"
-    return element(
-        "svg",
-        element("title", f"{name} against {axis}"),
-        _words(LEFT, 14, shown, "ink", "start", ";font-weight:600"),
-        *_frame(view, axis),
-        *_band(view, band),
-        *_chance(view, curve.chance),
-        *(_circle(view, *mark) for mark in marks),
-        *(part for forecast in forecasts for part in _forecast(view, forecast)),
-        viewBox=f"0 0 {SIZE[0]:g} {SIZE[1]:g}",
-        role="img",
-    )
-
-
-def _words(x: float, y: float, words: str, role: str, anchor: str, more: str = "") -> Html:
-    style = f"fill:var(--{role});{FONT};text-anchor:{anchor}{more}"
-    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", style=style)
-
-
-def _frame(view: View, axis: str) -> Iterator[Html]:
-    bottom, right = SIZE[1] - BOTTOM, SIZE[0] - RIGHT
-    lines = f"M{LEFT:g},{TOP:g} L{LEFT:g},{bottom:g} L{right:g},{bottom:g}"
-    yield element("path", d=lines, style="fill:none;stroke:var(--rule)")
-    ticks = log_ticks(*view.x)[0] if view.log_x else sorted(view.x)
-    for tick in ticks[:: -(-len(ticks) // TICKS)]:
-        write = short_power(tick) if view.log_x else significant(tick)
-        yield _words(min(view.across(tick), right - 12), bottom + 13, write, "muted", "middle")
-    yield _words((LEFT + right) / 2, bottom + 28, axis, "muted", "middle")
-    for score in (0.0, 0.5, 1.0):
-        yield _words(LEFT - 4, view.down(score) + 4, view.tick(score), "muted", "end")
-
-
-def _band(view: View, band: Band) -> Iterator[Html]:
-    across = [view.across(x) for x in band.x]
-    upper = [f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.high, strict=True)]
-    lower = [f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.low, strict=True)]
-    yield element("polygon", points=" ".join([*upper, *reversed(lower)]), style="fill:var(--band);stroke:none")
-    middle = " ".join(f"{x:.1f},{view.down(y):.1f}" for x, y in zip(across, band.score, strict=True))
-    yield element("polyline", points=middle, style="fill:none;stroke:var(--ink);stroke-width:1.4")
-
-
-def _chance(view: View, chance: float | None) -> Iterator[Html]:
-    if chance is None:
-        return
-    y = f"{view.down(chance):.1f}"
-    told = element("title", f"chance: {view.written(chance)}")
-    style = "stroke:var(--muted);stroke-dasharray:2 3"
-    yield element("line", told, x1=f"{LEFT:g}", x2=f"{SIZE[0] - RIGHT:g}", y1=y, y2=y, style=style)
-    yield _words(SIZE[0] - RIGHT, view.down(chance) - 3, "chance", "muted", "end")
-
-
-def _circle(view: View, x: float, score: float, words: str) -> Html:
-    told = element("title", f"{words}: {view.written(score)}")
-    style = "fill:var(--paper);stroke:var(--ink);stroke-width:1.2"
-    return element("circle", told, cx=f"{view.across(x):.1f}", cy=f"{view.down(score):.1f}", r="3", style=style)
+    body = [*axes(view, axis, short_power), *band(view, list(zip(of.x, of.score, of.low, of.high, strict=True)))]
+    if curve.chance is not None:
+        body += bar(view, "chance", curve.chance, [(x, score) for x, score, _ in marks])
+    body += [mark(view, *one) for one in marks]
+    body += [part for forecast in forecasts for part in _forecast(view, forecast)]
+    return panel(name, f"{name} against {axis}", body)
 
 
 def _forecast(view: View, one: TaskForecast) -> Iterator[Html]:
     if one.score is None or one.low is None or one.high is None:
         return
-    x, low, high = f"{view.across(one.flops):.1f}", view.down(one.low), view.down(one.high)
+    x, low, high = view.across(one.flops), view.down(one.low), view.down(one.high)
     ends = f"{view.written(one.low)} to {view.written(one.high)}"
     told = element("title", f"{short_power(one.flops)} FLOP: {view.written(one.score)} ({ends})")
-    style = "stroke:var(--accent);stroke-width:2"
-    yield element("line", told, x1=x, x2=x, y1=f"{low:.1f}", y2=f"{high:.1f}", style=style)
+    yield line(x, low, x, high, "stroke:var(--accent);stroke-width:2", told)
     style = "fill:var(--accent);stroke:var(--paper)"
-    yield element("circle", told, cx=x, cy=f"{view.down(one.score):.1f}", r="4", style=style)
+    yield element("circle", told, cx=f"{x:.1f}", cy=f"{view.down(one.score):.1f}", r="4", style=style)

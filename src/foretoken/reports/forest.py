@@ -32,6 +32,8 @@ class Line:
     interval: Sequence[float] | None = None
     text: str = ""
     """What stands at the right; the number with its interval unless given."""
+    short: str = ""
+    """The same where not all lines have room for it; the number unless given."""
     start: float | None = None
     """Where a waterfall's bar begins."""
     beside: float | None = None
@@ -46,6 +48,11 @@ class Line:
             return self.text or "none"
         band = " to ".join(significant(end) for end in self.interval) if self.interval else ""
         return significant(self.value) + (f" ({band})" if band else "")
+
+    @property
+    def short_words(self) -> str:
+        """The number alone."""
+        return self.short or ("" if self.value is None else significant(self.value))
 
 
 def forest(
@@ -88,20 +95,19 @@ def _draw(
         side = "left" if value < middle else "right"
         shift = (4 if side == "left" else -4, 2)
         write_label(axes, words, (value, 1), shift, colour=MUTED, ha=side, va="baseline", above=True)
+    letters = WIDE_LETTERS if is_wide(axes) else NARROW_LETTERS
+    whole = all(len(line.name) + len(line.words) <= letters for line in lines)
     for row, line in enumerate(lines):
-        _draw_line(axes, row, line)
+        _draw_line(axes, row, line, letters, line.words if whole else line.short_words)
     axes.set_xlabel(label)
 
 
-def _draw_line(axes: Axes, row: int, line: Line) -> None:
-    """Name and number above, bar and mark below."""
+def _draw_line(axes: Axes, row: int, line: Line, letters: int, text: str) -> None:
+    """Name and number above, as many `letters` of both as there is room for; bar and mark below."""
     style: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 11}
     colour = ACCENT if line.strong else INK
-    letters = WIDE_LETTERS if is_wide(axes) else NARROW_LETTERS
-    fits = len(line.name) + len(line.words) <= letters
-    name = line.name if fits or len(line.name) <= letters else line.name[: letters - 1] + "…"
+    name = line.name if len(line.name) <= letters else line.name[: letters - 1] + "…"
     axes.text(0, row - 0.36, name, **style)
-    text = line.words if fits else "" if line.value is None else significant(line.value)
     if len(name) + len(text) <= letters:
         axes.text(1, row - 0.36, text, ha="right", color=MUTED, **style)
     axes.axhline(row, color=RULE, linewidth=0.5, zorder=0)

@@ -166,12 +166,15 @@ def with_code(words: str) -> Html:
 
 
 def as_sentence(words: str, *, capital: bool = True) -> str:
-    """Words with a capital at their start and a full stop at their end; an id keeps its small letter.
+    """Words with a capital at their start and a full stop at their end; an id or a name keeps its small letter.
 
     >>> as_sentence("8 runs"), as_sentence("add runs", capital=False), as_sentence("kaplan_2020 is read")
     ('8 runs.', 'add runs.', 'kaplan_2020 is read.')
+    >>> as_sentence("wic, acc: every score is 0"), as_sentence("c4: one run is far from the law")
+    ('wic, acc: every score is 0.', 'c4: one run is far from the law.')
     """
-    # `kaplan_2020 is read` begins with an id, which a capital would change.
-    named = "_" in words.partition(" ")[0]
+    # `kaplan_2020 is read` begins with an id and `wic, acc: ...` with names, which a capital would change.
+    first = words.partition(" ")[0]
+    named = "_" in first or first.endswith((",", ":"))
     begun = words[:1].upper() + words[1:] if capital and not named else words
     return begun if begun.endswith((".", "!", "?")) else begun + "."

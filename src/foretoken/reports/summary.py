@@ -62,7 +62,9 @@ def lead(sentence: str, facts: Iterable[Fact], checks: Iterable[Check] = ()) -> 
     serious = [with_code(as_sentence(check.evidence)) for check in checks if not check.is_note]
     doubt = element("p", "Read with care: ", join(serious, " "), class_="doubt") if serious else None
     boxes = [
-        element("div", element("dt", name), element("dd", value, element("small", remark) if remark else None))
+        element(
+            "div", element("dt", name), element("dd", value, element("small", with_code(remark)) if remark else None)
+        )
         for name, value, remark in facts
     ]
     return element("section", element("p", sentence, class_="sentence"), doubt, element("dl", *boxes), id="verdict")

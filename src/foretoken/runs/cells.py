@@ -127,10 +127,15 @@ def named_unit(word: str, ours: str) -> Unit | None:
 
     >>> named_unit("ZFLOP", "flops"), named_unit("M", "tokens"), named_unit("M", "loss")
     (Unit(factor=1e+21, name='zflop'), Unit(factor=1000000.0, name='millions'), None)
+    >>> named_unit("1E21", "flops")
+    Unit(factor=1e+21, name='1e21')
     """
     if word.strip() == "1":
         return ONE
-    return UNITS.get(COUNTED.get(ours, ""), {}).get(re.sub(r"[\s./-]", "", word.lower()))
+    plain = re.sub(r"[\s./-]", "", word.lower())
+    if ours in COUNTED and re.fullmatch(r"1e\d{1,2}", plain):
+        return Unit(float(plain), plain)
+    return UNITS.get(COUNTED.get(ours, ""), {}).get(plain)
 
 
 def number(cell: object, ours: str = "") -> float:

@@ -17,7 +17,7 @@ from foretoken.runs.exports import FINISHED, plain_columns, read_endings
 from foretoken.runs.files import read_frame
 from foretoken.runs.filters import filter_rows
 from foretoken.runs.loss_units import LossUnit, declared_unit, in_kept_unit, named_loss_unit, unit_in_name
-from foretoken.runs.sources import Source, apply_map, as_typed, name_of_runs, other_losses, other_sizes, proposals
+from foretoken.runs.sources import Source, apply_map, as_typed, completed, other_losses, other_sizes, proposals
 from foretoken.runs.table import COLUMNS, NEEDED, SIZES, RunTable
 
 if TYPE_CHECKING:
@@ -166,22 +166,8 @@ def table_from_frame(
         for name in LEAST:
             _refuse_implausible(frame, name, sources, source)
         assumed += [*other_sizes(frame, sizes, sources), *other_losses(frame, sources.get("loss"))]
-    frame, notes = _completed(frame, rename, sizes[0] if countable else "")
+    frame, notes = completed(frame, rename, sizes[0] if countable else "")
     return RunTable(frame, source, tuple([*assumed, *notes]), sources["loss"].name if "loss" in sources else "")
-
-
-def _completed(frame: pd.DataFrame, rename: Mapping[str, str], size: str) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with names of runs and FLOPs from other columns, and what is assumed; `size` is the column of N."""
-    notes = []
-    if "run" not in frame and "run" not in rename and (name := name_of_runs(frame)):
-        frame = frame.assign(run=frame[name])
-        notes.append(f"`{name}` is read as `run`")
-    if "params_total" not in frame and "params" in frame:
-        notes.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
-    if "flops" not in frame and size:
-        frame = frame.assign(flops=6.0 * frame[size] * frame["tokens"])
-        notes.append("`flops` is missing and taken as 6 x params x tokens")
-    return frame, notes
 
 
 def _refuse_doubles(frame: pd.DataFrame, used: set[str], source: str) -> None:

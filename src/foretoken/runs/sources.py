@@ -152,8 +152,9 @@ def apply_map(
 _NAMES = {
     "params": r"(n|num|total)?_?(param(eter)?s?|weights)(_?(total|count|n))?|model_?size|size|n",
     "tokens": r"(n|num|total)?_?((train(ing)?|input|consumed)_?)?tokens?(_?(seen|total|trained|count))?"
-    r"|d|data(set)?_?size",
-    "flops": r"(train(ing)?|total)?_?(flops?|compute)(_?(total|budget))?|c|budget",
+    r"|d|((pre_?)?train(ing)?_?)?data(set)?_?size",
+    "flops": r"(((pre_?)?train(ing)?|total|num|n|est(imated)?|approx)_?)*(flops?|flos|compute)"
+    r"(_?(total|budget|used|count|est(imated)?|6nd))?|c|budget",
     "loss": r"(val(id(ation)?)?|eval|test|final|dev)?_?(ce_|lm_|cross_entropy_)?loss(_?(val|final|nats))?"
     r"|l|cross_?entropy|(val(id(ation)?)?|eval|test)?_?(bpb|bpc|ppl|perplexity|nll|bits_per_(byte|char|token))",
 }
@@ -163,23 +164,35 @@ def proposals(frame: pd.DataFrame, missing: Sequence[str]) -> str:
     """A --map for the columns that are missing, from the names that are there; YOUR_COLUMN where none is alike."""
     parts = []
     for ours in missing:
-        pattern = _NAMES.get(ours)
-        # A loss on what was trained on is lower than that on held-out text, and another quantity.
-        names = [name for name in map(str, frame.columns) if ours != "loss" or not _NO_LOSS.search(name)]
-        like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
-        like = like or [name for name in names if _holds(name, ours)]
-        like = sorted(like, key=_is_second_choice)  # exact counts before rounded ones, losses before perplexities
-        found = like[0] if like else next(iter(nearest(ours, names)), "YOUR_COLUMN")
+        like = columns_like(frame, ours)
+        found = like[0] if like else next(iter(nearest(ours, _may_be(frame, ours))), "YOUR_COLUMN")
         if found in frame and frame[found].map(as_list).notna().any():
             found += "[-1]"  # a curve, of which the end is a run's loss
         parts.append(f'{ours}="{found}"' if "," in found else f"{ours}={found}")
-    flops = [name for name in map(str, frame.columns) if re.fullmatch(_FLOPS, _plain(name), re.IGNORECASE)]
+    flops = [name for name in columns_like(frame, "flops") if re.search("flop", name, re.IGNORECASE)]
     if "loss" in missing and "flops" not in frame and len(flops) == 1:
-        parts.append(f"flops={flops[0]}")
+        parts.append(f'flops="{flops[0]}"' if "," in flops[0] else f"flops={flops[0]}")
     return as_typed(",".join(parts))
 
 
-_FLOPS = r"(total|train(ing)?)?_?flops?(_total)?"
+def columns_like(frame: pd.DataFrame, ours: str) -> list[str]:
+    """The columns whose names are what people call ours, the likeliest first.
+
+    >>> import pandas as pd
+    >>> columns_like(pd.DataFrame(columns=["training_flops", "flops_per_step", "Compute (FLOP)"]), "flops")
+    ['training_flops', 'Compute (FLOP)']
+    """
+    names, pattern = _may_be(frame, ours), _NAMES.get(ours)
+    like = [name for name in names if pattern and re.fullmatch(pattern, _plain(name), re.IGNORECASE)]
+    like = like or [name for name in names if _holds(name, ours)]
+    return sorted(like, key=_is_second_choice)  # exact counts before rounded ones, losses before perplexities
+
+
+def _may_be(frame: pd.DataFrame, ours: str) -> list[str]:
+    # A loss on what was trained on is lower than that on held-out text, and another quantity.
+    return [name for name in map(str, frame.columns) if ours != "loss" or not _NO_LOSS.search(name)]
+
+
 _NO_LOSS = re.compile(
     r"train|[_./ ](std|stddev|stderr|se|sem|var|err|ci|low|high|count|delta|diff)(,\w+)?$", re.IGNORECASE
 )
@@ -222,10 +235,24 @@ _COUNTED_AS = "total|active|count|n|d|l|seen|final|mean|val|trainable|trained|al
 """What may follow the word `params` in the name of a count: Optuna calls every setting params_*."""
 
 
-def name_of_runs(frame: pd.DataFrame) -> str:
+def _name_of_runs(frame: pd.DataFrame) -> str:
     """The column that names runs under another name: `run_name`, `tags.mlflow.runName`, `run_id`; "" without one."""
     last = {name: re.sub(r"[\s_-]", "", re.split(r"[./]", name)[-1].lower()) for name in map(str, frame.columns)}
     return next((name for word in ("runname", "runid") for name, end in last.items() if end == word), "")
+
+
+def completed(frame: pd.DataFrame, rename: Mapping[str, str], size: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with names of runs and FLOPs from other columns, and what is assumed; `size` is the column of N."""
+    notes = []
+    if "run" not in frame and "run" not in rename and (name := _name_of_runs(frame)):
+        frame = frame.assign(run=frame[name])
+        notes.append(f"`{name}` is read as `run`")
+    if "params_total" not in frame and "params" in frame:
+        notes.append("`params` is taken as N of undeclared convention (with or without embeddings is unknown)")
+    if "flops" not in frame and size:
+        frame = frame.assign(flops=6.0 * frame[size] * frame["tokens"])
+        notes += ["`flops` is missing and taken as 6 x params x tokens", *_other_compute(frame)]
+    return frame, notes
 
 
 def other_losses(frame: pd.DataFrame, taken: Source | None) -> list[str]:
@@ -249,6 +276,12 @@ def other_losses(frame: pd.DataFrame, taken: Source | None) -> list[str]:
     could, first = ", ".join(f"`{name}`" for name in others), others[0]
     example = as_typed(f'loss="{first}"' if "," in first else f"loss={first}")
     return [f"the loss is `{taken.name if taken else 'loss'}`; {could} could be it too: {example}"]
+
+
+def _other_compute(frame: pd.DataFrame) -> list[str]:
+    """Which column could be the compute, where the table has none of that name and it is counted instead."""
+    could = [name for name in columns_like(frame, "flops") if name not in COLUMNS]
+    return [f"`{could[0]}` could be `flops`: {proposals(frame, ['flops'])}"] if could else []
 
 
 def _may_be_loss(name: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from foretoken.errors import TableError
 from foretoken.escapes import for_csv
 from foretoken.results import Result
 from foretoken.runs.loss_units import NATS_PER_TOKEN, declared_unit
@@ -120,6 +121,17 @@ class RunTable(Result):
         """What the loss of its rows is in. Raises TableError where they say several."""
         declared = declared_unit(self.frame)
         return NATS_PER_TOKEN if declared is None else declared[1].kept
+
+    def require_rows(self, of: str = "run") -> None:
+        """Raise TableError where the table has names of columns alone; `of` is what a row of it is."""
+        if self.frame.empty:
+            raise TableError(
+                f"{self.source} holds no {of}s",
+                expected=f"one row per {of}",
+                got="an empty table",
+                cure="export it again, with its rows",
+                code="empty_table",
+            )
 
     def only(self, name: str) -> str:
         """The one word of a column, "" where it has none or several."""

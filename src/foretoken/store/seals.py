@@ -6,6 +6,7 @@ and goes before it, so no death in between leaves a seal on another file: at wor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def sealed(folder: Path) -> dict[str, str]:
 def check_fit(path: Path) -> None:
     """Raise StoreError, with the code `edited`, for a fit that the seals beside it contradict."""
     try:
-        seal = read_seals(path.resolve().parent).get(path.resolve().name)
+        real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a link that leads back to itself
+        seal = read_seals(real.parent).get(real.name)
     except StoreError:  # another's file of this name, or damaged seals, which say nothing of the fit
         return
     check_seal(path, seal, "let foretoken run make the fit anew, or fit the table: foretoken fit TABLE -o FIT")
