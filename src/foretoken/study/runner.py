@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class StudyRunner:
         launcher: Launcher | None = None,
     ) -> None:
         self.command = command
-        self.launcher = launcher or LAUNCHERS[study.launch.kind]()
+        self.launcher = launcher or LAUNCHERS[study.launch.kind](study.launch)
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
@@ -104,8 +105,8 @@ class StudyRunner:
 
     @property
     def workers(self) -> int:
-        """Processes side by side."""
-        return self.study.launch.workers or self.machine.cores
+        """Processes side by side, on all machines together."""
+        return self.study.launch.workers or self.machine.cores * self.machine.count
 
     @property
     def target_threads(self) -> int:
@@ -261,7 +262,8 @@ class StudyRunner:
 
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
-        check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
+        beside = ceil(self.workers / self.machine.count)
+        check_room(self.to_train(design), self.corpus, self.machine, beside, self.study.corpus.repeat)
         return check_planned(self.study, design)
 
     def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:

@@ -1,0 +1,1 @@
+from foretoken.launchers.local import LocalLauncher as SlurmLauncher  # noqa
