@@ -1,4 +1,4 @@
-"""Map a function over jobs: worker processes here, actors of Ray, jobs of SLURM, and what the machines can do. No torch.
+"""Map a function over jobs: processes here, actors of Ray, jobs of SLURM, and what machines can do. No torch.
 
 A new launcher is one file with a class that has the methods of `Launcher`, and one line in `LAUNCHERS`.
 """

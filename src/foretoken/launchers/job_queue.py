@@ -135,7 +135,7 @@ class JobQueue:
         self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
         worker.job = None
         self.workers.remove(worker)
-        end_all([worker])
+        end_all([worker], self.patience.ending)
         if failed.fatal:
             self.waiting.clear()
             self._stop()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
-from foretoken.launchers.launcher import Machine
+from foretoken.launchers.launcher import Machine, Report, Stop
 from foretoken.launchers.pool import PoolLauncher
 from foretoken.launchers.worker_process import WorkerProcess
 from foretoken.launchers.worker_state import Inbox, Worker
@@ -28,3 +30,8 @@ def this_machine() -> Machine:
     return Machine(
         cores=available_cores(), memory_bytes=available_memory(), processor=processor_name(), bfloat16=has_bfloat16()
     )
+
+
+def machine_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> dict[str, Any]:
+    """What a launcher calls to learn what its jobs have: a `Machine`."""
+    return asdict(this_machine())

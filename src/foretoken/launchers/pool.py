@@ -1,4 +1,4 @@
-"""What launchers with workers have in common: some are started, do the jobs of a queue, and wait for the next launch."""
+"""What launchers with workers have in common: workers do the jobs of a queue, and wait for the next launch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PoolLauncher(ABC):
         """
         queue = JobQueue(function, jobs, workers, threads, log, on_event, check, self.patience, self.start)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
-        end_all([worker for worker in self.idle if worker not in usable])
+        end_all([worker for worker in self.idle if worker not in usable], self.patience.ending)
         self.idle[:] = usable[queue.count :]
         outcomes = queue.run(usable[: queue.count])
         self.idle += [worker for worker in queue.workers if worker.ready]
@@ -49,7 +49,7 @@ class PoolLauncher(ABC):
 
     def close(self) -> None:
         """End the workers that wait for another launch."""
-        end_all(self.idle)
+        end_all(self.idle, self.patience.ending)
 
     @abstractmethod
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> Sequence[Worker]:

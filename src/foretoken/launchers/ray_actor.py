@@ -1,4 +1,4 @@
-"""What runs in a process of Ray: the jobs of one worker, one after another. No Ray here: the launcher makes it an actor.
+"""What runs in a process of Ray: the jobs of a worker, one after another. No Ray here: the launcher makes it an actor.
 
 The driver asks for messages with long polls, so that it waits for all workers at no cost, and each reply is also the
 sign that the worker lives.
@@ -16,7 +16,7 @@ from typing import Any
 
 from foretoken.launchers.local import this_machine
 from foretoken.launchers.messages import Assign, Halt, Message, Serve, from_line, to_line
-from foretoken.launchers.worker import Tasks, do_jobs
+from foretoken.launchers.worker import Tasks, do_jobs, print_into
 
 POLL_SECONDS = 2.0
 """Time after which a poll is answered at the latest."""
@@ -64,11 +64,3 @@ def machine_facts(token: str) -> dict[str, Any]:
     """The machine on which this is called, and what the file at `token` holds there; nothing where there is none."""
     path = Path(token)
     return {"machine": asdict(this_machine()), "token": path.read_text() if path.is_file() else ""}
-
-
-def print_into(log: Path) -> None:
-    """Let whatever this process prints go to the end of a file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)

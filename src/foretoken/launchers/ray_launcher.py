@@ -1,4 +1,4 @@
-"""Jobs on Ray: one actor per worker, on this machine or on the nodes of a cluster. Ray itself is imported when needed."""
+"""Jobs on Ray: one actor per worker, on this machine or on the nodes of a cluster. Ray is imported when needed."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ class RayLauncher(PoolLauncher):
         if not jobs:
             return []
         self._check_room(self._connected(), threads)
-        return super().launch(
-            function, jobs, workers=workers, threads=threads, log=log, on_event=on_event, check=check
-        )
+        return super().launch(function, jobs, workers=workers, threads=threads, log=log, on_event=on_event, check=check)
 
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
         """So many actors; those for which there is no room yet wait, and the others do their jobs meanwhile."""

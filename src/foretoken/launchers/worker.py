@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -93,6 +94,14 @@ def end_with_the_driver() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def print_into(log: Path) -> None:
+    """Let whatever this process prints go to the end of a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def beat(answer: Answer, seconds: float = BEAT_SECONDS) -> None:

@@ -300,13 +300,13 @@ class LaunchSection(Section):
     """slurm: time limit of a worker; by default from the estimated time of the runs."""
     executor: Literal["slurm", "local"] = "slurm"
     """slurm: `local` starts the same workers through submitit on this machine, where there is no SLURM."""
-    options: BatchOptions = {}
+    options: BatchOptions = Field(default_factory=dict)
     """slurm: more options of sbatch, as { constraint = "a100", exclusive = true }."""
 
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> LaunchSection:
         for name, kinds in OF_KINDS.items():
-            if self.kind not in kinds and getattr(self, name) != type(self).model_fields[name].default:
+            if self.kind not in kinds and name in self.model_fields_set and getattr(self, name):
                 raise ValueError(f"`{name}` is for kind {' or '.join(map(repr, kinds))}, and has no effect on others")
         if self.kind == "slurm" and self.gpus != int(self.gpus):
             raise ValueError(f"gpus = {self.gpus:g}: SLURM gives whole GPUs; kind 'ray' takes shares of one")
