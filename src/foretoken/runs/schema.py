@@ -305,8 +305,9 @@ class LaunchSection(Section):
 
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> LaunchSection:
+        defaults = LaunchSection.model_construct()
         for name, kinds in OF_KINDS.items():
-            if self.kind not in kinds and name in self.model_fields_set and getattr(self, name):
+            if self.kind not in kinds and getattr(self, name) != getattr(defaults, name):
                 raise ValueError(f"`{name}` is for kind {' or '.join(map(repr, kinds))}, and has no effect on others")
         if self.kind == "slurm" and self.gpus != int(self.gpus):
             raise ValueError(f"gpus = {self.gpus:g}: SLURM gives whole GPUs; kind 'ray' takes shares of one")
