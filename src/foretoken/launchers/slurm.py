@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from foretoken.errors import ForetokenError, StoreError, needing
 from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, go_on, ignore
 from foretoken.launchers.local import this_machine
 from foretoken.launchers.pool import PoolLauncher
-from foretoken.launchers.slurm_commands import States, check_script, find_partition
+from foretoken.launchers.slurm_commands import State, States, check_script, find_partition
 from foretoken.launchers.slurm_home import Home, end_leftovers
 from foretoken.launchers.slurm_worker import SlurmWorker, become_worker
 from foretoken.launchers.worker_state import Inbox, Patience, Worker, end_all
@@ -159,10 +160,10 @@ class SlurmLauncher(PoolLauncher):
         )
         return executor
 
-    def _state_of(self, job: Any) -> Callable[[str, float], str]:
+    def _state_of(self, job: Any) -> Callable[[str, float], State]:
         if not self.is_local:
             return self.states.of
-        return lambda name, since: "RUNNING" if job.state == "RUNNING" else "COMPLETED"
+        return lambda name, since: State("RUNNING" if job.state == "RUNNING" else "COMPLETED", time.monotonic())
 
     def _place_json(self) -> dict[str, Any]:
         section = self.section

@@ -112,6 +112,15 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", f"no answer in {ANSWER_SECONDS:.0f} s")
 
 
+@dataclass(frozen=True)
+class State:
+    """What a job does, in SLURM's words."""
+
+    name: str
+    asked: float
+    """When SLURM said so, in the time of `time.monotonic`."""
+
+
 class States:
     """What the jobs of this user do, asked for all of them at once and not too often."""
 
@@ -120,13 +129,13 @@ class States:
         self.known: dict[str, str] = {}
         self.asked = 0.0
 
-    def of(self, job: str, since: float) -> str:
+    def of(self, job: str, since: float) -> State:
         """The state of a job that was submitted at this time of `time.monotonic`."""
         with self.lock:
             if time.monotonic() - self.asked > LOOK_SECONDS:
                 self._ask()
             fresh = self.asked > since + LOOK_SECONDS
-            return self.known.get(job, GONE if fresh else "PENDING")
+            return State(self.known.get(job, GONE if fresh else "PENDING"), self.asked)
 
     def _ask(self) -> None:
         try:

@@ -15,7 +15,7 @@ from foretoken.errors import ForetokenError
 from foretoken.launchers.array_worker import LEAVING
 from foretoken.launchers.mailbox import Mailbox
 from foretoken.launchers.messages import Dead, End, Left, Message, Serve
-from foretoken.launchers.slurm_commands import BLAMELESS, ENDED, WAITING
+from foretoken.launchers.slurm_commands import BLAMELESS, ENDED, WAITING, State
 from foretoken.launchers.worker_process import thread_environment
 from foretoken.launchers.worker_state import Inbox, Patience, Worker
 
@@ -53,7 +53,7 @@ class SlurmWorker(Worker):
         self,
         folder: Path,
         job: SubmittedJob,
-        state: Callable[[str, float], str],
+        state: Callable[[str, float], State],
         minutes: float,
         threads: int,
         log: Path,
@@ -61,7 +61,9 @@ class SlurmWorker(Worker):
     ) -> None:
         super().__init__(threads, log, inbox)
         self.folder, self.submitted, self.state_of, self.minutes = folder, job, state, minutes
-        self.since, self.state = time.monotonic(), "PENDING"
+        self.since = self.began = time.monotonic()
+        """When it was submitted (or last seen to wait), and when its newest life was seen to begin."""
+        self.state = State("PENDING", 0.0)
         self.life, self.has_left = -1, False
         """Number of its newest life, and whether it has left its place in that."""
         self.death: Dead | None = None
@@ -76,7 +78,7 @@ class SlurmWorker(Worker):
 
     def trouble(self, patience: Patience) -> str | None:
         """See `Worker.trouble`; one that waits in the queue may do so for ever."""
-        waits = self.life < 0 or self.has_left or self.state in WAITING
+        waits = self.life < 0 or self.has_left or self.state.name in WAITING
         return None if waits else super().trouble(patience)
 
     def send(self, message: Message) -> None:
@@ -103,7 +105,7 @@ class SlurmWorker(Worker):
         last = time.monotonic() + patience
         while self.life >= 0 and not self.has_left and self.listener.is_alive() and time.monotonic() < last:
             self.listener.join(min(0.1, patience))
-        if not self.death and not (self.has_left and self.state not in WAITING):
+        if not self.death and not (self.has_left and self.state.name not in WAITING):
             self.kill()
 
     def _mailbox(self, name: str) -> Mailbox:
@@ -113,14 +115,14 @@ class SlurmWorker(Worker):
         box = self._mailbox("to_driver")
         while self.death is None:
             self.state = self.state_of(self.submitted.job_id, self.since)
-            ended = self.state in ENDED
+            ended = self.state.name in ENDED
             for message in box.read():
                 self._hear(message)
             if (self.folder / f"life-{self.life + 1}").is_dir():
                 box = self._begin_life()
             elif ended:
                 self.death = self._death()
-            elif self.state == "RUNNING" and self.life < 0 and time.monotonic() - self.since > UNSEEN_SECONDS:
+            elif self._is_unseen():
                 self.kill()
                 self.death = Dead(1, f"it runs, and nothing of it is seen in {self.folder}: is that folder shared?")
             else:
@@ -137,19 +139,26 @@ class SlurmWorker(Worker):
         if self.life >= 0 and not self.has_left:
             self._hear(Left("its job was requeued"))
         with self.lock:
-            self.life, self.has_left = self.life + 1, False
+            self.life, self.has_left, self.began = self.life + 1, False, time.monotonic()
             self.excuse()
             if self.function:
                 self._mailbox("to_worker").write(Serve(self.function))
         return self._mailbox("to_driver")
 
     def _notice_requeued(self) -> None:
-        if self.state in WAITING:
+        # What SLURM said before this life began is no news of it.
+        if self.state.name in WAITING and self.state.asked > self.began:
             if self.life >= 0 and not self.has_left:
                 self._hear(Left("its job was requeued"))
-            if self.life < 0:
-                self.since = time.monotonic()
+            self.since = time.monotonic()
+
+    def _is_unseen(self) -> bool:
+        quiet = time.monotonic() - self.since > UNSEEN_SECONDS
+        return quiet and self.life < 0 and self.state.name not in WAITING
 
     def _death(self) -> Dead:
-        left = self.has_left and self.state == "COMPLETED"
-        return Dead(1, f"its job {self.submitted.job_id} has ended: {self.state}", left or self.state in BLAMELESS)
+        name = self.state.name
+        blameless = name in BLAMELESS or self.has_left
+        if name in BLAMELESS:
+            self.kill()  # SLURM might requeue it yet, and nobody would speak with it
+        return Dead(1, f"its job {self.submitted.job_id} has ended: {name}", blameless)
