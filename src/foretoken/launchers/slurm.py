@@ -25,7 +25,7 @@ from foretoken.launchers.slurm_home import Home, end_leftovers
 from foretoken.launchers.slurm_worker import SlurmWorker, become_worker
 from foretoken.launchers.worker_state import Inbox, Patience, Worker, end_all
 from foretoken.runs.schema import LaunchSection
-from foretoken.store.atomic import read_json, write_json
+from foretoken.store.atomic import delete_file, read_json, write_json
 
 MACHINE = "foretoken.launchers.local:machine_job"
 SIGNAL_SECONDS = 90
@@ -87,6 +87,9 @@ class SlurmLauncher(PoolLauncher):
             got = str(error).strip().split("\n")[-1]
             raise ForetokenError("SLURM took no jobs", got=got, cure="see the options of [launch]") from error
         home.note([job.job_id for job in jobs])
+        # submitit leaves links to its scripts, and a study's folder holds plain files alone.
+        for link in home.folder.glob(".submission_file_*"):
+            delete_file(link)
         return [
             SlurmWorker(folder, job, self._state_of(job), self.minutes, threads, log, inbox)
             for folder, job in zip(folders, jobs, strict=True)
@@ -102,6 +105,13 @@ class SlurmLauncher(PoolLauncher):
         if self.is_local:
             return this_machine()
         partition = find_partition(self.section.partition)
+        if (asked := self.section.time_minutes or 0) > partition.minutes:
+            raise ForetokenError(
+                "no job of the partition may take as long as launch.time_minutes",
+                expected=f"at most {partition.minutes:g}",
+                got=str(asked),
+                cure="lower it: workers that come to their limit save, and go on in another place",
+            )
         with tempfile.TemporaryDirectory() as elsewhere:
             script = Path(elsewhere) / "job.sh"
             script.write_text(self.batch_script(Path(elsewhere)))
