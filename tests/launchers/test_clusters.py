@@ -1,6 +1,6 @@
 """One study on Ray, through submitit and on a real SLURM: the bits of this machine's own, whatever is killed meanwhile.
 
-Each starts a cluster and takes up to a minute, so they run where FORETOKEN_CLUSTERS=1 asks for it (`make test-clusters`).
+Each starts a cluster and takes up to a minute, so they run where FORETOKEN_CLUSTERS=1 asks for them.
 """
 
 from __future__ import annotations

@@ -126,6 +126,8 @@ class ArrayWorker:
 
 def requeue() -> None:
     """Put the job of SLURM that this process is part of back into the queue; elsewhere, do nothing."""
+    if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
+        return
     job, array, task = (os.environ.get(f"SLURM_{name}") for name in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID"))
     if job:
         subprocess.run(["scontrol", "requeue", f"{array}_{task}" if array else job], check=False, timeout=60)

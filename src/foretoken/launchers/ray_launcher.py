@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
 import tempfile
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -29,6 +31,7 @@ from foretoken.store.atomic import delete_file, write_file
 
 REACH_SECONDS, FACTS_SECONDS = 5.0, 60.0
 """How long an address may take to answer, and a cluster to say what its machines are."""
+REMOVALS = 30
 OBJECT_STORE_BYTES = 100_000_000
 """Of a Ray that is started here: messages are small, and tokens are read from the disk."""
 SETTINGS = {
@@ -140,7 +143,10 @@ class _Session:
     def _start(self, ray: ModuleType, cpus: int) -> None:
         # Below the study's folder the names of Ray's sockets would be longer than a socket's name may be.
         folder = tempfile.mkdtemp(prefix="foretoken-ray-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        weakref.finalize(self, _remove, folder)
+        # Another user of this machine must not be able to speak with what is started here.
+        if not any(name.startswith("RAY_AUTH") for name in os.environ):
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -152,6 +158,14 @@ class _Session:
             _temp_dir=folder,
             _node_ip_address="127.0.0.1",
         )
+
+
+def _remove(folder: str) -> None:
+    for _ in range(REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            return
+        time.sleep(0.1)  # processes of Ray that are about to end still write there
 
 
 def _connect(ray: ModuleType, address: str) -> None:
