@@ -11,7 +11,7 @@ The flow, from left to right, and the packages that hold it:
     models/      ModelShape -> network
     objectives/  network, inputs, targets -> loss
     training/    RunSpec -> RunRecord
-    launchers/   map a function over jobs: processes on this machine
+    launchers/   map a function over jobs: processes on this machine, Ray, SLURM
     generation/  trained network, text -> text: continuing, filling masks and spans
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit

@@ -8,12 +8,14 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +33,10 @@ from foretoken.store.atomic import delete_file, write_file
 
 REACH_SECONDS, FACTS_SECONDS = 5.0, 60.0
 """How long an address may take to answer, and a cluster to say what its machines are."""
+LOOK_SECONDS = 5.0
+"""Time between two looks at the nodes."""
 REMOVALS = 30
+"""How often the folder of a Ray that has ended is removed, a tenth of a second apart."""
 OBJECT_STORE_BYTES = 100_000_000
 """Of a Ray that is started here: messages are small, and tokens are read from the disk."""
 SETTINGS = {
@@ -55,6 +60,7 @@ class RayLauncher(PoolLauncher):
         super().__init__(patience)
         self.address, self.gpus, self.cpus = address, gpus, cpus
         self.session: _Session | None = None
+        self.looked = 0.0
 
     def launch(
         self,
@@ -80,7 +86,7 @@ class RayLauncher(PoolLauncher):
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
         """So many actors; those for which there is no room yet wait, and the others do their jobs meanwhile."""
         ray = self._connected()
-        return [RayWorker(ray, self.gpus, threads, log, inbox) for _ in range(count)]
+        return [RayWorker(ray, self._check_nodes, self.gpus, threads, log, inbox) for _ in range(count)]
 
     def measure(self, log: Path) -> Machine:
         """The smallest of the cluster's nodes, and how many there are; this machine where Ray is started here.
@@ -89,7 +95,8 @@ class RayLauncher(PoolLauncher):
         """
         if not self.address:
             with needing("launch.kind = 'ray'", "ray"):
-                import ray  # noqa: F401
+                if find_spec("ray") is None:
+                    raise ModuleNotFoundError(name="ray")
             return this_machine()
         return _measure_cluster(self._connected(), log)
 
@@ -104,6 +111,15 @@ class RayLauncher(PoolLauncher):
         if self.session is None:
             self.session = _Session(self.address, self.cpus)
         return self.session.ray
+
+    def _check_nodes(self) -> None:
+        """Raise ForetokenError when all nodes are lost; asked now and then while workers wait for a place."""
+        if self.session is None or time.monotonic() - self.looked < LOOK_SECONDS:
+            return
+        self.looked = time.monotonic()
+        if not any(node["Alive"] for node in self.session.ray.nodes()):
+            cure = "start Ray again, if it was not started by foretoken, and do the same again: what is done is kept"
+            raise ForetokenError("no node of Ray is left", cure=cure, code="unreachable")
 
     def _check_room(self, ray: ModuleType, threads: int) -> None:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -124,6 +140,9 @@ class _Session:
 
     def __init__(self, address: str, cpus: int | None) -> None:
         os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
+        # Nobody else on this machine shall speak with a Ray that is started here. It reads this when it is imported.
+        if not address and "ray" not in sys.modules and not any(name.startswith("RAY_AUTH") for name in os.environ):
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         with needing("launch.kind = 'ray'", "ray"):
             import ray
         self.ray: ModuleType = ray
@@ -144,9 +163,6 @@ class _Session:
         # Below the study's folder the names of Ray's sockets would be longer than a socket's name may be.
         folder = tempfile.mkdtemp(prefix="foretoken-ray-")
         weakref.finalize(self, _remove, folder)
-        # Another user of this machine must not be able to speak with what is started here.
-        if not any(name.startswith("RAY_AUTH") for name in os.environ):
-            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -179,7 +195,8 @@ def _connect(ray: ModuleType, address: str) -> None:
         raise ForetokenError(
             f"no Ray answers at launch.address = {address!r}",
             got=str(error).strip().split("\n")[0],
-            cure="start it with `ray start --head`, or leave `address` out to start Ray on this machine",
+            cure="start Ray there (`ray start`); where it asks for a token, set RAY_AUTH_MODE=token; without `address`"
+            " Ray is started on this machine",
             code="unreachable",
         ) from None
 
@@ -205,7 +222,7 @@ def _measure_cluster(ray: ModuleType, log: Path) -> Machine:
         raise ForetokenError(
             f"{blind} of {len(answers)} nodes of Ray do not see the study's folder {token.parent.parent.resolve()}",
             expected="one folder that all machines share, at the same path",
-            cure="put the study on a shared disk (`foretoken run --folder`), or run Ray on this machine alone",
+            cure="start foretoken in a folder that they share, or run Ray on this machine alone",
             code="folder_not_shared",
         )
     machines = [Machine.from_json(answer["machine"]) for answer in answers]
@@ -221,9 +238,11 @@ def _measure_cluster(ray: ModuleType, log: Path) -> Machine:
 class RayWorker(Worker):
     """An actor, listened to by a thread that waits for its messages."""
 
-    def __init__(self, ray: ModuleType, gpus: float, threads: int, log: Path, inbox: Inbox) -> None:
+    def __init__(
+        self, ray: ModuleType, check: Callable[[], None], gpus: float, threads: int, log: Path, inbox: Inbox
+    ) -> None:
         super().__init__(threads, log, inbox)
-        self.ray, self.has_place = ray, False
+        self.ray, self.check, self.has_place = ray, check, False
         self.death: Dead | None = None
         """How it ended, when it has."""
         environment = {"env_vars": thread_environment(threads)}
@@ -239,8 +258,11 @@ class RayWorker(Worker):
         return self.death
 
     def trouble(self, patience: Patience) -> str | None:
-        """See `Worker.trouble`; one that waits for a place may do so for ever."""
-        return super().trouble(patience) if self.has_place else None
+        """See `Worker.trouble`; one that waits for a place may do so for ever, as long as there are nodes."""
+        if self.has_place:
+            return super().trouble(patience)
+        self.check()
+        return None
 
     def send(self, message: Message) -> None:
         """Call the actor, and do not wait."""

@@ -186,7 +186,7 @@ class SlurmLauncher(PoolLauncher):
             raise ForetokenError(
                 f"no job of SLURM could say what its machine is; is {log.parent.resolve()} on a disk that all share?",
                 got=outcome.error,
-                cure="put the study on a shared disk (`foretoken run --folder`); see the output of the job there",
+                cure="start foretoken in a folder that all machines share; see the output of the job there",
                 code="folder_not_shared",
             )
         machine_json: dict[str, Any] = outcome.result_json
