@@ -18,8 +18,8 @@ from foretoken.launchers.array_worker import OVER, PULSE, ArrayWorker
 from foretoken.launchers.launcher import Job, Note
 from foretoken.launchers.mailbox import Mailbox
 from foretoken.launchers.messages import Assign, Beat, Dead, Done, Halt, Left, Message, Ready, Reported, Serve
+from foretoken.launchers.slurm import Home, end_leftovers
 from foretoken.launchers.slurm_commands import State
-from foretoken.launchers.slurm_home import Home, end_leftovers
 from foretoken.launchers.slurm_worker import SlurmWorker
 from foretoken.launchers.worker_state import Patience
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
+from foretoken.launchers.jobs import JsonObject
 from foretoken.launchers.launcher import Machine, Report, Stop
 from foretoken.launchers.pool import PoolLauncher
 from foretoken.launchers.worker_process import WorkerProcess
@@ -32,6 +33,6 @@ def this_machine() -> Machine:
     )
 
 
-def machine_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> dict[str, Any]:
+def machine_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> JsonObject:
     """What a launcher calls to learn what its jobs have: a `Machine`."""
     return asdict(this_machine())

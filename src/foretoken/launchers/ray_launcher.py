@@ -12,21 +12,24 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import ModuleType
-from typing import Any
 
 from foretoken.compute.hardware import available_cores
 from foretoken.errors import ForetokenError, needing
+from foretoken.launchers.jobs import JsonObject
 from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, go_on, ignore
 from foretoken.launchers.local import this_machine
-from foretoken.launchers.messages import Beat, Dead, Message, from_line, to_line
+from foretoken.launchers.messages import Assign, Beat, Dead, Halt, Message, Serve, from_line, to_line
 from foretoken.launchers.pool import PoolLauncher
-from foretoken.launchers.ray_actor import JobActor, machine_facts
+from foretoken.launchers.worker import Tasks, do_jobs, print_into
 from foretoken.launchers.worker_process import thread_environment
 from foretoken.launchers.worker_state import Inbox, Patience, Worker
 from foretoken.store.atomic import delete_file, write_file
@@ -35,6 +38,8 @@ REACH_SECONDS, FACTS_SECONDS = 5.0, 60.0
 """How long an address may take to answer, and a cluster to say what its machines are."""
 LOOK_SECONDS = 5.0
 """Time between two looks at the nodes."""
+POLL_SECONDS = 2.0
+"""Time after which a poll of an actor is answered at the latest."""
 REMOVALS = 30
 """How often the folder of a Ray that has ended is removed, a tenth of a second apart."""
 OBJECT_STORE_BYTES = 100_000_000
@@ -212,7 +217,7 @@ def _measure_cluster(ray: ModuleType, log: Path) -> Machine:
             facts.options(num_cpus=0, scheduling_strategy=strategy(node, soft=False)).remote(str(token.resolve()))
             for node in nodes
         ]
-        answers: list[dict[str, Any]] = ray.get(asked, timeout=FACTS_SECONDS)
+        answers: list[JsonObject] = ray.get(asked, timeout=FACTS_SECONDS)
     except ray.exceptions.RayError as error:
         got = str(error).strip().split("\n")[-1]
         raise ForetokenError("the nodes of Ray do not say what they are", got=got, cure="see `ray status`") from None
@@ -309,3 +314,47 @@ def _death(error: Exception) -> Dead:
     # Ray ends a long text with what was raised, if anything was while the actor was made.
     raised = text.split("\n")[-1] if "creation task" in text else "its process was killed or broke off"
     return Dead(1, raised)
+
+
+class JobActor:
+    """Does jobs in a thread of its own; its methods are called by the driver."""
+
+    def __init__(self, folder: str, log: str) -> None:
+        os.chdir(folder)  # the paths of a study may be relative to where its driver was started
+        print_into(Path(log))
+        self.tasks: Tasks = SimpleQueue()
+        self.answers: SimpleQueue[Message] = SimpleQueue()
+        self.stop = threading.Event()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def receive(self, line: bytes) -> None:
+        """Take one message of the driver's."""
+        match from_line(line):
+            case Halt():
+                self.stop.set()
+            case Serve() | Assign() as task:
+                self.tasks.put(task)
+
+    def poll(self, seconds: float = POLL_SECONDS) -> list[bytes]:
+        """What there is to say, as soon as there is anything; nothing after so many seconds."""
+        lines = []
+        try:
+            lines.append(to_line(self.answers.get(timeout=seconds)))
+            while True:
+                lines.append(to_line(self.answers.get_nowait()))
+        except Empty:
+            return lines
+
+    def _work(self) -> None:
+        try:
+            do_jobs(self.tasks, self.answers.put, self.stop.is_set)
+        except BaseException:
+            # What is to be served cannot be imported: as anywhere else, the process ends, and its log says why.
+            traceback.print_exc()
+            os._exit(1)
+
+
+def machine_facts(token: str) -> JsonObject:
+    """The machine on which this is called, and what the file at `token` holds there; nothing where there is none."""
+    path = Path(token)
+    return {"machine": asdict(this_machine()), "token": path.read_text() if path.is_file() else ""}
