@@ -26,6 +26,7 @@ NO_ERRORS = {
     "svg.py",
     "score_panels.py",
     "downstream_page.py",
+    "slurm_commands.py",
     "trainer_section.py",
     "command.py",
     "by_hand.py",

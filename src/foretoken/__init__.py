@@ -12,7 +12,7 @@ The flow, from left to right, and the packages that hold it:
     objectives/  network, inputs, targets -> loss
     training/    RunSpec -> RunRecord
     own_trainer/ a command of the user's that trains a run: started, watched, read
-    launchers/   map a function over jobs: processes on this machine
+    launchers/   map a function over jobs: processes on this machine, Ray, SLURM
     generation/  trained network, text -> text: continuing, filling masks and spans
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit

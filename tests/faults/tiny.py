@@ -70,7 +70,7 @@ def in_process() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with (
-        patch.dict(LAUNCHERS, {"local": InProcess}),
+        patch.dict(LAUNCHERS, {"local": lambda launch: InProcess()}),
         patch.object(train, "time", TickingClock()),
         patch.object(packing, "documents", DOCUMENTS),
         patch.object(fits, "fit", FIT),

@@ -51,6 +51,8 @@ class CommandJob:
     environment: Mapping[str, str | None]
     """Variables that the command has otherwise than the worker: as its user has them, None where they are not set."""
     attempt: int | None = None
+    gpus: float = 0.0
+    """That the launcher gives to a run."""
     keep_weights: KeepWeights = "none"
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class CommandJob:
             "home": str(self.home),
             "environment": dict(self.environment),
             "attempt": self.attempt,
+            "gpus": self.gpus,
             "keep_weights": self.keep_weights,
         }
 
@@ -75,6 +78,7 @@ class CommandJob:
             home=Path(job_json["home"]),
             environment=dict(job_json["environment"]),
             attempt=job_json["attempt"],
+            gpus=job_json["gpus"],
             keep_weights=job_json["keep_weights"],
         )
 
@@ -91,9 +95,9 @@ def run_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> dict[s
     return {job.run.key: record.status}
 
 
-def words(trainer: TrainerSection, run: RunSpec, folder: Path, goes_on: bool = False) -> list[str]:
+def words(trainer: TrainerSection, run: RunSpec, folder: Path, gpus: float = 0, goes_on: bool = False) -> list[str]:
     """The words of a run's command; `goes_on` fills {resume}. Raises ValueError for a field without a value."""
-    known = values(run, folder)
+    known = values(run, folder, gpus)
     resume = fill(trainer.resume, known) if goes_on and trainer.resume else []
     return fill(trainer.command, known, {"resume": resume})
 
@@ -131,7 +135,7 @@ class _OwnRun:
         if goes_on:
             self.events.append("resumed from a checkpoint of its own")
         ended = run_command(
-            words(self.trainer, self.run, self.place, goes_on),
+            words(self.trainer, self.run, self.place, self.job.gpus, goes_on),
             self.job.home,
             self.place.with_name("command.log"),
             environment=self._environment(),

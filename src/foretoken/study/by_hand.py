@@ -79,7 +79,7 @@ def planned_commands(study: Study, folder: str | Path | None = None) -> list[Pla
     for run in sorted(runs, key=lambda run: -run.flops):
         place = runner.store.own_folder(run.key).absolute()
         seen = os.path.relpath(place, home) if place.is_relative_to(home) else str(place)
-        own = words(study.trainer, run, Path(seen)) if study.trainer else []
+        own = words(study.trainer, run, Path(seen), study.launch.gpus) if study.trainer else []
         planned.append(PlannedCommand(run=run, folder=seen, words=own))
     return planned
 

@@ -44,8 +44,8 @@ class OwnStudyRunner(StudyRunner):
 
     @property
     def workers(self) -> int:
-        """Commands side by side: one, unless the study file says how many the machine holds."""
-        return self.study.launch.workers or 1
+        """Commands side by side: one on this machine, unless the study file says how many it holds."""
+        return self.study.launch.workers or (1 if self.study.launch.kind == "local" else self.machine.cores)
 
     @property
     def target_threads(self) -> int:
@@ -92,7 +92,9 @@ class OwnStudyRunner(StudyRunner):
         """Raise DesignError for a run for which the command cannot be filled in."""
         for run in runs:
             try:
-                first, *_ = words(self.section, run, self.store.own_folder(run.key), goes_on=True)
+                first, *_ = words(
+                    self.section, run, self.store.own_folder(run.key), self.study.launch.gpus, goes_on=True
+                )
             except ValueError as error:
                 name = f"{run.group}, {run.parameters.total} parameters"
                 raise DesignError(f"the command cannot be filled in for a run ({name})", got=str(error)) from None
@@ -132,7 +134,8 @@ class CommandTrainer(Trainer):
 
     def __init__(self, study: Study, section: TrainerSection, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.section, self.home, self.by_hand = section, study.home, study.launch.kind == "manual"
+        self.section, self.home, self.gpus = section, study.home, study.launch.gpus
+        self.by_hand = study.launch.kind == "manual"
 
     def train(self, runs: list[RunSpec]) -> None:
         """As every trainer; where the commands are started by hand, say which runs wait. Raises ForetokenError."""
@@ -165,6 +168,7 @@ class CommandTrainer(Trainer):
             home=self.home,
             environment={name: os.environ.get(name) for name in (*THREAD_VARIABLES, *ASLEEP, *SPINNING)},
             attempt=self.store.attempt,
+            gpus=self.gpus,
             keep_weights=self.keep_weights,
         )
         return Job(run.trajectory, job.to_json(), seconds[run.key])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
 from foretoken.errors import ForetokenError, MissingExtraError, PausedError, RefusedError
 from foretoken.forecasts import ledger
-from foretoken.launchers import LAUNCHERS, Launcher, LocalLauncher, Machine
+from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import RunTable
@@ -67,7 +68,7 @@ class StudyRunner:
         launcher: Launcher | None = None,
     ) -> None:
         self.command = command
-        self.launcher = launcher or LAUNCHERS.get(study.launch.kind, LocalLauncher)()
+        self.launcher = launcher or LAUNCHERS[study.launch.kind](study.launch)
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
@@ -81,8 +82,8 @@ class StudyRunner:
 
     @property
     def workers(self) -> int:
-        """Processes side by side."""
-        return self.study.launch.workers or self.machine.cores
+        """Processes side by side, on all machines together."""
+        return self.study.launch.workers or self.machine.cores * self.machine.count
 
     @property
     def target_threads(self) -> int:
@@ -263,7 +264,8 @@ class StudyRunner:
 
     def check_room(self, runs: list[RunSpec]) -> None:
         """Raise CorpusError or DesignError for runs that text or memory do not suffice for."""
-        check_room(runs, self.corpus, self.machine, self.workers, self.study.corpus.repeat)
+        beside = ceil(self.workers / self.machine.count)
+        check_room(runs, self.corpus, self.machine, beside, self.study.corpus.repeat)
 
     def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:
         """Seconds of each run that is trained, by its key, and doubts about threads; none where torch is missing."""
