@@ -153,10 +153,13 @@ def _refuse_bars(frame: pd.DataFrame, source: str) -> None:
                 cure=f"correct `{name}`",
                 code="score_out_of_bounds",
             )
-    up = rows[rows["better"] == "up"]
-    if (up["chance"] >= up["ceiling"]).any():
+    sign = np.where(rows["better"] == "up", 1.0, -1.0)
+    if (sign * rows["chance"] >= sign * rows["ceiling"]).any():
         raise TableError(
-            f"{source}: chance is not below the ceiling", cure="correct `chance` or `ceiling`", code="chance_above"
+            f"{source}: chance is no worse than the ceiling",
+            expected="chance below the ceiling; of an error, above it",
+            cure="correct `chance` or `ceiling`",
+            code="chance_above",
         )
 
 
