@@ -25,9 +25,9 @@ that meet. `turning`: two parabolas that meet where they are level: a U, a hill,
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
     "flat": 0.4,
-    "linear": 0.1,
+    "linear": 0.075,
     "saturating": 0.075,
-    "accelerating": 0.05,
+    "accelerating": 0.075,
     "sigmoid": 0.2,
     "broken": 0.05,
     "turning": 0.075,
