@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foretoken.abilities.axes import AXES, KEY, Axis, CurveName
-from foretoken.abilities.bars import with_bars
 from foretoken.abilities.bounds import (
     BARS,
     in_fractions,
     refuse_curves_of_two_units,
     refuse_impossible_sizes,
     score_checks,
+    with_bars,
 )
 from foretoken.abilities.metrics import (
     UP,
@@ -114,6 +114,11 @@ class ScoreReading:
             if value is not None and not (value >= 0 and value < float("inf")):
                 raise ForetokenError(f"--{name} must be a finite number, 0 or above", got=repr(value))
 
+    @property
+    def bars(self) -> dict[str, float | None]:
+        """The levels that are asked for, by name."""
+        return {name: getattr(self, name) for name in BARS}
+
 
 UNITS = ("fraction", "percent", "raw")
 PLAIN = ScoreReading()
@@ -162,8 +167,7 @@ def read_scores(
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
     frame, more = _named(frame, rename, reading, source)
-    asked = {name: getattr(reading, name) for name in BARS}
-    frame, told = with_bars(frame, asked, is_raw=reading.unit == "raw")
+    frame, told = with_bars(frame, reading.bars, is_raw=reading.unit == "raw")
     frame, units = in_fractions(frame, reading.unit, source)
     refuse_curves_of_two_units(frame, source)
     against, why = _axis(frame, reading.against, source)
