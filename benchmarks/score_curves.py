@@ -1,7 +1,8 @@
 """Simulated curves of scores: are the verdicts right, do intervals of a level hold, is a real jump ever an artefact?
 
-    python benchmarks/score_curves.py                    # 200 curves of each kind, 6 to 20 sizes: an hour on one core
-    python benchmarks/score_curves.py --each 20 --sizes 12
+    python benchmarks/score_curves.py            # 200 curves of each kind, 6 to 20 sizes: ten minutes on one core
+    python benchmarks/score_curves.py --each 20 --sizes 12 --seed 1
+    python benchmarks/score_curves.py --parts ceiling --each 100  # what the best possible classifier reaches
 
 The right verdict is that of the curve without noise, by the definitions of `foretoken.abilities.verdict`, which know no
 estimator; `near` counts a verdict that the curve would have with limits a quarter higher or lower, since no data tell a
@@ -27,8 +28,11 @@ from foretoken.abilities.curve import Curve
 from foretoken.abilities.pairs import metric_pairs
 from foretoken.abilities.verdict import PLACES, VERDICTS, features
 from foretoken.laws.law import Array
+from score_ceiling import Simulated, ceilings
 
 KINDS = ("flat", "linear", "sigmoid", "power", "jump", "broken", "u")
+CHUNKS = 20
+"""Of 20,000 truths each, for the ceiling."""
 SPAN = np.log(1000.0)
 """Sizes span a factor of a thousand."""
 Truth = Callable[[Array], Array]
@@ -74,6 +78,7 @@ class Setting:
     sizes: int
     items: int
     noise: float
+    seed: int = 0
 
 
 def measured(
@@ -90,11 +95,17 @@ def measured(
     )
 
 
-def one_verdict(seed: int, kind: str, setting: Setting) -> tuple[str, str, bool]:
-    """The verdict, the right one, and whether it is right or near."""
-    g = np.random.default_rng([seed, KINDS.index(kind), setting.sizes, setting.items])
+def simulated(number: int, kind: str, setting: Setting) -> tuple[Truth, Curve]:
+    """A curve without noise, and the scores of its runs."""
+    g = np.random.default_rng([setting.seed, number, KINDS.index(kind), setting.sizes, setting.items])
     curve = truth(kind, g)
-    fitted, _ = fitted_curve(measured(curve, places(setting.sizes, g), setting, g), np.random.default_rng(0))
+    return curve, measured(curve, places(setting.sizes, g), setting, g)
+
+
+def one_verdict(number: int, kind: str, setting: Setting) -> tuple[str, str, bool]:
+    """The verdict, the right one, and whether it is right or near."""
+    curve, scored = simulated(number, kind, setting)
+    fitted, _ = fitted_curve(scored, np.random.default_rng(0))
     seen = features(curve(PLACES)[None, :])
     near = {VERDICTS[seen.verdicts(leeway=leeway)[0]] for leeway in (0.8, 1.0, 1.25)}
     return fitted.judged.verdict, VERDICTS[seen.verdicts()[0]], fitted.judged.verdict in near
@@ -111,6 +122,23 @@ def verdicts(each: int, setting: Setting) -> Iterator[str]:
         yield (
             f"{setting.sizes:3} sizes {setting.items:5} items  {kind:8} right {right:.2f}  near {near:.2f}"
             f"  silent {silent:.2f}  wrong {1 - right - silent:.2f}  (asked: {asked})  {dict(wrong.most_common(3))}"
+        )
+
+
+def ceiling(each: int, setting: Setting) -> Iterator[str]:
+    """A line for each kind of curve: what the best possible classifier reaches."""
+    curves = []
+    for kind in KINDS:
+        for number in range(each):
+            curve, scored = simulated(number, kind, setting)
+            right = int(features(curve(PLACES)[None, :]).verdicts()[0])
+            hits = np.rint(scored.score * setting.items).astype(int)
+            curves.append(Simulated(KINDS.index(kind), right, scored.place, hits, setting.items))
+    draw = lambda kind, g: truth(KINDS[kind], g)  # noqa: E731
+    for number, best, told in ceilings(curves, draw, len(KINDS), CHUNKS, setting.noise):
+        yield (
+            f"{setting.sizes:3} sizes {setting.items:5} items  ceiling, {KINDS[number]:8} right {best:.2f}"
+            f"  told the kind {told:.2f}"
         )
 
 
@@ -134,9 +162,9 @@ def rising(kind: str, g: np.random.Generator) -> Truth:
     return lambda u: np.clip((first + (last - first) * u) ** length, 0.0, 1.0)
 
 
-def one_level(seed: int, kind: str, setting: Setting) -> tuple[bool, bool] | None:
+def one_level(number: int, kind: str, setting: Setting) -> tuple[bool, bool] | None:
     """Whether the interval of a level beyond the data holds, and whether it is open; None where it is refused."""
-    g = np.random.default_rng([seed, LEVELLED.index(kind), setting.sizes, setting.items, 7])
+    g = np.random.default_rng([setting.seed, number, LEVELLED.index(kind), setting.sizes, setting.items, 7])
     curve = rising(kind, g)
     factor = float(np.exp(g.uniform(np.log(1.3), np.log(30.0))))
     target = float(curve(np.array(1.0 + np.log(factor) / SPAN)))
@@ -152,7 +180,7 @@ def levels(each: int, setting: Setting) -> Iterator[str]:
     """A line for each kind of curve, and one for all."""
     whole: list[tuple[bool, bool]] = []
     for kind in LEVELLED:
-        found = [one for seed in range(each) if (one := one_level(seed, kind, setting)) is not None]
+        found = [one for number in range(each) if (one := one_level(number, kind, setting)) is not None]
         whole += found
         yield _held(setting, kind, found, each)
     yield _held(setting, "all", whole, each * len(LEVELLED))
@@ -169,9 +197,9 @@ def _held(setting: Setting, kind: str, found: list[tuple[bool, bool]], tried: in
 JUMPS = ("artefact", "both jump", "sharp alone")
 
 
-def one_pair(seed: int, kind: str, setting: Setting) -> tuple[str, bool]:
+def one_pair(number: int, kind: str, setting: Setting) -> tuple[str, bool]:
     """Whose the jump is said to be, and whether the length's interval holds."""
-    g = np.random.default_rng([seed, JUMPS.index(kind), setting.sizes, setting.items, 11])
+    g = np.random.default_rng([setting.seed, number, JUMPS.index(kind), setting.sizes, setting.items, 11])
     first, last, length, place = g.uniform(0.2, 0.5), g.uniform(0.85, 0.98), int(g.integers(3, 9)), g.uniform(0.4, 0.8)
     u = places(setting.sizes, g)
     if kind == "both jump":
@@ -193,7 +221,7 @@ def one_pair(seed: int, kind: str, setting: Setting) -> tuple[str, bool]:
 def pairs(each: int, setting: Setting) -> Iterator[str]:
     """A line for each kind of jump."""
     for kind in JUMPS:
-        found = [one_pair(seed, kind, setting) for seed in range(each)]
+        found = [one_pair(number, kind, setting) for number in range(each)]
         said = Counter(origin for origin, _ in found)
         asked = "" if kind == "artefact" else "  (asked: artefact <= 0.05)"
         told = "  ".join(f"{name} {said[name] / each:.2f}" for name in ("metric_artefact", "real_jump", "cannot_say"))
@@ -210,25 +238,29 @@ def speed(curves: int) -> str:
         parts.append(
             pd.DataFrame({"params": one.x, "task": f"t{number}", "metric": "acc", "score": one.score, "n": 1000})
         )
-    begin = time.perf_counter()
+    begin, of_core = time.perf_counter(), time.process_time()
     scores(pd.concat(parts))
-    return f"{curves} curves of 12 sizes in {time.perf_counter() - begin:.1f} s (asked: 1,000 in 60 s)"
+    wall, core = time.perf_counter() - begin, time.process_time() - of_core
+    return f"{curves} curves of 12 sizes in {wall:.1f} s, {core:.1f} s of one core (asked: 1,000 in 60 s)"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=200)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[6, 8, 12, 20])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[6, 8, 10, 12, 20])
     parser.add_argument("--items", type=int, nargs="*", default=[100, 1000])
     parser.add_argument("--noise", type=float, default=0.08)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", nargs="*", default=["verdicts", "levels", "pairs", "speed"])
     options = parser.parse_args()
     if "speed" in options.parts:
         print(speed(1000), flush=True)
-    for made in (verdicts, levels, pairs):
+    for made in (verdicts, ceiling, levels, pairs):
         for sizes in options.sizes:
             for items in options.items:
                 for line in (
-                    made(options.each, Setting(sizes, items, options.noise)) if made.__name__ in options.parts else ()
+                    made(options.each, Setting(sizes, items, options.noise, options.seed))
+                    if made.__name__ in options.parts
+                    else ()
                 ):
                     print(line, flush=True)

@@ -120,3 +120,9 @@ def test_the_order_of_repeats_changes_nothing(frame: Callable[..., pd.DataFrame]
     assert one.emergence_score == pytest.approx(other.emergence_score)
     assert one.linearity == pytest.approx(other.linearity)
     assert one.evidence == other.evidence
+
+
+def test_a_curve_s_verdict_does_not_depend_on_the_others(frame: Callable[..., pd.DataFrame]) -> None:
+    table = frame(a=LINE, b=LINE[::-1], c=0.4 + 0.1 * np.sin(np.arange(12)))
+    alone = scores(table[table["task"] == "c"]).curves[0]
+    assert alone == next(curve for curve in scores(table).curves if curve.task == "c")

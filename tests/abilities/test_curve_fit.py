@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.curve_fit import fit_curve
 from foretoken.abilities.likelihoods import Proportions, Unbounded
+from foretoken.abilities.shapes import shapes_for
 
 
 def test_the_density_of_a_proportion_is_the_binomial_s() -> None:
@@ -47,6 +48,26 @@ def test_the_heaviest_family_is_the_one_that_made_the_scores(
     weights = fit_curve(curve.place, curve.likelihood()).family_weights()
     assert max(weights, key=lambda name: weights[name]) == family
     assert np.isclose(sum(weights.values()), 1.0)
+
+
+def test_shapes_are_tried_more_closely_where_the_data_tell_them_apart(measured: Callable[..., Curve]) -> None:
+    sigmoid = lambda u: 0.2 + 0.6 / (1.0 + np.exp(-(u - 0.43) / 0.085))  # noqa: E731
+    curve = measured(sigmoid, items=20000, sizes=20)
+    fit = fit_curve(curve.place, curve.likelihood())
+    coarse = fit_curve(curve.place, curve.likelihood(), shapes_for(curve.place))
+    assert len(fit.shapes) > len(coarse.shapes)
+    assert np.isclose(np.exp(fit.shapes.log_prior).sum(), 1.0)
+    middles = [(one.shapes.first, np.exp(one.log_weight).sum(axis=1)) for one in (coarse, fit)]
+    wrong = [abs(float(weight @ first) - 0.43) for first, weight in middles]
+    assert wrong[1] < min(wrong[0], 0.01)
+
+
+@pytest.mark.parametrize("n", [30.0, 3000.0])
+def test_the_noise_between_runs_does_not_depend_on_the_number_of_items(n: float) -> None:
+    m = Proportions.of(np.full(5, 0.5), np.full(5, n)).m[:, 0]
+    between = 0.25 * (1.0 / m - 1.0 / n)
+    assert between[0] == pytest.approx(0.0)
+    assert between[-1] == pytest.approx(0.1 * 0.25, rel=0.05)
 
 
 def test_draws_stay_within_the_bounds_and_about_the_truth(measured: Callable[..., Curve]) -> None:

@@ -30,3 +30,15 @@ def test_the_families_share_the_prior_as_said() -> None:
     assert np.isclose(sum(PRIOR.values()), 1.0)
     for name in FAMILIES:
         assert np.isclose(np.exp(shapes.log_prior[names == name]).sum(), PRIOR[name])
+
+
+def test_divided_shapes_share_the_prior_of_the_one_they_are_of() -> None:
+    shapes = shapes_for(np.linspace(0.0, 1.0, 8))
+    children, parent = shapes.divided()
+    share = np.bincount(parent, np.exp(children.log_prior))
+    assert np.allclose(share, np.exp(shapes.log_prior))
+    counts = dict(zip(shapes.family, np.bincount(parent), strict=True))
+    assert {counts[name] for name in ("flat", "linear", "step")} == {1}
+    assert {counts[name] for name in ("saturating", "broken", "turning")} == {3}
+    assert {counts[name] for name in ("accelerating", "sigmoid")} == {9}
+    assert [children.family[k] for k in range(len(children))] == [shapes.family[k] for k in parent]

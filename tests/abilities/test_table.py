@@ -196,3 +196,30 @@ def test_a_column_says_the_unit() -> None:
     with pytest.raises(TableError) as caught:
         read_scores(frame(task="copa", metric="acc", unit=["percent", "fraction"] * 2 + ["percent"]))
     assert caught.value.code == "mixed_units"
+
+
+def test_a_level_is_that_of_one_scale_and_the_others_are_told() -> None:
+    rows = [
+        {"params": size, "tokens": 3e11, "task": task, "metric": metric, "score": score}
+        for task, metric, score in (("a", "acc", 0.4), ("b", "err", 0.6), ("c", "ppl", 20.0))
+        for size in (1e8, 1e9, 1e10)
+    ]
+    table = read_scores(pd.DataFrame(rows), reading=ScoreReading(human=0.94, unit="fraction"))
+    human = table.frame.groupby("metric")["human"].first()
+    assert human["acc"] == 0.94
+    assert human[["err", "ppl"]].isna().all()
+    assert any("--human 0.94 is taken for acc, not for err, ppl" in told for told in table.assumed)
+
+
+@pytest.mark.parametrize("metric", ["err", "ppl"])
+def test_a_level_is_that_of_the_only_metric(metric: str) -> None:
+    table = read_scores(frame(metric=metric), reading=ScoreReading(human=0.25))
+    assert (table.frame["human"] == 0.25).all()
+    assert not any("--human" in told for told in table.assumed)
+
+
+def test_an_error_s_chance_lies_above_its_ceiling() -> None:
+    falling = frame(metric="err")
+    assert len(read_scores(falling, reading=ScoreReading(chance=0.75, ceiling=0.05)))
+    with pytest.raises(TableError, match="no worse than the ceiling"):
+        read_scores(falling, reading=ScoreReading(chance=0.05, ceiling=0.75))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from foretoken.errors import TableError
@@ -36,6 +37,11 @@ class CurveName:
         """
         shots = self.shots if not self.shots or "shot" in self.shots.lower() else f"{self.shots}-shot"
         return ", ".join(word for word in (self.group, self.task, self.metric, shots) if word)
+
+    @property
+    def number(self) -> int:
+        """A number for the seed of its draws: of the name alone, so that no other curve of a table changes it."""
+        return zlib.crc32(repr(astuple(self)).encode())
 
 
 def axis_of(frame: pd.DataFrame, asked: str, source: str) -> tuple[Axis, list[str]]:

@@ -92,7 +92,7 @@ def scores(request: ScoresRequest) -> Scores:
     found, fitted = [], []
     for number, (name, rows) in enumerate(names, start=1):
         curve = Curve.of(name, rows, read.against)
-        generator = np.random.default_rng([request.seed, number])
+        generator = np.random.default_rng([request.seed, name.number])
         verdict, one = _curve(curve, target, request.level, request.monotone, generator)
         found.append(verdict)
         fitted += [one] if one else []

@@ -7,7 +7,7 @@ ones, before that score is seen (Dawid 1984): a shape is weighed by what it fore
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ FIRST, MORE, NEAR = 10, 2, 0.02
 """Steps of Fisher scoring at one level of noise at most, and then at each; a step that is too short to go on."""
 LONGEST = 2.0
 """The longest step of a free parameter."""
+HEAVY, DIVISIONS = 0.04, 2
+"""The weight from which on a shape is divided, and how often that is done."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,27 @@ class CurveFit:
         weight = np.exp(self.log_weight).sum(axis=1)
         names = np.array(self.shapes.family)
         return {name: float(weight[names == name].sum()) for name in FAMILIES}
+
+    def without(self, these: NDArray[np.bool_]) -> CurveFit:
+        """The fit of the other shapes."""
+        kept = ~these
+        return replace(
+            self,
+            shapes=self.shapes.take(kept),
+            eta=self.eta[kept],
+            lower=self.lower[kept],
+            log_evidence=self.log_evidence[kept],
+        )
+
+    def and_also(self, other: CurveFit) -> CurveFit:
+        """The fit of these shapes and of others, to the same scores."""
+        return replace(
+            self,
+            shapes=self.shapes.and_also(other.shapes),
+            eta=np.concatenate([self.eta, other.eta]),
+            lower=np.concatenate([self.lower, other.lower]),
+            log_evidence=np.concatenate([self.log_evidence, other.log_evidence]),
+        )
 
     def draws(self, count: int, generator: np.random.Generator, *, monotone: bool = False) -> CurveDraws:
         """`count` curves from the weighed shapes, or from those alone that never turn back."""
@@ -92,14 +115,33 @@ class CurveDraws:
 
 
 def fit_curve(u: Array, likelihood: Likelihood, shapes: Shapes | None = None) -> CurveFit:
-    """The shapes (all that suit the places, unless given) fitted to scores at the places `u` [n], each from 0 to 1."""
-    shapes = shapes_for(u) if shapes is None else shapes
+    """The shapes fitted to scores at the places `u` [n], each from 0 to 1.
+
+    Unless they are given, all that suit the places; those that hold much of the weight alone are then divided, since a
+    grid that is coarse against what the data say makes intervals too narrow.
+    """
+    if shapes is not None:
+        return _fit(u, likelihood, shapes, None)
+    fit = _fit(u, likelihood, shapes_for(u), None)
+    for _ in range(DIVISIONS):
+        heavy = (np.exp(fit.log_weight).sum(axis=1) >= HEAVY) & (fit.shapes.step > 0).any(axis=1)
+        if not heavy.any():
+            break
+        children, parent = fit.shapes.take(heavy).divided()
+        start = fit.eta[heavy][parent][:, fit.eta.shape[1] // 2][:, None]
+        fit = fit.without(heavy).and_also(_fit(u, likelihood, children, start))
+    return fit
+
+
+def _fit(u: Array, likelihood: Likelihood, shapes: Shapes, start: Array | None) -> CurveFit:
+    """The shapes fitted, from levels `start` [k, 1, PARTS]."""
     weights = shapes.weights(u)
     used = np.arange(PARTS)[None, :] < shapes.parts[:, None]
     # A flat curve is its first level alone.
     products = (weights[..., :, None] * weights[..., None, :]).reshape(len(shapes), len(u), PARTS * PARTS)
     noises = len(likelihood.log_prior)
-    eta = np.full((len(shapes), 1, PARTS), likelihood.start(float(likelihood.y.mean())))
+    mean = likelihood.start(float(likelihood.y.mean()))
+    eta = np.full((len(shapes), 1, PARTS), mean) if start is None else start
     # With as many items at each size the best levels hardly depend on the noise, which only scales the likelihood:
     # most steps are made at one level of noise, and a few more from there at all of them.
     one = likelihood.with_noise(slice(noises // 2, noises // 2 + 1))

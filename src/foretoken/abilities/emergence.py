@@ -69,7 +69,7 @@ def held_out(whole: CurveFit, smaller: CurveFit) -> HeldOut:
 
 def _evidence(fit: CurveFit, *, narrow: bool) -> float:
     names = np.array(fit.shapes.family)
-    sudden = (names == "step") | ((names == "sigmoid") & (fit.shapes.width <= NARROW))
+    sudden = (names == "step") | ((names == "sigmoid") & (fit.shapes.second <= np.log(NARROW)))
     chosen = sudden if narrow else ~sudden & (names != "flat")
     # Divided by the prior of those shapes, so that two groups of unlike size can be compared.
     joint = fit.log_evidence + fit.shapes.log_prior[:, None] + fit.likelihood.log_prior

@@ -52,18 +52,17 @@ def level_reached(
     # Curves that never get there cross at infinity, so that the quantiles count them.
     reached = float(np.isfinite(crossing).mean())
     tail = (1.0 - probability) / 2.0
-    # Inverted, so that no infinite place is averaged with a finite one.
-    low, high = (float(np.quantile(crossing, share, method="inverted_cdf")) for share in (tail, 1.0 - tail))
     if reached < FEWEST:
         return None, (
             f"only {100 * reached:.0f} % of the curves that fit the scores reach {value:.3g} within {FARTHEST:g} times"
             " the largest size"
         )
     # Curves that level off below are in the interval, whose end they open; a middle of them and the others would jump
-    # from one to the other where half of them reach the level.
-    middle = float(np.median(crossing[np.isfinite(crossing)]))
-    # Where few reach it, a narrow interval of all would begin beyond the middle of those that do.
-    low = min(low, middle)
+    # from one to the other where half of them reach the level, and a lower end of both would pass over sizes at which
+    # those reach it that do.
+    low, middle = np.quantile(crossing[np.isfinite(crossing)], [tail, 0.5])
+    # Inverted, so that no infinite place is averaged with a finite one.
+    high = float(np.quantile(crossing, 1.0 - tail, method="inverted_cdf"))
     size, size_low = (float(curve.size_at(np.array(place))) for place in (middle, low))
     size_high = float(curve.size_at(np.array(high))) if np.isfinite(high) else None
     reason = (

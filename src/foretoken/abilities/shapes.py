@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from foretoken.laws.law import Array, Indices
@@ -22,25 +24,28 @@ Family = Literal["flat", "linear", "saturating", "accelerating", "sigmoid", "bro
 that meet. `turning`: two parabolas that meet where they are level: a U, a hill, a pause. `step`: a jump."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PRIOR: dict[Family, float] = {
-    "flat": 0.425,
-    "linear": 0.1,
+    "flat": 0.4,
+    "linear": 0.075,
     "saturating": 0.075,
     "accelerating": 0.075,
-    "sigmoid": 0.125,
+    "sigmoid": 0.2,
     "broken": 0.05,
-    "turning": 0.1,
+    "turning": 0.075,
     "step": 0.05,
 }
-"""The share of each family before the data: a change must be told against none."""
+"""The share of each family before the data: a change must be told against none, and a bounded score that accelerates
+is as likely the lower half of a sigmoid."""
 PARTS = 3
 """Levels of a shape at most."""
-RATES = (0.3, 0.7, 1.4, 2.0, 3.0, 4.5, 7.0, 10.0, 16.0)
-POWERS, BEGINNINGS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0), (0.0, 0.2, 0.5, 1.0, 2.0)
-LOCATIONS = np.linspace(0.0, 1.6, 25)
-WIDTHS = np.geomspace(0.02, 0.4, 8)
+LOG_RATES = np.linspace(np.log(0.3), np.log(16.0), 9)
+LOG_POWERS, ROOT_BEGINNINGS = np.linspace(np.log(1.5), np.log(8.0), 8), np.linspace(0.0, 1.4, 5)
+LOCATIONS, LOG_WIDTHS = np.linspace(0.0, 1.6, 25), np.linspace(np.log(0.02), np.log(0.4), 8)
 KNOTS = np.linspace(0.15, 0.85, 8)
+"""Grids are even in these numbers, so that each shape stands for as much as another, and can be divided."""
 IN_A_GAP = (1 / 6, 1 / 2, 5 / 6)
 """Places between two sizes where a step is tried."""
+THIRDS = np.array([-1.0, 0.0, 1.0]) / 3.0
+"""Of the distance to the next shape: where a shape is tried again that was too coarse."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,12 @@ class Shapes:
     family: tuple[Family, ...]
     log_prior: Array
     """Of PRIOR each family's share, which its shapes divide evenly; those of a jump by the width of its gap [k]."""
-    location: Array
-    """Of a sigmoid its middle, of the others what sets them apart [k]."""
-    width: Array
+    first: Array
+    """The middle of a sigmoid, the knot, the place of a step, log r, log a [k]."""
+    second: Array
+    """The log of a sigmoid's width; the root of c [k]."""
+    step: Array
+    """The distance to the next shape of the grid in both; 0 where there is none [k, 2]."""
 
     def __len__(self) -> int:
         return len(self.family)
@@ -71,8 +79,37 @@ class Shapes:
             rows = np.flatnonzero(names == name)
             if len(rows):
                 chosen = which[rows]
-                result[rows] = _WEIGHTS[name](u[None, :], self.location[chosen, None], self.width[chosen, None])
+                result[rows] = _WEIGHTS[name](u[None, :], self.first[chosen, None], self.second[chosen, None])
         return result
+
+    def take(self, which: Indices | NDArray[np.bool_]) -> Shapes:
+        """Some of the shapes."""
+        family = tuple(np.array(self.family)[which])
+        return Shapes(family, self.log_prior[which], self.first[which], self.second[which], self.step[which])
+
+    def divided(self) -> tuple[Shapes, Indices]:
+        """Each shape in its place a third of a step away on either side, too, and of each the shape it is of."""
+        first, second = (grid.ravel() for grid in np.meshgrid(THIRDS, THIRDS, indexing="ij"))
+        # A shape that has one number to vary, or none, is not divided along the other.
+        wanted = ((first == 0) | (self.step[:, :1] > 0)) & ((second == 0) | (self.step[:, 1:] > 0))
+        parent, child = np.nonzero(wanted)
+        step = self.step[parent]
+        return Shapes(
+            tuple(np.array(self.family)[parent]),
+            self.log_prior[parent] - np.log(wanted.sum(axis=1))[parent],
+            self.first[parent] + first[child] * step[:, 0],
+            self.second[parent] + second[child] * step[:, 1],
+            step / 3.0,
+        ), parent
+
+    def and_also(self, other: Shapes) -> Shapes:
+        """These and others."""
+        both = zip(
+            (self.log_prior, self.first, self.second, self.step),
+            (other.log_prior, other.first, other.second, other.step),
+            strict=True,
+        )
+        return Shapes(self.family + other.family, *(np.concatenate(pair) for pair in both))
 
 
 def shapes_for(u: Array) -> Shapes:
@@ -86,26 +123,23 @@ def shapes_for(u: Array) -> Shapes:
     gaps = np.diff(places)
     # No data tell where between two sizes a step lies: each place has its share of the gap.
     steps = np.concatenate([places[:-1] + share * gaps for share in IN_A_GAP])
-    location, width = (grid.ravel() for grid in np.meshgrid(LOCATIONS, WIDTHS, indexing="ij"))
-    power, begin = (grid.ravel() for grid in np.meshgrid(POWERS, BEGINNINGS, indexing="ij"))
-    blocks: list[tuple[Family, Array, Array, Array]] = [
+    grids: list[tuple[Family, Array, Array, Array]] = [
         ("flat", np.zeros(1), np.zeros(1), np.ones(1)),
         ("linear", np.zeros(1), np.zeros(1), np.ones(1)),
-        ("saturating", np.array(RATES), np.zeros(len(RATES)), np.ones(len(RATES))),
-        ("accelerating", power, begin, np.ones(len(power))),
-        ("sigmoid", location, width, np.ones(len(location))),
-        ("broken", KNOTS, np.zeros(len(KNOTS)), np.ones(len(KNOTS))),
-        ("turning", KNOTS, np.zeros(len(KNOTS)), np.ones(len(KNOTS))),
-        ("step", steps, np.full(len(steps), 1e-4), np.tile(gaps, len(IN_A_GAP))),
+        ("saturating", LOG_RATES, np.zeros(1), np.ones(len(LOG_RATES))),
+        ("accelerating", LOG_POWERS, ROOT_BEGINNINGS, np.ones(len(LOG_POWERS) * len(ROOT_BEGINNINGS))),
+        ("sigmoid", LOCATIONS, LOG_WIDTHS, np.ones(len(LOCATIONS) * len(LOG_WIDTHS))),
+        ("broken", KNOTS, np.zeros(1), np.ones(len(KNOTS))),
+        ("turning", KNOTS, np.zeros(1), np.ones(len(KNOTS))),
+        ("step", steps, np.array([np.log(1e-4)]), np.tile(gaps, len(IN_A_GAP))),
     ]
-    share = [np.log(PRIOR[name] * weight / weight.sum()) for name, _, _, weight in blocks]
-    family = tuple(name for name, places, *_ in blocks for _ in places)
-    return Shapes(
-        family,
-        np.concatenate(share),
-        np.concatenate([block[1] for block in blocks]),
-        np.concatenate([block[2] for block in blocks]),
-    )
+    blocks = []
+    for name, one, other, weight in grids:
+        first, second = (grid.ravel() for grid in np.meshgrid(one, other, indexing="ij"))
+        between = [grid[1] - grid[0] if len(grid) > 1 and name != "step" else 0.0 for grid in (one, other)]
+        share = np.log(PRIOR[name] * weight / weight.sum())
+        blocks.append(Shapes((name,) * len(first), share, first, second, np.tile(between, (len(first), 1))))
+    return reduce(Shapes.and_also, blocks)
 
 
 def _two(first: Array) -> Array:
@@ -120,17 +154,18 @@ def _linear(u: Array, location: Array, width: Array) -> Array:
     return _two(u)
 
 
-def _saturating(u: Array, rate: Array, width: Array) -> Array:
-    return _two(1.0 - np.exp(-rate * u))
+def _saturating(u: Array, log_rate: Array, width: Array) -> Array:
+    return _two(1.0 - np.exp(-np.exp(log_rate) * u))
 
 
-def _accelerating(u: Array, power: Array, begin: Array) -> Array:
+def _accelerating(u: Array, log_power: Array, root_begin: Array) -> Array:
+    power, begin = np.exp(log_power), root_begin**2
     first = begin**power
     return _two(((np.maximum(u, 0.0) + begin) ** power - first) / ((1.0 + begin) ** power - first))
 
 
-def _sigmoid(u: Array, location: Array, width: Array) -> Array:
-    return _two(expit((u - location) / width))
+def _sigmoid(u: Array, location: Array, log_width: Array) -> Array:
+    return _two(expit((u - location) / np.exp(log_width)))
 
 
 def _broken(u: Array, knot: Array, width: Array) -> Array:

@@ -12,12 +12,12 @@ from foretoken.abilities.bounds import (
     in_fractions,
     refuse_curves_of_two_units,
     score_checks,
+    with_bars,
 )
 from foretoken.abilities.metrics import (
     UP,
     as_long,
     asked_direction,
-    chance_of,
     direction_of,
     leaves_direction_open,
     metric_named,
@@ -40,8 +40,6 @@ GROUPS = ("group", "family", "dataset", "recipe", "corpus", "data", "series", "m
 """Columns that may tell series of models apart, the first taken that does."""
 ITEMS = ("n", "n_items", "items", "num_items", "n_examples", "num_examples", "n_questions", "questions")
 """Names of the number of items behind a score."""
-RANDOM = ("random", "random_baseline", "random_score", "chance_level", "baseline_random")
-"""Names of what guessing scores."""
 COLUMNS = (*KEY, "run", *AXES, "score", "score_se", "n", *BARS, "better", "unit")
 """Columns of the frame; see ScoreTable."""
 
@@ -117,6 +115,11 @@ class ScoreReading:
             if value is not None and not (value >= 0 and value < float("inf")):
                 raise ForetokenError(f"--{name} must be a finite number, 0 or above", got=repr(value))
 
+    @property
+    def bars(self) -> dict[str, float | None]:
+        """The levels that are asked for, by name."""
+        return {name: getattr(self, name) for name in BARS}
+
 
 UNITS = ("fraction", "percent", "raw")
 PLAIN = ScoreReading()
@@ -165,7 +168,7 @@ def read_scores(
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
     frame, more = _named(frame, rename, reading, source)
-    frame, told = _with_levels(frame, reading)
+    frame, told = with_bars(frame, reading.bars, is_raw=reading.unit == "raw")
     frame, units = in_fractions(frame, reading.unit, source)
     refuse_curves_of_two_units(frame, source)
     against, why = axis_of(frame, reading.against, source)
@@ -302,31 +305,6 @@ def _directed(frame: pd.DataFrame, asked: str, source: str, notes: list[str]) ->
     )
     falling = sorted({name for name, better in zip(frame["metric"], frame["better"], strict=True) if better == "down"})
     return frame, [*notes, *([f"less is better in {listed(falling)}"] if falling else [])]
-
-
-def _with_levels(frame: pd.DataFrame, reading: ScoreReading) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with chance, ceiling and human level, as they were given or as they are known."""
-    notes = []
-    random = next((column for column in RANDOM if column in frame), None)
-    if random and "chance" not in frame:
-        frame = frame.rename(columns={random: "chance"})
-        notes.append(f"`chance` is read from `{random}`")
-    for name in BARS:
-        asked = getattr(reading, name)
-        if asked is not None:
-            frame = frame.assign(**{name: float(asked)})
-        elif name not in frame:
-            frame = frame.assign(**{name: float("nan")})
-        else:
-            frame = frame.assign(**{name: _numbers(frame, name)})
-    if frame["chance"].isna().any():
-        pairs = frame[["task", "metric"]].drop_duplicates()
-        known = {(task, metric): chance_of(task, metric) for task, metric in pairs.itertuples(index=False)}
-        told = sorted({task for (task, _), value in known.items() if value is not None})
-        filled = [known[pair] for pair in zip(frame["task"], frame["metric"], strict=True)]
-        frame = frame.assign(known_chance=[float("nan") if value is None else value for value in filled])
-        notes += [f"chance, one over the number of choices, is known of {listed(told, 8)}"] if told else []
-    return frame, notes
 
 
 def _once(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
