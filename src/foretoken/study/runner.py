@@ -126,8 +126,8 @@ class StudyRunner:
 
     def _inputs_json(self) -> dict[str, Any]:
         """All that the study's files depend on, beside themselves."""
-        study, threads = self.study.model_dump(), self.target_threads
-        return {"study": study, "source": [*self.source_json(), __version__], "target_threads": threads}
+        source, threads = [*self.source_json(), __version__], self.target_threads
+        return {"study": self.study.model_dump(), "source": source, "target_threads": threads}
 
     @property
     def knows_its_source(self) -> bool:
@@ -136,8 +136,7 @@ class StudyRunner:
 
     def source_json(self) -> list[Any]:
         """What the runs depend on beside the study file."""
-        recipe = self.recipe
-        return [recipe.source.address, recipe.torch_version, recipe.bfloat16, RECIPE]
+        return [self.recipe.source.address, self.recipe.torch_version, self.recipe.bfloat16, RECIPE]
 
     def corpus_summary(self) -> CorpusSummary | None:
         """What design.json says of the corpus."""
