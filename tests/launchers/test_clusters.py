@@ -23,7 +23,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.store.read import read_table
 from foretoken.study.maintenance import verify
 from foretoken.study.progress import ProgressListener
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 
 from ..faults import tiny
 from .slurm_node import NoNode, slurm_node
@@ -139,7 +139,7 @@ def test_the_same_table_though_all_workers_are_killed_once(kind: str, expected: 
 DRIVER = """
 import json, sys
 from pathlib import Path
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 from tests.faults import tiny
 run(tiny.tiny_study(**json.loads(sys.argv[1])), Path(sys.argv[2]))
 """

@@ -15,6 +15,8 @@ from foretoken.errors import ForetokenError, MissingExtraError
 from foretoken.launchers import LAUNCHERS, RayLauncher, SlurmLauncher
 from foretoken.launchers.slurm_commands import BLAMELESS, ENDED, GONE, WAITING, States
 from foretoken.runs.schema import LaunchSection
+from foretoken.runs.study_file import load_study
+from foretoken.study.preview import batch_script
 
 HAS_SUBMITIT = pytest.mark.skipif(not find_spec("submitit"), reason="submitit is not installed")
 HAS_RAY = pytest.mark.skipif(not find_spec("ray"), reason="ray is not installed")
@@ -145,3 +147,13 @@ def test_states_are_asked_for_all_jobs_at_once(slurm: Path) -> None:
     assert states.of("5_0", now).name == "RUNNING"  # the controller is down: no job has ended by that
     assert WAITING.isdisjoint(ENDED)
     assert BLAMELESS < ENDED
+
+
+@HAS_SUBMITIT
+def test_a_dry_run_can_print_what_sbatch_would_be_given(mini_file: Path) -> None:
+    assert batch_script(load_study(mini_file)) is None
+    mini_file.write_text(mini_file.read_text().replace("workers = 1", 'kind = "slurm"\npartition = "gpu"\nworkers = 6'))
+    script = batch_script(load_study(mini_file), mini_file.parent / "home") or ""
+    assert "#SBATCH --array=0-5%6\n" in script
+    assert f"{mini_file.parent / 'home' / 'log' / 'slurm'}" in script
+    assert not (mini_file.parent / "home").exists()

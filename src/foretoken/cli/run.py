@@ -50,10 +50,13 @@ def run(
 
     settings = load(study, seed)
     if dry_run:
+        from foretoken.study.preview import batch_script
         from foretoken.study.preview import dry_run as plan_study
 
-        plan = plan_study(settings, folder)
+        plan, script = plan_study(settings, folder), batch_script(settings, folder)
         print_json(plan.to_json()) if json else show_plan(plan)
+        if script and not json:
+            print_text(script)
         return
     home, refused = folder or study_folder(settings), False
     try:

@@ -206,7 +206,8 @@ def all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
 
 
 def _keys_of(table: type) -> list[str]:
-    return [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
+    names = [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
+    return [name for name in names if not name.startswith("_")]
 
 
 def _tables(table: type) -> dict[str, type]:

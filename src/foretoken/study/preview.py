@@ -12,7 +12,7 @@ from foretoken.arguments import named_arguments
 from foretoken.data import prepare_corpus
 from foretoken.designs import RunEstimate
 from foretoken.errors import ForetokenError
-from foretoken.launchers import Job, Launcher
+from foretoken.launchers import LAUNCHERS, Job, Launcher, SlurmLauncher
 from foretoken.launchers.jobs import PROFILE, ProfilingJob, StepTimes
 from foretoken.results import Result
 from foretoken.runs.spec import KeepWeights, Precision, RunSpec
@@ -23,7 +23,7 @@ from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
 from foretoken.study.maintenance import look_over, usable_checkpoints
 from foretoken.study.run_study import study_runner
-from foretoken.study.runner import StudyRunner
+from foretoken.study.runner import StudyRunner, study_folder
 from foretoken.study.study_status import because
 
 Action = Literal["keep", "again", "resume", "retry", "train"]
@@ -146,6 +146,15 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
         planned = runner.planned_design()
     runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
     return DryRun(runs, look_over(runner.folder))
+
+
+def batch_script(study: Study, folder: str | Path | None = None) -> str | None:
+    """The script that sbatch would be given for the workers of a study; None where SLURM does not train it."""
+    launcher = LAUNCHERS[study.launch.kind](study.launch)
+    if not isinstance(launcher, SlurmLauncher):
+        return None
+    home = Path(folder or study_folder(study)) / "log" / "slurm"
+    return launcher.batch_script(home, workers=study.launch.workers or 1)
 
 
 def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:
