@@ -93,7 +93,7 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def processor_name() -> str:
-    """Name of the processor, as the machine gives it; with its model where a virtual machine names a whole line of them.
+    """Name of the processor, as the machine gives it; with its model where a virtual machine names a whole line.
 
     Two models of one name differ in speed, and in the last bits of a sum.
 
