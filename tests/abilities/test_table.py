@@ -15,6 +15,13 @@ def frame(**columns: object) -> pd.DataFrame:
     return pd.DataFrame({"params": SIZES, "tokens": 3e11, "score": [0.3, 0.4, 0.5, 0.6, 0.7], **columns})
 
 
+def test_more_items_than_any_benchmark_has_are_refused() -> None:
+    table = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "task": "copa", "metric": "acc", "score": 0.6})
+    with pytest.raises(TableError, match="items") as refused:
+        read_scores(table.assign(n=[100.0] * 7 + [1e308]))
+    assert refused.value.code == "impossible_items"
+
+
 def test_percent_and_fractions_are_told_apart() -> None:
     whole = read_scores(frame(task="copa", metric="acc"))
     percent = read_scores(frame(task="copa", metric="acc", score=100 * frame()["score"]))

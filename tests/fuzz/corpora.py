@@ -48,7 +48,7 @@ LINES = st.one_of(
 )
 
 
-UNPACKED = 4_000_000
+UNPACKED = 2_000_000
 """Bytes that a bomb becomes, a thousand times its own; a corpus may have two of them. The package `tokenizers` learns
 from, and cuts, two to six million bytes a second of any text: more would take longer than a hang is told by."""
 
@@ -73,7 +73,7 @@ def _specials() -> list[tuple[bytes, str]]:
         (zstandard.ZstdCompressor().compress(bomb), ".jsonl.zst"),
         (gzip.compress(b"\n" * 10_000_000, 1, mtime=0), ".jsonl.gz"),
         (gzip.compress(gzip.compress(samples.corpus_lines(), mtime=0), mtime=0), ".jsonl.gz"),
-        (b"a" * 3_000_000, ".txt"),
+        (b"a" * 1_000_000, ".txt"),
         (b"\xff\xfe" + "text".encode("utf-16-le"), ".txt"),
         *((_parquet(values, kind), ".parquet") for values, kind in columns),
     ]

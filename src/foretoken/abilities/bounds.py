@@ -16,6 +16,8 @@ from foretoken.runs.cells import as_word, numbers_in
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ITEMS = 1e12
+"""Items behind a score: beyond that its number is a slip."""
 BARS = ("chance", "ceiling", "human")
 WORDS = {"fraction": "fraction", "percent": "percent", "%": "percent", "raw": "raw"}
 """Units, by what a column `unit` may say."""
@@ -151,6 +153,18 @@ def _unit_of(rows: pd.DataFrame, source: str) -> str:
             code="score_out_of_bounds",
         )
     return "percent"
+
+
+def refuse_impossible_items(n: pd.Series, source: str) -> None:
+    """Raise TableError for more items than any benchmark has."""
+    most = n.max()
+    if most > MOST_ITEMS:
+        raise TableError(
+            f"{source}: a score of {most:.3g} items",
+            expected=f"at most {MOST_ITEMS:.0e} items (questions) behind a score",
+            cure="correct the column of items",
+            code="impossible_items",
+        )
 
 
 def refuse_curves_of_two_units(frame: pd.DataFrame, source: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foretoken.abilities.axes import Axis, CurveName
+from foretoken.abilities.bounds import MOST_ITEMS
 from foretoken.abilities.likelihoods import Likelihood, Proportions, Unbounded
 from foretoken.abilities.verdict import SMALLEST
 from foretoken.laws.law import Array
@@ -163,5 +164,5 @@ def _items(rows: pd.DataFrame, score: Array) -> Array | None:
     error = rows["score_se"].to_numpy(dtype=np.float64)
     if np.isfinite(error).all() and (error > 0).all():
         level = np.clip(score, 0.02, 0.98)
-        return np.asarray(np.maximum(level * (1.0 - level) / error**2, 2.0))
+        return np.asarray(np.clip(level * (1.0 - level) / np.maximum(error, 1e-6) ** 2, 2.0, MOST_ITEMS))
     return None

@@ -11,6 +11,7 @@ from foretoken.abilities.bounds import (
     BARS,
     in_fractions,
     refuse_curves_of_two_units,
+    refuse_impossible_items,
     score_checks,
     with_bars,
 )
@@ -227,6 +228,7 @@ def _named(
     blank = {name: float("nan") for name in ("tokens", "flops", "loss", "score_se") if name not in numbers}
     n = reading.items if reading.items else (_numbers(frame, items) if items else float("nan"))
     frame = frame.assign(**{**named, **numbers, **blank, "n": n})
+    refuse_impossible_items(frame["n"], source)
     _refuse_two_eval_sets(frame, source)
     return _directed(frame, asked_direction(reading.better), source, [*notes, *told])
 

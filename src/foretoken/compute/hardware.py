@@ -93,14 +93,17 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def processor_name() -> str:
-    """Name of the processor, as the machine gives it.
+    """Name of the processor, as the machine gives it; with its model where a virtual machine names a whole line.
+
+    Two models of one name differ in speed, and in the last bits of a sum.
 
     >>> isinstance(processor_name(), str)
     True
     """
-    for line in _cpuinfo():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
+    told = dict(line.replace("\t", "").split(":", 1) for line in reversed(_cpuinfo()) if ":" in line)
+    name, model = told.get("model name", "").strip(), told.get("model", "").strip()
+    if name:
+        return name if any(character.isdigit() for character in name) or not model else f"{name} (model {model})"
     return platform.processor() or platform.machine()
 
 
