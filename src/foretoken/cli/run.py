@@ -50,14 +50,7 @@ def run(
 
     settings = load(study, seed)
     if dry_run:
-        from foretoken.study.preview import batch_script
-        from foretoken.study.preview import dry_run as plan_study
-
-        plan, script = plan_study(settings, folder), batch_script(settings, folder)
-        print_json(plan.to_json()) if json else show_plan(plan)
-        if script and not json:
-            print_text(script)
-        return
+        return _show_dry_run(settings, folder, json)
     home, refused = folder or study_folder(settings), False
     try:
         command = shlex.join(["foretoken", *sys.argv[1:]])
@@ -66,11 +59,8 @@ def run(
     except RefusedError as refusal:
         typer.echo(for_terminal(f"no forecast: {refusal}"), err=True)
         result, refused = status(home), True
-    except PausedError as paused:
-        say(str(paused))
-        raise typer.Exit(INTERRUPTED) from None
-    except KeyboardInterrupt:
-        say("stopped; rerun the same command to go on from what is saved")
+    except (PausedError, KeyboardInterrupt) as stop:
+        say(str(stop) or "stopped; rerun the same command to go on from what is saved")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         tell_if_edited(study, seed, settings)
@@ -81,6 +71,15 @@ def run(
     unscored = settings.target.train and result.outcome is None
     if refused or unscored or result.counts.failed:
         raise typer.Exit(1)
+
+
+def _show_dry_run(settings: Study, folder: Path | None, json: bool) -> None:
+    from foretoken.study.preview import batch_script, dry_run
+
+    plan, script = dry_run(settings, folder), batch_script(settings, folder)
+    print_json(plan.to_json()) if json else show_plan(plan)
+    if script and not json:
+        print_text(script)
 
 
 def tell_if_edited(study: Path, seed: int | None, settings: Study) -> None:
