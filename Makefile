@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test test-lowest test-newest lint bench clean
+.PHONY: demo test test-clusters test-lowest test-newest lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/foretoken run studies/quickstart.toml
@@ -13,6 +13,11 @@ demo: $(STAMP)
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# One study on Ray, through submitit and on a SLURM of one node (apt-get install slurm-wlm munge); ten minutes.
+test-clusters: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-clusters.txt -e '.[ray,slurm]'
+	OMP_NUM_THREADS=1 FORETOKEN_CLUSTERS=1 $(BIN)/pytest tests/launchers
 
 # The tests that need no torch, with the lowest versions that pyproject.toml allows and with the newest there are, each in
 # an environment of its own (PYTHON=python3.13 tries another Python). Of torch the newest is resolved, and not installed.

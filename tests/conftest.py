@@ -86,7 +86,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     Processes that test side by side train it once.
     """
     from foretoken.runs.study_file import load_study
-    from foretoken.study.runner import run
+    from foretoken.study.run_study import run
 
     pytest.importorskip("torch", reason="the study is trained")
     base = tmp_path_factory.getbasetemp()
@@ -104,7 +104,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 def as_quickstart(undisturbed: Path, home: Path, name: str = "quickstart") -> None:
     """Lay the mini study into a folder under another name, as if it had been run there."""
     from foretoken.runs.study_file import load_study
-    from foretoken.study.runner import run
+    from foretoken.study.run_study import run
 
     (home / "studies").mkdir(exist_ok=True)
     study = home / "studies" / f"{name}.toml"

@@ -47,6 +47,23 @@ def one_liners() -> dict[str, str]:
     return dict(re.findall(r"^\| `foretoken ([^`]*)` \| `([^`]*)` \|", VERBS_PAGE.read_text(), re.M))
 
 
+OWN_TRAINER = """
+name = "own"
+[trainer]
+command = "sh train.sh {params} {tokens} {folder}"
+[design]
+kind = "ladder"
+params = ["1M", "2M", "4M", "8M"]
+tokens_per_param = [10, 20, 40]
+[launch]
+workers = 2
+"""
+TRAIN_SH = """
+loss=$(awk "BEGIN { print 1.7 + 400 / $1 ^ 0.34 + 410 / $2 ^ 0.28 }")
+echo "{\\"loss\\": $loss}" > "$3/result.json"
+"""
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Path:
     """A folder with all that the documented commands name."""
@@ -70,6 +87,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
         (home / "my_texts" / f"bears-{part}.txt").write_text("".join(lines))
     labelled = (f'{{"text": "{n} bears met {n * n} foxes", "label": "{n % 2}"}}\n' for n in range(40))
     (home / "reviews.jsonl").write_text("".join(labelled))
+    (home / "own.toml").write_text(OWN_TRAINER)
+    (home / "train.sh").write_text(TRAIN_SH)
     as_quickstart(undisturbed, home)
     shutil.copy(home / "studies" / "quickstart.toml", home / "studies" / "mine.toml")
     _weights(home)

@@ -11,7 +11,8 @@ The flow, from left to right, and the packages that hold it:
     models/      ModelShape -> network
     objectives/  network, inputs, targets -> loss
     training/    RunSpec -> RunRecord
-    launchers/   map a function over jobs: processes on this machine
+    own_trainer/ a command of the user's that trains a run: started, watched, read
+    launchers/   map a function over jobs: processes on this machine, Ray, SLURM
     generation/  trained network, text -> text: continuing, filling masks and spans
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
     fits/        RunTable + Law -> Fit
@@ -66,7 +67,8 @@ if TYPE_CHECKING:
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
     from foretoken.store.read import read_table
-    from foretoken.study import StudyStatus, design, dry_run, profile, prune, report, run, status, verify
+    from foretoken.study import StudyStatus, design, dry_run, pause, profile, prune, report, run, status, verify
+    from foretoken.study.by_hand import planned_commands, record, start_script
     from foretoken.study.new_study import init
 
 PUBLIC = {
@@ -108,15 +110,19 @@ PUBLIC = {
     "next_run": "foretoken.ladders.ladder",
     "open_model": "foretoken.generation",
     "page_of": "foretoken.reports",
+    "planned_commands": "foretoken.study.by_hand",
     "place_run": "foretoken.forecasts.ledger",
     "Plan": "foretoken.plans.result",
     "plan": "foretoken.plans.planning",
     "predict": "foretoken.forecasts",
     "profile": "foretoken.study",
     "prune": "foretoken.study",
+    "pause": "foretoken.study",
     "PUBLISHED": "foretoken.laws",
     "read_table": "foretoken.store.read",
+    "record": "foretoken.study.by_hand",
     "report": "foretoken.study",
+    "start_script": "foretoken.study.by_hand",
     "run": "foretoken.study",
     "RunSpec": "foretoken.runs.spec",
     "RunTable": "foretoken.runs.table",
@@ -186,13 +192,16 @@ __all__ = [
     "next_run",
     "open_model",
     "page_of",
+    "pause",
     "place_run",
     "plan",
+    "planned_commands",
     "predict",
     "profile",
     "prune",
     "read_scores",
     "read_table",
+    "record",
     "report",
     "run",
     "sample",
@@ -200,6 +209,7 @@ __all__ = [
     "score_ledger",
     "score_run",
     "scores",
+    "start_script",
     "status",
     "train_tokenizer",
     "trends",

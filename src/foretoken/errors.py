@@ -173,6 +173,10 @@ class LeaseLostError(StoreError):
     """The process stood still for so long that another one has taken its study over."""
 
 
+class PausedError(ForetokenError):
+    """Somebody asked a study to save and stop; nothing is wrong."""
+
+
 class CheckpointError(ForetokenError):
     """Weights on disk that no network here has, or that do not fit their configuration."""
 

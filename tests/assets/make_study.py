@@ -18,7 +18,7 @@ from foretoken.store.format import FORMAT
 from foretoken.store.store import Store
 from foretoken.study.design_file import read_design
 from foretoken.study.progress import ProgressListener
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 
 ASSETS = Path(__file__).parent
 STOP_AFTER = 7

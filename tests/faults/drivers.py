@@ -16,7 +16,7 @@ from typing import Any
 from foretoken.errors import StoreError, StudyBusyError
 from foretoken.store.lease import newest_attempt
 from foretoken.study.progress import ProgressListener
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 
 from .tiny import tiny_study
 

@@ -20,7 +20,7 @@ from foretoken.store.store import Store
 from foretoken.study.maintenance import verify
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import gather
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 from foretoken.study.study_status import status
 
 from . import tiny

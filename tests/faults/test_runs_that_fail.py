@@ -20,7 +20,7 @@ from foretoken.store.checkpoints import in_folder
 from foretoken.store.store import Store
 from foretoken.study.maintenance import prune, verify
 from foretoken.study.progress import ProgressListener
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 from foretoken.training import train
 
 from . import tiny
@@ -52,7 +52,7 @@ def test_a_worker_that_always_dies_costs_its_runs_alone(tmp_path: Path, expected
             fine = super().launch(function, [job for job in jobs if job not in unlucky], **settings)
             return fine + [Outcome(job.name, error="the worker died twice (exit code -9)") for job in unlucky]
 
-    with patch.dict(LAUNCHERS, {"local": Unlucky}):
+    with patch.dict(LAUNCHERS, {"local": lambda launch: Unlucky()}):
         ended = command(tmp_path)
     counts = json.loads(ended.stdout)["counts"]
     assert ended.exit_code == 1

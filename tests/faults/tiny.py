@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-import foretoken.study.runner
+import foretoken.study.run_study
 from foretoken import fits, reports, routes
 from foretoken.data import packing
 from foretoken.errors import ForetokenError
@@ -70,7 +70,7 @@ def in_process() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with (
-        patch.dict(LAUNCHERS, {"local": InProcess}),
+        patch.dict(LAUNCHERS, {"local": lambda launch: InProcess()}),
         patch.object(train, "time", TickingClock()),
         patch.object(packing, "documents", DOCUMENTS),
         patch.object(fits, "fit", FIT),
@@ -148,4 +148,4 @@ class InProcess(LocalLauncher):
 def run(folder: Path, system: atomic.System | None = None, study: Study | None = None) -> dict[str, Any]:
     """Run the study in `folder`, through this atomic."""
     with patch.object(atomic, "system", system or atomic.System()):
-        return foretoken.study.runner.run(study or tiny_study(), folder)
+        return foretoken.study.run_study.run(study or tiny_study(), folder)

@@ -31,7 +31,8 @@ from foretoken.runs.study_file import load_study
 from foretoken.store.read import read_table
 from foretoken.study.maintenance import verify
 from foretoken.study.preview import dry_run
-from foretoken.study.runner import StudyRunner, run
+from foretoken.study.run_study import run
+from foretoken.study.runner import StudyRunner
 
 from ..faults import tiny
 
@@ -120,8 +121,8 @@ def test_the_machine_is_the_launcher_s(mini_file: Path) -> None:
 def test_every_kind_of_a_study_file_has_its_launcher() -> None:
     kinds = LaunchSection.model_json_schema()["properties"]["kind"]
     assert set(LAUNCHERS) == set(kinds.get("enum", [kinds.get("const")]))
-    for make in LAUNCHERS.values():
-        launcher: Launcher = make()
+    for kind, make in LAUNCHERS.items():
+        launcher: Launcher = make(LaunchSection.model_validate({"kind": kind}))
         assert callable(launcher.launch)
 
 

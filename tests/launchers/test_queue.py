@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from foretoken.launchers import Job, Outcome, local
 from foretoken.launchers.launcher import Event, Note, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
-from foretoken.launchers.worker_process import Patience
+from foretoken.launchers.worker_state import Patience
 
 
 class Scripted:

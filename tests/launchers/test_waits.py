@@ -10,10 +10,11 @@ from queue import SimpleQueue
 
 import pytest
 
-from foretoken.launchers import Job, LocalLauncher, Outcome, local
+from foretoken.launchers import Job, LocalLauncher, Outcome, pool
 from foretoken.launchers.launcher import Event, Note, Silent
 from foretoken.launchers.messages import Assign
-from foretoken.launchers.worker_process import Patience, WorkerProcess, end_all
+from foretoken.launchers.worker_process import WorkerProcess
+from foretoken.launchers.worker_state import Patience, end_all
 
 HERE = Path(__file__).parent
 SHORT = Patience(stopped=0.1, saving=0.1, ending=0.5)
@@ -120,7 +121,7 @@ def test_a_driver_that_stood_still_itself_takes_no_worker_for_lost(tmp_path: Pat
 
 
 def test_a_silent_job_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "SILENT_TIMES", 0)
+    monkeypatch.setattr(pool, "SILENT_TIMES", 0)
     told, patience = Told(at="silent"), Patience(without_report=0.0, stopped=0.05, saving=0.0)
     with pytest.raises(KeyboardInterrupt):
         launch("jobs_for_tests:say_pid", told, tmp_path / "log", patience, Job("a", {}, 1.0))

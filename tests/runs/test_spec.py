@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import ModelShape
 from foretoken.runs.record import CurvePoint, RunRecord
-from foretoken.runs.spec import NOT_IN_KEY, RouterLosses, RunSpec, SpikePolicy, values_to_json
+from foretoken.runs.spec import NOT_IN_KEY, OwnTrainer, RouterLosses, RunSpec, SpikePolicy, values_to_json
 
 SPEC = RunSpec(
     shape=ModelShape(layers=2, width=16, heads=2, context=32, vocabulary=64),
@@ -62,6 +62,7 @@ OTHER: dict[str, Any] = {
     "dropout": 0.1,
     "spikes": SpikePolicy(policy="skip"),
     "router_losses": RouterLosses(z=0.0),
+    "trainer": OwnTrainer(command="train"),
 }
 
 

@@ -19,7 +19,7 @@ from foretoken.runs.study_file import load_study
 from foretoken.runs.table import table_from_records
 from foretoken.study.design_checks import check_fittable, check_sizes
 from foretoken.study.preview import design, dry_run
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 
 from ..runs.test_spec import SPEC
 

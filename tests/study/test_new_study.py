@@ -59,7 +59,7 @@ def test_what_it_plans_can_be_run(here: Path) -> None:
 
 def test_every_key_is_told() -> None:
     text = study_text(Path("mine.toml"))
-    told = set(re.findall(r"\b(\w+) = ", text)) | set(re.findall(r"^\[(\w+)\]", text, re.M))
+    told = set(re.findall(r"\b(\w+) = ", text)) | set(re.findall(r"^(?:# )?\[(\w+)\]", text, re.M))
     assert {key.split(".")[-1] for key in all_keys()} - told == set()
     lines = [line for line in text.splitlines() if re.match(r"(# )?\w+ = ", line)]
     bare = {line.split(" = ")[0] for line in lines if "  # " not in line}

@@ -21,7 +21,7 @@ from foretoken.study.design_file import read_design
 from foretoken.study.maintenance import verify
 from foretoken.study.preview import dry_run
 from foretoken.study.results import report
-from foretoken.study.runner import run
+from foretoken.study.run_study import run
 from foretoken.study.study_status import status
 
 STUDIES = sorted((Path(__file__).parents[1] / "assets" / "studies").iterdir())

@@ -31,7 +31,8 @@ from foretoken.study.maintenance import verify
 from foretoken.study.preview import dry_run
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import gather
-from foretoken.study.runner import StudyRunner, run
+from foretoken.study.run_study import run
+from foretoken.study.runner import StudyRunner
 from foretoken.study.study_status import status
 
 FORETOKEN = [sys.executable, "-m", "foretoken"]

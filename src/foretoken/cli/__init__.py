@@ -31,10 +31,12 @@ from foretoken.cli.ledger import ledger
 from foretoken.cli.models import models
 from foretoken.cli.next_run import next
 from foretoken.cli.options import typed_command
+from foretoken.cli.pause import pause
 from foretoken.cli.plan import plan
 from foretoken.cli.predict import predict
 from foretoken.cli.profile import profile
 from foretoken.cli.prune import prune
+from foretoken.cli.record import record
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.sample import sample
@@ -91,7 +93,7 @@ def begun(
 STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", "Plans"
 REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    STUDIES: (init, design, run, status, verify, prune, report, profile),
+    STUDIES: (init, design, run, pause, record, status, verify, prune, report, profile),
     TABLES: (fit, predict, diagnose, backtest, approaches, scores, downstream),
     PLANS: (plan, versus, next, compare),
     REFERENCE: (laws, cite, models, trends),

@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_checks, print_json, print_table, print_text
+from foretoken.errors import ForetokenError
 from foretoken.units import format_count, format_duration, format_flops
 
 if TYPE_CHECKING:
     from foretoken.designs import RunEstimate
+    from foretoken.study.by_hand import Form
     from foretoken.study.preview import StudyDesign
 
 
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print the runs without a record as a table, with all fields.")]
+ShellOption = Annotated[bool, typer.Option("--shell", help="Print a shell script that starts them ([trainer]).")]
+SlurmOption = Annotated[
+    bool, typer.Option("--slurm", help="Print a batch script of SLURM, an array of them ([trainer]).")
+]
+SkypilotOption = Annotated[bool, typer.Option("--skypilot", help="Print a task of SkyPilot for them ([trainer]).")]
+
+
 def design(
-    study: StudyArgument, seed: SeedOption = None, folder: FolderOption = None, json: JsonOption = False
+    study: StudyArgument,
+    seed: SeedOption = None,
+    folder: FolderOption = None,
+    csv: CsvOption = False,
+    shell: ShellOption = False,
+    slurm: SlurmOption = False,
+    skypilot: SkypilotOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Print each planned run with its size, tokens, FLOPs and estimated seconds; nothing is trained.
 
-    A design is refused when the study's law could not be fitted to its runs.
+    A design is refused when the study's law could not be fitted to its runs. For runs that you start by hand, print
+    them as a table or a script, and bring their results home with `foretoken record`.
 
     Example: foretoken design quickstart
     """
+    forms: dict[Form, bool] = {"csv": csv, "shell": shell, "slurm": slurm, "skypilot": skypilot}
+    asked = [form for form, is_asked in forms.items() if is_asked]
+    if len(asked) + json > 1:
+        raise ForetokenError(
+            "one form at a time", got=", ".join(f"--{name}" for name in [*asked, "json"][: len(asked) + json])
+        )
+    if asked:
+        from foretoken.study.by_hand import start_script
+
+        typer.echo(start_script(load(study, seed), asked[0], folder), nl=False)
+        return
     from foretoken.study.preview import design as preview
 
     planned = preview(load(study, seed), folder)

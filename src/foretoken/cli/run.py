@@ -13,7 +13,7 @@ import typer
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
-from foretoken.errors import ForetokenError
+from foretoken.errors import ForetokenError, PausedError
 from foretoken.interrupts import INTERRUPTED, saving
 
 if TYPE_CHECKING:
@@ -44,17 +44,13 @@ def run(
     from foretoken.cli.live import listener_for_terminal
     from foretoken.errors import RefusedError
     from foretoken.escapes import for_terminal
-    from foretoken.study.runner import run as run_study
+    from foretoken.study.run_study import run as run_study
     from foretoken.study.runner import study_folder
     from foretoken.study.study_status import status
 
     settings = load(study, seed)
     if dry_run:
-        from foretoken.study.preview import dry_run as plan_study
-
-        plan = plan_study(settings, folder)
-        print_json(plan.to_json()) if json else show_plan(plan)
-        return
+        return _show_dry_run(settings, folder, json)
     home, refused = folder or study_folder(settings), False
     try:
         command = shlex.join(["foretoken", *sys.argv[1:]])
@@ -63,8 +59,8 @@ def run(
     except RefusedError as refusal:
         typer.echo(for_terminal(f"no forecast: {refusal}"), err=True)
         result, refused = status(home), True
-    except KeyboardInterrupt:
-        say("stopped; rerun the same command to go on from what is saved")
+    except (PausedError, KeyboardInterrupt) as stop:
+        say(str(stop) or "stopped; rerun the same command to go on from what is saved")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         tell_if_edited(study, seed, settings)
@@ -75,6 +71,15 @@ def run(
     unscored = settings.target.train and result.outcome is None
     if refused or unscored or result.counts.failed:
         raise typer.Exit(1)
+
+
+def _show_dry_run(settings: Study, folder: Path | None, json: bool) -> None:
+    from foretoken.study.preview import batch_script, dry_run
+
+    plan, script = dry_run(settings, folder), batch_script(settings, folder)
+    print_json(plan.to_json()) if json else show_plan(plan)
+    if script and not json:
+        print_text(script)
 
 
 def tell_if_edited(study: Path, seed: int | None, settings: Study) -> None:

@@ -109,7 +109,7 @@ def _corpus_of(source: Path, seed: int | None, folder: Path | None) -> Tokenized
         corpus = find_corpus(study.corpus, home.parent / "corpora", study.seed)
     else:
         design = read_design_file(home)
-        corpus_folder = home.parent / "corpora" / str(design.corpus.address if design else None)
+        corpus_folder = home.parent / "corpora" / str(design.corpus.address if design and design.corpus else None)
         corpus = open_corpus(corpus_folder) if corpus_folder.is_dir() else None
     if corpus is None:
         raise CorpusError(

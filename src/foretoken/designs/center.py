@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from foretoken.compute.parameters import count_parameters
 from foretoken.designs.recipe import Recipe
 from foretoken.errors import DesignError
 from foretoken.laws import LAWS, PUBLISHED
@@ -26,7 +25,7 @@ def center_params(recipe: Recipe, budget: float, tokens_per_param: float | None 
     params = math.sqrt(budget / (6.0 * 20.0))
     for _ in range(50):
         shape = recipe.nearest_shape(params)
-        per_param = recipe.flops_per_token(shape) / count_parameters(shape).total
+        per_param = recipe.flops_per_token(shape) / recipe.params(shape)
         if isinstance(center, str):
             wanted = float(_split(center)(PUBLISHED[center].parameters, budget, per_param)[0])
         else:

@@ -25,8 +25,8 @@ class RunEstimate:
     """None for a run that is not trained, or where nothing can be timed."""
     seconds_estimated_reason: str | None
     """Why it is None."""
-    bytes_estimated: float
-    """What a step holds in memory."""
+    bytes_estimated: float | None
+    """What a step holds in memory; None with an own trainer, of which that is not known."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -84,7 +84,7 @@ class Design:
                 flops=run.flops,
                 seconds_estimated=seconds.get(run.key),
                 seconds_estimated_reason=None if run.key in seconds else unmeasured,
-                bytes_estimated=run.memory.total,
+                bytes_estimated=None if run.trainer else run.memory.total,
             )
             for run in self.all_runs
         ]

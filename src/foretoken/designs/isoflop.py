@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 
-from foretoken.compute.parameters import count_parameters
 from foretoken.compute.shape import ModelShape
 from foretoken.designs.center import center_params
 from foretoken.designs.recipe import Recipe
@@ -28,8 +27,8 @@ def isoflop(recipe: Recipe, threads: int = 1) -> list[RunSpec]:
     runs = []
     for budget in sorted(design.budgets):
         middle = center_params(recipe, budget)
-        near = sorted(sizes, key=lambda shape: abs(math.log(_params(shape) / middle)))[: design.sizes_per_budget]
-        runs += [cell(recipe, shape, budget, threads) for shape in sorted(near, key=_params)]
+        near = sorted(sizes, key=lambda shape: abs(math.log(recipe.params(shape) / middle)))[: design.sizes_per_budget]
+        runs += [cell(recipe, shape, budget, threads) for shape in sorted(near, key=recipe.params)]
     return recipe.with_warmups(runs)
 
 
@@ -39,14 +38,14 @@ def extend(recipe: Recipe, runs: Sequence[RunSpec], edges: Mapping[str, str], th
     Each such budget gets the next size of the series on that side, unless it would be shorter than two steps or longer
     than the corpus. Warm-ups of sizes that have run stay as they are, and no new run exceeds the largest budget.
     """
-    sizes = sorted(size_series(recipe), key=_params)
+    sizes = sorted(size_series(recipe), key=recipe.params)
     warmups = {spec.shape: spec.warmup_tokens for spec in runs}
     most = max(run.flops for run in runs)
     new = []
     for group, side in edges.items():
-        shapes = sorted((spec.shape for spec in runs if spec.group == group), key=_params)
-        smaller = [shape for shape in sizes if _params(shape) < _params(shapes[0])][-1:]
-        larger = [shape for shape in sizes if _params(shape) > _params(shapes[-1])][:1]
+        shapes = sorted((spec.shape for spec in runs if spec.group == group), key=recipe.params)
+        smaller = [shape for shape in sizes if recipe.params(shape) < recipe.params(shapes[0])][-1:]
+        larger = [shape for shape in sizes if recipe.params(shape) > recipe.params(shapes[-1])][:1]
         budget = next(b for b in recipe.study.design.budgets if group_name(b) == group)
         for shape in smaller if side == "edge_small" else larger:
             with contextlib.suppress(DesignError):
@@ -61,6 +60,8 @@ def extend(recipe: Recipe, runs: Sequence[RunSpec], edges: Mapping[str, str], th
 def size_series(recipe: Recipe) -> list[ModelShape]:
     """Sizes in steps of about `size_ratio`, wide enough for every budget and its re-centring."""
     design = recipe.study.design
+    if recipe.listed:
+        return sorted(recipe.listed, key=recipe.params)
     middles = [center_params(recipe, budget) for budget in design.budgets]
     ratio, around = design.size_ratio, design.sizes_per_budget // 2 + 1 + design.recenter_rounds
     first = min(middles) / ratio**around
@@ -77,7 +78,3 @@ def cell(recipe: Recipe, shape: ModelShape, budget: float, threads: int) -> RunS
 def group_name(budget: float) -> str:
     """The group of a budget's runs."""
     return format_flops(budget)
-
-
-def _params(shape: ModelShape) -> int:
-    return count_parameters(shape).total

@@ -51,7 +51,7 @@ class Recipe:
 
     def spec(self, shape: ModelShape, tokens: float, *, group: str, threads: int) -> RunSpec:
         """One run. Raises DesignError when the tokens do not make one step."""
-        training, params = self.study.training, float(count_parameters(shape).active)
+        training, params = self.study.training, float(self.active_params(shape))
         length = shape.sequence_tokens
         batch = max(1, round(training.batch_tokens.at(params) / length)) * length
         steps = round(tokens / batch)
@@ -149,6 +149,23 @@ class Recipe:
     def flops_per_token(self, shape: ModelShape) -> float:
         """Exact training FLOPs of one token."""
         return matmul(shape, self.objective.predicted(shape))
+
+    def params(self, shape: ModelShape) -> int:
+        """Parameters of a shape."""
+        return count_parameters(shape).total
+
+    def active_params(self, shape: ModelShape) -> int:
+        """Parameters that a token passes: what the rules of the recipe go by."""
+        return count_parameters(shape).active
+
+    @property
+    def listed(self) -> list[ModelShape]:
+        """The sizes that the study lists; none where any size can be built."""
+        return []
+
+    def target_shape(self, params: float) -> ModelShape:
+        """The target's shape; raises DesignError where there is none of about so many parameters."""
+        return self.shape(params)
 
     def _precision(self, shape: ModelShape) -> Precision:
         wanted = self.study.training.precision

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from foretoken.compute.parameters import count_parameters
 from foretoken.designs.recipe import Recipe
 from foretoken.errors import DesignError
 from foretoken.runs.record import RunRecord
@@ -79,4 +78,4 @@ def _by_budget(planned: list[RunSpec]) -> list[RunSpec]:
 def _twice(planned: list[RunSpec]) -> str:
     keys = [spec.key for spec in planned]
     spec = next(one for one in planned if keys.count(one.key) > 1)
-    return f"{format_count(count_parameters(spec.shape).total)} parameters on {format_count(spec.tokens)} tokens, twice"
+    return f"{format_count(spec.parameters.total)} parameters on {format_count(spec.tokens)} tokens, twice"

@@ -36,8 +36,9 @@ class Calibration:
         new = list({_speed_key(spec): spec for spec in specs if _speed_key(spec) not in self.speeds}.values())
         if not new:
             return
-        # FLOPs of a token stand for the time that is not known yet: launchers need only its order.
-        jobs = [Job(spec.key, CalibrationJob(spec).to_json(), spec.flops / spec.tokens) for spec in new]
+        # A guess of the time that is not known yet: launchers need its order, and no more than its order of magnitude.
+        guesses = [spec.flops / spec.tokens / FALLBACK_FLOPS for spec in new]
+        jobs = [Job(spec.key, CalibrationJob(spec).to_json(), guess) for spec, guess in zip(new, guesses, strict=True)]
         outcomes = self.launcher.launch(
             CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log, check=self.check
         )

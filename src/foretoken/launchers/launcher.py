@@ -119,6 +119,13 @@ class Machine:
     """Name of the processor: speeds that were measured on another one do not count."""
     bfloat16: bool
     """Whether the processor multiplies bfloat16 natively."""
+    count: int = 1
+    """Machines like this one, on which the jobs run side by side; a job runs on one."""
+
+    @classmethod
+    def from_json(cls, machine_json: Mapping[str, Any]) -> Machine:
+        """The inverse of `dataclasses.asdict`; TypeError for other fields."""
+        return cls(**machine_json)
 
 
 def ignore(job: str, event: Event) -> None:

@@ -1,241 +1,38 @@
-"""Jobs on this machine: one process per worker, kept between launches, longest jobs first, nothing shared but pipes."""
+"""Jobs on this machine: one process per worker, kept between launches."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-import weakref
-from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from typing import Any
 
 from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
-from foretoken.errors import ForetokenError
-from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, Outcome, Silent, Started, go_on, ignore
-from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Message, Ready, Reported
-from foretoken.launchers.worker_process import Inbox, Patience, WorkerProcess, end_all
-
-ATTEMPTS = 2
-"""How often a job is given to a worker before its death is taken for the job's fault, and how often one is started in
-vain before none is started any more."""
-CHECK_SECONDS = 1.0
-"""Time after which `check` is called at the latest."""
-SILENT_TIMES = 10
-"""A job is called silent when it has reported nothing for so many times the longest time between two of its reports."""
+from foretoken.launchers.jobs import JsonObject
+from foretoken.launchers.launcher import Machine, Report, Stop
+from foretoken.launchers.pool import PoolLauncher
+from foretoken.launchers.worker_process import WorkerProcess
+from foretoken.launchers.worker_state import Inbox, Worker
 
 
-class LocalLauncher:
+class LocalLauncher(PoolLauncher):
     """Worker processes on this machine. They wait for the next launch, since starting one takes seconds (torch)."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
-        self.patience = patience or Patience()
-        self.idle: list[WorkerProcess] = []
-        # A launcher that nobody closed ends its workers when it goes, and at the end of this process.
-        weakref.finalize(self, end_all, self.idle)
-
-    def launch(
-        self,
-        function: str,
-        jobs: Sequence[Job],
-        *,
-        workers: int,
-        threads: int,
-        log: Path,
-        on_event: OnEvent = ignore,
-        check: Callable[[], None] = go_on,
-    ) -> list[Outcome]:
-        """See `Launcher.launch`. What the workers print goes into `log`.
-
-        A worker that dies, or is killed because it stands still, gets its job tried once more, by a fresh one; one
-        whose job raised is not used again.
-        """
-        launch = _Launch(function, jobs, workers, threads, log, on_event, check, self.patience)
-        usable = [worker for worker in self.idle if worker.fits(threads, log)]
-        end_all([worker for worker in self.idle if worker not in usable])
-        self.idle[:] = usable[launch.count :]
-        outcomes = launch.run(usable[: launch.count])
-        self.idle += [worker for worker in launch.workers if worker.ready]
-        for worker in self.idle:
-            worker.was_idle = True
-        return outcomes
-
-    def close(self) -> None:
-        """End the workers that wait for another launch."""
-        end_all(self.idle)
+    def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
+        """So many processes."""
+        return [WorkerProcess(threads, log, inbox) for _ in range(count)]
 
     def measure(self, log: Path) -> Machine:
         """The cores and the memory that this process and its children may use."""
-        return Machine(
-            cores=available_cores(),
-            memory_bytes=available_memory(),
-            processor=processor_name(),
-            bfloat16=has_bfloat16(),
-        )
+        return this_machine()
 
 
-class _Launch:
-    """One call of `launch`: the jobs that wait, the workers, and how the jobs ended."""
+def this_machine() -> Machine:
+    """What this process and its children may use."""
+    return Machine(
+        cores=available_cores(), memory_bytes=available_memory(), processor=processor_name(), bfloat16=has_bfloat16()
+    )
 
-    def __init__(
-        self,
-        function: str,
-        jobs: Sequence[Job],
-        workers: int,
-        threads: int,
-        log: Path,
-        on_event: OnEvent,
-        check: Callable[[], None],
-        patience: Patience,
-    ) -> None:
-        self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
-        self.patience, self.looked = patience, time.monotonic()
-        # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
-        self.waiting = sorted(jobs, key=lambda job: job.seconds)
-        self.count = min(workers, len(jobs))
-        self.attempts: dict[str, int] = {}
-        self.vain_starts = 0
-        # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
-        self.inbox: Inbox = SimpleQueue()
-        self.workers: list[WorkerProcess] = []
-        """Those that may be given jobs."""
-        self.started: list[WorkerProcess] = []
-        """All processes, to be waited for at the end."""
-        self.outcomes: list[Outcome] = []
 
-    def run(self, idle: list[WorkerProcess]) -> list[Outcome]:
-        """Do the jobs, with workers that wait for some before new ones; those that are left wait in `workers`."""
-        done = False
-        try:
-            for worker in idle:
-                self._take(worker)
-            for _ in range(len(idle), self.count):
-                self._start_worker()
-            self._serve()
-            done = True
-        except (KeyboardInterrupt, ForetokenError):
-            self._stop()
-            raise
-        finally:
-            left = [worker for worker in self.started if not (done and worker in self.workers and worker.ready)]
-            # What was to be saved is saved by now, or will not be.
-            end_all(left, self.patience.ending if done else 0.0)
-        return self.outcomes
-
-    def _serve(self) -> None:
-        while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
-            self.check()
-            self._watch()
-            with contextlib.suppress(Empty):
-                self._handle(*self.inbox.get(timeout=min(CHECK_SECONDS, self.patience.stopped)))
-
-    def _watch(self) -> None:
-        """Replace the workers of which nothing is to be expected, and tell which jobs are silent."""
-        now, before = time.monotonic(), self.looked
-        self.looked = now
-        for worker in list(self.workers):
-            if now - before > 3 * CHECK_SECONDS:
-                worker.excuse()
-            elif why := worker.trouble(self.patience):
-                worker.kill()
-                self._replace_dead(worker, why)
-            elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
-                self.on_event(worker.job.name, Silent(now - worker.told))
-
-    def _handle(self, worker: WorkerProcess, message: Message | Dead) -> None:
-        match message:
-            case Ready():
-                worker.ready, self.vain_starts = True, 0
-                self._give(worker)
-            case Reported(job, event):
-                now = time.monotonic()
-                worker.usual, worker.told = max(worker.usual, now - worker.told), now
-                self.on_event(job, event)
-            case Done(job, result):
-                self.outcomes.append(Outcome(job, result_json=result))
-                worker.job = None
-                self._give(worker)
-            case Failed():
-                self._replace_after_failure(worker, message)
-            case Dead(code):
-                self._replace_dead(worker, f"exit code {code}")
-
-    def _start_worker(self) -> None:
-        self._take(WorkerProcess(self.threads, self.log, self.inbox))
-
-    def _take(self, worker: WorkerProcess) -> None:
-        self.workers.append(worker)
-        self.started.append(worker)
-        worker.serve(self.function, self.inbox)
-
-    def _give(self, worker: WorkerProcess) -> None:
-        if self.waiting:
-            job = self.waiting.pop()
-            worker.send(Assign(job.name, job.argument_json))
-            worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
-            self.on_event(job.name, Started())
-
-    def _replace_after_failure(self, worker: WorkerProcess, failed: Failed) -> None:
-        """A process in which something was raised may hold anything (memory, half a network): use a fresh one."""
-        self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
-        worker.job = None
-        self.workers.remove(worker)
-        end_all([worker])
-        if failed.fatal:
-            self.waiting.clear()
-            self._stop()
-        elif self.waiting:
-            self._start_worker()
-
-    def _replace_dead(self, worker: WorkerProcess, why: str) -> None:
-        # One that was replaced after a failure ends too, and its end is no news.
-        if worker not in self.workers:
-            return
-        self.workers.remove(worker)
-        job = worker.job
-        if job is not None:
-            self.attempts[job.name] = self.attempts.get(job.name, 0) + 1
-            if self.attempts[job.name] < ATTEMPTS:
-                self.waiting.append(job)
-                self.on_event(job.name, Note(f"a worker was lost ({why}): another one tries its runs again"))
-            else:
-                text = f"the worker died twice ({why}); its output is in {self.log}"
-                self.outcomes.append(Outcome(job.name, error=text))
-        elif not worker.was_idle:
-            self.vain_starts += 1
-        if self.waiting and self.vain_starts < ATTEMPTS:
-            self._start_worker()
-        elif not self.workers:
-            text = f"a worker could not start ({why}); its output is in {self.log}"
-            self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
-            self.waiting.clear()
-
-    def _stop(self) -> None:
-        """Ask the busy workers to save and end, and wait until they have, but not for ever."""
-        busy = [worker for worker in self.workers if worker.job]
-        for worker in busy:
-            worker.send(Halt())
-        seconds = self.patience.saving
-        last = time.monotonic() + seconds
-        self._tell(busy, f"waiting at most {seconds:.0f} s until the workers have saved; Ctrl-C ends them now")
-        while any(worker.job for worker in busy) and (left := last - time.monotonic()) > 0:
-            with contextlib.suppress(Empty):
-                worker, message = self.inbox.get(timeout=min(left, CHECK_SECONDS, self.patience.stopped))
-                if isinstance(message, Done | Failed | Dead):
-                    worker.job = None
-                if isinstance(message, Failed):
-                    self.outcomes.append(Outcome(message.job, error=message.error, fatal=message.fatal))
-            for worker in busy:
-                if worker.job and (why := worker.trouble(self.patience)):
-                    self._tell([worker], f"a worker could not save: {why}")
-                    worker.job = None
-                    self.workers.remove(worker)
-        late = [worker for worker in busy if worker.job]
-        self._tell(late, f"not saved within {seconds:.0f} s; what is not in a checkpoint is trained again")
-        self.workers = [worker for worker in self.workers if worker not in late]
-
-    def _tell(self, workers: list[WorkerProcess], text: str) -> None:
-        """Something about the jobs of some workers, once; that it cannot be told, on a full disk, is no matter now."""
-        job = next((worker.job for worker in workers if worker.job), None)
-        with contextlib.suppress(ForetokenError):
-            if job:
-                self.on_event(job.name, Note(text))
+def machine_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> JsonObject:
+    """What a launcher calls to learn what its jobs have: a `Machine`."""
+    return asdict(this_machine())

@@ -1,4 +1,4 @@
-"""What a driver and its worker processes write to each other: one JSON object per line."""
+"""What a driver and its workers write to each other: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Assign:
 @dataclass(frozen=True)
 class Halt:
     """Driver: save and end the job that you have."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Driver: nothing more will come. Where there is a pipe, it is closed instead."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,44 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Left:
+    """Worker: I must leave my place; what I had of my job is saved."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Dead:
     """The process has ended. No message, since nobody writes it: the driver notices."""
 
     code: int
+    why: str = ""
+    """In words, where there are some."""
+    blameless: bool = False
+    """Whether its place was taken from it (a lost machine, a job that was cancelled), which is no fault of its job."""
+
+    @property
+    def told(self) -> str:
+        """How it ended, in words.
+
+        >>> Dead(-9).told
+        'exit code -9'
+        """
+        return self.why or f"exit code {self.code}"
 
 
-Message = Serve | Assign | Halt | Ready | Beat | Reported | Done | Failed
+Message = Serve | Assign | Halt | End | Ready | Beat | Reported | Done | Failed | Left
 KINDS: dict[str, type[Message]] = {
     "serve": Serve,
     "assign": Assign,
     "halt": Halt,
+    "end": End,
     "ready": Ready,
     "beat": Beat,
     "reported": Reported,
     "done": Done,
     "failed": Failed,
+    "left": Left,
 }
 NAMES = {message: name for name, message in KINDS.items()}
 

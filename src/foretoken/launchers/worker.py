@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -37,6 +38,10 @@ from foretoken.launchers.messages import (
 )
 
 JobFunction = Callable[[dict[str, Any], Report, Stop], Any]
+Answer = Callable[[Message], None]
+"""Says something to the driver."""
+Tasks = SimpleQueue[Serve | Assign | None]
+"""What the driver wants; None for the end."""
 BEAT_SECONDS = 2.0
 """Time between two signs of life."""
 PR_SET_PDEATHSIG = 1
@@ -56,7 +61,7 @@ def main() -> None:
     # What the function prints must not mix with the messages: they go to a copy of the output, which then is the log.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    tasks: SimpleQueue[Serve | Assign] = SimpleQueue()
+    tasks: Tasks = SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
 
@@ -67,15 +72,19 @@ def main() -> None:
         except BrokenPipeError:  # the driver is gone; a job must not take that for its own failure
             os._exit(0)
 
-    threading.Thread(target=_beat, args=(answer,), daemon=True).start()
+    threading.Thread(target=beat, args=(answer,), daemon=True).start()
+    do_jobs(tasks, answer, stop.is_set)  # as long as there is a driver: without one `_listen` ends the process
+
+
+def do_jobs(tasks: Tasks, answer: Answer, stop: Stop) -> None:
+    """Import what is to be served, do the jobs that come, and answer how each has ended; until None comes."""
     function = None
-    while True:
-        task = tasks.get()  # as long as there is a driver: without one `_listen` ends the process
+    while (task := tasks.get()) is not None:
         if isinstance(task, Serve):
             function = job_function(task.function)
             answer(Ready())
         elif function:
-            answer(_outcome(function, task, answer, stop.is_set))
+            answer(_outcome(function, task, answer, stop))
 
 
 def end_with_the_driver() -> None:
@@ -87,13 +96,22 @@ def end_with_the_driver() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _beat(answer: Callable[[Message], None]) -> None:
+def print_into(log: Path) -> None:
+    """Let whatever this process prints go to the end of a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+def beat(answer: Answer, seconds: float = BEAT_SECONDS) -> None:
+    """Say for ever that this process lives; for a thread of its own."""
     while True:
         answer(Beat())
-        time.sleep(BEAT_SECONDS)
+        time.sleep(seconds)
 
 
-def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], None], stop: Stop) -> Done | Failed:
+def _outcome(function: JobFunction, job: Assign, answer: Answer, stop: Stop) -> Done | Failed:
     try:
         result = function(job.argument_json, lambda event: answer(Reported(job.job, event)), stop)
         return Done(job.job, result)
@@ -103,7 +121,7 @@ def _outcome(function: JobFunction, job: Assign, answer: Callable[[Message], Non
         return Failed(job.job, traceback.format_exc(), fatal=False)
 
 
-def _listen(tasks: SimpleQueue[Serve | Assign], stop: threading.Event) -> None:
+def _listen(tasks: Tasks, stop: threading.Event) -> None:
     for line in sys.stdin:
         match from_line(line):
             case Halt():

@@ -8,13 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from foretoken.compute.hardware import idle_cores
-from foretoken.launchers.launcher import Job
-from foretoken.launchers.messages import Beat, Dead, Message, Serve, from_line, to_line
+from foretoken.launchers.messages import Dead, Message, from_line, to_line
+from foretoken.launchers.worker_state import Inbox, Patience, Worker
 from foretoken.store.atomic import writing
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -24,30 +23,12 @@ needs, and each other's. Where cores are idle they spin for some microseconds fi
 slower than one (docs/journal.md)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """Seconds after which something is done about a worker; all by the driver's own clock."""
-
-    stopped: float = 5.0
-    """That it may stand still, stopped by a signal; one that was stopped with its driver goes on with it."""
-    without_beat: float = 120.0
-    """That it may give no sign of life, as when the machine is out of memory or a library holds all threads."""
-    without_report: float = 20.0
-    """That its job reports nothing before it is called silent, at the least."""
-    saving: float = 30.0
-    """That it is waited for when it was asked to save."""
-    ending: float = 2.0
-    """That it may take to end by itself; then it is killed."""
-
-
-class WorkerProcess:
+class WorkerProcess(Worker):
     """A process and the job that it has."""
 
     def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
-        self.threads, self.log, self.inbox = threads, log, inbox
-        self.ready, self.was_idle = False, False
-        """Whether it has imported what it serves, and whether it has waited between two launches."""
-        environment = {**_waiting(threads), **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        super().__init__(threads, log, inbox)
+        environment = {**os.environ, **thread_environment(threads)}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             errors = open(log, "ab")  # noqa: SIM115
@@ -61,28 +42,17 @@ class WorkerProcess:
                 env=environment,
                 start_new_session=True,
             )
-        self.job: Job | None = None
-        self.heard = self.moved = self.told = time.monotonic()
-        """When it last gave a sign of life, was last seen not to stand still, and last reported of its job."""
-        self.usual = 0.0
-        """The longest time between two reports of its job, seconds."""
+        self.moved = time.monotonic()
+        """When it was last seen not to stand still."""
         self.outbox: SimpleQueue[Message | None] = SimpleQueue()
         # A thread to read and one to write: the driver must not wait for a pipe that nobody empties.
         for work in (self._read, self._write):
             threading.Thread(target=work, daemon=True).start()
 
-    def fits(self, threads: int, log: Path) -> bool:
-        """Whether it can take the jobs of a launch: it lives, with so many threads, and prints to this log."""
-        return self.process.poll() is None and (self.threads, self.log) == (threads, log)
-
-    def serve(self, function: str, inbox: Inbox) -> None:
-        """Ask it to import the function that the next jobs are for; it answers into this inbox."""
-        self.ready, self.inbox = False, inbox
-        self.excuse()
-        self.send(Serve(function))
-        # One that died while it waited told that to nobody who listens now.
-        if self.process.poll() is not None:
-            inbox.put((self, Dead(self.process.returncode)))
+    def dead(self) -> Dead | None:
+        """Its exit code, once it has one."""
+        code = self.process.poll()
+        return None if code is None else Dead(code)
 
     def send(self, message: Message) -> None:
         """Have one line written to the worker; a dead worker is noticed by its reader."""
@@ -95,13 +65,12 @@ class WorkerProcess:
             self.moved = now
         if now - self.moved >= patience.stopped:
             return f"it stood still for {now - self.moved:.0f} s, stopped by a signal"
-        if now - self.heard >= patience.without_beat:
-            return f"it gave no sign of life for {now - self.heard:.0f} s"
-        return None
+        return super().trouble(patience)
 
     def excuse(self) -> None:
         """Begin anew to count seconds: the driver itself stood still meanwhile, and could not listen."""
-        self.heard = self.moved = self.told = time.monotonic()
+        super().excuse()
+        self.moved = time.monotonic()
 
     def _stands_still(self) -> bool:
         """Whether a signal has stopped it, as the kernel says to its parent; False where there is no such question."""
@@ -133,9 +102,7 @@ class WorkerProcess:
         assert self.process.stdout
         with self.process.stdout as answers, contextlib.suppress(ValueError):  # half a line: it died while writing
             for line in answers:
-                message, self.heard = from_line(line), time.monotonic()
-                if not isinstance(message, Beat):
-                    self.inbox.put((self, message))
+                self.hear(from_line(line))
         self.inbox.put((self, Dead(self.process.wait())))
 
     def _write(self) -> None:
@@ -146,16 +113,9 @@ class WorkerProcess:
                 tasks.flush()
 
 
-Inbox = SimpleQueue[tuple[WorkerProcess, Message | Dead]]
-
-
-def end_all(workers: list[WorkerProcess], patience: float = Patience.ending) -> None:
-    """End workers, within so many seconds all together, and empty the list."""
-    for worker in workers:
-        worker.close()
-    last = time.monotonic() + patience
-    while workers:
-        workers.pop().end(max(0.0, last - time.monotonic()))
+def thread_environment(threads: int) -> dict[str, str]:
+    """What a process that trains with so many threads must find in its environment, wherever it runs."""
+    return {**_waiting(threads), **dict.fromkeys(THREAD_VARIABLES, str(threads))}
 
 
 def _waiting(threads: int) -> dict[str, str]:

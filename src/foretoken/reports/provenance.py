@@ -12,6 +12,7 @@ from foretoken.reports.numbers import MISSING, count, missing, number, percent, 
 from foretoken.reports.palette import Budgets
 from foretoken.reports.paths import without_folders
 from foretoken.reports.study_results import TARGET, StudyResults
+from foretoken.runs.command_fields import untold
 from foretoken.runs.record import RunRecord
 from foretoken.units import format_duration
 
@@ -41,9 +42,15 @@ def provenance_section(study: StudyResults) -> Html:
         element("pre", element("code", "\n".join(commands(study))), tabindex="0"),
         facts,
         element("h3", "Conventions"),
-        table(["", ""], CONVENTIONS, class_="plain"),
+        table(["", ""], _conventions(study), class_="plain"),
         details("Settings of the study file, defaults included", settings),
     )
+
+
+def _conventions(study: StudyResults) -> list[tuple[str, str]]:
+    """What is counted how; of an own trainer as its forecast was frozen."""
+    own = study.entry.conventions if study.entry and study.entry.spec and study.entry.spec.trainer else {}
+    return [(name, own.get("FLOPs" if name == "FLOP" else name, words)) for name, words in CONVENTIONS]
 
 
 def commands(study: StudyResults) -> list[str]:
@@ -80,10 +87,11 @@ def _identities(study: StudyResults) -> Iterator[tuple[str, str]]:
     """What the runs' specs record; one value each in a sound study, all of them otherwise."""
     specs = [record.spec for record in study.records]
     identities: dict[str, set[str]] = {
-        "objective": {spec.objective.kind for spec in specs},
-        "tokenizer": {spec.tokenizer for spec in specs},
+        "trained by": {without_folders(" ".join(spec.trainer.command.split())) for spec in specs if spec.trainer},
+        "objective": {spec.objective.kind for spec in specs if spec.trainer is None},
+        "tokenizer": {spec.tokenizer for spec in specs if spec.trainer is None},
         "eval set": {spec.eval_set for spec in specs},
-        "precision": {spec.precision for spec in specs},
+        "precision": {spec.precision for spec in specs if "precision" not in untold(spec)},
         "software": {spec.software for spec in specs},
     }
     for name, values in identities.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from foretoken.compute.energy import EnergySource
-from foretoken.compute.flops import training_flops
+from foretoken.runs.command_fields import untold
 from foretoken.runs.spec import RunSpec, read_as
 
 RunStatus = Literal["finished", "diverged", "failed"]
@@ -115,7 +115,7 @@ class RunRecord:
         """One row of the run table, in its canonical columns (see runs/table.py)."""
         # Counts are floats: 6 N D of the largest runs is beyond 64-bit integers.
         spec, count = self.spec, self.spec.parameters
-        return {
+        row: dict[str, Cell] = {
             "run": spec.key,
             "group": spec.group,
             "family": spec.shape.family,
@@ -131,7 +131,7 @@ class RunRecord:
             "tokens": float(spec.tokens),
             "unique_tokens": float(self.unique_tokens) if self.unique_tokens else None,
             "flops": spec.flops,
-            "flops_6nd": training_flops(spec.shape, spec.tokens, "6nd"),
+            "flops_6nd": 6.0 * count.total * spec.tokens,
             "loss": self.loss,
             "loss_se": self.loss_se,
             "bits_per_byte": self.bits_per_byte,
@@ -159,6 +159,7 @@ class RunRecord:
             "kwh": self.kwh,
             "device": self.device,
         }
+        return row | dict.fromkeys(untold(spec) & set(row))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, WrapValidator, field_validator, model_validator
 
 from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
+from foretoken.errors import shown
 from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
+from foretoken.runs.trainer_section import Size
 
 CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
 TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
@@ -203,7 +206,7 @@ class PlannedRuns(Section):
 
 GRIDS: dict[DesignKind, tuple[str, ...]] = {
     "isoflop": ("budgets",),
-    "ladder": ("params", "tokens_per_param"),
+    "ladder": ("tokens_per_param",),
     "runs": ("runs",),
 }
 """The lists that each kind of design is made from."""
@@ -228,7 +231,7 @@ class DesignSection(Section):
     recenter_rounds: int = Field(default=1, ge=0, le=4)
     """How often sizes may be added on the side where a curve has its minimum at the edge."""
     params: list[Count] = Field(default=[], max_length=100)
-    """ladder: sizes."""
+    """ladder: sizes; all those of [trainer] where it has `sizes` and none are given here."""
     tokens_per_param: list[Ratio] = Field(default=[], max_length=100)
     """ladder: tokens per parameter of each run."""
     runs: list[PlannedRuns] = Field(default=[], max_length=1000)
@@ -256,19 +259,32 @@ class TargetSection(Section):
     """FLOPs of the target over those of the largest small run."""
     tokens_per_param: Ratio | None = None
     """Shape of the target; by default the design's centre."""
+    size: Size | None = None
+    """[trainer]: what the command needs of the target's size; by default the nearest of trainer.sizes."""
     train: bool = True
     """Whether the target is trained (and the forecast scored)."""
 
 
-LaunchKind = Literal["local"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+LaunchKind = Literal["local", "ray", "slurm", "manual"]
+OF_KINDS: dict[str, tuple[LaunchKind, ...]] = {
+    "address": ("ray",),
+    "gpus": ("ray", "slurm"),
+    **dict.fromkeys(("partition", "account", "qos", "time_minutes", "executor", "options"), ("slurm",)),
+}
+"""Keys of `[launch]` that only some kinds of launchers read."""
+SET_BY_US = frozenset({"array", "error", "job-name", "open-mode", "output", "signal", "wait", "wrap"})
+"""Options of sbatch on which the launcher itself depends."""
+BatchOptions = dict[str, str | int | bool]
 
 
 class LaunchSection(Section):
     """Where the runs are trained, and by how many processes."""
 
     kind: LaunchKind = "local"
-    """`local`: worker processes on this machine. A launcher of your own is given to `foretoken.run`, or registered in
-    `LAUNCHERS` (docs/extending.md)."""
+    """`local`: worker processes on this machine; `ray`: actors of Ray; `slurm`: jobs of SLURM; `manual`: you start the
+    commands of [trainer] yourself and bring their results home (docs/own_trainer.md). A launcher of your own: see
+    docs/extending.md."""
     workers: int = Field(default=0, ge=0, le=4096)
     """Processes with one thread each; 0 means one per core."""
     target_threads: int = Field(default=0, ge=0, le=4096)
@@ -277,6 +293,51 @@ class LaunchSection(Section):
     """Time without a sign of life after which another machine may take the study over."""
     keep_weights: KeepWeights = "target"
     """The runs whose final weights are kept."""
+    trackers: list[TrackerName] = Field(default=[], max_length=3)
+    """Where training losses go as runs are trained, beside log/curves.jsonl: tensorboard, wandb, mlflow."""
+    address: str = Field(default="", pattern=r"^(auto|[A-Za-z0-9._-]+:\d{1,5})?$")
+    """ray: of the cluster, host:port or "auto"; empty starts Ray on this machine."""
+    gpus: float = Field(default=0.0, ge=0.0, le=64.0)
+    """ray, slurm: GPUs of each worker; with ray also a share of one, as 0.25."""
+    partition: str | None = None
+    """slurm: the cluster's default where it is not said; so are the account and the quality of service."""
+    account: str | None = None
+    qos: str | None = None
+    time_minutes: int | None = Field(default=None, ge=5, le=43_200)
+    """slurm: time limit of a worker; by default from the estimated time of the runs."""
+    executor: Literal["slurm", "local"] = "slurm"
+    """slurm: `local` starts the same workers through submitit on this machine, where there is no SLURM."""
+    options: BatchOptions = Field(default_factory=dict)
+    """slurm: more options of sbatch, as { constraint = "a100", exclusive = true }."""
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> LaunchSection:
+        defaults = LaunchSection.model_construct()
+        for name, kinds in OF_KINDS.items():
+            if self.kind not in kinds and getattr(self, name) != getattr(defaults, name):
+                raise ValueError(f"`{name}` is for kind {' or '.join(map(repr, kinds))}, and has no effect on others")
+        if self.kind == "slurm" and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus = {self.gpus:g}: SLURM gives whole GPUs; kind 'ray' takes shares of one")
+        return self
+
+    @field_validator("partition", "account", "qos")
+    @classmethod
+    def _is_one_word(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,@+-]*", name):
+            raise ValueError(f"{shown(name)} is no name of SLURM's")
+        return name
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_sbatch_s(cls, options: BatchOptions) -> BatchOptions:
+        for name, value in options.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or (isinstance(value, str) and not value.isprintable()):
+                raise ValueError(f"{shown(name)}: write an option as sbatch does, without its dashes, on one line")
+            own = name.replace("-", "_").replace("time", "time_minutes")
+            if name in SET_BY_US or own in OF_KINDS:
+                instead = f"; say `{own}`" if own in OF_KINDS else ""
+                raise ValueError(f"the option {name!r} is set by the launcher{instead}")
+        return options
 
 
 class ForecastSection(Section):

@@ -83,6 +83,28 @@ class RouterLosses:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnTrainer:
+    """What determines a run that a command of the user's trains, beside the other fields of the run."""
+
+    command: str
+    """With fields (see runs/command.py), as the study file has it."""
+    code: str = ""
+    """Hash of the files that the study file names as code."""
+    size: str = "{}"
+    """What the study file gives of this size, as JSON."""
+    params: int | None = None
+    """Parameters, where they do not follow from the shape."""
+    flops_per_token: float | None = None
+    """Of training, where they are given."""
+
+    @cached_property
+    def given(self) -> dict[str, int | float | str]:
+        """What the study file gives of this size."""
+        given: dict[str, int | float | str] = json.loads(self.size)
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One planned training run. Two specs with equal keys give the same result, bit for bit, on one machine."""
 
@@ -127,13 +149,15 @@ class RunSpec:
     repeat: bool = False
     """Whether training may see tokens more than once."""
     router_losses: RouterLosses = RouterLosses()
+    trainer: OwnTrainer | None = None
+    """The user's own trainer; None for the training loop of foretoken."""
     group: str = ""
     """The budget or grid line that asked for this run, or `target`."""
 
     @property
     def has_trunk(self) -> bool:
-        """Whether longer runs can share its steps, see HAS_TRUNK."""
-        return HAS_TRUNK[self.schedule]
+        """Whether longer runs can share its steps, see HAS_TRUNK; those of an own trainer cannot."""
+        return HAS_TRUNK[self.schedule] and self.trainer is None
 
     @property
     def is_target(self) -> bool:
@@ -190,8 +214,9 @@ class RunSpec:
 
     @property
     def parameters(self) -> ParameterCount:
-        """Exact parameter counts by group."""
-        return count_parameters(self.shape)
+        """Exact parameter counts by group; a number that is given, with no group, as those of the layers."""
+        given = self.trainer.params if self.trainer else None
+        return count_parameters(self.shape) if given is None else ParameterCount(feed_forward=given)
 
     @property
     def sequences(self) -> int:
@@ -210,7 +235,12 @@ class RunSpec:
 
     @property
     def flops(self) -> float:
-        """Exact training FLOPs of this run, were it trained alone."""
+        """Exact training FLOPs of this run, were it trained alone; 6 N D where only N is given."""
+        own = self.trainer
+        if own and own.flops_per_token is not None:
+            return own.flops_per_token * self.tokens
+        if own and own.params is not None:
+            return 6.0 * own.params * self.tokens
         return matmul(self.shape, self.objective.predicted(self.shape)) * self.tokens
 
     @property

@@ -5,6 +5,7 @@ name = "quickstart"            the folder's name
 [model]                        the choices shared by all sizes
 [training]                     the recipe, with its rules for learning rate, batch and warm-up
 [objective]                    what the networks learn to predict
+[trainer]                      a command of yours that trains each run, in place of foretoken's loop
 [design]                       the small runs
 [target]                       the big run
 [launch], [forecast]           processes; the level of the interval
@@ -20,7 +21,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from foretoken.arguments import did_you_mean, did_you_mean_file, named_arguments, nearest
 from foretoken.bounded import handed_over, parse_toml, read_file
@@ -29,6 +30,7 @@ from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown
 from foretoken.runs.builtin import studies, study_path
 from foretoken.runs.schema import (
+    EXAMPLES,
     CorpusSection,
     DesignSection,
     ForecastSection,
@@ -39,6 +41,7 @@ from foretoken.runs.schema import (
     TrainingSection,
 )
 from foretoken.runs.section import Section
+from foretoken.runs.trainer_section import TrainerSection
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -61,10 +64,20 @@ class Study(Section):
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     objective: ObjectiveSection = CAUSAL
+    trainer: TrainerSection | None = None
     design: DesignSection
     target: TargetSection = TargetSection()
     launch: LaunchSection = LaunchSection()
     forecast: ForecastSection = ForecastSection()
+    _home: Path = PrivateAttr(default_factory=Path.cwd)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Study) and self.model_dump() == other.model_dump()
+
+    @property
+    def home(self) -> Path:
+        """The folder of the study file, where an own trainer's command runs; no setting, so two studies may differ."""
+        return self._home
 
     @property
     def adds_runs(self) -> bool:
@@ -80,8 +93,29 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _own_trainer_stands_alone(self) -> Study:
+        sizes = self.trainer.sizes if self.trainer else []
+        if self.design.kind == "ladder" and not self.design.params and not sizes:
+            raise ValueError(f"design: kind 'ladder' needs `params`, for example {EXAMPLES['ladder']}")
+        if self.trainer is None:
+            if self.launch.kind == "manual":
+                raise ValueError("launch.kind 'manual' is for an own trainer ([trainer]), whose commands you can start")
+            if self.target.size:
+                raise ValueError("target.size is for an own trainer ([trainer]): say target.tokens_per_param")
+            return self
+        for size in [*sizes, *filter(None, [self.target.size])]:
+            if lacking := self.trainer.lacking(size):
+                raise ValueError(f"the command needs {', '.join(lacking)} of every size; {size} does not give it")
+        idle = {"corpus": self.corpus != CorpusSection(), "launch.target_threads": self.launch.target_threads > 0}
+        if found := [key for key, set_ in idle.items() if set_]:
+            raise ValueError(
+                f"{' and '.join(found)} has no effect beside [trainer], whose command reads what it trains"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _evaluation_has_an_error(self) -> Study:
-        if self.training.eval_tokens < 2 * self.model.context:
+        if self.trainer is None and self.training.eval_tokens < 2 * self.model.context:
             raise ValueError("training.eval_tokens must be at least two contexts, or the loss has no standard error")
         if self.name == "corpora":
             raise ValueError("the name 'corpora' is taken: studies keep their tokens there")
@@ -104,6 +138,8 @@ def load_study(path: str | Path, *, seed: int | None = None, name: str | None = 
     # Into the values before they are checked, so that a bad name or seed is one of the mistakes that are listed.
     given = {"seed": seed, "name": name}
     study = _checked({**_read(path), **{key: value for key, value in given.items() if value is not None}}, path)
+    if not handed_over(path):
+        study._home = path.parent.absolute()
     logger.info("read %s: study %s", path, study.name)
     return study
 
@@ -170,7 +206,8 @@ def all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
 
 
 def _keys_of(table: type) -> list[str]:
-    return [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
+    names = [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
+    return [name for name in names if not name.startswith("_")]
 
 
 def _tables(table: type) -> dict[str, type]:

@@ -18,7 +18,7 @@ from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import KINDS, SEALS, changed_files
 from foretoken.store.format import OLD_FORMAT, read_format_json
 from foretoken.store.seals import read_seals, sealed, unseal
-from foretoken.store.store import KNOWN, TOLERATED, read_record, record_name
+from foretoken.store.store import KNOWN, OWN, TOLERATED, read_record, record_name
 from foretoken.store.weights import are_committed, check_weights
 
 FITS, PAGE = ("fit.json", "approach3.json"), "index.html"
@@ -129,10 +129,12 @@ def _name_in(folder: Path) -> str | None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All paths below a folder; links are given and not followed."""
+    """All paths below a folder; links are given and not followed. What a run's own trainer keeps is its own affair."""
     for home, folders, names in os.walk(folder):
         for name in sorted([*folders, *names]):
             yield Path(home) / name
+        if OWN in folders and Path(home).parent == folder / "runs":
+            folders.remove(OWN)
 
 
 def _foreign(folder: Path, paths: list[Path]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@
         design.json                        the planned runs
         runs/<key>/record.json             one per run; only a failed one is ever replaced
         runs/<key>/weights/                the network, where launch.keep_weights asks for it, see weights.py
+        runs/<key>/own/, command.log       what an own trainer's command keeps and prints
         runs/<key>/step-<n>-<attempt>/     checkpoints of a run's own cooldown
         trunks/<key>/step-<n>-<attempt>/   checkpoints of what several runs share, or of a run without a cooldown
         fit.json, approach3.json           the fits of the small runs
@@ -13,6 +14,7 @@
         finished.json                      written last: the sha256 of all that a finished study rests on
         seals                              the sha256 of each record that stands, from soon after it is written
         attempts/<n>.json                  who runs the study, see lease.py
+        pause                              somebody asks whoever runs the study to save and stop
         progress.json, log/                which runs are under way; what workers and launchers write
 
 The run table is a fold over the records; nothing shared is ever appended to. Nobody writes but the newest attempt, and
@@ -43,12 +45,14 @@ from foretoken.store.weights import are_committed, wants_weights
 
 KEY = r"[0-9a-f]{16}"
 CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
+OWN = "own"
+"""The folder of a run that its own trainer's command keeps its files in."""
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{atomic.CORRUPT})?
-    |seals(\{atomic.CORRUPT})? |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
+    |seals(\{atomic.CORRUPT})? |pause |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
     |ledger(/([\w.+-]+\.(json|begun)|seals))?
-    |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?))?)?
+    |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?|{OWN}|command\.log))?)?
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
 )
@@ -96,6 +100,10 @@ class Store:
     def branch_folder(self, key: str) -> Path:
         """Where the checkpoints of a run's own cooldown are."""
         return self.folder / "runs" / key
+
+    def own_folder(self, key: str) -> Path:
+        """Where the command of an own trainer keeps the files of a run."""
+        return self.folder / "runs" / key / OWN
 
     def weights_folder(self, key: str) -> Path:
         """Where the saved weights of a run are."""

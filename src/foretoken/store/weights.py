@@ -78,7 +78,12 @@ def read_metadata(folder: Path) -> ModelMetadata | None:
 
 
 def wants_weights(run: RunSpec, policy: KeepWeights) -> bool:
-    """Whether `launch.keep_weights` asks for the final weights of a run."""
+    """Whether `launch.keep_weights` asks for the final weights of a run; an own trainer keeps its own."""
+    return run.trainer is None and is_kept(run, policy)
+
+
+def is_kept(run: RunSpec, policy: KeepWeights) -> bool:
+    """Whether a run is one of those that `launch.keep_weights` names."""
     return {"none": False, "target": run.is_target, "all": True}[policy]
 
 

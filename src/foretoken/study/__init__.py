@@ -7,19 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foretoken.study.maintenance import prune, verify
+    from foretoken.study.maintenance import pause, prune, verify
     from foretoken.study.preview import design, dry_run, profile
     from foretoken.study.results import report
-    from foretoken.study.runner import run, study_folder
+    from foretoken.study.run_study import run
+    from foretoken.study.runner import study_folder
     from foretoken.study.study_status import StudyStatus, status
 
 PUBLIC = {
     "design": "foretoken.study.preview",
     "dry_run": "foretoken.study.preview",
     "profile": "foretoken.study.preview",
+    "pause": "foretoken.study.maintenance",
     "prune": "foretoken.study.maintenance",
     "report": "foretoken.study.results",
-    "run": "foretoken.study.runner",
+    "run": "foretoken.study.run_study",
     "status": "foretoken.study.study_status",
     "StudyStatus": "foretoken.study.study_status",
     "study_folder": "foretoken.study.runner",
@@ -31,6 +33,7 @@ __all__ = [
     "StudyStatus",
     "design",
     "dry_run",
+    "pause",
     "profile",
     "prune",
     "report",

@@ -39,7 +39,8 @@ class DesignFile:
 
     study: Study
     """The settings of the study file, as they were when the study was last run."""
-    corpus: CorpusSummary
+    corpus: CorpusSummary | None
+    """None with an own trainer, whose command reads what it trains on."""
     design: Design
     command: str = ""
     """What was typed to run the study."""
@@ -53,17 +54,18 @@ class DesignFile:
         return {**settings, **self.design.to_json(), "command": self.command, **chosen}
 
     @property
-    def corpus_json(self) -> dict[str, Any]:
+    def corpus_json(self) -> dict[str, Any] | None:
         """What the corpus is, and where it is from."""
-        return {"source": self.study.corpus.source, **self.corpus.to_json()}
+        return {"source": self.study.corpus.source, **self.corpus.to_json()} if self.corpus else None
 
     @classmethod
     def from_json(cls, plan_json: Mapping[str, Any]) -> DesignFile:
         """The inverse of `to_json`; KeyError, TypeError, ValueError or AttributeError for what is no design."""
-        summary = {name: value for name, value in plan_json["corpus"].items() if name != "source"}
+        corpus_json = plan_json["corpus"]
+        summary = corpus_json and {name: value for name, value in corpus_json.items() if name != "source"}
         return cls(
             study=Study.model_validate(plan_json["study"]),
-            corpus=CorpusSummary(**summary),
+            corpus=CorpusSummary(**summary) if summary else None,
             design=Design.from_json(plan_json),
             command=str(plan_json.get("command", "")),
             target_threads=ThreadChoice.from_json(chosen) if (chosen := plan_json.get("target_threads")) else None,

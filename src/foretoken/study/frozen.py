@@ -22,6 +22,14 @@ CONVENTIONS = {
 }
 
 
+OWN_CONVENTIONS = {
+    "N": "as given in the study file, or counted from the shape (no embeddings and head where no vocabulary is named)",
+    "FLOPs": "as the study file gives them, or matrix products of the shape; 6ND where only N is given",
+    "loss": "as the trainer's command measures it",
+}
+"""Of the runs of an own trainer."""
+
+
 def entry_path(folder: Path, target: RunSpec, fit: fits.Fit) -> Path:
     """The ledger's entry for a target and a fit: new data or another law are a new entry, never an edited one."""
     return folder / "ledger" / f"target-{target.key}-{fit.data_sha256[:8]}-{fit.law}-{fit.level:g}.json"
@@ -53,7 +61,7 @@ def freeze_target(path: Path, target: RunSpec, fit: fits.Fit, approach3: fits.Fi
         forecast,
         fit=fit,
         rivals={**rivals, "chinchilla": plain_loss(approach3, size, length)},
-        conventions={**CONVENTIONS, "objective": target.objective.kind},
+        conventions=OWN_CONVENTIONS if target.trainer else {**CONVENTIONS, "objective": target.objective.kind},
         band=band_along(fit, size, length, fit.level, target.flops),
         spec=target,
         since=since,

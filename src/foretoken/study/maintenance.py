@@ -15,11 +15,12 @@ from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.chain import Chain
 from foretoken.store.integrity import Finding, inspect
-from foretoken.store.lease import Lease
+from foretoken.store.lease import Lease, is_owned
 from foretoken.store.seals import unseal
 from foretoken.store.store import Store
 from foretoken.study.agreement import contradictions
 from foretoken.study.design_file import NAME, read_design_file, started_design
+from foretoken.study.progress import PAUSE
 
 
 @named_arguments
@@ -56,7 +57,7 @@ def _of_ledger(folder: Path) -> Iterator[Finding]:
 
 def _corpus_findings(folder: Path) -> Iterator[Finding]:
     kept = read_design_file(folder)
-    home = folder.parent / "corpora" / str(kept.corpus.address if kept else None)
+    home = folder.parent / "corpora" / str(kept.corpus.address if kept and kept.corpus else None)
     if not home.is_dir():
         return
     try:
@@ -64,6 +65,21 @@ def _corpus_findings(folder: Path) -> Iterator[Finding]:
             yield Finding(path, f"not what was tokenised: sha256 {got}, expected {expected}", "refuse")
     except StoreError as error:
         yield Finding(home, error.message, "refuse")
+
+
+@named_arguments
+def pause(folder: str | Path) -> bool:
+    """Ask whoever runs a study, on this machine or another that sees the folder, to save and stop within seconds.
+
+    Gives whether anybody runs it; where nobody does, nothing is written. `foretoken run` goes on. Raises StoreError
+    without a study.
+    """
+    folder = Path(folder)
+    kept = started_design(folder)
+    owned = is_owned(folder, kept.study.launch.lease_seconds)
+    if owned:
+        atomic.write_file(folder / PAUSE, b"")
+    return owned
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from foretoken.arguments import named_arguments
 from foretoken.data import prepare_corpus
 from foretoken.designs import RunEstimate
 from foretoken.errors import ForetokenError
-from foretoken.launchers import Job, Launcher
+from foretoken.launchers import LAUNCHERS, Job, Launcher, SlurmLauncher
 from foretoken.launchers.jobs import PROFILE, ProfilingJob, StepTimes
 from foretoken.results import Result
 from foretoken.runs.spec import KeepWeights, Precision, RunSpec
@@ -22,7 +22,8 @@ from foretoken.store.diff import Change
 from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
 from foretoken.study.maintenance import look_over, usable_checkpoints
-from foretoken.study.runner import StudyRunner, require_torch
+from foretoken.study.run_study import study_runner
+from foretoken.study.runner import StudyRunner, study_folder
 from foretoken.study.study_status import because
 
 Action = Literal["keep", "again", "resume", "retry", "train"]
@@ -30,8 +31,7 @@ Action = Literal["keep", "again", "resume", "retry", "train"]
 
 
 NOT_TRAINED = "not trained: target.train is false"
-NOT_MEASURED = "not measured: torch is not installed; pip install 'foretoken[train]'"
-"""Why a run has no estimated seconds."""
+"""Why the target has no estimated seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +114,11 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
     with the reason beside them. Raises DesignError, with the code of the check, for runs to which the study's law
     cannot be fitted, and CorpusError for too little text.
     """
-    runner = StudyRunner(study, folder, launcher=launcher)
+    runner = study_runner(study, folder, launcher=launcher)
     with runner.owned():
         planned = runner.design()
         seconds, doubts = runner.estimate_seconds(planned)
-        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else NOT_MEASURED)
+        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else runner.unmeasured)
         return StudyDesign(
             runs=runs,
             target=target,
@@ -137,15 +137,24 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
 
     A corpus that has not been tokenised yet is tokenised in a temporary folder.
     """
-    runner = StudyRunner(study, folder, launcher=launcher)
+    runner = study_runner(study, folder, launcher=launcher)
     check_belongs(runner.folder, study.name)
     runner.store = Store(runner.folder, mended=True)
     with tempfile.TemporaryDirectory() as elsewhere:
-        if runner.known_corpus is None:
+        if not runner.knows_its_source:
             runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         planned = runner.planned_design()
     runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
     return DryRun(runs, look_over(runner.folder))
+
+
+def batch_script(study: Study, folder: str | Path | None = None) -> str | None:
+    """The script that sbatch would be given for the workers of a study; None where SLURM does not train it."""
+    launcher = LAUNCHERS[study.launch.kind](study.launch)
+    if not isinstance(launcher, SlurmLauncher):
+        return None
+    home = Path(folder or study_folder(study)) / "log" / "slurm"
+    return launcher.batch_script(home, workers=study.launch.workers or 1)
 
 
 def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:
@@ -178,8 +187,10 @@ def profile(study: Study, folder: str | Path | None = None, launcher: Launcher |
     Nothing of it is kept. Raises ForetokenError for a size that cannot be trained here, MissingExtraError where there
     is no torch.
     """
-    require_torch("timing a training step")
-    runner = StudyRunner(study, folder, launcher=launcher)
+    if study.trainer:
+        raise ForetokenError("a training step of your own trainer cannot be timed here", cure="profile it yourself")
+    runner = study_runner(study, folder, launcher=launcher)
+    runner.require("timing a training step")
     with runner.owned():
         planned = runner.design()
         return [measure(runner, name, run) for name, run in sizes_to_profile(planned.runs, planned.target).items()]

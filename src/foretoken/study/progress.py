@@ -11,6 +11,8 @@ from foretoken.store.atomic import delete_file, write_json
 from foretoken.store.store import Store
 
 PROGRESS = "progress.json"
+PAUSE = "pause"
+"""The file by which anybody who sees the folder asks whoever runs the study to save and stop."""
 PROGRESS_SECONDS = 2.0
 """Time between two writes of progress.json: each is flushed to the disk, which a study of short runs would feel."""
 

@@ -63,7 +63,8 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     planned = len(design.all_runs if study.target.train else design.runs)
     return reports.StudyResults(
         name=study.name,
-        settings_json=study.model_dump(),
+        # What an own trainer reads and predicts is its own affair: the defaults of our loop would say what is not so.
+        settings_json=study.model_dump(exclude={"corpus", "objective"} if study.trainer else {"trainer"}),
         table=table_from_records(records, str(folder)),
         records=records,
         fit=fit,
@@ -116,8 +117,10 @@ def _isoflop_of(table: RunTable, level: float, seed: int) -> routes.IsoflopFit |
         return None
 
 
-def _corpus_facts(kept: DesignFile) -> reports.CorpusFacts:
+def _corpus_facts(kept: DesignFile) -> reports.CorpusFacts | None:
     corpus = kept.corpus
+    if corpus is None:
+        return None
     return reports.CorpusFacts(
         source=kept.study.corpus.source,
         tokens=corpus.tokens,
@@ -133,7 +136,7 @@ def _training_cost(records: list[RunRecord]) -> reports.TrainingCost:
     devices = {record.device for record in records if record.device}
     return reports.TrainingCost(
         seconds=sum(record.seconds for record in records),
-        kwh=sum(record.kwh or 0.0 for record in records),
+        kwh=sum(record.kwh or 0.0 for record in records) if sources or not records else None,
         kwh_source=", ".join(sorted(sources)),
         machine=", ".join(sorted(devices)) or processor_name(),
     )

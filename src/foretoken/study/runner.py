@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from foretoken import fits, forecasts, reports, routes
 from foretoken._version import RECIPE, __version__
-from foretoken.arguments import named_arguments
 from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
+from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
-from foretoken.errors import ForetokenError, MissingExtraError, RefusedError
+from foretoken.errors import ForetokenError, MissingExtraError, PausedError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
@@ -41,10 +42,10 @@ from foretoken.study.design_file import (
 )
 from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
 from foretoken.study.maintenance import look_over
-from foretoken.study.progress import PROGRESS, ProgressListener
+from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener
 from foretoken.study.results import gather, kept_fit
-from foretoken.study.study_status import StudyStatus, status
-from foretoken.study.trainer import Trainer
+from foretoken.study.study_status import status
+from foretoken.study.trainer import LoopTrainer, Trainer
 
 
 def study_folder(study: Study, root: str | Path = "runs") -> Path:
@@ -52,34 +53,11 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
     return Path(root) / study.name
 
 
-@named_arguments
-def run(
-    study: Study,
-    folder: str | Path | None = None,
-    listener: ProgressListener | None = None,
-    command: str = "",
-    launcher: Launcher | None = None,
-) -> StudyStatus:
-    """Run a study, or go on with it from wherever it was stopped; gives what `status` gives at the end.
-
-    `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
-    `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and DesignError before
-    anything is trained, MissingExtraError where there is no torch to train with, RefusedError when the small runs give
-    no usable forecast.
-    """
-    runner = StudyRunner(study, folder, listener, command, launcher)
-    try:
-        if not runner.is_finished():
-            require_torch("training")
-            with runner.owned():
-                runner.run()
-    finally:
-        runner.listener.close()
-    return status(runner.folder)
-
-
 class StudyRunner:
     """A study and its folder: each method is one stage, and finds again what was already done."""
+
+    unmeasured = "not measured: torch is not installed; pip install 'foretoken[train]'"
+    """Why a run has no estimated seconds."""
 
     def __init__(
         self,
@@ -90,7 +68,7 @@ class StudyRunner:
         launcher: Launcher | None = None,
     ) -> None:
         self.command = command
-        self.launcher = launcher or LAUNCHERS[study.launch.kind]()
+        self.launcher = launcher or LAUNCHERS[study.launch.kind](study.launch)
         self.study, self.folder = study, Path(folder or study_folder(study))
         self.store, self.listener = Store(self.folder), listener or ProgressListener()
         self.lease: Lease | None = None
@@ -104,8 +82,8 @@ class StudyRunner:
 
     @property
     def workers(self) -> int:
-        """Processes side by side."""
-        return self.study.launch.workers or self.machine.cores
+        """Processes side by side, on all machines together."""
+        return self.study.launch.workers or self.machine.cores * self.machine.count
 
     @property
     def target_threads(self) -> int:
@@ -128,6 +106,7 @@ class StudyRunner:
             for finding in findings:
                 self.listener.note(f"{finding.path}: {finding.problem}: {REMEDIES[finding.remedy]}")
             delete_file(self.folder / PROGRESS)  # of a driver that was killed
+            delete_file(self.folder / PAUSE)  # of an earlier driver: to run is to go on
             chain.seal(self.folder / "ledger")  # what it wrote and could not seal any more
             self.store.seal_records()
             try:
@@ -141,15 +120,31 @@ class StudyRunner:
     def is_finished(self) -> bool:
         """Whether the study has ended and nothing is wrong with it. Raises RefusedError when it ended in one."""
         # What the files depend on holds the corpus's hash; where it has not been tokenised, that is not known.
-        if self.known_corpus is None or look_over(self.folder):
+        if not self.knows_its_source or look_over(self.folder):
             return False
         return is_finished(self.folder, self._inputs_json())
 
     def _inputs_json(self) -> dict[str, Any]:
         """All that the study's files depend on, beside themselves."""
-        recipe = self.recipe
-        source = [recipe.source.address, recipe.torch_version, recipe.bfloat16, RECIPE, __version__]
-        return {"study": self.study.model_dump(), "source": source, "target_threads": self.target_threads}
+        source, threads = [*self.source_json(), __version__], self.target_threads
+        return {"study": self.study.model_dump(), "source": source, "target_threads": threads}
+
+    @property
+    def knows_its_source(self) -> bool:
+        """Whether it is known what the runs depend on beside the study file: where the corpus has been tokenised."""
+        return self.known_corpus is not None
+
+    def source_json(self) -> list[Any]:
+        """What the runs depend on beside the study file."""
+        return [self.recipe.source.address, self.recipe.torch_version, self.recipe.bfloat16, RECIPE]
+
+    def corpus_summary(self) -> CorpusSummary | None:
+        """What design.json says of the corpus."""
+        return self.corpus.summary()
+
+    def require(self, purpose: str) -> None:
+        """Raise MissingExtraError where what trains the runs is not installed."""
+        require_torch(purpose)
 
     def phase(self, text: str) -> None:
         """Begin a stage, if the study is still ours."""
@@ -224,7 +219,7 @@ class StudyRunner:
     @cached_property
     def trainer(self) -> Trainer:
         """What trains the runs."""
-        return Trainer(
+        return LoopTrainer(
             self.store,
             self.corpus,
             self.launcher,
@@ -238,6 +233,8 @@ class StudyRunner:
     def _check_lease(self) -> None:
         if self.lease:
             self.lease.check()
+        if (self.folder / PAUSE).exists():
+            raise PausedError("paused: all that was trained is saved", cure="foretoken run goes on, here or elsewhere")
 
     def design(self) -> Design:
         """Plan the runs, and keep the plan in design.json.
@@ -261,8 +258,13 @@ class StudyRunner:
 
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
-        check_room(self.to_train(design), self.corpus, self.machine, self.workers, self.study.corpus.repeat)
+        self.check_room(self.to_train(design))
         return check_planned(self.study, design)
+
+    def check_room(self, runs: list[RunSpec]) -> None:
+        """Raise CorpusError or DesignError for runs that text or memory do not suffice for."""
+        beside = ceil(self.workers / self.machine.count)
+        check_room(runs, self.corpus, self.machine, beside, self.study.corpus.repeat)
 
     def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:
         """Seconds of each run that is trained, by its key, and doubts about threads; none where torch is missing."""
@@ -374,7 +376,7 @@ class StudyRunner:
         kept = usable_design(self.folder)
         plan = DesignFile(
             study=self.study,
-            corpus=self.corpus.summary(),
+            corpus=self.corpus_summary(),
             design=design,
             command=self.command or (kept.command if kept else ""),
             target_threads=choice or chosen_threads(self.folder, self.study),

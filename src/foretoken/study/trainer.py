@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -23,8 +24,121 @@ from foretoken.study.design_file import ThreadChoice
 from foretoken.study.progress import Progress, ProgressListener
 
 
-class Trainer:
+class Trainer(ABC):
     """Trains runs into a study's folder. `check` is called now and then, and may raise to stop."""
+
+    function: str
+    """What the launcher calls for each job."""
+
+    def __init__(
+        self,
+        store: Store,
+        launcher: Launcher,
+        *,
+        workers: int,
+        keep_weights: KeepWeights,
+        listener: ProgressListener,
+        check: Callable[[], None],
+    ) -> None:
+        self.store, self.launcher, self.listener, self.check = store, launcher, listener, check
+        self.workers, self.keep_weights = workers, keep_weights
+        self.tried: set[str] = set()
+        """Keys of the runs that this process has tried: what failed here is left to the next process."""
+
+    @abstractmethod
+    def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
+        """Seconds of each run by key, beyond what its trunk has trained; of no key what cannot be known."""
+
+    @abstractmethod
+    def _job(self, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
+        """What the launcher is given for the runs of a trunk."""
+
+    def _check_source(self) -> None:  # noqa: B027
+        """Raise StoreError where what the runs are trained on has changed; by default nothing of ours can have."""
+
+    def estimate_target(self, target: RunSpec | None, asked: int) -> tuple[dict[str, float], list[fits.Check]]:
+        """Seconds of the target by its key, and doubts about the number of its threads that was `asked` for."""
+        return (self.estimate([target]) if target else {}), []
+
+    def choose_threads(self, target: RunSpec, asked: int) -> ThreadChoice | None:
+        """The threads that train the target fastest; None where there is no choice."""
+        return None
+
+    def train(self, runs: list[RunSpec]) -> None:
+        """Train the runs that have no record yet, or a failed one, or lack the weights that are to be kept.
+
+        One process per trunk, the longest first.
+
+        Raises StoreError for tokens that have changed, and for a failure that is not a run's own, as a full disk.
+        """
+        runs = [run for run in runs if not (run.key in self.tried and self._waits(run))]
+        waiting = [run for run in runs if self._waits(run)]
+        # Marked before they are trained: what fails here is left to the next process, not tried for ever.
+        self.tried |= {run.key for run in waiting}
+        self._clear_checkpoints(runs, waiting)
+        if not waiting:
+            return
+        self._check_source()
+        # Trunks of all runs, not of those that wait: a branch that is left must still find where its trunk forks.
+        trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
+        seconds = self.estimate([run for trunk in trunks for run in trunk])
+        self.listener.phase("training" if not runs[0].is_target else "training the target")
+        self.listener.training(waiting, seconds)
+        progress = Progress(self.store, self.listener)
+        outcomes = self.launcher.launch(
+            self.function,
+            [self._job(trunk, seconds, self._workers(trunks)) for trunk in trunks],
+            workers=self._workers(trunks),
+            threads=runs[0].threads,
+            log=self.store.folder / "log" / "workers.txt",
+            on_event=progress.report,
+            check=self.check,
+        )
+        progress.clear()
+        self._keep_failures(outcomes, {trunk[0].trajectory: trunk for trunk in trunks})
+
+    def _waits(self, run: RunSpec) -> bool:
+        record = self.store.record(run.key)
+        lacking = self.store.lacks_weights(run, self.keep_weights)
+        return record is None or record.has_failed or lacking
+
+    def _workers(self, trunks: list[list[RunSpec]]) -> int:
+        """Processes side by side: one per core, unless a run has several threads for itself."""
+        return min(self.workers, len(trunks)) if trunks[0][0].threads == 1 else 1
+
+    def _clear_checkpoints(self, runs: list[RunSpec], waiting: list[RunSpec]) -> None:
+        """Delete those of what has its record: whoever wrote that may have died before it came to it."""
+        keys, trunks = ({run.key for run in waiting}, {run.trajectory for run in waiting})
+        for run in runs:
+            if run.key not in keys:
+                delete_all(self.store.branch_folder(run.key))
+            if run.trajectory not in trunks:
+                delete_all(self.store.trunk_folder(run.trajectory))
+
+    def _keep_failures(self, outcomes: list[Outcome], trunks: dict[str, list[RunSpec]]) -> None:
+        fatal = None
+        for outcome in outcomes:
+            if outcome.error:
+                fatal = outcome.error if outcome.fatal else fatal
+                # On a full disk the failure itself cannot be written; that error is then raised as the fatal one.
+                with suppress(StoreError):
+                    self._record_failure(trunks[outcome.name], outcome.error)
+        if fatal:
+            raise StoreError(fatal)
+
+    def _record_failure(self, runs: list[RunSpec], error: str) -> None:
+        for run in runs:
+            known = self.store.record(run.key)
+            if known is None or known.has_failed:
+                record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
+                self.store.put_record(record)
+                self.listener.ended(record)
+
+
+class LoopTrainer(Trainer):
+    """Trains with foretoken's own loop, on a tokenised corpus."""
+
+    function = TRAIN
 
     def __init__(
         self,
@@ -38,11 +152,8 @@ class Trainer:
         listener: ProgressListener,
         check: Callable[[], None],
     ) -> None:
-        self.store, self.corpus, self.launcher, self.listener, self.check = store, corpus, launcher, listener, check
-        self.workers, self.keep_weights = workers, keep_weights
-        self.calibration = Calibration(store, launcher, machine.processor)
-        self.tried: set[str] = set()
-        """Keys of the runs that this process has tried: what failed here is left to the next process."""
+        super().__init__(store, launcher, workers=workers, keep_weights=keep_weights, listener=listener, check=check)
+        self.corpus, self.calibration = corpus, Calibration(store, launcher, machine.processor)
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
         """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
@@ -78,58 +189,20 @@ class Trainer:
         self.listener.note(f"threads of the target: {fastest.threads}, kept from now on; tokens per second: {told}")
         return ThreadChoice(fastest.threads, measured)
 
-    def train(self, runs: list[RunSpec]) -> None:
-        """Train the runs that have no record yet, or a failed one, or lack the weights that are to be kept.
-
-        One process per trunk, the longest first.
-
-        Raises StoreError for tokens that have changed, and for a failure that is not a run's own, as a full disk.
-        """
-        runs = [run for run in runs if not (run.key in self.tried and self._waits(run))]
-        waiting = [run for run in runs if self._waits(run)]
-        # Marked before they are trained: what fails here is left to the next process, not tried for ever.
-        self.tried |= {run.key for run in waiting}
-        self._clear_checkpoints(runs, waiting)
-        if not waiting:
-            return
-        corpus = self._intact_corpus
-        # Trunks of all runs, not of those that wait: a branch that is left must still find where its trunk forks.
-        trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
-        seconds = self.estimate([run for trunk in trunks for run in trunk])
-        self.listener.phase("training" if not runs[0].is_target else "training the target")
-        self.listener.training(waiting, seconds)
-        progress = Progress(self.store, self.listener)
-        outcomes = self.launcher.launch(
-            TRAIN,
-            [self._job(corpus, trunk, seconds, self._workers(trunks)) for trunk in trunks],
-            workers=self._workers(trunks),
-            threads=runs[0].threads,
-            log=self.store.folder / "log" / "workers.txt",
-            on_event=progress.report,
-            check=self.check,
-        )
-        progress.clear()
-        self._keep_failures(outcomes, {trunk[0].trajectory: trunk for trunk in trunks})
-
-    def _waits(self, run: RunSpec) -> bool:
-        record = self.store.record(run.key)
-        lacking = self.store.lacks_weights(run, self.keep_weights)
-        return record is None or record.has_failed or lacking
-
-    def _workers(self, trunks: list[list[RunSpec]]) -> int:
-        """Processes side by side: one per core, unless a run has several threads for itself."""
-        return min(self.workers, len(trunks)) if trunks[0][0].threads == 1 else 1
+    def _check_source(self) -> None:
+        """Hash the corpus, once, before anything is trained on it."""
+        _ = self._intact_corpus
 
     @cached_property
     def _intact_corpus(self) -> TokenizedCorpus:
-        """The corpus, hashed once before anything is trained on it. Raises StoreError."""
+        """The corpus as it was tokenised. Raises StoreError."""
         check_corpus(self.corpus.folder)
         return self.corpus
 
-    def _job(self, corpus: TokenizedCorpus, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
+    def _job(self, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
         context = WorkerContext(
             folder=self.store.folder,
-            corpus=corpus.folder,
+            corpus=self.corpus.folder,
             peak_flops=self.calibration.peak(trunk[0]),
             threads_in_use=workers * trunk[0].threads,
             attempt=self.store.attempt,
@@ -137,31 +210,3 @@ class Trainer:
         )
         job = TrainingJob(trunk, context)
         return Job(trunk[0].trajectory, job.to_json(), sum(seconds[run.key] for run in trunk))
-
-    def _clear_checkpoints(self, runs: list[RunSpec], waiting: list[RunSpec]) -> None:
-        """Delete those of what has its record: whoever wrote that may have died before it came to it."""
-        keys, trunks = ({run.key for run in waiting}, {run.trajectory for run in waiting})
-        for run in runs:
-            if run.key not in keys:
-                delete_all(self.store.branch_folder(run.key))
-            if run.trajectory not in trunks:
-                delete_all(self.store.trunk_folder(run.trajectory))
-
-    def _keep_failures(self, outcomes: list[Outcome], trunks: dict[str, list[RunSpec]]) -> None:
-        fatal = None
-        for outcome in outcomes:
-            if outcome.error:
-                fatal = outcome.error if outcome.fatal else fatal
-                # On a full disk the failure itself cannot be written; that error is then raised as the fatal one.
-                with suppress(StoreError):
-                    self._record_failure(trunks[outcome.name], outcome.error)
-        if fatal:
-            raise StoreError(fatal)
-
-    def _record_failure(self, runs: list[RunSpec], error: str) -> None:
-        for run in runs:
-            known = self.store.record(run.key)
-            if known is None or known.has_failed:
-                record = RunRecord(spec=run, status="failed", parent=run.trunk, version=__version__, error=error)
-                self.store.put_record(record)
-                self.listener.ended(record)

@@ -1,0 +1,143 @@
+"""The recipe of runs that a command of the user's trains: its sizes are listed, or follow from proportions."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+
+from foretoken.compute.flops import matmul
+from foretoken.compute.parameters import count_parameters
+from foretoken.compute.shape import ModelShape
+from foretoken.compute.shape_fields import ShapeFields
+from foretoken.designs.recipe import Recipe, TokenSource
+from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
+from foretoken.errors import DesignError
+from foretoken.runs.spec import OwnTrainer, RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.runs.trainer_section import Given, TrainerSection
+from foretoken.units import format_count
+
+NO_VOCABULARY = 1
+"""The vocabulary of a shape that is counted without embeddings and head."""
+SHAPE = {field.name for field in fields(ShapeFields)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRecipe(Recipe):
+    """A recipe of which only the command knows the rest: parameters and FLOPs are given, or counted from a shape."""
+
+    trainer: TrainerSection
+    code: str
+    """Hash of the files that are named as code."""
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """Tokens of the networks."""
+        return self.trainer.vocabulary or NO_VOCABULARY
+
+    @cached_property
+    def sizes(self) -> dict[ModelShape, Given]:
+        """What is given of each listed size, by the shape that it has or comes nearest to.
+
+        Raises DesignError for sizes that are one shape, and for a shape that cannot be.
+        """
+        sizes: dict[ModelShape, Given] = {}
+        for size in self.trainer.sizes:
+            shape = self._shape_of(size)
+            if shape in sizes:
+                raise DesignError(
+                    "two of trainer.sizes are one size",
+                    expected="other `params`, or another `width`, `layers`, ...",
+                    got=f"{dict(sizes[shape])} and {dict(size)}",
+                )
+            sizes[shape] = size
+        if self.study.target.size:
+            sizes.setdefault(self._shape_of(self.study.target.size), self.study.target.size)
+        return sizes
+
+    @property
+    def listed(self) -> list[ModelShape]:
+        """The sizes of the small runs, where they are listed."""
+        return [self._shape_of(size) for size in self.trainer.sizes]
+
+    def params(self, shape: ModelShape) -> int:
+        """Parameters of a size: as given, or counted; without embeddings where the vocabulary is not known."""
+        given = self.sizes.get(shape, {}).get("params")
+        count = count_parameters(shape)
+        return int(given) if given is not None else count.total if self.trainer.vocabulary else count.non_embedding
+
+    def flops_per_token(self, shape: ModelShape) -> float:
+        """FLOPs of one training token: as given, or those of the matrix products, or 6 N where only N is given."""
+        size = self.sizes.get(shape, {})
+        if "flops_per_token" in size:
+            return float(size["flops_per_token"])
+        return 6.0 * self.params(shape) if "params" in size else matmul(shape, self.objective.predicted(shape))
+
+    def shape(self, params: float) -> ModelShape:
+        """The listed size, or the shape, of about this many parameters; raises DesignError where there is none."""
+        if not self.trainer.sizes:
+            return shape_of_params(self.study.model, self.objective, self.vocabulary, params)
+        nearest = self.nearest_shape(params)
+        if not 0.5 < self.params(nearest) / params < 2.0:
+            known = ", ".join(sorted((format_count(self.params(shape)) for shape in self.listed), key=len))
+            raise DesignError(
+                "no size of trainer.sizes is near what is asked for",
+                expected=f"about {format_count(params)} parameters",
+                got=f"sizes of {known}",
+                cure="add a size, or ask for one of these",
+            )
+        return nearest
+
+    def nearest_shape(self, params: float) -> ModelShape:
+        """The listed size, or the shape, whose parameters come nearest, however far that is."""
+        if self.trainer.sizes:
+            return min(self.listed, key=lambda shape: abs(math.log(self.params(shape) / params)))
+        return nearest_shape(self.study.model, self.objective, self.vocabulary, params)
+
+    def target_shape(self, params: float) -> ModelShape:
+        """The target's size as it is given; else the nearest, a listed one where sizes are listed."""
+        return self._shape_of(self.study.target.size) if self.study.target.size else self.nearest_shape(params)
+
+    def spec(self, shape: ModelShape, tokens: float, *, group: str, threads: int) -> RunSpec:
+        """One run of the command. Raises DesignError when the tokens do not make one step."""
+        size = self.sizes.get(shape, {})
+        counted = "params" not in size and self.trainer.vocabulary
+        own = OwnTrainer(
+            command=self.trainer.command,
+            code=self.code,
+            size=json.dumps(size, sort_keys=True),
+            params=None if counted else self.params(shape),
+            flops_per_token=None if counted and "flops_per_token" not in size else self.flops_per_token(shape),
+        )
+        run = super().spec(shape, tokens, group=group, threads=1)
+        return replace(run, trainer=own, software=f"code {self.code}" if self.code else "own command")
+
+    def _shape_of(self, size: Given) -> ModelShape:
+        """The shape that a size describes; of one that is only a number of parameters, the nearest by proportions."""
+        fixed = {name: size[name] for name in SHAPE & set(size)}
+        if "width" in fixed:
+            vocabulary = int(fixed.pop("vocabulary", self.vocabulary))
+            base = shape_of_width(self.study.model, self.objective, vocabulary, int(fixed.pop("width")))
+        elif "params" in size:
+            base = nearest_shape(self.study.model, self.objective, self.vocabulary, float(size["params"]))
+        else:
+            raise DesignError(
+                "a size of trainer.sizes says nothing of how large it is",
+                expected="`params`, or `width` and the other fields of a shape",
+                got=str(dict(size)),
+            )
+        try:
+            return ModelShape.from_json({**asdict(base), **fixed})
+        except (TypeError, KeyError) as error:
+            raise DesignError("a size of trainer.sizes is no shape", got=f"{dict(size)}: {error}") from None
+
+
+def own_recipe(study: Study, code: str) -> OwnRecipe:
+    """The recipe of a study with an own trainer, whose named files have this hash."""
+    assert study.trainer
+    source = TokenSource(
+        address="own", tokenizer="own", eval_set=study.trainer.eval_set, vocabulary=0, train_tokens=2**62
+    )
+    return OwnRecipe(study=study, source=source, torch_version="", bfloat16=False, trainer=study.trainer, code=code)

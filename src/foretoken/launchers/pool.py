@@ -1,0 +1,258 @@
+"""What launchers with workers have in common: workers do the jobs of a queue, and wait for the next launch.
+
+Processes here, actors of Ray and jobs of SLURM are workers alike (launchers/worker_state.py). A queue knows which
+worker has which job, what they say and who is replaced: longest first, one retry after a death, a fatal error ends the
+rest, and no wait is without a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from foretoken.errors import ForetokenError
+from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, Outcome, Silent, Started, go_on, ignore
+from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Left, Message, Ready, Reported
+from foretoken.launchers.worker_state import Inbox, Patience, StartWorkers, Worker, end_all
+
+ATTEMPTS = 2
+"""How often a job is given to a worker before its death is taken for the job's fault, and how often one is started in
+vain before none is started any more."""
+CHECK_SECONDS = 1.0
+"""Time after which `check` is called at the latest."""
+SILENT_TIMES = 10
+"""A job is called silent when it has reported nothing for so many times the longest time between two of its reports."""
+
+
+class JobQueue:
+    """One call of `launch`: the jobs that wait, the workers, and how the jobs ended."""
+
+    def __init__(
+        self,
+        function: str,
+        jobs: Sequence[Job],
+        workers: int,
+        threads: int,
+        log: Path,
+        on_event: OnEvent,
+        check: Callable[[], None],
+        patience: Patience,
+        start: StartWorkers,
+    ) -> None:
+        self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
+        self.patience, self.start, self.looked = patience, start, time.monotonic()
+        # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
+        self.waiting = sorted(jobs, key=lambda job: job.seconds)
+        self.count = min(workers, len(jobs))
+        self.attempts: dict[str, int] = {}
+        self.vain_starts = 0
+        # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
+        self.inbox: Inbox = SimpleQueue()
+        self.workers: list[Worker] = []
+        """Those that may be given jobs."""
+        self.started: list[Worker] = []
+        """All processes, to be waited for at the end."""
+        self.outcomes: list[Outcome] = []
+
+    def run(self, idle: list[Worker]) -> list[Outcome]:
+        """Do the jobs, with workers that wait for some before new ones; those that are left wait in `workers`."""
+        done = False
+        try:
+            for worker in idle:
+                self._take(worker)
+            self._start_workers(self.count - len(idle))
+            self._serve()
+            done = True
+        except (KeyboardInterrupt, ForetokenError):
+            self._stop()
+            raise
+        finally:
+            left = [worker for worker in self.started if not (done and worker in self.workers and worker.ready)]
+            # What was to be saved is saved by now, or will not be.
+            end_all(left, self.patience.ending if done else 0.0)
+        return self.outcomes
+
+    def _serve(self) -> None:
+        while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
+            self.check()
+            self._watch()
+            with contextlib.suppress(Empty):
+                self._handle(*self.inbox.get(timeout=min(CHECK_SECONDS, self.patience.stopped)))
+
+    def _watch(self) -> None:
+        """Replace the workers of which nothing is to be expected, and tell which jobs are silent."""
+        now, before = time.monotonic(), self.looked
+        self.looked = now
+        for worker in list(self.workers):
+            if now - before > 3 * CHECK_SECONDS:
+                worker.excuse()
+            elif why := worker.trouble(self.patience):
+                worker.kill()
+                self._replace_dead(worker, why)
+            elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
+                self.on_event(worker.job.name, Silent(now - worker.told))
+
+    def _handle(self, worker: Worker, message: Message | Dead) -> None:
+        match message:
+            case Ready():
+                worker.ready, self.vain_starts = True, 0
+                self._give(worker)
+            case Reported(job, event):
+                now = time.monotonic()
+                worker.usual, worker.told = max(worker.usual, now - worker.told), now
+                self.on_event(job, event)
+            case Done(job, result):
+                self.outcomes.append(Outcome(job, result_json=result))
+                worker.job = None
+                self._give(worker)
+            case Failed():
+                self._replace_after_failure(worker, message)
+            case Left(why):
+                self._take_back(worker, why)
+            case Dead():
+                self._replace_dead(worker, message.told, blameless=message.blameless)
+
+    def _start_workers(self, count: int) -> None:
+        for worker in self.start(count, self.threads, self.log, self.inbox) if count else ():
+            self._take(worker)
+
+    def _take(self, worker: Worker) -> None:
+        self.workers.append(worker)
+        self.started.append(worker)
+        worker.serve(self.function, self.inbox)
+
+    def _give(self, worker: Worker) -> None:
+        if self.waiting:
+            job = self.waiting.pop()
+            worker.send(Assign(job.name, job.argument_json))
+            worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
+            self.on_event(job.name, Started())
+
+    def _replace_after_failure(self, worker: Worker, failed: Failed) -> None:
+        """A process in which something was raised may hold anything (memory, half a network): use a fresh one."""
+        self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
+        worker.job = None
+        self.workers.remove(worker)
+        end_all([worker], self.patience.ending)
+        if failed.fatal:
+            self.waiting.clear()
+            self._stop()
+        elif self.waiting:
+            self._start_workers(1)
+
+    def _take_back(self, worker: Worker, why: str) -> None:
+        """Give the job of a worker that must leave its place to another; it may come back itself, and be ready."""
+        worker.ready = False
+        if worker.job and worker in self.workers:
+            self.waiting.append(worker.job)
+            self.on_event(worker.job.name, Note(f"a worker had to leave ({why}): its runs go on elsewhere, or later"))
+            worker.job = None
+            if idle := next((one for one in self.workers if one.ready and not one.job), None):
+                self._give(idle)
+
+    def _replace_dead(self, worker: Worker, why: str, blameless: bool = False) -> None:
+        # One that was replaced after a failure ends too, and its end is no news.
+        if worker not in self.workers:
+            return
+        self.workers.remove(worker)
+        job = worker.job
+        if job is not None:
+            self.attempts[job.name] = self.attempts.get(job.name, 0) + (not blameless)
+            if self.attempts[job.name] < ATTEMPTS:
+                self.waiting.append(job)
+                self.on_event(job.name, Note(f"a worker was lost ({why}): another one tries its runs again"))
+            else:
+                text = f"the worker died twice ({why}); its output is in {self.log}"
+                self.outcomes.append(Outcome(job.name, error=text))
+        elif not (worker.was_idle or blameless):
+            self.vain_starts += 1
+        if self.waiting and self.vain_starts < ATTEMPTS:
+            self._start_workers(1)
+        elif not self.workers:
+            text = f"a worker could not start ({why}); its output is in {self.log}"
+            self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
+            self.waiting.clear()
+
+    def _stop(self) -> None:
+        """Ask the busy workers to save and end, and wait until they have, but not for ever."""
+        busy = [worker for worker in self.workers if worker.job]
+        for worker in busy:
+            worker.send(Halt())
+        seconds = self.patience.saving
+        last = time.monotonic() + seconds
+        self._tell(busy, f"waiting at most {seconds:.0f} s until the workers have saved; Ctrl-C ends them now")
+        while any(worker.job for worker in busy) and (left := last - time.monotonic()) > 0:
+            with contextlib.suppress(Empty):
+                worker, message = self.inbox.get(timeout=min(left, CHECK_SECONDS, self.patience.stopped))
+                if isinstance(message, Done | Failed | Dead):
+                    worker.job = None
+                if isinstance(message, Failed):
+                    self.outcomes.append(Outcome(message.job, error=message.error, fatal=message.fatal))
+            for worker in busy:
+                if worker.job and (why := worker.trouble(self.patience)):
+                    self._tell([worker], f"a worker could not save: {why}")
+                    worker.job = None
+                    self.workers.remove(worker)
+        late = [worker for worker in busy if worker.job]
+        self._tell(late, f"not saved within {seconds:.0f} s; what is not in a checkpoint is trained again")
+        self.workers = [worker for worker in self.workers if worker not in late]
+
+    def _tell(self, workers: list[Worker], text: str) -> None:
+        """Something about the jobs of some workers, once; that it cannot be told, on a full disk, is no matter now."""
+        job = next((worker.job for worker in workers if worker.job), None)
+        with contextlib.suppress(ForetokenError):
+            if job:
+                self.on_event(job.name, Note(text))
+
+
+class PoolLauncher(ABC):
+    """A launcher whose workers are kept between launches; what they are, a subclass says."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self.idle: list[Worker] = []
+        # A launcher that nobody closed ends its workers when it goes, and at the end of this process.
+        weakref.finalize(self, end_all, self.idle)
+
+    def launch(
+        self,
+        function: str,
+        jobs: Sequence[Job],
+        *,
+        workers: int,
+        threads: int,
+        log: Path,
+        on_event: OnEvent = ignore,
+        check: Callable[[], None] = go_on,
+    ) -> list[Outcome]:
+        """See `Launcher.launch`. What the workers print goes into `log`.
+
+        A worker that dies, or is killed because it stands still, gets its job tried once more, by a fresh one; one
+        whose job raised is not used again.
+        """
+        queue = JobQueue(function, jobs, workers, threads, log, on_event, check, self.patience, self.start)
+        usable = [worker for worker in self.idle if worker.fits(threads, log)]
+        end_all([worker for worker in self.idle if worker not in usable], self.patience.ending)
+        self.idle[:] = usable[queue.count :]
+        outcomes = queue.run(usable[: queue.count])
+        self.idle += [worker for worker in queue.workers if worker.ready]
+        for worker in self.idle:
+            worker.was_idle = True
+        return outcomes
+
+    def close(self) -> None:
+        """End the workers that wait for another launch."""
+        end_all(self.idle, self.patience.ending)
+
+    @abstractmethod
+    def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> Sequence[Worker]:
+        """Start so many workers, with so many threads each, which print to a log and answer into an inbox."""
+
+    @abstractmethod
+    def measure(self, log: Path) -> Machine:
+        """See `Launcher.measure`."""
