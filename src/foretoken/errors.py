@@ -9,6 +9,7 @@
     ├── StoreError              a study's folder that is damaged, foreign or not writable
     │   ├── StudyBusyError      another process runs this study now
     │   └── LeaseLostError      another process has taken this study over
+    ├── PausedError             somebody asked the study to save and stop
     ├── CheckpointError         weights that no network here has, or that do not fit their configuration
     ├── TaskError               labelled examples that no network can be tuned on
     └── MissingExtraError       an optional part is not installed

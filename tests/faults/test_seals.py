@@ -28,6 +28,7 @@ from foretoken.study.maintenance import prune, verify
 from foretoken.study.preview import dry_run
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import report
+from foretoken.study.run_study import run
 from foretoken.study.study_status import status
 
 from . import tiny
@@ -97,9 +98,9 @@ def test_a_clock_that_is_moved_changes_neither_table_nor_score(
     watch = Watch(at_phase)
     if stage.endswith("again"):
         with pytest.raises(KeyboardInterrupt):
-            runner.run(tiny.tiny_study(), home, watch)
+            run(tiny.tiny_study(), home, watch)
         stage = ""
-    result, before = runner.run(tiny.tiny_study(), home, watch), status(whole)
+    result, before = run(tiny.tiny_study(), home, watch), status(whole)
     assert result.outcome
     assert before.outcome
     assert Store(home).table().digest == Store(whole).table().digest
@@ -140,7 +141,7 @@ def test_an_edited_record_is_refused_by_readers_and_made_anew_by_run(
     assert {found.path: found.remedy for found in verify(folder)} == {path: "set aside", **gone}
     assert {row.path for row in dry_run(tiny.tiny_study(), folder).mend} == {path, *gone}
     watch = Watch(lambda text: None)
-    runner.run(tiny.tiny_study(), folder, watch)
+    run(tiny.tiny_study(), folder, watch)
     assert any(str(path) in note and "edited" in note for note in watch.notes)
     assert Store(folder).table().digest == Store(whole).table().digest
     assert json.loads(path.with_name("record.json.corrupt").read_bytes())["loss"] == 0.99
@@ -154,7 +155,7 @@ def test_records_are_sealed_while_the_study_runs(tmp_path: Path, whole: Path) ->
 
     home = tmp_path / "tiny"
     with pytest.raises(KeyboardInterrupt):
-        runner.run(tiny.tiny_study(), home, Watch(stop))
+        run(tiny.tiny_study(), home, Watch(stop))
     records = Store(home).records()
     path = Store(home).record_path(records[0].spec.key)
     resealed(path, loss=0.99)
@@ -181,7 +182,7 @@ def test_an_edited_file_of_the_ledger_is_refused_by_all(
     study = tiny.tiny_study()
     assert all(found.remedy == "refuse" for found in verify(folder))
     assert str(path) in " ".join(f"{found.path} {found.problem}" for found in verify(folder))
-    for read in (lambda: status(folder), lambda: report(folder), lambda: runner.run(study, folder)):
+    for read in (lambda: status(folder), lambda: report(folder), lambda: run(study, folder)):
         refused(read, path.name)
     assert ((folder / MARK).read_bytes() if (folder / MARK).exists() else None) == mark
 
@@ -194,7 +195,7 @@ def test_a_file_of_the_ledger_that_is_gone_is_missed(name: str, folder: Path) ->
         if not mark:
             (folder / MARK).unlink()
         assert {found.remedy for found in verify(folder)} == {"refuse"}
-        refused(lambda: runner.run(tiny.tiny_study(), folder), path.name, "lost" if mark else "left out")
+        refused(lambda: run(tiny.tiny_study(), folder), path.name, "lost" if mark else "left out")
 
 
 @pytest.fixture
@@ -211,7 +212,7 @@ def before_the_freeze(folder: Path) -> Path:
 def test_an_edited_fit_is_never_frozen(before_the_freeze: Path, whole: Path) -> None:
     path = before_the_freeze / "fit.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "status": "edited"}))
-    runner.run(tiny.tiny_study(), before_the_freeze)
+    run(tiny.tiny_study(), before_the_freeze)
     assert json.loads(path.read_bytes())["status"] != "edited"
     (mine,), (theirs,) = (Ledger.read(home / "ledger").lines for home in (before_the_freeze, whole))
     assert mine.entry.forecast == theirs.entry.forecast
@@ -230,7 +231,7 @@ def test_what_is_pruned_is_not_missed(folder: Path) -> None:
 def test_another_version_goes_on_to_the_same_table_and_score(before_the_freeze: Path, whole: Path) -> None:
     study = tiny.tiny_study()
     with patch.object(runner, "__version__", "9.9"), patch("foretoken.training.train.__version__", "9.9"):
-        result, before = runner.run(study, before_the_freeze), status(whole)
+        result, before = run(study, before_the_freeze), status(whole)
         assert runner.StudyRunner(study, before_the_freeze).is_finished()
     assert not runner.StudyRunner(study, before_the_freeze).is_finished()
     assert result.outcome

@@ -51,7 +51,7 @@ def design(
     if asked:
         from foretoken.study.by_hand import start_script
 
-        typer.echo(start_script(load(study, seed), asked[0], folder), nl=False)
+        print_text(start_script(load(study, seed), asked[0], folder).removesuffix("\n"))
         return
     from foretoken.study.preview import design as preview
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from foretoken.compute.energy import EnergySource
+from foretoken.results import Result
 from foretoken.runs.command_fields import untold
 from foretoken.runs.spec import RunSpec, read_as
 
@@ -36,7 +37,7 @@ class PositionLoss(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
+class RunRecord(Result):
     """The result of a run: its spec, its loss, and what it took."""
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
