@@ -18,6 +18,7 @@ from .checkpoints import checkpoints, read_checkpoint
 from .corpora import CORPORA, read_corpus
 from .fit_files import FIT_VERBS, WORDS, fit_files, fit_parts, read_fit, read_parts, read_words
 from .model_inputs import read_task_file, read_tokenizer_file, task_files, tokenizer_files
+from .results import RESULTS, read_own_result
 from .run_tables import TABLES, read_run_table
 from .score_tables import SCORE_TABLES, read_score_table
 from .study_files import STUDY_BYTES, read_study
@@ -45,6 +46,7 @@ KINDS = {
     "accelerators": Kind(toml_files(), read_accelerators, 0.04),
     "study folders": Kind(study_folders(), read_folder, 0.06),
     "checkpoints": Kind(checkpoints(), read_checkpoint, 0.12),
+    "results": Kind(RESULTS, read_own_result, 0.04),
     "corpora": Kind(CORPORA, read_corpus, 0.12),
     "tokenizer files": Kind(tokenizer_files(), read_tokenizer_file, 0.04),
     "task files": Kind(task_files(), read_task_file, 0.04),

@@ -40,6 +40,27 @@ STUDY: dict[str, Any] = {
     "launch": {"workers": 1, "target_threads": 1},
     "forecast": {"law": "coupled", "level": 0.9},
 }  # fmt: skip
+OWN_TRAINER: dict[str, Any] = {
+    "name": "own",
+    "trainer": {
+        "command": "python train.py --dim {width * 2} --lr {learning_rate:.2e} --out {folder} {resume} {config}",
+        "result": "result.json",
+        "map": {"loss": "eval/loss"},
+        "sizes": [
+            {"width": 64, "layers": 2, "config": "a"},
+            {"params": "2M", "config": "b"},
+            {"params": 1e7, "config": "c"},
+        ],
+        "vocabulary": 512,
+        "checkpoint": "*.pt",
+        "resume": "--resume {folder}",
+        "progress": "step (?P<step>[0-9]+)",
+        "retries": 1,
+    },
+    "design": {"kind": "ladder", "tokens_per_param": [10, 20, 40]},
+    "target": {"size": {"params": "40M", "config": "d"}},
+    "launch": {"kind": "manual", "trackers": ["wandb"]},
+}
 LADDER = {**STUDY, "design": {"kind": "ladder", "params": ["10k", 20e3, 40e3], "tokens_per_param": [20.0, 40.0]}}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ STUDY_TEXTS = st.one_of(
     edited(samples.STUDY).filter(lambda v: isinstance(v, dict)).map(toml_text),
     edited(samples.STUDY, edits=1).filter(lambda v: isinstance(v, dict)).map(toml_text),
     edited(samples.LADDER, edits=1).filter(lambda v: isinstance(v, dict)).map(toml_text),
+    edited(samples.OWN_TRAINER, edits=1).filter(lambda v: isinstance(v, dict)).map(toml_text),
     edited(samples.STUDY, odd=st.sampled_from(NUMBERS), edits=2).filter(lambda v: isinstance(v, dict)).map(toml_text),
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 STUDY_BYTES = st.one_of(
@@ -46,10 +48,20 @@ STUDY_BYTES = st.one_of(
 def read_study(content: bytes, folder: Path) -> None:
     """A study file, and the design that follows from it."""
     from foretoken.designs import Recipe, TokenSource, make_design
+    from foretoken.designs.own_recipe import own_recipe
+    from foretoken.own_trainer.job import words
     from foretoken.runs.study_file import load_study
 
     (folder / "study.toml").write_bytes(content)
     study = load_study(folder / "study.toml")
+    if study.trainer:
+        recipe = own_recipe(study, "c0de")
+        design = make_design(recipe, 1)
+        for run in design.all_runs:
+            with suppress(ValueError):  # which is a DesignError of the study, see own_runner.py
+                assert all(isinstance(word, str) for word in words(study.trainer, run, folder, goes_on=True))
+        strict_json(json.dumps(design.to_json()))
+        return
     source = TokenSource(address="c0ffee", tokenizer="byte", eval_set="v", vocabulary=256, train_tokens=10**7)
     design = make_design(Recipe(study=study, source=source, torch_version="2.13.0", bfloat16=False), 2)
     strict_json(json.dumps(design.to_json()))

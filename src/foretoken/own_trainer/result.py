@@ -83,6 +83,8 @@ def _rows(path: Path) -> list[Row]:
     if "tfevents" in path.name:
         return _tensorboard(path)
     frame, _ = read_frame(path)
+    if twice := sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}):
+        raise TableError(f"{path} has a column twice", got=", ".join(twice), cure="leave one of them out")
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -162,8 +164,11 @@ def _tensorboard(path: Path) -> list[Row]:
     with needing("reading the files of TensorBoard", "trackers"):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
-    events.Reload()
     rows: list[Row] = []
+    try:
+        events.Reload()
+    except Exception as error:  # of a file that is damaged, whatever it meets there
+        raise TableError(f"{path} is damaged", got=str(error)) from None
     for tag in events.Tags()["scalars"]:
         rows += [{"step": event.step, tag: event.value} for event in events.Scalars(tag)]
     return sorted(rows, key=lambda row: row["step"])
