@@ -47,14 +47,17 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def saving() -> Iterator[None]:
     """Around what saves its work when it is interrupted, which takes its time and bounds it itself."""
-    before = signal.getsignal(signal.SIGINT)
+    # SIGTERM too, by which a batch system or a machine that shuts down asks for the same.
+    before, terminated = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     if before is _raise_and_leave:
         signal.signal(signal.SIGINT, _raise)
+        signal.signal(signal.SIGTERM, _raise)
     try:
         yield
     finally:
         if before is _raise_and_leave:
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGTERM, terminated)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -168,6 +168,30 @@ def test_a_killed_study_goes_on_to_the_same_table(tmp_path: Path) -> None:
     assert [(one.spec.key, one.loss) for one in resumed] == [(one.spec.key, one.loss) for one in whole]
 
 
+def test_a_killed_driver_leaves_no_process_of_a_command(tmp_path: Path) -> None:
+    study_of(tmp_path)
+    child = f"sleep {3600 + os.getpid() % 1000}.{time.time_ns() % 1000:03d}"
+    (tmp_path / "train.py").write_text(f"import os, time\nos.system('{child} &')\ntime.sleep(3600)\n")
+    code = "import foretoken as ft; ft.run(ft.load_study('own.toml'))"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+
+    def running() -> list[str]:
+        lines = [
+            path.read_bytes().replace(b"\0", b" ") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
+        ]
+        return [line.decode(errors="replace") for line in lines if line.startswith(child.encode())]
+
+    try:
+        wait_for(running)
+        os.kill(driver.pid, signal.SIGKILL)
+        wait_for(lambda: not running(), 20)
+    finally:
+        driver.kill()
+        subprocess.run(["pkill", "-f", child], check=False)
+
+
 def wait_for(come: object, seconds: float = 60.0) -> None:
     last = time.monotonic() + seconds
     while not come():  # type: ignore[operator]
@@ -187,6 +211,11 @@ def test_runs_that_are_started_by_hand(tmp_path: Path) -> None:
     target = next(run.id for run in ft.dry_run(study, folder).runs if run.group == "target")
     with pytest.raises(RefusedError, match="no_forecast_yet"):
         record(study, target, loss=3.0, folder=folder)
+    for wrong in ({"loss": -1.0}, {"loss": 3.0, "loss_se": float("nan")}, {"loss": 3.0, "seconds": -4.0}):
+        with pytest.raises(ForetokenError, match=r"a loss of|_se of|seconds of"):
+            record(study, planned[0].run.key, folder=folder, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(ForetokenError, match="another length"):
+        record(study, planned[0].run.key, result=tmp_path / planned[-1].folder / "result.json", folder=folder)
     for one in planned:
         record(study, one.run.key[:8], result=tmp_path / one.folder / "result.json", folder=folder)
     with pytest.raises(ForetokenError, match="has its record"):
@@ -225,6 +254,14 @@ def test_scripts_name_every_run_once(tmp_path: Path, form: str) -> None:
         (('code = ["train.py"]', 'result = "/etc/passwd"'), "below"),
         (('code = ["train.py"]', "sizes = [{width = 64}, {width = 64}]"), "one size"),
         (('code = ["train.py"]', "sizes = [{depth = 64}]"), "how large"),
+        (('code = ["train.py"]', "sizes = [{width = -4, layers = 2}]"), "no number"),
+        (('code = ["train.py"]', "sizes = [{width = 64.5}]"), "no number"),
+        (('code = ["train.py"]', "sizes = [{width = 99999999999999, layers = 1}]"), "no number"),
+        (('code = ["train.py"]', 'sizes = [{width = "abc"}]'), "no number"),
+        (('code = ["train.py"]', 'sizes = [{params = "3M"}]'), "no size"),
+        (('code = ["train.py"]', "map = { lss = 'a' }"), "unknown"),
+        (('code = ["train.py"]', "map = { loss = '' }"), "no name"),
+        (('code = ["train.py"]', "result = '.'"), "name of a file"),
         (('code = ["train.py"]', 'sizes = [{params = "many"}]'), "params"),
         (("loss (?P<loss>[0-9.]+)", "("), "regular expression"),
         (('code = ["train.py"]', 'resume = "--go"'), "checkpoint"),

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the runs without a record as a table, with all fields.")]
-ShellOption = Annotated[bool, typer.Option("--shell", help="Print a shell script that starts them ([trainer]).")]
-SlurmOption = Annotated[
-    bool, typer.Option("--slurm", help="Print a batch script of SLURM, an array of them ([trainer]).")
-]
-SkypilotOption = Annotated[bool, typer.Option("--skypilot", help="Print a task of SkyPilot for them ([trainer]).")]
+ShellOption = Annotated[bool, typer.Option("--shell", help="Print a shell script that starts them.")]
+SlurmOption = Annotated[bool, typer.Option("--slurm", help="Print a batch script of SLURM, an array of them.")]
+SkypilotOption = Annotated[bool, typer.Option("--skypilot", help="Print a task of SkyPilot for them.")]
 
 
 def design(

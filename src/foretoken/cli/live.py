@@ -173,7 +173,8 @@ class LiveListener(ProgressListener):
 
 
 def _line(record: RunRecord) -> str:
-    result = f"loss {record.loss:.4f} in {format_duration(record.seconds)}" if record.loss else record.status
+    why = f": {(record.error.strip().splitlines() or [''])[0][:200]}" if record.error and record.spec.trainer else ""
+    result = f"loss {record.loss:.4f} in {format_duration(record.seconds)}" if record.loss else f"{record.status}{why}"
     return f"{_size(record.spec)}: {result}"
 
 

@@ -11,11 +11,15 @@ from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArg
 from foretoken.cli.printing import print_json, print_text
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The key of a planned run, or how it begins.")]
-LossOption = Annotated[float | None, typer.Option("--loss", help="Its loss, nats per token; nan where it diverged.")]
+LossOption = Annotated[
+    float | None, typer.Option("--loss", help="Its loss, nats per token; nan or inf where it diverged.")
+]
 LossSeOption = Annotated[float | None, typer.Option("--loss-se", help="The standard error of the loss.")]
 ResultOption = Annotated[
     Path | None,
-    typer.Option("--result", metavar="FILE", help="What its command left, read as [trainer] says, in place of --loss."),
+    typer.Option(
+        "--result", metavar="FILE", help="What its command left, read as the study file says, in place of --loss."
+    ),
 ]
 SecondsOption = Annotated[float | None, typer.Option("--seconds", help="What it took.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="What it ran on.")]

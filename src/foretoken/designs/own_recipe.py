@@ -19,9 +19,14 @@ from foretoken.runs.study_file import Study
 from foretoken.runs.trainer_section import Given, TrainerSection
 from foretoken.units import format_count
 
+NEAR = 1.1
+"""Ratio of two numbers of parameters up to which they mean one listed size."""
+LARGEST = 1_000_000
+"""Of a number of a listed shape."""
 NO_VOCABULARY = 1
 """The vocabulary of a shape that is counted without embeddings and head."""
 SHAPE = {field.name for field in fields(ShapeFields)}
+WHOLE = {field.name for field in fields(ShapeFields) if field.type in ("int", int)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class OwnRecipe(Recipe):
             if shape in sizes:
                 raise DesignError(
                     "two of trainer.sizes are one size",
-                    expected="other `params`, or another `width`, `layers`, ...",
+                    expected="another `width`, `layers`, ...; sizes with `params` alone must be different networks",
                     got=f"{dict(sizes[shape])} and {dict(size)}",
                 )
             sizes[shape] = size
@@ -80,7 +85,7 @@ class OwnRecipe(Recipe):
         if not self.trainer.sizes:
             return shape_of_params(self.study.model, self.objective, self.vocabulary, params)
         nearest = self.nearest_shape(params)
-        if not 0.5 < self.params(nearest) / params < 2.0:
+        if not 1 / NEAR < self.params(nearest) / params < NEAR:
             known = ", ".join(sorted((format_count(self.params(shape)) for shape in self.listed), key=len))
             raise DesignError(
                 "no size of trainer.sizes is near what is asked for",
@@ -117,6 +122,14 @@ class OwnRecipe(Recipe):
     def _shape_of(self, size: Given) -> ModelShape:
         """The shape that a size describes; of one that is only a number of parameters, the nearest by proportions."""
         fixed = {name: size[name] for name in SHAPE & set(size)}
+        for name in WHOLE & set(fixed):
+            value, least = fixed[name], 4 if name == "width" else 0
+            if not isinstance(value, int) or not least <= value <= LARGEST:
+                raise DesignError(
+                    f"`{name}` of a size is no number of a network",
+                    expected=f"a whole number from {least} to {LARGEST:,}",
+                    got=f"{value!r} in {dict(size)}",
+                )
         if "width" in fixed:
             vocabulary = int(fixed.pop("vocabulary", self.vocabulary))
             base = shape_of_width(self.study.model, self.objective, vocabulary, int(fixed.pop("width")))

@@ -118,6 +118,7 @@ class _OwnRun:
         with writing(self.place):
             self.place.mkdir(parents=True, exist_ok=True)
         started_at, problem = clock.now(), ""
+        self.report(Step(self.run.key, 0, self.run.steps, None))
         for attempt in range(1, 2 + self.trainer.retries):
             result, problem = self._try()
             if result is not None:
@@ -198,6 +199,8 @@ class _OwnRun:
         if result.tokens is not None and abs(result.tokens / planned - 1) > OTHER_LENGTH:
             told = f"it says it has trained {result.tokens:.0f} tokens, where {planned} were planned"
             return self._record(started_at, error=told)
+        if result.loss <= 0:
+            return self._record(started_at, error=f"its loss is {result.loss:g}; nats per token are above 0")
         finished, seconds = math.isfinite(result.loss), result.seconds or time.monotonic() - self.began
         return replace(
             self._record(started_at),

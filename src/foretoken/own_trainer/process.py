@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ LONGEST_LINE = 2000
 LARGEST_LOG = 2**26
 """Bytes of a command's output that are kept."""
 PR_SET_PDEATHSIG = 1
+WATCH = "import os, sys\nif not sys.stdin.buffer.read(1): os.killpg(int(sys.argv[1]), 9)"
+"""Ends a group of processes when whoever holds its input dies without a word."""
 _libc = ctypes.CDLL(None) if hasattr(os, "fork") else None
 
 
@@ -79,6 +82,7 @@ def run_command(
         )
     except (OSError, ValueError) as error:
         return Exit(None, f"{words[0]} cannot be started: {error}")
+    guard = _guard(process.pid)
     lines: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     last: deque[str] = deque(maxlen=LAST_LINES)
@@ -94,7 +98,15 @@ def run_command(
                 break
             stopped, too_long = stop(), 0 < most_seconds < time.monotonic() - began
         code = _end(process) if stopped or too_long else process.wait()
+    guard.communicate(b"!")
     return Exit(code, "\n".join(last), process.pid, stopped, too_long)
+
+
+def _guard(group: int) -> subprocess.Popen[bytes]:
+    """What kills a group of processes when this one dies before it has said a word."""
+    words = [sys.executable, "-I", "-S", "-c", WATCH, str(group)]
+    null = subprocess.DEVNULL
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
 
 
 def _next(lines: SimpleQueue[bytes | None], process: subprocess.Popen[bytes], closed: bool) -> bytes | None:

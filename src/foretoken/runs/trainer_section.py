@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from foretoken.errors import ForetokenError
 from foretoken.runs.command import check_names, names
@@ -35,6 +35,8 @@ def _read_size(size: Given) -> Given:
 
 Size = Annotated[Given, AfterValidator(_read_size)]
 """What is given of one size."""
+MAPPED = ("loss", "loss_se", "train_loss", "tokens", "step", "seconds", "device")
+"""What may be named of a result."""
 GROUPS = ("step", "steps", "tokens", "loss")
 """Groups that the pattern of progress may have."""
 
@@ -86,11 +88,22 @@ class TrainerSection(Section):
 
     @field_validator("result", "checkpoint")
     @classmethod
-    def _lies_in_the_folder(cls, name: str) -> str:
+    def _lies_in_the_folder(cls, name: str, info: ValidationInfo) -> str:
         path = PurePosixPath(name)
+        if str(path) == "." and (name or info.field_name == "result"):
+            raise ValueError(f"the name of a file or folder below {{folder}}, and not {name!r}")
         if name and (path.is_absolute() or ".." in path.parts or "\0" in name):
             raise ValueError(f"a path below {{folder}}, and not {name!r}")
         return name
+
+    @field_validator("map")
+    @classmethod
+    def _names_are_known(cls, names_: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(names_) - set(MAPPED)):
+            raise ValueError(f"unknown {unknown[0]!r}; known: {', '.join(MAPPED)}")
+        if empty := [ours for ours, theirs in names_.items() if not theirs.strip()]:
+            raise ValueError(f"{empty[0]!r} has no name")
+        return names_
 
     @field_validator("progress")
     @classmethod

@@ -16,7 +16,7 @@ from foretoken.arguments import named_arguments
 from foretoken.errors import DesignError, ForetokenError, RefusedError
 from foretoken.escapes import for_csv, for_shell, in_one_line
 from foretoken.forecasts import ledger
-from foretoken.own_trainer.job import words
+from foretoken.own_trainer.job import OTHER_LENGTH, words
 from foretoken.own_trainer.result import CommandResult, read_result
 from foretoken.results import Result
 from foretoken.runs.command_fields import RECIPE, SHAPE
@@ -79,7 +79,8 @@ def planned_commands(study: Study, folder: str | Path | None = None) -> list[Pla
     for run in sorted(runs, key=lambda run: -run.flops):
         place = runner.store.own_folder(run.key).absolute()
         seen = os.path.relpath(place, home) if place.is_relative_to(home) else str(place)
-        own = words(study.trainer, run, Path(seen), study.launch.gpus) if study.trainer else []
+        saved = study.trainer and study.trainer.checkpoint and any(place.glob(study.trainer.checkpoint))
+        own = words(study.trainer, run, Path(seen), study.launch.gpus, bool(saved)) if study.trainer else []
         planned.append(PlannedCommand(run=run, folder=seen, words=own))
     return planned
 
@@ -105,7 +106,9 @@ def start_script(study: Study, form: Form, folder: str | Path | None = None) -> 
 def _csv(planned: Sequence[PlannedCommand]) -> str:
     rows = [one.to_json() for one in planned]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for row in rows for name in row)) or ["run"])
+    writer = csv.DictWriter(
+        text, lineterminator="\n", fieldnames=list(dict.fromkeys(name for row in rows for name in row)) or ["run"]
+    )
     writer.writeheader()
     writer.writerows({name: for_csv(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()
@@ -211,17 +214,37 @@ def record(
         design = runner.planned_design()
         planned = _named(run, runner.to_train(design))
         if runner.store.is_done(planned):
-            raise ForetokenError(f"run {planned.key} has its record", cure="records are never replaced")
+            raise ForetokenError(
+                f"run {planned.key} has its record",
+                cure="records are never replaced: to give another, delete the run's folder first",
+            )
+        told = CommandResult(loss=float(loss or 0.0), loss_se=loss_se, seconds=seconds, device=device)
+        told = read_result(Path(result), study.trainer.map, planned.batch_tokens) if result is not None else told
+        _check(told, planned)
         if planned.is_target:
             _begin_target(runner, planned)
-        if result is not None:
-            told = read_result(Path(result), study.trainer.map, planned.batch_tokens)
-        else:
-            told = CommandResult(loss=float(loss or 0.0), loss_se=loss_se, seconds=seconds, device=device)
         new = _record_of(planned, told)
         runner.store.put_record(new)
         runner.store.seal_records([planned.key])
     return new
+
+
+def _check(told: CommandResult, run: RunSpec) -> None:
+    """Raise ForetokenError for numbers that no run has, and for another length than the run's."""
+    if told.loss <= 0:
+        raise ForetokenError(
+            f"a loss of {told.loss:g}", expected="nats per token, above 0; nan for a run that diverged"
+        )
+    for name, value in (("loss_se", told.loss_se), ("seconds", told.seconds)):
+        if value is not None and not 0 <= value < math.inf:
+            raise ForetokenError(f"{name} of {value:g}", expected="a finite number, 0 or above")
+    if told.tokens is not None and abs(told.tokens / run.tokens - 1) > OTHER_LENGTH:
+        raise ForetokenError(
+            "this is the result of a run of another length",
+            expected=f"{run.tokens} tokens",
+            got=f"{told.tokens:.0f}",
+            cure="name the run whose result it is: foretoken design STUDY --csv lists them",
+        )
 
 
 def _named(run: str, planned: list[RunSpec]) -> RunSpec:
