@@ -189,6 +189,7 @@ def test_a_killed_driver_leaves_no_process_of_a_command(tmp_path: Path) -> None:
         wait_for(lambda: not running(), 20)
     finally:
         driver.kill()
+        driver.wait()
         subprocess.run(["pkill", "-f", child], check=False)
 
 
