@@ -66,7 +66,6 @@ def main() -> int:
     parser.add_argument("--gib", type=float, default=4.0, help="memory of the process, in GiB")
     parser.add_argument("--kind", action="append", choices=list(KINDS))
     chosen = parser.parse_args()
-    sys.dont_write_bytecode = True  # what Python keeps of a module that is imported meanwhile is not the input's doing
     resource.setrlimit(resource.RLIMIT_AS, (int(chosen.gib * 2**30),) * 2)
     kinds = {name: KINDS[name] for name in chosen.kind or KINDS}
     whole = sum(kind.share for kind in kinds.values())

@@ -130,10 +130,12 @@ def _alone(home: Path) -> Iterator[None]:
     old = os.getcwd()
     os.chdir(home)
     _guard.touched, _guard.home = [], os.path.realpath(home)
+    # What Python keeps of a module that is imported meanwhile is not the input's doing.
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
-        _guard.home = None
+        _guard.home, sys.dont_write_bytecode = None, kept
         os.chdir(old)
 
 

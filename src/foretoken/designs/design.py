@@ -96,16 +96,16 @@ class Design:
     @classmethod
     def from_json(cls, design_json: Mapping[str, Any]) -> Design:
         """The inverse of `to_json`."""
-        shapes: dict[str, ModelShape] = {}  # of thousands of runs few have a shape of their own
+        shapes: dict[tuple[Any, ...], ModelShape] = {}  # of thousands of runs few have a shape of their own
         runs = [_run_from_json(run_json, shapes) for run_json in design_json["runs"]]
         return cls(runs, RunSpec.from_json(design_json["target"]))
 
 
-def _run_from_json(run_json: Mapping[str, Any], shapes: dict[str, ModelShape]) -> RunSpec:
-    """A run, with the shape that an earlier one has where the two are alike to the letter."""
-    text = repr(run_json["shape"])
-    run = RunSpec.from_json({**run_json, "shape": shapes.get(text, run_json["shape"])})
-    shapes[text] = run.shape
+def _run_from_json(run_json: Mapping[str, Any], shapes: dict[tuple[Any, ...], ModelShape]) -> RunSpec:
+    """A run, with the shape that an earlier one has where the two are alike."""
+    values = tuple(run_json["shape"].items())
+    run = RunSpec.from_json({**run_json, "shape": shapes.get(values, run_json["shape"])})
+    shapes[values] = run.shape
     return run
 
 
