@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
+from foretoken.launchers.worker import end_with_the_driver
+
 LOOK_SECONDS = 0.2
 """Time between two looks at whether to stop."""
 SAVING_SECONDS = 20.0
@@ -26,10 +27,8 @@ LAST_LINES = 30
 LONGEST_LINE = 2000
 LARGEST_LOG = 2**26
 """Bytes of a command's output that are kept."""
-PR_SET_PDEATHSIG = 1
 WATCH = "import os, sys\nif not sys.stdin.buffer.read(1): os.killpg(int(sys.argv[1]), 9)"
 """Ends a group of processes when whoever holds its input dies without a word."""
-_libc = ctypes.CDLL(None) if hasattr(os, "fork") else None
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def run_command(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_the_worker if _libc else None,
+            preexec_fn=end_with_the_driver if os.name == "posix" else None,
         )
     except (OSError, ValueError) as error:
         return Exit(None, f"{words[0]} cannot be started: {error}")
@@ -151,10 +150,3 @@ def end_group(group: int) -> None:
     if group:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-
-
-def _end_with_the_worker() -> None:
-    """In the child: have the kernel end it when the worker that started it dies."""
-    if _libc:
-        with contextlib.suppress(AttributeError):
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

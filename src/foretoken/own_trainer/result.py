@@ -13,23 +13,12 @@ from foretoken.bounded import read_file
 from foretoken.errors import TableError, needing
 from foretoken.runs.files import read_frame
 from foretoken.runs.record import CurvePoint
+from foretoken.runs.trainer_section import HELD_OUT, RESULT_NAMES
 
 LARGEST = 2**28
 """Bytes of the largest file of a result."""
 MOST_POINTS = 1000
 """Points of a curve that are kept: the rest lies in the command's own files."""
-HELD_OUT = ("eval_loss", "val_loss", "validation_loss", "test_loss", "eval/loss", "val/loss", "validation/loss")
-"""Names of a loss on held-out data, which is meant where a training loss stands beside it."""
-OTHERS = {
-    "loss": (*HELD_OUT, "loss"),
-    "loss_se": ("loss_se", "loss_stderr", "val_loss_se", "eval_loss_se"),
-    "train_loss": ("train_loss", "train/loss", "training_loss", "loss"),
-    "tokens": ("tokens", "tokens_seen", "consumed_tokens", "n_tokens", "train/tokens"),
-    "step": ("step", "global_step", "iteration", "iter", "steps", "_step", "train/global_step"),
-    "seconds": ("seconds", "train_runtime", "runtime", "elapsed"),
-    "device": ("device", "gpu"),
-}
-"""Names of ours, and those by which they go in results, the likeliest first."""
 Row = Mapping[str, Any]
 
 
@@ -58,7 +47,7 @@ def read_result(path: Path, names: Mapping[str, str], batch_tokens: int) -> Comm
         known = ", ".join(sorted({name for row in rows for name in row})[:20]) or "nothing"
         raise TableError(
             f"{path} has no loss",
-            expected=f"one of {', '.join(OTHERS['loss'])}",
+            expected=f"one of {', '.join(RESULT_NAMES['loss'])}",
             got=known,
             cure='name it in the study file: [trainer] map = { loss = "..." }',
         )
@@ -203,7 +192,7 @@ def _column(rows: Sequence[Row], ours: str, names: Mapping[str, str], path: Path
         if names[ours] not in there:
             raise TableError(f"{path} has no {names[ours]!r}", expected=names[ours], got=", ".join(sorted(there)[:20]))
         return names[ours]
-    found = [name for name in OTHERS[ours] if name in there]
+    found = [name for name in RESULT_NAMES[ours] if name in there]
     held_out = [name for name in found if name in HELD_OUT]
     if ours == "loss" and len(held_out) > 1:
         raise TableError(

@@ -35,7 +35,7 @@ FIELDS = [*SHAPE, *RECIPE, *COUNTED, *PLACE]
 """Fields that every command may have; those of its sizes come on top."""
 
 
-def values(run: RunSpec, folder: Path | None = None, gpus: float = 0) -> dict[str, Value]:
+def values(run: RunSpec, folder: Path, gpus: float = 0) -> dict[str, Value]:
     """The value of each field, in the units of the spec; `folder` is where the run's result is to lie."""
     given = run.trainer.given if run.trainer else {}
     return {
@@ -45,7 +45,7 @@ def values(run: RunSpec, folder: Path | None = None, gpus: float = 0) -> dict[st
         "params": run.parameters.total,
         "steps": run.steps,
         "flops": run.flops,
-        "folder": str(folder) if folder else "FOLDER",
+        "folder": str(folder),
         "run": run.key,
         "gpus": int(gpus) if gpus == int(gpus) else gpus,
     }

@@ -35,8 +35,18 @@ def _read_size(size: Given) -> Given:
 
 Size = Annotated[Given, AfterValidator(_read_size)]
 """What is given of one size."""
-MAPPED = ("loss", "loss_se", "train_loss", "tokens", "step", "seconds", "device")
-"""What may be named of a result."""
+HELD_OUT = ("eval_loss", "val_loss", "validation_loss", "test_loss", "eval/loss", "val/loss", "validation/loss")
+"""Names of a loss on held-out data, which is meant where a training loss stands beside it."""
+RESULT_NAMES = {
+    "loss": (*HELD_OUT, "loss"),
+    "loss_se": ("loss_se", "loss_stderr", "val_loss_se", "eval_loss_se"),
+    "train_loss": ("train_loss", "train/loss", "training_loss", "loss"),
+    "tokens": ("tokens", "tokens_seen", "consumed_tokens", "n_tokens", "train/tokens"),
+    "step": ("step", "global_step", "iteration", "iter", "steps", "_step", "train/global_step"),
+    "seconds": ("seconds", "train_runtime", "runtime", "elapsed"),
+    "device": ("device", "gpu"),
+}
+"""Names of ours, and those by which they go in results, the likeliest first."""
 GROUPS = ("step", "steps", "tokens", "loss")
 """Groups that the pattern of progress may have."""
 
@@ -99,8 +109,8 @@ class TrainerSection(Section):
     @field_validator("map")
     @classmethod
     def _names_are_known(cls, names_: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(set(names_) - set(MAPPED)):
-            raise ValueError(f"unknown {unknown[0]!r}; known: {', '.join(MAPPED)}")
+        if unknown := sorted(set(names_) - set(RESULT_NAMES)):
+            raise ValueError(f"unknown {unknown[0]!r}; known: {', '.join(RESULT_NAMES)}")
         if empty := [ours for ours, theirs in names_.items() if not theirs.strip()]:
             raise ValueError(f"{empty[0]!r} has no name")
         return names_
