@@ -235,6 +235,8 @@ class PoolLauncher(ABC):
         A worker that dies, or is killed because it stands still, gets its job tried once more, by a fresh one; one
         whose job raised is not used again.
         """
+        if jobs:
+            self.prepare(jobs, workers, threads)
         queue = JobQueue(function, jobs, workers, threads, log, on_event, check, self.patience, self.start)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
         end_all([worker for worker in self.idle if worker not in usable], self.patience.ending)
@@ -248,6 +250,9 @@ class PoolLauncher(ABC):
     def close(self) -> None:
         """End the workers that wait for another launch."""
         end_all(self.idle, self.patience.ending)
+
+    def prepare(self, jobs: Sequence[Job], workers: int, threads: int) -> None:  # noqa: B027
+        """Called before jobs are given out, and may raise; by default nothing is to be prepared."""
 
     @abstractmethod
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> Sequence[Worker]:

@@ -25,7 +25,7 @@ from types import ModuleType
 from foretoken.compute.hardware import available_cores
 from foretoken.errors import ForetokenError, needing
 from foretoken.launchers.jobs import JsonObject
-from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, go_on, ignore
+from foretoken.launchers.launcher import Job, Machine
 from foretoken.launchers.local import this_machine
 from foretoken.launchers.messages import Assign, Beat, Dead, Halt, Message, Serve, from_line, to_line
 from foretoken.launchers.pool import PoolLauncher
@@ -67,26 +67,13 @@ class RayLauncher(PoolLauncher):
         self.session: _Session | None = None
         self.looked = 0.0
 
-    def launch(
-        self,
-        function: str,
-        jobs: Sequence[Job],
-        *,
-        workers: int,
-        threads: int,
-        log: Path,
-        on_event: OnEvent = ignore,
-        check: Callable[[], None] = go_on,
-    ) -> list[Outcome]:
-        """See `Launcher.launch`.
+    def prepare(self, jobs: Sequence[Job], workers: int, threads: int) -> None:
+        """Connect to Ray.
 
         Raises MissingExtraError where Ray is not installed, and ForetokenError for an address that does not answer and
         for workers that no node can hold.
         """
-        if not jobs:
-            return []
         self._check_room(self._connected(), threads)
-        return super().launch(function, jobs, workers=workers, threads=threads, log=log, on_event=on_event, check=check)
 
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
         """So many actors; those for which there is no room yet wait, and the others do their jobs meanwhile."""

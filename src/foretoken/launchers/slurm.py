@@ -22,7 +22,7 @@ from typing import Any
 
 from foretoken.errors import ForetokenError, StoreError, needing
 from foretoken.launchers.array_worker import BEAT_SECONDS, OVER, PULSE
-from foretoken.launchers.launcher import Job, Machine, OnEvent, Outcome, go_on, ignore
+from foretoken.launchers.launcher import Job, Machine
 from foretoken.launchers.local import this_machine
 from foretoken.launchers.mailbox import Mailbox
 from foretoken.launchers.messages import Left
@@ -57,30 +57,17 @@ class SlurmLauncher(PoolLauncher):
         """Whether the workers are started by submitit on this machine."""
         return self.section.executor == "local"
 
-    def launch(
-        self,
-        function: str,
-        jobs: Sequence[Job],
-        *,
-        workers: int,
-        threads: int,
-        log: Path,
-        on_event: OnEvent = ignore,
-        check: Callable[[], None] = go_on,
-    ) -> list[Outcome]:
-        """See `Launcher.launch`.
+    def prepare(self, jobs: Sequence[Job], workers: int, threads: int) -> None:
+        """End the workers that wait and have less time left than these jobs take.
 
-        Raises MissingExtraError where submitit is not installed, and ForetokenError where SLURM takes no job.
+        `launch` raises MissingExtraError where submitit is not installed, and ForetokenError where SLURM takes no job.
         """
-        if not jobs:
-            return []
         self.minutes = self.section.time_minutes or self._limit(jobs, workers)
         short: list[Worker] = [
             worker for worker in self.idle if isinstance(worker, SlurmWorker) and worker.minutes < self.minutes
         ]
         self.idle[:] = [worker for worker in self.idle if worker not in short]
         end_all(short, self.patience.ending)
-        return super().launch(function, jobs, workers=workers, threads=threads, log=log, on_event=on_event, check=check)
 
     def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
         """So many workers, as one array."""
