@@ -6,6 +6,7 @@ The flow, from left to right, and the packages that hold it:
     laws/        formulas for losses, scores and choices, and published coefficients
     runs/        the waist: study file, RunSpec -> RunRecord -> RunTable
     store/       a study's folder on disk: atomic writes, leases, checkpoints, integrity
+    tasks/       what a model is scored on: questions, solved examples, tasks made by code
     designs/     budget -> RunSpecs: isoflop, ladder, runs, target
     data/        text -> batches: corpora, tokenizers, packing, languages of known entropy
     models/      ModelShape -> network
@@ -15,6 +16,7 @@ The flow, from left to right, and the packages that hold it:
     launchers/   map a function over jobs: processes on this machine, Ray, SLURM
     generation/  trained network, text -> text: continuing, filling masks and spans
     evals/       network -> scores: loss on a text, labelled tasks, fine-tuning, metrics
+    scoring/     a model's scores on tasks: log-probabilities, choices, answers, perplexity
     fits/        RunTable + Law -> Fit
     routes/      RunTable -> N*(C), the best size at each budget, by every published method
     abilities/   table of scores -> verdicts: shapes, emergence, the way to a level, shots

@@ -1,0 +1,1 @@
+"""Scores of a trained model on tasks: log-probabilities, choices, answers written freely."""

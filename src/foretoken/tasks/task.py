@@ -1,0 +1,80 @@
+"""A task as plain text: what a model reads, what it should write, and what it may choose from.
+
+A prompt is an instruction, `shots` solved examples and the question itself; the model's answer follows it directly, so
+whatever space there is between the two belongs to the template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foretoken.errors import TaskError, shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question with its right answer."""
+
+    prompt: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    """All answers that may be chosen from, the right one among them; empty where the answer is written freely."""
+    pair: str = ""
+    """Twins, which differ in a word, have the same: a model is consistent where it is right on both."""
+    document: str = ""
+    """Questions about one document are not independent: standard errors are clustered by it."""
+    count: float | None = None
+    """How often what is asked for stands in the training text, where that is known."""
+
+    def __post_init__(self) -> None:
+        if not self.answer:
+            raise TaskError("a question has an empty answer", expected="text", got=shown(self.prompt))
+        if self.choices and self.answer not in self.choices:
+            raise TaskError(
+                f"the answer of {shown(self.prompt)} is not among its choices",
+                expected=" or ".join(map(shown, self.choices[:8])),
+                got=shown(self.answer),
+            )
+        if len(set(self.choices)) < len(self.choices) or len(self.choices) == 1:
+            raise TaskError(
+                f"the choices of {shown(self.prompt)}", expected="two or more, all different", got=shown(self.choices)
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptTask:
+    """Questions to be scored on, solved examples that may be shown before them, and how both are written."""
+
+    name: str
+    questions: tuple[Question, ...]
+    examples: tuple[Question, ...] = ()
+    """What the shots are drawn from; none of them is a question."""
+    metrics: tuple[str, ...] = ()
+    """Names of metrics; those that suit the questions unless given."""
+    instruction: str = ""
+    """Stands before the first example."""
+    template: str = "{prompt}"
+    """How a question is written; the answer follows directly."""
+    between: str = "\n"
+    """Stands between an answer and the next question, and ends an answer that is written freely."""
+    source: str = ""
+    """Where it comes from: a file, or the function and the seed that made it."""
+
+    def __post_init__(self) -> None:
+        if not self.questions:
+            raise TaskError(f"the task {self.name} has no questions", expected="one or more", got="none")
+        if self.template.count("{prompt}") != 1:
+            raise TaskError(
+                f"the template of {self.name}", expected="text with {prompt} in it, once", got=shown(self.template)
+            )
+
+    def prompt(self, question: Question, shown_examples: Sequence[Question] = ()) -> str:
+        r"""All that a model reads before it answers a question.
+
+        >>> sums = PromptTask(name="sums", template="{prompt}=", questions=(Question(prompt="1+2", answer="3"),))
+        >>> sums.prompt(sums.questions[0], [Question(prompt="2+2", answer="4")])
+        '2+2=4\n1+2='
+        """
+        solved = (self.template.replace("{prompt}", one.prompt) + one.answer + self.between for one in shown_examples)
+        return self.instruction + "".join(solved) + self.template.replace("{prompt}", question.prompt)
