@@ -7,6 +7,7 @@ printed, put into a page, or written as TOML, CSV or a line for a shell passes t
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import unicodedata
 from html import escape
@@ -28,6 +29,19 @@ def in_one_line(text: str) -> str:
     r1\nforecast: 1.0
     """
     return for_terminal(text) if text.isprintable() else for_terminal(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+"""What colours text, moves the cursor or sets a title: ECMA-48, control sequences of 7 bits (section 5.4)."""
+
+
+def without_colours(text: str) -> str:
+    r"""The output of a program as it reads: its sequences for the terminal are gone, other controls are shown.
+
+    >>> print(without_colours("\x1b[31mstep: 1\x1b[0m\x07"))
+    step: 1\x07
+    """
+    return for_terminal(SEQUENCE.sub("", text))
 
 
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")

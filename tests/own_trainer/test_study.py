@@ -178,9 +178,10 @@ def test_a_killed_driver_leaves_no_process_of_a_command(tmp_path: Path) -> None:
     )
 
     def running() -> list[str]:
-        lines = [
-            path.read_bytes().replace(b"\0", b" ") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-        ]
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                lines.append(path.read_bytes().replace(b"\0", b" "))
         return [line.decode(errors="replace") for line in lines if line.startswith(child.encode())]
 
     try:
@@ -254,6 +255,8 @@ def test_scripts_name_every_run_once(tmp_path: Path, form: str) -> None:
         (('code = ["train.py"]', 'code = ["../x"]'), "below"),
         (('code = ["train.py"]', 'result = "/etc/passwd"'), "below"),
         (('code = ["train.py"]', "sizes = [{width = 64}, {width = 64}]"), "one size"),
+        (('code = ["train.py"]', 'sizes = [{params = "1M"}, {params = "1M"}]'), "one size"),
+        (('code = ["train.py"]', "sizes = []"), "sizes: an empty list: give a size"),
         (('code = ["train.py"]', "sizes = [{depth = 64}]"), "how large"),
         (('code = ["train.py"]', "sizes = [{width = -4, layers = 2}]"), "no number"),
         (('code = ["train.py"]', "sizes = [{width = 64.5}]"), "no number"),
@@ -277,7 +280,47 @@ def test_a_wrong_trainer_is_refused_before_anything_starts(tmp_path: Path, chang
     path.write_text(path.read_text().replace(*change))
     with pytest.raises((StudyFileError, DesignError, ForetokenError), match=told):
         ft.run(ft.load_study(path), tmp_path / "runs" / "own")
-    assert not list(tmp_path.glob("runs/own/runs/*"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_sizes_of_one_shape_are_told_apart_by_their_parameters(tmp_path: Path) -> None:
+    study_of(tmp_path)
+    text = (tmp_path / "own.toml").read_text().replace('params = ["1M", "2M", "4M", "8M"]\n', "")
+    sizes = ", ".join(f'{{ params = "{params}" }}' for params in ("1M", "1.001M", "1.002M", "2M"))
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace('code = ["train.py"]', f"sizes = [{sizes}]"))
+    planned = planned_commands(ft.load_study(path), tmp_path / "runs" / "own")
+    asked = sorted({int(one.words[one.words.index("--params") + 1]) for one in planned})
+    assert asked == [1_000_000, 1_001_000, 1_002_000, 2_000_000]
+    assert len({one.run.shape for one in planned}) == 4  # a warm-up is shared by the runs of one shape
+    path.write_text(path.read_text().replace("{params}", "1"))
+    with pytest.raises(DesignError, match="one size"):
+        planned_commands(ft.load_study(path), tmp_path / "runs" / "own")
+
+
+def test_a_changed_code_is_told(tmp_path: Path) -> None:
+    study, folder = study_of(tmp_path), tmp_path / "runs" / "own"
+    planned_commands(study, folder)
+    assert not ft.status(folder, study).told
+    with (tmp_path / "train.py").open("a") as file:
+        file.write("# another\n")
+    (told,) = ft.status(folder, study).told
+    assert "trainer.code have changed" in told
+    assert "the 0 that have a record" in told
+    assert not ft.status(folder).told  # of a folder alone nobody knows where its code is
+    (tmp_path / "train.py").unlink()
+    assert any("not there: 'train.py'" in told for told in ft.status(folder, study).told)
+
+
+def test_the_output_of_a_command_is_read_and_kept_without_colours(tmp_path: Path) -> None:
+    study = study_of(tmp_path, trainer="retries = 0")
+    red, plain = r"\x1b[31m", r"\x1b[0m"
+    (tmp_path / "train.py").write_text(
+        f"import sys\nprint('step {red}50/100{plain} loss 3.5', flush=True)\nsys.exit('{red}no {plain}\\x07memory')\n"
+    )
+    (record,) = some_runs(study, tmp_path, [1e6])
+    assert record.error
+    assert record.error.splitlines()[1:] == ["step 50/100 loss 3.5", r"no \x07memory"]
 
 
 def test_manual_is_for_an_own_trainer(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ("text", "part"),
     [
         ("name = ", "not TOML"),
-        ('name = "a"', "design: Field required"),
+        ('name = "a"', "design: needed, and not there"),
         ('name = "a"\n[design]\nkind = "isoflop"', "budgets"),
         ('name = "a"\n[design]\nkind = "ladder"', "tokens_per_param"),
         ('name = "a"\n[corpus]\nsource = "text"\n[design]\nbudgets = [1e9]', "`path` is needed"),
@@ -71,6 +71,69 @@ def test_single_mistakes(text: str, part: str, tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(StudyFileError, match=part):
         load_study(tmp_path / "study.toml")
+
+
+LADDER = 'name = "a"\n[design]\nkind = "ladder"\nparams = [1e5, 2e5]\ntokens_per_param = [20]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[trainer]\ncommand = 4", "trainer.command: expected a text (got 4)"),
+        ("[trainer]", "trainer.command: needed, and not there"),
+        ('[trainer]\ncommand = "a"\ncode = "b"', "trainer.code: expected a list (got 'b')"),
+        ('[trainer]\ncommand = "a"\nsizes = [4]', "trainer.sizes.0: expected a table (got 4)"),
+        (
+            '[trainer]\ncommand = "a"\nsizes = [{ params = [1] }]',
+            "trainer.sizes.0.params: expected a number or a text (got [1])",
+        ),
+        ('[trainer]\ncommand = "a"\nretries = "one"', "trainer.retries: expected a whole number (got 'one')"),
+        (
+            '[trainer]\ncommand = "a"\nresume = "b"',
+            'trainer: `resume` needs `checkpoint`, the pattern of what a run goes on from, as "*.pt"',
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_key_and_what_was_expected(text: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(LADDER + text)
+    with pytest.raises(StudyFileError) as refusal:
+        load_study(path)
+    assert str(refusal.value).splitlines()[1:] == [f"    {line}"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        '[trainer]\ncommand = "a"\nvocabulary = true',
+        '[trainer]\ncommand = "a"\nwait_seconds = true',
+        '[trainer]\ncommand = "a"\nsizes = [{ params = true }]',
+        '[trainer]\ncommand = "a"\nsizes = [{ width = 64, layers = true }]',
+        "[launch]\nworkers = true",
+        "[model]\nlayers = true",
+        "[training]\nweight_decay = true",
+        "[training]\nspikes = { rewind = true }",
+        "[training]\nlearning_rate = { value = 1e-3, exponent = true }",
+        "[model]\nexperts = 4\nrouter_losses = { z = true }",
+        '[objective]\nkind = "masked"\nmean_span_length = true\n[model]\npreset = "bert"',
+        "[corpus]\nrepeat = 1",
+        '[model]\ntied = "yes"',
+    ],
+)
+def test_a_flag_is_no_number_and_a_number_no_flag(setting: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(LADDER + setting)
+    with pytest.raises(StudyFileError, match=r"expected (a number|true or false)"):
+        load_study(path)
+
+
+def test_a_flag_among_numbers_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(LADDER.replace("[20]", "[20, true]"))
+    with pytest.raises(StudyFileError, match=r"design\.tokens_per_param: expected a number"):
+        load_study(path)
+    path.write_text(LADDER + '[launch]\nkind = "slurm"\noptions = { exclusive = true, nice = 5 }\n')
+    assert load_study(path).launch.options == {"exclusive": True, "nice": 5}
 
 
 def test_quantities_and_changes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,11 +68,18 @@ def show(planned: StudyDesign) -> None:
     print_table(headings, map(_cells, [*planned.runs, target]))
     print_text(
         f"\n{count} small runs: {format_flops(planned.total_flops)}, {100 * planned.share_of_target:.0f} % of the"
-        f" target's; each trained from its own start they would take {format_flops(planned.separate_flops)}."
+        f" target's{_shared(planned)}."
         f"\nThe target has {planned.compute_factor:.2f} times the FLOPs of the largest of them."
         f"\n{_times(planned)}"
     )
     print_checks(planned.checks)
+
+
+def _shared(planned: StudyDesign) -> str:
+    """What is saved by runs of one size that share what they have in common; nothing where none do."""
+    if math.isclose(planned.separate_flops, planned.total_flops):
+        return "; each is trained from its own start"
+    return f"; each trained from its own start they would take {format_flops(planned.separate_flops)}"
 
 
 def _times(planned: StudyDesign) -> str:

@@ -14,6 +14,7 @@ from foretoken.compute.shape_fields import ShapeFields
 from foretoken.designs.recipe import Recipe, TokenSource
 from foretoken.designs.shapes import nearest_shape, shape_of_params, shape_of_width
 from foretoken.errors import DesignError
+from foretoken.runs.command import names
 from foretoken.runs.spec import OwnTrainer, RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.trainer_section import Given, TrainerSection
@@ -44,34 +45,51 @@ class OwnRecipe(Recipe):
 
     @cached_property
     def sizes(self) -> dict[ModelShape, Given]:
-        """What is given of each listed size, by the shape that it has or comes nearest to.
+        """What is given of each listed size, the target's last, by the shape that it has or comes nearest to.
 
-        Raises DesignError for sizes that are one shape, and for a shape that cannot be.
+        Raises DesignError for sizes that are one, and for a shape that cannot be.
         """
         sizes: dict[ModelShape, Given] = {}
         for size in self.trainer.sizes:
-            shape = self._shape_of(size)
-            if shape in sizes:
+            self._add(sizes, size)
+        if self.study.target.size and self.study.target.size not in self.trainer.sizes:
+            self._add(sizes, self.study.target.size)
+        return sizes
+
+    def _add(self, sizes: dict[ModelShape, Given], size: Given) -> None:
+        """Add a size under a shape of its own. Raises DesignError where one that is there is the same."""
+        shape = self._shape_of(size)
+        while shape in sizes:
+            if not self._are_told_apart(size, sizes[shape]):
                 raise DesignError(
                     "two of trainer.sizes are one size",
-                    expected="another `width`, `layers`, ...; sizes with `params` alone must be different networks",
+                    expected="another `width`, ...; or other `params` alone, and a field of the command that differs",
                     got=f"{dict(sizes[shape])} and {dict(size)}",
                 )
-            sizes[shape] = size
-        if self.study.target.size:
-            sizes.setdefault(self._shape_of(self.study.target.size), self.study.target.size)
-        return sizes
+            # The shape of `params` alone only stands for the size, so the next one does as well.
+            shape = replace(shape, feed_forward=shape.feed_forward + 1)
+        sizes[shape] = size
+
+    def _are_told_apart(self, one: Given, other: Given) -> bool:
+        """Whether two sizes of `params` alone differ in what the command takes of them."""
+        taken = names(self.trainer.command) & (set(one) | set(other))
+        differ = any(one.get(name) != other.get(name) for name in taken)
+        if SHAPE & (set(one) | set(other)) or not differ:
+            return False
+        return round(float(one["params"])) != round(float(other["params"]))
 
     @property
     def listed(self) -> list[ModelShape]:
         """The sizes of the small runs, where they are listed."""
-        return [self._shape_of(size) for size in self.trainer.sizes]
+        return list(self.sizes)[: len(self.trainer.sizes)]
 
     def params(self, shape: ModelShape) -> int:
         """Parameters of a size: as given, or counted; without embeddings where the vocabulary is not known."""
         given = self.sizes.get(shape, {}).get("params")
+        if given is not None:
+            return round(float(given))
         count = count_parameters(shape)
-        return int(given) if given is not None else count.total if self.trainer.vocabulary else count.non_embedding
+        return count.total if self.trainer.vocabulary else count.non_embedding
 
     def flops_per_token(self, shape: ModelShape) -> float:
         """FLOPs of one training token: as given, or those of the matrix products, or 6 N where only N is given."""
@@ -103,7 +121,9 @@ class OwnRecipe(Recipe):
 
     def target_shape(self, params: float) -> ModelShape:
         """The target's size as it is given; else the nearest, a listed one where sizes are listed."""
-        return self._shape_of(self.study.target.size) if self.study.target.size else self.nearest_shape(params)
+        if not self.study.target.size:
+            return self.nearest_shape(params)
+        return next(shape for shape, size in self.sizes.items() if size == self.study.target.size)
 
     def spec(self, shape: ModelShape, tokens: float, *, group: str, threads: int) -> RunSpec:
         """One run of the command. Raises DesignError when the tokens do not make one step."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
+from foretoken.escapes import without_colours
 from foretoken.launchers.worker import end_with_the_driver
 
 LOOK_SECONDS = 0.2
@@ -124,6 +125,7 @@ def _keep(line: bytes, output: BinaryIO, last: deque[str], on_line: Callable[[st
         output.flush()
     # A bar of progress is one line, drawn anew after carriage returns: the newest of them counts.
     text = line.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2][:LONGEST_LINE]
+    text = without_colours(text)
     last.append(text)
     on_line(text)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from foretoken.bounded import read_file
 from foretoken.errors import TableError, needing
+from foretoken.escapes import in_one_line
 from foretoken.runs.files import read_frame
 from foretoken.runs.record import CurvePoint
 from foretoken.runs.trainer_section import HELD_OUT, RESULT_NAMES
@@ -59,7 +60,7 @@ def read_result(path: Path, names: Mapping[str, str], batch_tokens: int) -> Comm
         curve=_curve(rows, names, loss, found["tokens"], found["step"], batch_tokens, path),
         tokens=_optional(last.get("tokens")),
         seconds=_optional(last.get("seconds")),
-        device=str(last.get("device") or "")[:200],
+        device=in_one_line(str(last.get("device") or "")[:200]),
     )
 
 

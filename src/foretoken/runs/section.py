@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Annotated
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from foretoken.arguments import nearest
 from foretoken.errors import ForetokenError, shown
@@ -58,10 +66,38 @@ Ratio = Annotated[float, Field(ge=1e-9, le=1e9)]
 """Limits that no study meets, so that a slip of the hand is refused rather than computed for hours."""
 
 
+AS_WRITTEN = {"as_written": True}
+"""Says to validators that somebody wrote the values, and no defaults stand among them as in a study's design.json."""
+
+
 class Section(BaseModel):
     """One table of the study file: unknown keys are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _flags_and_numbers_stay_apart(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        # pydantic reads true as 1, and 1 or "yes" as true; anywhere below, in a list or a dataclass, too.
+        read = validate(value)
+        for was, became, place in _leaves(value, read):
+            if isinstance(was, bool) != isinstance(became, bool):
+                wanted = "true or false" if isinstance(became, bool) else "a number"
+                raise ValueError(f"expected {wanted}{place and f'{place}, and not {shown(was)}'}")
+        return read
+
+
+def _leaves(value: Any, read: Any, place: str = "") -> Iterator[tuple[Any, Any, str]]:
+    """Each plain value of a table or list, what it was read as, and where it is."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            became = read.get(name, inner) if isinstance(read, Mapping) else getattr(read, str(name), inner)
+            yield from _leaves(inner, became, f" for `{name}`")
+    elif isinstance(value, list) and isinstance(read, list):
+        for inner, became in zip(value, read, strict=True):
+            yield from _leaves(inner, became, place)
+    else:
+        yield value, read, place
 
 
 def is_encoding(name: str) -> bool:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -40,7 +40,7 @@ from foretoken.runs.schema import (
     TargetSection,
     TrainingSection,
 )
-from foretoken.runs.section import Section
+from foretoken.runs.section import AS_WRITTEN, Section
 from foretoken.runs.trainer_section import TrainerSection
 
 if TYPE_CHECKING:
@@ -151,11 +151,12 @@ def check_study(text: str, path: Path) -> Study:
 
 def _checked(values_json: dict[str, Any], path: Path) -> Study:
     try:
-        return Study.model_validate(values_json)
+        return Study.model_validate(values_json, context=AS_WRITTEN)
     except ValidationError as error:
-        mistakes = [_sentence(mistake) for mistake in error.errors()[:MOST_MISTAKES]]
-        more = [f"  and {error.error_count() - len(mistakes)} more"] if error.error_count() > len(mistakes) else []
-        raise StudyFileError("\n".join([f"{path} has {error.error_count()} mistake(s):", *mistakes, *more])) from None
+        mistakes = _sentences(error, values_json)
+        more = [f"  and {len(mistakes) - MOST_MISTAKES} more"] if len(mistakes) > MOST_MISTAKES else []
+        told = [f"{path} has {len(mistakes)} mistake(s):", *mistakes[:MOST_MISTAKES], *more]
+        raise StudyFileError("\n".join(told)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -170,16 +171,69 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
         raise StudyFileError(f"{path} is not TOML", got=str(error)) from error
 
 
-def _sentence(mistake: ErrorDetails) -> str:
-    """One mistake with its place, as `  training.clip: ... (got -1)`."""
-    place = legible(".".join(str(part) for part in mistake["loc"]), 100)
-    if mistake["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"  {place}: unknown key{_hint(mistake['loc'])}"
-    text = legible(mistake["msg"].removeprefix("Value error, "), 400)
+UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "list": "a list",
+    "dict": "a table",
+    "model": "a table",
+    "model_attributes": "a table",
+    "dataclass": "a table",
+}
+"""What a value was to be, by the kind of pydantic's mistake before its last word: int_type, int_parsing, ..."""
+
+
+def _sentences(error: ValidationError, values_json: dict[str, Any]) -> list[str]:
+    """One line per value that is wrong, as `  training.clip: ... (got -1)`, with all that it might have been."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for mistake in error.errors():
+        place, value = _place(mistake, values_json)
+        problem = _problem(mistake, place)
+        # Of an unknown key its name is wrong, and of a table what stands in it: neither is shown whole.
+        named = mistake["type"] in UNKNOWN_KEY or isinstance(value, dict)
+        got = "" if named else f" (got {shown(value)})"
+        said = told.setdefault((legible(".".join(map(str, place)), 100) or "study", got), [])
+        if problem not in said:
+            said.append(problem)
+    return [f"  {place}: {_joined(said)}{got}" for (place, got), said in told.items()]
+
+
+def _joined(said: list[str]) -> str:
+    """Several mistakes of one value: `expected a number or a text` where they are only of what it might have been."""
+    if len(said) == 1 or not all(problem.startswith("expected ") for problem in said):
+        return "; ".join(said)
+    wanted = [problem.removeprefix("expected ") for problem in said if problem != f"expected {WORDS['int']}"]
+    return f"expected {' or '.join(wanted)}"
+
+
+def _place(mistake: ErrorDetails, values_json: dict[str, Any]) -> tuple[tuple[int | str, ...], Any]:
+    """The keys that lead to a wrong value, and the value; pydantic puts the kinds that it tried behind them."""
+    place, value = mistake["loc"], cast(Any, values_json)
+    for depth, part in enumerate(place):
+        there = isinstance(value, dict) and part in value
+        there = there or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        if not there:
+            return (place if mistake["type"] == "missing" else place[:depth]), value
+        value = value[part]
+    return place, value
+
+
+def _problem(mistake: ErrorDetails, place: tuple[int | str, ...]) -> str:
+    kind, _, how = mistake["type"].rpartition("_")
+    if mistake["type"] in UNKNOWN_KEY:
+        return f"unknown key{_hint(place)}"
+    if mistake["type"] == "missing":
+        return "needed, and not there"
+    if kind in WORDS and how in ("type", "parsing"):
+        return f"expected {WORDS[kind]}"
+    text = legible(mistake["msg"].removeprefix("Value error, "), 400).replace("Input should be", "expected")
     if mistake["type"] == "literal_error":
         near = did_you_mean(str(mistake["input"]), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
         text += f"; {near}" if near else ""
-    return f"  {place}: {text} (got {shown(mistake['input'])})" if place else f"  study: {text}"
+    return text
 
 
 def _hint(place: tuple[int | str, ...]) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from foretoken.errors import ForetokenError
 from foretoken.runs.command import check_names, names
 from foretoken.runs.command_fields import FIELDS, PLACE
-from foretoken.runs.section import Section, mistake
+from foretoken.runs.section import AS_WRITTEN, Section, mistake
 from foretoken.units import parse_count
 
 Given = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)], int | float | str]
@@ -23,7 +23,7 @@ def _read_size(size: Given) -> Given:
     for name, unit in (("params", "parameters"), ("flops_per_token", "FLOP")):
         if name in read:
             try:
-                read[name] = float(parse_count(read[name]))
+                read[name] = float(parse_count(read[name], name))
             except ForetokenError as error:
                 raise mistake(error) from error
             if not 1 <= float(read[name]) <= 1e18:
@@ -95,6 +95,13 @@ class TrainerSection(Section):
         ['config']
         """
         return sorted((names(self.command) | names(self.resume)) - set(FIELDS) - set(size))
+
+    @field_validator("sizes")
+    @classmethod
+    def _lists_a_size(cls, sizes: list[Given], info: ValidationInfo) -> list[Given]:
+        if not sizes and info.context == AS_WRITTEN:
+            raise ValueError("an empty list: give a size at least, or leave `sizes` out and give design.params")
+        return sizes
 
     @field_validator("result", "checkpoint")
     @classmethod

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
+from foretoken.errors import ForetokenError, LeaseLostError, StoreError, StudyBusyError
 from foretoken.runs.spec import read_as
 from foretoken.store import atomic
 from foretoken.store.clock import boot_id
@@ -55,6 +55,7 @@ class Lease:
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder, self.seconds = folder / "attempts", seconds
+        self._made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         self.attempt = 0
         self._own: Attempt | None = None
         self._ended = threading.Event()
@@ -77,14 +78,29 @@ class Lease:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Give the study back: in place, for a file that is torn by a death on the way is no sign of life either."""
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """Give the study back: in place, for a file that is torn by a death on the way is no sign of life either.
+
+        A refusal before anything was written leaves no folder that was not there before.
+        """
         self._ended.set()
         with self._file as file, contextlib.suppress(OSError):
             if self._own and newest_attempt(self.folder) == self.attempt:
                 file.truncate(0)
                 ended = replace(self._own, ended_at=_now())
                 atomic.system.write(file, json.dumps(asdict(ended), indent=1).encode())
+        if kind and issubclass(kind, ForetokenError) and self._is_alone():
+            with contextlib.suppress(OSError):  # another process may have begun here since
+                self.path.unlink()
+                for made in self._made:
+                    made.rmdir()
+
+    def _is_alone(self) -> bool:
+        """Whether nothing but this attempt is in the study's folder, and nobody has run the study before."""
+        with contextlib.suppress(OSError):
+            there = os.listdir(self.folder.parent) + os.listdir(self.folder)
+            return self.folder in self._made and there == [self.folder.name, self.path.name]
+        return False
 
     @property
     def path(self) -> Path:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from foretoken import fits
-from foretoken.bounded import sha256_of
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design
 from foretoken.designs.own_recipe import OwnRecipe, own_recipe
-from foretoken.errors import DesignError, ForetokenError, StudyFileError
+from foretoken.errors import DesignError, ForetokenError
 from foretoken.launchers.launcher import Job
 from foretoken.launchers.worker_process import ASLEEP, SPINNING, THREAD_VARIABLES
 from foretoken.own_trainer.job import RUN, CommandJob, words
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.trainer_section import TrainerSection
+from foretoken.study.own_code import code_digest
 from foretoken.study.runner import StudyRunner
 from foretoken.study.trainer import Trainer
 
@@ -172,31 +170,3 @@ class CommandTrainer(Trainer):
             keep_weights=self.keep_weights,
         )
         return Job(run.trajectory, job.to_json(), seconds[run.key])
-
-
-def code_digest(home: Path, patterns: Sequence[str]) -> str:
-    """A hash of the names and contents of the files that patterns name, below a folder; empty without patterns.
-
-    Raises StudyFileError for a pattern that names nothing, or leads out of the folder.
-    """
-    if not patterns:
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in _files(home, pattern)}):
-        digest.update(f"{path.relative_to(home).as_posix()}\0{sha256_of(path, StudyFileError)}\0".encode())
-    return digest.hexdigest()[:16]
-
-
-def _files(home: Path, pattern: str) -> Iterator[Path]:
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern.strip("/."):
-        raise StudyFileError(f"trainer.code: {pattern!r}", expected="a path below the study file's folder")
-    found = sorted(home.glob(pattern.rstrip("/")))
-    if not found:
-        raise StudyFileError(
-            f"trainer.code names what is not there: {pattern!r}",
-            expected=f"files or folders below {home}",
-            cure="the paths are relative to the study file",
-        )
-    for path in found:
-        below = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in below if file.is_file() and "__pycache__" not in file.parts)

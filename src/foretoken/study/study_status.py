@@ -23,6 +23,7 @@ from foretoken.store.store import Store
 from foretoken.study.agreement import doubts
 from foretoken.study.design_file import read_design_file
 from foretoken.study.frozen import current_forecast
+from foretoken.study.own_code import code_changes
 from foretoken.study.progress import PROGRESS
 
 LEASE_SECONDS = LaunchSection().lease_seconds
@@ -136,7 +137,8 @@ class StudyStatus(Result):
 def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     """How a study stands, from its files alone.
 
-    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run.
+    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run, and
+    `told` says so where files that [trainer] names as code have.
     """
     folder = Path(folder)
     store, kept = Store(folder), read_design_file(folder)
@@ -154,7 +156,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
         new=new_runs(store, runs, statuses),
         report=page if page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
-        told=doubts(folder, kept),
+        told=[*doubts(folder, kept), *(code_changes(study, kept.design, len(statuses)) if study and kept else [])],
     )
 
 
