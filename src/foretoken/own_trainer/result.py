@@ -153,14 +153,17 @@ def _parsed(message: Any, data: bytes, path: Path) -> Any:
 def _tensorboard(path: Path) -> list[Row]:
     with needing("reading the files of TensorBoard", "trackers"):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
     rows: list[Row] = []
-    try:
-        events.Reload()
-    except Exception as error:  # of a file that is damaged, whatever it meets there
-        raise TableError(f"{path} is damaged", got=str(error)) from None
-    for tag in events.Tags()["scalars"]:
-        rows += [{"step": event.step, tag: event.value} for event in events.Scalars(tag)]
+    # Its reader does not look below a folder, where some trainers begin one more with every start.
+    inner = {file.parent for file in path.rglob("*tfevents*")} if path.is_dir() else {path}
+    for place in sorted(inner, key=lambda one: (one.stat().st_mtime, one)):
+        events = EventAccumulator(str(place), size_guidance={"scalars": 0, "tensors": 0})
+        try:
+            events.Reload()
+        except Exception as error:  # of a file that is damaged, whatever it meets there
+            raise TableError(f"{place} is damaged", got=str(error)) from None
+        for tag in events.Tags()["scalars"]:
+            rows += [{"step": event.step, tag: event.value} for event in events.Scalars(tag)]
     return sorted(rows, key=lambda row: row["step"])
 
 
