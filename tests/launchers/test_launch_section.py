@@ -128,7 +128,7 @@ def test_where_there_is_no_slurm_the_script_is_written_all_the_same(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     section = LaunchSection(kind="slurm", partition="gpu", gpus=2, time_minutes=90, options={"constraint": "a100"})
-    script = SlurmLauncher(section).batch_script(tmp_path / "log", workers=4, threads=8)
+    script = SlurmLauncher(section).batch_script(tmp_path / "log", workers=4, threads=8, gpus=2)
     assert script.startswith("#!/bin/bash")
     for option in ("array=0-3%4", "partition=gpu", "gpus-per-node=2", "time=90", "cpus-per-task=8", "constraint=a100"):
         assert f"#SBATCH --{option}\n" in script

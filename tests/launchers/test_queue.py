@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretoken.launchers import Job, Outcome, local
-from foretoken.launchers.launcher import Event, Note, Started, go_on
+from foretoken.launchers.launcher import Event, Note, Released, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
 from foretoken.launchers.worker_state import Patience
 
@@ -18,7 +19,9 @@ from foretoken.launchers.worker_state import Patience
 class Scripted:
     """Stands for a worker process: answers each job at once, by what its name begins with."""
 
-    def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
+    gpus = 0.0
+
+    def __init__(self, threads: int, log: Path, inbox: Inbox, more: Mapping[str, str]) -> None:
         self.threads, self.log, self.inbox = threads, log, inbox
         self.job, self.ended, self.ready, self.was_idle = None, False, False, False
         self.usual = self.told = 0.0
@@ -101,7 +104,7 @@ def test_the_longest_jobs_are_given_out_first_and_each_once(seconds: list[float]
     assert len(everyone) == min(workers, len(names))
     for name in names:
         own = [event for job, event in events if job == name]
-        assert own == [Started(), Note("at work")]
+        assert own == [Started(), Note("at work"), Released()]
 
 
 def test_a_job_that_raised_is_its_own_error_and_gets_a_fresh_worker_for_the_rest() -> None:

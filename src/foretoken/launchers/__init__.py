@@ -15,7 +15,7 @@ from foretoken.runs.schema import LaunchSection
 
 LAUNCHERS: dict[str, Callable[[LaunchSection], Launcher]] = {
     "local": lambda launch: LocalLauncher(),
-    "ray": lambda launch: RayLauncher(launch.address, launch.gpus),
+    "ray": lambda launch: RayLauncher(launch.address),
     "slurm": SlurmLauncher,
     "manual": lambda launch: LocalLauncher(),  # which is asked for nothing but what this machine is
 }

@@ -23,11 +23,18 @@ class Job:
     """Plain values: they may travel to another process (see launchers/jobs.py for what they hold)."""
     seconds: float
     """Estimate; longer jobs start first, so that no long one is left alone at the end."""
+    gpus: float = 0.0
+    """GPUs that it has for itself, or a share of one; 0 where nobody has said."""
 
 
 @dataclass(frozen=True)
 class Started:
     """The job was given to a worker."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """No worker has the job any more: it has ended, or waits for another worker."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,15 @@ class Silent:
     seconds: float
 
 
-Event = Started | Step | Ended | Note | Silent
-EVENTS: dict[str, type[Event]] = {"started": Started, "step": Step, "ended": Ended, "note": Note, "silent": Silent}
+Event = Started | Released | Step | Ended | Note | Silent
+EVENTS: dict[str, type[Event]] = {
+    "started": Started,
+    "released": Released,
+    "step": Step,
+    "ended": Ended,
+    "note": Note,
+    "silent": Silent,
+}
 """Every event by the name that it has in JSON."""
 NAMES = {event: name for name, event in EVENTS.items()}
 
@@ -94,6 +108,8 @@ Stop = Callable[[], bool]
 """What a job asks now and then: whether it should save and end."""
 OnEvent = Callable[[str, Event], None]
 """What the driver is called with: the job's name, and what it reported."""
+Admit = Callable[[Job], bool]
+"""What a launcher asks, in the driver's thread, before it gives a job to a worker: whether it may start now."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,10 @@ class Machine:
     """Whether the processor multiplies bfloat16 natively."""
     count: int = 1
     """Machines like this one, on which the jobs run side by side; a job runs on one."""
+    gpus: int | None = None
+    """GPUs of one of them, the most that a job can have; None where that is not known."""
+    gpu_memory_bytes: float | None = None
+    """Bytes of one GPU, the largest that there is; None where that is not known."""
 
     @classmethod
     def from_json(cls, machine_json: Mapping[str, Any]) -> Machine:
@@ -134,6 +154,11 @@ def ignore(job: str, event: Event) -> None:
 
 def go_on() -> None:
     """Find no reason to stop."""
+
+
+def always(job: Job) -> bool:
+    """Let every job start."""
+    return True
 
 
 class Launcher(Protocol):
@@ -152,11 +177,13 @@ class Launcher(Protocol):
         log: Path,
         on_event: OnEvent = ignore,
         check: Callable[[], None] = go_on,
+        admit: Admit = always,
     ) -> list[Outcome]:
         """Call `function(argument, report, stop)` for each job, `workers` at a time, with `threads` threads each.
 
         The longest jobs start first. `on_event` is called in this thread, with `Started` before any other event of a
-        job. `check` is called about once a second and may raise. On KeyboardInterrupt and on any ForetokenError the
+        job. A job that `admit` does not let start is left, and has no outcome unless it may start later; a launcher
+        without this argument can train a study that has no `launch.limit`. `check` is called about once a second and may raise. On KeyboardInterrupt and on any ForetokenError the
         jobs are asked to stop and save, and what was raised is raised again when they have, or when a bounded time has
         passed; another KeyboardInterrupt ends them at once. A job that raises ForetokenError ends all others and is
         `fatal`; any other exception is that job's error alone.

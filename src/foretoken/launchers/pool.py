@@ -11,12 +11,26 @@ import contextlib
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from foretoken.errors import ForetokenError
-from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, Outcome, Silent, Started, go_on, ignore
+from foretoken.launchers.launcher import (
+    Admit,
+    Job,
+    Machine,
+    Note,
+    OnEvent,
+    Outcome,
+    Released,
+    Silent,
+    Started,
+    always,
+    go_on,
+    ignore,
+)
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Halt, Left, Message, Ready, Reported
 from foretoken.launchers.worker_state import Inbox, Patience, StartWorkers, Worker, end_all
 
@@ -41,16 +55,19 @@ class JobQueue:
         log: Path,
         on_event: OnEvent,
         check: Callable[[], None],
+        admit: Admit,
         patience: Patience,
         start: StartWorkers,
     ) -> None:
+        self.admit = admit
         self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
         self.patience, self.start, self.looked = patience, start, time.monotonic()
         # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
         self.attempts: dict[str, int] = {}
-        self.vain_starts = 0
+        self.vain_starts, self.lost = 0, "there is no room for it"
+        """How many workers in a row could not start, and why the last one was lost."""
         # One queue for all readers, so that messages are handled in one thread and in the order in which they came.
         self.inbox: Inbox = SimpleQueue()
         self.workers: list[Worker] = []
@@ -65,7 +82,7 @@ class JobQueue:
         try:
             for worker in idle:
                 self._take(worker)
-            self._start_workers(self.count - len(idle))
+            self._fill()
             self._serve()
             done = True
         except (KeyboardInterrupt, ForetokenError):
@@ -77,12 +94,30 @@ class JobQueue:
             end_all(left, self.patience.ending if done else 0.0)
         return self.outcomes
 
+    def wanted(self) -> Counter[float]:
+        """How many workers with so many GPUs each the jobs that wait would have; those of the longest come first."""
+        room = self.count - len(self.workers)
+        coming = Counter(worker.gpus for worker in self.workers if not worker.ready)
+        wanted: Counter[float] = Counter()
+        for _, job in self._admitted() if room > 0 else ():
+            if coming[job.gpus]:
+                coming[job.gpus] -= 1
+                continue
+            wanted[job.gpus] += 1
+            if wanted.total() == room:
+                break
+        return wanted
+
     def _serve(self) -> None:
-        while self.workers and (self.waiting or any(worker.job for worker in self.workers)):
+        while self.workers and (any(worker.job for worker in self.workers) or any(self._admitted())):
             self.check()
             self._watch()
             with contextlib.suppress(Empty):
                 self._handle(*self.inbox.get(timeout=min(CHECK_SECONDS, self.patience.stopped)))
+        if not self.workers:
+            text = f"a worker could not start ({self.lost}); its output is in {self.log}"
+            self.outcomes += [Outcome(job.name, error=text) for _, job in self._admitted()]
+            self.waiting.clear()
 
     def _watch(self) -> None:
         """Replace the workers of which nothing is to be expected, and tell which jobs are silent."""
@@ -93,6 +128,7 @@ class JobQueue:
                 worker.excuse()
             elif why := worker.trouble(self.patience):
                 worker.kill()
+                worker.end(self.patience.ending)  # only then is its place free
                 self._replace_dead(worker, why)
             elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
                 self.on_event(worker.job.name, Silent(now - worker.told))
@@ -101,15 +137,15 @@ class JobQueue:
         match message:
             case Ready():
                 worker.ready, self.vain_starts = True, 0
-                self._give(worker)
+                self._fill()
             case Reported(job, event):
                 now = time.monotonic()
                 worker.usual, worker.told = max(worker.usual, now - worker.told), now
                 self.on_event(job, event)
             case Done(job, result):
                 self.outcomes.append(Outcome(job, result_json=result))
-                worker.job = None
-                self._give(worker)
+                self._release(worker)
+                self._fill()
             case Failed():
                 self._replace_after_failure(worker, message)
             case Left(why):
@@ -117,9 +153,19 @@ class JobQueue:
             case Dead():
                 self._replace_dead(worker, message.told, blameless=message.blameless)
 
-    def _start_workers(self, count: int) -> None:
-        for worker in self.start(count, self.threads, self.log, self.inbox) if count else ():
-            self._take(worker)
+    def _fill(self) -> None:
+        """Give a job to each worker that is free, and start workers for jobs that have none, the longest first."""
+        for worker in [one for one in self.workers if one.ready and not one.job]:
+            self._give(worker)
+        if self.vain_starts < ATTEMPTS:
+            for gpus, count in self.wanted().items():
+                started = self.start(count, self.threads, gpus, self.log, self.inbox)
+                for worker in started:
+                    worker.gpus = gpus
+                    self._take(worker)
+                # Where there is no room for a job, shorter ones that would fit must not keep it from ever having it.
+                if len(started) < count:
+                    break
 
     def _take(self, worker: Worker) -> None:
         self.workers.append(worker)
@@ -127,23 +173,49 @@ class JobQueue:
         worker.serve(self.function, self.inbox)
 
     def _give(self, worker: Worker) -> None:
-        if self.waiting:
-            job = self.waiting.pop()
-            worker.send(Assign(job.name, job.argument_json))
-            worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
-            self.on_event(job.name, Started())
+        """Give the longest job that it can do to a worker; end the worker where others wait for its place."""
+        chosen = None
+        for index, job in self._admitted():
+            if job.gpus == worker.gpus:
+                chosen = index
+                break
+            # The longest of all, and nobody who could ever do it: this one gives way, and so does each that follows.
+            if not any(one.gpus == job.gpus for one in self.workers):
+                break
+        else:
+            if not any(self._admitted()):
+                return  # it may be needed when the others have ended
+        if chosen is None:
+            self.workers.remove(worker)
+            end_all([worker], self.patience.ending)
+            return
+        job = self.waiting.pop(chosen)
+        worker.send(Assign(job.name, job.argument_json))
+        worker.job, worker.usual, worker.told = job, 0.0, time.monotonic()
+        self.on_event(job.name, Started())
+
+    def _admitted(self) -> Iterator[tuple[int, Job]]:
+        """The jobs that wait and may start now, with their places in the queue, the longest first."""
+        for index in range(len(self.waiting) - 1, -1, -1):
+            if self.admit(self.waiting[index]):
+                yield index, self.waiting[index]
+
+    def _release(self, worker: Worker) -> None:
+        if worker.job:
+            self.on_event(worker.job.name, Released())
+        worker.job = None
 
     def _replace_after_failure(self, worker: Worker, failed: Failed) -> None:
         """A process in which something was raised may hold anything (memory, half a network): use a fresh one."""
         self.outcomes.append(Outcome(failed.job, error=failed.error, fatal=failed.fatal))
-        worker.job = None
+        self._release(worker)
         self.workers.remove(worker)
         end_all([worker], self.patience.ending)
         if failed.fatal:
             self.waiting.clear()
             self._stop()
-        elif self.waiting:
-            self._start_workers(1)
+        else:
+            self._fill()
 
     def _take_back(self, worker: Worker, why: str) -> None:
         """Give the job of a worker that must leave its place to another; it may come back itself, and be ready."""
@@ -151,16 +223,16 @@ class JobQueue:
         if worker.job and worker in self.workers:
             self.waiting.append(worker.job)
             self.on_event(worker.job.name, Note(f"a worker had to leave ({why}): its runs go on elsewhere, or later"))
-            worker.job = None
-            if idle := next((one for one in self.workers if one.ready and not one.job), None):
-                self._give(idle)
+            self._release(worker)
+            self._fill()
 
     def _replace_dead(self, worker: Worker, why: str, blameless: bool = False) -> None:
         # One that was replaced after a failure ends too, and its end is no news.
         if worker not in self.workers:
             return
         self.workers.remove(worker)
-        job = worker.job
+        self.lost, job = why, worker.job
+        self._release(worker)
         if job is not None:
             self.attempts[job.name] = self.attempts.get(job.name, 0) + (not blameless)
             if self.attempts[job.name] < ATTEMPTS:
@@ -171,12 +243,7 @@ class JobQueue:
                 self.outcomes.append(Outcome(job.name, error=text))
         elif not (worker.was_idle or blameless):
             self.vain_starts += 1
-        if self.waiting and self.vain_starts < ATTEMPTS:
-            self._start_workers(1)
-        elif not self.workers:
-            text = f"a worker could not start ({why}); its output is in {self.log}"
-            self.outcomes += [Outcome(waiting.name, error=text) for waiting in self.waiting]
-            self.waiting.clear()
+        self._fill()
 
     def _stop(self) -> None:
         """Ask the busy workers to save and end, and wait until they have, but not for ever."""
@@ -229,6 +296,7 @@ class PoolLauncher(ABC):
         log: Path,
         on_event: OnEvent = ignore,
         check: Callable[[], None] = go_on,
+        admit: Admit = always,
     ) -> list[Outcome]:
         """See `Launcher.launch`. What the workers print goes into `log`.
 
@@ -237,11 +305,15 @@ class PoolLauncher(ABC):
         """
         if jobs:
             self.prepare(jobs, workers, threads)
-        queue = JobQueue(function, jobs, workers, threads, log, on_event, check, self.patience, self.start)
+        queue = JobQueue(function, jobs, workers, threads, log, on_event, check, admit, self.patience, self.start)
         usable = [worker for worker in self.idle if worker.fits(threads, log)]
-        end_all([worker for worker in self.idle if worker not in usable], self.patience.ending)
-        self.idle[:] = usable[queue.count :]
-        outcomes = queue.run(usable[: queue.count])
+        wanted = queue.wanted()
+        chosen = [worker for worker in usable if _is_one_of(wanted, worker.gpus)]
+        # A GPU that an idle worker holds may be what a job waits for.
+        kept = [worker for worker in usable if worker not in chosen and not worker.gpus]
+        end_all([worker for worker in self.idle if worker not in [*chosen, *kept]], self.patience.ending)
+        self.idle[:] = kept
+        outcomes = queue.run(chosen)
         self.idle += [worker for worker in queue.workers if worker.ready]
         for worker in self.idle:
             worker.was_idle = True
@@ -255,9 +327,16 @@ class PoolLauncher(ABC):
         """Called before jobs are given out, and may raise; by default nothing is to be prepared."""
 
     @abstractmethod
-    def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> Sequence[Worker]:
-        """Start so many workers, with so many threads each, which print to a log and answer into an inbox."""
+    def start(self, count: int, threads: int, gpus: float, log: Path, inbox: Inbox) -> Sequence[Worker]:
+        """Start workers, see `StartWorkers`."""
 
     @abstractmethod
     def measure(self, log: Path) -> Machine:
         """See `Launcher.measure`."""
+
+
+def _is_one_of(wanted: Counter[float], gpus: float) -> bool:
+    """Whether another worker with so many GPUs is wanted, which is counted then."""
+    is_wanted = wanted[gpus] > 0
+    wanted[gpus] -= is_wanted
+    return is_wanted

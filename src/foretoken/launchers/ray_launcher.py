@@ -53,17 +53,15 @@ SETTINGS = {
 
 
 class RayLauncher(PoolLauncher):
-    """Actors of Ray, with a CPU for each thread of a job and `gpus` GPUs each.
+    """Actors of Ray, with a CPU for each thread of a job and the job's GPUs.
 
     `address` is a cluster's, host:port or "auto"; empty starts Ray on this machine, with `cpus` CPUs (by default as
     many as there are cores), which need not be real ones.
     """
 
-    def __init__(
-        self, address: str = "", gpus: float = 0.0, cpus: int | None = None, patience: Patience | None = None
-    ) -> None:
+    def __init__(self, address: str = "", cpus: int | None = None, patience: Patience | None = None) -> None:
         super().__init__(patience)
-        self.address, self.gpus, self.cpus = address, gpus, cpus
+        self.address, self.cpus = address, cpus
         self.session: _Session | None = None
         self.looked = 0.0
 
@@ -73,12 +71,12 @@ class RayLauncher(PoolLauncher):
         Raises MissingExtraError where Ray is not installed, and ForetokenError for an address that does not answer and
         for workers that no node can hold.
         """
-        self._check_room(self._connected(), threads)
+        self._check_room(self._connected(), threads, max(job.gpus for job in jobs))
 
-    def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
+    def start(self, count: int, threads: int, gpus: float, log: Path, inbox: Inbox) -> list[Worker]:
         """So many actors; those for which there is no room yet wait, and the others do their jobs meanwhile."""
         ray = self._connected()
-        return [RayWorker(ray, self._check_nodes, self.gpus, threads, log, inbox) for _ in range(count)]
+        return [RayWorker(ray, self._check_nodes, gpus, threads, log, inbox) for _ in range(count)]
 
     def measure(self, log: Path) -> Machine:
         """The smallest of the cluster's nodes, and how many there are; this machine where Ray is started here.
@@ -113,9 +111,9 @@ class RayLauncher(PoolLauncher):
             cure = "start Ray again, if it was not started by foretoken, and do the same again: what is done is kept"
             raise ForetokenError("no node of Ray is left", cure=cure, code="unreachable")
 
-    def _check_room(self, ray: ModuleType, threads: int) -> None:
+    def _check_room(self, ray: ModuleType, threads: int, gpus: float) -> None:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        for kind, needed in (("CPU", float(threads)), ("GPU", self.gpus)):
+        for kind, needed in (("CPU", float(threads)), ("GPU", gpus)):
             most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
             if needed > most:
                 raise ForetokenError(
@@ -224,6 +222,8 @@ def _measure_cluster(ray: ModuleType, log: Path) -> Machine:
         processor=" and ".join(sorted({machine.processor for machine in machines})),
         bfloat16=all(machine.bfloat16 for machine in machines),
         count=len(machines),
+        gpus=int(max((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)),
+        gpu_memory_bytes=max((machine.gpu_memory_bytes or 0.0 for machine in machines), default=0.0) or None,
     )
 
 

@@ -69,11 +69,11 @@ class SlurmLauncher(PoolLauncher):
         self.idle[:] = [worker for worker in self.idle if worker not in short]
         end_all(short, self.patience.ending)
 
-    def start(self, count: int, threads: int, log: Path, inbox: Inbox) -> list[Worker]:
+    def start(self, count: int, threads: int, gpus: float, log: Path, inbox: Inbox) -> list[Worker]:
         """So many workers, as one array."""
         home = self._home(log)
         folders = [home.new_worker() for _ in range(count)]
-        executor, here, started_in = self._executor(home.folder, count, threads), log.resolve(), os.getcwd()
+        executor, here, started_in = self._executor(home.folder, count, threads, gpus), log.resolve(), os.getcwd()
         try:
             with executor.batch():
                 jobs = [executor.submit(become_worker, started_in, str(one), str(here), threads) for one in folders]
@@ -108,21 +108,32 @@ class SlurmLauncher(PoolLauncher):
                 cure="lower it: workers that come to their limit save, and go on in another place",
             )
         with tempfile.TemporaryDirectory() as elsewhere:
-            script = Path(elsewhere) / "job.sh"
-            script.write_text(self.batch_script(Path(elsewhere)))
-            check_script(script)
+            for gpus in self._classes:
+                script = Path(elsewhere) / "job.sh"
+                script.write_text(self.batch_script(Path(elsewhere), gpus=gpus))
+                check_script(script)
         path, asked_json = log.parent / "slurm" / "machine.json", self._place_json()
         with contextlib.suppress(StoreError, TypeError, KeyError):
             known = read_json(path)
             if known["place"] == asked_json:
                 return Machine.from_json(known["machine"])
-        machine_json = {**self._ask_machine(log), "count": partition.nodes}
+        # A job sees the GPUs that it was given, and not those of its machine.
+        machine_json = {**self._ask_machine(log), "count": partition.nodes, "gpus": None}
         write_json(path, {"place": asked_json, "machine": machine_json})
         return Machine.from_json(machine_json)
 
-    def batch_script(self, folder: Path, workers: int = 1, threads: int = 1) -> str:
+    @property
+    def _classes(self) -> list[float]:
+        """GPUs of a worker, for each class of sizes."""
+        return [one.gpus for one in self.section.gpus] or [0.0]
+
+    def batch_scripts(self, folder: Path, workers: int) -> str:
+        """What sbatch is given for each class of sizes, one after another; at most so many workers at a time."""
+        return "\n".join(self.batch_script(folder, workers, gpus=gpus) for gpus in dict.fromkeys(self._classes))
+
+    def batch_script(self, folder: Path, workers: int = 1, threads: int = 1, gpus: float = 0.0) -> str:
         """The script that is given to sbatch for an array of so many workers, whose output lies in `folder`."""
-        executor = self._executor(folder, workers, threads, script_only=True)
+        executor = self._executor(folder, workers, threads, gpus, script_only=True)
         executor.parameters["map_count"] = workers
         text: str = executor._make_submission_file_text(executor._submitit_command_str, "")
         return text
@@ -141,13 +152,13 @@ class SlurmLauncher(PoolLauncher):
         most = math.inf if self.is_local else find_partition(self.section.partition).minutes
         return min(max(LEAST_MINUTES, math.ceil(needed)), most)
 
-    def _executor(self, folder: Path, workers: int, threads: int, script_only: bool = False) -> Any:
+    def _executor(self, folder: Path, workers: int, threads: int, gpus: float, script_only: bool = False) -> Any:
         submitit, section = _submitit(), self.section
         folder = folder.resolve()
         if self.is_local and not script_only:
             executor = submitit.LocalExecutor(folder)
             executor.update_parameters(
-                timeout_min=self.minutes, signal_delay_s=SIGNAL_SECONDS, gpus_per_node=int(section.gpus)
+                timeout_min=self.minutes, signal_delay_s=SIGNAL_SECONDS, gpus_per_node=int(gpus)
             )
             return executor
         named = {"partition": section.partition, "account": section.account, "qos": section.qos}
@@ -160,7 +171,7 @@ class SlurmLauncher(PoolLauncher):
             array_parallelism=workers,
             signal_delay_s=SIGNAL_SECONDS,
             additional_parameters={"requeue": True, **more},
-            **({"gpus_per_node": int(section.gpus)} if section.gpus else {}),
+            **({"gpus_per_node": int(gpus)} if gpus else {}),
             **{name: value for name, value in named.items() if value},
         )
         return executor
@@ -172,10 +183,10 @@ class SlurmLauncher(PoolLauncher):
 
     def _place_json(self) -> dict[str, Any]:
         section = self.section
-        return {"partition": section.partition, "options": section.options, "gpus": section.gpus}
+        return {"partition": section.partition, "options": section.options, "gpus": self._classes}
 
     def _ask_machine(self, log: Path) -> dict[str, Any]:
-        (outcome,) = super().launch(MACHINE, [Job("machine", {}, 0.0)], workers=1, threads=1, log=log)
+        (outcome,) = super().launch(MACHINE, [Job("machine", {}, 0.0, self._classes[0])], workers=1, threads=1, log=log)
         end_all(self.idle, self.patience.ending)
         if outcome.error:
             raise ForetokenError(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -24,11 +25,11 @@ slower than one (docs/journal.md)."""
 
 
 class WorkerProcess(Worker):
-    """A process and the job that it has."""
+    """A process and the job that it has. `more` is what it finds in its environment beside what this process has."""
 
-    def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
+    def __init__(self, threads: int, log: Path, inbox: Inbox, more: Mapping[str, str] | None = None) -> None:
         super().__init__(threads, log, inbox)
-        environment = {**os.environ, **thread_environment(threads)}
+        environment = {**os.environ, **thread_environment(threads), **(more or {})}
         with writing(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             errors = open(log, "ab")  # noqa: SIM115

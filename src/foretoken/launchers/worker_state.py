@@ -34,6 +34,8 @@ class Worker(ABC):
 
     def __init__(self, threads: int, log: Path, inbox: Inbox) -> None:
         self.threads, self.log, self.inbox = threads, log, inbox
+        self.gpus = 0.0
+        """Those that its jobs have."""
         self.ready, self.was_idle = False, False
         """Whether it has imported what it serves, and whether it has waited between two launches."""
         self.job: Job | None = None
@@ -92,8 +94,9 @@ class Worker(ABC):
 
 
 Inbox = SimpleQueue[tuple[Worker, Message | Dead]]
-StartWorkers = Callable[[int, int, Path, Inbox], Sequence[Worker]]
-"""Starts so many workers, with so many threads each, which print to a log and answer into an inbox."""
+StartWorkers = Callable[[int, int, float, Path, Inbox], Sequence[Worker]]
+"""Starts so many workers, with so many threads and GPUs each, which print to a log and answer into an inbox; fewer where
+there is no room for all of them now."""
 
 
 def end_all(workers: list[Worker], patience: float = Patience.ending) -> None:

@@ -12,6 +12,8 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.errors import shown
 from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
+from foretoken.runs.gpu_rule import GpuRule, check_rule, gpus_of
+from foretoken.runs.limits import Limit, LimitTexts, check_limits, parse_limit, usd_price
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 from foretoken.runs.trainer_section import Size
@@ -269,7 +271,7 @@ TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 LaunchKind = Literal["local", "ray", "slurm", "manual"]
 OF_KINDS: dict[str, tuple[LaunchKind, ...]] = {
     "address": ("ray",),
-    "gpus": ("ray", "slurm"),
+    "gpus": ("local", "ray", "slurm", "manual"),
     **dict.fromkeys(("partition", "account", "qos", "time_minutes", "executor", "options"), ("slurm",)),
 }
 """Keys of `[launch]` that only some kinds of launchers read."""
@@ -297,8 +299,14 @@ class LaunchSection(Section):
     """Where training losses go as runs are trained, beside log/curves.jsonl: tensorboard, wandb, mlflow."""
     address: str = Field(default="", pattern=r"^(auto|[A-Za-z0-9._-]+:\d{1,5})?$")
     """ray: of the cluster, host:port or "auto"; empty starts Ray on this machine."""
-    gpus: float = Field(default=0.0, ge=0.0, le=64.0)
-    """ray, slurm: GPUs of each worker; with ray also a share of one, as 0.25."""
+    gpus: GpuRule = Field(default=[], max_length=100)
+    """GPUs of each run: a number, or one for each class of sizes; local and ray also a share of one, as 0.25."""
+    limit: LimitTexts = Field(default=[], max_length=10)
+    """What may be spent, over all attempts: "$500", "40 GPU-hours", "36 hours", "2026-12-24T18:00", or several."""
+    accelerator: str | None = None
+    """The GPU that is paid for, as `foretoken plan` knows it: where its price comes from."""
+    usd_per_hour: float | None = Field(default=None, gt=0.0, le=1e6)
+    """Price of one GPU; of one core where `gpus` is not said."""
     partition: str | None = None
     """slurm: the cluster's default where it is not said; so are the account and the quality of service."""
     account: str | None = None
@@ -316,9 +324,23 @@ class LaunchSection(Section):
         for name, kinds in OF_KINDS.items():
             if self.kind not in kinds and getattr(self, name) != getattr(defaults, name):
                 raise ValueError(f"`{name}` is for kind {' or '.join(map(repr, kinds))}, and has no effect on others")
-        if self.kind == "slurm" and self.gpus != int(self.gpus):
-            raise ValueError(f"gpus = {self.gpus:g}: SLURM gives whole GPUs; kind 'ray' takes shares of one")
+        check_rule(self.gpus, whole=self.kind == "slurm")
+        check_limits(self.limits, self.accelerator, self.usd_per_hour, has_gpus=bool(self.gpus))
         return self
+
+    @property
+    def limits(self) -> list[Limit]:
+        """What `limit` says."""
+        return [parse_limit(text) for text in self.limit]
+
+    @property
+    def price(self) -> float | None:
+        """US dollars of an hour of one GPU (of one core where `gpus` is not said); None where it is not known."""
+        return usd_price(self.accelerator, self.usd_per_hour)
+
+    def gpus_of(self, params: float) -> float:
+        """GPUs of a run of this size; 0 where the study file does not say."""
+        return gpus_of(self.gpus, params)
 
     @field_validator("partition", "account", "qos")
     @classmethod

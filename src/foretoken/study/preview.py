@@ -154,7 +154,7 @@ def batch_script(study: Study, folder: str | Path | None = None) -> str | None:
     if not isinstance(launcher, SlurmLauncher):
         return None
     home = Path(folder or study_folder(study)) / "log" / "slurm"
-    return launcher.batch_script(home, workers=study.launch.workers or 1)
+    return launcher.batch_scripts(home, workers=study.launch.workers or 1)
 
 
 def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:

@@ -1,0 +1,123 @@
+"""launch.limit of a study file: what may be spent, in dollars, GPU-hours, core-hours or time, or until when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+
+from foretoken.compute.machine import machine
+from foretoken.errors import ForetokenError, shown
+from foretoken.runs.section import mistake
+from foretoken.units import LONGEST, parse_count, parse_hours, parse_usd
+
+LimitKind = Literal["usd", "gpu_hours", "core_hours", "hours", "until"]
+UNITS: dict[LimitKind, str] = {"gpu_hours": "GPU-hours", "core_hours": "core-hours", "hours": "hours"}
+EXAMPLES = '"$500", "40 GPU-hours", "12 CPU-hours", "36 hours" or "2026-12-24T18:00"'
+_DEVICE_HOURS = re.compile(r"\s*(?P<count>\S+?)[\s-]*(?P<what>GPU|CPU|core)[-\s](?P<unit>[A-Za-z]+)\s*", re.IGNORECASE)
+_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\b.*")
+_MONEY = re.compile(r".*(\$|usd|dollars).*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit."""
+
+    kind: LimitKind
+    amount: float
+    """Dollars or hours; of a deadline seconds since 1970."""
+
+    def __str__(self) -> str:
+        if self.kind == "until":
+            return f"{datetime.fromtimestamp(self.amount).astimezone():%Y-%m-%d %H:%M %Z}"
+        return f"${self.amount:,.10g}" if self.kind == "usd" else f"{self.amount:,.10g} {UNITS[self.kind]}"
+
+    def told(self, spent: float) -> str:
+        """How much of it is spent; `spent` as `amount`.
+
+        >>> Limit("gpu_hours", 40.0).told(37.21), Limit("usd", 500.0).told(412.5)
+        ('37.2 of 40 GPU-hours', '$412 of $500')
+        """
+        if self.kind == "until":
+            return f"the deadline {self}"
+        return f"{'$' if self.kind == 'usd' else ''}{spent:,.3g} of {self}"
+
+
+def parse_limit(text: str) -> Limit:
+    """Read a limit; a deadline without a zone is in local time. Raises ForetokenError for a text that is none.
+
+    >>> parse_limit("$2k"), parse_limit("2 GPU-days"), parse_limit("90 min")
+    (Limit(kind='usd', amount=2000.0), Limit(kind='gpu_hours', amount=48.0), Limit(kind='hours', amount=1.5))
+    >>> parse_limit("2026-12-24T18:00+01:00").amount - parse_limit("2026-12-24T17:00Z").amount
+    0.0
+    """
+    if len(text) > LONGEST:
+        raise ForetokenError(f"a limit is written as {EXAMPLES}", got=shown(text))
+    if _DATE.fullmatch(text):
+        return Limit("until", _moment(text))
+    if _MONEY.fullmatch(text):
+        return Limit("usd", parse_usd(text, "limit"))
+    if found := _DEVICE_HOURS.fullmatch(text):
+        hours = parse_count(found["count"].replace(",", ""), "limit") * parse_hours(f"1 {found['unit']}", "limit")
+        return Limit("gpu_hours" if found["what"].upper() == "GPU" else "core_hours", hours)
+    try:
+        return Limit("hours", parse_hours(text, "limit"))
+    except ForetokenError:
+        raise ForetokenError(f"a limit is written as {EXAMPLES}", got=shown(text)) from None
+
+
+def _moment(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise ForetokenError(
+            "this is no date and time", expected='for example "2026-12-24T18:00"', got=f"{shown(text)}: {error}"
+        ) from None
+
+
+def _as_list(value: object) -> object:
+    values = value if isinstance(value, list) else [value]
+    # TOML has dates of its own, written without quotes.
+    return [one.isoformat() if isinstance(one, date) else one for one in values]
+
+
+def _is_limit(text: str) -> str:
+    try:
+        parse_limit(text)
+    except ForetokenError as error:
+        raise mistake(error) from error
+    return text
+
+
+LimitTexts = Annotated[list[Annotated[str, AfterValidator(_is_limit)]], BeforeValidator(_as_list)]
+"""One limit or several, as they are written."""
+
+
+def usd_price(accelerator: str | None, usd_per_hour: float | None) -> float | None:
+    """Price of an hour: as it is given, else of the accelerator by the registry of `foretoken plan`."""
+    if usd_per_hour is not None or accelerator is None:
+        return usd_per_hour
+    return machine(accelerator).value("usd_per_hour")
+
+
+def check_limits(
+    limits: Sequence[Limit], accelerator: str | None, usd_per_hour: float | None, *, has_gpus: bool
+) -> None:
+    """Raise ValueError for two limits of one kind, dollars without a price, GPU-hours where no run has a GPU."""
+    kinds = [limit.kind for limit in limits]
+    if twice := next((str(limit) for limit in limits if kinds.count(limit.kind) > 1), None):
+        raise ValueError(f"limit: two of one kind; say the lower of them alone ({twice} is one)")
+    try:
+        price = usd_price(accelerator, usd_per_hour)
+    except ForetokenError as error:
+        raise mistake(error) from error
+    if "usd" in kinds and price is None:
+        raise ValueError(
+            'limit: dollars need a price: say usd_per_hour = 2.5, or a GPU whose price is known, as accelerator = "H100"'
+        )
+    if not has_gpus and ("gpu_hours" in kinds or accelerator):
+        raise ValueError("limit and accelerator: no run has a GPU; say in `gpus` how many each has")
