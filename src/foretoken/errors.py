@@ -10,6 +10,7 @@
     │   ├── StudyBusyError      another process runs this study now
     │   └── LeaseLostError      another process has taken this study over
     ├── PausedError             somebody asked the study to save and stop
+    │   └── LimitReachedError   launch.limit is reached: what was trained is saved
     ├── CheckpointError         weights that no network here has, or that do not fit their configuration
     ├── TaskError               labelled examples that no network can be tuned on
     └── MissingExtraError       an optional part is not installed
@@ -176,6 +177,10 @@ class LeaseLostError(StoreError):
 
 class PausedError(ForetokenError):
     """Somebody asked a study to save and stop; nothing is wrong."""
+
+
+class LimitReachedError(PausedError):
+    """What a study may spend is spent, or nothing that is left of it fits into the rest."""
 
 
 class CheckpointError(ForetokenError):

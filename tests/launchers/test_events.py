@@ -27,6 +27,7 @@ from foretoken.launchers.launcher import (
     Ended,
     Event,
     Note,
+    Released,
     Silent,
     Started,
     Step,
@@ -64,6 +65,7 @@ PLAIN = st.recursive(
 OBJECT = st.dictionaries(TEXT, PLAIN, max_size=3)
 EVENT: dict[type[Event], st.SearchStrategy[Any]] = {
     Started: st.builds(Started),
+    Released: st.builds(Released),
     Step: st.builds(Step, TEXT, st.integers(0), st.integers(0), st.none() | NUMBER),
     Ended: st.builds(Ended, TEXT, st.sampled_from(get_args(RunStatus)), st.booleans()),
     Note: st.builds(Note, TEXT),

@@ -28,8 +28,23 @@ HAS_RAY = pytest.mark.skipif(not find_spec("ray"), reason="ray is not installed"
         ({"partition": "gpu"}, "`partition` is for kind 'slurm'"),
         ({"kind": "ray", "time_minutes": 60}, "`time_minutes` is for kind 'slurm'"),
         ({"kind": "slurm", "address": "auto"}, "`address` is for kind 'ray'"),
-        ({"gpus": 1}, "`gpus` is for kind 'ray' or 'slurm'"),
-        ({"kind": "slurm", "gpus": 0.5}, "whole GPUs"),
+        ({"kind": "slurm", "gpus": 0.5}, "whole GPUs; kind 'ray' or 'local' takes shares"),
+        ({"gpus": 1.5}, "a share is of one GPU"),
+        ({"gpus": -1}, "greater than 0"),
+        ({"gpus": [{"below": "1B", "gpus": 1}]}, "the last class has no `below`"),
+        ({"gpus": [{"gpus": 1}, {"gpus": 2}]}, "each class but the last has a `below`"),
+        ({"gpus": [{"below": "7B", "gpus": 1}, {"below": "1B", "gpus": 2}, {"gpus": 8}]}, "larger than that of"),
+        ({"gpus": [{"beneath": "7B", "gpus": 1}]}, "beneath"),
+        ({"kind": "slurm", "gpus": [{"below": "1B", "gpus": 0.25}, {"gpus": 8}]}, "whole GPUs"),
+        ({"limit": "$500", "gpus": 1}, "dollars need a price"),
+        ({"limit": "40 GPU-hours"}, "say in `gpus` how many"),
+        ({"accelerator": "H100"}, "say in `gpus` how many"),
+        ({"gpus": 1, "accelerator": "H1O0"}, "unknown accelerator"),
+        ({"limit": ["36 hours", "2 days"]}, "two of one kind"),
+        ({"limit": "much"}, "a limit is written as"),
+        ({"limit": "$0", "usd_per_hour": 1}, "above 0"),
+        ({"limit": "2026-13-24"}, "no date and time"),
+        ({"limit": "1e400 hours"}, "a limit is written as"),
         ({"kind": "slurm", "partition": "a b"}, "is no name of SLURM's"),
         ({"kind": "slurm", "partition": "--wrap"}, "is no name of SLURM's"),
         ({"kind": "slurm", "options": {"time": 5}}, "say `time_minutes`"),
@@ -49,6 +64,8 @@ def test_keys_without_effect_and_words_that_sbatch_would_misread_are_refused(val
     "values",
     [
         {"kind": "ray", "address": "head.cluster:6379", "gpus": 0.25},
+        {"gpus": [{"below": "1B", "gpus": 0.25}, {"below": "7B", "gpus": 1}, {"gpus": 8}]},
+        {"gpus": 1, "accelerator": "H100", "limit": ["$500", "2 days", "2026-12-24T18:00"]},
         {"kind": "slurm", "partition": "gpu", "gpus": 2, "options": {"constraint": "a100", "exclusive": True}},
     ],
 )
@@ -147,6 +164,23 @@ def test_states_are_asked_for_all_jobs_at_once(slurm: Path) -> None:
     assert states.of("5_0", now).name == "RUNNING"  # the controller is down: no job has ended by that
     assert WAITING.isdisjoint(ENDED)
     assert BLAMELESS < ENDED
+
+
+def test_gpus_go_by_the_size_of_a_run() -> None:
+    by_size = LaunchSection.model_validate(
+        {"gpus": [{"below": "1B", "gpus": 0.25}, {"below": "7B", "gpus": 1}, {"gpus": 8}]}
+    )
+    assert [by_size.gpus_of(params) for params in (1e6, 1e9 - 1, 1e9, 6.9e9, 7e9, 1e12)] == [0.25, 0.25, 1, 1, 8, 8]
+    assert LaunchSection.model_validate({"gpus": 2}).gpus_of(1e6) == 2
+    assert LaunchSection.model_validate({"gpus": 0}).gpus_of(1e6) == LaunchSection().gpus_of(1e6) == 0
+
+
+@HAS_SUBMITIT
+def test_a_class_of_sizes_is_an_array_of_its_own(mini_file: Path) -> None:
+    rule = 'kind = "slurm"\ngpus = [{ below = "1M", gpus = 1 }, { gpus = 8 }]\nworkers = 6'
+    mini_file.write_text(mini_file.read_text().replace("workers = 1", rule))
+    script = batch_script(load_study(mini_file)) or ""
+    assert [script.count(f"#SBATCH --gpus-per-node={gpus}\n") for gpus in (1, 8)] == [1, 1]
 
 
 @HAS_SUBMITIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.errors import ForetokenError
 from foretoken.launchers import Job, Outcome, local
+from foretoken.launchers.devices import Device
 from foretoken.launchers.launcher import Event, Note, Released, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
 from foretoken.launchers.worker_state import Patience
@@ -22,6 +25,7 @@ class Scripted:
     gpus = 0.0
 
     def __init__(self, threads: int, log: Path, inbox: Inbox, more: Mapping[str, str]) -> None:
+        self.more, self.death = dict(more), None
         self.threads, self.log, self.inbox = threads, log, inbox
         self.job, self.ended, self.ready, self.was_idle = None, False, False, False
         self.usual = self.told = 0.0
@@ -46,10 +50,18 @@ class Scripted:
             "o": Done(message.job, None) if given_out.count(message.job) > 1 else Dead(-9),
         }
         self.inbox.put((self, Reported(message.job, Note("at work"))))
+        self.death = answers[kind] if isinstance(answers[kind], Dead) else None
         self.inbox.put((self, answers[kind]))
 
     def trouble(self, patience: Patience) -> str | None:
         return None
+
+    @property
+    def devices(self) -> list[str]:
+        return self.more.get("CUDA_VISIBLE_DEVICES", "").split(",") if self.more else []
+
+    def dead(self) -> Dead | None:
+        return Dead(0) if self.ended else self.death
 
     def close(self) -> None:
         self.ended = True
@@ -171,3 +183,88 @@ def test_workers_wait_for_the_next_launch_with_as_many_threads() -> None:
 def test_without_jobs_no_worker_is_started() -> None:
     assert launch([], workers=4) == ([], [])
     assert everyone == []
+
+
+def room(
+    gpus: list[float], seconds: list[float], devices: int, workers: int = 99
+) -> list[tuple[str, dict[str, float]]]:
+    """What is given out by and by where each job has so many GPUs: its name, and how much of each device is taken."""
+    everyone.clear()
+    given_out.clear()
+    jobs = [Job(f"d{k}", {}, time, share) for k, (share, time) in enumerate(zip(gpus, seconds, strict=True))]
+    launcher = local.LocalLauncher(find=lambda: [Device(str(number)) for number in range(devices)])
+    seen: list[tuple[str, dict[str, float]]] = []
+
+    def note(name: str, event: Event) -> None:
+        if event == Started():
+            used: Counter[str] = Counter()
+            for worker in everyone:
+                for device in worker.devices if not worker.ended else ():
+                    used[device] += min(1.0, worker.gpus)  # type: ignore[assignment]
+            seen.append((name, dict(used)))
+
+    outcomes = launcher.launch("f:f", jobs, workers=workers, threads=1, log=Path("log"), on_event=note)
+    launcher.close()
+    assert sorted(outcome.name for outcome in outcomes if not outcome.error) == sorted(job.name for job in jobs)
+    return seen
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    jobs=st.lists(st.tuples(st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0]), st.floats(0, 1e6)), min_size=1, max_size=14),
+    devices=st.integers(3, 5),
+    workers=st.integers(1, 9),
+)
+def test_jobs_with_unlike_numbers_of_gpus_are_all_done_and_no_gpu_is_overfull(
+    jobs: list[tuple[float, float]], devices: int, workers: int
+) -> None:
+    seen = room([share for share, _ in jobs], [time for _, time in jobs], devices, workers)
+    assert all(share <= 1.0 + 1e-9 for _, used in seen for share in used.values())
+    # the longest of each class first
+    for share in {share for share, _ in jobs}:
+        times = [jobs[int(name[1:])][1] for name, _ in seen if jobs[int(name[1:])][0] == share]
+        assert times == sorted(times, reverse=True)
+
+
+def test_a_job_with_many_gpus_is_not_kept_waiting_by_shorter_ones() -> None:
+    # two shares hold both devices while the long job with two of them waits: they give way, and it comes next
+    names = [name for name, _ in room([0.5, 0.5, 0.5, 0.5, 0.5, 2.0], [9, 8, 7, 6, 1, 5], 2)]
+    assert names.index("d5") < names.index("d4")
+
+
+def test_workers_share_a_device_and_know_which() -> None:
+    room([0.25] * 5, [1.0] * 5, 1)
+    assert [worker.more for worker in everyone] == [{"CUDA_VISIBLE_DEVICES": "0"}] * 4
+    room([2.0, 1.0], [2.0, 1.0], 3)
+    assert [worker.more["CUDA_VISIBLE_DEVICES"] for worker in everyone] == ["0,1", "2"]
+
+
+def test_a_device_is_free_when_its_worker_has_died() -> None:
+    launcher = local.LocalLauncher(find=lambda: [Device("0")])
+    everyone.clear()
+    given_out.clear()
+    outcomes = launcher.launch("f:f", [Job("o1", {}, 1.0, 1.0)], workers=1, threads=1, log=Path("log"))
+    assert [outcome.error for outcome in outcomes] == [None]
+    assert [worker.more["CUDA_VISIBLE_DEVICES"] for worker in everyone] == ["0", "0"]
+    launcher.close()
+
+
+def test_more_gpus_than_there_are_is_refused() -> None:
+    launcher = local.LocalLauncher(find=lambda: [Device("0")])
+    with pytest.raises(ForetokenError, match="fewer GPUs") as refused:
+        launcher.launch("f:f", [Job("d1", {}, 1.0, 2.0)], workers=1, threads=1, log=Path("log"))
+    assert refused.value.code == "no_room"
+
+
+def test_what_may_not_start_is_left_and_shorter_ones_that_may_are_done() -> None:
+    everyone.clear()
+    given_out.clear()
+    jobs = [Job(f"d{k}", {"x": k}, float(k)) for k in range(5)]
+    launcher = local.LocalLauncher()
+    outcomes = launcher.launch(
+        "f:f", jobs, workers=2, threads=1, log=Path("log"), admit=lambda job: job.name not in ("d4", "d2")
+    )
+    assert given_out == ["d3", "d1", "d0"]
+    assert {outcome.name for outcome in outcomes} == {"d3", "d1", "d0"}
+    assert launcher.launch("f:f", jobs, workers=2, threads=1, log=Path("log"), admit=lambda job: False) == []
+    launcher.close()

@@ -144,6 +144,10 @@ def print_status(status: StudyStatus) -> None:
         print_text("to see what that means for each run: foretoken run STUDY --dry-run")
     if not status.forecast:
         print_text("no forecast yet")
+    if status.spent.limit:
+        print_text(f"spent:    {', '.join(status.spent.told)}")
+    if status.spent.reached:
+        print_text(status.spent.reached)
     for sentence in status.told:
         print_text(f"doubtful: {sentence}")
     if status.report:

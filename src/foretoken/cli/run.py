@@ -13,7 +13,7 @@ import typer
 from foretoken.cli.options import FolderOption, JsonOption, SeedOption, StudyArgument, load
 from foretoken.cli.printing import print_json, print_new_runs, print_status, print_text
 from foretoken.cli.telling import is_quiet, say
-from foretoken.errors import ForetokenError, PausedError
+from foretoken.errors import ForetokenError, LimitReachedError, PausedError
 from foretoken.interrupts import INTERRUPTED, saving
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def run(
         result, refused = status(home), True
     except (PausedError, KeyboardInterrupt) as stop:
         say(str(stop) or "stopped; rerun the same command to go on from what is saved")
+        if json and isinstance(stop, LimitReachedError):
+            print_json(status(home).to_json())
         raise typer.Exit(INTERRUPTED) from None
     finally:
         tell_if_edited(study, seed, settings)
@@ -107,3 +109,5 @@ def show_plan(plan: DryRun) -> None:
             if run.action == "resume":
                 print_text(f"  {run.id} from step {run.step}")
     print_new_runs([run.because for run in plan.runs])
+    for check in plan.checks:
+        print_text(f"{check.code}: {check.evidence}; {check.cure}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from foretoken.errors import StoreError
@@ -26,9 +26,11 @@ FALLBACK_FLOPS = 1e10
 class Calibration:
     """Seconds per token of each shape, and the matmul peak, on the machine where the launcher runs its jobs."""
 
-    def __init__(self, store: Store, launcher: Launcher, processor: str) -> None:
+    def __init__(
+        self, store: Store, launcher: Launcher, processor: str, gpus_of: Callable[[RunSpec], float] = lambda spec: 0.0
+    ) -> None:
         self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "workers.txt"
-        self.launcher, self.processor, self.check = launcher, processor, store.check_owner
+        self.launcher, self.processor, self.check, self.gpus_of = launcher, processor, store.check_owner, gpus_of
         self.speeds, self.peaks = _known(self.path, processor)
 
     def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
@@ -38,7 +40,10 @@ class Calibration:
             return
         # A guess of the time that is not known yet: launchers need its order, and no more than its order of magnitude.
         guesses = [spec.flops / spec.tokens / FALLBACK_FLOPS for spec in new]
-        jobs = [Job(spec.key, CalibrationJob(spec).to_json(), guess) for spec, guess in zip(new, guesses, strict=True)]
+        jobs = [
+            Job(spec.key, CalibrationJob(spec).to_json(), guess, self.gpus_of(spec))
+            for spec, guess in zip(new, guesses, strict=True)
+        ]
         outcomes = self.launcher.launch(
             CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log, check=self.check
         )
@@ -59,7 +64,7 @@ class Calibration:
 
         Empty where that cannot be measured.
         """
-        job = Job(spec.key, ThreadsJob(spec, sorted({1, spec.threads})).to_json(), 0.0)
+        job = Job(spec.key, ThreadsJob(spec, sorted({1, spec.threads})).to_json(), 0.0, self.gpus_of(spec))
         (outcome,) = self.launcher.launch(
             COMPARE_THREADS, [job], workers=1, threads=spec.threads, log=self.log, check=self.check
         )
@@ -68,6 +73,10 @@ class Calibration:
     def seconds(self, spec: RunSpec, steps: int | None = None) -> float:
         """Estimated time of a run, or of `steps` of it, with its evaluation."""
         return self.speeds[_speed_key(spec)] * work(spec, spec.steps if steps is None else steps)
+
+    def knows(self, spec: RunSpec) -> bool:
+        """Whether the speed of a run's shape is measured."""
+        return _speed_key(spec) in self.speeds
 
     def peak(self, spec: RunSpec) -> float | None:
         """Measured matmul peak for a run's threads and precision, FLOP/s; None when it could not be measured."""

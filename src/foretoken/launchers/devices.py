@@ -38,9 +38,9 @@ def ask_nvidia_smi() -> str:
 def visible_devices(
     ask: Callable[[], str] = ask_nvidia_smi, environment: Mapping[str, str] = os.environ
 ) -> list[Device]:
-    """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES where it is set, else all of the machine.
+    r"""The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES where it is set, else all of the machine.
 
-    >>> visible_devices(lambda: "0, GPU-a, 81559\\n1, GPU-b, 81559\\n", {"CUDA_VISIBLE_DEVICES": "1"})
+    >>> visible_devices(lambda: "0, GPU-a, 81559\n1, GPU-b, 81559\n", {"CUDA_VISIBLE_DEVICES": "1"})
     [Device(name='1', memory_bytes=85520809984.0)]
     """
     found: dict[str, tuple[str, float | None]] = {}

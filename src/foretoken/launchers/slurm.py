@@ -157,9 +157,7 @@ class SlurmLauncher(PoolLauncher):
         folder = folder.resolve()
         if self.is_local and not script_only:
             executor = submitit.LocalExecutor(folder)
-            executor.update_parameters(
-                timeout_min=self.minutes, signal_delay_s=SIGNAL_SECONDS, gpus_per_node=int(gpus)
-            )
+            executor.update_parameters(timeout_min=self.minutes, signal_delay_s=SIGNAL_SECONDS, gpus_per_node=int(gpus))
             return executor
         named = {"partition": section.partition, "account": section.account, "qos": section.qos}
         more = {name: value for name, value in section.options.items() if value is not False}

@@ -95,8 +95,8 @@ class Worker(ABC):
 
 Inbox = SimpleQueue[tuple[Worker, Message | Dead]]
 StartWorkers = Callable[[int, int, float, Path, Inbox], Sequence[Worker]]
-"""Starts so many workers, with so many threads and GPUs each, which print to a log and answer into an inbox; fewer where
-there is no room for all of them now."""
+"""Starts so many workers, with so many threads and GPUs each, which print to a log and answer into an inbox; fewer
+where there is no room for all of them now."""
 
 
 def end_all(workers: list[Worker], patience: float = Patience.ending) -> None:

@@ -19,7 +19,7 @@ LimitKind = Literal["usd", "gpu_hours", "core_hours", "hours", "until"]
 UNITS: dict[LimitKind, str] = {"gpu_hours": "GPU-hours", "core_hours": "core-hours", "hours": "hours"}
 EXAMPLES = '"$500", "40 GPU-hours", "12 CPU-hours", "36 hours" or "2026-12-24T18:00"'
 _DEVICE_HOURS = re.compile(r"\s*(?P<count>\S+?)[\s-]*(?P<what>GPU|CPU|core)[-\s](?P<unit>[A-Za-z]+)\s*", re.IGNORECASE)
-_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\b.*")
+_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}(?!\d).*")
 _MONEY = re.compile(r".*(\$|usd|dollars).*", re.IGNORECASE)
 
 
@@ -35,6 +35,14 @@ class Limit:
         if self.kind == "until":
             return f"{datetime.fromtimestamp(self.amount).astimezone():%Y-%m-%d %H:%M %Z}"
         return f"${self.amount:,.10g}" if self.kind == "usd" else f"{self.amount:,.10g} {UNITS[self.kind]}"
+
+    def in_words(self, amount: float) -> str:
+        """An amount in the unit of this limit; of a deadline hours.
+
+        >>> Limit("usd", 500.0).in_words(12.345), Limit("gpu_hours", 40.0).in_words(5.1)
+        ('$12.3', '5.1 GPU-hours')
+        """
+        return f"${amount:,.3g}" if self.kind == "usd" else f"{amount:,.3g} {UNITS.get(self.kind, 'hours')}"
 
     def told(self, spent: float) -> str:
         """How much of it is spent; `spent` as `amount`.
@@ -117,7 +125,7 @@ def check_limits(
         raise mistake(error) from error
     if "usd" in kinds and price is None:
         raise ValueError(
-            'limit: dollars need a price: say usd_per_hour = 2.5, or a GPU whose price is known, as accelerator = "H100"'
+            'limit: dollars need a price: say usd_per_hour = 2.5, or a GPU that has one, as accelerator = "H100"'
         )
     if not has_gpus and ("gpu_hours" in kinds or accelerator):
         raise ValueError("limit and accelerator: no run has a GPU; say in `gpus` how many each has")

@@ -80,7 +80,8 @@ def planned_commands(study: Study, folder: str | Path | None = None) -> list[Pla
         place = runner.store.own_folder(run.key).absolute()
         seen = os.path.relpath(place, home) if place.is_relative_to(home) else str(place)
         saved = study.trainer and study.trainer.checkpoint and any(place.glob(study.trainer.checkpoint))
-        own = words(study.trainer, run, Path(seen), study.launch.gpus, bool(saved)) if study.trainer else []
+        gpus = study.launch.gpus_of(run.parameters.total)
+        own = words(study.trainer, run, Path(seen), gpus, bool(saved)) if study.trainer else []
         planned.append(PlannedCommand(run=run, folder=seen, words=own))
     return planned
 

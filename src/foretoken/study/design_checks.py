@@ -8,20 +8,78 @@ from dataclasses import replace
 import numpy as np
 
 from foretoken import fits
+from foretoken.compute.memory import OPTIMIZER_BYTES
 from foretoken.data import TokenizedCorpus, check_tokens
 from foretoken.designs import Design, check_memory
+from foretoken.designs.memory import GB
 from foretoken.errors import DesignError
 from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.ladders.planned import check_planned_runs
 from foretoken.launchers import Machine
 from foretoken.launchers.jobs import ThreadSpeed
 from foretoken.laws import SATURATING_FLOPS, WEIGHED, law_or_heaviest
-from foretoken.runs.schema import DesignSection
+from foretoken.runs.schema import DesignSection, LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
+from foretoken.units import format_count
 
+WEIGHT_BYTES, STATE_BYTES = 2.0, 4.0 + OPTIMIZER_BYTES["adam"]
+"""Bytes of a parameter: in 16 bits; with its gradient and all that Adam keeps, in the usual mixed precision."""
 CLEARLY = 1.1
 """Ratio of two speeds that were measured for a second each, above which one is told to be faster."""
+
+
+def workers_of(launch: LaunchSection, machine: Machine, otherwise: int) -> int:
+    """Workers side by side: as the study file says, else as there are GPUs or shares of them, else `otherwise`."""
+    if launch.workers or not (launch.gpus and machine.gpus):
+        return launch.workers or otherwise
+    return max(1, int(machine.gpus / min(one.gpus for one in launch.gpus) + 1e-9)) * machine.count
+
+
+def check_gpus(runs: Sequence[RunSpec], launch: LaunchSection, machine: Machine) -> None:
+    """Raise DesignError for runs with more GPUs than any machine has."""
+    most = machine.gpus
+    if most is None or not (lacking := [run for run in runs if launch.gpus_of(run.parameters.total) > most]):
+        return
+    needed = launch.gpus_of(max(run.parameters.total for run in lacking))
+    raise DesignError(
+        "no machine has as many GPUs as a run needs",
+        expected=f"at most {most:g}",
+        got=f"{needed:g}, {needed - most:g} too many, for {_named(lacking)}",
+        cure="lower launch.gpus",
+        code="no_room",
+    )
+
+
+def check_gpu_memory(runs: Sequence[RunSpec], launch: LaunchSection, machine: Machine) -> list[fits.Check]:
+    """A doubt where the usual state of a training, cut over a run's GPUs, is more than they hold.
+
+    How a command trains is its own affair: raises DesignError only where its weights alone, in 16 bits, are too many.
+    """
+    if not (launch.gpus and machine.gpu_memory_bytes):
+        return []
+    for each, what in ((WEIGHT_BYTES, "weights alone"), (STATE_BYTES, "weights, gradients and Adam's state")):
+        lacks = {run: _gpu_bytes_lacking(run, launch, machine.gpu_memory_bytes, each) for run in runs}
+        if lacking := [run for run, bytes_ in lacks.items() if bytes_ > 0]:
+            most = max(lacks.values())
+            text = f"{what} at {each:g} bytes a parameter are {most / GB:.3g} GB more than their GPUs hold"
+            told, cure = f"{text}, for {_named(lacking)}", "give larger sizes more GPUs in launch.gpus"
+            if each == WEIGHT_BYTES:
+                raise DesignError("runs do not fit on their GPUs", got=told, cure=cure, code="no_room")
+            return [fits.Check("gpu_memory", "doubt", told, cure)]
+    return []
+
+
+def _gpu_bytes_lacking(run: RunSpec, launch: LaunchSection, memory: float, each: float) -> float:
+    params = run.parameters.total
+    return each * params - launch.gpus_of(params) * memory
+
+
+def _named(runs: Sequence[RunSpec]) -> str:
+    """Some runs by group and size, the largest first."""
+    ordered = sorted(runs, key=lambda run: -run.parameters.total)
+    names = list(dict.fromkeys(f"{run.group} ({format_count(run.parameters.total)})" for run in ordered))
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def check_room(runs: Sequence[RunSpec], corpus: TokenizedCorpus, machine: Machine, workers: int, repeat: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from foretoken.store import checkpoints
 from foretoken.store.diff import Change
 from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
+from foretoken.study.limit_checks import known_limit_checks, limit_checks
 from foretoken.study.maintenance import look_over, usable_checkpoints
 from foretoken.study.run_study import study_runner
 from foretoken.study.runner import StudyRunner, study_folder
@@ -79,10 +80,13 @@ class DryRun(Result, rows="runs"):
 
     runs: list[RunAction]
     mend: list[Finding]
+    checks: list[fits.Check] = field(default_factory=list)
+    """Where the runs go beyond launch.limit, as far as their times are known without measuring."""
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `foretoken run --dry-run --json`."""
-        return {"runs": [asdict(run) for run in self.runs], "mend": [finding.to_json() for finding in self.mend]}
+        mend_json = [finding.to_json() for finding in self.mend]
+        return {"runs": [asdict(run) for run in self.runs], "mend": mend_json, "checks": list(map(asdict, self.checks))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,7 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
             compute_factor=planned.compute_factor,
             share_of_target=planned.share_of_target,
             workers=runner.workers,
-            checks=[*runner.design_checks(planned), *doubts],
+            checks=[*runner.design_checks(planned), *doubts, *limit_checks(runner, planned, seconds)],
         )
 
 
@@ -144,8 +148,9 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
         if not runner.knows_its_source:
             runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         planned = runner.planned_design()
+        checks = known_limit_checks(runner, planned)
     runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
-    return DryRun(runs, look_over(runner.folder))
+    return DryRun(runs, look_over(runner.folder), checks)
 
 
 def batch_script(study: Study, folder: str | Path | None = None) -> str | None:
@@ -207,7 +212,8 @@ def sizes_to_profile(runs: list[RunSpec], target: RunSpec) -> dict[str, RunSpec]
 def measure(runner: StudyRunner, name: str, run: RunSpec) -> StepProfile:
     """Profile one run where nothing runs beside it, with its own number of threads."""
     log = runner.folder / "log" / "profile.txt"
-    job = Job(name, ProfilingJob(run, runner.corpus.folder).to_json(), 0.0)
+    gpus = runner.study.launch.gpus_of(run.parameters.total)
+    job = Job(name, ProfilingJob(run, runner.corpus.folder).to_json(), 0.0, gpus)
     (outcome,) = runner.launcher.launch(PROFILE, [job], workers=1, threads=run.threads, log=log)
     if outcome.error:
         raise ForetokenError(f"{name} could not be measured", got=outcome.error.strip().splitlines()[-1])

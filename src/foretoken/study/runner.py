@@ -31,7 +31,7 @@ from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
 from foretoken.store.store import Store
 from foretoken.study.agreement import table_of
-from foretoken.study.design_checks import check_planned, check_room
+from foretoken.study.design_checks import check_gpus, check_planned, check_room, workers_of
 from foretoken.study.design_file import (
     DesignFile,
     ThreadChoice,
@@ -41,6 +41,7 @@ from foretoken.study.design_file import (
     write_design_file,
 )
 from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
+from foretoken.study.limit_checks import tell_limit
 from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener
 from foretoken.study.results import gather, kept_fit
@@ -83,7 +84,7 @@ class StudyRunner:
     @property
     def workers(self) -> int:
         """Processes side by side, on all machines together."""
-        return self.study.launch.workers or self.machine.cores * self.machine.count
+        return workers_of(self.study.launch, self.machine, self.machine.cores * self.machine.count)
 
     @property
     def target_threads(self) -> int:
@@ -157,6 +158,7 @@ class StudyRunner:
         # anything that is there was seen to before: what it contradicts was set aside or refused.
         unmark(self.folder)
         design = self.design()
+        tell_limit(self, design)
         self.trainer.train(design.runs)
         try:
             design = self.choose_threads(self.recenter(design))
@@ -225,7 +227,7 @@ class StudyRunner:
             self.launcher,
             self.machine,
             workers=self.workers,
-            keep_weights=self.study.launch.keep_weights,
+            launch=self.study.launch,
             listener=self.listener,
             check=self._check_lease,
         )
@@ -263,6 +265,7 @@ class StudyRunner:
 
     def check_room(self, runs: list[RunSpec]) -> None:
         """Raise CorpusError or DesignError for runs that text or memory do not suffice for."""
+        check_gpus(runs, self.study.launch, self.machine)
         beside = ceil(self.workers / self.machine.count)
         check_room(runs, self.corpus, self.machine, beside, self.study.corpus.repeat)
 
@@ -288,8 +291,7 @@ class StudyRunner:
         if target.threads == 1 or settled or not self.study.target.train:
             return design
         self.phase("measuring how many threads train the target fastest")
-        choice = self.trainer.choose_threads(target, asked)
-        if choice is None:
+        if (choice := self.trainer.choose_threads(target, asked)) is None:
             return design
         return self._write_design(Design(design.runs, replace(target, threads=choice.threads)), choice)
 
@@ -299,8 +301,7 @@ class StudyRunner:
             return design
         for _ in range(self.study.design.recenter_rounds):
             edges = self._edges(design)
-            new = extend(self.recipe, design.runs, edges) if edges else []
-            if not new:
+            if not (new := extend(self.recipe, design.runs, edges) if edges else []):
                 break
             self.phase(f"re-centring {', '.join(edges)}")
             # Written before the new runs are trained, so that a study stopped here goes on with them.
@@ -348,8 +349,7 @@ class StudyRunner:
         if path.is_file():
             return ledger.read_entry(path)
         if has_begun(self.store, design.target):
-            standing = current_forecast(self.folder, design)
-            if standing is None:
+            if (standing := current_forecast(self.folder, design)) is None:
                 evidence = "the target was trained before any forecast of it was frozen"
                 raise RefusedError(
                     "target_already_trained", evidence, "give the target another size, or the study a seed"

@@ -25,6 +25,7 @@ from foretoken.study.design_file import read_design_file
 from foretoken.study.frozen import current_forecast
 from foretoken.study.own_code import code_changes
 from foretoken.study.progress import PROGRESS
+from foretoken.study.spending import Spending, Spent
 
 LEASE_SECONDS = LaunchSection().lease_seconds
 
@@ -122,6 +123,8 @@ class StudyStatus(Result):
     edited: Change = field(default_factory=dict)
     """Keys of the study file that have changed since the study was run: {key: (old, new)}."""
 
+    spent: Spent = field(default_factory=Spent)
+    """What its runs have taken, over all attempts, and of which limit."""
     told: list[str] = field(default_factory=list)
     """What is doubtful about its files, a sentence each."""
 
@@ -146,6 +149,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     statuses = {run.key: summary.status for run in runs if (summary := store.summary(run.key, run))}
     owned = is_owned(folder, kept.study.launch.lease_seconds if kept else LEASE_SECONDS)
     line = current_forecast(folder, kept.design if kept else None)
+    settings = study or (kept.study if kept else None)
     page = folder / "report" / "index.html"
     return StudyStatus(
         study=folder.name,
@@ -156,6 +160,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
         new=new_runs(store, runs, statuses),
         report=page if page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
+        spent=Spending(folder).spent(settings.launch) if settings else Spent(),
         told=[*doubts(folder, kept), *(code_changes(study, kept.design, len(statuses)) if study and kept else [])],
     )
 

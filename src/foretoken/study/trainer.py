@@ -6,22 +6,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
+from inspect import signature
+from typing import Any
 
 from foretoken import fits
 from foretoken._version import __version__
 from foretoken.data import TokenizedCorpus, check_corpus
 from foretoken.designs import group_by_trunk, own_steps
-from foretoken.errors import StoreError
+from foretoken.errors import ForetokenError, LimitReachedError, StoreError
 from foretoken.launchers.calibration import Calibration, work
 from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
-from foretoken.launchers.launcher import Job, Launcher, Machine, Outcome
+from foretoken.launchers.launcher import Event, Job, Launcher, Machine, Outcome
 from foretoken.runs.record import RunRecord
-from foretoken.runs.spec import KeepWeights, RunSpec
+from foretoken.runs.schema import LaunchSection
+from foretoken.runs.spec import RunSpec
 from foretoken.store.checkpoints import delete_all
 from foretoken.store.store import Store
 from foretoken.study.design_checks import check_threads
 from foretoken.study.design_file import ThreadChoice
+from foretoken.study.limit_checks import limit_reached
 from foretoken.study.progress import Progress, ProgressListener
+from foretoken.study.spending import Meter, Spending
 
 
 class Trainer(ABC):
@@ -29,6 +34,8 @@ class Trainer(ABC):
 
     function: str
     """What the launcher calls for each job."""
+    saves = True
+    """Whether a run that was stopped goes on from what it has saved."""
 
     def __init__(
         self,
@@ -36,18 +43,30 @@ class Trainer(ABC):
         launcher: Launcher,
         *,
         workers: int,
-        keep_weights: KeepWeights,
+        launch: LaunchSection,
         listener: ProgressListener,
         check: Callable[[], None],
     ) -> None:
         self.store, self.launcher, self.listener, self.check = store, launcher, listener, check
-        self.workers, self.keep_weights = workers, keep_weights
+        self.workers, self.launch, self.keep_weights = workers, launch, launch.keep_weights
         self.tried: set[str] = set()
         """Keys of the runs that this process has tried: what failed here is left to the next process."""
 
     @abstractmethod
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
         """Seconds of each run by key, beyond what its trunk has trained; of no key what cannot be known."""
+
+    @abstractmethod
+    def known_seconds(self, runs: list[RunSpec]) -> dict[str, float]:
+        """As `estimate`, by what is known already, nothing being measured; of no run where that does not suffice."""
+
+    def gpus_of(self, run: RunSpec) -> float:
+        """GPUs of a run; 0 where the study file does not say."""
+        return self.launch.gpus_of(run.parameters.total)
+
+    def cores_of(self, run: RunSpec) -> float:
+        """Cores that a run has for itself."""
+        return float(run.threads)
 
     @abstractmethod
     def _job(self, trunk: list[RunSpec], seconds: dict[str, float], workers: int) -> Job:
@@ -82,20 +101,72 @@ class Trainer(ABC):
         # Trunks of all runs, not of those that wait: a branch that is left must still find where its trunk forks.
         trunks = [trunk for trunk in group_by_trunk(runs) if any(run in waiting for run in trunk)]
         seconds = self.estimate([run for trunk in trunks for run in trunk])
+        jobs = [self._job(trunk, seconds, self._workers(trunks)) for trunk in trunks]
+        meter = self._meter(jobs, trunks)
         self.listener.phase("training" if not runs[0].is_target else "training the target")
         self.listener.training(waiting, seconds)
-        progress = Progress(self.store, self.listener)
-        outcomes = self.launcher.launch(
-            self.function,
-            [self._job(trunk, seconds, self._workers(trunks)) for trunk in trunks],
-            workers=self._workers(trunks),
-            threads=runs[0].threads,
-            log=self.store.folder / "log" / "workers.txt",
-            on_event=progress.report,
-            check=self.check,
-        )
-        progress.clear()
+        outcomes = self._launch(jobs, meter, self._workers(trunks), runs[0].threads)
         self._keep_failures(outcomes, {trunk[0].trajectory: trunk for trunk in trunks})
+        ended = {outcome.name for outcome in outcomes}
+        if left := [job for job in jobs if job.name not in ended]:
+            raise limit_reached(self.store, meter, left)
+
+    def _launch(self, jobs: list[Job], meter: Meter, workers: int, threads: int) -> list[Outcome]:
+        progress = Progress(self.store, self.listener)
+
+        def report(name: str, event: Event) -> None:
+            meter.report(name, event)
+            progress.report(name, event)
+
+        def check() -> None:
+            self.check()
+            meter.check()
+
+        try:
+            meter.check()
+            outcomes = self.launcher.launch(
+                self.function,
+                jobs,
+                workers=workers,
+                threads=threads,
+                log=self.store.folder / "log" / "workers.txt",
+                on_event=report,
+                check=check,
+                **self._admitting(meter),
+            )
+        except LimitReachedError:
+            meter.close()
+            raise limit_reached(self.store, meter) from None
+        finally:
+            meter.close()
+        progress.clear()
+        return outcomes
+
+    def _meter(self, jobs: list[Job], trunks: list[list[RunSpec]]) -> Meter:
+        spending = Spending(self.store.folder)
+        spending.take_records(self.store, self.launch)
+        spending.reached = ""
+        return Meter(
+            spending,
+            self.launch,
+            jobs,
+            cores=self.cores_of(trunks[0][0]),
+            waiting={trunk[0].trajectory: {run.key for run in trunk if self._waits(run)} for trunk in trunks},
+            measured=bool(self.known_seconds([run for trunk in trunks for run in trunk])),
+            saves=self.saves,
+        )
+
+    def _admitting(self, meter: Meter) -> dict[str, Any]:
+        """What a launcher needs to keep a limit; nothing where there is none, since not every launcher can."""
+        if not self.launch.limit:
+            return {}
+        if "admit" not in signature(self.launcher.launch).parameters:
+            raise ForetokenError(
+                "this launcher cannot keep launch.limit",
+                expected=f"an argument `admit` of {type(self.launcher).__name__}.launch",
+                cure="take launch.limit out of the study file, or see `Launcher` in docs/extending.md",
+            )
+        return {"admit": meter.admit}
 
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
@@ -148,17 +219,24 @@ class LoopTrainer(Trainer):
         machine: Machine,
         *,
         workers: int,
-        keep_weights: KeepWeights,
+        launch: LaunchSection,
         listener: ProgressListener,
         check: Callable[[], None],
     ) -> None:
-        super().__init__(store, launcher, workers=workers, keep_weights=keep_weights, listener=listener, check=check)
-        self.corpus, self.calibration = corpus, Calibration(store, launcher, machine.processor)
+        super().__init__(store, launcher, workers=workers, launch=launch, listener=listener, check=check)
+        self.corpus = corpus
+        self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of)
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
         """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
+        self.calibration.measure(runs, self._workers(group_by_trunk(runs)))
+        return self.known_seconds(runs)
+
+    def known_seconds(self, runs: list[RunSpec]) -> dict[str, float]:
+        """By the calibration so far."""
+        if not all(map(self.calibration.knows, runs)):
+            return {}
         trunks = group_by_trunk(runs)
-        self.calibration.measure(runs, self._workers(trunks))
         return {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
 
     def estimate_target(self, target: RunSpec | None, asked: int) -> tuple[dict[str, float], list[fits.Check]]:
@@ -209,4 +287,5 @@ class LoopTrainer(Trainer):
             keep_weights=self.keep_weights,
         )
         job = TrainingJob(trunk, context)
-        return Job(trunk[0].trajectory, job.to_json(), sum(seconds[run.key] for run in trunk))
+        total = sum(seconds[run.key] for run in trunk)
+        return Job(trunk[0].trajectory, job.to_json(), total, self.gpus_of(trunk[0]))
