@@ -1,4 +1,4 @@
-"""Which GPUs a worker gets: never more of one than there is, whole ones kept whole, those of the user's choice alone."""
+"""Which GPUs a worker gets: never more of one than there is, whole ones kept whole, only those that the user chose."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from foretoken.launchers.launcher import (
     Event,
     Note,
     OnEvent,
+    Released,
     Silent,
     Started,
     Step,
@@ -128,6 +129,7 @@ def test_every_kind_of_a_study_file_has_its_launcher() -> None:
 
 SAMPLES = [
     Started(),
+    Released(),
     Step("a", 1, 2, None),
     Step("a", 1, 2, 0.5),
     Ended("a", "failed", False),

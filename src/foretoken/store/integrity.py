@@ -193,7 +193,7 @@ def _unreadable(folder: Path) -> Iterator[Finding]:
     yield from _unless_read(folder / SEALS, lambda path: read_seals(path.parent), "set aside")
     for name in ("design.json", "finished.json"):
         yield from _unless_read(folder / name, read_format_json, "set aside")
-    for name in ("calibration.json", *FITS):
+    for name in ("calibration.json", "spent.json", *FITS):
         yield from _unless_read(folder / name, atomic.read_json, "set aside")
     yield from _unless_read(folder / "progress.json", atomic.read_json, "delete")
     for path in sorted(path for kind in (*KINDS, SEALS) for path in (folder / "ledger").glob(kind)):

@@ -15,6 +15,7 @@
         seals                              the sha256 of each record that stands, from soon after it is written
         attempts/<n>.json                  who runs the study, see lease.py
         pause                              somebody asks whoever runs the study to save and stop
+        spent.json                         what the runs have taken, over all attempts
         progress.json, log/                which runs are under way; what workers and launchers write
 
 The run table is a fold over the records; nothing shared is ever appended to. Nobody writes but the newest attempt, and
@@ -49,7 +50,7 @@ OWN = "own"
 """The folder of a run that its own trainer's command keeps its files in."""
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
-    rf"""(design|fit|approach3|calibration|finished|progress)\.json(\{atomic.CORRUPT})?
+    rf"""(design|fit|approach3|calibration|finished|progress|spent)\.json(\{atomic.CORRUPT})?
     |seals(\{atomic.CORRUPT})? |pause |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
     |ledger(/([\w.+-]+\.(json|begun)|seals))?
     |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?|{OWN}|command\.log))?)?
