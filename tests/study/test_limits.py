@@ -1,9 +1,8 @@
-"""What a study has taken is counted over all attempts; it ends cleanly at its limit, and goes on where that is raised."""
+"""What a study takes is counted over all attempts; it ends cleanly at its limit, and goes on where that is raised."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,15 +17,16 @@ from hypothesis import strategies as st
 
 import foretoken as ft
 from foretoken.errors import ForetokenError, LimitReachedError, PausedError
-from foretoken.launchers import Job, LocalLauncher
+from foretoken.launchers import Job, Launcher, LocalLauncher
 from foretoken.launchers.devices import Device
 from foretoken.launchers.launcher import Ended, Note, Released, Started
 from foretoken.runs.schema import LaunchSection
 from foretoken.store.store import Store
+from foretoken.study.progress import ProgressListener
 from foretoken.study.run_study import study_runner
 from foretoken.study.spending import SPENT, Meter, Spending
 
-from ..own_trainer.test_study import study_of
+from ..own_trainer.test_study import some_runs, study_of
 
 
 class Clock:
@@ -194,9 +194,16 @@ def test_jobs_that_take_what_was_thought_never_go_beyond(
     assert all(job.gpus * job.seconds / 3600 > limit - meter.spending.gpu_hours - 1e-6 for job in left)
 
 
+def trained(study: ft.Study, folder: Path, launcher: Launcher | None = None) -> Store:
+    """The small runs of a study, trained; nothing is fitted."""
+    runner = study_runner(study, folder, launcher=launcher)
+    with runner.owned():
+        runner.trainer.train(runner.design().runs)
+    return Store(folder)
+
+
 def test_a_study_ends_cleanly_at_its_limit_and_goes_on_to_the_same_table(tmp_path: Path) -> None:
-    free = study_of(tmp_path, launch="")
-    ft.run(free, tmp_path / "runs" / "free")
+    undisturbed = trained(study_of(tmp_path), tmp_path / "runs" / "free")
     folder, verb = tmp_path / "runs" / "own", [sys.executable, "-m", "foretoken"]
     study_of(tmp_path, launch='limit = ["1 ms", "2100-01-01"]')
     ended = subprocess.run([*verb, "run", "own.toml", "--json"], cwd=tmp_path, capture_output=True, text=True)
@@ -210,16 +217,18 @@ def test_a_study_ends_cleanly_at_its_limit_and_goes_on_to_the_same_table(tmp_pat
     assert status["counts"]["failed"] == 0
     assert status["spent"]["hours"] > 0
     # again with the same limit: nothing is started
+    starts = len(list(folder.glob("runs/*/own/starts")))
     with pytest.raises(LimitReachedError, match="limit reached"):
         ft.run(ft.load_study(tmp_path / "own.toml"), folder)
+    assert len(list(folder.glob("runs/*/own/starts"))) == starts
     told = subprocess.run([*verb, "status", "own.toml"], cwd=tmp_path, capture_output=True, text=True).stdout
     assert "limit reached" in told
     assert "spent:" in told
-    study = study_of(tmp_path, launch='limit = "9 hours"')
-    done = ft.run(study, folder)
-    assert done.spent.reached == ""
-    assert done.spent.hours > status["spent"]["hours"]
-    assert Store(folder).table().digest == Store(tmp_path / "runs" / "free").table().digest
+    again = trained(study_of(tmp_path, launch='limit = "9 hours"'), folder)
+    spent = ft.status(folder).spent
+    assert spent.reached == ""
+    assert spent.hours > status["spent"]["hours"]
+    assert again.table().digest == undisturbed.table().digest
     assert ft.verify(folder) == []
 
 
@@ -242,46 +251,46 @@ def test_a_killed_driver_does_not_reset_what_is_spent(tmp_path: Path) -> None:
 
 
 def test_records_that_nobody_counted_count(tmp_path: Path) -> None:
-    study = study_of(tmp_path)
     folder = tmp_path / "runs" / "own"
-    ft.run(study, folder)
-    counted = ft.status(folder).spent
-    seconds = sum(record.seconds for record in Store(folder).records())
+    records = some_runs(study_of(tmp_path), tmp_path, [1e6, 2e6])
+    seconds = sum(record.seconds for record in records)
+    counted = Spending(folder)
+    assert sum(job.seconds for job in counted.jobs.values()) >= 0.5 * seconds
     (folder / SPENT).unlink()
     spending = Spending(folder)
-    spending.take_records(Store(folder), LaunchSection(gpus=2))
-    assert spending.gpu_hours == pytest.approx(2 * seconds / 3600)
-    assert sum(job.seconds for job in spending.jobs.values()) == pytest.approx(seconds)
-    before = spending.gpu_hours
-    spending.take_records(Store(folder), LaunchSection(gpus=2))  # once
-    assert spending.gpu_hours == before
-    assert counted.core_hours >= seconds / 3600 * 0.5
+    for _ in range(2):  # once is enough
+        spending.take_records(Store(folder), LaunchSection(gpus=2))
+        assert spending.gpu_hours == pytest.approx(2 * seconds / 3600)
+        assert sum(job.seconds for job in spending.jobs.values()) == pytest.approx(seconds)
 
 
 def test_a_limit_that_the_design_exceeds_is_told_before_anything_is_trained(tmp_path: Path) -> None:
-    study = study_of(tmp_path, target=True)
     folder = tmp_path / "runs" / "own"
-    ft.run(study, folder)
-    for record in Store(folder).records():
-        if record.spec.group != "ladder 10":
-            shutil.rmtree(folder / "runs" / record.spec.key)
-    limited = study_of(tmp_path, target=True, launch='limit = "1 ms"')
-    checks = ft.dry_run(limited, folder).checks
-    assert [check.code for check in checks] == ["limit"]
-    assert "more than is left of" in checks[0].evidence
-    assert "the target" in checks[0].evidence
-    fresh = ft.dry_run(study_of(tmp_path, launch='limit = "1 ms"'), tmp_path / "runs" / "fresh").checks
-    assert "not known yet" in fresh[0].evidence
-    enough = study_of(tmp_path, target=True, launch='limit = "9 hours"')
-    assert ft.dry_run(enough, folder).checks == []
-    told = subprocess.run(
-        [sys.executable, "-m", "foretoken", "run", "own.toml", "--dry-run"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert "limit" not in told.stdout
+    limited = study_of(tmp_path, target=True, launch='limit = "100 ms"')
+    assert "not known yet" in ft.dry_run(limited, folder).checks[0].evidence
+    some_runs(study_of(tmp_path), tmp_path, [1e6])  # by which the pace is known
+    (check,) = ft.dry_run(limited, folder).checks
+    assert "more than is left of" in check.evidence
+    assert "and the target" in check.evidence
+    verb = [sys.executable, "-m", "foretoken", "run", "own.toml"]
+    study_of(tmp_path, target=True, launch='limit = "100 ms"')
+    dry = subprocess.run([*verb, "--dry-run"], cwd=tmp_path, capture_output=True, text=True)
+    assert check.evidence in dry.stdout
+    with pytest.raises(LimitReachedError):
+        ft.run(ft.load_study(tmp_path / "own.toml"), folder, listener := Notes())
+    assert any(check.evidence.split(":")[0] in note for note in listener.notes)
+    assert ft.dry_run(study_of(tmp_path, target=True, launch='limit = "900 hours"'), folder).checks == []
     assert ft.dry_run(study_of(tmp_path, target=True), folder).checks == []
+
+
+class Notes(ProgressListener):
+    """Keeps what a person is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def test_a_limit_moves_no_key(tmp_path: Path) -> None:
@@ -293,22 +302,22 @@ def test_a_limit_moves_no_key(tmp_path: Path) -> None:
 
 
 def test_a_command_has_the_gpus_of_its_size(tmp_path: Path) -> None:
-    study = study_of(tmp_path, launch='gpus = [{ below = "2M", gpus = 0.5 }, { gpus = 2 }]')
-    code = (tmp_path / "train.py").read_text()
-    (tmp_path / "train.py").write_text(code + "\nprint('sees', os.environ['CUDA_VISIBLE_DEVICES'])\n")
-    launcher = LocalLauncher(find=lambda: [Device("5"), Device("6")])
-    folder = tmp_path / "runs" / "own"
-    ft.run(study_of_code(tmp_path, study), folder, launcher=launcher)
+    study_of(tmp_path, launch='gpus = [{ below = "2M", gpus = 0.5 }, { gpus = 2 }]')
+    with (tmp_path / "train.py").open("a") as code:
+        code.write("\nprint('sees', os.environ['CUDA_VISIBLE_DEVICES'], sys.argv[-1])\n")
+    text = (tmp_path / "own.toml").read_text().replace("--fault ''", "--fault {gpus}")
+    text = text.replace('["1M", "2M", "4M", "8M"]', '["1M", "2M", "4M"]')
+    (tmp_path / "own.toml").write_text(text)
+    study, folder = ft.load_study(tmp_path / "own.toml"), tmp_path / "runs" / "own"
+    devices = [Device("5"), Device("6")]
+    store = trained(study, folder, LocalLauncher(find=lambda: devices))
     seen: dict[float, set[str]] = {}
-    for record in Store(folder).records():
+    for record in store.records():
         log = (folder / "runs" / record.spec.key / "command.log").read_text()
-        seen.setdefault(study.launch.gpus_of(record.spec.parameters.total), set()).add(log.split("sees ")[1].strip())
-    assert seen == {0.5: {"5"}, 2.0: {"5,6"}}
-
-
-def study_of_code(folder: Path, study: ft.Study) -> ft.Study:
-    """The study as its file has it, with the code as it is now."""
-    return ft.load_study(folder / "own.toml", name=study.name)
+        gpus = study.launch.gpus_of(record.spec.parameters.total)
+        seen.setdefault(gpus, set()).add(log.split("sees ")[1].strip())
+    assert seen == {0.5: {"5 0.5"}, 2.0: {"5,6 2"}}
+    assert len(store.records()) == 9
 
 
 def test_more_gpus_or_memory_than_any_machine_has_is_refused_with_the_runs(tmp_path: Path) -> None:
@@ -321,7 +330,7 @@ def test_more_gpus_or_memory_than_any_machine_has_is_refused_with_the_runs(tmp_p
         return str(refusal.value)
 
     assert "8, 6 too many, for" in refused(Device("0"), Device("1"))
-    assert "(8.00M)" in refused()
+    assert "for 10 tokens per parameter (7.84M)" in refused(), refused()
     small = refused(*(Device(str(number), 1e6) for number in range(8)))
     assert "weights alone at 2 bytes a parameter" in small
     tight = study_runner(study, tmp_path / "runs" / "own", launcher=LocalLauncher(find=lambda: eight(20e6)))
