@@ -27,6 +27,7 @@ NO_ERRORS = {
     "score_panels.py",
     "downstream_page.py",
     "slurm_commands.py",
+    "hardware.py",
     "trainer_section.py",
     "command.py",
     "by_hand.py",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretoken.launchers.devices import Device, assign, visible_devices
+from foretoken.compute.hardware import Device, visible_devices
+from foretoken.launchers.local import assign
 
 SHARES = st.sampled_from([0.1, 0.2, 0.25, 1 / 3, 0.5, 0.75, 1.0, 2.0, 3.0, 4.0])
 TWO = "0, GPU-aaaa, 81559\n1, GPU-bbbb, [N/A]\n"

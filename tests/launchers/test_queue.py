@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.compute.hardware import Device
 from foretoken.errors import ForetokenError
 from foretoken.launchers import Job, Outcome, local
-from foretoken.launchers.devices import Device
 from foretoken.launchers.launcher import Event, Note, Released, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
 from foretoken.launchers.worker_state import Patience

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import foretoken as ft
+from foretoken.compute.hardware import Device
 from foretoken.errors import ForetokenError, LimitReachedError, PausedError
 from foretoken.launchers import Job, Launcher, LocalLauncher
-from foretoken.launchers.devices import Device
 from foretoken.launchers.launcher import Ended, Note, Released, Started
 from foretoken.runs.schema import LaunchSection
 from foretoken.store.store import Store
@@ -335,7 +335,7 @@ def test_more_gpus_or_memory_than_any_machine_has_is_refused_with_the_runs(tmp_p
     assert "weights alone at 2 bytes a parameter" in small
     tight = study_runner(study, tmp_path / "runs" / "own", launcher=LocalLauncher(find=lambda: eight(20e6)))
     (check,) = [one for one in tight.design_checks(tight.planned_design()) if one.code == "gpu_memory"]
-    assert "0.044 GB more" in check.evidence
+    assert "0.043 GB more" in check.evidence
 
 
 def eight(memory: float) -> list[Device]:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from foretoken.compute.hardware import available_cores, available_memory, has_bfloat16, processor_name
+from foretoken.compute.hardware import (
+    VISIBLE,
+    Device,
+    available_cores,
+    available_memory,
+    has_bfloat16,
+    processor_name,
+    visible_devices,
+)
 from foretoken.errors import ForetokenError
-from foretoken.launchers.devices import VISIBLE, Device, assign, visible_devices
 from foretoken.launchers.jobs import JsonObject
 from foretoken.launchers.launcher import Job, Machine, Report, Stop
 from foretoken.launchers.pool import PoolLauncher
 from foretoken.launchers.worker_process import WorkerProcess
 from foretoken.launchers.worker_state import Inbox, Patience, Worker
+
+LEAST = 1e-9
+"""Shares of a GPU are decimal numbers: ten tenths may be a little more than one."""
 
 
 class LocalLauncher(PoolLauncher):
@@ -93,3 +103,19 @@ def this_machine(devices: Sequence[Device] | None = None) -> Machine:
 def machine_job(argument_json: dict[str, Any], report: Report, stop: Stop) -> JsonObject:
     """What a launcher calls to learn what its jobs have: a `Machine`."""
     return asdict(this_machine())
+
+
+def assign(devices: Sequence[str], used: Mapping[str, float], gpus: float) -> tuple[str, ...] | None:
+    """The devices for a worker with so many GPUs; None where there is no room for it now.
+
+    `used` is how much of each device is taken. A share goes to the fullest device that still has room for it, so that
+    others stay whole.
+
+    >>> assign(["0", "1", "2"], {"1": 0.5}, 0.25), assign(["0", "1", "2"], {"1": 0.5}, 2), assign(["0"], {"0": 1}, 0.5)
+    (('1',), ('0', '2'), None)
+    """
+    if gpus > 1 - LEAST:
+        free, count = [device for device in devices if used.get(device, 0.0) < LEAST], round(gpus)
+        return tuple(free[:count]) if len(free) >= count else None
+    room = [device for device in devices if used.get(device, 0.0) + gpus < 1 + LEAST]
+    return (max(room, key=lambda device: used.get(device, 0.0)),) if room else None

@@ -185,6 +185,7 @@ class JobQueue:
         else:
             if not any(self._admitted()):
                 return  # it may be needed when the others have ended
+        # What it holds (a GPU, a place in a partition) is what the next one waits for.
         if chosen is None:
             self.workers.remove(worker)
             end_all([worker], self.patience.ending)

@@ -12,8 +12,16 @@ from foretoken.compute.objective import Objective
 from foretoken.compute.shape import PRESETS, preset_family
 from foretoken.errors import shown
 from foretoken.laws import PUBLISHED, WEIGHED, forecasting_laws
-from foretoken.runs.gpu_rule import GpuRule, check_rule, gpus_of
-from foretoken.runs.limits import Limit, LimitTexts, check_limits, parse_limit, usd_price
+from foretoken.runs.launch_values import (
+    GpuRule,
+    Limit,
+    LimitTexts,
+    check_limits,
+    check_rule,
+    gpus_of,
+    parse_limit,
+    usd_price,
+)
 from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 from foretoken.runs.trainer_section import Size

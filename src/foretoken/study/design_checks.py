@@ -11,7 +11,6 @@ from foretoken import fits
 from foretoken.compute.memory import OPTIMIZER_BYTES
 from foretoken.data import TokenizedCorpus, check_tokens
 from foretoken.designs import Design, check_memory
-from foretoken.designs.memory import GB
 from foretoken.errors import DesignError
 from foretoken.fits.ladder_line import ladder_line, with_ladder_check
 from foretoken.ladders.planned import check_planned_runs
@@ -62,7 +61,7 @@ def check_gpu_memory(runs: Sequence[RunSpec], launch: LaunchSection, machine: Ma
         lacks = {run: _gpu_bytes_lacking(run, launch, machine.gpu_memory_bytes, each) for run in runs}
         if lacking := [run for run, bytes_ in lacks.items() if bytes_ > 0]:
             most = max(lacks.values())
-            text = f"{what} at {each:g} bytes a parameter are {most / GB:.3g} GB more than their GPUs hold"
+            text = f"{what} at {each:g} bytes a parameter are {most / 1e9:.3g} GB more than their GPUs hold"
             told, cure = f"{text}, for {_named(lacking)}", "give larger sizes more GPUs in launch.gpus"
             if each == WEIGHT_BYTES:
                 raise DesignError("runs do not fit on their GPUs", got=told, cure=cure, code="no_room")

@@ -9,7 +9,7 @@ from foretoken import fits
 from foretoken.designs import Design
 from foretoken.errors import LimitReachedError
 from foretoken.launchers.launcher import Job
-from foretoken.runs.limits import Limit
+from foretoken.runs.launch_values import Limit
 from foretoken.runs.spec import RunSpec
 from foretoken.store.store import Store
 from foretoken.study.design_file import usable_design

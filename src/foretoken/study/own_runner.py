@@ -154,6 +154,7 @@ class CommandTrainer(Trainer):
 
     def _pace(self) -> float | None:
         """Seconds of one GPU per FLOP, by the runs that have ended; None before one has."""
+        # As if GPUs made a run faster in proportion: sizes with more of them would else be thought to take as long.
         paces = [
             record.seconds * (self.gpus_of(record.spec) or 1.0) / record.spec.flops
             for record in self.store.records()

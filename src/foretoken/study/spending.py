@@ -18,7 +18,7 @@ from typing import Any
 
 from foretoken.errors import LimitReachedError, StoreError
 from foretoken.launchers.launcher import Ended, Event, Job, Released, Started
-from foretoken.runs.limits import Limit
+from foretoken.runs.launch_values import Limit
 from foretoken.runs.schema import LaunchSection
 from foretoken.store.atomic import read_json, write_json
 from foretoken.store.store import Store
@@ -103,6 +103,7 @@ class Spending:
         """Count what records say that nobody counted: of an older version, or of workers left by their driver."""
         known = {run for job in self.jobs.values() for run in job.runs}
         by_job: dict[str, list[tuple[str, float, float, float]]] = {}
+        # Only what is new is read: a study may have thousands of records, and this is asked at each start.
         for key in sorted(path.parent.name for path in (store.folder / "runs").glob("*/record.json")):
             if key not in known and (record := store.record(key)):
                 spec = record.spec
@@ -201,6 +202,7 @@ class Meter:
             case Released():
                 self.open.pop(name, None)
             case Ended(run):
+                # A launcher that says nothing of `Released` has a job no longer when its last run has ended.
                 self.spending.has_record(name, run)
                 if self.waiting[name] == {run}:
                     self._end(name)
@@ -255,7 +257,8 @@ class Meter:
     def left(self, limit: Limit) -> float:
         """What is left of a limit beside what is under way, in its unit; of a deadline in hours."""
         left = remaining(self.spending, self.launch, limit)
-        if limit.kind in ("hours", "until"):  # what is under way takes the same hours
+        # What is under way takes the same hours.
+        if limit.kind in ("hours", "until"):
             return left
         return left - sum(self.need(limit, self.jobs[name]) or 0.0 for name in self.open)
 

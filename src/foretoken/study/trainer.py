@@ -123,6 +123,7 @@ class Trainer(ABC):
             meter.check()
 
         try:
+            # A limit that is reached already starts nothing, not even a worker.
             meter.check()
             outcomes = self.launcher.launch(
                 self.function,
@@ -164,7 +165,7 @@ class Trainer(ABC):
             raise ForetokenError(
                 "this launcher cannot keep launch.limit",
                 expected=f"an argument `admit` of {type(self.launcher).__name__}.launch",
-                cure="take launch.limit out of the study file, or see `Launcher` in docs/extending.md",
+                cure="take launch.limit out of the study file, or add the argument: see foretoken.launchers.Launcher",
             )
         return {"admit": meter.admit}
 
