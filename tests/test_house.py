@@ -35,7 +35,7 @@ READ_BY_THEMSELVES = {
     "arrow_files.py": "what was opened by it", "formats.py": "what was opened by it",
     "checkpoint_files.py": "inside of what was opened by it",
     "tokenized.py": "tokens are mapped into memory, after their size was compared with the manifest's",
-    **dict.fromkeys(("mailbox.py", "array_worker.py", "slurm.py", "ray_launcher.py", "worker.py"),
+    **dict.fromkeys(("mailbox.py", "array_worker.py", "slurm.py", "ray_launcher.py", "local.py", "worker.py"),
                     "what a driver and its workers write"),
     "lease.py": "locks, and the identity of the machine", "clock.py": "the identity of the machine",
     "chain.py": "the folder that is locked", "atomic.py": "the folder that is flushed",

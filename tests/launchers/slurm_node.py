@@ -72,7 +72,7 @@ def slurm_node(folder: Path) -> Iterator[Path]:
         subprocess.run(["scancel", "--me"], env=environment, capture_output=True, check=False)
         for name in reversed(names):
             with contextlib.suppress(OSError, ValueError):
-                os.kill(int((folder / f"{name}.pid").read_text()), 15)
+                _end(int((folder / f"{name}.pid").read_text()))
 
 
 def _write_configuration(folder: Path) -> Path:
@@ -117,6 +117,15 @@ def _start(command: list[str], environment: dict[str, str]) -> None:
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     if result.returncode:
         raise NoNode(f"{command[0]} does not start: {result.stderr.strip()[-300:]}")
+
+
+def _end(pid: int) -> None:
+    """Raises ProcessLookupError when it has ended: until then it writes into its folder."""
+    last = time.monotonic() + START_SECONDS
+    os.kill(pid, 15)
+    while time.monotonic() < last:
+        os.kill(pid, 0)
+        time.sleep(0.05)
 
 
 def _ask(command: list[str], environment: dict[str, str]) -> str:

@@ -194,12 +194,35 @@ def test_a_folder_that_two_machines_see_differently_is_told(
 def test_what_a_killed_driver_has_left_is_told_to_end(tmp_path: Path) -> None:
     home = Home(tmp_path / "slurm")
     home.close.detach()  # as when its process is killed
+    (home.new_worker() / "life-0").mkdir()
     end_leftovers(tmp_path / "slurm", in_queue=False)
     assert (home.folder / PULSE).read_text() == OVER
     again = Home(tmp_path / "slurm")
     assert (again.folder / PULSE).read_text() != OVER
     again.close()
     assert (again.folder / PULSE).read_text() == OVER
+
+
+def test_small_files_go_when_the_workers_have_left_and_what_the_others_printed_stays(tmp_path: Path) -> None:
+    home = Home(tmp_path / "slurm")
+    home.close()
+    folder = home.folder
+    lives = [home.new_worker() / "life-0" for _ in range(2)]
+    home.new_worker()  # one that never began
+    for life in lives:
+        life.mkdir()
+    (folder / "7_0_submitted.pkl").touch()
+    (folder / "7_0_log.err").write_text("out of memory")
+    Mailbox(lives[0] / "to_driver").write(Left("over"))
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert all(life.is_dir() for life in lives)  # the second may live yet
+    os.utime(folder / PULSE, (0, 0))
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["7_0_log.err", PULSE]
+    lives[1].mkdir(parents=True)
+    Mailbox(lives[1] / "to_driver").write(Left("over"))
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert not folder.exists()
 
 
 def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:

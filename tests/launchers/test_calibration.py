@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +17,8 @@ from foretoken.launchers.jobs import CALIBRATE, CalibrationJob, Speed
 from foretoken.launchers.launcher import OnEvent, go_on, ignore
 from foretoken.runs.spec import RunSpec
 from foretoken.store.store import Store
+from foretoken.study.progress import ProgressListener
+from foretoken.study.trainer import LoopTrainer
 
 from ..runs.test_spec import SPEC
 
@@ -52,7 +56,7 @@ class Timer:
             )
         return outcomes
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         raise AssertionError("calibration asks for no machine")
 
 
@@ -128,3 +132,15 @@ def test_what_could_not_be_timed_has_a_guess_by_its_flops(tmp_path: Path) -> Non
     trained = calibration.seconds(replace(SPEC, eval_tokens=0))
     assert trained == pytest.approx(SPEC.flops / FALLBACK_FLOPS)
     assert calibration.peak(SPEC) is None
+
+
+def test_the_threads_beside_a_run_are_those_of_its_machine(tmp_path: Path) -> None:
+    store, machine = Store(tmp_path), Machine(cores=8, memory_bytes=1e9, processor="p", bfloat16=False, count=3)
+    corpus = SimpleNamespace(folder=tmp_path)
+    trainer = LoopTrainer(
+        store, cast(Any, corpus), Timer({}), machine,
+        workers=7, keep_weights="none", listener=ProgressListener(), check=go_on,
+    )  # fmt: skip
+    run = replace(SPEC, threads=2)
+    job = trainer._job([run], {run.key: 1.0}, workers=7)
+    assert job.argument_json["context"]["threads_in_use"] == 2 * 3

@@ -154,10 +154,14 @@ def test_where_there_is_no_slurm_the_script_is_written_all_the_same(
 
 
 def test_states_are_asked_for_all_jobs_at_once(slurm: Path) -> None:
-    commands(slurm, squeue=f"echo x >> {slurm}/asked; echo '5_0|RUNNING'; echo '6|PREEMPTED'")
+    commands(
+        slurm,
+        squeue=f"echo x >> {slurm}/asked; echo '5_0|RUNNING|None'; echo '6|PREEMPTED|None'; echo '8|PENDING|Priority'",
+    )
     states, now = States(), time.monotonic()
     assert [states.of(name, now).name for name in ("5_0", "6", "7")] == ["RUNNING", "PREEMPTED", "PENDING"]
     assert states.of("7", now - 1e6).name == GONE
+    assert states.of("8", now).reason == "Priority"
     assert (slurm / "asked").read_text() == "x\n"
     commands(slurm, squeue="exit 1")
     states.asked = -1e6

@@ -70,7 +70,7 @@ class FilesLauncher:
             outcomes.append(self._call(function, job.name, home, on_event))
         return outcomes
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         return self.machine
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foretoken.compute.hardware import Device
 from foretoken.errors import ForetokenError
-from foretoken.launchers import Job, Outcome, local
+from foretoken.launchers import Job, Outcome, local, pool
 from foretoken.launchers.launcher import Event, Note, Released, Started, go_on
 from foretoken.launchers.messages import Assign, Dead, Done, Failed, Message, Ready, Reported
 from foretoken.launchers.worker_state import Patience
@@ -62,6 +62,9 @@ class Scripted:
 
     def dead(self) -> Dead | None:
         return Dead(0) if self.ended else self.death
+
+    def waits_for(self) -> str | None:
+        return None
 
     def close(self) -> None:
         self.ended = True
@@ -268,3 +271,31 @@ def test_what_may_not_start_is_left_and_shorter_ones_that_may_are_done() -> None
     assert {outcome.name for outcome in outcomes} == {"d3", "d1", "d0"}
     assert launcher.launch("f:f", jobs, workers=2, threads=1, log=Path("log"), admit=lambda job: False) == []
     launcher.close()
+
+
+def test_a_wait_for_a_place_is_told_now_and_then_until_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class InQueue(Scripted):
+        def serve(self, function: str, inbox: Inbox) -> None:
+            self.inbox = inbox
+
+        def waits_for(self) -> str | None:
+            return f"{len(told)} before it"
+
+    def listen(job: str, event: Event) -> None:
+        if isinstance(event, Note) and "before it" in event.text:
+            told.append(event.text)
+            if len(told) == 3:
+                everyone[0].inbox.put((everyone[0], Ready()))
+
+    for name in ("TELL_SECONDS", "TELL_AGAIN_SECONDS"):
+        monkeypatch.setattr(pool, name, 0.001)
+    monkeypatch.setattr(local, "WorkerProcess", InQueue)
+    everyone.clear()
+    launcher = local.LocalLauncher(Patience(stopped=0.001))
+    (outcome,) = launcher.launch(
+        "f:f", [Job("d1", {}, 1.0)], workers=1, threads=1, log=Path("log"), on_event=listen, check=go_on
+    )
+    assert outcome.error is None
+    assert [text.split(": ")[1].split(";")[0] for text in told] == ["0 before it", "1 before it", "2 before it"]

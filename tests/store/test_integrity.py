@@ -191,6 +191,25 @@ def test_a_launcher_may_write_whatever_it_wants_below_log(name: str, folder: Pat
     assert not [finding for finding in inspect(folder) if finding.path.is_relative_to(folder / "log")]
 
 
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_submission_that_was_cut_off_is_cleared_away(is_link: bool, folder: Path) -> None:
+    path = folder / "log" / "slurm" / "20261201-130041-299a76" / ".submission_file_5f3a.sh"
+    path.parent.mkdir(parents=True)
+    if is_link:
+        path.symlink_to(path.with_name("6_submission.sh"))
+    else:
+        path.touch()
+    check_belongs(folder, "study")
+    (finding,) = [finding for finding in inspect(folder) if finding.path == path]
+    assert finding.remedy == "delete"
+    repair(folder, [finding])
+    assert not path.is_symlink()
+    assert not path.exists()
+    path.symlink_to(folder.parent)  # nothing of submitit's: no link to a folder is touched
+    with pytest.raises(StoreError, match="not of a study"):
+        check_belongs(folder, "study")
+
+
 @pytest.mark.parametrize("name", ["logs/a.txt", "slurm/job.out", "runs/slurm.out", "notes/log/a.txt"])
 def test_elsewhere_what_is_not_of_a_study_is_refused(name: str, folder: Path) -> None:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ class Timed(tiny.InProcess):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, **settings: Any) -> Machine:
         return Machine(cores=CORES, memory_bytes=1e12, processor="this one", bfloat16=False)
 
     def launch(self, function: str, jobs: Sequence[Job], **settings: Any) -> list[Outcome]:

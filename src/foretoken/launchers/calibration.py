@@ -9,7 +9,7 @@ from pathlib import Path
 
 from foretoken.errors import StoreError
 from foretoken.launchers.jobs import CALIBRATE, COMPARE_THREADS, CalibrationJob, Speed, ThreadsJob, ThreadSpeed
-from foretoken.launchers.launcher import Job, Launcher
+from foretoken.launchers.launcher import Job, Launcher, OnEvent, ignore
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import read_json, write_json
 from foretoken.store.store import Store
@@ -27,10 +27,16 @@ class Calibration:
     """Seconds per token of each shape, and the matmul peak, on the machine where the launcher runs its jobs."""
 
     def __init__(
-        self, store: Store, launcher: Launcher, processor: str, gpus_of: Callable[[RunSpec], float] = lambda spec: 0.0
+        self,
+        store: Store,
+        launcher: Launcher,
+        processor: str,
+        gpus_of: Callable[[RunSpec], float] = lambda spec: 0.0,
+        on_event: OnEvent = ignore,
     ) -> None:
         self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "workers.txt"
-        self.launcher, self.processor, self.check, self.gpus_of = launcher, processor, store.check_owner, gpus_of
+        self.launcher, self.processor, self.check = launcher, processor, store.check_owner
+        self.gpus_of, self.on_event = gpus_of, on_event
         self.speeds, self.peaks = _known(self.path, processor)
 
     def measure(self, specs: Sequence[RunSpec], workers: int) -> None:
@@ -45,7 +51,13 @@ class Calibration:
             for spec, guess in zip(new, guesses, strict=True)
         ]
         outcomes = self.launcher.launch(
-            CALIBRATE, jobs, workers=workers, threads=new[0].threads, log=self.log, check=self.check
+            CALIBRATE,
+            jobs,
+            workers=workers,
+            threads=new[0].threads,
+            log=self.log,
+            on_event=self.on_event,
+            check=self.check,
         )
         by_key = {spec.key: spec for spec in new}
         for outcome in outcomes:
@@ -66,7 +78,13 @@ class Calibration:
         """
         job = Job(spec.key, ThreadsJob(spec, sorted({1, spec.threads})).to_json(), 0.0, self.gpus_of(spec))
         (outcome,) = self.launcher.launch(
-            COMPARE_THREADS, [job], workers=1, threads=spec.threads, log=self.log, check=self.check
+            COMPARE_THREADS,
+            [job],
+            workers=1,
+            threads=spec.threads,
+            log=self.log,
+            on_event=self.on_event,
+            check=self.check,
         )
         return [] if outcome.error else [ThreadSpeed.from_json(speed_json) for speed_json in outcome.result_json]
 

@@ -182,8 +182,8 @@ class Launcher(Protocol):
         """Call `function(argument, report, stop)` for each job, `workers` at a time, with `threads` threads each.
 
         The longest jobs start first. `on_event` is called in this thread, with `Started` before any other event of a
-        job. A job that `admit` does not let start is left, and has no outcome unless it may start later; a launcher
-        without this argument can train a study that has no `launch.limit`. `check` is called about once a second and
+        job but a `Note`. A job that `admit` does not let start is left, and has no outcome unless it may start later; a
+        launcher without this argument can train a study that has no `launch.limit`. `check` is called about once a second and
         may raise. On KeyboardInterrupt and on any ForetokenError the jobs are asked to stop and save, and what was
         raised is raised again when they have, or when a bounded time has passed; another KeyboardInterrupt ends them
         at once. A job that raises ForetokenError ends all others and is `fatal`; any other exception is that job's
@@ -191,8 +191,11 @@ class Launcher(Protocol):
         """
         ...
 
-    def measure(self, log: Path) -> Machine:
-        """The machine as the jobs see it; called before anything is planned, and must be quick."""
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
+        """The machine as the jobs see it; called before anything is planned, and must be quick.
+
+        Where that has to wait, `on_event` is told for what, and `check` is called as by `launch`.
+        """
         ...
 
     def close(self) -> None:

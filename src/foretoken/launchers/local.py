@@ -1,12 +1,20 @@
-"""Jobs on this machine: one process per worker, kept between launches."""
+"""Jobs on this machine: one process per worker, kept between launches; and the folder of a Ray that is started here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from foretoken.compute.hardware import (
     VISIBLE,
@@ -19,13 +27,20 @@ from foretoken.compute.hardware import (
 )
 from foretoken.errors import ForetokenError
 from foretoken.launchers.jobs import JsonObject
-from foretoken.launchers.launcher import Job, Machine, Report, Stop
+from foretoken.launchers.launcher import Job, Machine, OnEvent, Report, Stop, go_on, ignore
 from foretoken.launchers.pool import PoolLauncher
 from foretoken.launchers.worker_process import WorkerProcess
 from foretoken.launchers.worker_state import Inbox, Patience, Worker
 
 LEAST = 1e-9
 """Shares of a GPU are decimal numbers: ten tenths may be a little more than one."""
+
+PREFIX, OWNER = "foretoken-ray-", "owner"
+"""How the names of such folders begin, and the file in each that its owner has locked."""
+VARIABLE = "FORETOKEN_RAY"
+"""In the environment of each process of such a Ray: its folder."""
+REMOVALS = 30
+"""How often a folder is removed, a tenth of a second apart: processes that are about to end still write there."""
 
 
 class LocalLauncher(PoolLauncher):
@@ -82,7 +97,7 @@ class LocalLauncher(PoolLauncher):
                 used[device] = used.get(device, 0.0) + share
         return assign([device.name for device in self.devices], used, gpus)
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         """The cores, the memory and the GPUs that this process and its children may use."""
         return this_machine(self.devices)
 
@@ -119,3 +134,90 @@ def assign(devices: Sequence[str], used: Mapping[str, float], gpus: float) -> tu
         return tuple(free[:count]) if len(free) >= count else None
     room = [device for device in devices if used.get(device, 0.0) + gpus < 1 + LEAST]
     return (max(room, key=lambda device: used.get(device, 0.0)),) if room else None
+
+
+class RayFolder:
+    """A folder for a Ray that is started on this machine, which goes when its owner ends, however that ends.
+
+    The owner holds a lock of it, which the kernel lets go with the owner. A process that waits for just that
+    (`python -m foretoken.launchers.local FOLDER`) then ends what of Ray is left, and removes the folder; where it was
+    killed too, as with a whole container, the next Ray that is started here does so. It lies in the temporary folder:
+    below a study's the names of Ray's sockets would be too long.
+    """
+
+    def __init__(self) -> None:
+        self.path, self.lock = _new_folder()
+        words = [sys.executable, "-m", "foretoken.launchers.local", str(self.path)]
+        null = subprocess.DEVNULL
+        # A session of its own: what ends the group of its owner must leave it.
+        self.guard = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+
+    @contextlib.contextmanager
+    def marked(self) -> Iterator[None]:
+        """Whatever this process starts meanwhile is of this Ray."""
+        os.environ[VARIABLE] = str(self.path)
+        try:
+            yield
+        finally:
+            del os.environ[VARIABLE]
+
+    def remove(self) -> None:
+        """End what is left of Ray, and remove the folder."""
+        clear(self.path)
+        self.lock.close()
+        self.guard.communicate()
+
+
+def _new_folder() -> tuple[Path, IO[bytes]]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with contextlib.suppress(FileNotFoundError):
+            lock = open(path / OWNER, "wb")  # noqa: SIM115
+            _hold(lock)
+            if (path / OWNER).exists():
+                return path, lock
+            lock.close()  # before it was locked, somebody took it for one that was left
+
+
+def sweep() -> None:
+    """Clear the folders whose owners are dead."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
+        with contextlib.suppress(OSError), open(owner, "rb+") as lock:
+            _hold(lock, wait=False)
+            clear(owner.parent)
+
+
+def _hold(file: IO[bytes], wait: bool = True) -> None:
+    """Lock a file. Raises BlockingIOError where another process has, unless it is waited for."""
+    import fcntl  # not there on Windows, where this is never called
+
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def clear(folder: Path) -> None:
+    """End the processes of the Ray of a folder, and remove it."""
+    for _ in range(REMOVALS):
+        for pid in _processes(folder):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+def _processes(folder: Path) -> Iterator[int]:
+    """Processes of this user that have the folder in their environment; none where there is no /proc."""
+    mark = f"{VARIABLE}={folder}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            pid = int(environment.parent.name)
+            if pid != os.getpid() and mark in environment.read_bytes().split(b"\0"):
+                yield pid
+
+
+if __name__ == "__main__":
+    sys.stdin.read()
+    with contextlib.suppress(FileNotFoundError), open(Path(sys.argv[1]) / OWNER, "rb") as held:
+        _hold(held)
+        clear(Path(sys.argv[1]))

@@ -39,6 +39,8 @@ ATTEMPTS = 2
 vain before none is started any more."""
 CHECK_SECONDS = 1.0
 """Time after which `check` is called at the latest."""
+TELL_SECONDS, TELL_AGAIN_SECONDS = 5.0, 60.0
+"""Time that no worker has had a place after which that is told, and told again."""
 SILENT_TIMES = 10
 """A job is called silent when it has reported nothing for so many times the longest time between two of its reports."""
 
@@ -62,6 +64,7 @@ class JobQueue:
         self.admit = admit
         self.function, self.threads, self.log, self.on_event, self.check = function, threads, log, on_event, check
         self.patience, self.start, self.looked = patience, start, time.monotonic()
+        self.tell_at = self.looked + TELL_SECONDS
         # Taken from the end: the longest first. That keeps the total time within 4/3 of the best order's (Graham 1969).
         self.waiting = sorted(jobs, key=lambda job: job.seconds)
         self.count = min(workers, len(jobs))
@@ -123,6 +126,7 @@ class JobQueue:
         """Replace the workers of which nothing is to be expected, and tell which jobs are silent."""
         now, before = time.monotonic(), self.looked
         self.looked = now
+        self._tell_queue(now)
         for worker in list(self.workers):
             if now - before > 3 * CHECK_SECONDS:
                 worker.excuse()
@@ -132,6 +136,16 @@ class JobQueue:
                 self._replace_dead(worker, why)
             elif worker.job and now - worker.told > max(self.patience.without_report, SILENT_TIMES * worker.usual):
                 self.on_event(worker.job.name, Silent(now - worker.told))
+
+    def _tell_queue(self, now: float) -> None:
+        """Say now and then why nothing is done, while no worker has a place."""
+        reasons = [why for worker in self.workers if (why := worker.waits_for())]
+        if not (self.waiting and reasons) or len(reasons) < len(self.workers):
+            self.tell_at = now + TELL_SECONDS
+        elif now > self.tell_at:
+            text = f"nothing is trained yet: {reasons[0]}; Ctrl-C or `foretoken pause` ends the wait"
+            self.on_event(self.waiting[-1].name, Note(text))
+            self.tell_at = now + TELL_AGAIN_SECONDS
 
     def _handle(self, worker: Worker, message: Message | Dead) -> None:
         match message:
@@ -332,7 +346,7 @@ class PoolLauncher(ABC):
         """Start workers, see `StartWorkers`."""
 
     @abstractmethod
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         """See `Launcher.measure`."""
 
 

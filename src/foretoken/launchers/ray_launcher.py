@@ -5,28 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
+from typing import TypeVar
 
 from foretoken.compute.hardware import available_cores
 from foretoken.errors import ForetokenError, needing
 from foretoken.launchers.jobs import JsonObject
-from foretoken.launchers.launcher import Job, Machine
-from foretoken.launchers.local import this_machine
+from foretoken.launchers.launcher import Job, Machine, OnEvent, go_on, ignore
+from foretoken.launchers.local import RayFolder, sweep, this_machine
 from foretoken.launchers.messages import Assign, Beat, Dead, Halt, Message, Serve, from_line, to_line
 from foretoken.launchers.pool import PoolLauncher
 from foretoken.launchers.worker import Tasks, do_jobs, print_into
@@ -34,16 +35,15 @@ from foretoken.launchers.worker_process import thread_environment
 from foretoken.launchers.worker_state import Inbox, Patience, Worker
 from foretoken.store.atomic import delete_file, write_file
 
-REACH_SECONDS, FACTS_SECONDS = 5.0, 60.0
-"""How long an address may take to answer, and a cluster to say what its machines are."""
+REACH_SECONDS, FACTS_SECONDS, ANSWER_SECONDS = 5.0, 60.0, 90.0
+"""How long an address may take to answer, a cluster to say what its machines are, and Ray to answer anything else."""
 LOOK_SECONDS = 5.0
 """Time between two looks at the nodes."""
 POLL_SECONDS = 2.0
 """Time after which a poll of an actor is answered at the latest."""
-REMOVALS = 30
-"""How often the folder of a Ray that has ended is removed, a tenth of a second apart."""
 OBJECT_STORE_BYTES = 100_000_000
 """Of a Ray that is started here: messages are small, and tokens are read from the disk."""
+Answer = TypeVar("Answer")
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -78,7 +78,7 @@ class RayLauncher(PoolLauncher):
         ray = self._connected()
         return [RayWorker(ray, self._check_nodes, gpus, threads, log, inbox) for _ in range(count)]
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         """The smallest of the cluster's nodes, and how many there are; this machine where Ray is started here.
 
         Raises what `launch` raises, and ForetokenError (folder_not_shared) for a node that sees another folder.
@@ -107,12 +107,12 @@ class RayLauncher(PoolLauncher):
         if self.session is None or time.monotonic() - self.looked < LOOK_SECONDS:
             return
         self.looked = time.monotonic()
-        if not any(node["Alive"] for node in self.session.ray.nodes()):
+        if not any(node["Alive"] for node in in_time(self.session.ray.nodes)):
             cure = "start Ray again, if it was not started by foretoken, and do the same again: what is done is kept"
             raise ForetokenError("no node of Ray is left", cure=cure, code="unreachable")
 
     def _check_room(self, ray: ModuleType, threads: int, gpus: float) -> None:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in in_time(ray.nodes) if node["Alive"]]
         for kind, needed in (("CPU", float(threads)), ("GPU", gpus)):
             most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
             if needed > most:
@@ -147,31 +147,51 @@ class _Session:
             self._start(ray, cpus or available_cores())
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray sets one of its own
-        self.close = weakref.finalize(self, ray.shutdown)
+        self.close = weakref.finalize(self, _shut_down, ray)
 
     def _start(self, ray: ModuleType, cpus: int) -> None:
-        # Below the study's folder the names of Ray's sockets would be longer than a socket's name may be.
-        folder = tempfile.mkdtemp(prefix="foretoken-ray-")
-        weakref.finalize(self, _remove, folder)
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            dashboard_host="127.0.0.1",
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            configure_logging=False,
-            _temp_dir=folder,
-            _node_ip_address="127.0.0.1",
-        )
+        sweep()
+        folder = RayFolder()
+        weakref.finalize(self, folder.remove)
+        with folder.marked():
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                dashboard_host="127.0.0.1",
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                configure_logging=False,
+                _temp_dir=str(folder.path),
+                _node_ip_address="127.0.0.1",
+            )
 
 
-def _remove(folder: str) -> None:
-    for _ in range(REMOVALS):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.exists(folder):
-            return
-        time.sleep(0.1)  # processes of Ray that are about to end still write there
+def in_time(call: Callable[[], Answer], seconds: float = ANSWER_SECONDS) -> Answer:
+    """What a call of Ray's gives: some of them wait without a bound for processes that are dead.
+
+    Raises ForetokenError where it takes too long, and whatever the call raises.
+    """
+    done: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return done.result(seconds)
+    except FutureTimeout:
+        cure = "start Ray again, if it was not started by foretoken, and do the same again: what is done is kept"
+        raise ForetokenError(f"Ray gives no answer within {seconds:g} s", cure=cure, code="unreachable") from None
+
+
+def _shut_down(ray: ModuleType) -> None:
+    with contextlib.suppress(ForetokenError):
+        # As this interpreter ends it may start no threads any more.
+        in_time(ray.shutdown) if threading.main_thread().is_alive() else ray.shutdown()
 
 
 def _connect(ray: ModuleType, address: str) -> None:
@@ -196,7 +216,7 @@ def _measure_cluster(ray: ModuleType, log: Path) -> Machine:
     write_file(token, token.stem.encode())
     try:
         facts = ray.remote(machine_facts)
-        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        nodes = [node["NodeID"] for node in in_time(ray.nodes) if node["Alive"] and node["Resources"].get("CPU")]
         strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         asked = [
             facts.options(num_cpus=0, scheduling_strategy=strategy(node, soft=False)).remote(str(token.resolve()))
@@ -234,14 +254,14 @@ class RayWorker(Worker):
         self, ray: ModuleType, check: Callable[[], None], gpus: float, threads: int, log: Path, inbox: Inbox
     ) -> None:
         super().__init__(threads, log, inbox)
-        self.ray, self.check, self.has_place = ray, check, False
+        self.ray, self.check, self.gpus, self.has_place = ray, check, gpus, False
         self.death: Dead | None = None
         """How it ended, when it has."""
         environment = {"env_vars": thread_environment(threads)}
         make = ray.remote(JobActor).options(
             num_cpus=threads, num_gpus=gpus, max_restarts=0, max_concurrency=4, runtime_env=environment
         )
-        self.actor = make.remote(os.getcwd(), str(log.resolve()))
+        self.actor = in_time(lambda: make.remote(os.getcwd(), str(log.resolve())))
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
 
@@ -256,6 +276,13 @@ class RayWorker(Worker):
         self.check()
         return None
 
+    def waits_for(self) -> str | None:
+        """The place that it needs."""
+        if self.has_place:
+            return None
+        needs = f"{self.threads} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+        return f"no actor of Ray has begun; each needs {needs} that nobody else uses (see `ray status`)"
+
     def send(self, message: Message) -> None:
         """Call the actor, and do not wait."""
         self.actor.receive.remote(to_line(message))
@@ -265,8 +292,8 @@ class RayWorker(Worker):
 
     def kill(self) -> None:
         """End its process."""
-        with contextlib.suppress(self.ray.exceptions.RayError):
-            self.ray.kill(self.actor)
+        with contextlib.suppress(self.ray.exceptions.RayError, ForetokenError):
+            in_time(lambda: self.ray.kill(self.actor), Patience.ending)
 
     def end(self, patience: float) -> None:
         """End it; nothing is waited for."""

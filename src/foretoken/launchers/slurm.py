@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from foretoken.errors import ForetokenError, StoreError, needing
-from foretoken.launchers.array_worker import BEAT_SECONDS, OVER, PULSE
-from foretoken.launchers.launcher import Job, Machine
+from foretoken.launchers.array_worker import ALONE_SECONDS, BEAT_SECONDS, OVER, PULSE
+from foretoken.launchers.launcher import Job, Machine, Note, OnEvent, go_on, ignore
 from foretoken.launchers.local import this_machine
 from foretoken.launchers.mailbox import Mailbox
 from foretoken.launchers.messages import Left
@@ -31,7 +31,7 @@ from foretoken.launchers.slurm_commands import State, States, cancel_waiting, ch
 from foretoken.launchers.slurm_worker import SlurmWorker, become_worker
 from foretoken.launchers.worker_state import Inbox, Patience, Worker, end_all
 from foretoken.runs.schema import LaunchSection
-from foretoken.store.atomic import delete_file, read_json, write_file, write_json, writing
+from foretoken.store.atomic import delete_file, delete_folder, read_json, write_file, write_json, writing
 
 MACHINE = "foretoken.launchers.local:machine_job"
 SIGNAL_SECONDS = 90
@@ -90,7 +90,7 @@ class SlurmLauncher(PoolLauncher):
             for folder, job in zip(folders, jobs, strict=True)
         ]
 
-    def measure(self, log: Path) -> Machine:
+    def measure(self, log: Path, *, on_event: OnEvent = ignore, check: Callable[[], None] = go_on) -> Machine:
         """What a job has on the partition: asked of one short job, once for each study's folder.
 
         Raises ForetokenError for a partition, an account or options that SLURM does not know, and (folder_not_shared)
@@ -118,7 +118,7 @@ class SlurmLauncher(PoolLauncher):
             if known["place"] == asked_json:
                 return Machine.from_json(known["machine"])
         # A job sees the GPUs that it was given, and not those of its machine.
-        machine_json = {**self._ask_machine(log), "count": partition.nodes, "gpus": None}
+        machine_json = {**self._ask_machine(log, on_event, check), "count": partition.nodes, "gpus": None}
         write_json(path, {"place": asked_json, "machine": machine_json})
         return Machine.from_json(machine_json)
 
@@ -143,6 +143,7 @@ class SlurmLauncher(PoolLauncher):
         super().close()
         if self.home:
             self.home.close()
+            sweep(self.home.folder)
             self.home = None
 
     def _limit(self, jobs: Sequence[Job], workers: int) -> float:
@@ -183,8 +184,18 @@ class SlurmLauncher(PoolLauncher):
         section = self.section
         return {"partition": section.partition, "options": section.options, "gpus": self._classes}
 
-    def _ask_machine(self, log: Path) -> dict[str, Any]:
-        (outcome,) = super().launch(MACHINE, [Job("machine", {}, 0.0, self._classes[0])], workers=1, threads=1, log=log)
+    def _ask_machine(self, log: Path, on_event: OnEvent, check: Callable[[], None]) -> dict[str, Any]:
+        text = "a short job asks what a machine of SLURM's is, once for this study: it waits in the queue as others do"
+        on_event("machine", Note(text))
+        (outcome,) = super().launch(
+            MACHINE,
+            [Job("machine", {}, 0.0, self._classes[0])],
+            workers=1,
+            threads=1,
+            log=log,
+            on_event=on_event,
+            check=check,
+        )
         end_all(self.idle, self.patience.ending)
         if outcome.error:
             raise ForetokenError(
@@ -272,6 +283,23 @@ def end_leftovers(root: Path, in_queue: bool) -> None:
     while busy and time.monotonic() < last:
         time.sleep(0.2)
         busy = [path for path in busy if not _has_left(path)]
+    for pulse in root.glob(f"*/{PULSE}"):
+        sweep(pulse.parent)
+
+
+def sweep(home: Path) -> None:
+    """Remove the folder of a launcher that is over, where each of its workers has left or never begun.
+
+    Of others what they have printed is kept, to tell why; the rest goes when none can be alive any more.
+    """
+    with contextlib.suppress(ForetokenError, OSError):
+        if all(_is_through(worker) for worker in home.glob("worker-*")):
+            delete_folder(home)
+        elif (home / PULSE).stat().st_mtime < time.time() - 2 * ALONE_SECONDS:
+            for worker in home.glob("worker-*"):
+                delete_folder(worker)
+            for path in (*home.glob("*_submitted.pkl"), *home.glob("*_result.pkl"), *home.glob("*_submission.sh")):
+                delete_file(path)
 
 
 def _newest_lives(home: Path) -> list[Path]:
@@ -280,6 +308,11 @@ def _newest_lives(home: Path) -> list[Path]:
     # Of workers that were killed with their driver nothing is to be expected.
     recent = time.time() - 3 * BEAT_SECONDS
     return [life for life in lives if life and life.stat().st_mtime > recent and not _has_left(life)]
+
+
+def _is_through(worker: Path) -> bool:
+    """Whether a worker has never begun, or has said that it leaves."""
+    return not any(worker.glob("life-*")) or any(map(_has_left, worker.glob("life-*/to_driver")))
 
 
 def _has_left(path: Path) -> bool:

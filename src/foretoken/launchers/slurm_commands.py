@@ -119,6 +119,8 @@ class State:
     name: str
     asked: float
     """When SLURM said so, in the time of `time.monotonic`."""
+    reason: str = ""
+    """Why it waits, in SLURM's words."""
 
 
 class States:
@@ -126,7 +128,8 @@ class States:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.known: dict[str, str] = {}
+        self.known: dict[str, tuple[str, str]] = {}
+        """State and reason of each job."""
         self.asked = 0.0
 
     def of(self, job: str, since: float) -> State:
@@ -135,13 +138,15 @@ class States:
             if time.monotonic() - self.asked > LOOK_SECONDS:
                 self._ask()
             fresh = self.asked > since + LOOK_SECONDS
-            return State(self.known.get(job, GONE if fresh else "PENDING"), self.asked)
+            name, reason = self.known.get(job, (GONE if fresh else "PENDING", ""))
+            return State(name, self.asked, reason)
 
     def _ask(self) -> None:
         try:
-            text = ask("squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T")
+            text = ask("squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r")
         except ForetokenError:
             # The controller is down: what it said last stands, since no job has ended by that.
             return
-        self.known = dict(line.strip().split("|", 1) for line in text.splitlines() if "|" in line)
+        rows = [line.strip().split("|", 2) for line in text.splitlines()]
+        self.known = {job: (name, reason) for job, name, reason in (row for row in rows if len(row) == 3)}
         self.asked = time.monotonic()

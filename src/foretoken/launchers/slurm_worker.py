@@ -81,6 +81,13 @@ class SlurmWorker(Worker):
         waits = self.life < 0 or self.has_left or self.state.name in WAITING
         return None if waits else super().trouble(patience)
 
+    def waits_for(self) -> str | None:
+        """Its place in SLURM's queue."""
+        if not (self.life < 0 or self.has_left) or self.state.name not in WAITING:
+            return None
+        why = f" ({self.state.reason})" if self.state.reason else ""
+        return f"SLURM's job {self.submitted.job_id} is {self.state.name}{why}"
+
     def send(self, message: Message) -> None:
         """Write it where the worker looks; what it is to serve also to each later life."""
         with self.lock:

@@ -68,6 +68,10 @@ class Worker(ABC):
         quiet = time.monotonic() - self.heard
         return f"it gave no sign of life for {quiet:.0f} s" if quiet >= patience.without_beat else None
 
+    def waits_for(self) -> str | None:
+        """What keeps it from beginning, where it is in a queue; None where it has a place."""
+        return None
+
     def excuse(self) -> None:
         """Begin anew to count seconds: the driver itself stood still meanwhile, and could not listen."""
         self.heard = self.told = time.monotonic()

@@ -18,7 +18,7 @@ from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import KINDS, SEALS, changed_files
 from foretoken.store.format import OLD_FORMAT, read_format_json
 from foretoken.store.seals import read_seals, sealed, unseal
-from foretoken.store.store import KNOWN, OWN, TOLERATED, read_record, record_name
+from foretoken.store.store import KNOWN, OWN, SUBMISSION, TOLERATED, read_record, record_name
 from foretoken.store.weights import are_committed, check_weights
 
 FITS, PAGE = ("fit.json", "approach3.json"), "index.html"
@@ -139,6 +139,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _foreign(folder: Path, paths: list[Path]) -> Iterator[Finding]:
     for path in paths:
+        if _is_cut_off_submission(folder, path):
+            continue
         if path.is_symlink():
             yield Finding(path, "a link; a study's folder holds plain files alone", "refuse")
         elif not _is_known(folder, path):
@@ -150,8 +152,15 @@ def _is_known(folder: Path, path: Path) -> bool:
     return bool(KNOWN.fullmatch(name) or TOLERATED.fullmatch(path.name) or atomic.is_temporary(path))
 
 
+def _is_cut_off_submission(folder: Path, path: Path) -> bool:
+    """Whether a path is what submitit leaves of a submission during which its driver was killed."""
+    return bool(SUBMISSION.fullmatch(path.relative_to(folder).as_posix())) and not path.is_dir()
+
+
 def _unfinished(folder: Path, paths: list[Path]) -> Iterator[Finding]:
     for path in paths:
+        if _is_cut_off_submission(folder, path):
+            yield Finding(path, "left by a submission that was cut off", "delete")
         if atomic.is_temporary(path) and path.is_file() and not path.is_symlink():
             yield Finding(path, "left by a write that was cut off", "delete")
     for saved in _checkpoints(folder):

@@ -58,6 +58,8 @@ KNOWN = re.compile(
     re.VERBOSE,
 )
 """Every path that a study's folder may hold. What lies below log/ is the launcher's own affair."""
+SUBMISSION = re.compile(r"log/slurm/[\w-]+/\.submission_file_\w+\.sh")
+"""A script of submitit's while it is submitted, or a link to it: deleted where its driver was killed meanwhile."""
 TOLERATED = re.compile(r"\.DS_Store|\.nfs\w+|Thumbs\.db|desktop\.ini")
 """What file managers and file servers leave in any folder."""
 

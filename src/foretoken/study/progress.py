@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from foretoken.launchers.launcher import Ended, Event, Note, Silent, Step
+from foretoken.launchers.launcher import Ended, Event, Note, OnEvent, Silent, Step
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import delete_file, write_json
@@ -40,6 +40,11 @@ class ProgressListener:
 
     def close(self) -> None:
         """Nothing more will come."""
+
+
+def notes_to(listener: ProgressListener) -> OnEvent:
+    """Passes notes on to a listener, and no other event."""
+    return lambda job, event: listener.note(event.text) if isinstance(event, Note) else None
 
 
 class Progress:

@@ -43,7 +43,7 @@ from foretoken.study.design_file import (
 from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
 from foretoken.study.limit_checks import tell_limit
 from foretoken.study.maintenance import look_over
-from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener
+from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener, notes_to
 from foretoken.study.results import gather, kept_fit
 from foretoken.study.study_status import status
 from foretoken.study.trainer import LoopTrainer, Trainer
@@ -79,7 +79,8 @@ class StudyRunner:
     @cached_property
     def machine(self) -> Machine:
         """The machine as the launcher's jobs see it."""
-        return self.launcher.measure(self.folder / "log" / "machine.txt")
+        log = self.folder / "log" / "machine.txt"
+        return self.launcher.measure(log, on_event=notes_to(self.listener), check=self._check_lease)
 
     @property
     def workers(self) -> int:
@@ -154,8 +155,7 @@ class StudyRunner:
 
     def run(self) -> None:
         """All stages, one after another."""
-        # The mark of a finished study goes before anything changes that it vouches for. That it does not contradict
-        # anything that is there was seen to before: what it contradicts was set aside or refused.
+        # Before anything changes that the mark vouches for; what it contradicts has been set aside or refused.
         unmark(self.folder)
         design = self.design()
         tell_limit(self, design)
@@ -235,7 +235,7 @@ class StudyRunner:
     def _check_lease(self) -> None:
         if self.lease:
             self.lease.check()
-        if (self.folder / PAUSE).exists():
+        if self.lease and (self.folder / PAUSE).exists():
             raise PausedError("paused: all that was trained is saved", cure="foretoken run goes on, here or elsewhere")
 
     def design(self) -> Design:

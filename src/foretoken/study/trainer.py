@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from inspect import signature
+from math import ceil
 from typing import Any
 
 from foretoken import fits
@@ -25,7 +26,7 @@ from foretoken.store.store import Store
 from foretoken.study.design_checks import check_threads
 from foretoken.study.design_file import ThreadChoice
 from foretoken.study.limit_checks import limit_reached
-from foretoken.study.progress import Progress, ProgressListener
+from foretoken.study.progress import Progress, ProgressListener, notes_to
 from foretoken.study.spending import Meter, Spending
 
 
@@ -225,8 +226,8 @@ class LoopTrainer(Trainer):
         check: Callable[[], None],
     ) -> None:
         super().__init__(store, launcher, workers=workers, launch=launch, listener=listener, check=check)
-        self.corpus = corpus
-        self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of)
+        self.corpus, self.machines = corpus, machine.count
+        self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of, notes_to(listener))
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
         """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
@@ -283,7 +284,7 @@ class LoopTrainer(Trainer):
             folder=self.store.folder,
             corpus=self.corpus.folder,
             peak_flops=self.calibration.peak(trunk[0]),
-            threads_in_use=workers * trunk[0].threads,
+            threads_in_use=ceil(workers / self.machines) * trunk[0].threads,
             attempt=self.store.attempt,
             keep_weights=self.keep_weights,
         )
