@@ -15,6 +15,7 @@ from foretoken.launchers import Job, Machine, Outcome
 from foretoken.launchers.calibration import FALLBACK_FLOPS, FORWARD_SHARE, Calibration
 from foretoken.launchers.jobs import CALIBRATE, CalibrationJob, Speed
 from foretoken.launchers.launcher import OnEvent, go_on, ignore
+from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store.store import Store
 from foretoken.study.progress import ProgressListener
@@ -139,7 +140,7 @@ def test_the_threads_beside_a_run_are_those_of_its_machine(tmp_path: Path) -> No
     corpus = SimpleNamespace(folder=tmp_path)
     trainer = LoopTrainer(
         store, cast(Any, corpus), Timer({}), machine,
-        workers=7, keep_weights="none", listener=ProgressListener(), check=go_on,
+        workers=7, launch=LaunchSection(), listener=ProgressListener(), check=go_on,
     )  # fmt: skip
     run = replace(SPEC, threads=2)
     job = trainer._job([run], {run.key: 1.0}, workers=7)
