@@ -184,7 +184,9 @@ class Launcher(Protocol):
         The longest jobs start first. `on_event` is called in this thread, with `Started` before any other event of a
         job but a `Note`. A job that `admit` does not let start is left, and has no outcome unless it may start later; a
         launcher without this argument can train a study that has no `launch.limit`. `check` is called about once a
-        second and may raise. On KeyboardInterrupt and on any ForetokenError the jobs are asked to stop and save, and what was
+        second and may raise.
+
+        On KeyboardInterrupt and on any ForetokenError the jobs are asked to stop and save, and what was
         raised is raised again when they have, or when a bounded time has passed; another KeyboardInterrupt ends them
         at once. A job that raises ForetokenError ends all others and is `fatal`; any other exception is that job's
         error alone.

@@ -163,6 +163,7 @@ class RayFolder:
 
     def remove(self) -> None:
         """End what is left of Ray, and remove the folder."""
+        # Before the lock is let go: its guard and other drivers take a folder that nobody holds for one that was left.
         clear(self.path)
         self.lock.close()
         self.guard.communicate()
@@ -197,6 +198,7 @@ def _hold(file: IO[bytes], wait: bool = True) -> None:
 def clear(folder: Path) -> None:
     """End the processes of the Ray of a folder, and remove it."""
     for _ in range(REMOVALS):
+        # Again each time: a raylet that dies late may have started another worker meanwhile.
         for pid in _processes(folder):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)

@@ -154,6 +154,7 @@ def _is_known(folder: Path, path: Path) -> bool:
 
 def _is_cut_off_submission(folder: Path, path: Path) -> bool:
     """Whether a path is what submitit leaves of a submission during which its driver was killed."""
+    # A link to a folder is none of submitit's, and would be deleted as a folder.
     return bool(SUBMISSION.fullmatch(path.relative_to(folder).as_posix())) and not path.is_dir()
 
 
