@@ -57,6 +57,15 @@ def shown(value: object) -> str:
     return _REPR.repr(value)
 
 
+def without_secrets(text: str) -> str:
+    """The text with what stands before an @ or behind a ? in its URLs left out: keys and passwords.
+
+    >>> print(without_secrets("s3://key:secret@host/x?token=abc"))
+    s3://...@host/x?...
+    """
+    return re.sub(r"://[^/\s@]*@", "://...@", re.sub(r"(://[^\s?]*)\?[^\s']+", r"\1?...", text))
+
+
 ARGUMENTS = {"map": "rename"}
 """What Python calls an option that has another name there; for all others `-` is `_`."""
 FLAGS = ("keep-outliers", "repeat", "cut", "force")

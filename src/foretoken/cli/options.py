@@ -22,7 +22,9 @@ typed_command = ContextVar("typed_command", default="")
 StudyArgument = Annotated[
     Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a built-in study: quickstart.")
 ]
-FolderArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder.")]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A study file (.toml), or a study's folder or URL.")
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed K, in the folder NAME-seed-K.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="The study's folder; runs/NAME unless given.")]
 TableArgument = Annotated[
@@ -98,16 +100,19 @@ def load(path: Path, seed: int | None = None) -> Study:
     return load_study(path, seed=seed, name=f"{study.name}-seed-{seed}")
 
 
-def folder_of(path: Path, seed: int | None = None, folder: Path | None = None) -> Path:
-    """The folder of a study that is given by its file or by the folder itself."""
-    if folder is not None:
-        return folder
+def folder_of(path: Path, seed: int | None = None, folder: Path | None = None, *, whole: bool = False) -> Path:
+    """The folder of a study that is given by its file, by the folder itself, or by its URL, of which it is a copy."""
+    from foretoken.store.bucket import as_url
+    from foretoken.store.fetch import study_folder_at
+
+    if folder is not None or as_url(path):
+        return folder or study_folder_at(path, whole=whole)
     return path if path.is_dir() else Path("runs") / load(path, seed).name
 
 
-def started_folder(path: Path, seed: int | None = None, folder: Path | None = None) -> Path:
+def started_folder(path: Path, seed: int | None = None, folder: Path | None = None, *, whole: bool = False) -> Path:
     """As `folder_of`, but the study must have been started."""
-    study_folder = folder_of(path, seed, folder)
+    study_folder = folder_of(path, seed, folder, whole=whole)
     if not (study_folder / "design.json").is_file():
         raise StoreError(
             f"no study has been started in {study_folder}",
@@ -144,8 +149,11 @@ def open_table(
     from foretoken.laws import law_or_heaviest
     from foretoken.runs.filters import filter_rows
     from foretoken.runs.sources import parse_map
+    from foretoken.store.bucket import as_url
+    from foretoken.store.fetch import study_folder_at
     from foretoken.store.read import read_table, refuse_unit_of_ours
 
+    path = study_folder_at(path) if as_url(path) else path
     rename, where = given_together(renames), given_together(conditions)
     study = path.is_dir() and ((path / "design.json").is_file() or not any(path.rglob("record.json")))
     if not study:

@@ -13,9 +13,10 @@ def status(
 
     Example: foretoken status quickstart
     """
+    from foretoken.store.bucket import as_url
     from foretoken.study.study_status import status as study_status
 
-    edited = None if study.is_dir() else load(study, seed)
+    edited = None if study.is_dir() or as_url(study) else load(study, seed)
     result = study_status(folder_of(study, seed, folder), edited)
     if json:
         print_json(result.to_json())

@@ -20,7 +20,7 @@ def verify(
     from foretoken.study.design_file import usable_design
     from foretoken.study.maintenance import verify as verify_study
 
-    home = started_folder(study, seed, folder)
+    home = started_folder(study, seed, folder, whole=True)
     findings = verify_study(home)
     told = (
         [] if findings else doubts(home, usable_design(home))

@@ -257,7 +257,11 @@ def is_as_written(content: bytes) -> bool:
 
 def read_checksummed_json(path: Path) -> dict[str, Any]:
     """Read a checksummed JSON object; StoreError, with the line where there is one, when a single byte has changed."""
-    content = read_file(path, StoreError, LARGEST_JSON, inside=True)
+    return parse_checksummed_json(read_file(path, StoreError, LARGEST_JSON, inside=True), path)
+
+
+def parse_checksummed_json(content: bytes, path: Path | str) -> dict[str, Any]:
+    """The values of a checksummed JSON object; raises as `read_checksummed_json` does."""
     value = _parsed(path, content)
     object_json: dict[str, Any] = value if isinstance(value, dict) else {}
     expected = object_json.pop("sha256", None)
@@ -279,7 +283,7 @@ def read_json(path: Path, *, inside: bool = False) -> Any:
     return _parsed(path, read_file(path, StoreError, LARGEST_JSON, inside=inside))
 
 
-def _parsed(path: Path, content: bytes) -> Any:
+def _parsed(path: Path | str, content: bytes) -> Any:
     try:
         return parse_json(content)
     except json.JSONDecodeError as error:

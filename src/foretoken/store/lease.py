@@ -51,10 +51,10 @@ class Attempt:
 
 
 class Lease:
-    """The right to write in a study's folder; a context manager."""
+    """The right to write in a study's folder; a context manager. Its attempt is beyond `after`."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder, self.seconds = folder / "attempts", seconds
+    def __init__(self, folder: Path, seconds: float, after: int = 0) -> None:
+        self.folder, self.seconds, self.after = folder / "attempts", seconds, after
         self._made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         self.attempt = 0
         self._own: Attempt | None = None
@@ -107,13 +107,19 @@ class Lease:
         """The file of this attempt."""
         return _path(self.folder, self.attempt)
 
+    @property
+    def own(self) -> Attempt:
+        """Who runs the study: this process."""
+        assert self._own
+        return self._own
+
     def check(self) -> None:
         """Raise LeaseLostError when another process has taken the study over, or its folder is gone."""
         check_owner(self.folder.parent, self.attempt)
         # A folder that was removed and begun anew by another process counts its attempts from 1 again.
         owner = _read(self.path)
         if owner not in (None, self._own):
-            raise _taken_over(self.folder.parent, owner)
+            raise taken_over(self.folder.parent, owner)
 
     def _contend(self) -> None:
         """Become the newest attempt, or raise StudyBusyError."""
@@ -122,7 +128,7 @@ class Lease:
             newest = newest_attempt(self.folder)
             if newest:
                 self._must_be_over(newest)
-            self._take(newest + 1)
+            self._take(max(newest, self.after) + 1)
 
     def _take(self, attempt: int) -> None:
         """Create an attempt, locked from the first moment on; if another was faster nothing happens."""
@@ -162,11 +168,7 @@ class Lease:
             # once; for one that is gone it runs out from here on.
             with atomic.writing(path):
                 os.utime(path)
-        raise StudyBusyError(
-            f"the study in {self.folder.parent} is being run by another process",
-            got=f"{owner} since {owner.since}",
-            cure="wait for it, or stop it with Ctrl-C",
-        )
+        raise busy(self.folder.parent, owner)
 
     def _age(self, path: Path) -> float:
         """Seconds since the owner renewed its lease, by the file server's clock."""
@@ -213,11 +215,17 @@ def newest_attempt(folder: Path) -> int:
     return max((int(match[1]) for name in names if (match := NAME.fullmatch(name))), default=0)
 
 
+def newest_owner(study: Path) -> Attempt | None:
+    """Who runs the study, or ran it last; None where nobody did, or its file does not say it."""
+    attempt = newest_attempt(study / "attempts")
+    return _read(_path(study / "attempts", attempt)) if attempt else None
+
+
 def check_owner(study: Path, attempt: int) -> None:
     """Raise LeaseLostError when a newer attempt than this has the study, or the folder is gone."""
     newest = newest_attempt(study / "attempts")
     if newest > attempt:
-        raise _taken_over(study, _read(_path(study / "attempts", newest)))
+        raise taken_over(study, _read(_path(study / "attempts", newest)))
     # Our own attempt is deleted by nobody but the owner of a newer one.
     if newest < attempt:
         raise LeaseLostError(
@@ -227,11 +235,21 @@ def check_owner(study: Path, attempt: int) -> None:
         )
 
 
-def _taken_over(study: Path, owner: Attempt | None) -> LeaseLostError:
+def taken_over(study: Path | str, owner: Attempt | None) -> LeaseLostError:
+    """The error for an owner that finds a newer attempt."""
     return LeaseLostError(
         f"the study in {study} was taken over by another process while this one stood still",
         got=str(owner or "an owner that has left no name"),
         cure="nothing: what this one did is kept or repeated by the other",
+    )
+
+
+def busy(study: Path | str, owner: Attempt) -> StudyBusyError:
+    """The error for who finds that the study has an owner."""
+    return StudyBusyError(
+        f"the study in {study} is being run by another process",
+        got=f"{owner} since {owner.since}",
+        cure="wait for it, or stop it with Ctrl-C",
     )
 
 

@@ -11,6 +11,8 @@ from foretoken.runs.loss_units import NATS_PER_TOKEN, named_loss_unit
 from foretoken.runs.reading import AnyTable, as_table, table_from_frame
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import NEEDED, RunTable, table_from_records
+from foretoken.store.bucket import as_url
+from foretoken.store.fetch import study_folder_at
 from foretoken.store.seals import sealed
 from foretoken.store.store import read_record
 
@@ -31,7 +33,8 @@ def read_table(
     in `assumed`.
 
     Args:
-        path: the file, `-` for standard input, the folder of a study, or a frame of pandas, polars, ....
+        path: the file, `-` for standard input, the folder of a study or its URL (`launch.bucket`), or a frame of
+            pandas, polars, ....
         rename: our column: the file's, as in `{"loss": "val_loss", "tokens": "steps*batch*context", "params": "n:M"}`;
             an empty name leaves our column unread.
         where: conditions that the rows meet, as `dataset=c4,step>=20000`.
@@ -43,6 +46,8 @@ def read_table(
     said to be (a language model of 70 parameters), or rows are in several units of the loss.
 
     """
+    if isinstance(path, str | Path):
+        path = study_folder_at(path) if as_url(path) else path
     if not isinstance(path, str | Path) or not Path(path).is_dir():
         return as_table(path, need, loss_unit, rename, where)
     path = Path(path)

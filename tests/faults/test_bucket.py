@@ -1,0 +1,341 @@
+"""A study whose files go to a bucket: what another machine finds there, whatever happened to the first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import foretoken as ft
+from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
+from foretoken.runs.study_file import Study
+from foretoken.store import atomic, push
+from foretoken.store.bucket import Bucket
+from foretoken.store.checkpoints import in_folder
+from foretoken.store.claim import Claim
+from foretoken.store.store import Store
+from foretoken.study import bucket_copy
+from foretoken.study.maintenance import verify
+from foretoken.study.progress import ProgressListener
+from foretoken.study.results import ladder_table
+from foretoken.study.run_study import run
+from foretoken.study.study_status import status
+
+from . import tiny
+from .drivers import contents
+from .shim import FaultySystem
+from .sweep import Undisturbed, in_child
+from .tiny import tiny_study
+
+pytest.importorskip("fsspec", reason="buckets are read by fsspec")
+pytestmark = [
+    pytest.mark.usefixtures("in_process"),
+    pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
+]
+LOCAL = {"log/curves.jsonl", "calibration.json"}
+"""Files of one machine."""
+
+
+class Listening(ProgressListener):
+    """Keeps what a person would be told; `at` is called when a phase begins."""
+
+    def __init__(self, at: Callable[[str], None] = lambda phase: None) -> None:
+        self.notes: list[str] = []
+        self.at = at
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def phase(self, text: str) -> None:
+        self.at(text)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(push, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(bucket_copy, "FAILING_SECONDS", 1.0)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    return tmp_path / "there"
+
+
+def study_at(there: Path, **launch: Any) -> Study:
+    return tiny_study(bucket=f"file://{there}", **launch)
+
+
+def at_home(home: Path) -> Path:
+    return home / "runs" / "tiny"
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """The files that count on every machine."""
+    files = {name: content for name, content in contents(folder).items() if name not in LOCAL}
+    return {name: content for name, content in files.items() if not name.startswith(("attempts/", "progress"))}
+
+
+def grow_old(there: Path) -> None:
+    for path in (there / "attempts").glob("*.json"):
+        os.utime(path, (time.time() - 1e4,) * 2)
+
+
+@pytest.fixture
+def finished(tmp_path: Path, there: Path) -> Path:
+    """The folder of a study that has ended, and is in the bucket."""
+    run(study_at(there), at_home(tmp_path / "first"))
+    return at_home(tmp_path / "first")
+
+
+def test_an_empty_folder_elsewhere_becomes_the_same(finished: Path, there: Path, tmp_path: Path) -> None:
+    assert results(there) == results(finished)
+    other = at_home(tmp_path / "second")
+    listener = Listening()
+    run(study_at(there), other, listener)
+    assert results(other) == results(finished) == results(there)
+    assert verify(other) == verify(there) == []
+    assert not [note for note in listener.notes if "file://" in note]
+
+
+def test_a_finished_study_is_left_as_it_is(finished: Path, there: Path) -> None:
+    before = contents(there), contents(finished)
+    run(study_at(there), finished)
+    assert (contents(there), contents(finished)) == before
+
+
+def test_verbs_read_the_url(finished: Path, there: Path) -> None:
+    url = f"file://{there}"
+    assert status(url).counts == status(finished).counts
+    assert status(url).outcome == status(finished).outcome
+    assert verify(url) == []
+    assert ladder_table(url).digest == ladder_table(finished).digest
+    assert ft.read_table(url).digest == ft.read_table(finished).digest
+    with pytest.raises(StoreError, match="no study has been started"):
+        status(f"file://{there}/nothing")
+
+
+@pytest.mark.parametrize("at", [61, 150, 240, 330])
+def test_a_machine_that_is_killed_anywhere_loses_nothing_that_was_copied(
+    at: int, there: Path, tmp_path: Path, expected: Undisturbed
+) -> None:
+    first, second = at_home(tmp_path / "first"), at_home(tmp_path / "second")
+
+    def killed() -> str:
+        tiny.run(first, FaultySystem("kill", at), study_at(there))
+        return "finished"
+
+    assert in_child(killed, "killed") == "killed"
+    shutil.rmtree(first.parent)
+    grow_old(there)
+    recorded = {path.parent.name: path.read_bytes() for path in there.glob("runs/*/record.json")}
+    run(study_at(there), second)
+    assert Store(second).table().digest == expected.digest
+    assert verify(second) == verify(f"file://{there}") == []
+    assert results(there) == results(second)
+    assert all((second / f"runs/{key}/record.json").read_bytes() == content for key, content in recorded.items())
+
+
+def test_a_study_goes_on_from_a_checkpoint_of_another_machine(there: Path, tmp_path: Path) -> None:
+    first, second, steps = at_home(tmp_path / "first"), at_home(tmp_path / "second"), []
+
+    class Killed(BaseException):
+        pass
+
+    class Until(Listening):
+        def progress(self, key: str, step: int, steps: int, loss: float | None) -> None:
+            if any(there.glob("trunks/*/step-*/commit.json")):
+                raise Killed
+
+    with contextlib.suppress(Killed):
+        run(study_at(there), first, Until())
+    (trunk, *_) = sorted({path.parents[1].name for path in there.glob("trunks/*/step-*/commit.json")})
+
+    def look(phase: str) -> None:
+        if phase == "training" and not steps:
+            steps.extend(saved.step for saved in in_folder(second / "trunks" / trunk) if saved.is_committed)
+
+    run(study_at(there), second, Listening(look))
+    assert steps
+    assert not list(there.glob("trunks/*/step-*"))
+
+
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_operations_that_fail_are_tried_again(
+    every: int, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_copy, "FAILING_SECONDS", 60.0)
+    chance = random.Random(0)
+
+    def failing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread() and chance.random() < 1 / every:
+                raise ConnectionError("a bad line")
+            return method(*arguments)
+
+        return call
+
+    first, listener = at_home(tmp_path / "first"), Listening()
+
+    def spoil(phase: str) -> None:
+        for name in ("put", "create", "put_file", "delete"):
+            monkeypatch.setattr(Bucket, name, failing(getattr(Bucket, name)))
+        listener.at = lambda phase: None
+
+    listener.at = spoil
+    run(study_at(there), first, listener)
+    monkeypatch.undo()
+    assert results(there) == results(first)
+    assert verify(f"file://{there}") == []
+
+
+def test_a_bucket_that_fails_for_good_stops_no_training(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, listener = at_home(tmp_path / "first"), Listening()
+
+    def refuse(*_: object) -> None:
+        raise ConnectionError("the line is cut")
+
+    def cut(phase: str) -> None:
+        for name in ("put", "create", "put_file"):
+            monkeypatch.setattr(Bucket, name, refuse)
+
+    listener.at = cut
+    assert run(study_at(there), first, listener).outcome is not None
+    told = [note for note in listener.notes if "file://" in note]
+    assert len(told) == 2
+    assert "training goes on" in told[0]
+    assert "not in file://" in told[1]
+    monkeypatch.undo()
+    run(study_at(there), first)
+    assert results(there) == results(first)
+
+
+def test_two_machines_do_not_both_run(there: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def meanwhile(phase: str) -> None:
+        if phase == "training" and not told:
+            with pytest.raises(StudyBusyError) as error:
+                run(study_at(there), at_home(tmp_path / "second"))
+            told.append(str(error.value))
+
+    run(study_at(there), at_home(tmp_path / "first"), Listening(meanwhile))
+    assert f"pid {os.getpid()} on" in told[0]
+    assert not list(at_home(tmp_path / "second").glob("runs/*"))
+
+
+def test_who_was_taken_over_stops_and_changes_nothing(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, after = at_home(tmp_path / "first"), at_home(tmp_path / "second"), {}
+    frozen: list[Claim] = []
+    monkeypatch.setattr(Claim, "_renew", lambda self: frozen.append(self))
+
+    def take_over(phase: str) -> None:
+        if phase == "fitting" and not after:
+            grow_old(there)
+            run(study_at(there), second)
+            after.update(contents(there))
+            with pytest.raises(LeaseLostError):
+                frozen[0].look()
+
+    with pytest.raises(LeaseLostError, match="taken over"):
+        run(study_at(there), first, Listening(take_over))
+    assert contents(there) == after
+    # What both have trained says the same: its folder goes on from what the other has made.
+    run(study_at(there), first)
+    assert results(first) == results(second)
+
+
+def edited(path: Path) -> None:
+    values = atomic.read_checksummed_json(path)
+    values["loss"] += 0.5
+    path.write_bytes(atomic.checksummed_json(values))
+
+
+@pytest.mark.parametrize("spoil", [edited, lambda path: path.write_bytes(path.read_bytes()[:100])])
+def test_a_record_that_was_changed_there_is_made_anew(
+    spoil: Callable[[Path], None], finished: Path, there: Path, tmp_path: Path, expected: Undisturbed
+) -> None:
+    key = min(path.parent.name for path in there.glob("runs/*/record.json"))
+    spoil(there / f"runs/{key}/record.json")
+    second, listener = at_home(tmp_path / "second"), Listening()
+    run(study_at(there), second, listener)
+    assert any(f"{key}/record.json is not as it was written" in note for note in listener.notes)
+    assert Store(second).table().digest == expected.digest
+    assert results(there) == results(second)
+    assert verify(f"file://{there}") == []
+
+
+def test_a_ledger_that_was_changed_there_is_refused(finished: Path, there: Path, tmp_path: Path) -> None:
+    (path,) = there.glob("ledger/*.outcome.json")
+    edited(path)
+    with pytest.raises(StoreError, match="changed since the study ended"):
+        run(study_at(there), at_home(tmp_path / "second"))
+
+
+def test_a_half_copied_checkpoint_counts_as_none(finished: Path, there: Path, tmp_path: Path) -> None:
+    trunk = there / "trunks" / "0123456789abcdef"
+    for step, parts in {8: {"a": b"1"}, 16: {"a": b"1", "commit.json": json.dumps({"a": "0" * 64}).encode()}}.items():
+        folder = trunk / f"step-{step:09d}-1"
+        folder.mkdir(parents=True)
+        for name, content in parts.items():
+            (folder / name).write_bytes(content)
+    second, listener = at_home(tmp_path / "second"), Listening()
+    (there / "finished.json").unlink()
+    run(study_at(there), second, listener)
+    assert any("is damaged: it is left out" in note for note in listener.notes)
+    assert not list((second / "trunks").glob("*/step-*"))
+    assert not list(trunk.rglob("*.json"))
+
+
+def test_two_results_of_one_run_are_told_apart_by_a_person(finished: Path, there: Path, tmp_path: Path) -> None:
+    second = at_home(tmp_path / "second")
+    shutil.copytree(finished, second)
+    shutil.rmtree(second / "attempts")
+    for name in ("seals", "finished.json", "ledger", "fit.json", "approach3.json"):
+        shutil.rmtree(second / name) if (second / name).is_dir() else (second / name).unlink()
+    path = min(second.glob("runs/*/record.json"))
+    edited(path)
+    before = contents(second)
+    with pytest.raises(StoreError, match="two results") as told:
+        run(study_at(there), second)
+    assert str(path) in str(told.value)
+    assert {n: c for n, c in contents(second).items() if "attempts" not in n} == before
+
+
+def test_two_designs_are_told_apart_by_a_person(finished: Path, there: Path, tmp_path: Path) -> None:
+    second, other = at_home(tmp_path / "second"), tiny_study()
+    other = other.model_copy(update={"design": other.design.model_copy(update={"budgets": [14e6, 28e6]})})
+    run(other, second)
+    with pytest.raises(StoreError, match=r"two (designs|ledgers)"):
+        run(study_at(there), second)
+
+
+def test_another_study_is_refused(finished: Path, there: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="another study"):
+        run(study_at(there).model_copy(update={"name": "other"}), at_home(tmp_path / "second"))
+
+
+def test_a_study_that_has_begun_without_a_bucket_gets_one(there: Path, tmp_path: Path) -> None:
+    first = at_home(tmp_path / "first")
+    run(tiny_study(), first)
+    run(study_at(there), first)
+    assert results(there) == results(first)
+
+
+@pytest.fixture
+def in_process() -> Iterator[None]:
+    with tiny.in_process():
+        yield
