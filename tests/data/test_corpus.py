@@ -20,7 +20,7 @@ from foretoken.data.corpus import (
 )
 from foretoken.data.formats import BLOCK_BYTES
 from foretoken.errors import CorpusError
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 
 
 def text_corpus(path: Path) -> CorpusSection:

@@ -11,7 +11,7 @@ import pytest
 
 from foretoken.data.corpus import documents
 from foretoken.errors import CorpusError
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 
 TURNS = ["You are helpful.", "bbbb bbbb", "cdcd", "e"]
 

@@ -20,7 +20,7 @@ import pytest
 from foretoken.data import TokenizedCorpus, find_corpus, open_corpus, packing, prepare_corpus
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, StoreError
-from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.store import atomic
 
 STORIES = [f"Story {n}: the {n % 13} bears met {n * n} foxes in wood {n % 7}.\n" for n in range(600)]
@@ -242,7 +242,7 @@ def test_processes_at_once_end_with_one_corpus(tmp_path: Path) -> None:
 PREPARE = """
 import pathlib, sys
 from foretoken.data import prepare_corpus
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 print(prepare_corpus(CorpusSection.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), seed=0).address)
 assert "torch" not in sys.modules
 """

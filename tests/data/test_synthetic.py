@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from foretoken.data import language
 from foretoken.data.synthetic import DOCUMENT_TOKENS, ZipfMarkov
 from foretoken.errors import CorpusError
-from foretoken.runs.schema import LanguageSection
+from foretoken.runs.corpus_section import LanguageSection
 
 
 def true_rate(lang: ZipfMarkov) -> float:

@@ -11,7 +11,7 @@ import pytest
 from foretoken.data import TokenizedCorpus, check_corpus, open_corpus, prepare_corpus
 from foretoken.data.tokenized import Manifest, damaged_files, read_manifest, token_dtype
 from foretoken.errors import StoreError
-from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.store.atomic import checksummed_json
 
 

@@ -20,7 +20,7 @@ from foretoken.data.specials import special_ids
 from foretoken.data.subword import read_tokenizer
 from foretoken.data.tokenizer import tokenizer_from_json
 from foretoken.errors import CorpusError, ForetokenError
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.runs.study_file import load_study
 
 from ..fuzz.mutations import damaged, edited, json_text

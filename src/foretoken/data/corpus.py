@@ -18,9 +18,10 @@ from typing import Any
 
 from foretoken.bounded import opened
 from foretoken.data.formats import BLOCK_BYTES, read_texts, reading
+from foretoken.data.mixing import Document, Size, bytes_and_end, with_tasks
 from foretoken.data.synthetic import language
 from foretoken.errors import CorpusError
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 
 FEW_DOCUMENTS = 50
 """A corpus of fewer is cut into parts: held out whole, one of them would be too large or too small a share."""
@@ -33,14 +34,6 @@ _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 
 
 @dataclass(frozen=True)
-class Document:
-    """What goes as a whole to training or to validation."""
-
-    name: str
-    text: bytes
-
-
-@dataclass(frozen=True)
 class SourceFile:
     """A file of the corpus."""
 
@@ -50,11 +43,11 @@ class SourceFile:
 
 
 def source_files(corpus: CorpusSection) -> list[SourceFile]:
-    """The files of a corpus, ordered by name; none for a synthetic language.
+    """The files of a corpus, ordered by name; none for a synthetic language or tasks alone.
 
     Raises CorpusError when there is nothing to read.
     """
-    if corpus.source == "zipf_markov":
+    if corpus.source in ("zipf_markov", "tasks"):
         return []
     if corpus.source == "python-stdlib":
         root = Path(sysconfig.get_path("stdlib"))
@@ -99,11 +92,11 @@ def hash_files(files: Iterable[SourceFile]) -> list[SourceHash]:
     return hashes
 
 
-def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
+def documents(corpus: CorpusSection, seed: int = 0, size: Size = bytes_and_end) -> Iterator[Document]:
     """The documents of a corpus, one after another; empty ones are left out.
 
-    `seed` makes a synthetic language; other sources do not depend on it. Of equal files of `python-stdlib` the first
-    is given.
+    `seed` makes a synthetic language and the text of tasks, whose shares are of tokens as `size` counts them; other
+    text does not depend on either. Of equal files of `python-stdlib` the first is given.
     Raises CorpusError with the place of what is not text.
     """
     if corpus.source == "zipf_markov":
@@ -111,6 +104,11 @@ def documents(corpus: CorpusSection, seed: int = 0) -> Iterator[Document]:
         for number, symbols in enumerate(language(corpus.language, seed).documents(tokens, seed)):
             yield Document(str(number), symbols.astype("<u2").tobytes())
         return
+    texts = iter(()) if corpus.source == "tasks" else _parts(corpus)
+    yield from with_tasks(texts, corpus, seed, size) if corpus.tasks else texts
+
+
+def _parts(corpus: CorpusSection) -> Iterator[Document]:
     # Texts are streams: counting to FEW_DOCUMENTS reads no more of the corpus than that takes.
     few = len(list(islice(_texts(corpus), FEW_DOCUMENTS))) < FEW_DOCUMENTS
     parts = (

@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,13 +29,23 @@ import numpy as np
 from foretoken.data.corpus import SourceFile, documents, hash_files, source_files
 from foretoken.data.formats import UTF8
 from foretoken.data.learning import learn
+from foretoken.data.mixing import Split
 from foretoken.data.subword import read_tokenizer, tokenizer_bytes
 from foretoken.data.synthetic import language
-from foretoken.data.tokenized import MANIFEST, Manifest, SplitCounts, TokenizedCorpus, open_corpus, token_dtype
+from foretoken.data.tokenized import (
+    MANIFEST,
+    MadeText,
+    Manifest,
+    SplitCounts,
+    TokenizedCorpus,
+    open_corpus,
+    token_dtype,
+)
 from foretoken.data.tokenizer import TOKENIZER, ByteTokenizer, SymbolTokenizer, Tokenizer
 from foretoken.errors import CorpusError, StoreError
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.store import atomic
+from foretoken.tasks.maker import VERSION
 
 LAYOUT = 2
 """Part of every address: to be increased when the same sources and settings come to give other tokens."""
@@ -69,7 +80,7 @@ def prepare_corpus(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedC
         sources = [source.to_json() for source in hash_files(files)] or [settings]
         address = _hash([settings, sources])
         if not (folder / address).is_dir():
-            with _renamed_when_whole(folder / address) as unfinished:
+            with renamed_when_whole(folder / address) as unfinished:
                 manifest = _tokenize(corpus, seed, unfinished, settings, sources)
                 atomic.write_file(unfinished / MANIFEST, atomic.checksummed_json(manifest.to_json()))
                 # The address is that of the sources before they were tokenised: it must still be that of what was read.
@@ -89,17 +100,18 @@ def _address(stamp: Path) -> str | None:
     return address if isinstance(address, str) and ADDRESS.fullmatch(address) else None
 
 
-def is_validation(text: bytes, share: float) -> bool:
-    """Whether a document is held out: its own content decides, so it never moves when others come or go."""
-    # The first 8 bytes of the hash are a uniform number below 2^64.
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") < share * 2**64
-
-
 def _settings_json(corpus: CorpusSection, seed: int) -> dict[str, Any]:
     """All that the tokens depend on beside the content of the sources."""
     settings: dict[str, Any] = {"layout": LAYOUT, "source": corpus.source, "validation_share": corpus.validation_share}
     if corpus.source == "zipf_markov":
         return settings | {"language": corpus.language.model_dump(), "seed": seed}
+    if corpus.tasks:
+        made = [
+            dict(task.options) | {"share": share} for task, share in zip(corpus.tasks, corpus.task_shares, strict=True)
+        ]
+        settings |= {"tasks": made, "tasks_version": VERSION, "seed": seed}
+    if corpus.source == "tasks":
+        settings["tokens"] = int(corpus.tokens)
     # corpus.path is left out: the same files in another place give the same corpus.
     settings |= {"column": corpus.column, "tokenizer": corpus.tokenizer}
     if corpus.encoding != UTF8:
@@ -130,8 +142,8 @@ def _tokenizer(corpus: CorpusSection, seed: int) -> Tokenizer:
 
 def training_texts(corpus: CorpusSection, seed: int) -> Iterator[bytes]:
     """The documents of the training split: all that a tokenizer may learn from."""
-    texts = (document.text for document in documents(corpus, seed))
-    return (text for text in texts if not is_validation(text, corpus.validation_share))
+    share = corpus.validation_share
+    return (document.text for document in documents(corpus, seed) if document.split_at(share) == "train")
 
 
 def _tokenize(
@@ -142,16 +154,20 @@ def _tokenize(
     tokenizer = _tokenizer(corpus, seed)
     definition = json.dumps(tokenizer.to_json()).encode()
     atomic.write_file(folder / TOKENIZER, definition)
+    documents_of_task, tokens_of_task = Counter[tuple[str, Split]](), Counter[tuple[str, Split]]()
     with atomic.new_file(folder / "train.bin") as train, atomic.new_file(folder / "validation.bin") as validation:
-        writers = {
+        writers: dict[Split, _SplitWriter] = {
             "train": _SplitWriter(train, tokenizer),
             # Only a user's own tokenizer can lose text: those that are learned here are of bytes.
             "validation": _SplitWriter(validation, tokenizer, compare=tokenizer.fixed_vocabulary),
         }
-        for document in documents(corpus, seed):
-            held_out = is_validation(document.text, corpus.validation_share)
-            writers["validation" if held_out else "train"].add(document.text)
-        splits = {split: writer.finish() for split, writer in writers.items()}
+        for document in documents(corpus, seed, lambda text: _count(tokenizer, text)):
+            split = document.split_at(corpus.validation_share)
+            writers[split].add(document.text)
+            if document.task:
+                documents_of_task[document.task, split] += 1
+                tokens_of_task[document.task, split] += document.tokens
+        splits: dict[str, SplitCounts] = {split: writer.finish() for split, writer in writers.items()}
     _check_not_empty(splits)
     if synthetic or splits["validation"].lost_documents:
         splits = {split: replace(counts, bytes=None) for split, counts in splits.items()}
@@ -167,7 +183,16 @@ def _tokenize(
         settings_json=settings_json,
         sources_json=sources_json,
         sources_sha256=_sha256(sources_json),
+        made=tuple(
+            MadeText(task=task, split=split, documents=number, tokens=tokens_of_task[task, split])
+            for (task, split), number in documents_of_task.items()
+        ),
     )
+
+
+def _count(tokenizer: Tokenizer, text: bytes) -> int:
+    """Tokens of a document, with the one that ends it."""
+    return len(tokenizer.encode([text])[0]) + (tokenizer.separator is not None)
 
 
 def _check_not_empty(splits: dict[str, SplitCounts]) -> None:
@@ -258,7 +283,7 @@ def _clear(folder: Path) -> None:
 
 
 @contextmanager
-def _renamed_when_whole(final: Path) -> Iterator[Path]:
+def renamed_when_whole(final: Path) -> Iterator[Path]:
     """A folder to write in, renamed to `final` at the end."""
     unfinished = final.with_name(f".unfinished-{final.name}")
     with atomic.writing(unfinished):

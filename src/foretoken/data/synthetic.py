@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretoken.errors import CorpusError
-from foretoken.runs.schema import LanguageSection
+from foretoken.runs.corpus_section import LanguageSection
 
 DOCUMENT_TOKENS = 4096
 LARGEST_TABLE = 2**26

@@ -41,6 +41,16 @@ class SplitCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MadeText:
+    """What was written of one task made by code, in one split."""
+
+    task: str
+    split: str
+    documents: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What manifest.json says of a tokenised corpus."""
 
@@ -57,10 +67,12 @@ class Manifest:
     sources_json: list[dict[str, Any]]
     """Name, bytes and sha256 of each file; of a synthetic language its settings."""
     sources_sha256: str
+    made: tuple[MadeText, ...] = ()
+    """Of each task in the text."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
+        values_json = {
             "tokenizer": self.tokenizer,
             "tokenizer_sha256": self.tokenizer_sha256,
             "vocabulary": self.vocabulary,
@@ -73,6 +85,7 @@ class Manifest:
             "sources": self.sources_json,
             "sources_sha256": self.sources_sha256,
         }
+        return values_json | ({"tasks": [asdict(one) for one in self.made]} if self.made else {})
 
     @classmethod
     def from_json(cls, values_json: dict[str, Any]) -> Manifest:
@@ -83,6 +96,7 @@ class Manifest:
             splits={split: SplitCounts(**counts) for split, counts in values.pop("splits").items()},
             settings_json=values.pop("settings"),
             sources_json=values.pop("sources"),
+            made=tuple(MadeText(**one) for one in values.pop("tasks", ())),
             **values,
         )
 

@@ -24,7 +24,7 @@ from foretoken.data.tokenized import TokenizedCorpus, read_manifest
 from foretoken.data.tokenizer import SYMBOLS, TOKENIZER, ByteTokenizer, SymbolTokenizer, Tokenizer, tokenizer_from_json
 from foretoken.data.tokenizer_measures import TokenizerDescription, describe_tokenizer
 from foretoken.errors import CorpusError, shown
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.runs.study_file import Study
 
 KINDS = ("byte", *LEARNERS)

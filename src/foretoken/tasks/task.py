@@ -24,6 +24,8 @@ class Question:
     """Twins, which differ in a word, have the same: a model is consistent where it is right on both."""
     document: str = ""
     """Questions about one document are not independent: standard errors are clustered by it."""
+    examples: tuple[Question, ...] = ()
+    """Solved examples of its own, of which the first are shown in place of the task's: they tell what is asked for."""
     count: float | None = None
     """How often what is asked for stands in the training text, where that is known."""
 
@@ -78,3 +80,17 @@ class PromptTask:
         """
         solved = (self.template.replace("{prompt}", one.prompt) + one.answer + self.between for one in shown_examples)
         return self.instruction + "".join(solved) + self.template.replace("{prompt}", question.prompt)
+
+
+def check_shots(task: PromptTask, shots: int) -> None:
+    """Raise TaskError where a task has fewer examples than are to be shown."""
+    if shots < 0:
+        raise TaskError("shots must not be negative", expected="0 or more", got=str(shots))
+    known = min(len(question.examples) or len(task.examples) for question in task.questions)
+    if shots > known:
+        raise TaskError(
+            f"the task {task.name} has too few solved examples",
+            expected=f"{shots} or more to show before a question",
+            got=str(known),
+            cure="give more (`examples` of its file, or rows whose column split is train), or fewer --shots",
+        )
