@@ -20,7 +20,7 @@ from foretoken.evals import continue_training, evaluate
 from foretoken.evals.text_corpus import split_text, whole_text
 from foretoken.generation import open_model
 from foretoken.models import build, from_pretrained, save_pretrained
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic
 from foretoken.training.checkpoint import keep_weights

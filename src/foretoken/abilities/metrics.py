@@ -63,8 +63,10 @@ CHANCE = {
 """What guessing reaches in accuracy, by the first words of a task's name: one over the number of choices."""
 SHARP = re.compile(r"exact|(^|_)em(_|$)|^acc(uracy)?$|pass|multiple_choice|solve", re.IGNORECASE)
 """Metrics that ask for a whole answer."""
-TOKEN = re.compile(r"token|(^|_)p(_|$)|prob|edit|likelihood|partial|character", re.IGNORECASE)
-"""Metrics of one token, as a share."""
+TOKEN = re.compile(
+    r"(?<!per_)token|(^|_)p(_|$)|(?<!answer_)(?<!choice_)prob|edit|likelihood|partial|character", re.IGNORECASE
+)
+"""Metrics of one token, as a share; the probability of a whole answer, or of a choice, is none."""
 TOKEN_LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORECASE)
 """Metrics of one token, in nats."""
 AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)

@@ -6,6 +6,7 @@ from foretoken.evals.finetune import FinetuneRequest, FinetuneResult, SeedResult
 from foretoken.evals.metrics import METRICS, SeedMean
 from foretoken.evals.options import ContinueOptions, TuningOptions
 from foretoken.evals.tasks import Example, Task, mixture
+from foretoken.evals.windows import DomainLoss
 from foretoken.runs.spec import Precision
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ContinueOptions",
     "ContinueRequest",
     "ContinuedTraining",
+    "DomainLoss",
     "Example",
     "FinetuneRequest",
     "FinetuneResult",

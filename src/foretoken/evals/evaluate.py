@@ -9,12 +9,13 @@ from typing import Any
 
 from foretoken.arguments import takes
 from foretoken.compute.hardware import available_memory
-from foretoken.compute.objective import Objective
+from foretoken.compute.objective import CAUSAL, Objective
 from foretoken.data import windows
 from foretoken.errors import CorpusError, DesignError
 from foretoken.evals.metrics import NORMAL_95
 from foretoken.evals.text_corpus import TextCorpus, builder_for, finite_evaluation, whole_text
-from foretoken.generation import open_model
+from foretoken.evals.windows import DomainLoss, WindowedText, domain_losses
+from foretoken.generation import Model, open_model
 from foretoken.generation.load import ModelSource
 from foretoken.objectives import ExampleBuilder
 from foretoken.results import Result
@@ -51,6 +52,13 @@ class TextLoss(Result):
     """causal: [first, last, loss] by position in the sequence, in doublings."""
     label_loss: float | None
     """Loss of the next-sentence labels; None without next_sentence."""
+    stride: int | None = None
+    """Tokens from one window to the next; None where sequences stand side by side, across documents."""
+    word_perplexity: float | None = None
+    """By word; of windows alone, which end with their document."""
+    documents: int | None = None
+    domains: tuple[DomainLoss, ...] = ()
+    """By name, where it was asked for."""
 
     @property
     def perplexity(self) -> float:
@@ -88,6 +96,11 @@ class EvaluateRequest:
     """What holds the text in .json, .jsonl, .csv, .tsv and .parquet."""
     encoding: str = "utf-8"
     """What the text is encoded in, as Python names it: gb18030, latin-1, ..."""
+    stride: int | None = None
+    """Read each document by itself in windows that begin so many tokens apart, in place of sequences side by side."""
+    by: str = ""
+    """Also the loss of each domain: the column that names it, or `folder` for subfolders. Documents are read by
+    themselves, with a stride of half the context unless given."""
     run: str | None = None
     """Of a study, the run whose key begins so, in place of its target."""
 
@@ -97,7 +110,8 @@ def evaluate(request: EvaluateRequest) -> TextLoss:
     """The loss of a model on a file or folder of text, in sequences side by side that do not overlap.
 
     The arguments are the fields of `EvaluateRequest`. What is hidden depends on the text alone, so it is the same for
-    all models.
+    all models. With `stride` or `by` every document is read by itself, in windows that overlap, and standard errors are
+    clustered by document: only a model that predicts each next token can be measured so.
 
     Raises CorpusError for a text that cannot be read or is shorter than two sequences, DesignError for an objective or
     a context that the model does not have, CheckpointError for weights that give no loss, what `open_model` raises.
@@ -107,6 +121,8 @@ def evaluate(request: EvaluateRequest) -> TextLoss:
             "tokens must be between 1 and 1e15", expected="tokens of 1 or more", got=f"{request.tokens:g}"
         )
     model = open_model(request.source, request.run)
+    if request.stride is not None or request.by:
+        return _in_windows(model, request)
     corpus = whole_text(model, request.text, request.column, int(request.tokens), request.encoding)
     builder = builder_for(model, corpus, request.objective, request.context)
     _check_memory(builder)
@@ -127,6 +143,46 @@ def evaluate(request: EvaluateRequest) -> TextLoss:
         bits_per_byte_reason=reason,
         by_position=evaluation.by_position,
         label_loss=evaluation.label_loss,
+    )
+
+
+def _in_windows(model: Model, request: EvaluateRequest) -> TextLoss:
+    """The loss on each document by itself. Raises DesignError for an objective that does not predict each token."""
+    kind = request.objective.kind if isinstance(request.objective, Objective) else request.objective
+    if (kind or model.objective.kind) != CAUSAL.kind or CAUSAL.kind not in model.family.objectives:
+        raise DesignError(
+            "windows are for models that predict each next token",
+            expected=f"objective {CAUSAL.kind}",
+            got=f"objective {kind or model.objective.kind}, family {model.family.name}",
+            cure="leave out stride and by",
+        )
+    longest = model.network.shape.context
+    context = request.context or longest
+    if not 2 <= context <= longest:
+        raise DesignError("the model cannot read windows of this length", expected=f"2 to {longest}", got=f"{context}")
+    stride = request.stride if request.stride is not None else max(1, context // 2)
+    text = WindowedText(
+        path=request.text, column=request.column, encoding=request.encoding, by=request.by, tokens=int(request.tokens)
+    )
+    (whole, *domains), windows = domain_losses(model, text, context, stride)
+    return TextLoss(
+        model=model.name,
+        text=str(request.text),
+        objective=CAUSAL.kind,
+        context=context,
+        tokens=whole.tokens,
+        sequences=windows,
+        separator=model.separator,
+        loss=whole.loss,
+        loss_se=whole.loss_se or 0.0,
+        bits_per_byte=whole.bits_per_byte,
+        bits_per_byte_reason="the tokenizer loses some of the text" if whole.bits_per_byte is None else None,
+        by_position=(),
+        label_loss=None,
+        stride=stride,
+        word_perplexity=whole.word_perplexity,
+        documents=whole.documents,
+        domains=tuple(domains),
     )
 
 

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from foretoken.bounded import limit, too_large
 from foretoken.compute.objective import Objective, objective_kind
 from foretoken.data import TokenizedCorpus
-from foretoken.data.corpus import FEW_DOCUMENTS, Document, documents
+from foretoken.data.corpus import FEW_DOCUMENTS, documents
 from foretoken.data.formats import UTF8, check_encoding
-from foretoken.data.packing import CHUNK_BYTES, is_validation
+from foretoken.data.mixing import Document, is_validation
+from foretoken.data.packing import CHUNK_BYTES
 from foretoken.data.tokenized import token_dtype
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.errors import CheckpointError, CorpusError, DesignError
 from foretoken.generation import Model
 from foretoken.models import Network
 from foretoken.objectives import ExampleBuilder, examples
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.training.evaluate import Evaluation, held_out
 
 LARGEST_TEXT, TEXT_OVERHEAD = 2**29, 2**8

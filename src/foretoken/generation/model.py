@@ -89,7 +89,8 @@ class Model:
     @cached_property
     def writable(self) -> Tensor:
         """[V] whether a token can be written: a network may have more rows than there are tokens."""
-        writable_V = torch.zeros(self.network.shape.vocabulary, dtype=torch.bool)
+        with torch.inference_mode(False):  # kept, and so for whatever is done later
+            writable_V = torch.zeros(self.network.shape.vocabulary, dtype=torch.bool)
         writable_V[: self.tokenizer.vocabulary] = True
         return writable_V
 

@@ -83,7 +83,6 @@ class SampleRequest(SamplingOptions):
 
 
 @takes(SampleRequest)
-@torch.no_grad()
 def sample(request: SampleRequest) -> Samples:
     """Continue a prompt with a model; an encoder-decoder reads it and writes its target.
 
@@ -103,9 +102,10 @@ def sample(request: SampleRequest) -> Samples:
             )
     if tokens * samples > limit(MOST_TOKENS):
         raise too_large("what is to be written", MOST_TOKENS, "tokens in all", ForetokenError, tokens * samples)
-    writer = Writer(model, model.encode(request.prompt), tokens, samples)
-    token_rows, logprob_rows = writer.write(request, RandomStreams(seed, samples), tokens)
-    perplexity, reason = writer.perplexity()
+    with torch.inference_mode():
+        writer = Writer(model, model.encode(request.prompt), tokens, samples)
+        token_rows, logprob_rows = writer.write(request, RandomStreams(seed, samples), tokens)
+        perplexity, reason = writer.perplexity()
     rows = zip(token_rows.tolist(), logprob_rows.tolist(), strict=True)
     return Samples(
         model=model.name,
@@ -192,18 +192,26 @@ class Writer:
 
     def write(self, options: SamplingOptions, streams: RandomStreams, tokens: int) -> tuple[Tensor, Tensor]:
         """Tokens and their log-probabilities, [samples, tokens]."""
-        texts_BT, logprobs = torch.tensor([self.read] * self.samples), []
-        logits_BV, begun = self.logits_BTV[:, -1], len(self.read)
-        end = -1 if self.model.separator is None else self.model.separator  # no token is -1
+        begun = len(self.read)
+        texts_BT = torch.empty(self.samples, begun + tokens, dtype=torch.long)
+        texts_BT[:, :begun] = torch.tensor(self.read)
+        logprobs_BT, ended_B = torch.empty(self.samples, tokens), torch.zeros(self.samples, dtype=torch.bool)
+        logits_BV, written, end = self.logits_BTV[:, -1], 0, self.model.separator
+        writable = None if bool(self.model.writable.all()) else self.model.writable
         for step in range(tokens):
-            token_B = streams.draw(options.probabilities(mask_logits(logits_BV, self.model.writable)))
-            logprobs.append(logits_BV.log_softmax(-1).gather(1, token_B[:, None])[:, 0])
-            texts_BT = torch.cat([texts_BT, token_B[:, None]], dim=1)
-            ended_B = (texts_BT[:, begun:] == end).any(1)
-            if step + 1 == tokens or bool(ended_B.all()):
+            allowed_BV = logits_BV if writable is None else mask_logits(logits_BV, writable)
+            token_B = streams.draw(options.probabilities(allowed_BV)) if options.temperature else allowed_BV.argmax(-1)
+            logprobs_BT[:, step] = logits_BV.log_softmax(-1).gather(1, token_B[:, None])[:, 0]
+            texts_BT[:, begun + step] = token_B
+            written = step + 1
+            if end is not None:
+                ended_B |= token_B == end
+            if written == tokens or (end is not None and bool(ended_B.all())):
                 break
-            logits_BV = self._next(texts_BT)
-        return texts_BT[:, begun:], torch.stack(logprobs, dim=1)
+            logits_BV = self._next(texts_BT[:, : begun + written])
+        # One that is not finite spoils the sum below each log-probability, so none has to be looked for on the way.
+        finite_logits(logprobs_BT[:, :written])
+        return texts_BT[:, begun : begun + written], logprobs_BT[:, :written]
 
     def _next(self, texts_BT: Tensor) -> Tensor:
         """Logits after the texts. A full context is replaced by a new one that holds the newer half of it."""
@@ -212,7 +220,7 @@ class Writer:
         if not self.model.family.recurrent and self.cache.length == context:
             # Half, so that a text of many contexts is read twice on average and not once per token.
             self.cache, last = start_cache(self.model.network), texts_BT[:, -max(1, context // 2) :]
-        return finite_logits(self.cache.read(last))[:, -1]
+        return self.cache.read(last, last=True)[:, -1].float()
 
     def perplexity(self) -> tuple[float | None, str | None]:
         """Perplexity of the prompt, or why there is none."""

@@ -26,9 +26,9 @@ class RelativePositions(nn.Module):
         self.table = nn.Embedding(buckets, heads)
         self.initial = {"table.weight": Initial(std=0.0)}  # no position is preferred before training
 
-    def forward(self, queries: int, keys: int) -> Tensor:
-        """Additions for so many positions that attend, and so many attended to."""
-        distance = torch.arange(keys)[None, :] - torch.arange(queries)[:, None]
+    def forward(self, queries: int, keys: int, first: int = 0) -> Tensor:
+        """Additions for so many positions that attend, from `first` on, and so many attended to."""
+        distance = torch.arange(keys)[None, :] - torch.arange(first, first + queries)[:, None]
         buckets_TS = bucket(distance, self.table.num_embeddings, self.bidirectional).to(self.table.weight.device)
         bias_TSH: Tensor = self.table(buckets_TS)
         return bias_TSH.permute(2, 0, 1)[None]
