@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretoken.abilities.axes import AXES, KEY, Axis, CurveName, axis_of
@@ -33,6 +34,7 @@ from foretoken.runs.exports import FINISHED
 from foretoken.runs.reading import AnyTable
 from foretoken.runs.table import SIZES, RunTable
 from foretoken.store.read import read_table
+from foretoken.store.score_rows import read_score_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,14 +159,12 @@ def read_scores(
     """
     if isinstance(table, ScoreTable):
         if rename or where or reading != PLAIN:
-            raise ForetokenError(
-                "a table of scores that was read stands as it is",
-                got="columns, rows or a reading for it",
-                cure="say them where it is read: foretoken.read_scores(path, rename, where, reading)",
-            )
+            cure = "say them where it is read: foretoken.read_scores(path, rename, where, reading)"
+            got = "columns, rows or a reading for it"
+            raise ForetokenError("a table of scores that was read stands as it is", got=got, cure=cure)
         return table
     rename = dict(rename or {})
-    runs = read_table(table, rename, where, ())
+    runs = read_table(_scores_in(table), rename, where, ())
     frame, notes = _finished(runs)
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
@@ -177,6 +177,11 @@ def read_scores(
     assumed += [*notes, *more, *told, *units, *twice, *why]
     checks = score_checks(frame, against)
     return ScoreTable(frame[list(COLUMNS)], source, against, tuple(assumed), checks)
+
+
+def _scores_in(table: AnyTable) -> AnyTable:
+    """The scores of a study's runs, where a table is its folder."""
+    return read_score_rows(table) if isinstance(table, str | Path) and Path(table).is_dir() else table
 
 
 def _finished(runs: RunTable) -> tuple[pd.DataFrame, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from foretoken.abilities.downstream_result import Downstream
 from foretoken.abilities.result import Scores
+from foretoken.abilities.tail_result import Tail
 from foretoken.arguments import named_arguments
 from foretoken.checks.diagnose import Diagnosis
 from foretoken.decisions.accuracy import Decisions
@@ -34,6 +35,7 @@ from foretoken.reports.scores_page import scores_page
 from foretoken.reports.study_page import study_page
 from foretoken.reports.study_results import CorpusFacts, StudyResults, TrainingCost
 from foretoken.reports.summary import Page, PageOptions
+from foretoken.reports.tail_page import tail_page
 from foretoken.reports.versus_page import versus_page
 from foretoken.routes.approaches import Approaches
 from foretoken.store.atomic import write_file, write_output
@@ -57,6 +59,7 @@ PAGES: dict[type, Callable[[Any, PageOptions], Page]] = {
     Approaches: approaches_page,
     Scores: scores_page,
     Downstream: downstream_page,
+    Tail: tail_page,
     Forecast: prediction_page,
     Plan: plan_page,
     Registry: published_page,

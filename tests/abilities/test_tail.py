@@ -1,0 +1,199 @@
+"""The long tail: the price of a decade of rarity, where there is one, and what is doubted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from foretoken.abilities import CountedAnswer, tail
+from foretoken.abilities.answers import read_answers
+from foretoken.abilities.surface import Likelihood
+from foretoken.abilities.tail_result import Tail, TaskTail, sentence, times
+from foretoken.errors import ForetokenError, RefusedError, TableError
+
+
+def answers(
+    sizes: int = 5, facts: int = 400, count: float = 1.0, params: float = 0.6, *, chance: float = 0.0, seed: int = 0
+) -> pd.DataFrame:
+    """Answers of models of 1e7 to 1e10 parameters to facts of 1 to 10^4 mentions, some of them harder than others."""
+    random = np.random.default_rng(seed)
+    size, fact = (part.ravel() for part in np.meshgrid(np.geomspace(1e7, 1e10, sizes), np.arange(facts), indexing="ij"))
+    mentions = np.geomspace(1, 1e4, facts).round()[fact]
+    odds = count * (np.log10(mentions) - 2) + params * (np.log10(size) - 8.5) + random.normal(0, 1, facts)[fact]
+    correct = random.random(len(fact)) < chance + (1 - chance) * expit(odds)
+    return pd.DataFrame({"params": size, "question": fact, "count": mentions, "correct": correct.astype(int)})
+
+
+def only(found: Tail) -> TaskTail:
+    (task,) = found.tasks
+    return task
+
+
+def codes(found: Tail) -> set[str]:
+    return {check.code for check in found.checks}
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25])
+def test_the_price_of_a_decade_is_found(chance: float) -> None:
+    found = tail(answers(chance=chance), chance=chance)
+    task = only(found)
+    price = task.price
+    assert price is not None
+    assert price.factor is not None
+    assert price.high is not None
+    assert price.pays
+    assert price.low < 10 ** (1.0 / 0.6) < price.high
+    assert price.low < price.factor < price.high < 100 * price.low
+    assert "times larger gives" in sentence(task, 0.9)
+    assert {"difficulty"} <= codes(found) <= {"difficulty", "few_questions"}
+
+
+def test_scale_that_does_nothing_has_no_number() -> None:
+    task = only(tail(answers(facts=2000, params=0.0)))
+    assert task.price is not None
+    assert task.price.verdict == "does_not_pay"
+    assert (task.price.factor, task.price.high) == (None, None)
+    assert task.price.low >= 1000
+    assert task.params_slope is not None
+    assert task.params_slope.low < 0 < task.params_slope.high
+    assert "scale does not pay" in sentence(task, 0.9)
+    values = task.to_json()["price"]
+    assert values["high"] is None
+    assert "slopes of size" in values["high_reason"]
+
+
+def test_few_answers_say_that_they_cannot_say() -> None:
+    task = only(tail(answers(sizes=3, facts=60, count=0.3, params=0.1, seed=2)))
+    assert task.price is not None
+    assert task.price.verdict == "cannot_say"
+    assert "cannot be said" in sentence(task, 0.9)
+
+
+def test_one_size_has_slopes_and_no_price() -> None:
+    found = tail(answers(sizes=1))
+    task = only(found)
+    assert (task.price, task.params_slope) == (None, None)
+    assert task.count_slope.low < 1.0
+    assert "one size" in sentence(task, 0.9)
+    assert "few_sizes" in codes(found)
+
+
+def test_the_fit_is_the_best_and_its_gradient_exact() -> None:
+    likelihood = Likelihood(read_answers(answers(sizes=3, facts=100)).tasks[0], 0.9)
+
+    def cost(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, score, _ = likelihood.parts(theta)
+        return -value, -likelihood.gradient(score, theta)
+
+    best = minimize(cost, np.zeros(likelihood.size), jac=True, method="BFGS")
+    assert likelihood.fitted().theta == pytest.approx(best.x, abs=1e-3)
+    theta = np.array([0.1, -0.3, 0.4, 0.7])
+    steps = 1e-5 * np.eye(4)
+    numeric = [(cost(theta + step)[0] - cost(theta - step)[0]) / 2e-5 for step in steps]
+    assert cost(theta)[1] == pytest.approx(numeric, rel=1e-5)
+
+
+def test_questions_that_are_hard_for_all_models_widen_the_slope() -> None:
+    alone = answers(facts=300)
+    alone["question"] = np.arange(len(alone))
+    shared, apart = (only(tail(frame, ceiling=1.0)).count_slope for frame in (answers(facts=300), alone))
+    assert shared.high - shared.low > 1.2 * (apart.high - apart.low)
+
+
+def test_bins_give_about_the_same_as_questions() -> None:
+    frame = answers(facts=2000)
+    decade = 10.0 ** (np.floor(np.log10(frame["count"])) + 0.5)
+    grouped = frame.assign(count=decade).groupby(["params", "count"])["correct"]
+    bins = pd.DataFrame({"score": 100 * grouped.mean(), "n": grouped.size()}).reset_index()
+    found, whole = tail(bins), only(tail(frame))
+    task = only(found)
+    assert any("no question" in told for told in found.assumed)
+    assert any("percent" in told for told in found.assumed)
+    assert task.price is not None
+    assert whole.price is not None
+    assert task.price.factor is not None
+    assert task.price.low < 10 ** (1 / 0.6) < (task.price.high or np.inf)
+    assert [one.accuracy for one in task.models[0].bins] == pytest.approx(
+        [one.accuracy for one in whole.models[0].bins], abs=0.05
+    )
+
+
+def test_decades_and_what_is_never_mentioned() -> None:
+    frame = pd.DataFrame({"params": 1e8, "count": [0, 1, 9, 10, 1000], "n": 10, "correct": [1, 2, 4, 6, 10]})
+    found = tail(frame)
+    (model,) = only(found).models
+    assert [(one.low, one.n, one.accuracy) for one in model.bins] == [
+        (0.0, 10.0, 0.1), (1.0, 20.0, pytest.approx(0.3)), (10.0, 10.0, 0.6), (1000.0, 10.0, 1.0),
+    ]  # fmt: skip
+    assert any("never mentioned" in told for told in found.assumed)
+    assert model.gap is not None
+    assert model.gap.gap == pytest.approx(0.9)
+    assert model.gap.low < 0.9 < model.gap.high <= 1.0 + 1e-9
+
+
+def test_answers_one_by_one_and_from_a_table_are_the_same() -> None:
+    frame = answers(sizes=4, facts=50)
+    one_by_one = [
+        CountedAnswer(question=str(question), count=count, correct=float(correct), params=params)
+        for params, question, count, correct in frame.itertuples(index=False, name=None)
+    ]
+    assert only(tail(one_by_one)).to_json() == only(tail(frame)).to_json()
+
+
+def test_flags_in_words_names_of_columns_and_tasks() -> None:
+    frame = answers(sizes=4, facts=60)
+    frame["correct"] = frame["correct"].map({1: "True", 0: "False"})
+    frame = frame.rename(columns={"count": "hits_in_pile", "question": "qid"}).assign(task="capitals")
+    found = tail(pd.concat([frame, frame.assign(task="rivers")]), rename={"count": "hits_in_pile"})
+    assert [task.task for task in found.tasks] == ["capitals", "rivers"]
+    assert found.tasks[0].models[0].n == 60
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"count": -1}, "`count` cannot be"),
+        ({"correct": 2}, "outside their bounds"),
+        ({"params": 0}, "`params`|params"),
+        ({"correct": None}, "no answer|no column"),
+        ({"chance": 1.0}, "`chance`"),
+    ],
+)
+def test_what_cannot_be_is_refused(change: dict[str, object], told: str) -> None:
+    with pytest.raises(TableError, match=told):
+        tail(answers(sizes=2, facts=20).assign(**change))
+
+
+def test_what_is_missing_is_named() -> None:
+    for name in ("params", "count", "correct"):
+        with pytest.raises(TableError, match=f"no column `{name}`"):
+            tail(answers(sizes=2, facts=20).drop(columns=name))
+    with pytest.raises(RefusedError, match="one_count"):
+        tail(answers(sizes=2, facts=20).assign(count=7))
+    with pytest.raises(ForetokenError, match=r"--ceiling|ceiling="):
+        tail(answers(sizes=2, facts=20), ceiling=1.5)
+
+
+def test_doubts() -> None:
+    falls = answers(facts=1000)
+    falls.loc[falls["count"] > 1000, "correct"] = 0
+    assert {"not_monotone", "misfit"} <= codes(tail(falls))
+    assert "extrapolation" in codes(tail(answers(facts=2000, count=2.0, params=0.3)))
+    easy = answers()
+    easy["correct"] = 1
+    assert "at_ceiling" in codes(tail(easy))
+    assert "at_floor" in codes(tail(easy.assign(correct=0)))
+    narrow = answers()
+    assert "few_counts" in codes(tail(narrow[narrow["count"].between(10, 50)]))
+    differ = answers(facts=1500, count=0.0)
+    random = np.random.default_rng(1)
+    slope = 0.4 * (np.log10(differ["params"]) - 7)
+    differ["correct"] = (random.random(len(differ)) < expit(slope * (np.log10(differ["count"]) - 2))).astype(int)
+    assert "slopes_differ" in codes(tail(differ))
+
+
+def test_factors_in_words() -> None:
+    assert [times(one) for one in (0.42, 3.0, 123.4, 1e5)] == ["0.42", "3", "123", "10^5"]
