@@ -31,7 +31,7 @@ from torch.nn import functional
 from foretoken.compute.flops import training_flops
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, batch, prepare_corpus
-from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.evaluate import evaluate
 from foretoken.training.loop import advance

@@ -81,12 +81,22 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     frame.rename(columns=theirs).to_csv(home / "wandb_export.csv", index=False)
     score = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "task": "copa", "metric": "acc"})
     score.assign(tokens=3e11, score=60 + 4 * np.arange(8)).to_csv(home / "scores.csv", index=False)
+    size, fact = (part.ravel() for part in np.meshgrid(np.geomspace(1e7, 1e10, 4), np.arange(200), indexing="ij"))
+    mentions = np.geomspace(1, 1e4, 200).round()[fact]
+    odds = np.log10(mentions) - 2 + 0.5 * (np.log10(size) - 8.5)
+    correct = (generator.random(800) < 1 / (1 + np.exp(-odds))).astype(int)
+    answers = pd.DataFrame({"params": size, "question": fact, "count": mentions, "correct": correct})
+    answers.to_csv(home / "answers.csv", index=False)
     (home / "my_texts").mkdir()
     for part in range(0, 1000, 10):
         lines = (f"{n} bears met {n * n} foxes.\n" for n in range(part, part + 10))
         (home / "my_texts" / f"bears-{part}.txt").write_text("".join(lines))
     labelled = (f'{{"text": "{n} bears met {n * n} foxes", "label": "{n % 2}"}}\n' for n in range(40))
     (home / "reviews.jsonl").write_text("".join(labelled))
+    splits = [*["test"] * 6, *["train"] * 4]
+    asked = (f'{{"prompt": "{n} bears", "answer": {n % 2}, "split": "{split}"}}\n' for n, split in enumerate(splits))
+    (home / "my_task.jsonl").write_text("".join(asked))
+    (home / "my_task.toml").write_text('data = "my_task.jsonl"\nchoices = [" odd", " even"]\n')
     (home / "own.toml").write_text(OWN_TRAINER)
     (home / "train.sh").write_text(TRAIN_SH)
     as_quickstart(undisturbed, home)

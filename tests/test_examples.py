@@ -53,7 +53,8 @@ def test_every_link_of_the_docs_leads_somewhere() -> None:
 
 def test_every_key_of_the_study_file_is_documented() -> None:
     from foretoken.compute.objective import Objective
-    from foretoken.runs.schema import LanguageSection, PlannedRuns, RuleSection
+    from foretoken.runs.corpus_section import LanguageSection
+    from foretoken.runs.schema import PlannedRuns, RuleSection
     from foretoken.runs.spec import RouterLosses, SpikePolicy
     from foretoken.runs.study_file import Study
 

@@ -38,6 +38,7 @@ READ_BY_THEMSELVES = {
     **dict.fromkeys(("mailbox.py", "array_worker.py", "slurm.py", "ray_launcher.py", "local.py", "worker.py"),
                     "what a driver and its workers write"),
     "lease.py": "locks, and the identity of the machine", "clock.py": "the identity of the machine",
+    "bucket.py": "objects of a bucket, bounded by its listing",
     "chain.py": "the folder that is locked", "atomic.py": "the folder that is flushed",
     "hardware.py": "what the system tells", "energy.py": "what the system tells",
     **dict.fromkeys(("cite.py", "published.py", "registry.py", "new_study.py", "html.py", "plots.py",
@@ -244,7 +245,7 @@ def test_few_files_have_one_reader() -> None:
         for name, path in MODULES.items()
         if path.name != "__init__.py" and len(known[name]) == 1
     ]
-    assert len(single) <= 40, "\n".join(single)
+    assert len(single) <= 0.1 * len(MODULES), "\n".join(single)
 
 
 def test_functions_fit_on_a_screen() -> None:

@@ -25,6 +25,7 @@ NO_ERRORS = {
     "palette.py",
     "svg.py",
     "score_panels.py",
+    "task_scores_section.py",
     "downstream_page.py",
     "slurm_commands.py",
     "hardware.py",

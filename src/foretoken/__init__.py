@@ -40,12 +40,15 @@ from typing import TYPE_CHECKING, Any
 from foretoken._version import __version__
 
 if TYPE_CHECKING:
-    from foretoken.abilities import ScoreTable, read_scores, scores
+    from foretoken.abilities import CountedAnswer, ScoreTable, read_scores, scores, tail
     from foretoken.abilities.downstream import downstream
     from foretoken.abilities.downstream_result import Downstream
+    from foretoken.abilities.tail_result import Tail
     from foretoken.checks import conventions, diagnose
     from foretoken.compute.abilities import ABILITIES
     from foretoken.compute.models import MODELS
+    from foretoken.data.counting import count_phrases
+    from foretoken.data.text_index import index_text, index_tokens, open_index
     from foretoken.data.tokenizer_files import load_tokenizer, train_tokenizer
     from foretoken.data.tokenizer_measures import describe_tokenizer
     from foretoken.decisions import Decisions, Versus, decision_accuracy, versus
@@ -68,10 +71,13 @@ if TYPE_CHECKING:
     from foretoken.runs.spec import RunSpec
     from foretoken.runs.study_file import Study, load_study
     from foretoken.runs.table import RunTable
+    from foretoken.scoring import ModelScores, next_tokens, score, score_network
     from foretoken.store.read import read_table
     from foretoken.study import StudyStatus, design, dry_run, pause, profile, prune, report, run, status, verify
     from foretoken.study.by_hand import planned_commands, record, start_script
     from foretoken.study.new_study import init
+    from foretoken.tasks import PromptTask, Question
+    from foretoken.tasks.made import make_documents, make_task
 
 PUBLIC = {
     "ABILITIES": "foretoken.compute.abilities",
@@ -82,6 +88,8 @@ PUBLIC = {
     "compare": "foretoken.plans.advice",
     "continue_training": "foretoken.evals",
     "conventions": "foretoken.checks",
+    "count_phrases": "foretoken.data.counting",
+    "CountedAnswer": "foretoken.abilities",
     "describe_tokenizer": "foretoken.data.tokenizer_measures",
     "decision_accuracy": "foretoken.decisions",
     "Decisions": "foretoken.decisions",
@@ -102,14 +110,25 @@ PUBLIC = {
     "freeze_run": "foretoken.forecasts.ledger",
     "infill": "foretoken.generation",
     "init": "foretoken.study.new_study",
+    "index_text": "foretoken.data.text_index",
+    "index_tokens": "foretoken.data.text_index",
     "isoflop": "foretoken.routes",
     "IsoflopFit": "foretoken.routes",
     "law": "foretoken.laws.own",
     "LAWS": "foretoken.laws",
+    "make_documents": "foretoken.tasks.made",
+    "make_task": "foretoken.tasks.made",
     "MODELS": "foretoken.compute.models",
     "load_study": "foretoken.runs.study_file",
     "load_tokenizer": "foretoken.data.tokenizer_files",
+    "ModelScores": "foretoken.scoring",
+    "next_tokens": "foretoken.scoring",
+    "PromptTask": "foretoken.tasks",
+    "Question": "foretoken.tasks",
+    "score": "foretoken.scoring",
+    "score_network": "foretoken.scoring",
     "next_run": "foretoken.ladders.ladder",
+    "open_index": "foretoken.data.text_index",
     "open_model": "foretoken.generation",
     "page_of": "foretoken.reports",
     "planned_commands": "foretoken.study.by_hand",
@@ -138,6 +157,8 @@ PUBLIC = {
     "status": "foretoken.study",
     "Study": "foretoken.runs.study_file",
     "StudyStatus": "foretoken.study",
+    "tail": "foretoken.abilities",
+    "Tail": "foretoken.abilities.tail_result",
     "train_tokenizer": "foretoken.data.tokenizer_files",
     "trends": "foretoken.plans.compute_trends",
     "verify": "foretoken.study",
@@ -152,6 +173,7 @@ __all__ = [
     "MODELS",
     "PUBLISHED",
     "BackTest",
+    "CountedAnswer",
     "Decisions",
     "Downstream",
     "Fit",
@@ -159,12 +181,16 @@ __all__ = [
     "Forecasts",
     "ForetokenError",
     "IsoflopFit",
+    "ModelScores",
     "Plan",
+    "PromptTask",
+    "Question",
     "RunSpec",
     "RunTable",
     "ScoreTable",
     "Study",
     "StudyStatus",
+    "Tail",
     "Versus",
     "__version__",
     "approaches",
@@ -174,6 +200,7 @@ __all__ = [
     "compare",
     "continue_training",
     "conventions",
+    "count_phrases",
     "decision_accuracy",
     "describe_tokenizer",
     "design",
@@ -185,13 +212,19 @@ __all__ = [
     "finetune",
     "fit",
     "freeze_run",
+    "index_text",
+    "index_tokens",
     "infill",
     "init",
     "isoflop",
     "law",
     "load_study",
     "load_tokenizer",
+    "make_documents",
+    "make_task",
     "next_run",
+    "next_tokens",
+    "open_index",
     "open_model",
     "page_of",
     "pause",
@@ -208,11 +241,14 @@ __all__ = [
     "run",
     "sample",
     "save_page",
+    "score",
     "score_ledger",
+    "score_network",
     "score_run",
     "scores",
     "start_script",
     "status",
+    "tail",
     "train_tokenizer",
     "trends",
     "verify",

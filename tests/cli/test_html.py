@@ -39,6 +39,8 @@ def home(tmp_path_factory) -> Path:
     pd.DataFrame(rows, columns=["params_total", "tokens", "flops", "loss"]).to_csv(folder / "runs.csv", index=False)
     scores = pd.DataFrame({"params": np.geomspace(1e8, 1e11, 8), "tokens": 3e11, "acc_copa": 60.0 + 4.0 * np.arange(8)})
     scores.to_csv(folder / "scores.csv", index=False)
+    answers = pd.DataFrame({"params": np.repeat([1e8, 1e9, 1e10, 1e11], 4), "count": np.tile([1, 10, 100, 1000], 4)})
+    answers.assign(n=200, score=np.linspace(0.1, 0.9, 16)).to_csv(folder / "answers.csv", index=False)
     invoke("fit", folder / "runs.csv", "-o", folder / "fit.json")
     invoke(
         "ledger",
@@ -61,6 +63,7 @@ VERBS = {
     "diagnose": ("diagnose", "{home}/runs.csv"),
     "approaches": ("approaches", "{home}/runs.csv"),
     "scores": ("scores", "{home}/scores.csv"),
+    "tail": ("tail", "{home}/answers.csv"),
     "downstream": ("downstream", "{home}/scores.csv", "--at", "7B,140B"),
     "predict": ("predict", "{home}/fit.json", "--params", "7B", "--tokens", "140B"),
     "laws": ("laws",),

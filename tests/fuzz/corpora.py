@@ -95,7 +95,7 @@ CORPORA = st.tuples(
 def read_corpus(drawn: tuple[dict[str, tuple[bytes, str]], str, str, str], folder: Path) -> None:
     """A folder of text, tokenised."""
     from foretoken.data import prepare_corpus
-    from foretoken.runs.schema import CorpusSection
+    from foretoken.runs.corpus_section import CorpusSection
 
     contents, planted, tokenizer, column = drawn
     files: dict[str, bytes | str] = {f"{name}{ending}": content for name, (content, ending) in contents.items()}

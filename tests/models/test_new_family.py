@@ -30,7 +30,8 @@ from foretoken.generation.cache import start_cache
 from foretoken.launchers.jobs import WorkerContext
 from foretoken.models import NETWORKS, build
 from foretoken.models.weights import Initial
-from foretoken.runs.schema import CorpusSection, LanguageSection, ModelSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
+from foretoken.runs.schema import ModelSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.table import table_from_records

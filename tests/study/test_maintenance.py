@@ -259,7 +259,7 @@ def test_each_edit_of_the_study_says_what_it_moves(edit: str, copied: Path, mini
     assert {row.id: row.because for row in told.new} == {row.id: row.because for row in rows}
 
 
-@pytest.mark.parametrize("place", ["foretoken.study.runner._torch_version", "foretoken.designs.recipe.RECIPE"])
+@pytest.mark.parametrize("place", ["foretoken.study.runner.torch_version", "foretoken.designs.recipe.RECIPE"])
 def test_another_version_moves_the_software(
     place: str, copied: Path, mini_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

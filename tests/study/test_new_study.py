@@ -21,8 +21,8 @@ from foretoken.units import parse_count
 from ..fuzz.verbs import foretoken, strict_json
 
 FROM = [name for name in FAMILIES if family_study(name)]
-IN_PLACE = ("design.kind", "design.params", "design.tokens_per_param", "design.runs")
-"""Behind a # of [design]: another kind with its lists."""
+IN_PLACE = ("design.kind", "design.params", "design.tokens_per_param", "design.runs", "corpus.tasks")
+"""Behind a # of [design]: another kind with its lists; of [corpus]: a list that is empty unless given."""
 
 
 @pytest.fixture

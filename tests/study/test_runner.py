@@ -93,7 +93,7 @@ def test_a_finished_study_starts_again_when_something_changed(
             other.setattr(name, "another")
             assert not finished()
     with monkeypatch.context() as other:
-        other.setattr("foretoken.study.runner._torch_version", lambda: "9.9")
+        other.setattr("foretoken.study.runner.torch_version", lambda: "9.9")
         assert not finished()
     assert finished()
     next(copied.glob("runs/*/record.json")).unlink()

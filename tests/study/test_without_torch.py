@@ -16,7 +16,8 @@ REASON = "not measured: torch is not installed; pip install 'foretoken[train]'"
 
 @pytest.fixture(autouse=True)
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foretoken.study.runner._torch_version", lambda: None)
+    for module in ("runner", "trainer"):
+        monkeypatch.setattr(f"foretoken.study.{module}.torch_version", lambda: None)
 
 
 def test_a_design_has_all_but_seconds(mini_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

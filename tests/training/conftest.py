@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foretoken.data import TokenizedCorpus, prepare_corpus
-from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 
 
 @pytest.fixture(scope="module")

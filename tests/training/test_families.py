@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from foretoken.compute.objective import KINDS, Objective, families_of
 from foretoken.compute.shape import PRESETS, ModelShape
 from foretoken.data import TokenizedCorpus, prepare_corpus
-from foretoken.runs.schema import CorpusSection
+from foretoken.runs.corpus_section import CorpusSection
 from foretoken.runs.spec import RunSpec
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.evaluate import evaluate

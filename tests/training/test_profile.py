@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from foretoken.data import prepare_corpus
-from foretoken.runs.schema import CorpusSection, LanguageSection
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.training import profile as module
 from foretoken.training.torch_setup import float32_products, medium_is_exact
 

@@ -15,8 +15,8 @@ from foretoken.compute.objective import Objective
 from foretoken.data import TokenizedCorpus, prepare_corpus, windows
 from foretoken.errors import LeaseLostError
 from foretoken.launchers.jobs import WorkerContext
+from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.runs.record import RunRecord
-from foretoken.runs.schema import CorpusSection, LanguageSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store.atomic import write_json
 from foretoken.store.checkpoints import in_folder

@@ -18,6 +18,7 @@ from foretoken.cli.backtest import backtest
 from foretoken.cli.cite import cite
 from foretoken.cli.compare import compare
 from foretoken.cli.continue_training import continue_training
+from foretoken.cli.count import count
 from foretoken.cli.design import design
 from foretoken.cli.diagnose import diagnose
 from foretoken.cli.downstream import downstream
@@ -40,8 +41,10 @@ from foretoken.cli.record import record
 from foretoken.cli.report import report
 from foretoken.cli.run import run
 from foretoken.cli.sample import sample
+from foretoken.cli.score import score
 from foretoken.cli.scores import scores
 from foretoken.cli.status import status
+from foretoken.cli.tail import tail
 from foretoken.cli.telling import QuietOption, VerboseOption, set_loudness, tells
 from foretoken.cli.tokenizer import tokenizer
 from foretoken.cli.trends import trends
@@ -94,10 +97,10 @@ STUDIES, TABLES, PLANS = "Studies", "Laws and forecasts, from a table of runs", 
 REFERENCE, MODELS = "What is known", "Models and text"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     STUDIES: (init, design, run, pause, record, status, verify, prune, report, profile),
-    TABLES: (fit, predict, diagnose, backtest, approaches, scores, downstream),
+    TABLES: (fit, predict, diagnose, backtest, approaches, scores, downstream, tail),
     PLANS: (plan, versus, next, compare),
     REFERENCE: (laws, cite, models, trends),
-    MODELS: (sample, fill_mask, infill, evaluate, finetune, continue_training),
+    MODELS: (count, sample, fill_mask, infill, evaluate, score, finetune, continue_training),
 }
 """The verbs, under the headings of the help."""
 for panel, verbs in PANELS.items():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal, TypeVar, cast
@@ -15,10 +15,12 @@ from foretoken.fits.check import PLAIN, Check
 from foretoken.fits.parts import Noise
 from foretoken.forecasts.band import BandPoint
 from foretoken.forecasts.forecast import FORECAST_KEYS, Forecast
+from foretoken.forecasts.scores import ScoreForecast, ScoreOutcome, check_outcomes, score_outcomes
 from foretoken.results import Result
 from foretoken.runs.loss_units import CARRIED, NATS_PER_TOKEN, LossUnit, named_loss_unit
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
+from foretoken.runs.task_score import TaskScore
 from foretoken.store.chain import FOLLOWS, Follows
 from foretoken.store.clock import Moment, Uptime, instant, moved
 
@@ -62,6 +64,8 @@ class Outcome(Result):
     """By a clock that nobody sets; None where an earlier version wrote it."""
     follows: Follows | None = None
     """sha256 by name of the ledger's files before this one; None where an earlier version wrote it."""
+    scores: list[ScoreOutcome] = field(default_factory=list)
+    """What it scored on the tasks whose scores were forecast."""
     evidence: Evidence = field(default="", compare=False)
     """What shows that the forecast came first; never written, and found again by whoever reads the ledger."""
 
@@ -161,6 +165,8 @@ class Entry(Result):
     """When the process began that froze it; None where nothing is known of that."""
     follows: Follows | None = None
     """sha256 by name of the ledger's files before this one; None where an earlier version wrote it."""
+    scores: list[ScoreForecast] = field(default_factory=list)
+    """What the run is forecast to score on tasks."""
 
     @property
     def frozen_instant(self) -> datetime:
@@ -261,6 +267,7 @@ class Entry(Result):
         for name, (said, found) in known.items():
             if not math.isclose(said, found, rel_tol=1e-9, abs_tol=1e-12):
                 raise ValueError(f"its {name} is {said}, where forecast and loss give {found}")
+        check_outcomes(self.scores, outcome.scores)
 
     def _unit_named(self, loss_unit: str) -> LossUnit | None:
         """The unit of a loss that is scored, None for the forecast's own. ForetokenError for one of another kind."""
@@ -279,8 +286,8 @@ class Entry(Result):
             )
         return said
 
-    def score_record(self, record: RunRecord) -> Outcome:
-        """Hold the forecast against a record of ours, whatever the clocks say.
+    def score_record(self, record: RunRecord, scores: Iterable[TaskScore] = ()) -> Outcome:
+        """Hold the forecast against a record of ours and the run's scores on tasks, whatever the clocks say.
 
         Raises StoreError for a run that did not finish.
         """
@@ -290,9 +297,10 @@ class Entry(Result):
             )
         self._unit_named(NATS_PER_TOKEN)
         # Both times are of clocks that may have been set in between: they are kept, and the chain says what came first.
-        return self._outcome(
+        outcome = self._outcome(
             Moment.now(), record.loss, record.spec.key, record.loss_se, record.started_at or None, record.finished_at
         )
+        return replace(outcome, scores=score_outcomes(self.scores, scores))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as they are written to disk: the forecast's keys stand among the entry's own."""
@@ -302,6 +310,7 @@ class Entry(Result):
         forecast = self.forecast
         size = {"params": forecast.params, "tokens": forecast.tokens, "flops": forecast.flops}
         target = size if self.spec is None else self.spec.to_json()
+        scores = [asdict(one) for one in self.scores]
         moments = {"uptime": self.uptime and asdict(self.uptime), "since": self.since and asdict(self.since)}
         return _linked_json(
             {
@@ -310,6 +319,7 @@ class Entry(Result):
                 **plain,
                 **moments,
                 "noise": asdict(self.noise),
+                "scores": scores,
                 "target": {**target, "band": [asdict(point) for point in self.band]},
             }
         )
@@ -357,8 +367,8 @@ def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _linked_json(plain_json: dict[str, Any]) -> dict[str, Any]:
     """The values of a link, its format first; what is not known of its moment and of those before it is left out."""
-    optional = ("uptime", "since", FOLLOWS)
-    known = {name: value for name, value in plain_json.items() if name not in optional or value is not None}
+    optional = ("uptime", "since", "scores", FOLLOWS)
+    known = {name: value for name, value in plain_json.items() if name not in optional or value not in (None, [])}
     return {"format": FORMAT if FOLLOWS in known else UNCHAINED, **known}
 
 

@@ -26,6 +26,7 @@ from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.request import Amount
 from foretoken.forecasts.rivals import rival_forecasts
+from foretoken.forecasts.scores import ScoreForecast
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import chain
@@ -192,19 +193,11 @@ def freeze(
     band: list[BandPoint] | None = None,
     spec: RunSpec | None = None,
     since: Moment | None = None,
+    scores: Iterable[ScoreForecast] = (),
 ) -> Entry:
-    """Write the forecast of a run, with all that it rests on, and return the entry. Raises StoreError when it exists.
+    """Write the forecast of a run to `path`, with all that it rests on. Raises StoreError when it exists.
 
-    Args:
-        path: the new file.
-        forecast: what is frozen.
-        fit: the fit behind it.
-        rivals: losses that were forecast without the law, by name.
-        conventions: how `params`, `flops` and `loss` are counted.
-        band: the forecast along the run.
-        spec: the planned run, where it is one of a study.
-        since: when this process began; a clock that was moved since then is told.
-
+    The arguments are fields of `Entry`. A clock that was moved `since` this process began is told.
     """
     moment = Moment.now()
     entry = Entry(
@@ -225,6 +218,7 @@ def freeze(
         rivals=dict(rivals),
         spec=spec,
         band=band or [],
+        scores=list(scores),
         conventions=dict(conventions),
     )
     return _write_once(Path(path), entry)

@@ -13,6 +13,7 @@ JsonObject = dict[str, Any]
 """Plain values that a function gives back to the process that asked for them."""
 # As text, not as functions: importing them would load torch into the driver, which never trains.
 TRAIN = "foretoken.training.train:train_job"
+TRAIN_AND_SCORE = "foretoken.scoring.in_training:train_and_score_job"
 CALIBRATE = "foretoken.training.calibrate:calibrate_job"
 COMPARE_THREADS = "foretoken.training.calibrate:compare_threads_job"
 PROFILE = "foretoken.training.profile:profile_job"
@@ -36,15 +37,19 @@ class WorkerContext:
     """The attempt at the study that this training belongs to; None outside of a study."""
     keep_weights: KeepWeights = "none"
     """Whose final weights are kept: none, target, all."""
+    evaluation: Path | None = None
+    """The file of the tasks that networks are scored on (store/scores.py); None where they are not."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "folder": str(self.folder), "corpus": str(self.corpus)}
+        evaluation = str(self.evaluation) if self.evaluation else None
+        return {**asdict(self), "folder": str(self.folder), "corpus": str(self.corpus), "evaluation": evaluation}
 
     @classmethod
     def from_json(cls, context_json: Mapping[str, Any]) -> WorkerContext:
         """The inverse of `to_json`."""
-        paths = {name: Path(context_json[name]) for name in ("folder", "corpus")}
+        names = ("folder", "corpus", "evaluation")
+        paths = {name: Path(context_json[name]) for name in names if context_json[name] is not None}
         return cls(**{**context_json, **paths})
 
 

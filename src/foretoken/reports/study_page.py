@@ -16,6 +16,7 @@ from foretoken.reports.provenance import commands, provenance_section, run_table
 from foretoken.reports.run_figures import curves_figure, positions_figure
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.summary import Page, PageOptions
+from foretoken.reports.task_scores_section import task_scores_section
 from foretoken.units import format_duration
 
 RIVAL_RULES = {
@@ -37,6 +38,7 @@ def study_page(study: StudyResults, options: PageOptions) -> Page:
             verdict(study),
             _forecast(study, budgets),
             rivals_section(study),
+            task_scores_section(study),
             None if study.isoflop is None else isoflop_section(study.isoflop, budgets, study.forecast),
             _law(study, budgets),
             _runs(study, budgets),

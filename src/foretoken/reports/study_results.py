@@ -10,6 +10,7 @@ from foretoken.designs import Design
 from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Forecast
+from foretoken.forecasts.scores import ScoreForecast, ScoreOutcome
 from foretoken.results import Result
 from foretoken.routes.isoflop import IsoflopFit
 from foretoken.runs.record import RunCounts, RunRecord
@@ -72,6 +73,8 @@ class StudyResults(Result):
     commands: Sequence[str] = ()
     """What was typed, to make and to rebuild."""
     version: str = ""
+    scores: pd.DataFrame | None = None
+    """Scores of the runs on tasks, in long form (store/score_rows.py); None where there are none."""
     told: Sequence[str] = ()
     """What is doubtful about the study's files, a sentence each."""
 
@@ -79,6 +82,16 @@ class StudyResults(Result):
     def forecast(self) -> Forecast | None:
         """The forecast that was frozen."""
         return self.entry.forecast if self.entry else None
+
+    @property
+    def score_forecasts(self) -> Sequence[ScoreForecast]:
+        """What the target was forecast to score on tasks."""
+        return self.entry.scores if self.entry else ()
+
+    @property
+    def score_outcomes(self) -> Sequence[ScoreOutcome]:
+        """What it scored."""
+        return self.outcome.scores if self.outcome else ()
 
     @property
     def rivals(self) -> Mapping[str, float]:

@@ -22,74 +22,15 @@ from foretoken.runs.launch_values import (
     parse_limit,
     usd_price,
 )
-from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, is_encoding, known_name
+from foretoken.runs.section import Count, Flops, Positive, Ratio, Section, Share, checked, known_name
 from foretoken.runs.spec import HAS_TRUNK, KeepWeights, Precision, RouterLosses, Schedule, SpikePolicy
 from foretoken.runs.trainer_section import Size
 
-CorpusSource = Literal["python-stdlib", "text", "zipf_markov"]
-TokenizerKind = Literal["byte", "bpe", "wordpiece", "unigram", "file"]
 DesignKind = Literal["isoflop", "ladder", "runs"]
 
 
 MOST_RUNS = 10_000
 """Runs of one list: no study trains more, and a slip of the hand is refused at once."""
-
-
-class LanguageSection(Section):
-    """A synthetic language (source `zipf_markov`)."""
-
-    symbols: int = Field(default=64, ge=2, le=4096)
-    order: int = Field(default=1, ge=1, le=4)
-    """Symbols of the past that the next one depends on."""
-    exponent: float = Field(default=1.0, gt=0.0, le=100.0)
-    """Zipf exponent of the next symbol's distribution."""
-    tokens: Annotated[Count, Field(le=1e12)] = 20e6
-    """Length of the text."""
-
-
-class CorpusSection(Section):
-    """What is read, and how it becomes tokens."""
-
-    source: CorpusSource = "python-stdlib"
-    path: str | None = None
-    """File or folder, for source `text`: plain text, .json, .jsonl, .csv, .tsv, .parquet; also .gz and .zst."""
-    column: str = "text"
-    """Column or key that holds the text in all of these but plain text."""
-    encoding: str = "utf-8"
-    """What files but .parquet are encoded in, as Python names it: gb18030, latin-1, ...; UTF-16 needs no name."""
-    tokenizer: TokenizerKind = "byte"
-    vocabulary: int = Field(default=512, ge=257, le=1_000_000)
-    """Tokens of a tokenizer that is learned (bpe, wordpiece, unigram)."""
-    tokenizer_file: str | None = None
-    """A tokenizer.json of the package `tokenizers`, for tokenizer `file`."""
-    separator: str | None = None
-    """The token of such a file that ends a document, by its name; needed where it is in doubt."""
-    validation_share: float = Field(default=0.05, gt=0.0, lt=0.5)
-    """Share of documents that is held out, chosen by their hash."""
-    repeat: bool = False
-    """Whether runs may see tokens more than once."""
-    language: LanguageSection = LanguageSection()
-
-    @model_validator(mode="after")
-    def _text_has_a_path(self) -> CorpusSection:
-        if (self.source == "text") != (self.path is not None):
-            raise ValueError("`path` is needed by source 'text', and by no other source")
-        return self
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_is_known(cls, name: str) -> str:
-        if not is_encoding(name):
-            raise ValueError(f"no such encoding: {name[:40]!r}; Python names them utf-8, gb18030, latin-1, ...")
-        return name
-
-    @model_validator(mode="after")
-    def _file_has_a_name(self) -> CorpusSection:
-        if (self.tokenizer == "file") != (self.tokenizer_file is not None):
-            raise ValueError("`tokenizer_file` is needed by tokenizer 'file', and by no other tokenizer")
-        if self.separator is not None and self.tokenizer_file is None:
-            raise ValueError("`separator` is for tokenizer 'file'; every other tokenizer has its own")
-        return self
 
 
 class ModelSection(Section):
@@ -303,6 +244,8 @@ class LaunchSection(Section):
     """Time without a sign of life after which another machine may take the study over."""
     keep_weights: KeepWeights = "target"
     """The runs whose final weights are kept."""
+    bucket: str = Field(default="", max_length=1000)
+    """URL of a bucket or folder (s3://bucket/prefix, gs://, file://) that gets a copy of the study's folder."""
     trackers: list[TrackerName] = Field(default=[], max_length=3)
     """Where training losses go as runs are trained, beside log/curves.jsonl: tensorboard, wandb, mlflow."""
     address: str = Field(default="", pattern=r"^(auto|[A-Za-z0-9._-]+:\d{1,5})?$")
@@ -349,6 +292,15 @@ class LaunchSection(Section):
     def gpus_of(self, params: float) -> float:
         """GPUs of a run of this size; 0 where the study file does not say."""
         return gpus_of(self.gpus, params)
+
+    @field_validator("bucket")
+    @classmethod
+    def _is_a_url_without_secrets(cls, url: str) -> str:
+        if re.search(r"://[^/]*:[^/]*@|[?#]", url):
+            raise ValueError("a URL without keys and passwords: they are read from the environment of the file system")
+        if url and not re.fullmatch(r"[a-z][a-z0-9+.-]+://[^\s:]+(:\d+/[^\s:]+)?", url):
+            raise ValueError(f"{shown(url)} is no URL, as s3://bucket/prefix, gs://bucket/prefix or file:///folder")
+        return url.rstrip("/")
 
     @field_validator("partition", "account", "qos")
     @classmethod

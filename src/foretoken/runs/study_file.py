@@ -9,6 +9,7 @@ name = "quickstart"            the folder's name
 [design]                       the small runs
 [target]                       the big run
 [launch], [forecast]           processes; the level of the interval
+[evaluate], [finetune]         tasks that the networks are scored on, and a task that copies are tuned on
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from foretoken.arguments import did_you_mean, did_you_mean_file, named_arguments, nearest
 from foretoken.bounded import handed_over, parse_toml, read_file
+from foretoken.compute.families import FAMILIES
 from foretoken.compute.objective import CAUSAL
 from foretoken.compute.shape import preset_family
-from foretoken.errors import StudyFileError, legible, shown
+from foretoken.errors import StudyFileError, legible, shown, without_secrets
 from foretoken.runs.builtin import studies, study_path
+from foretoken.runs.corpus_section import CorpusSection
+from foretoken.runs.evaluate_section import EvaluateSection, FinetuneSection
 from foretoken.runs.schema import (
     EXAMPLES,
-    CorpusSection,
     DesignSection,
     ForecastSection,
     LaunchSection,
@@ -69,6 +72,8 @@ class Study(Section):
     target: TargetSection = TargetSection()
     launch: LaunchSection = LaunchSection()
     forecast: ForecastSection = ForecastSection()
+    evaluate: EvaluateSection | None = None
+    finetune: FinetuneSection | None = None
     _home: Path = PrivateAttr(default_factory=Path.cwd)
 
     def __eq__(self, other: object) -> bool:
@@ -106,11 +111,20 @@ class Study(Section):
         for size in [*sizes, *filter(None, [self.target.size])]:
             if lacking := self.trainer.lacking(size):
                 raise ValueError(f"the command needs {', '.join(lacking)} of every size; {size} does not give it")
+        if self.evaluate or self.finetune:
+            raise ValueError("[evaluate] and [finetune] score networks of foretoken's loop, not those of [trainer]")
         idle = {"corpus": self.corpus != CorpusSection(), "launch.target_threads": self.launch.target_threads > 0}
         if found := [key for key, set_ in idle.items() if set_]:
             raise ValueError(
                 f"{' and '.join(found)} has no effect beside [trainer], whose command reads what it trains"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_family_answers(self) -> Study:
+        if self.evaluate and not preset_family(self.model.preset).generates:
+            able = " or ".join(family.name for family in FAMILIES.values() if family.generates)
+            raise ValueError(f"[evaluate]: a network that writes no text answers nothing; take the family {able}")
         return self
 
     @model_validator(mode="after")
@@ -194,7 +208,7 @@ def _sentences(error: ValidationError, values_json: dict[str, Any]) -> list[str]
         problem = _problem(mistake, place)
         # Of an unknown key its name is wrong, and of a table what stands in it: neither is shown whole.
         named = mistake["type"] in UNKNOWN_KEY or isinstance(value, dict)
-        got = "" if named else f" (got {shown(value)})"
+        got = "" if named else f" (got {without_secrets(shown(value))})"
         said = told.setdefault((legible(".".join(map(str, place)), 100) or "study", got), [])
         if problem not in said:
             said.append(problem)

@@ -24,7 +24,7 @@ SEALS = "seals"
 KINDS = ("*.json", "*.begun")
 """Names of the ledger's files."""
 VOUCHED = re.compile(
-    r"(design|fit|approach3)\.json|report/index\.html|runs/[\w-]+/(record\.json|weights)|ledger/[\w.+-]+\.(json|begun)"
+    r"(design|fit|approach3)\.json|report/index\.html|runs/[\w-]+/(record\.json|weights|scores/[\w-]+\.json)|ledger/[\w.+-]+\.(json|begun)"
 )
 """Every path that is sealed or marked: what was made up to name another, outside of the study, names nothing."""
 
@@ -120,7 +120,8 @@ def _files(folder: Path) -> list[Path]:
     names = ("design.json", "fit.json", "approach3.json", "report/index.html")
     paths = [folder / name for name in names if (folder / name).is_file()]
     frozen = [path for kind in KINDS for path in folder.glob(f"ledger/{kind}")]
-    return sorted([*paths, *folder.glob("runs/*/record.json"), *frozen])
+    kept = [path for kind in ("record.json", "scores/*.json") for path in folder.glob(f"runs/*/{kind}")]
+    return sorted([*paths, *kept, *frozen])
 
 
 def _weights(folder: Path) -> list[Path]:

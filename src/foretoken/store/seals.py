@@ -7,6 +7,7 @@ and goes before it, so no death in between leaves a seal on another file: at wor
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from foretoken.store.atomic import write_file
 from foretoken.store.finished import SEALS, VOUCHED, read_mark, unmark
 from foretoken.store.format import format_json, read_format_json
 
+OF_A_RUN = re.compile(r"runs/[^/]+/(record\.json|scores/[^/]+)")
+"""What is written once for each run: its record and its scores."""
 EDITED = "edited"
 """Code of the error for a file that is whole and not the one that was sealed."""
 
@@ -61,7 +64,7 @@ def sealed(folder: Path) -> dict[str, str]:
     except StoreError:
         seals = {}
     mark = read_mark(folder)
-    marked = {name: hash_ for name, hash_ in (mark.files if mark else {}).items() if name.endswith("/record.json")}
+    marked = {name: hash_ for name, hash_ in (mark.files if mark else {}).items() if OF_A_RUN.fullmatch(name)}
     both = {name: hash_ for name, hash_ in {**seals, **marked}.items() if VOUCHED.fullmatch(name)}
     return {name: hash_ if seals.get(name, hash_) == hash_ else "" for name, hash_ in both.items()}
 

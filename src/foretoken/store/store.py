@@ -4,6 +4,7 @@
         design.json                        the planned runs
         runs/<key>/record.json             one per run; only a failed one is ever replaced
         runs/<key>/weights/                the network, where launch.keep_weights asks for it, see weights.py
+        runs/<key>/scores/, evaluations/   what runs score on tasks, and the tasks, see scores.py
         runs/<key>/own/, command.log       what an own trainer's command keeps and prints
         runs/<key>/step-<n>-<attempt>/     checkpoints of a run's own cooldown
         trunks/<key>/step-<n>-<attempt>/   checkpoints of what several runs share, or of a run without a cooldown
@@ -41,8 +42,10 @@ from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
 from foretoken.store.format import FORMAT, format_json, read_format_json
 from foretoken.store.lease import check_owner
+from foretoken.store.scores import lacks_scores, score_files
 from foretoken.store.seals import EDITED, check_seal, sealed, sha256_of, write_seals
 from foretoken.store.weights import are_committed, wants_weights
+from foretoken.tasks.evaluation import Evaluation
 
 KEY = r"[0-9a-f]{16}"
 CHECKPOINT = rf"step-\d{{9,15}}-\d{{1,9}}(\{atomic.CORRUPT})?"
@@ -51,9 +54,11 @@ OWN = "own"
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress|spent)\.json(\{atomic.CORRUPT})?
+    |evaluations(/{KEY}\.(json|jsonl|csv|tsv)(\{atomic.CORRUPT})?)?
     |seals(\{atomic.CORRUPT})? |pause |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
     |ledger(/([\w.+-]+\.(json|begun)|seals))?
-    |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?|{OWN}|command\.log))?)?
+    |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?
+        |scores(/{KEY}-\d{{9,15}}\.json(\{atomic.CORRUPT})?)?|{OWN}|command\.log))?)?
     |trunks(/{KEY}(/{CHECKPOINT}(/[\w.]+)?)?)?""",
     re.VERBOSE,
 )
@@ -119,6 +124,13 @@ class Store:
         summary = self.summary(run.key, run)
         return summary is not None and summary.status == "finished"
 
+    def lacks_scores(self, run: RunSpec, evaluation: Evaluation | None) -> bool:
+        """Whether a run has finished without the scores that `[evaluate]` asks for."""
+        if evaluation is None or not lacks_scores(self.folder, run, evaluation):
+            return False
+        summary = self.summary(run.key, run)
+        return summary is not None and summary.status == "finished"
+
     def put_record(self, record: RunRecord) -> bool:
         """Write a record, once and for all; only a failed or damaged one is replaced.
 
@@ -152,6 +164,8 @@ class Store:
                 self.seals.pop(name, None)
             elif record is not None:
                 self.seals[name] = sha256_of(self.record_path(key))
+            for path in score_files(self.folder, key):
+                self.seals.setdefault(path.relative_to(self.folder).as_posix(), sha256_of(path))
         write_seals(self.folder, self.seals)
 
     def seal(self, path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from foretoken import fits, forecasts
 from foretoken.designs import Design
+from foretoken.errors import RefusedError
 from foretoken.forecasts import Entry, ledger
 from foretoken.forecasts.band import band_along
 from foretoken.forecasts.ledger import LedgerLine
 from foretoken.forecasts.rivals import plain_loss
+from foretoken.forecasts.scores import ScoreForecast
 from foretoken.runs.spec import RunSpec
 from foretoken.store.chain import Chain
 from foretoken.store.clock import Moment
@@ -50,7 +53,31 @@ def current_forecast(folder: Path, design: Design | None) -> LedgerLine | None:
     return max(of_target, key=lambda line: (line.place, line.entry.frozen_instant), default=None)
 
 
-def freeze_target(path: Path, target: RunSpec, fit: fits.Fit, approach3: fits.Fit, since: Moment) -> Entry:
+def standing_entry(store: Store, design: Design, path: Path) -> Entry | None:
+    """The forecast that stands already: the one at `path`, or of a target that has begun whichever was frozen before.
+
+    None where one is to be frozen. Raises RefusedError for a target that began without any.
+    """
+    # What was frozen stands: a study that is resumed scores what it said then, not what it would say now.
+    if path.is_file():
+        return ledger.read_entry(path)
+    if not has_begun(store, design.target):
+        return None
+    standing = current_forecast(store.folder, design)
+    if standing is None:
+        evidence = "the target was trained before any forecast of it was frozen"
+        raise RefusedError("target_already_trained", evidence, "give the target another size, or the study a seed")
+    return standing.entry
+
+
+def freeze_target(
+    path: Path,
+    target: RunSpec,
+    fit: fits.Fit,
+    approach3: fits.Fit,
+    since: Moment,
+    scores: Iterable[ScoreForecast] = (),
+) -> Entry:
     """Forecast the target from a fit, and write that down with its rivals; `since` is when this process began."""
     size, length = float(target.parameters.total), float(target.tokens)
     # The target was chosen: a forecast that nobody would ask for (above guessing) is frozen and scored too.
@@ -65,4 +92,5 @@ def freeze_target(path: Path, target: RunSpec, fit: fits.Fit, approach3: fits.Fi
         band=band_along(fit, size, length, fit.level, target.flops),
         spec=target,
         since=since,
+        scores=scores,
     )

@@ -14,6 +14,7 @@ from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import atomic, checkpoints
 from foretoken.store.chain import Chain
+from foretoken.store.fetch import study_folder_at
 from foretoken.store.integrity import Finding, inspect
 from foretoken.store.lease import Lease, is_owned
 from foretoken.store.seals import unseal
@@ -25,8 +26,11 @@ from foretoken.study.progress import PAUSE
 
 @named_arguments
 def verify(folder: str | Path) -> list[Finding]:
-    """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on."""
-    folder = Path(folder)
+    """Check every hash: records, design, ledger, checkpoints, the corpus, and what a finished study rests on.
+
+    Of a URL (`launch.bucket`) all is fetched first.
+    """
+    folder = study_folder_at(folder, whole=True)
     findings = look_over(folder, deep=True)
     # The corpus is named in design.json alone, so a damaged one leaves nothing to look for.
     if not any(finding.path.name == NAME for finding in findings):

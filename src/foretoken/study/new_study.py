@@ -95,13 +95,13 @@ def _corpus(text: str | Path | None) -> str:
     """The lines of source and path: the library of this Python unless another text is given."""
     if text is None:
         return (
-            'source = "python-stdlib"  # the library of this Python: real text on every machine; or text, zipf_markov\n'
+            'source = "python-stdlib"  # the library of this Python: real text on every machine; or text, tasks, ...\n'
             '# path = "my_texts/"  # for source = "text": a file or folder of plain text, .json, .jsonl, .parquet'
         )
     if not Path(text).exists():
         raise StudyFileError(f"no text at {text}", expected="a file or a folder")
     comment = "# file or folder, from where you are"
-    return f'source = "text"  # or python-stdlib, zipf_markov\npath = {for_toml(str(text))}  {comment}'
+    return f'source = "text"  # or python-stdlib, zipf_markov, tasks\npath = {for_toml(str(text))}  {comment}'
 
 
 def _shape(layers: int | None) -> str:

@@ -26,9 +26,10 @@ from foretoken.study.maintenance import look_over, usable_checkpoints
 from foretoken.study.run_study import study_runner
 from foretoken.study.runner import StudyRunner, study_folder
 from foretoken.study.study_status import because
+from foretoken.tasks.evaluation import Evaluation
 
 Action = Literal["keep", "again", "resume", "retry", "train"]
-"""What `run` does with a planned run; `again`: it has its record, but not the weights that are to be kept."""
+"""What `run` does with a planned run; `again`: it has its record, but not the weights or scores that are to be kept."""
 
 
 NOT_TRAINED = "not trained: target.train is false"
@@ -148,8 +149,8 @@ def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher |
         if not runner.knows_its_source:
             runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         planned = runner.planned_design()
-        checks = known_limit_checks(runner, planned)
-    runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights)
+        checks, evaluation = known_limit_checks(runner, planned), runner.evaluation
+    runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights, evaluation)
     return DryRun(runs, look_over(runner.folder), checks)
 
 
@@ -162,7 +163,9 @@ def batch_script(study: Study, folder: str | Path | None = None) -> str | None:
     return launcher.batch_scripts(home, workers=study.launch.workers or 1)
 
 
-def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none") -> list[RunAction]:
+def actions(
+    store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none", evaluation: Evaluation | None = None
+) -> list[RunAction]:
     """What `foretoken run` would do with each run."""
     others = [record.spec for record in store.records(without={run.key for run in runs})]
     rows = []
@@ -170,7 +173,8 @@ def actions(store: Store, runs: list[RunSpec], keep_weights: KeepWeights = "none
         record, step = store.summary(run.key, run), _resumed_step(store, run)
         action: Action
         if record is not None and record.status != "failed":
-            action = "again" if store.lacks_weights(run, keep_weights) else "keep"
+            lacking = store.lacks_weights(run, keep_weights) or store.lacks_scores(run, evaluation)
+            action = "again" if lacking else "keep"
         else:
             action = "resume" if step else "retry" if record else "train"
         new = because(run, others) if record is None and not step else None

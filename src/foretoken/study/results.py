@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foretoken import fits, reports, routes
 from foretoken._version import __version__
@@ -15,11 +16,17 @@ from foretoken.forecasts import Ledger
 from foretoken.laws import WEIGHED
 from foretoken.runs.record import RunRecord
 from foretoken.runs.table import RunTable, table_from_records
+from foretoken.store.fetch import study_folder_at
+from foretoken.store.score_rows import newest_evaluation, score_rows
+from foretoken.store.scores import scores_of
 from foretoken.store.store import Store
 from foretoken.study.agreement import RUNS_CHANGED, doubts, load_fit, records_of, table_of
 from foretoken.study.design_file import DesignFile, started_design
 from foretoken.study.frozen import current_forecast
 from foretoken.study.study_status import count_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIT_HAS_CHANGED = fits.Check(
     "fit_has_changed",
@@ -38,7 +45,8 @@ CLOCK_MOVED = fits.Check(
 
 def ladder_table(folder: str | Path) -> RunTable:
     """The run table of a study's small runs, as its design stands now. Raises StoreError without a design."""
-    return table_of(Store(folder), started_design(Path(folder)).design.runs)
+    home = study_folder_at(folder)
+    return table_of(Store(home), started_design(home).design.runs)
 
 
 def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.StudyResults:
@@ -79,6 +87,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         cost=_training_cost(records),
         commands=[*filter(None, [kept.command]), f"foretoken report {folder}"],
         version=__version__,
+        scores=_scores_of(folder, records, kept),
         told=told,
     )
 
@@ -128,6 +137,14 @@ def _corpus_facts(kept: DesignFile) -> reports.CorpusFacts | None:
         sha256=corpus.sha256,
         entropy_rate=corpus.entropy_rate,
     )
+
+
+def _scores_of(folder: Path, records: list[RunRecord], kept: DesignFile) -> pd.DataFrame | None:
+    """The scores of records on the tasks of the study file, those on the way too; None where it asks for none."""
+    if not (kept.study.evaluate or kept.study.finetune):
+        return None
+    scores = scores_of(folder, [record.spec.key for record in records], newest_evaluation(folder))
+    return score_rows(records, scores)
 
 
 def _training_cost(records: list[RunRecord]) -> reports.TrainingCost:

@@ -7,6 +7,7 @@ from pathlib import Path
 from foretoken.arguments import named_arguments
 from foretoken.launchers import Launcher
 from foretoken.runs.study_file import Study
+from foretoken.study.bucket_copy import BucketCopy
 from foretoken.study.own_runner import OwnStudyRunner
 from foretoken.study.progress import ProgressListener
 from foretoken.study.runner import StudyRunner
@@ -27,15 +28,21 @@ def run(
     `command` is what the report says was typed; `launcher` is what trains, by default the one that the study's
     `launch.kind` names. Raises StudyBusyError while another process runs it, CorpusError and DesignError before
     anything is trained, MissingExtraError where there is no torch to train with, RefusedError when the small runs give
-    no usable forecast.
+    no usable forecast. With `launch.bucket` also StoreError and MissingExtraError for one that cannot be
+    written.
     """
     runner = study_runner(study, folder, listener, command, launcher)
     try:
-        if not runner.is_finished():
+        if study.launch.bucket:
+            runner.copy = BucketCopy(study, runner.folder, lambda told: runner.listener.note(told))
+        is_copied = runner.copy.holds()
+        if not (is_copied and runner.is_finished()):
             runner.require("training")
             with runner.owned():
-                runner.listener = tracked(runner.listener, runner.folder, study.name, study.launch.trackers)
-                runner.run()
+                # What another machine has finished meanwhile is here by now.
+                if is_copied or not runner.is_finished():
+                    runner.listener = tracked(runner.listener, runner.folder, study.name, study.launch.trackers)
+                    runner.run()
     finally:
         runner.listener.close()
     return status(runner.folder)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from foretoken._version import RECIPE, __version__
 from foretoken.data import TokenizedCorpus, find_corpus, prepare_corpus
 from foretoken.data.tokenized import CorpusSummary
 from foretoken.designs import Design, Recipe, TokenSource, extend, make_design
-from foretoken.errors import ForetokenError, MissingExtraError, PausedError, RefusedError
+from foretoken.errors import ForetokenError, PausedError, RefusedError
 from foretoken.forecasts import ledger
 from foretoken.launchers import LAUNCHERS, Launcher, Machine
 from foretoken.runs.spec import RunSpec
@@ -29,8 +27,10 @@ from foretoken.store.clock import Moment
 from foretoken.store.finished import is_finished, mark_finished, unmark
 from foretoken.store.integrity import REMEDIES, check_belongs, inspect, repair
 from foretoken.store.lease import Lease
+from foretoken.store.push import NO_COPY, NoCopy
 from foretoken.store.store import Store
 from foretoken.study.agreement import table_of
+from foretoken.study.bucket_copy import STAGE_SECONDS
 from foretoken.study.design_checks import check_gpus, check_planned, check_room, workers_of
 from foretoken.study.design_file import (
     DesignFile,
@@ -40,13 +40,15 @@ from foretoken.study.design_file import (
     usable_design,
     write_design_file,
 )
-from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun
+from foretoken.study.frozen import current_forecast, entry_path, freeze_target, has_begun, standing_entry
 from foretoken.study.limit_checks import tell_limit
 from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener, notes_to
 from foretoken.study.results import gather, kept_fit
 from foretoken.study.study_status import status
-from foretoken.study.trainer import LoopTrainer, Trainer
+from foretoken.study.task_scores import evaluation_of, examples_of, final_scores, forecast_scores
+from foretoken.study.trainer import LoopTrainer, Trainer, require_torch, torch_version
+from foretoken.tasks.evaluation import Evaluation
 
 
 def study_folder(study: Study, root: str | Path = "runs") -> Path:
@@ -75,6 +77,7 @@ class StudyRunner:
         self.lease: Lease | None = None
         self.began = Moment.now()
         self.corpora = self.folder.parent / "corpora"
+        self.copy: NoCopy = NO_COPY  # of its bucket, where `run` puts one
 
     @cached_property
     def machine(self) -> Machine:
@@ -100,7 +103,8 @@ class StudyRunner:
     def owned(self) -> Iterator[None]:
         """Own the study's folder, mended. Raises StoreError before anything is written when it cannot be used."""
         check_belongs(self.folder, self.study.name)
-        with Lease(self.folder, self.study.launch.lease_seconds) as lease, guarded(lease.check):
+        lease = Lease(self.folder, self.study.launch.lease_seconds, self.copy.number)
+        with lease, guarded(self._check_owner), self.copy.opened(lease):
             self.lease, self.store = lease, Store(self.folder, lease.attempt)
             # Before anything is read: a damaged record that is set aside here is a run that was never trained.
             findings = look_over(self.folder)
@@ -129,7 +133,8 @@ class StudyRunner:
     def _inputs_json(self) -> dict[str, Any]:
         """All that the study's files depend on, beside themselves."""
         source, threads = [*self.source_json(), __version__], self.target_threads
-        return {"study": self.study.model_dump(), "source": source, "target_threads": threads}
+        inputs = {"study": self.study.model_dump(), "source": source, "target_threads": threads}
+        return inputs | ({"evaluation": self.evaluation.digest} if self.evaluation else {})
 
     @property
     def knows_its_source(self) -> bool:
@@ -172,6 +177,7 @@ class StudyRunner:
         if self.study.target.train:
             if not has_begun(self.store, design.target):
                 ledger.begin(self.folder / "ledger" / entry.name, design.target.key)
+                self.copy.flush(STAGE_SECONDS)  # another machine must know what came first
             self.trainer.train([design.target])
             self.score(design, entry)
         self.report(design)
@@ -210,7 +216,7 @@ class StudyRunner:
             fixed_vocabulary=corpus.fixed_vocabulary,
             separator=corpus.separator,
         )
-        version = _torch_version() or self._torch_version_of_the_folder()
+        version = torch_version() or self._torch_version_of_the_folder()
         return Recipe(study=self.study, source=source, torch_version=version, bfloat16=self.machine.bfloat16)
 
     def _torch_version_of_the_folder(self) -> str:
@@ -230,11 +236,23 @@ class StudyRunner:
             launch=self.study.launch,
             listener=self.listener,
             check=self._check_lease,
+            evaluation=self.evaluation,
+            examples=examples_of(self.study),
         )
 
-    def _check_lease(self) -> None:
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """What the networks are scored on. Raises TaskError."""
+        asked = self.study.evaluate or self.study.finetune
+        return evaluation_of(self.study, self.corpus.folder) if asked else None
+
+    def _check_owner(self) -> None:
         if self.lease:
             self.lease.check()
+        self.copy.check()
+
+    def _check_lease(self) -> None:
+        self._check_owner()
         if self.lease and (self.folder / PAUSE).exists():
             raise PausedError("paused: all that was trained is saved", cure="foretoken run goes on, here or elsewhere")
 
@@ -261,6 +279,7 @@ class StudyRunner:
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
         self.check_room(self.to_train(design))
+        _ = self.evaluation  # a task that cannot be asked is refused before anything is trained
         return check_planned(self.study, design)
 
     def check_room(self, runs: list[RunSpec]) -> None:
@@ -271,7 +290,7 @@ class StudyRunner:
 
     def estimate_seconds(self, design: Design) -> tuple[dict[str, float], list[fits.Check]]:
         """Seconds of each run that is trained, by its key, and doubts about threads; none where torch is missing."""
-        if _torch_version() is None:
+        if torch_version() is None:
             return {}, []
         self.phase("measuring this machine")
         seconds, target = self.trainer.estimate(design.runs), design.target if self.study.target.train else None
@@ -345,24 +364,17 @@ class StudyRunner:
         RefusedError when nothing was.
         """
         path = entry_path(self.folder, design.target, fit)
-        # What was frozen stands: a study that is resumed scores what it said then, not what it would say now.
-        if path.is_file():
-            return ledger.read_entry(path)
-        if has_begun(self.store, design.target):
-            if (standing := current_forecast(self.folder, design)) is None:
-                evidence = "the target was trained before any forecast of it was frozen"
-                raise RefusedError(
-                    "target_already_trained", evidence, "give the target another size, or the study a seed"
-                )
-            return standing.entry
-        return freeze_target(path, design.target, fit, self.approach3(design), self.began)
+        if standing := standing_entry(self.store, design, path):
+            return standing
+        scores = forecast_scores(self.store, design, self.evaluation, fit.level, self.listener.note)
+        return freeze_target(path, design.target, fit, self.approach3(design), self.began, scores)
 
     def score(self, design: Design, entry: forecasts.Entry) -> None:
         """Hold the forecast against the trained target, once."""
-        path = self.folder / "ledger" / entry.name
-        record = self.store.record(design.target.key)
+        path, record = self.folder / "ledger" / entry.name, self.store.record(design.target.key)
         if record is not None and record.is_finished and not ledger.outcome_path(path).exists():
-            ledger.keep_outcome(path, entry.score_record(record))
+            scores = final_scores(self.store, design.target, self.evaluation)
+            ledger.keep_outcome(path, entry.score_record(record, scores))
             for sentence in forecasts.Ledger.read(path.parent).clock:
                 self.listener.note(f"{sentence}; no order is taken from it")
 
@@ -384,17 +396,3 @@ class StudyRunner:
         if kept is None or not kept.covers(plan):
             write_design_file(self.folder, plan)
         return design
-
-
-def require_torch(purpose: str) -> None:
-    """Raise MissingExtraError where torch is not installed, or what goes with it."""
-    missing = ["torch"] if _torch_version() is None else [name for name in ("safetensors",) if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(missing[0], "train", purpose)
-
-
-def _torch_version() -> str | None:
-    try:
-        return importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -18,6 +18,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store.atomic import read_json
 from foretoken.store.diff import Change, changes, nearest_change
+from foretoken.store.fetch import study_folder_at
 from foretoken.store.lease import is_owned
 from foretoken.store.store import Store
 from foretoken.study.agreement import doubts
@@ -140,10 +141,10 @@ class StudyStatus(Result):
 def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     """How a study stands, from its files alone.
 
-    With `study`, the file as it is now, `edited` tells which of its keys have changed since the study was run, and
-    `told` says so where files that [trainer] names as code have.
+    `folder` may be a URL (`launch.bucket`). With `study`, the file as it is now, `edited` tells which of its keys have
+    changed since the study was run, and `told` says so where files that [trainer] names as code have.
     """
-    folder = Path(folder)
+    folder = study_folder_at(folder)
     store, kept = Store(folder), read_design_file(folder)
     runs = [] if kept is None else kept.design.all_runs if kept.study.target.train else kept.design.runs
     statuses = {run.key: summary.status for run in runs if (summary := store.summary(run.key, run))}

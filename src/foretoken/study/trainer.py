@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
+from importlib.util import find_spec
 from inspect import signature
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from foretoken import fits
 from foretoken._version import __version__
 from foretoken.data import TokenizedCorpus, check_corpus
 from foretoken.designs import group_by_trunk, own_steps
-from foretoken.errors import ForetokenError, LimitReachedError, StoreError
+from foretoken.errors import ForetokenError, LimitReachedError, MissingExtraError, StoreError
 from foretoken.launchers.calibration import Calibration, work
-from foretoken.launchers.jobs import TRAIN, TrainingJob, WorkerContext
+from foretoken.launchers.jobs import TRAIN, TRAIN_AND_SCORE, TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Event, Job, Launcher, Machine, Outcome
 from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store.checkpoints import delete_all
+from foretoken.store.scores import keep_evaluation
 from foretoken.store.store import Store
 from foretoken.study.design_checks import check_threads
 from foretoken.study.design_file import ThreadChoice
 from foretoken.study.limit_checks import limit_reached
 from foretoken.study.progress import Progress, ProgressListener, notes_to
 from foretoken.study.spending import Meter, Spending
+from foretoken.tasks.evaluation import Evaluation
 
 
 class Trainer(ABC):
@@ -172,8 +177,11 @@ class Trainer(ABC):
 
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
-        lacking = self.store.lacks_weights(run, self.keep_weights)
-        return record is None or record.has_failed or lacking
+        return record is None or record.has_failed or self._lacks(run)
+
+    def _lacks(self, run: RunSpec) -> bool:
+        """Whether a run has finished without something that is to be kept of it."""
+        return self.store.lacks_weights(run, self.keep_weights)
 
     def _workers(self, trunks: list[list[RunSpec]]) -> int:
         """Processes side by side: one per core, unless a run has several threads for itself."""
@@ -211,8 +219,6 @@ class Trainer(ABC):
 class LoopTrainer(Trainer):
     """Trains with foretoken's own loop, on a tokenised corpus."""
 
-    function = TRAIN
-
     def __init__(
         self,
         store: Store,
@@ -224,9 +230,12 @@ class LoopTrainer(Trainer):
         launch: LaunchSection,
         listener: ProgressListener,
         check: Callable[[], None],
+        evaluation: Evaluation | None = None,
+        examples: Path | None = None,
     ) -> None:
         super().__init__(store, launcher, workers=workers, launch=launch, listener=listener, check=check)
-        self.corpus, self.machines = corpus, machine.count
+        self.evaluation, self.function = evaluation, TRAIN_AND_SCORE if evaluation else TRAIN
+        self.corpus, self.examples, self.machines = corpus, examples, machine.count
         self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of, notes_to(listener))
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
@@ -269,6 +278,13 @@ class LoopTrainer(Trainer):
         self.listener.note(f"threads of the target: {fastest.threads}, kept from now on; tokens per second: {told}")
         return ThreadChoice(fastest.threads, measured)
 
+    def _lacks(self, run: RunSpec) -> bool:
+        """Whether a run has finished without its weights or its scores."""
+        return super()._lacks(run) or self.store.lacks_scores(run, self.evaluation)
+
+    def _evaluation_file(self) -> Path | None:
+        return keep_evaluation(self.store.folder, self.evaluation, self.examples) if self.evaluation else None
+
     def _check_source(self) -> None:
         """Hash the corpus, once, before anything is trained on it."""
         _ = self._intact_corpus
@@ -287,7 +303,23 @@ class LoopTrainer(Trainer):
             threads_in_use=ceil(workers / self.machines) * trunk[0].threads,
             attempt=self.store.attempt,
             keep_weights=self.keep_weights,
+            evaluation=self._evaluation_file(),
         )
         job = TrainingJob(trunk, context)
         total = sum(seconds[run.key] for run in trunk)
         return Job(trunk[0].trajectory, job.to_json(), total, self.gpus_of(trunk[0]))
+
+
+def require_torch(purpose: str) -> None:
+    """Raise MissingExtraError where torch is not installed, or what goes with it."""
+    missing = ["torch"] if torch_version() is None else [name for name in ("safetensors",) if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(missing[0], "train", purpose)
+
+
+def torch_version() -> str | None:
+    """Of the torch that is installed; None where none is."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from foretoken._version import __version__
 from foretoken.compute.energy import EnergyMeter
@@ -17,6 +17,7 @@ from foretoken.data import TokenizedCorpus, open_corpus, windows
 from foretoken.errors import StoreError
 from foretoken.launchers.jobs import TrainingJob, WorkerContext
 from foretoken.launchers.launcher import Ended, Report, Step, Stop
+from foretoken.models import Network
 from foretoken.runs.record import CurvePoint, RunRecord, RunStatus
 from foretoken.runs.spec import RunSpec
 from foretoken.store import clock
@@ -34,6 +35,26 @@ REPORT_SECONDS = 0.5
 """Time between two reports of progress."""
 
 
+class Scorer(Protocol):
+    """Scores networks on tasks as they are trained, and keeps what they score."""
+
+    def lacks(self, spec: RunSpec) -> bool:
+        """Whether any scores of a run are missing."""
+        ...
+
+    def wants(self, spec: RunSpec, step: int) -> bool:
+        """Whether the network of a run is to be scored at a step and has not been."""
+        ...
+
+    def score_kept(self, spec: RunSpec) -> bool:
+        """Score the kept weights of a run; False where they are not kept, or it is to be scored on its way."""
+        ...
+
+    def score(self, specs: Sequence[RunSpec], step: int, network: Network, corpus: TokenizedCorpus) -> None:
+        """Score a network that some runs share at a step."""
+        ...
+
+
 class Stopped(Exception):
     """The user asked to stop; the state is saved."""
 
@@ -43,6 +64,7 @@ def train(
     context: WorkerContext,
     report: Report = lambda event: None,
     stop: Stop = lambda: False,
+    scorer: Scorer | None = None,
 ) -> list[RunRecord]:
     """Train runs that share a trunk (or one run), shortest first, and write a record of each to the store.
 
@@ -55,11 +77,14 @@ def train(
     set_up(specs[0].threads)
     corpus = open_corpus(context.corpus)
     specs = sorted(specs, key=lambda spec: spec.tokens)
-    trunk = _Trunk(specs, store, corpus, context, report, stop)
+    trunk = _Trunk(specs, store, corpus, context, report, stop, scorer)
     with guarded(store.check_owner):
         for spec in specs:
             record = store.record(spec.key)
             lacking = store.lacks_weights(spec, context.keep_weights)
+            # Weights that were kept are scored as they are: other tasks cost no training.
+            if scorer and scorer.lacks(spec):
+                lacking = lacking or not scorer.score_kept(spec)
             if record is None or record.has_failed or lacking:
                 record = trunk.branch(spec)
                 # The record first: checkpoints that outlive it are deleted later, a record without either is lost work.
@@ -82,7 +107,9 @@ class _Trunk:
         context: WorkerContext,
         report: Report,
         stop: Stop,
+        scorer: Scorer | None,
     ) -> None:
+        self.specs, self.scorer = specs, scorer
         self.first, self.store, self.corpus, self.context = specs[0], store, corpus, context
         self.report, self.stop = report, stop
         self.folder = store.trunk_folder(self.first.trajectory)
@@ -170,6 +197,7 @@ class _Trunk:
         began = time.perf_counter()
         evaluation = evaluate(self.state, spec, self.corpus)
         seconds = self.state.seconds + time.perf_counter() - began
+        self._score([spec], spec.steps)
         if wants_weights(spec, self.context.keep_weights):
             keep_weights(self.store.weights_folder(spec.key), self.state.network, spec, self.corpus)
         tokens = (spec.steps - self.last_fork) * spec.batch_tokens
@@ -195,9 +223,15 @@ class _Trunk:
     def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
         last_saved = last_reported = time.monotonic()
 
+        def sharing(step: int) -> list[RunSpec]:
+            """Whose state this is, too: on the trunk that of every run that leaves it later."""
+            return [one for one in self.specs if one is spec or (folder == self.folder and step <= one.fork_step)]
+
         def on_step(state: TrainState) -> None:
             nonlocal last_saved, last_reported
             now = time.monotonic()
+            if state.step < spec.steps:
+                self._score(sharing(state.step), state.step)
             if self.stop():
                 self._save(folder)
                 raise Stopped
@@ -210,6 +244,11 @@ class _Trunk:
 
         self._report_step(spec)
         advance(self.state, spec, self.corpus, until, on_step)
+
+    def _score(self, specs: Sequence[RunSpec], step: int) -> None:
+        """Score the network of those of the runs that are to be scored at this step, on the way or at the end."""
+        if self.scorer and (wanted := [spec for spec in specs if self.scorer.wants(spec, step)]):
+            self.scorer.score(wanted, step, self.state.network, self.corpus)
 
     def _save(self, folder: Path) -> None:
         self.state.snapshot().write(folder, self.context.attempt or 0)

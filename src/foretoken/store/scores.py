@@ -1,0 +1,91 @@
+"""Scores of a study's runs: one immutable file per run, evaluation and step, and the tasks that they are of.
+
+    evaluations/<digest>.json                         tasks, shots and steps, as they were asked
+    evaluations/<sha256>.jsonl                        the labelled examples that copies of networks are tuned on
+    runs/<key>/scores/<digest>-<step>.json            what the run's network scored at that step
+
+They are written before the run's record, as weights are. Other tasks are another digest, and leave what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from foretoken.bounded import LARGEST_JSON, read_file
+from foretoken.errors import StoreError
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.task_score import RunScores
+from foretoken.store import atomic
+from foretoken.store.format import format_json, read_format_json
+from foretoken.store.seals import check_seal, sealed
+from foretoken.tasks.evaluation import Evaluation
+
+EVALUATIONS, SCORES = "evaluations", "scores"
+
+
+def keep_evaluation(folder: Path, evaluation: Evaluation, examples: Path | None = None) -> Path:
+    """Write what a study's runs are scored on, once, with the file of the examples that they are tuned on.
+
+    Gives where it is. Raises StoreError for a file that cannot be read.
+    """
+    path = folder / EVALUATIONS / f"{evaluation.digest}.json"
+    if evaluation.tuning and examples and not (beside := path.with_name(evaluation.tuning.file)).is_file():
+        atomic.create_file(beside, read_file(examples, StoreError, LARGEST_JSON))
+    if not path.is_file():
+        atomic.create_file(path, format_json(evaluation.to_json()))
+    return path
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """What runs are scored on. Raises StoreError for a file that is damaged, or of other tasks than its name says."""
+    try:
+        evaluation = Evaluation.from_json(read_format_json(path))
+    except TypeError as error:
+        raise StoreError(f"{path} is no evaluation of this version", got=str(error), cure="delete it") from error
+    if evaluation.digest != path.stem:
+        raise StoreError(f"{path} holds other tasks", expected=path.stem, got=evaluation.digest, cure="delete it")
+    return evaluation
+
+
+def scores_path(folder: Path, run: str, evaluation: str, step: int) -> Path:
+    """Where the scores of a run at a step are."""
+    return folder / "runs" / run / SCORES / f"{evaluation}-{step:09d}.json"
+
+
+def score_files(folder: Path, run: str = "*") -> list[Path]:
+    """The files of scores of a run, or of all, by step."""
+    return sorted((folder / "runs").glob(f"{run}/{SCORES}/*.json"))
+
+
+def put_scores(folder: Path, scores: RunScores) -> None:
+    """Write scores, once and for all: whoever comes late leaves those that are there."""
+    # Created, never replaced: a worker that was thought dead scores the same bits, and changes nothing.
+    path = scores_path(folder, scores.run, scores.evaluation, scores.step)
+    atomic.create_file(path, format_json(scores.to_json()))
+
+
+def read_scores(path: Path, seal: str | None = None) -> RunScores:
+    """Scores from their file. Raises StoreError when it is damaged, another run's, or not what was sealed."""
+    try:
+        scores = RunScores.from_json(read_format_json(path))
+    except TypeError as error:
+        raise StoreError(f"{path} holds no scores of this version", got=str(error), cure="delete it") from error
+    if path != scores_path(path.parents[3], scores.run, scores.evaluation, scores.step):
+        raise StoreError(f"{path} holds the scores of another run", got=f"{scores.run}, step {scores.step}")
+    check_seal(path, seal, "delete it: foretoken run scores the run again")
+    return scores
+
+
+def lacks_scores(folder: Path, run: RunSpec, evaluation: Evaluation) -> bool:
+    """Whether any scores are missing that a run is to have."""
+    return not all(scores_path(folder, run.key, evaluation.digest, step).is_file() for step in evaluation.steps(run))
+
+
+def scores_of(folder: Path, runs: Iterable[str], evaluation: str = "") -> Iterator[RunScores]:
+    """The scores of runs, by key and step: of one evaluation, or of all. Raises StoreError as `read_scores` does."""
+    seals = sealed(folder)
+    for run in runs:
+        for path in score_files(folder, run):
+            if path.name.startswith(evaluation):
+                yield read_scores(path, seals.get(path.relative_to(folder).as_posix()))

@@ -1,0 +1,129 @@
+"""Scores of a study's runs on its tasks: what is asked, the table of scores, and the forecast of the target's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from foretoken.abilities.downstream import downstream
+from foretoken.abilities.table import ScoreTable, read_scores
+from foretoken.bounded import sha256_of
+from foretoken.data.corpus_tasks import corpus_tasks
+from foretoken.designs import Design
+from foretoken.errors import RefusedError, TableError, TaskError, shown
+from foretoken.forecasts.scores import ScoreForecast
+from foretoken.runs.spec import RunSpec
+from foretoken.runs.study_file import Study
+from foretoken.runs.task_score import TaskScore
+from foretoken.store.score_rows import score_rows
+from foretoken.store.scores import scores_of
+from foretoken.store.store import Store
+from foretoken.study.agreement import records_of
+from foretoken.tasks import read_prompt_task
+from foretoken.tasks.evaluation import Evaluation, Tuning
+from foretoken.tasks.made import task_of
+from foretoken.tasks.metrics import metrics_of
+from foretoken.tasks.task import check_shots
+
+SUFFIXES = (".jsonl", ".csv", ".tsv")
+
+
+def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None:
+    """What a study file's networks are scored on; None where it asks for nothing. Raises TaskError.
+
+    Of tasks that the tokenised `corpus` was made of it is known how often each fact stands there (`Question.count`).
+    """
+    section, tuning = study.evaluate, tuning_of(study)
+    if section is None:
+        return Evaluation(tasks=(), tuning=tuning) if tuning else None
+    counted = {task.name: task for task in corpus_tasks(corpus, questions=section.questions)} if corpus else {}
+    tasks = [
+        read_prompt_task(study.home / task)
+        if isinstance(task, str)
+        else counted.get(task.title) or task_of(task, study.seed, section.questions)
+        for task in section.tasks
+    ]
+    # The first ones, the same for all models: a file may hold more than are asked.
+    tasks = [replace(task, questions=task.questions[: section.questions]) for task in tasks]
+    for task in tasks:
+        metrics_of(task, section.metrics)
+        check_shots(task, max(section.shots))
+    return Evaluation(
+        tasks=tuple(tasks),
+        shots=tuple(section.shots),
+        seeds=tuple(section.seeds),
+        metrics=tuple(section.metrics),
+        when=tuple(section.when),
+        when_of=section.when_of,
+        tuning=tuning,
+    )
+
+
+def tuning_of(study: Study) -> Tuning | None:
+    """What copies of the networks are tuned on; None where a study file asks for none. Raises TaskError."""
+    section, path = study.finetune, examples_of(study)
+    if section is None or path is None:
+        return None
+    if path.suffix not in SUFFIXES:
+        raise TaskError("[finetune] task: no file of examples", expected=" or ".join(SUFFIXES), got=shown(section.task))
+    return Tuning(
+        name=path.stem,
+        file=f"{sha256_of(path, TaskError)[:16]}{path.suffix}",
+        kind=section.kind,
+        seeds=section.seeds,
+        learning_rates=tuple(section.learning_rates),
+        epochs=section.epochs,
+        classes=tuple(section.classes),
+    )
+
+
+def examples_of(study: Study) -> Path | None:
+    """The file of the examples that copies of the networks are tuned on."""
+    return study.home / study.finetune.task if study.finetune else None
+
+
+def ladder_scores(store: Store, runs: list[RunSpec], evaluation: Evaluation) -> ScoreTable:
+    """The scores of the small runs at their ends, as abilities read them. Raises TableError where there are none."""
+    scores = scores_of(store.folder, [run.key for run in runs], evaluation.digest)
+    rows = score_rows(records_of(store, runs), [one for one in scores if one.at_the_end])
+    if rows.empty:
+        raise TableError("no small run has scores")
+    # Of a run that is not there only size and length are known, from which its FLOPs are taken: so are these.
+    return read_scores(rows.drop(columns=["flops", "flops_6nd", "group"]))
+
+
+def forecast_scores(
+    store: Store, design: Design, evaluation: Evaluation | None, level: float, note: Callable[[str], None]
+) -> list[ScoreForecast]:
+    """What the target will score, from the scores of the small runs; where nothing can be said, `note` is told why."""
+    if evaluation is None:
+        return []
+    target = design.target
+    try:
+        table = ladder_scores(store, design.runs, evaluation)
+        # Straight from the ladder: the target has no record yet, so nothing of its own outcome can enter.
+        found = downstream(table, at=(float(target.parameters.total), float(target.tokens)), level=level)
+    except (RefusedError, TableError) as error:
+        note(f"no scores of the target are forecast: {error.message}")
+        return []
+    return [
+        ScoreForecast(
+            task=one.task,
+            metric=one.metric,
+            shots=int(one.shots),
+            score=one.score,
+            low=one.low,
+            high=one.high,
+            level=one.level,
+            route=one.route,
+            reason=one.reason,
+        )
+        for one in found.tasks
+    ]
+
+
+def final_scores(store: Store, run: RunSpec, evaluation: Evaluation | None) -> list[TaskScore]:
+    """What a run scored at its end."""
+    found = scores_of(store.folder, [run.key], evaluation.digest) if evaluation else ()
+    return [score for one in found if one.at_the_end for score in one.scores]

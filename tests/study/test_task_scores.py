@@ -1,0 +1,244 @@
+"""A study whose networks are scored on tasks: kept, forecast, frozen, scored, resumed and refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from foretoken.abilities import read_scores
+from foretoken.errors import StoreError, StudyFileError, TaskError
+from foretoken.forecasts import Ledger
+from foretoken.runs.study_file import Study, load_study
+from foretoken.runs.task_score import RunScores
+from foretoken.store.score_rows import read_score_rows
+from foretoken.store.scores import score_files
+from foretoken.store.store import Store
+from foretoken.study.design_file import started_design
+from foretoken.study.maintenance import verify
+from foretoken.study.results import gather
+from foretoken.study.run_study import run
+from foretoken.study.task_scores import evaluation_of
+
+STUDY = """
+name = "scored"
+[corpus]
+source = "tasks"
+tasks = [{ name = "copy", length = 2, letters = 6, held_out = 0.3 }, { name = "addition", digits = 1 }]
+tokens = 200e3
+[model]
+preset = "llama"
+tied = true
+context = 32
+layers = 1
+[training]
+learning_rate = { value = 1e-2, at_params = 1e4, exponent = 0 }
+batch_tokens = { value = 256 }
+eval_tokens = 1024
+[design]
+kind = "ladder"
+params = [3e3, 5e3, 8e3]
+tokens_per_param = [1, 2, 4]
+[target]
+compute_factor = 2
+[launch]
+workers = 1
+target_threads = 1
+keep_weights = "none"
+[evaluate]
+tasks = [{ name = "copy", length = 2, letters = 6, held_out = 0.3 }, "sums.jsonl"]
+shots = [0, 1]
+questions = 6
+metrics = ["token_probability", "answer_nll"]
+when = [0.3, 0.6]
+when_of = "all"
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    home = tmp_path_factory.mktemp("scored")
+    rows = [{"prompt": f"{a}+{b}=", "answer": str(a + b), "split": "test"} for a in range(3) for b in range(3)]
+    rows += [{"prompt": f"{a}+5=", "answer": str(a + 5), "split": "train"} for a in range(3)]
+    (home / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (home / "scored.toml").write_text(STUDY)
+    return load_study(home / "scored.toml")
+
+
+@pytest.fixture(scope="module")
+def finished(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "scored"
+    run(study, folder=folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    for name in ("scored", "corpora"):
+        shutil.copytree(finished.parent / name, tmp_path / name)
+    return tmp_path / "scored"
+
+
+def test_every_run_has_its_scores(study: Study, finished: Path) -> None:
+    rows = read_score_rows(finished, on_the_way=True)
+    ends = rows[rows["annealed"]]
+    runs = {run.key for run in started_design(finished).design.all_runs}
+    assert set(ends["run"]) == runs
+    for _, of_run in rows.groupby("run"):
+        assert list(of_run[of_run["annealed"]].groupby(["task", "metric", "shots"]).size()) == [1] * 8
+    shares = sorted((rows[~rows["annealed"]]["tokens"] / rows[~rows["annealed"]]["run"].map(_lengths(ends))).round(1))
+    assert set(shares) == {0.3, 0.6}
+    assert (ends["n"] == 6).all()
+    assert ends["score_se"].notna().all()
+
+
+def test_copies_are_tuned_at_the_ends_of_runs_and_on_the_way(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "sums.jsonl").write_text((study.home / "sums.jsonl").read_text())
+    rows = [{"text": f"{a}+{b}", "label": "odd" if (a + b) % 2 else "even"} for a in range(6) for b in range(5)]
+    (tmp_path / "parity.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tuning = '[finetune]\ntask = "parity.jsonl"\nkind = "single"\nepochs = 1\nlearning_rates = [1e-3]\n'
+    few = STUDY.replace("when = [0.3, 0.6]", "when = [0.5]")
+    (tmp_path / "tuned.toml").write_text(few.replace('name = "scored"', 'name = "tuned"', 1) + tuning)
+    folder = tmp_path / "runs" / "tuned"
+    tuned = load_study(tmp_path / "tuned.toml")
+    run(tuned, folder=folder)
+    rows_of = read_score_rows(folder, on_the_way=True)
+    parity = rows_of[rows_of["task"] == "parity"]
+    assert set(parity["metric"]) == {"finetuned_accuracy"}
+    assert len(parity) == 2 * parity["run"].nunique() == 2 * len(started_design(folder).design.all_runs)
+    assert parity["score"].between(0, 1).all()
+    assert verify(folder) == []
+    plain = tuned.model_copy(update={"evaluate": None, "finetune": None})
+    other = tmp_path / "other" / "tuned"
+    run(plain, folder=other)
+    assert Store(folder).table().digest == Store(other).table().digest  # scoring leaves the training as it is
+
+
+def _lengths(ends) -> dict[str, float]:  # type: ignore[no-untyped-def]
+    return dict(zip(ends["run"], ends["tokens"], strict=True))
+
+
+def test_scores_of_the_target_are_frozen_and_held_against_it(finished: Path) -> None:
+    (line,) = Ledger.read(finished / "ledger").lines
+    assert line.outcome
+    assert {one.metric for one in line.entry.scores} == {"token_probability"}  # the other has no bounds
+    assert len(line.entry.scores) == len(line.outcome.scores) == 4
+    for forecast, outcome in zip(line.entry.scores, line.outcome.scores, strict=True):
+        assert forecast.key == outcome.key
+        assert forecast.low is not None
+        assert forecast.high is not None
+        assert outcome.inside == (forecast.low <= outcome.score <= forecast.high)
+
+
+def test_the_table_of_scores_is_what_abilities_read(finished: Path) -> None:
+    table = read_scores(finished)
+    assert set(table.frame["metric"]) == {"token_probability", "answer_nll"}
+    assert set(table.frame["shots"]) == {"0", "1"}
+
+
+def test_scores_do_not_depend_on_where_a_run_was_cut(finished: Path, copied: Path, study: Study) -> None:
+    """Records and scores of one trunk go; what is trained again scores the same, byte for byte but for seconds."""
+    design = started_design(copied).design
+    trunk = [run for run in design.runs if run.trajectory == design.runs[0].trajectory]
+    before = _scores(copied)
+    for one in trunk:
+        shutil.rmtree(copied / "runs" / one.key)
+    run(study, folder=copied)
+    assert _scores(copied) == before
+    assert verify(copied) == []
+
+
+def _scores(folder: Path) -> dict[str, dict[str, object]]:
+    files = {str(path.relative_to(folder)): json.loads(path.read_text()) for path in score_files(folder)}
+    return {
+        name: {key: value for key, value in values.items() if key not in ("seconds", "sha256")}
+        for name, values in files.items()
+    }
+
+
+def test_lost_scores_are_made_again_and_edited_ones_are_set_aside(copied: Path, study: Study) -> None:
+    lost, edited = score_files(copied)[:1], score_files(copied)[-1]
+    before = _scores(copied)
+    lost[0].unlink()
+    edited.write_text(edited.read_text().replace('"n": 6', '"n": 7', 1))
+    assert {finding.path for finding in verify(copied)} >= {lost[0], edited}
+    run(study, folder=copied)
+    assert _scores(copied) == before
+
+
+def test_scores_that_were_sealed_anew_are_refused(copied: Path) -> None:
+    from foretoken.store.format import format_json, read_format_json
+
+    path = score_files(copied)[0]
+    scores_json = read_format_json(path)
+    scores_json["scores"][0]["score"] += 0.5
+    path.write_bytes(format_json(RunScores.from_json(scores_json).to_json()))
+    with pytest.raises(StoreError, match="not the file that was written here"):
+        read_score_rows(copied)
+
+
+def test_other_tasks_leave_the_runs_and_score_them_anew(copied: Path, study: Study) -> None:
+    assert study.evaluate
+    table = Store(copied).table().digest
+    other = study.model_copy(update={"evaluate": study.evaluate.model_copy(update={"questions": 4, "when": []})})
+    other._home = study.home
+    run(other, folder=copied)
+    assert Store(copied).table().digest == table
+    ends = read_score_rows(copied)
+    assert (ends["n"] == 4).all()
+
+
+def test_the_page_shows_scores(finished: Path) -> None:
+    page = (finished / "report" / "index.html").read_text()
+    assert 'id="scores"' in page
+    assert "Scores along the training" in page
+    assert gather(finished).scores is not None
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "word"),
+    [
+        ("shots = [0, 1]", "shots = [0, 900]", "too few solved examples"),
+        ('"sums.jsonl"', '"gone.jsonl"', "gone.jsonl"),
+        ('"answer_nll"]', '"answer_nil"]', "answer_nll"),
+        ('"answer_nll"]', '"accuracy"]', "choices"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_anything_starts(
+    study: Study, tmp_path: Path, was: str, now: str, word: str
+) -> None:
+    (tmp_path / "sums.jsonl").write_text((study.home / "sums.jsonl").read_text())
+    (tmp_path / "scored.toml").write_text(STUDY.replace(was, now))
+    with pytest.raises(TaskError, match=word):
+        run(load_study(tmp_path / "scored.toml"), folder=tmp_path / "runs" / "scored")
+    assert not (tmp_path / "runs" / "scored" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "word"),
+    [
+        ("when = [0.3, 0.6]", "when = [0.3, 1.5]", "evaluate.when"),
+        ("questions = 6", "questions = true", "evaluate.questions"),
+        ("shots = [0, 1]", "shots = [1, 1]", "twice"),
+        ('[model]\npreset = "llama"', '[objective]\nkind = "masked"\n[model]\npreset = "encoder"', "writes no text"),
+        ('[evaluate]\ntasks = [{ name = "copy"', '[evaluate]\ntasks = [{ name = "coppy"', "copy"),
+    ],
+)
+def test_a_study_file_that_asks_for_no_scores_is_told(tmp_path: Path, was: str, now: str, word: str) -> None:
+    (tmp_path / "scored.toml").write_text(STUDY.replace(was, now))
+    with pytest.raises(StudyFileError, match=word):
+        load_study(tmp_path / "scored.toml")
+
+
+def test_the_digest_is_of_what_is_asked(study: Study) -> None:
+    evaluation = evaluation_of(study)
+    assert evaluation
+    assert evaluation.digest == type(evaluation).from_json(json.loads(json.dumps(evaluation.to_json()))).digest
+    assert study.evaluate
+    more = study.model_copy(update={"evaluate": study.evaluate.model_copy(update={"questions": 5})})
+    more._home = study.home
+    other = evaluation_of(more)
+    assert other
+    assert other.digest != evaluation.digest
