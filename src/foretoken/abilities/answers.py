@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from foretoken.runs.cells import as_word, numbers_in
 from foretoken.runs.reading import AnyTable
 from foretoken.runs.table import SIZES
 from foretoken.store.read import read_table
+from foretoken.store.score_rows import read_answer_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +133,7 @@ def read_answers(
     where: str = "",
     reading: AnswerReading | None = None,
 ) -> AnswerTable:
-    """Answers with counts, from a file of any kind, a frame, or CountedAnswer by CountedAnswer.
+    """Answers with counts, from a file of any kind, a frame, a study's folder, or CountedAnswer by CountedAnswer.
 
     A row is a question and a model (`question`, `count`, `correct`), or all questions of one count and a model
     (`count`, `score` or `correct`, `n`). Models are told apart by `model` or `run`, else by their size.
@@ -141,6 +143,8 @@ def read_answers(
     import pandas as pd
 
     reading = reading or AnswerReading()
+    if isinstance(table, str | Path) and Path(table).is_dir():
+        table = read_answer_rows(table)
     if not isinstance(table, str) and isinstance(table, Iterable) and not hasattr(table, "columns"):
         # A list of answers goes the way of a table, so that both are checked alike.
         given = list(table)

@@ -35,7 +35,8 @@ def tail(
 ) -> None:
     """Tell how accuracy falls with how rarely facts stand in the training text, and what size makes up for it.
 
-    Rows are answers (params, question, count, correct) or bins (params, count, score, n); `foretoken count` counts.
+    Rows are answers (params, question, count, correct) or bins (params, count, score, n); `foretoken count` counts. A
+    study that was scored on tasks made by code with counts (facts, operands) is read from its folder.
 
     Example: foretoken tail answers.csv --html tail.html
     """

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 from foretoken.errors import TableError
 from foretoken.runs.record import Cell, RunRecord
-from foretoken.runs.task_score import RunScores
+from foretoken.runs.task_score import QuestionValues, RunScores
+from foretoken.store.format import read_format_json
 from foretoken.store.read import records_in
-from foretoken.store.scores import EVALUATIONS, scores_of
+from foretoken.store.scores import EVALUATIONS, read_evaluation, scores_of
+from foretoken.tasks.task import PromptTask
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CHOSEN = "accuracy"
+RIGHT = (CHOSEN, "exact_match")
+"""Metrics that say of each question whether it was answered rightly."""
 
 
 def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataFrame:
@@ -38,6 +44,57 @@ def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataF
             code="empty_table",
         )
     return rows
+
+
+def read_answer_rows(folder: str | Path) -> pd.DataFrame:
+    """The answers of a study's runs at their ends to questions on what is counted in the training text.
+
+    The columns are `run`, `params_total`, `tokens`, `task`, `question`, `count`, `correct` (0 to 1) and `chance`. The
+    task's name says the metric. To a run that read a part of the text, that part of the mentions is counted.
+
+    Raises TableError where nothing is counted, StoreError for scores that were changed.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    newest = newest_evaluation(folder)
+    tasks = read_evaluation(folder / EVALUATIONS / f"{newest}.json").tasks if newest else ()
+    known = {task.name: task for task in tasks if any(one.count is not None for one in task.questions)}
+    records = {record.spec.key: record for record in records_in(folder)}
+    text = float((read_format_json(folder / "design.json").get("corpus") or {}).get("train_tokens") or 0.0)
+    rows: list[dict[str, Cell]] = []
+    for scores in scores_of(folder, records, newest):
+        for values in scores.questions if scores.at_the_end else ():
+            if values.task in known and values.metric in RIGHT:
+                rows += _answers(records[scores.run], known[values.task], values, text)
+    if not rows:
+        raise TableError(
+            f"{folder} holds no answers on what is counted in the training text",
+            expected="a study whose corpus has tasks such as facts, and whose [evaluate] asks for them",
+            got=", ".join(task.name for task in tasks) or "no tasks",
+            cure='[corpus] tasks = [{ name = "facts", share = 0.2 }], and the same name in [evaluate]; then run it',
+            code="missing_column",
+        )
+    return pd.DataFrame(rows)
+
+
+def _answers(record: RunRecord, task: PromptTask, values: QuestionValues, text: float) -> list[dict[str, Cell]]:
+    share = min(1.0, record.spec.tokens / text) if text else 1.0
+    several = f"{task.name}, {values.metric}" + (f", {values.shots} shots" if values.shots else "")
+    return [
+        {
+            "run": record.spec.key,
+            "params_total": float(record.spec.parameters.total),
+            "tokens": float(record.spec.tokens),
+            "task": several,
+            "question": question.prompt,
+            "count": question.count * share,
+            "correct": value,
+            "chance": 1 / len(question.choices) if question.choices and values.metric == CHOSEN else 0.0,
+        }
+        for question, value in zip(task.questions, values.values, strict=True)
+        if question.count is not None and value is not None
+    ]
 
 
 def newest_evaluation(folder: Path) -> str:
