@@ -242,3 +242,17 @@ def test_the_digest_is_of_what_is_asked(study: Study) -> None:
     other = evaluation_of(more)
     assert other
     assert other.digest != evaluation.digest
+
+
+def test_scores_travel_with_a_copy_in_a_bucket(copied: Path, study: Study, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    launch = study.launch.model_copy(update={"bucket": f"file://{tmp_path}/there"})
+    bucketed = study.model_copy(update={"launch": launch})
+    bucketed._home = study.home
+    run(bucketed, folder=copied)
+    other = tmp_path / "elsewhere" / "scored"
+    shutil.copytree(tmp_path / "corpora", other.parent / "corpora")
+    run(bucketed, folder=other)
+    files = {path.relative_to(copied): path.read_bytes() for path in score_files(copied)}
+    assert files == {path.relative_to(other): path.read_bytes() for path in score_files(other)}
+    assert verify(other) == []

@@ -27,6 +27,7 @@ from foretoken.store.finished import MARK, SEALS
 from foretoken.store.format import format_json
 from foretoken.store.lease import Lease
 from foretoken.store.own_files import OwnFiles, own_name
+from foretoken.store.scores import EVALUATIONS, score_files
 from foretoken.store.seals import read_seals
 
 LOOK_SECONDS = 2.0
@@ -198,6 +199,9 @@ class Pusher:
             chain = Chain.read(self.folder / "ledger", alone=False)
             order = sorted(chain.links, key=lambda name: (chain.places.get(name, 0), name))
             yield from (f"ledger/{name}" for name in order)
+        found = [*self.folder.glob(f"{EVALUATIONS}/*"), *score_files(self.folder)]  # a record comes after its scores
+        names = (path.relative_to(self.folder).as_posix() for path in sorted(found))
+        yield from (name for name in names if SMALL.fullmatch(name))
         for key in self._keys("runs"):
             there = sorted(os.listdir(self.folder / "runs" / key))
             yield from (f"runs/{key}/{name}" for name in there if re.fullmatch(r"record(-\d{1,9})?\.json", name))

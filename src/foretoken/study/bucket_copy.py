@@ -171,7 +171,7 @@ def merge(copy: Path, folder: Path, url: str, ours: bool, tell: Tell) -> None:
     _refuse_forks(copy, folder, url, ours)
     names = sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file())
     taken = [name for name in names if _is_taken(copy / name, folder / name, name, url, ours)]
-    records = {name for name in taken if name.startswith("runs/")}
+    records = {name for name in taken if name.endswith("/record.json")}
     replaced = [name for name in records if (folder / name).is_file()]
     if replaced:
         tell(f"{len(replaced)} records of this folder are now those of {url}, which say the same")
