@@ -256,3 +256,41 @@ def test_scores_travel_with_a_copy_in_a_bucket(copied: Path, study: Study, tmp_p
     files = {path.relative_to(copied): path.read_bytes() for path in score_files(copied)}
     assert files == {path.relative_to(other): path.read_bytes() for path in score_files(other)}
     assert verify(other) == []
+
+
+def test_answers_on_what_is_counted_are_read_for_the_long_tail(copied: Path) -> None:
+    from foretoken.abilities.answers import read_answers
+    from foretoken.runs.task_score import QuestionValues
+    from foretoken.store.score_rows import read_answer_rows
+    from foretoken.store.scores import keep_evaluation, put_scores
+    from foretoken.tasks.evaluation import Evaluation
+    from foretoken.tasks.made import make_task
+
+    task = make_task("facts", facts=8, most=50, questions=8, documents=30)
+    evaluation = Evaluation(tasks=(task,))
+    keep_evaluation(copied, evaluation)
+    records = Store(copied).records()
+    for record in records:
+        steps, right = record.spec.steps, tuple(float(number % 2) for number in range(len(task.questions)))
+        values = QuestionValues(task=task.name, metric="exact_match", shots=0, values=right)
+        scores = RunScores(
+            run=record.spec.key,
+            evaluation=evaluation.digest,
+            step=steps,
+            steps=steps,
+            seconds=0,
+            scores=(),
+            questions=(values,),
+        )
+        put_scores(copied, scores)
+    rows = read_answer_rows(copied)
+    assert len(rows) == len(records) * len(task.questions)
+    corpus = started_design(copied).corpus
+    assert corpus
+    one = rows[rows["run"] == records[0].spec.key]
+    share = records[0].spec.tokens / corpus.train_tokens
+    assert one["count"].tolist() == pytest.approx([share * (question.count or 0) for question in task.questions])
+    assert one["correct"].tolist() == [0, 1] * 4
+    (answers,) = read_answers(copied).tasks
+    assert answers.by_question
+    assert len(answers.models) == len(records)
