@@ -83,7 +83,7 @@ def _slope(slope: Slope) -> str:
 def _decade(low: float) -> str:
     from foretoken.units import format_count
 
-    return f"from {format_count(low)}" if low else "never"
+    return f"from {format_count(low) if low >= 1 else f'{low:g}'}" if low else "never"
 
 
 def _row(model: ModelTail, decades: list[float]) -> tuple[str, ...]:

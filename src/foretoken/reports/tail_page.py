@@ -13,6 +13,7 @@ from foretoken.reports.numbers import count, number, percent
 from foretoken.reports.palette import Budgets, budget_styles, ranked
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import INK, is_wide, log_axis, padded, responsive, short_count, write_label
+from foretoken.units import format_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ MOST_CURVES = 8
 """Neighbours of more tints are hard to tell apart; the table has all models."""
 FAINT = 0.18
 """Opacity of bands that lie over each other."""
+HIGHEST_LABEL = 98.0
+"""Percent at which the name of a curve stands at most."""
 MARKERS = "os^Dv<>P"
 """Besides colours, shapes tell the models apart."""
 
@@ -157,7 +160,8 @@ def _name_ends(axes: Axes, task: TaskTail) -> None:
     # In the order of the curves' ends, so that no label crosses another.
     models = sorted(_drawn(task), key=lambda model: model.curve[-1].accuracy)
     heights = apart([100 * model.curve[-1].accuracy for model in models], 5.0 if is_wide(axes) else 6.5)
+    # All are moved down together where the highest would leave the axes: each at its own place they would lie on it.
+    over = max(0.0, max(heights, default=0.0) - HIGHEST_LABEL)
     for model, height in zip(models, heights, strict=True):
-        write_label(
-            axes, short_count(model.params), (model.curve[-1].count, min(height, 99.0)), (5, 0), colour=INK, size=10
-        )
+        at = (model.curve[-1].count, height - over)
+        write_label(axes, format_count(model.params), at, (5, 0), colour=INK, size=10)
