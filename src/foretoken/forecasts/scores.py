@@ -28,6 +28,8 @@ class ScoreForecast:
     """How it was forecast, mostly (see docs/downstream.md)."""
     reason: str = ""
     """Why there is no score, or why it says little."""
+    evaluation: str = ""
+    """Digest of the tasks (tasks/evaluation.py): a score of other questions is not held against it."""
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -373,7 +373,7 @@ class StudyRunner:
         """Hold the forecast against the trained target, once."""
         path, record = self.folder / "ledger" / entry.name, self.store.record(design.target.key)
         if record is not None and record.is_finished and not ledger.outcome_path(path).exists():
-            scores = final_scores(self.store, design.target, self.evaluation)
+            scores = final_scores(self.store, design.target, entry.scores)
             ledger.keep_outcome(path, entry.score_record(record, scores))
             for sentence in forecasts.Ledger.read(path.parent).clock:
                 self.listener.note(f"{sentence}; no order is taken from it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,12 +118,14 @@ def forecast_scores(
             level=one.level,
             route=one.route,
             reason=one.reason,
+            evaluation=evaluation.digest,
         )
         for one in found.tasks
     ]
 
 
-def final_scores(store: Store, run: RunSpec, evaluation: Evaluation | None) -> list[TaskScore]:
-    """What a run scored at its end."""
-    found = scores_of(store.folder, [run.key], evaluation.digest) if evaluation else ()
+def final_scores(store: Store, run: RunSpec, forecasts: Iterable[ScoreForecast]) -> list[TaskScore]:
+    """What a run scored at its end on the tasks of its forecasts, which may not be those of the study file any more."""
+    digests = dict.fromkeys(one.evaluation for one in forecasts if one.evaluation)
+    found = (one for digest in digests for one in scores_of(store.folder, [run.key], digest))
     return [score for one in found if one.at_the_end for score in one.scores]
