@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ from foretoken.forecasts import Ledger
 from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.task_score import RunScores
 from foretoken.store.score_rows import read_score_rows
-from foretoken.store.scores import score_files
+from foretoken.store.scores import (
+    current_evaluation,
+    evaluation_path,
+    keep_evaluation,
+    read_evaluation,
+    score_files,
+)
 from foretoken.store.store import Store
 from foretoken.study.design_file import started_design
 from foretoken.study.maintenance import verify
 from foretoken.study.results import gather
 from foretoken.study.run_study import run
-from foretoken.study.task_scores import evaluation_of
+from foretoken.study.task_scores import evaluation_of, final_scores
 
 STUDY = """
 name = "scored"
@@ -188,6 +195,15 @@ def test_other_tasks_leave_the_runs_and_score_them_anew(copied: Path, study: Stu
     assert Store(copied).table().digest == table
     ends = read_score_rows(copied)
     assert (ends["n"] == 4).all()
+    run(study, folder=copied)  # back to the tasks of before, whose scores are all there
+    assert (read_score_rows(copied)["n"] == 6).all()
+
+
+def test_a_forecast_is_held_against_scores_of_its_own_tasks_alone(finished: Path) -> None:
+    (line,) = Ledger.read(finished / "ledger").lines
+    target, store = started_design(finished).design.target, Store(finished)
+    assert final_scores(store, target, line.entry.scores)
+    assert final_scores(store, target, [replace(one, evaluation="0" * 16) for one in line.entry.scores]) == []
 
 
 def test_the_page_shows_scores(finished: Path) -> None:
@@ -249,12 +265,19 @@ def test_scores_travel_with_a_copy_in_a_bucket(copied: Path, study: Study, tmp_p
     launch = study.launch.model_copy(update={"bucket": f"file://{tmp_path}/there"})
     bucketed = study.model_copy(update={"launch": launch})
     bucketed._home = study.home
+    asked = read_evaluation(evaluation_path(copied, current_evaluation(copied)))
+    # Tasks of another time, whose files come last by name: nobody can tell by them that others count.
+    others = (replace(asked, seeds=(seed,)) for seed in range(1, 1000))
+    keep_evaluation(copied, next(one for one in others if one.digest > asked.digest))
     run(bucketed, folder=copied)
     other = tmp_path / "elsewhere" / "scored"
     shutil.copytree(tmp_path / "corpora", other.parent / "corpora")
     run(bucketed, folder=other)
     files = {path.relative_to(copied): path.read_bytes() for path in score_files(copied)}
     assert files == {path.relative_to(other): path.read_bytes() for path in score_files(other)}
+    assert len(list((other / "evaluations").glob("*.json"))) == 3
+    assert current_evaluation(other) == asked.digest
+    assert not read_score_rows(other).empty
     assert verify(other) == []
 
 
@@ -262,7 +285,7 @@ def test_answers_on_what_is_counted_are_read_for_the_long_tail(copied: Path) -> 
     from foretoken.abilities.answers import read_answers
     from foretoken.runs.task_score import QuestionValues
     from foretoken.store.score_rows import read_answer_rows
-    from foretoken.store.scores import keep_evaluation, put_scores
+    from foretoken.store.scores import put_scores
     from foretoken.tasks.evaluation import Evaluation
     from foretoken.tasks.made import make_task
 

@@ -34,7 +34,7 @@ EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "
 URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(\S+)")
 SMALL = re.compile(
     rf"(design|fit|approach3|finished|spent)\.json|seals|report/index\.html|runs/{KEY}/(record(-\d{{1,9}})?|own)\.json"
-    rf"|evaluations/{KEY}\.(json|jsonl|csv|tsv)|runs/{KEY}/scores/{KEY}-\d{{9,15}}\.json"
+    rf"|evaluations/(current\.json|{KEY}\.(json|jsonl|csv|tsv))|runs/{KEY}/scores/{KEY}-\d{{9,15}}\.json"
     r"|ledger/([\w.+-]+\.(json|begun)|seals)",
     re.ASCII,
 )

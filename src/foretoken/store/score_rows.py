@@ -11,7 +11,7 @@ from foretoken.runs.record import Cell, RunRecord
 from foretoken.runs.task_score import QuestionValues, RunScores
 from foretoken.store.format import read_format_json
 from foretoken.store.read import records_in
-from foretoken.store.scores import EVALUATIONS, read_evaluation, scores_of
+from foretoken.store.scores import current_evaluation, evaluation_path, read_evaluation, scores_of
 from foretoken.tasks.task import PromptTask
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataF
 
     The columns are those of a run (runs/table.py) and `task`, `metric`, `shots`, `score`, `score_se`, `n`. A score on
     the way has the `tokens`, `flops` and `steps` of then; `annealed` is false, and no `loss` is known. Where a study
-    was scored on several sets of tasks, the newest counts.
+    was scored on several sets of tasks, those count that it was last run with.
 
     Raises TableError where there are no scores, StoreError for some that were changed.
     """
     folder = Path(folder)
     records = records_in(folder)
-    scores = list(scores_of(folder, [record.spec.key for record in records], newest_evaluation(folder)))
+    scores = list(scores_of(folder, [record.spec.key for record in records], current_evaluation(folder)))
     rows = score_rows(records, [one for one in scores if on_the_way or one.at_the_end])
     if rows.empty:
         raise TableError(
@@ -57,13 +57,13 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     folder = Path(folder)
-    newest = newest_evaluation(folder)
-    tasks = read_evaluation(folder / EVALUATIONS / f"{newest}.json").tasks if newest else ()
+    current = current_evaluation(folder)
+    tasks = read_evaluation(evaluation_path(folder, current)).tasks if current else ()
     known = {task.name: task for task in tasks if any(one.count is not None for one in task.questions)}
     records = {record.spec.key: record for record in records_in(folder)}
     text = float((read_format_json(folder / "design.json").get("corpus") or {}).get("train_tokens") or 0.0)
     rows: list[dict[str, Cell]] = []
-    for scores in scores_of(folder, records, newest):
+    for scores in scores_of(folder, records, current):
         for values in scores.questions if scores.at_the_end else ():
             if values.task in known and values.metric in RIGHT:
                 rows += _answers(records[scores.run], known[values.task], values, text)
@@ -95,13 +95,6 @@ def _answers(record: RunRecord, task: PromptTask, values: QuestionValues, text: 
         for question, value in zip(task.questions, values.values, strict=True)
         if question.count is not None and value is not None
     ]
-
-
-def newest_evaluation(folder: Path) -> str:
-    """The digest of the tasks that a study was last scored on; empty where it was not."""
-    # By time, and by name where two were written at once.
-    found = sorted((folder / EVALUATIONS).glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return found[-1].stem if found else ""
 
 
 def score_rows(records: Iterable[RunRecord], scores: Iterable[RunScores]) -> pd.DataFrame:

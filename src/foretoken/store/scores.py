@@ -2,6 +2,7 @@
 
     evaluations/<digest>.json                         tasks, shots and steps, as they were asked
     evaluations/<sha256>.jsonl                        the labelled examples that copies of networks are tuned on
+    evaluations/current.json                          the digest of what the study file asks for, by its last run
     runs/<key>/scores/<digest>-<step>.json            what the run's network scored at that step
 
 They are written before the run's record, as weights are. Other tasks are another digest, and leave what is there.
@@ -22,19 +23,46 @@ from foretoken.store.seals import check_seal, sealed
 from foretoken.tasks.evaluation import Evaluation
 
 EVALUATIONS, SCORES = "evaluations", "scores"
+CURRENT = f"{EVALUATIONS}/current.json"
+"""Named in a file: times of files are lost in a copy, and a study may go back to tasks that it asked before."""
 
 
-def keep_evaluation(folder: Path, evaluation: Evaluation, examples: Path | None = None) -> Path:
-    """Write what a study's runs are scored on, once, with the file of the examples that they are tuned on.
+def evaluation_path(folder: Path, evaluation: str) -> Path:
+    """Where the tasks of a digest are."""
+    return folder / EVALUATIONS / f"{evaluation}.json"
 
-    Gives where it is. Raises StoreError for a file that cannot be read.
+
+def evaluation_files(folder: Path) -> list[Path]:
+    """The files of tasks, of all that the study was ever scored on."""
+    return sorted(path for path in (folder / EVALUATIONS).glob("*.json") if path != folder / CURRENT)
+
+
+def keep_evaluation(folder: Path, evaluation: Evaluation, examples: Path | None = None) -> None:
+    """Write what a study's runs are scored on, with the file of the examples that they are tuned on, as what counts.
+
+    Raises StoreError for a file that cannot be read.
     """
-    path = folder / EVALUATIONS / f"{evaluation.digest}.json"
+    path = evaluation_path(folder, evaluation.digest)
     if evaluation.tuning and examples and not (beside := path.with_name(evaluation.tuning.file)).is_file():
         atomic.create_file(beside, read_file(examples, StoreError, LARGEST_JSON))
     if not path.is_file():
         atomic.create_file(path, format_json(evaluation.to_json()))
-    return path
+    current, content = folder / CURRENT, format_json({"evaluation": evaluation.digest})
+    if not current.is_file() or read_file(current, StoreError, LARGEST_JSON, inside=True) != content:
+        atomic.write_file(current, content)
+
+
+def current_evaluation(folder: Path) -> str:
+    """The digest of the tasks that a study was last run with; empty where it was not scored.
+
+    Raises StoreError where that is not told.
+    """
+    if not (folder / CURRENT).is_file():
+        return ""
+    digest = read_format_json(folder / CURRENT).get("evaluation")
+    if not isinstance(digest, str) or not evaluation_path(folder, digest).is_file():
+        raise StoreError(f"{folder / CURRENT} names no tasks of this study", got=str(digest), cure="run the study again")
+    return digest
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -54,7 +54,7 @@ OWN = "own"
 WEIGHTS = rf"weights(\{atomic.CORRUPT})?"
 KNOWN = re.compile(
     rf"""(design|fit|approach3|calibration|finished|progress|spent)\.json(\{atomic.CORRUPT})?
-    |evaluations(/{KEY}\.(json|jsonl|csv|tsv)(\{atomic.CORRUPT})?)?
+    |evaluations(/(current\.json|{KEY}\.(json|jsonl|csv|tsv))(\{atomic.CORRUPT})?)?
     |seals(\{atomic.CORRUPT})? |pause |attempts(/\d{{9}}\.json)? |log(/.+)? |report(/index\.html)?
     |ledger(/([\w.+-]+\.(json|begun)|seals))?
     |runs(/{KEY}(/(record(-\d+)?\.json(\{atomic.CORRUPT})?|{CHECKPOINT}(/[\w.]+)?|{WEIGHTS}(/[\w.-]+)?

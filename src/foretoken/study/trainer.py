@@ -25,7 +25,7 @@ from foretoken.runs.record import RunRecord
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.store.checkpoints import delete_all
-from foretoken.store.scores import keep_evaluation
+from foretoken.store.scores import evaluation_path, keep_evaluation
 from foretoken.store.store import Store
 from foretoken.study.design_checks import check_threads
 from foretoken.study.design_file import ThreadChoice
@@ -282,8 +282,11 @@ class LoopTrainer(Trainer):
         """Whether a run has finished without its weights or its scores."""
         return super()._lacks(run) or self.store.lacks_scores(run, self.evaluation)
 
-    def _evaluation_file(self) -> Path | None:
-        return keep_evaluation(self.store.folder, self.evaluation, self.examples) if self.evaluation else None
+    def train(self, runs: list[RunSpec]) -> None:
+        """As every trainer does; the tasks are kept even where nothing waits, since they may be those of before."""
+        if self.evaluation:
+            keep_evaluation(self.store.folder, self.evaluation, self.examples)
+        super().train(runs)
 
     def _check_source(self) -> None:
         """Hash the corpus, once, before anything is trained on it."""
@@ -303,7 +306,7 @@ class LoopTrainer(Trainer):
             threads_in_use=ceil(workers / self.machines) * trunk[0].threads,
             attempt=self.store.attempt,
             keep_weights=self.keep_weights,
-            evaluation=self._evaluation_file(),
+            evaluation=evaluation_path(self.store.folder, self.evaluation.digest) if self.evaluation else None,
         )
         job = TrainingJob(trunk, context)
         total = sum(seconds[run.key] for run in trunk)
