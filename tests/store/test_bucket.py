@@ -26,6 +26,7 @@ from foretoken.store import bucket as buckets
 from foretoken.store.bucket import Bucket, as_url, is_known, reason, within
 from foretoken.store.claim import Claim
 from foretoken.store.lease import Attempt
+from foretoken.store.push import Pusher
 
 fsspec = pytest.importorskip("fsspec", reason="buckets are read by fsspec")
 KEY = "0123456789abcdef"
@@ -246,6 +247,29 @@ def test_an_owner_without_a_sign_of_life_is_taken_over_and_stops(local: Bucket) 
     assert json.loads(local.read(["attempts/000000005.json"])["attempts/000000005.json"])["ended_at"] is None
     newer.give_back()
     assert json.loads(local.read(["attempts/000000005.json"])["attempts/000000005.json"])["ended_at"]
+
+
+def test_a_late_owner_copies_nothing_and_says_that_it_has_lost_the_study(local: Bucket, tmp_path: Path) -> None:
+    late = claimed(local, 1)
+    grow_old(local, 1)
+    claimed(local, 5, pid=2)
+    with pytest.raises(LeaseLostError):
+        late.look()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "design.json").write_text("{}")
+    with pytest.raises(LeaseLostError):
+        Pusher(local, late, tmp_path / "study", {}).look()
+    assert local.read(["design.json"]) == {}
+
+
+def test_what_nobody_foresaw_is_told_as_a_failure(
+    local: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that copies must not die unseen: whoever waits for it would wait for nothing."""
+    pusher = Pusher(local, claimed(local, 1), tmp_path, {})
+    monkeypatch.setattr(pusher, "_files", lambda: iter([None]))
+    pusher.look()
+    assert list(pusher.failures) == [str(tmp_path)]
 
 
 def test_a_sign_of_life_keeps_the_study(local: Bucket) -> None:

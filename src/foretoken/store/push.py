@@ -31,9 +31,9 @@ from foretoken.store.scores import EVALUATIONS, score_files
 from foretoken.store.seals import read_seals
 
 LOOK_SECONDS = 2.0
-"""Time between two looks at the folder; longer where a look takes long, so that it takes a twentieth at most."""
-WAIT_SECONDS = 30.0
-"""Longest time between two tries of what failed."""
+"""Time between two looks at the folder."""
+WAIT_SECONDS, SHARE = 30.0, 0.05
+"""Longest time between two looks, after failures or where a look takes more than such a share of the time."""
 LEDGER_SEALS = f"ledger/{SEALS}"
 Step = tuple[str, Callable[[], None]]
 """The name of what is copied, and what does it."""
@@ -118,9 +118,10 @@ class Pusher:
                 break
             failed = bool(self.failures)
             if failed != failing:
-                self._tell(self._told() if failed else f"{self.bucket.url} takes what it is given again")
+                with contextlib.suppress(Exception):  # a terminal that is gone must not end the copying
+                    self._tell(self._told() if failed else f"{self.bucket.url} takes what it is given again")
             failing, took = failed, time.monotonic() - began
-            pause = min(2 * pause, WAIT_SECONDS) if failed else max(LOOK_SECONDS, 20 * took * (not failed))
+            pause = pause_after(took, 2 * pause if failed else LOOK_SECONDS)
             with self._turn:
                 self._looks += 1
                 self._turn.notify_all()
@@ -143,7 +144,9 @@ class Pusher:
         try:
             for name, step in self._steps(failures):
                 self._try(name, step, failures)
-        except (OSError, StoreError) as error:  # of the folder: the study goes on in it meanwhile
+        except LeaseLostError:
+            raise
+        except Exception as error:  # of the folder, which the study goes on to change meanwhile
             failures[str(self.folder)] = reason(error)
         self.failures = failures
 
@@ -320,3 +323,14 @@ class Pusher:
     @staticmethod
     def _sha(content: bytes) -> str:
         return hashlib.sha256(content).hexdigest()
+
+
+def pause_after(took: float, least: float) -> float:
+    """Seconds until the next look, after one that took so many.
+
+    A look that copied much is long, too, and what is written during it must not wait for twenty times as long.
+
+    >>> pause_after(0.01, least=2.0), pause_after(0.5, least=2.0), pause_after(600.0, least=2.0)
+    (2.0, 10.0, 30.0)
+    """
+    return min(max(least, took / SHARE), WAIT_SECONDS)

@@ -61,7 +61,8 @@ def current_evaluation(folder: Path) -> str:
         return ""
     digest = read_format_json(folder / CURRENT).get("evaluation")
     if not isinstance(digest, str) or not evaluation_path(folder, digest).is_file():
-        raise StoreError(f"{folder / CURRENT} names no tasks of this study", got=str(digest), cure="run the study again")
+        told = f"{folder / CURRENT} names no tasks of this study"
+        raise StoreError(told, got=str(digest), cure="run the study again")
     return digest
 
 
