@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 from foretoken.data import TokenizedCorpus
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.evals import TuningOptions, tune
+from foretoken.evals.finetune import SeedResult
 from foretoken.evals.task_files import read_task
 from foretoken.generation import open_model
 from foretoken.generation.model import Model
@@ -101,8 +103,7 @@ class TrainingScorer:
             metric=f"finetuned_{result.metric}",
             shots=0,
             score=score.mean,
-            # Of one seed the error is that of its test examples; of several, that over seeds.
-            score_se=result.tuned[0].test_se if score.se is None else score.se,
+            score_se=tuned_error(result.tuned, score.se),
             n=len(task.test),
         )
 
@@ -112,6 +113,15 @@ class TrainingScorer:
             metrics = metrics_for(reader, task, self.evaluation.metrics)
             for shots in self.evaluation.shots:
                 yield run_task(reader, task, shots, self.evaluation.seeds, metrics)
+
+
+def tuned_error(tuned: Sequence[SeedResult], over_seeds: float | None) -> float:
+    """Standard error of a mean over seeds, all of them scored on the same test examples, which are a sample, too.
+
+    It is an upper bound where seeds differ in which of the examples they get right.
+    """
+    sampling = math.fsum(seed.test_se**2 for seed in tuned) / len(tuned)
+    return math.sqrt(sampling + (over_seeds or 0.0) ** 2)
 
 
 def question_values(marks: Marks) -> Iterator[QuestionValues]:

@@ -182,6 +182,8 @@ def _of_twins(values_SN: Floats, questions: Sequence[Question]) -> tuple[Floats,
     for number, question in enumerate(questions):
         if question.pair:
             members.setdefault(question.pair, []).append(number)
+    # Of twins of which one was left out nobody knows whether both are right.
+    members = {pair: numbers for pair, numbers in members.items() if len(numbers) > 1}
     both = [values_SN[:, numbers].prod(axis=1) for numbers in members.values()]
     clusters = [_cluster(questions[numbers[0]], numbers[0]) for numbers in members.values()]
     return np.array(both).T.reshape(len(values_SN), len(both)), clusters
