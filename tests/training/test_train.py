@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from foretoken.compute.objective import Objective
 from foretoken.data import TokenizedCorpus, prepare_corpus, windows
 from foretoken.errors import LeaseLostError
 from foretoken.launchers.jobs import WorkerContext
+from foretoken.models import Network
 from foretoken.runs.corpus_section import CorpusSection, LanguageSection
 from foretoken.runs.record import RunRecord
 from foretoken.runs.spec import RunSpec
@@ -109,6 +111,42 @@ def test_resuming_at_every_step_gives_the_same_bits(schedule: str, tmp_path: Pat
     assert whole == whole[:1] * 21
     assert set(states) == {20}
     assert len(states[20]) == 1
+
+
+class Noted:
+    """A scorer that notes at which steps it was asked."""
+
+    def __init__(self, *steps: int) -> None:
+        self.steps, self.scored = steps, set[tuple[str, int]]()
+
+    def lacks(self, spec: RunSpec) -> bool:
+        return self.first_wanted(spec) is not None
+
+    def wants(self, spec: RunSpec, step: int) -> bool:
+        return step in self.steps and (spec.key, step) not in self.scored
+
+    def first_wanted(self, spec: RunSpec) -> int | None:
+        return next((step for step in self.steps if step < spec.steps and self.wants(spec, step)), None)
+
+    def score_kept(self, spec: RunSpec) -> bool:
+        return False
+
+    def score(self, specs: Sequence[RunSpec], step: int, network: Network, corpus: TokenizedCorpus) -> None:
+        self.scored |= {(spec.key, step) for spec in specs}
+
+
+@pytest.mark.parametrize(("stopped", "asked"), [(12, (3, 8)), (12, (8, 12, 16)), (17, (16,)), (28, (5, 22, 27))])
+def test_steps_that_are_asked_for_behind_a_checkpoint_are_scored_too(
+    stopped: int, asked: tuple[int, ...], tmp_path: Path, corpus: TokenizedCorpus
+) -> None:
+    """On the trunk of two runs, and in the cooldown of the first, which is at steps 15 to 20, the second's at 30 on."""
+    runs = [SPEC.with_tokens(256 * steps) for steps in (20, 40)]
+    home, scorer = place(tmp_path, corpus), Noted(*asked)
+    with pytest.raises(Stopped):
+        train(runs, home, stop=stop_after(stopped))
+    train(runs, home, scorer=scorer)
+    assert scorer.scored >= {(runs[1].key, step) for step in asked}
+    assert scorer.scored >= {(runs[0].key, step) for step in asked if step < 20}
 
 
 def with_end(spec: RunSpec, home: WorkerContext, step: int, states: dict[int, set[bytes]]) -> None:

@@ -47,11 +47,14 @@ class TrainingScorer:
         path = scores_path(self.store.folder, spec.key, self.evaluation.digest, step)
         return step in self.evaluation.steps(spec) and not path.is_file()
 
+    def first_wanted(self, spec: RunSpec) -> int | None:
+        """The first step before its end at which the network of a run is yet to be scored; None where there is none."""
+        return next((step for step in self.evaluation.steps(spec)[:-1] if self.wants(spec, step)), None)
+
     def score_kept(self, spec: RunSpec) -> bool:
         """Score the kept weights of a run; False where they are not kept, or it is to be scored on its way."""
         folder = self.store.weights_folder(spec.key)
-        on_the_way = any(self.wants(spec, step) for step in self.evaluation.steps(spec)[:-1])
-        if on_the_way or not are_committed(folder):
+        if self.first_wanted(spec) is not None or not are_committed(folder):
             return False
         check_weights(folder)
         began = time.perf_counter()

@@ -46,6 +46,10 @@ class Scorer(Protocol):
         """Whether the network of a run is to be scored at a step and has not been."""
         ...
 
+    def first_wanted(self, spec: RunSpec) -> int | None:
+        """The first step before its end at which the network of a run is yet to be scored; None where there is none."""
+        ...
+
     def score_kept(self, spec: RunSpec) -> bool:
         """Score the kept weights of a run; False where they are not kept, or it is to be scored on its way."""
         ...
@@ -173,7 +177,7 @@ class _Trunk:
 
     def _to_fork(self, spec: RunSpec) -> None:
         fork = spec.fork_step
-        saved = self._newest(self.folder, fork)
+        saved = self._newest(self.folder, fork, self.specs)
         if saved is not None and saved.step > self.state.step:
             self.state.restore(saved)
             self.events.append(f"resumed at step {saved.step}")
@@ -187,7 +191,7 @@ class _Trunk:
 
     def _finish(self, spec: RunSpec) -> RunRecord:
         branch_folder = self.store.branch_folder(spec.key)
-        saved = self._newest(branch_folder, spec.steps)
+        saved = self._newest(branch_folder, spec.steps, [spec])
         if saved is not None:
             self.state.restore(saved)
         elif spec.cooldown_steps:
@@ -253,7 +257,11 @@ class _Trunk:
     def _save(self, folder: Path) -> None:
         self.state.snapshot().write(folder, self.context.attempt or 0)
 
-    def _newest(self, folder: Path, at_most: int) -> Checkpoint | None:
+    def _newest(self, folder: Path, at_most: int, specs: Sequence[RunSpec]) -> Checkpoint | None:
+        """The newest checkpoint, but none beyond a step at which some of the runs are yet to be scored."""
+        # Scores come before the checkpoint of their step, so only steps that were asked for later can be behind one.
+        wanted = [self.scorer.first_wanted(spec) for spec in specs] if self.scorer else []
+        at_most = min([at_most, *(step - 1 for step in wanted if step is not None)])
         saved, troubles = latest_checkpoint(folder, at_most)
         self.events += troubles
         return saved
