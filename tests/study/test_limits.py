@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -40,11 +40,28 @@ class Clock:
 
 
 def meter_of(
-    folder: Path, jobs: Sequence[Job], clock: Clock, *, measured: bool = True, saves: bool = True, **launch: object
+    folder: Path,
+    jobs: Sequence[Job],
+    clock: Clock,
+    *,
+    measured: bool = True,
+    saves: bool = True,
+    again: Container[str] = (),
+    **launch: object,
 ) -> Meter:
     section = LaunchSection.model_validate({"gpus": 1, "usd_per_hour": 2.0, **launch})
     waiting = {job.name: {f"run of {job.name}"} for job in jobs}
-    return Meter(Spending(folder), section, jobs, cores=4.0, waiting=waiting, measured=measured, saves=saves, now=clock)
+    return Meter(
+        Spending(folder),
+        section,
+        jobs,
+        cores=4.0,
+        waiting=waiting,
+        measured=measured,
+        saves=saves,
+        again=again,
+        now=clock,
+    )
 
 
 def hours_of(name: str, hours: float, gpus: float = 1.0) -> Job:
@@ -153,6 +170,17 @@ def test_what_nobody_can_know_is_tried_and_then_known(tmp_path: Path) -> None:
     clock.seconds = 8 * 3600
     meter.report("a", Ended("run of a", "finished"))
     assert not meter.admit(jobs[1])  # half as long, so 4 h of the 2 that are left
+
+
+def test_a_job_that_is_trained_again_needs_all_of_it(tmp_path: Path) -> None:
+    """Such as one whose weights or scores are asked for after its end."""
+    spending = Spending(tmp_path)
+    spending.add("a", 3600 * 10, 1, 4)
+    spending.write()
+    for again, fits in ((set[str](), True), ({"a"}, False)):
+        meter = meter_of(tmp_path, [hours_of("a", 10), hours_of("b", 1)], Clock(), limit="15 GPU-hours", again=again)
+        assert meter.admit(meter.jobs["a"]) is fits
+        assert meter.admit(meter.jobs["b"])
 
 
 def test_a_job_that_goes_on_needs_only_the_rest(tmp_path: Path) -> None:

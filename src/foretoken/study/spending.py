@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,16 +175,19 @@ class Meter:
         waiting: dict[str, set[str]],
         measured: bool,
         saves: bool,
+        again: Container[str] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`cores` are each job's; `waiting` has the keys of each job's runs without a record.
+        """`cores` are each job's; `waiting` has the keys of each job's runs that are to be trained.
 
         `measured`: whether the jobs' seconds are an estimate, and not only in proportion. `saves`: whether a job goes
-        on from what it had.
+        on from what it had; those named in `again` have been at their end, and begin anew.
         """
         self.spending, self.launch, self.cores, self.waiting, self.saves = spending, launch, cores, waiting, saves
         self.limits, self.now = launch.limits, now
         self.jobs = {job.name: job for job in jobs}
+        self.earlier = {job.name: spending.seconds(job.name) if job.name in again else 0.0 for job in jobs}
+        """Seconds that a job had before and does not go on from."""
         self.open: dict[str, float] = {}
         """The jobs that a worker has, and for how many seconds."""
         self.scale: float | None = 1.0 if measured else None
@@ -238,15 +241,19 @@ class Meter:
 
     def _end(self, name: str) -> None:
         self.open.pop(name, None)
-        self.taken += self.spending.seconds(name)
+        self.taken += self._done(name)
         self.guessed += self.jobs[name].seconds
         self.scale = self.taken / self.guessed if self.guessed > 0 else self.scale
+
+    def _done(self, name: str) -> float:
+        """Seconds that a job has taken of what it takes from its beginning to its end."""
+        return self.spending.seconds(name) - self.earlier[name]
 
     def _ahead(self, job: Job) -> float | None:
         """Seconds that a job will still take; None where nobody can know."""
         if self.scale is None:
             return None
-        done = self.spending.seconds(job.name) if self.saves else self.open.get(job.name, 0.0)
+        done = self._done(job.name) if self.saves else self.open.get(job.name, 0.0)
         return max(self.scale * job.seconds - done, 0.0 if job.name in self.open else LEAST_AHEAD * job.seconds)
 
     def need(self, limit: Limit, job: Job) -> float | None:

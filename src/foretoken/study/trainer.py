@@ -161,6 +161,8 @@ class Trainer(ABC):
             waiting={trunk[0].trajectory: {run.key for run in trunk if self._waits(run)} for trunk in trunks},
             measured=bool(self.known_seconds([run for trunk in trunks for run in trunk])),
             saves=self.saves,
+            # What has its record and lacks weights or scores has no checkpoint any more.
+            again={run.trajectory for trunk in trunks for run in trunk if self._lacks(run)},
         )
 
     def _admitting(self, meter: Meter) -> dict[str, Any]:
