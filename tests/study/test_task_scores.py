@@ -13,12 +13,13 @@ from foretoken.abilities import read_scores
 from foretoken.errors import StoreError, StudyFileError, TaskError
 from foretoken.forecasts import Ledger
 from foretoken.runs.study_file import Study, load_study
-from foretoken.runs.task_score import RunScores
+from foretoken.runs.task_score import RunScores, TaskScore
 from foretoken.store.score_rows import read_score_rows
 from foretoken.store.scores import (
     current_evaluation,
     evaluation_path,
     keep_evaluation,
+    put_scores,
     read_evaluation,
     score_files,
 )
@@ -27,7 +28,9 @@ from foretoken.study.design_file import started_design
 from foretoken.study.maintenance import verify
 from foretoken.study.results import gather
 from foretoken.study.run_study import run
-from foretoken.study.task_scores import evaluation_of, final_scores
+from foretoken.study.task_scores import evaluation_of, final_scores, ladder_scores
+from foretoken.tasks.evaluation import Evaluation
+from foretoken.tasks.made import make_task
 
 STUDY = """
 name = "scored"
@@ -220,6 +223,7 @@ def test_the_page_shows_scores(finished: Path) -> None:
         ('"sums.jsonl"', '"gone.jsonl"', "gone.jsonl"),
         ('"answer_nll"]', '"answer_nil"]', "answer_nll"),
         ('"answer_nll"]', '"accuracy"]', "choices"),
+        ('"sums.jsonl"]', '"sums.jsonl", "sums.jsonl"]', "several times"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_anything_starts(
@@ -285,9 +289,6 @@ def test_answers_on_what_is_counted_are_read_for_the_long_tail(copied: Path) -> 
     from foretoken.abilities.answers import read_answers
     from foretoken.runs.task_score import QuestionValues
     from foretoken.store.score_rows import read_answer_rows
-    from foretoken.store.scores import put_scores
-    from foretoken.tasks.evaluation import Evaluation
-    from foretoken.tasks.made import make_task
 
     task = make_task("facts", facts=8, most=50, questions=8, documents=30)
     evaluation = Evaluation(tasks=(task,))
@@ -317,3 +318,26 @@ def test_answers_on_what_is_counted_are_read_for_the_long_tail(copied: Path) -> 
     (answers,) = read_answers(copied).tasks
     assert answers.by_question
     assert len(answers.models) == len(records)
+
+
+def test_what_guessing_gives_stands_in_the_table(copied: Path) -> None:
+    """A curve of four choices begins at a quarter, whatever the small runs score."""
+    task = make_task("facts", facts=8, most=50, questions=8)
+    evaluation = Evaluation(tasks=(task,))
+    keep_evaluation(copied, evaluation)
+    store = Store(copied)
+    for record in store.records():
+        rows = [
+            TaskScore(task=name, metric=metric, shots=0, score=0.5, score_se=0.1, n=8)
+            for name, metric in ((task.name, "accuracy"), (task.name, "answer_nll"), (task.name, "finetuned_accuracy"))
+        ]
+        steps = record.spec.steps
+        scores = RunScores(
+            run=record.spec.key, evaluation=evaluation.digest, step=steps, steps=steps, seconds=0, scores=tuple(rows)
+        )
+        put_scores(copied, scores)
+    rows_of = read_score_rows(copied)
+    chances = {metric: set(of_metric["chance"].dropna()) for metric, of_metric in rows_of.groupby("metric")}
+    assert chances == {"accuracy": {0.25}, "answer_nll": set(), "finetuned_accuracy": set()}
+    table = ladder_scores(store, started_design(copied).design.runs, evaluation).frame
+    assert set(table[table["metric"] == "accuracy"]["chance"]) == {0.25}

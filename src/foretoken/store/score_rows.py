@@ -12,6 +12,7 @@ from foretoken.runs.task_score import QuestionValues, RunScores
 from foretoken.store.format import read_format_json
 from foretoken.store.read import records_in
 from foretoken.store.scores import current_evaluation, evaluation_path, read_evaluation, scores_of
+from foretoken.tasks.metrics import METRICS, chance_of_task
 from foretoken.tasks.task import PromptTask
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ RIGHT = (CHOSEN, "exact_match")
 def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataFrame:
     """The scores of a study's runs at their ends, and those `on_the_way` too if asked for.
 
-    The columns are those of a run (runs/table.py) and `task`, `metric`, `shots`, `score`, `score_se`, `n`. A score on
-    the way has the `tokens`, `flops` and `steps` of then; `annealed` is false, and no `loss` is known. Where a study
-    was scored on several sets of tasks, those count that it was last run with.
+    The columns are those of a run (runs/table.py) and `task`, `metric`, `shots`, `score`, `score_se`, `n`, and
+    `chance`, what guessing gives, where that is known. A score on the way has the `tokens`, `flops` and `steps` of
+    then; `annealed` is false, and no `loss` is known. Where a study was scored on several sets of tasks, those count
+    that it was last run with.
 
     Raises TableError where there are no scores, StoreError for some that were changed.
     """
     folder = Path(folder)
-    records = records_in(folder)
-    scores = list(scores_of(folder, [record.spec.key for record in records], current_evaluation(folder)))
-    rows = score_rows(records, [one for one in scores if on_the_way or one.at_the_end])
+    records, current = records_in(folder), current_evaluation(folder)
+    scores = list(scores_of(folder, [record.spec.key for record in records], current))
+    tasks = read_evaluation(evaluation_path(folder, current)).tasks if current else ()
+    rows = score_rows(records, [one for one in scores if on_the_way or one.at_the_end], tasks)
     if rows.empty:
         raise TableError(
             f"{folder} holds no scores of runs on tasks",
@@ -97,15 +100,25 @@ def _answers(record: RunRecord, task: PromptTask, values: QuestionValues, text: 
     ]
 
 
-def score_rows(records: Iterable[RunRecord], scores: Iterable[RunScores]) -> pd.DataFrame:
-    """Rows in long form of the scores of records that have finished; see `read_score_rows`."""
+def score_rows(
+    records: Iterable[RunRecord], scores: Iterable[RunScores], tasks: Iterable[PromptTask] = ()
+) -> pd.DataFrame:
+    """Rows in long form of the scores of records that have finished, on some tasks; see `read_score_rows`."""
     import pandas as pd
 
     known = {record.spec.key: record for record in records if record.is_finished}
-    return pd.DataFrame([row for one in scores if one.run in known for row in _rows(known[one.run].to_row(), one)])
+    found, named = [one for one in scores if one.run in known], {task.name: task for task in tasks}
+    # Not of copies that were tuned: what they score is no metric of such a task.
+    asked = {
+        (row.task, row.metric) for one in found for row in one.scores if row.task in named and row.metric in METRICS
+    }
+    chances = {(name, metric): chance_of_task(named[name], metric) for name, metric in asked}
+    return pd.DataFrame([row for one in found for row in _rows(known[one.run].to_row(), one, chances)])
 
 
-def _rows(run_row: Mapping[str, Cell], scores: RunScores) -> list[dict[str, Cell]]:
+def _rows(
+    run_row: Mapping[str, Cell], scores: RunScores, chances: Mapping[tuple[str, str], float | None]
+) -> list[dict[str, Cell]]:
     row = dict(run_row)
     if not scores.at_the_end:
         share = scores.step / scores.steps
@@ -123,6 +136,7 @@ def _rows(run_row: Mapping[str, Cell], scores: RunScores) -> list[dict[str, Cell
             "score": score.score,
             "score_se": score.score_se,
             "n": float(score.n),
+            "chance": chances.get((score.task, score.metric)),
         }
         for score in scores.scores
     ]

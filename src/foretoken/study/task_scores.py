@@ -24,7 +24,7 @@ from foretoken.tasks import read_prompt_task
 from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import task_of
 from foretoken.tasks.metrics import metrics_of
-from foretoken.tasks.task import check_shots
+from foretoken.tasks.task import check_names, check_shots
 
 SUFFIXES = (".jsonl", ".csv", ".tsv")
 
@@ -46,6 +46,7 @@ def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None
     ]
     # The first ones, the same for all models: a file may hold more than are asked.
     tasks = [replace(task, questions=task.questions[: section.questions]) for task in tasks]
+    check_names(tasks)
     for task in tasks:
         metrics_of(task, section.metrics)
         check_shots(task, max(section.shots))
@@ -86,7 +87,7 @@ def examples_of(study: Study) -> Path | None:
 def ladder_scores(store: Store, runs: list[RunSpec], evaluation: Evaluation) -> ScoreTable:
     """The scores of the small runs at their ends, as abilities read them. Raises TableError where there are none."""
     scores = scores_of(store.folder, [run.key for run in runs], evaluation.digest)
-    rows = score_rows(records_of(store, runs), [one for one in scores if one.at_the_end])
+    rows = score_rows(records_of(store, runs), [one for one in scores if one.at_the_end], evaluation.tasks)
     if rows.empty:
         raise TableError("no small run has scores")
     # Of a run that is not there only size and length are known, from which its FLOPs are taken: so are these.

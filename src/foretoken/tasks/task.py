@@ -94,3 +94,16 @@ def check_shots(task: PromptTask, shots: int) -> None:
             got=str(known),
             cure="give more (`examples` of its file, or rows whose column split is train), or fewer --shots",
         )
+
+
+def check_names(tasks: Sequence[PromptTask]) -> None:
+    """Raise TaskError where there is no task, or two have one name: their scores could not be told apart."""
+    names = [task.name for task in tasks]
+    again = next((name for name in names if names.count(name) > 1), None)
+    if not names or again is not None:
+        raise TaskError(
+            "scores are of tasks with names of their own",
+            expected="one task or more, each once",
+            got="none" if again is None else f"{again} several times",
+            cure="name them differently",
+        )
