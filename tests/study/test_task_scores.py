@@ -224,6 +224,7 @@ def test_the_page_shows_scores(finished: Path) -> None:
         ('"answer_nll"]', '"answer_nil"]', "answer_nll"),
         ('"answer_nll"]', '"accuracy"]', "choices"),
         ('"sums.jsonl"]', '"sums.jsonl", "sums.jsonl"]', "several times"),
+        ("context = 32", "context = 8", "no question of copy.* fits"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_anything_starts(
@@ -234,6 +235,14 @@ def test_what_cannot_be_scored_is_refused_before_anything_starts(
     with pytest.raises(TaskError, match=word):
         run(load_study(tmp_path / "scored.toml"), folder=tmp_path / "runs" / "scored")
     assert not (tmp_path / "runs" / "scored" / "runs").exists()
+
+
+def test_a_synthetic_language_is_asked_nothing_in_words(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "sums.jsonl").write_text((study.home / "sums.jsonl").read_text())
+    symbols = '[corpus]\nsource = "zipf_markov"\nlanguage = { symbols = 32, tokens = 200e3 }\n[model]'
+    (tmp_path / "scored.toml").write_text(STUDY[: STUDY.index("[corpus]")] + symbols + STUDY.split("[model]")[1])
+    with pytest.raises(TaskError, match="no words to ask copy"):
+        run(load_study(tmp_path / "scored.toml"), folder=tmp_path / "runs" / "scored")
 
 
 @pytest.mark.parametrize(

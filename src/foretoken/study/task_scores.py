@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from foretoken.abilities.downstream import downstream
 from foretoken.abilities.table import ScoreTable, read_scores
 from foretoken.bounded import sha256_of
 from foretoken.data.corpus_tasks import corpus_tasks
+from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
+from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.designs import Design
 from foretoken.errors import RefusedError, TableError, TaskError, shown
 from foretoken.forecasts.scores import ScoreForecast
@@ -59,6 +61,47 @@ def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None
         when_of=section.when_of,
         tuning=tuning,
     )
+
+
+def check_readable(evaluation: Evaluation, corpus: Path, runs: Sequence[RunSpec]) -> None:
+    """Raise TaskError for a task no question of which the networks can read: it would end their runs after training.
+
+    `corpus` is the folder of the tokenised corpus. Examples that do not fit are left out when a network is scored, and
+    so are single questions.
+    """
+    tokenizer, shape = load_tokenizer(corpus), min((run.shape for run in runs), key=lambda shape: shape.context)
+    family = shape.family_record
+    for task in evaluation.tasks:
+        prompts = ((task.prompt(question), question) for question in task.questions)
+        if isinstance(tokenizer, SymbolTokenizer):
+            if not all(word.isdecimal() for prompt, _ in prompts for word in prompt.split()):
+                cure = "take a corpus of text, or a task whose prompts are numbers with spaces between them"
+                raise TaskError(f"a synthetic language has no words to ask {task.name} in", cure=cure)
+            continue
+        lengths = (
+            (_tokens(tokenizer, prompt), _tokens(tokenizer, prompt + text))
+            for prompt, question in prompts
+            for text in [max(question.choices or (question.answer,), key=len)]
+        )
+        # As a reader of the network has it (scoring/likelihood.py): the last token is predicted and not read.
+        if family.recurrent or any(
+            prompt <= shape.context and both - prompt <= shape.second_context
+            if family.two_stacks
+            else max(prompt, 1) + both - prompt - 1 <= shape.context
+            for prompt, both in lengths
+        ):
+            continue
+        raise TaskError(
+            f"no question of {task.name} fits into the context of the networks",
+            expected=f"at most {shape.context} tokens with the answer",
+            got=f"{len(task.questions)} longer questions",
+            cure="give model.context more tokens, or take a shorter template or a tokenizer that learns longer tokens",
+        )
+
+
+def _tokens(tokenizer: Tokenizer, text: str) -> int:
+    """How many tokens a text has."""
+    return len(tokenizer.encode([text.encode()])[0]) if text else 0
 
 
 def tuning_of(study: Study) -> Tuning | None:
