@@ -128,7 +128,7 @@ def test_no_phrase_and_no_text_are_refused(texts: Path, tmp_path: Path) -> None:
 def test_an_index_is_opened_again_and_of_nothing_else(texts: Path, tmp_path: Path) -> None:
     made = index_text(texts, tmp_path / "index")
     assert index_text(texts, tmp_path / "index").manifest == made.manifest
-    with pytest.raises(StoreError, match="a shorter longest phrase"):
+    with pytest.raises(StoreError, match="for shorter phrases"):
         index_text(texts, tmp_path / "index", longest=5000)
     with pytest.raises(CorpusError, match="longer than the index"):
         made.count("a" * 2000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -350,3 +351,12 @@ def test_what_guessing_gives_stands_in_the_table(copied: Path) -> None:
     assert chances == {"accuracy": {0.25}, "answer_nll": set(), "finetuned_accuracy": set()}
     table = ladder_scores(store, started_design(copied).design.runs, evaluation).frame
     assert set(table[table["metric"] == "accuracy"]["chance"]) == {0.25}
+
+
+def test_examples_that_were_edited_are_set_aside(copied: Path) -> None:
+    content = b'{"text": "1+1", "label": "even"}\n'
+    path = copied / "evaluations" / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
+    path.write_bytes(content)
+    assert verify(copied) == []
+    path.write_bytes(content.replace(b"even", b"odd"))
+    assert [finding.path for finding in verify(copied)] == [path]

@@ -250,9 +250,9 @@ def _mapped(path: Path, size: int) -> mmap.mmap | bytes:
 def _same(index: TextIndex, sources_json: list[dict[str, Any]], longest: int) -> TextIndex:
     """An index that is there. Raises StoreError where it is of other sources, or of shorter phrases."""
     if index.manifest.sources_json != sources_json or index.manifest.longest < longest:
-        differs = "sources" if index.manifest.sources_json != sources_json else "a shorter longest phrase"
+        differs = "of other sources" if index.manifest.sources_json != sources_json else "for shorter phrases"
         raise StoreError(
-            f"{index.folder} holds an index of other {differs}".replace("other a", "a"),
+            f"{index.folder} holds an index {differs}",
             cure=f"give another folder, or delete {index.folder}",
         )
     return index

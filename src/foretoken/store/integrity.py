@@ -17,7 +17,15 @@ from foretoken.results import Result
 from foretoken.store import atomic, checkpoints
 from foretoken.store.finished import KINDS, SEALS, changed_files
 from foretoken.store.format import OLD_FORMAT, read_format_json
-from foretoken.store.scores import CURRENT, evaluation_files, read_evaluation, read_scores, score_files
+from foretoken.store.scores import (
+    CURRENT,
+    check_examples,
+    evaluation_files,
+    example_files,
+    read_evaluation,
+    read_scores,
+    score_files,
+)
 from foretoken.store.seals import read_seals, sealed, unseal
 from foretoken.store.store import KNOWN, OWN, SUBMISSION, TOLERATED, read_record, record_name
 from foretoken.store.weights import are_committed, check_weights
@@ -204,6 +212,8 @@ def _unreadable(folder: Path) -> Iterator[Finding]:
     for path in score_files(folder):
         seal = seals.get(path.relative_to(folder).as_posix())
         yield from _unless_read(path, partial(read_scores, seal=seal), "set aside")
+    for path in example_files(folder):
+        yield from _unless_read(path, check_examples, "set aside")
     for path in evaluation_files(folder):
         yield from _unless_read(path, read_evaluation, "set aside")
     yield from _unless_read(folder / SEALS, lambda path: read_seals(path.parent), "set aside")

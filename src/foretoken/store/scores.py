@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from foretoken.bounded import LARGEST_JSON, read_file
+from foretoken.bounded import LARGEST_JSON, read_file, sha256_of
 from foretoken.errors import StoreError
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.task_score import RunScores
@@ -23,6 +23,8 @@ from foretoken.store.seals import check_seal, sealed
 from foretoken.tasks.evaluation import Evaluation
 
 EVALUATIONS, SCORES = "evaluations", "scores"
+EXAMPLES, NAME = (".jsonl", ".csv", ".tsv"), 16
+"""Endings of files of labelled examples, and digits of the sha256 that names one."""
 CURRENT = f"{EVALUATIONS}/current.json"
 """Named in a file: times of files are lost in a copy, and a study may go back to tasks that it asked before."""
 
@@ -35,6 +37,18 @@ def evaluation_path(folder: Path, evaluation: str) -> Path:
 def evaluation_files(folder: Path) -> list[Path]:
     """The files of tasks, of all that the study was ever scored on."""
     return sorted(path for path in (folder / EVALUATIONS).glob("*.json") if path != folder / CURRENT)
+
+
+def example_files(folder: Path) -> list[Path]:
+    """The files of labelled examples that copies of networks were ever tuned on."""
+    found = (folder / EVALUATIONS).glob("*")
+    return sorted(path for path in found if path.suffix in EXAMPLES)
+
+
+def check_examples(path: Path) -> None:
+    """Raise StoreError for a file of examples that are not those of its name."""
+    if (found := sha256_of(path, StoreError)[:NAME]) != path.stem:
+        raise StoreError(f"{path} holds other examples", expected=path.stem, got=found, cure="delete it")
 
 
 def keep_evaluation(folder: Path, evaluation: Evaluation, examples: Path | None = None) -> None:

@@ -19,7 +19,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.task_score import TaskScore
 from foretoken.store.score_rows import score_rows
-from foretoken.store.scores import scores_of
+from foretoken.store.scores import EXAMPLES, NAME, scores_of
 from foretoken.store.store import Store
 from foretoken.study.agreement import records_of
 from foretoken.tasks import read_prompt_task
@@ -27,8 +27,6 @@ from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import task_of
 from foretoken.tasks.metrics import metrics_of
 from foretoken.tasks.task import check_names, check_shots
-
-SUFFIXES = (".jsonl", ".csv", ".tsv")
 
 
 def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None:
@@ -109,11 +107,11 @@ def tuning_of(study: Study) -> Tuning | None:
     section, path = study.finetune, examples_of(study)
     if section is None or path is None:
         return None
-    if path.suffix not in SUFFIXES:
-        raise TaskError("[finetune] task: no file of examples", expected=" or ".join(SUFFIXES), got=shown(section.task))
+    if path.suffix not in EXAMPLES:
+        raise TaskError("[finetune] task: no file of examples", expected=" or ".join(EXAMPLES), got=shown(section.task))
     return Tuning(
         name=path.stem,
-        file=f"{sha256_of(path, TaskError)[:16]}{path.suffix}",
+        file=f"{sha256_of(path, TaskError)[:NAME]}{path.suffix}",
         kind=section.kind,
         seeds=section.seeds,
         learning_rates=tuple(section.learning_rates),

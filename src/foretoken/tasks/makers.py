@@ -35,10 +35,10 @@ def written(number: int, base: int = 10) -> str:
     return digits
 
 
-def wrong_number(answer: str, base: int, draws: Draws) -> str:
-    """A number of as many digits, one of them another."""
+def wrong_number(answer: str, draws: Draws, base: int = 10, *, backwards: bool = False) -> str:
+    """A number of as many digits, one of them another; where it would begin with 0, the right one again."""
     number = changed(answer, DIGITS[:base], draws)
-    return number if number[0] != "0" or len(number) == 1 else answer
+    return number if number[-1 if backwards else 0] != "0" or len(number) == 1 else answer
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,7 @@ class Addition(Maker):
 
     def wrong(self, solved: Solved, draws: Draws) -> str:
         """A number that differs in one digit."""
-        number = changed(solved.answer, DIGITS[: self.options.base], draws)
-        first = number[-1 if self.options.reversed else 0]
-        return number if first != "0" or len(number) == 1 else solved.answer
+        return wrong_number(solved.answer, draws, self.options.base, backwards=self.options.reversed)
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Operands(Maker):
 
     def wrong(self, solved: Solved, draws: Draws) -> str:
         """A number that differs in one digit."""
-        return wrong_number(solved.answer, 10, draws)
+        return wrong_number(solved.answer, draws)
 
     def _sum(self, a: int, b: int) -> Solved:
         return Solved(f"{a}+{b}=", str(a + b), key=f"{min(a, b)} {max(a, b)}", subjects=(str(a), str(b)))
@@ -136,7 +134,7 @@ class Linear(InContext):
 
     def wrong(self, solved: Solved, draws: Draws) -> str:
         """A number that differs in one digit."""
-        return wrong_number(solved.answer, 10, draws)
+        return wrong_number(solved.answer, draws)
 
 
 BRACKETS = ("()", "[]", "{}", "<>")
