@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foretoken.evals.finetune import SeedResult
 from foretoken.scoring.in_training import tuned_error
 from foretoken.scoring.marks import mean_over_questions
 from foretoken.scoring.run_task import Marks
@@ -37,10 +36,9 @@ def test_it_is_the_spread_of_means_that_are_drawn_again(seeds: int, of_seed: flo
 
 
 def test_of_a_tuned_copy_it_is_of_seeds_and_of_test_examples() -> None:
-    seeds = [SeedResult(seed, 0.5, 0.04, 0.4, 0.6, 1.0, 1, 1e-3) for seed in range(2)]
-    assert tuned_error(seeds[:1], None) == pytest.approx(0.04)
-    assert tuned_error(seeds, 0.0) == pytest.approx(0.04)  # two seeds that agree are not sure of the test examples
-    assert tuned_error(seeds, 0.03) == pytest.approx(0.05)
+    assert tuned_error([0.04], None) == pytest.approx(0.04)
+    assert tuned_error([0.04, 0.04], 0.0) == pytest.approx(0.04)  # seeds that agree are not sure of the examples
+    assert tuned_error([0.04, 0.04], 0.03) == pytest.approx(0.05)
 
 
 def test_twins_of_which_one_is_left_out_count_for_nothing() -> None:

@@ -14,7 +14,6 @@ import torch
 from foretoken.data import TokenizedCorpus
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.evals import TuningOptions, tune
-from foretoken.evals.finetune import SeedResult
 from foretoken.evals.task_files import read_task
 from foretoken.generation import open_model
 from foretoken.generation.model import Model
@@ -106,7 +105,7 @@ class TrainingScorer:
             metric=f"finetuned_{result.metric}",
             shots=0,
             score=score.mean,
-            score_se=tuned_error(result.tuned, score.se),
+            score_se=tuned_error([seed.test_se for seed in result.tuned], score.se),
             n=len(task.test),
         )
 
@@ -118,12 +117,12 @@ class TrainingScorer:
                 yield run_task(reader, task, shots, self.evaluation.seeds, metrics)
 
 
-def tuned_error(tuned: Sequence[SeedResult], over_seeds: float | None) -> float:
+def tuned_error(of_examples: Sequence[float], over_seeds: float | None) -> float:
     """Standard error of a mean over seeds, all of them scored on the same test examples, which are a sample, too.
 
-    It is an upper bound where seeds differ in which of the examples they get right.
+    `of_examples` is the error of each seed's score. It is an upper bound where seeds differ in which of the examples they get right.
     """
-    sampling = math.fsum(seed.test_se**2 for seed in tuned) / len(tuned)
+    sampling = math.fsum(error**2 for error in of_examples) / len(of_examples)
     return math.sqrt(sampling + (over_seeds or 0.0) ** 2)
 
 
