@@ -120,7 +120,8 @@ class TrainingScorer:
 def tuned_error(of_examples: Sequence[float], over_seeds: float | None) -> float:
     """Standard error of a mean over seeds, all of them scored on the same test examples, which are a sample, too.
 
-    `of_examples` is the error of each seed's score. It is an upper bound where seeds differ in which of the examples they get right.
+    `of_examples` has the error of each seed's score. The result is an upper bound where seeds differ in which of the
+    examples they get right.
     """
     sampling = math.fsum(error**2 for error in of_examples) / len(of_examples)
     return math.sqrt(sampling + (over_seeds or 0.0) ** 2)
