@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretoken.data.subword import SubwordTokenizer
 from foretoken.errors import DesignError
 from foretoken.generation import Model
 from foretoken.scoring import next_tokens
 from foretoken.scoring.answers import greedy_answers
-from foretoken.scoring.likelihood import Reader, Request, likelihoods
+from foretoken.scoring.likelihood import Reader, Request, likelihoods, side_by_side
 
 from ..generation.toys import toy, untrained
 
@@ -102,3 +105,44 @@ def test_blanks_at_the_end_of_a_prompt_go_with_the_text() -> None:
     reader = Reader(untrained("llama", "causal"))
     assert reader.split("Q: ", "4") == Request(tuple(b"Q:"), tuple(b" 4"))
     assert reader.split("", "4") == Request((), tuple(b"4"))
+
+
+def test_an_encoder_reads_the_blanks_of_its_prompt_and_what_stands_around_it() -> None:
+    model = untrained("t5", "prefix", layers=2)
+    assert Reader(model).split("Q: ", "4") == Request(tuple(b"Q: "), tuple(b"4"))
+    assert Reader(replace(model, before=(6,), after=(7,))).framed((1,)) == (6, 1, 7)
+    assert Reader(replace(untrained("llama", "causal"), before=(6,), after=(7,))).framed((1,)) == (6, 1)
+
+
+def test_how_much_fits_into_the_context() -> None:
+    causal, two = Reader(untrained("llama", "causal")), Reader(untrained("t5", "prefix", layers=2))
+    context, second = causal.model.network.shape.context, two.model.network.shape.second_context
+    assert [causal.room(context - 2, text) for text in (0, 1, 3, 4)] == [2, 2, 0, -1]
+    assert two.room(two.model.network.shape.context, second) == 0
+    assert two.room(1, second + 1) == -1
+    (longest,) = likelihoods(causal, [Request((1,) * (context - 2), (2, 3, 4))])
+    assert len(longest.logprobs) == 3
+    (answer,) = greedy_answers(Reader(untrained("lstm", "causal")), [(1, 2)], 40, [])
+    assert len(answer.tokens) == 40
+    assert list(side_by_side([3, 3], lambda _: 0)) == [[0], [1]]
+
+
+def test_a_text_is_greedy_only_where_all_of_it_is() -> None:
+    reader = Reader(untrained("llama", "causal"))
+    (answer,) = greedy_answers(reader, [(5, 6)], 6, [])
+    for place in range(6):
+        changed = (*answer.tokens[:place], answer.tokens[place] ^ 1)
+        (then,) = greedy_answers(reader, [(5, 6, *changed)], 2, [])
+        (one,) = likelihoods(reader, [Request((5, 6), changed + then.tokens)])
+        assert not one.greedy
+
+
+def test_where_letters_merge_across_the_border_each_is_encoded_by_itself() -> None:
+    from tokenizers import Tokenizer, models
+
+    words = {"a": 0, "b": 1, "c": 2, "ab": 3}
+    merging = SubwordTokenizer("file", Tokenizer(models.BPE(words, [("a", "b")])).to_str())
+    reader = Reader(replace(untrained("llama", "causal"), tokenizer=merging))
+    assert reader.split("ca", "bc") == Request((2, 0), (1, 2))
+    assert reader.split("a", "b") == Request((0,), (1,))
+    assert reader.split("ab", "c") == Request((3,), (2,))

@@ -17,6 +17,7 @@ from foretoken.scoring.marks import edit_distance, words_f1
 from foretoken.scoring.overlap import overlapping
 from foretoken.scoring.run_task import draw_order, examples_for
 from foretoken.tasks import PromptTask, Question
+from foretoken.tasks.made import make_task
 
 from ..cli.test_verbs import RUNNER
 from ..generation.toys import LETTERS, toy, untrained
@@ -91,6 +92,43 @@ def test_shots_are_drawn_once_and_never_the_question() -> None:
     assert {row.shots for row in scores.scores} == {0, 2}
     assert [read.seeds for read in scores.tasks] == [(0,), (0, 1, 2)]
     assert not scores.checks
+
+
+@pytest.mark.parametrize("name", ["lookup", "linear"])
+def test_a_questions_own_examples_are_shown_in_their_order(name: str) -> None:
+    task = make_task(name, questions=4, **({"pairs": 3} if name == "lookup" else {}))
+    model = untrained("lstm", "causal")
+    for one in task.questions:
+        for shots in (0, 2, 4):
+            assert examples_for(task, one, draw_order(task, seed=1), shots) == list(one.examples[:shots])
+    scores = score(model, task, shots=(0, 2, 4), seeds=(0, 1), metrics=["answer_nll"])
+    assert [(read.shots, read.seeds, read.with_fewer) for read in scores.tasks] == [(n, (0,), 0) for n in (0, 2, 4)]
+    assert len({row.score for row in scores.scores}) == 3
+    first = replace(task, questions=task.questions[:1], metrics=("answer_nll",))
+    written = first.prompt(first.questions[0], first.questions[0].examples[:2])
+    plain = replace(first, template="{prompt}", instruction="",
+                    questions=(replace(first.questions[0], prompt=written, examples=()),))  # fmt: skip
+    assert score(model, first, shots=(2,)).scores[0].score == score(model, plain).scores[0].score
+    most = min(len(one.examples) for one in task.questions)
+    with pytest.raises(TaskError, match="too few solved examples"):
+        score(model, task, shots=(most + 1,))
+
+
+def test_a_question_among_the_examples_has_one_less_to_be_shown() -> None:
+    within = replace(TASK, questions=(*TASK.questions, replace(TASK.examples[0])), metrics=("answer_nll",))
+    assert score(untrained("lstm", "causal"), within, shots=(4,)).tasks[0].with_fewer == 0
+    with pytest.raises(TaskError, match="too few solved examples"):
+        score(untrained("lstm", "causal"), within, shots=(5,))
+
+
+def test_a_metric_that_is_left_out_is_told() -> None:
+    symbols = untrained("llama", "causal", symbols=9)
+    asked = tuple(Question(prompt=f"{n} {n}", answer=" 1", choices=(" 1", " 2")) for n in range(3))
+    scores = score(symbols, PromptTask(name="symbols", questions=asked))
+    assert [check.code for check in scores.checks] == ["metric_left_out"]
+    assert "accuracy_unconditional" in scores.checks[0].evidence
+    assert "accuracy_unconditional" not in {row.metric for row in scores.scores}
+    assert not score(symbols, PromptTask(name="symbols", questions=asked, metrics=("accuracy",))).checks
 
 
 def test_what_does_not_fit_is_told() -> None:

@@ -12,10 +12,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from foretoken.errors import DesignError, needing, shown
+from foretoken.errors import DesignError, TaskError, needing, shown
 from foretoken.generation import ModelSource, open_model
 from foretoken.scoring.answers import greedy_answers
-from foretoken.scoring.likelihood import Reader, Request, likelihoods
+from foretoken.scoring.likelihood import Reader, Request, Tokens, likelihoods
 
 with needing("scoring with lm-eval", "lm-eval"):
     from lm_eval import utils
@@ -24,6 +24,10 @@ with needing("scoring with lm-eval", "lm-eval"):
 logger = logging.getLogger(__name__)
 MOST_WRITTEN = 256
 """Tokens of an answer, where a task does not say how many."""
+LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+"""What tasks call that number; the first that is given counts."""
+GREEDY_OPTIONS = {*LENGTHS, "until", "do_sample", "temperature", "num_beams", "top_p", "top_k"}
+"""What a task may say of how answers are written; the last two change nothing where the likeliest token is taken."""
 
 
 class HarnessModel(TemplateLM):  # type: ignore[misc]
@@ -34,7 +38,8 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         run: of a study, the run whose key begins so, in place of its target.
 
     What does not fit into the context loses its beginning, as the harness has it, and how often is told.
-    Raises what `open_model` raises, DesignError for a family that writes no text.
+    Raises what `open_model` raises, DesignError for a family that writes no text; TaskError where a task asks for
+    answers that are not greedy, or for a text or an answer that is longer than the context.
 
     """
 
@@ -45,6 +50,8 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
     def __init__(self, source: ModelSource, run: str | None = None) -> None:
         super().__init__()
         self.reader = Reader(open_model(source, run))
+        # An encoder reads the prompt by itself, so the harness is to encode it by itself.
+        self.backend = "seq2seq" if self.reader.two_stacks else "causal"
 
     @property
     def eot_token_id(self) -> int:
@@ -76,14 +83,22 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return [(one.logprob, one.greedy) for one in likelihoods(self.reader, asked)]
 
     def _request(self, context: Sequence[int], text: Sequence[int]) -> Request:
-        frame = len(self.reader.framed(context)) - len(context)
+        reader = self.reader
         # What begins a text is put there by the frame, where there is one.
-        prompt = () if frame and list(context) == [self.eot_token_id] else tuple(context)
-        # the last token of the text is predicted and not read
-        over = len(prompt) + frame + len(text) - 1 - self.max_length
-        if over > 0 and not self.reader.model.family.recurrent:
-            logger.warning("a prompt lost its first %d tokens: it does not fit into the context", over)
-            prompt = prompt[over:]
+        framed = len(reader.framed(context)) > len(context) and list(context) == [self.eot_token_id]
+        prompt = () if framed else tuple(context)
+        over = -reader.room(len(reader.framed(prompt)), len(text))
+        if over <= 0:
+            return Request(prompt, tuple(text))
+        prompt = prompt[over:]
+        if reader.room(len(reader.framed(prompt)), len(text)) < 0:
+            raise TaskError(
+                "a text does not fit into the context even without its prompt",
+                expected=f"at most {self.max_length} tokens",
+                got=str(len(text)),
+                cure="take a task with shorter answers, or a model with a longer context",
+            )
+        logger.warning("a prompt lost its first %d tokens: it does not fit into the context", over)
         return Request(prompt, tuple(text))
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
@@ -103,19 +118,42 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return [self._written(*request.args) for request in requests]
 
     def _written(self, prompt: str, options_json: dict[str, Any]) -> str:
-        if options_json.get("do_sample") and options_json.get("temperature") != 0:
-            raise DesignError(
-                "answers are written greedily here",
-                expected="a task with do_sample: false, or temperature: 0",
-                got=shown(options_json),
-                cure="change the task's generation_kwargs",
-            )
+        _check_greedy(options_json)
         until = options_json.get("until") or []
-        most = int(options_json.get("max_gen_toks", MOST_WRITTEN))
-        tokens = self.reader.model.encode(prompt)
-        room = max(1, self.max_length - most)
-        if len(tokens) > room and not self.reader.model.family.recurrent:
-            logger.warning("a prompt lost its first %d tokens: it does not fit into the context", len(tokens) - room)
-            tokens = tokens[-room:]
-        (answer,) = greedy_answers(self.reader, [tuple(tokens)], most, [until] if isinstance(until, str) else until)
+        # the harness has empty texts end nothing
+        stops = [stop for stop in ([until] if isinstance(until, str) else until) if stop]
+        most = next((int(options_json[name]) for name in LENGTHS if options_json.get(name) is not None), MOST_WRITTEN)
+        (answer,) = greedy_answers(self.reader, [self._beginning(prompt, most)], most, stops)
         return answer.text
+
+    def _beginning(self, prompt: str, most: int) -> Tokens:
+        """The prompt's tokens, of which the last are kept where there is no room for them and the answer."""
+        reader, tokens = self.reader, tuple(self.reader.model.encode(prompt))
+        frame = len(reader.framed(tokens)) - len(tokens)
+        # an encoder leaves its whole context to the prompt
+        room = self.max_length - frame - (0 if reader.two_stacks else most)
+        if reader.model.family.recurrent or len(tokens) <= room:
+            return tokens
+        if room < 1:
+            raise TaskError(
+                "the answers that are asked for leave no room for a prompt",
+                expected=f"fewer than {self.max_length - frame} tokens",
+                got=str(most),
+                cure="give a smaller max_gen_toks in the task's generation_kwargs",
+            )
+        logger.warning("a prompt lost its first %d tokens: it does not fit into the context", len(tokens) - room)
+        return tokens[-room:]
+
+
+def _check_greedy(options_json: dict[str, Any]) -> None:
+    """Raise TaskError for answers that are not the likeliest token, one after the other."""
+    sample, temperature = options_json.get("do_sample"), options_json.get("temperature")
+    # as the harness has it, a temperature asks for sampling by itself
+    sampled = bool(temperature) if sample is None else sample and temperature != 0
+    if sampled or options_json.get("num_beams", 1) != 1 or not GREEDY_OPTIONS.issuperset(options_json):
+        raise TaskError(
+            "answers are written greedily here",
+            expected=f"do_sample: false, or temperature: 0, and no options but {', '.join(sorted(GREEDY_OPTIONS))}",
+            got=shown(options_json),
+            cure="change the task's generation_kwargs",
+        )

@@ -68,8 +68,9 @@ def run_task(
     Raises TaskError for more shots than there are examples, and where no question fits into the context.
     """
     check_shots(task, shots)
-    # without examples there is nothing to draw, and every seed would give the same
-    drawn = tuple(dict.fromkeys(seeds)) if shots else tuple(seeds)[:1]
+    # without examples, or with those of each question's own, there is nothing to draw: every seed would give the same
+    draws = shots and not all(question.examples for question in task.questions[:limit])
+    drawn = tuple(dict.fromkeys(seeds)) if draws else tuple(seeds)[:1]
     runs = [_shown(reader, task, shots, seed, limit) for seed in drawn]
     # whether a question fits by itself does not depend on the seed
     fitting = [one for one in runs[0] if one.requests]

@@ -173,6 +173,12 @@ def score(request: ScoreRequest) -> ModelScores:
     # after the scores, since a training text may take long to read
     overlaps, clean = _overlaps(tasks, marks, request.against)
     checks = [check for one in marks for check in _checks(one)] + [_overlap_check(one) for one in overlaps if one.found]
+    checks += [
+        _metric_check(task, metric)
+        for task, metrics in zip(tasks, wanted, strict=True)
+        for metric in metrics_of(task, request.metrics or ())
+        if metric not in metrics
+    ]
     tokens, flops = _trained(reader.model)
     return ModelScores(
         model=reader.model.name,
@@ -275,6 +281,12 @@ def _read(marks: Marks) -> TaskRead:
         left_out=marks.left_out,
         with_fewer=marks.with_fewer,
     )
+
+
+def _metric_check(task: PromptTask, metric: str) -> Check:
+    evidence = f"{task.name}: {metric} is left out: nothing can stand before a choice without its question"
+    cure = "give a template with words behind {prompt}, or a model whose tokenizer has a token between documents"
+    return Check("metric_left_out", "note", evidence, cure)
 
 
 def _checks(marks: Marks) -> list[Check]:

@@ -6,6 +6,7 @@ whatever space there is between the two belongs to the template.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,10 +84,15 @@ class PromptTask:
 
 
 def check_shots(task: PromptTask, shots: int) -> None:
-    """Raise TaskError where a task has fewer examples than are to be shown."""
+    """Raise TaskError where a task has fewer examples than are to be shown before one of its questions."""
     if shots < 0:
         raise TaskError("shots must not be negative", expected="0 or more", got=str(shots))
-    known = min(len(question.examples) or len(task.examples) for question in task.questions)
+    # a question that stands among the examples is not shown before itself
+    same = Counter((example.prompt, example.answer) for example in task.examples)
+    known = min(
+        len(question.examples) or len(task.examples) - same[question.prompt, question.answer]
+        for question in task.questions
+    )
     if shots > known:
         raise TaskError(
             f"the task {task.name} has too few solved examples",
