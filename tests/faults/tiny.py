@@ -94,7 +94,7 @@ def remembered(function: Callable[..., Any], key: Callable[..., Any], kept: Call
     return call
 
 
-DOCUMENTS = remembered(packing.documents, lambda corpus, seed=0: (corpus.model_dump_json(), seed), list)
+DOCUMENTS = remembered(packing.documents, lambda corpus, seed=0, _=None: (corpus.model_dump_json(), seed), list)
 FIT = remembered(fits.fit, lambda table, law, **_: (table.digest, law))
 ISOFLOP = remembered(routes.isoflop, lambda table, **_: table.digest)
 
