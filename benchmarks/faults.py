@@ -1,6 +1,7 @@
 """Faults at every place: what they leave behind.
 
     python benchmarks/faults.py sweep --fault kill          a fault at the Nth operation of the door, N = 1, 2, ...
+    python benchmarks/faults.py machines                    the machine lost at the Nth; its bucket goes on elsewhere
     python benchmarks/faults.py kills --count 50 --seed 0   kill -9 of worker, driver and group
     python benchmarks/faults.py drivers --times 20          8 drivers released at once onto one study
     python benchmarks/faults.py commands                    the same once, through the command line
@@ -24,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from faults import drivers, kills, mixed, tiny
+from faults.elsewhere import machine_lost, quick
 from faults.shim import KINDS
 from faults.sweep import Trial, cleared, trial, undisturbed
 
@@ -38,7 +40,8 @@ def sweep(arguments: argparse.Namespace) -> int:
         print(f"{expected.operations} operations in the undisturbed study", flush=True)
         trials, told = [], time.monotonic()
         for at in range(arguments.first, arguments.last + 1, arguments.stride):
-            result = trial(cleared(home / "study"), arguments.fault, at, expected)
+            with quick():
+                result = arguments.trial(cleared(home / "study"), arguments.fault, at, expected)
             if not result.reached:
                 break
             trials.append(result)
@@ -146,10 +149,13 @@ def main() -> int:
     verbs = parser.add_subparsers(required=True)
     verb = verbs.add_parser("sweep")
     verb.add_argument("--fault", choices=KINDS, required=True)
-    verb.add_argument("--stride", type=int, default=1)
-    verb.add_argument("--first", type=int, default=1)
-    verb.add_argument("--last", type=int, default=sys.maxsize)
-    verb.set_defaults(do=sweep)
+    verb.set_defaults(do=sweep, trial=trial)
+    lost = verbs.add_parser("machines")
+    lost.set_defaults(do=sweep, fault="kill", trial=lambda home, _, at, expected: machine_lost(home, at, expected))
+    for one in (verb, lost):
+        one.add_argument("--stride", type=int, default=1)
+        one.add_argument("--first", type=int, default=1)
+        one.add_argument("--last", type=int, default=sys.maxsize)
     verb = verbs.add_parser("kills")
     verb.add_argument("--count", type=int, default=50)
     verb.add_argument("--steps", type=int, default=24)

@@ -65,10 +65,16 @@ def test_scale_that_does_nothing_has_no_number() -> None:
     assert "slopes of size" in values["high_reason"]
 
 
-def test_few_answers_say_that_they_cannot_say() -> None:
-    task = only(tail(answers(sizes=3, facts=60, count=0.3, params=0.1, seed=2)))
+def test_answers_that_depend_on_nothing_say_that_they_cannot_say() -> None:
+    # Half are right at every count and every size: both slopes are 0, and draws of them as often below 0 as above.
+    grid = np.meshgrid([1e7, 1e8, 1e9], [1, 10, 100, 1000], np.arange(4), indexing="ij")
+    frame = pd.DataFrame({name: part.ravel() for name, part in zip(["params", "count", "n"], grid, strict=True)})
+    question = frame["count"].astype(str) + "-" + frame["n"].astype(str)
+    task = only(tail(frame.assign(question=question, correct=frame["n"] % 2).drop(columns="n")))
     assert task.price is not None
     assert task.price.verdict == "cannot_say"
+    assert task.price.low < 1.0
+    assert task.price.high is None
     assert "cannot be said" in sentence(task, 0.9)
 
 
