@@ -50,14 +50,18 @@ def count(
     Example: foretoken count my_texts/ --phrase "bears met" --phrase 49 --words
     """
     from foretoken.data import count_phrases
+    from foretoken.data.counting import PhraseCounts
     from foretoken.data.text_index import index_text
 
     asked, pairs = list(phrase or ()), list[tuple[str, str]]()
     if phrases is not None:
         more, pairs = _phrases_in(phrases)
         asked += more
-    source = text if index is None else index_text(text, index, column=column, encoding=encoding)
-    found = count_phrases(source, asked, pairs, words=words, column=column, encoding=encoding)
+    made = None if index is None else index_text(text, index, column=column, encoding=encoding)
+    if made is not None and not asked and phrases is None:
+        found = PhraseCounts(phrases=[], pairs=[], documents=made.documents, words=words, source=str(index))
+    else:
+        found = count_phrases(made or text, asked, pairs, words=words, column=column, encoding=encoding)
     if out is not None:
         from foretoken.store.atomic import write_output
 
@@ -92,7 +96,8 @@ def show(found: PhraseCounts) -> None:
 
     rows = [(one.phrase, str(one.count), str(one.documents)) for one in found.phrases]
     print_text(f"{found.source}: {plural(found.documents, 'text')}")
-    print_table(("phrase", "matches", "texts"), rows)
+    if rows:
+        print_table(("phrase", "matches", "texts"), rows)
     if found.pairs:
         print_table(
             ("phrase", "and", "texts with both"), [(*map(str, vars(one).values()),) for one in found.pairs], left=2
