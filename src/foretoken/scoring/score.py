@@ -23,7 +23,7 @@ from foretoken.store.store import Store
 from foretoken.store.weights import read_metadata
 from foretoken.tasks import PromptTask, read_prompt_task
 from foretoken.tasks.metrics import chance_of_task, metrics_of
-from foretoken.tasks.task import check_shots
+from foretoken.tasks.task import check_names, check_shots
 
 TaskSource = PromptTask | str | Path
 
@@ -208,15 +208,7 @@ def _opened(source: TaskSource) -> PromptTask:
 
 def _check_request(tasks: Sequence[PromptTask], request: ScoreRequest) -> None:
     """Raise TaskError for what no scores can be asked for."""
-    names = [task.name for task in tasks]
-    again = next((name for name in names if names.count(name) > 1), None)
-    if not names or again is not None:
-        raise TaskError(
-            "scores are of tasks with names of their own",
-            expected="one task or more, each once",
-            got="none" if again is None else f"{again} several times",
-            cure="name them differently",
-        )
+    check_names(tasks)
     for name, values in (("shots", request.shots), ("seeds", request.seeds)):
         if not values or not all(type(value) is int and value >= 0 for value in values):
             raise TaskError(f"{name} are whole numbers", expected="0 or more, one or several", got=shown(values))

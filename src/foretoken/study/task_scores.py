@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from foretoken.abilities.downstream import downstream
 from foretoken.abilities.table import ScoreTable, read_scores
 from foretoken.bounded import sha256_of
+from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus_tasks import corpus_tasks
 from foretoken.designs import Design
 from foretoken.errors import RefusedError, TableError, TaskError, shown
 from foretoken.forecasts.scores import ScoreForecast
+from foretoken.launchers.jobs import CHECK_EXAMPLES
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.task_score import TaskScore
@@ -24,7 +28,7 @@ from foretoken.tasks import read_prompt_task
 from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import task_of
 from foretoken.tasks.metrics import metrics_of
-from foretoken.tasks.task import check_shots
+from foretoken.tasks.task import check_names, check_shots
 
 SUFFIXES = (".jsonl", ".csv", ".tsv")
 
@@ -39,13 +43,15 @@ def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None
         return Evaluation(tasks=(), tuning=tuning) if tuning else None
     counted = {task.name: task for task in corpus_tasks(corpus, questions=section.questions)} if corpus else {}
     tasks = [
-        read_prompt_task(study.home / task)
+        # Its name as the study file has it: where the study lies does not make it another task.
+        replace(read_prompt_task(study.home / task), source=task)
         if isinstance(task, str)
         else counted.get(task.title) or task_of(task, study.seed, section.questions)
         for task in section.tasks
     ]
     # The first ones, the same for all models: a file may hold more than are asked.
     tasks = [replace(task, questions=task.questions[: section.questions]) for task in tasks]
+    check_names(tasks)
     for task in tasks:
         metrics_of(task, section.metrics)
         check_shots(task, max(section.shots))
@@ -81,6 +87,13 @@ def tuning_of(study: Study) -> Tuning | None:
 def examples_of(study: Study) -> Path | None:
     """The file of the examples that copies of the networks are tuned on."""
     return study.home / study.finetune.task if study.finetune else None
+
+
+def check_tuning(study: Study, evaluation: Evaluation | None, corpus: TokenizedCorpus, run: RunSpec) -> None:
+    """Raise TaskError for examples that a run's network cannot be tuned on; without torch, which trains, not told."""
+    if evaluation and evaluation.tuning and find_spec("torch"):
+        module, function = CHECK_EXAMPLES.split(":")
+        getattr(import_module(module), function)(examples_of(study), evaluation.tuning, corpus, run)
 
 
 def ladder_scores(store: Store, runs: list[RunSpec], evaluation: Evaluation) -> ScoreTable:
