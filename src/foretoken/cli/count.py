@@ -50,7 +50,6 @@ def count(
     Example: foretoken count my_texts/ --phrase "bears met" --phrase 49 --words
     """
     from foretoken.data import count_phrases
-    from foretoken.data.counting import PhraseCounts
     from foretoken.data.text_index import index_text
 
     asked, pairs = list(phrase or ()), list[tuple[str, str]]()
@@ -58,10 +57,7 @@ def count(
         more, pairs = _phrases_in(phrases)
         asked += more
     made = None if index is None else index_text(text, index, column=column, encoding=encoding)
-    if made is not None and not asked and phrases is None:
-        found = PhraseCounts(phrases=[], pairs=[], documents=made.documents, words=words, source=str(index))
-    else:
-        found = count_phrases(made or text, asked, pairs, words=words, column=column, encoding=encoding)
+    found = count_phrases(made or text, asked, pairs, words=words, column=column, encoding=encoding)
     if out is not None:
         from foretoken.store.atomic import write_output
 
