@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,24 @@ def test_phrases_are_counted_in_a_pass_and_by_an_index(texts: Path, tmp_path: Pa
     again = strict_json(foretoken("count", texts, "--phrases", asked, "--words", "--index", index, "--json"))
     assert again | {"source": ""} == told | {"source": ""}
     assert "20 texts" in foretoken("count", index, "--phrase", "bears")
+
+
+def test_an_index_is_made_without_a_phrase(texts: Path, tmp_path: Path) -> None:
+    assert "20 texts" in foretoken("count", texts, "--index", tmp_path / "index")
+    assert strict_json(foretoken("count", tmp_path / "index", "--phrase", "bears", "--json"))["documents"] == 20
+    with pytest.raises(Exception, match="is not a folder"):
+        foretoken("count", texts, "--index", texts / "0.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("cut.txt.gz", gzip.compress(b"bears met")[:-9]), ("no.txt.zst", b"bears")]
+)
+def test_a_packed_text_that_is_damaged_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    for package in ("ahocorasick_rs", "zstandard"):
+        pytest.importorskip(package)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Exception, match=f"cannot read .*{name}"):
+        foretoken("count", tmp_path / name, "--phrase", "bears")
 
 
 def test_a_table_of_phrases_needs_its_column(texts: Path, tmp_path: Path) -> None:

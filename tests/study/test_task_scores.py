@@ -226,6 +226,7 @@ def test_the_page_shows_scores(finished: Path) -> None:
         ('"answer_nll"]', '"accuracy"]', "choices"),
         ('"sums.jsonl"]', '"sums.jsonl", "sums.jsonl"]', "several times"),
         ("context = 32", "context = 8", "no question of copy.* fits"),
+        ('when_of = "all"\n', '[finetune]\ntask = "sums.jsonl"\nkind = "single"\n', "line 1: a single example needs"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_anything_starts(
@@ -253,7 +254,13 @@ def test_a_synthetic_language_is_asked_nothing_in_words(study: Study, tmp_path: 
         ("questions = 6", "questions = true", "evaluate.questions"),
         ("shots = [0, 1]", "shots = [1, 1]", "twice"),
         ('[model]\npreset = "llama"', '[objective]\nkind = "masked"\n[model]\npreset = "encoder"', "writes no text"),
-        ('[evaluate]\ntasks = [{ name = "copy"', '[evaluate]\ntasks = [{ name = "coppy"', "copy"),
+        ('[evaluate]\ntasks = [{ name = "copy"', '[evaluate]\ntasks = [{ name = "coppy"', "did you mean 'copy'"),
+        ('[evaluate]\ntasks = [{ name = "copy", length', '[evaluate]\ntasks = [{ name = "copy", lenght', "'length'"),
+        (
+            '[evaluate]\ntasks = [{ name = "copy", length = 2',
+            '[evaluate]\ntasks = [{ name = "copy", length = -2',
+            "0.length",
+        ),
     ],
 )
 def test_a_study_file_that_asks_for_no_scores_is_told(tmp_path: Path, was: str, now: str, word: str) -> None:
@@ -272,6 +279,14 @@ def test_the_digest_is_of_what_is_asked(study: Study) -> None:
     other = evaluation_of(more)
     assert other
     assert other.digest != evaluation.digest
+
+
+def test_a_study_that_was_moved_asks_the_same(study: Study, tmp_path: Path) -> None:
+    for name in ("sums.jsonl", "scored.toml"):
+        shutil.copy(study.home / name, tmp_path / name)
+    here, there = evaluation_of(study), evaluation_of(load_study(tmp_path / "scored.toml"))
+    assert here
+    assert here == there
 
 
 def test_scores_travel_with_a_copy_in_a_bucket(copied: Path, study: Study, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,32 @@ GOOD = {"prompt": "a", "answer": "b"}
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, toml: str, rows: list[Any], told: str) -> None:
     with pytest.raises(TaskError, match=told):
         read_prompt_task(written(tmp_path, toml, *rows))
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"prompt": "1+1=", "answer": "  "}, "line 1: a question has an empty answer"),
+        ({"prompt": "1+1=", "answer": "2", "choices": ["2", ""]}, "line 1: a choice of '1\\+1=' is empty"),
+        ({"prompt": "1+1=", "answer": "2", "count": -4}, "line 1: the count of '1\\+1=' cannot be"),
+        ({"prompt": "1+1=", "answer": "2", "count": float("inf")}, "line 1: the count of '1\\+1=' cannot be"),
+        ({"prompt": "\ud83d", "answer": "2"}, "line 1: half a character"),
+        ({"prompt": "1+1=", "answer": "2", "choices": ["2", "\ud83d"]}, "line 1: half a character"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_is_refused(tmp_path: Path, row: dict[str, Any], told: str) -> None:
+    (tmp_path / "task.jsonl").write_text(json.dumps(row))
+    with pytest.raises(TaskError, match=told):
+        read_prompt_task(tmp_path / "task.jsonl")
+
+
+@pytest.mark.parametrize(("ending", "content"), [("gz", gzip.compress(b"{}" * 99)[:-9]), ("zst", b"{}"), ("gz", b"{}")])
+def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path, ending: str, content: bytes) -> None:
+    pytest.importorskip("zstandard")
+    path = tmp_path / f"task.jsonl.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(TaskError, match=f"cannot (read|unpack) .*task.jsonl.{ending}"):
+        read_prompt_task(path)
 
 
 @pytest.mark.parametrize("name", METRICS)

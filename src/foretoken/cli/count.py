@@ -56,8 +56,8 @@ def count(
     if phrases is not None:
         more, pairs = _phrases_in(phrases)
         asked += more
-    source = text if index is None else index_text(text, index, column=column, encoding=encoding)
-    found = count_phrases(source, asked, pairs, words=words, column=column, encoding=encoding)
+    made = None if index is None else index_text(text, index, column=column, encoding=encoding)
+    found = count_phrases(made or text, asked, pairs, words=words, column=column, encoding=encoding)
     if out is not None:
         from foretoken.store.atomic import write_output
 
@@ -92,7 +92,8 @@ def show(found: PhraseCounts) -> None:
 
     rows = [(one.phrase, str(one.count), str(one.documents)) for one in found.phrases]
     print_text(f"{found.source}: {plural(found.documents, 'text')}")
-    print_table(("phrase", "matches", "texts"), rows)
+    if rows:
+        print_table(("phrase", "matches", "texts"), rows)
     if found.pairs:
         print_table(
             ("phrase", "and", "texts with both"), [(*map(str, vars(one).values()),) for one in found.pairs], left=2

@@ -94,7 +94,8 @@ def count_phrases(
     """
     pairs = [(str(first), str(second)) for first, second in pairs]
     asked = list(dict.fromkeys([*map(str, phrases), *(phrase for pair in pairs for phrase in pair)]))
-    if not asked:
+    # Whoever has just made an index may have nothing to ask of it yet.
+    if not asked and not isinstance(source, TextIndex):
         raise CorpusError("no phrase to count", expected="one or more", cure="give phrases")
     keys = {phrase: phrase_bytes(phrase) for phrase in asked}
     # A folder with a manifest of ours is an index: one of text has none.

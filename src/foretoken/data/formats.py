@@ -62,7 +62,7 @@ def read_texts(path: Path, column: str, encoding: str = UTF8) -> Texts:
         elif kind in ROWS:
             yield from _texts_of(path, ROWS[kind](path, _as_utf8(path, blocks, encoding)), column)
         else:
-            yield _plain_blocks(path, _as_utf8(path, blocks, encoding))
+            yield _read_by_others(path, _plain_blocks(path, _as_utf8(path, blocks, encoding)))
 
 
 def _kind_of(name: str) -> str:
@@ -113,6 +113,12 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         cure = "check that it exists, is whole and may be read"
         raise CorpusError(f"cannot read {path}", got=str(error), cure=cure) from error
+
+
+def _read_by_others(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Blocks that are read after their generator has been left, with the system's errors as CorpusError."""
+    with reading(path):
+        yield from blocks
 
 
 def _plain_blocks(path: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:

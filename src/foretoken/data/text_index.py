@@ -291,8 +291,9 @@ def _built(
         raise CorpusError("the longest phrase of an index", expected="1 or more", got=str(longest // width))
     with needing("an index of a text", "tail"):
         import pydivsufsort  # noqa: F401 (before an hour of writing)
-    if folder.exists() and any(folder.iterdir()):
-        raise StoreError(f"{folder} is not empty, and holds no index", cure="give another folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        there = "is not empty, and holds no index" if folder.is_dir() else "is not a folder"
+        raise StoreError(f"{folder} {there}", cure="give another folder")
     most = int((memory or available_memory() / 4) / BYTES_PER_BYTE)
     # A shard is a whole number of units, so that tokens begin where its bytes do.
     shard = min(max(most, SMALLEST_SHARD), LARGEST_SHARD) // width * width

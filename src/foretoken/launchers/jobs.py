@@ -14,6 +14,7 @@ JsonObject = dict[str, Any]
 # As text, not as functions: importing them would load torch into the driver, which never trains.
 TRAIN = "foretoken.training.train:train_job"
 TRAIN_AND_SCORE = "foretoken.scoring.in_training:train_and_score_job"
+CHECK_EXAMPLES = "foretoken.scoring.in_training:check_examples"
 CALIBRATE = "foretoken.training.calibrate:calibrate_job"
 COMPARE_THREADS = "foretoken.training.calibrate:compare_threads_job"
 PROFILE = "foretoken.training.profile:profile_job"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -45,7 +47,23 @@ def read_content(path: Path, error: Refusal, most: int) -> Content:
     packed = path.suffix.lower() if path.suffix.lower() in UNPACK else ""
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     with opened(path, error, most) as file:
-        return Content(path, suffix, read_all(UNPACK[packed](file) if packed else file, path, error, most))
+        if not packed:
+            return Content(path, suffix, read_all(file, path, error, most))
+        with _refusing_damage(path, error):
+            return Content(path, suffix, read_all(UNPACK[packed](file), path, error, most))
+
+
+@contextmanager
+def _refusing_damage(path: Path, error: Refusal) -> Iterator[None]:
+    """Turn what an unpacker says of a file that is damaged, cut off or not packed into an error of that kind."""
+    try:
+        yield
+    except Exception as reason:
+        # zstandard's error has no other base, and its package may not be there to be named.
+        if isinstance(reason, EOFError | zlib.error) or type(reason).__name__ == "ZstdError":
+            cure = "get it again, or take .gz or .zst from its name if it is not packed"
+            raise error(f"cannot unpack {path}", expected="a whole file", got=str(reason), cure=cure) from reason
+        raise
 
 
 def _gzip(file: IO[bytes]) -> IO[bytes]:

@@ -203,8 +203,11 @@ WORDS = {
 def _sentences(error: ValidationError, values_json: dict[str, Any]) -> list[str]:
     """One line per value that is wrong, as `  training.clip: ... (got -1)`, with all that it might have been."""
     told: dict[tuple[str, str], list[str]] = {}
-    for mistake in error.errors():
-        place, value = _place(mistake, values_json)
+    placed = [(mistake, *_place(mistake, values_json)) for mistake in error.errors()]
+    for mistake, place, value in placed:
+        # Of what a value might have been, the kind whose inner values were looked at is meant.
+        if any(len(other) > len(place) and other[: len(place)] == place for _, other, _ in placed):
+            continue
         problem = _problem(mistake, place)
         # Of an unknown key its name is wrong, and of a table what stands in it: neither is shown whole.
         named = mistake["type"] in UNKNOWN_KEY or isinstance(value, dict)
@@ -224,15 +227,16 @@ def _joined(said: list[str]) -> str:
 
 
 def _place(mistake: ErrorDetails, values_json: dict[str, Any]) -> tuple[tuple[int | str, ...], Any]:
-    """The keys that lead to a wrong value, and the value; pydantic puts the kinds that it tried behind them."""
-    place, value = mistake["loc"], cast(Any, values_json)
-    for depth, part in enumerate(place):
+    """The keys that lead to a wrong value, and the value; pydantic puts the kinds that it tried between them."""
+    place, value = list[int | str](), cast(Any, values_json)
+    for part in mistake["loc"]:
         there = isinstance(value, dict) and part in value
-        there = there or (isinstance(value, list) and isinstance(part, int) and part < len(value))
-        if not there:
-            return (place if mistake["type"] == "missing" else place[:depth]), value
-        value = value[part]
-    return place, value
+        if there or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
+            place.append(part)
+            value = value[part]
+    if mistake["type"] == "missing":
+        place.append(mistake["loc"][-1])
+    return tuple(place), value
 
 
 def _problem(mistake: ErrorDetails, place: tuple[int | str, ...]) -> str:
@@ -280,11 +284,15 @@ def _keys_of(table: type) -> list[str]:
 
 def _tables(table: type) -> dict[str, type]:
     """The keys of a table that hold tables, or lists of tables."""
-    hints = get_type_hints(table)
-    # The key of a list of tables (`list[PlannedRuns]`) or of a wrapped one (`Annotated[Objective, ...]`) has its kind
-    # as the first argument of the hint.
-    inner = {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
-    return {name: kind for name, kind in inner.items() if is_dataclass(kind) or _is_section(kind)}
+    inner = {name: _table_in(hint) for name, hint in get_type_hints(table).items()}
+    return {name: kind for name, kind in inner.items() if kind is not None}
+
+
+def _table_in(hint: Any) -> type | None:
+    """The table that a key holds, also in a list or beside other kinds: `list[str | TaskSection]`."""
+    if is_dataclass(hint) or _is_section(hint):
+        return cast(type, hint)
+    return next((kind for inner in get_args(hint) if (kind := _table_in(inner)) is not None), None)
 
 
 def _is_section(kind: object) -> bool:

@@ -14,6 +14,7 @@ import torch
 from foretoken.data import TokenizedCorpus
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.evals import TuningOptions, tune
+from foretoken.evals.formats import input_format
 from foretoken.evals.task_files import read_task
 from foretoken.generation import open_model
 from foretoken.generation.model import Model
@@ -28,6 +29,7 @@ from foretoken.scoring.run_task import Marks, metrics_for, run_task
 from foretoken.store.scores import put_scores, read_evaluation, scores_path
 from foretoken.store.store import Store
 from foretoken.store.weights import are_committed, check_weights
+from foretoken.tasks.evaluation import Tuning
 from foretoken.training.train import Stopped, train
 
 
@@ -142,6 +144,12 @@ def model_of(network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> Model:
     specials = example_builder(spec.objective, spec.shape, corpus).specials
     tokenizer = load_tokenizer(corpus.folder)
     return Model(name=spec.key, network=network, tokenizer=tokenizer, objective=spec.objective, specials=specials)
+
+
+def check_examples(path: str, tuning: Tuning, corpus: TokenizedCorpus, run: RunSpec) -> None:
+    """Raise TaskError where a run's network could not be tuned on a file of examples: before anything is trained."""
+    task = read_task(path, tuning.kind, load_tokenizer(corpus.folder), classes=tuning.classes)
+    input_format(task, run.shape, example_builder(run.objective, run.shape, corpus).specials)
 
 
 def train_and_score_job(job_json: Mapping[str, Any], report: Report, stop: Stop) -> dict[str, str]:

@@ -46,7 +46,7 @@ from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener, notes_to
 from foretoken.study.results import gather, kept_fit
 from foretoken.study.study_status import status
-from foretoken.study.task_scores import check_readable, evaluation_of, examples_of, final_scores, forecast_scores
+from foretoken.study.task_scores import check_asked, evaluation_of, examples_of, final_scores, forecast_scores
 from foretoken.study.trainer import LoopTrainer, Trainer, require_torch, torch_version
 from foretoken.tasks.evaluation import Evaluation
 
@@ -279,8 +279,7 @@ class StudyRunner:
     def design_checks(self, design: Design) -> list[fits.Check]:
         """The doubts about planned runs; raises what `design` raises."""
         self.check_room(self.to_train(design))
-        if self.evaluation:  # a task that cannot be asked is refused before anything is trained
-            check_readable(self.evaluation, self.corpus.folder, self.to_train(design))
+        check_asked(self.study, self.evaluation, self.corpus, self.to_train(design))
         return check_planned(self.study, design)
 
     def check_room(self, runs: list[RunSpec]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from foretoken.abilities.downstream import downstream
 from foretoken.abilities.table import ScoreTable, read_scores
 from foretoken.bounded import sha256_of
+from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus_tasks import corpus_tasks
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.designs import Design
 from foretoken.errors import RefusedError, TableError, TaskError, shown
 from foretoken.forecasts.scores import ScoreForecast
+from foretoken.launchers.jobs import CHECK_EXAMPLES
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.runs.task_score import TaskScore
@@ -28,6 +32,8 @@ from foretoken.tasks.made import task_of
 from foretoken.tasks.metrics import metrics_of
 from foretoken.tasks.task import check_names, check_shots
 
+SUFFIXES = (".jsonl", ".csv", ".tsv")
+
 
 def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None:
     """What a study file's networks are scored on; None where it asks for nothing. Raises TaskError.
@@ -39,7 +45,8 @@ def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None
         return Evaluation(tasks=(), tuning=tuning) if tuning else None
     counted = {task.name: task for task in corpus_tasks(corpus, questions=section.questions)} if corpus else {}
     tasks = [
-        read_prompt_task(study.home / task)
+        # Its name as the study file has it: where the study lies does not make it another task.
+        replace(read_prompt_task(study.home / task), source=task)
         if isinstance(task, str)
         else counted.get(task.title) or task_of(task, study.seed, section.questions)
         for task in section.tasks
@@ -123,6 +130,19 @@ def tuning_of(study: Study) -> Tuning | None:
 def examples_of(study: Study) -> Path | None:
     """The file of the examples that copies of the networks are tuned on."""
     return study.home / study.finetune.task if study.finetune else None
+
+
+def check_asked(study: Study, evaluation: Evaluation | None, corpus: TokenizedCorpus, runs: Sequence[RunSpec]) -> None:
+    """Raise TaskError for tasks that runs cannot be asked, or examples that their networks cannot be tuned on.
+
+    Without torch, which trains, nothing is said of examples.
+    """
+    if evaluation is None:
+        return
+    check_readable(evaluation, corpus.folder, runs)
+    if evaluation.tuning and find_spec("torch"):
+        module, function = CHECK_EXAMPLES.split(":")
+        getattr(import_module(module), function)(examples_of(study), evaluation.tuning, corpus, runs[-1])
 
 
 def ladder_scores(store: Store, runs: list[RunSpec], evaluation: Evaluation) -> ScoreTable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from foretoken.errors import TaskError, shown
 
@@ -31,8 +32,16 @@ class Question:
     """How often what is asked for stands in the training text, where that is known."""
 
     def __post_init__(self) -> None:
-        if not self.answer:
+        if not self.answer.strip():
             raise TaskError("a question has an empty answer", expected="text", got=shown(self.prompt))
+        if "" in self.choices:
+            # Nothing has probability 1: such a choice would always be the likeliest.
+            raise TaskError(f"a choice of {shown(self.prompt)} is empty", expected="text", got=shown(self.choices))
+        for text in (self.prompt, self.answer, *self.choices):
+            if not is_text(text):
+                raise TaskError("half a character, as no UTF-8 has", expected="text", got=shown(text))
+        if self.count is not None and not 0 <= self.count < inf:
+            raise TaskError(f"the count of {shown(self.prompt)} cannot be", expected="0 or more", got=shown(self.count))
         if self.choices and self.answer not in self.choices:
             raise TaskError(
                 f"the answer of {shown(self.prompt)} is not among its choices",
@@ -100,6 +109,19 @@ def check_shots(task: PromptTask, shots: int) -> None:
             got=str(known),
             cure="give more (`examples` of its file, or rows whose column split is train), or fewer --shots",
         )
+
+
+def is_text(text: str) -> bool:
+    r"""Whether a text can be written in UTF-8: JSON may hold half of a character.
+
+    >>> is_text("é"), is_text("\ud83d")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_names(tasks: Sequence[PromptTask]) -> None:
