@@ -71,7 +71,7 @@ def test_the_error_is_below_neither_that_of_clusters_nor_of_seeds() -> None:
 
 def test_runs_of_thirteen_words_are_looked_for() -> None:
     text = " ".join(WORDS)
-    assert overlapping([text], [" ".join(WORDS[:13])]) == [True]
+    assert overlapping([text], [" ".join(WORDS[:13]).upper()]) == [True]
     assert overlapping([text], [" ".join(WORDS[:12])]) == [False]
     assert overlapping([text], [" ".join(WORDS[:13]), "all of another text " * 9]) == [True]
     assert overlapping([text], [" ".join(sorted(WORDS[:13]))]) == [False]
