@@ -74,7 +74,8 @@ class TextLoss(Result):
         """Plain values."""
         rows = [list(row) for row in self.by_position]
         perplexity = {"perplexity": self.perplexity, "perplexity_range": list(self.perplexity_range)}
-        return asdict(self) | {"by_position": rows} | perplexity
+        plain = asdict(self)
+        return plain | {"by_position": rows, "domains": list(plain["domains"])} | perplexity
 
 
 @dataclass(frozen=True)
