@@ -130,19 +130,20 @@ def _marks(
     """The mark of each question, by metric."""
     # Prompts with equally many examples begin alike, and what they share is read once.
     order = sorted(range(len(shown)), key=lambda number: shown[number].examples)
+    base = "accuracy" if all(one.question.choices for one in shown) else "exact_match"
+    of_each = {name: base if METRICS[name].pairs else name for name in metrics}
     weighed: dict[int, tuple[Likelihood, ...]] = {}
     written: dict[int, Answer] = {}
     for examples in dict.fromkeys(shown[number].examples for number in order):
         group = [number for number in order if shown[number].examples == examples]
         found = iter(likelihoods(reader, list(chain.from_iterable(shown[number].requests for number in group))))
         weighed |= {number: tuple(next(found) for _ in shown[number].requests) for number in group}
-        if _any(metrics, "writes"):
+        if _any(of_each.values(), "writes"):
             written |= dict(zip(group, _answers(reader, task, [shown[number] for number in group]), strict=True))
     evidence = [
         _evidence(reader, one.question, weighed[number], alone, written.get(number)) for number, one in enumerate(shown)
     ]
-    base = "accuracy" if all(one.question.choices for one in shown) else "exact_match"
-    return {name: [MARKS[base if METRICS[name].pairs else name](one) for one in evidence] for name in metrics}
+    return {name: [MARKS[mark](one) for one in evidence] for name, mark in of_each.items()}
 
 
 def _answers(reader: Reader, task: PromptTask, shown: Sequence[Shown]) -> list[Answer]:
