@@ -77,7 +77,9 @@ def test_an_index_is_made_without_a_phrase(texts: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("cut.txt.gz", gzip.compress(b"bears met")[:-9]), ("no.txt.zst", b"bears")]
+    ("name", "content"),
+    [("cut.txt.gz", gzip.compress(b"bears met")[:-9]), ("no.txt.zst", b"bears")],
+    ids=["cut", "no zst"],
 )
 def test_a_packed_text_that_is_damaged_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     for package in ("ahocorasick_rs", "zstandard"):

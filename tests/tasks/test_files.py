@@ -118,7 +118,11 @@ def test_a_row_that_cannot_be_scored_is_refused(tmp_path: Path, row: dict[str, A
         read_prompt_task(tmp_path / "task.jsonl")
 
 
-@pytest.mark.parametrize(("ending", "content"), [("gz", gzip.compress(b"{}" * 99)[:-9]), ("zst", b"{}"), ("gz", b"{}")])
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [("gz", gzip.compress(b"{}" * 99)[:-9]), ("zst", b"{}"), ("gz", b"{}")],
+    ids=["cut", "no zst", "no gz"],
+)
 def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path, ending: str, content: bytes) -> None:
     pytest.importorskip("zstandard")
     path = tmp_path / f"task.jsonl.{ending}"
