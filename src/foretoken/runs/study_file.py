@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
@@ -204,9 +205,10 @@ def _sentences(error: ValidationError, values_json: dict[str, Any]) -> list[str]
     """One line per value that is wrong, as `  training.clip: ... (got -1)`, with all that it might have been."""
     told: dict[tuple[str, str], list[str]] = {}
     placed = [(mistake, *_place(mistake, values_json)) for mistake in error.errors()]
+    outer = {place[:depth] for _, place, _ in placed for depth in range(len(place))}
     for mistake, place, value in placed:
         # Of what a value might have been, the kind whose inner values were looked at is meant.
-        if any(len(other) > len(place) and other[: len(place)] == place for _, other, _ in placed):
+        if place in outer:
             continue
         problem = _problem(mistake, place)
         # Of an unknown key its name is wrong, and of a table what stands in it: neither is shown whole.
@@ -261,7 +263,7 @@ def _hint(place: tuple[int | str, ...]) -> str:
     return f"{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(keys)}"
 
 
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+def _keys_at(place: tuple[int | str, ...]) -> tuple[str, ...]:
     table: type = Study
     for part in place:
         if isinstance(part, str):
@@ -277,11 +279,13 @@ def all_keys(table: type = Study, prefix: str = "") -> Iterator[str]:
         yield from all_keys(inner, f"{prefix}{name}.")
 
 
-def _keys_of(table: type) -> list[str]:
+@cache
+def _keys_of(table: type) -> tuple[str, ...]:
     names = [field.name for field in fields(table)] if is_dataclass(table) else list(get_type_hints(table))
-    return [name for name in names if not name.startswith("_")]
+    return tuple(name for name in names if not name.startswith("_"))
 
 
+@cache
 def _tables(table: type) -> dict[str, type]:
     """The keys of a table that hold tables, or lists of tables."""
     inner = {name: _table_in(hint) for name, hint in get_type_hints(table).items()}
