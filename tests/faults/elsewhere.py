@@ -33,6 +33,7 @@ def quick() -> Iterator[None]:
         patch.object(push, "LOOK_SECONDS", 0.05),
         patch.object(push, "WAIT_SECONDS", 0.1),
         patch.object(bucket_copy, "FAILING_SECONDS", 1.0),
+        patch.object(bucket_copy, "STAGE_SECONDS", 2.0),
     ):
         yield
 
