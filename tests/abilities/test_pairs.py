@@ -40,6 +40,20 @@ def test_a_steady_token_makes_the_jump_an_artefact(pair: Callable[..., MetricPai
     assert smallest.items == 1000.0
 
 
+@pytest.mark.parametrize("length", [2, 6])
+def test_scores_that_are_p_to_the_length_lie_in_its_interval(pair: Callable[..., MetricPair], length: int) -> None:
+    found = [pair(STEADY, lambda u: STEADY(u) ** length, seed) for seed in range(6)]
+    sizes = sum(len(one.resolution) for one in found)
+    assert 0.85 * sizes <= sum(one.inside for one in found) <= sizes
+    widest = max(one.high - one.low for each in found for one in each.resolution)
+    assert widest < 0.25
+
+
+def test_a_jump_that_no_length_makes_leaves_the_interval(pair: Callable[..., MetricPair]) -> None:
+    found = pair(STEADY, lambda u: 0.9 - 0.7 * (u > 0.5))
+    assert found.inside < 0.8 * len(found.resolution)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_planted_jump_is_never_an_artefact(pair: Callable[..., MetricPair], seed: int) -> None:
     assert pair(JUMP, lambda u: JUMP(u) ** 5, seed).origin == "real_jump"

@@ -87,6 +87,11 @@ class Proportions:
         mu = np.clip(mu, 1e-6, 1.0 - 1e-6)
         return np.asarray(generator.beta(mu * (m - 1.0), (1.0 - mu) * (m - 1.0)))
 
+    def repeated(self, mu: Array, noise: Indices, generator: np.random.Generator) -> Array:
+        """Each score measured again where its mean is `mu` [s, n]: the hits among its effective items."""
+        m = np.maximum(np.rint(self.m[noise]), 1.0)
+        return np.asarray(generator.binomial(m.astype(np.int64), np.clip(mu, 0.0, 1.0)) / m)
+
 
 @dataclass(frozen=True)
 class Unbounded:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from foretoken.abilities.axes import CurveName
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.curve_fit import CurveDraws, CurveFit
+from foretoken.abilities.likelihoods import Proportions
 from foretoken.abilities.metrics import SHARP, TOKEN, TOKEN_LOSS
 from foretoken.abilities.verdict import Judgement
 from foretoken.laws.law import Array
@@ -41,6 +42,8 @@ NO_ITEMS = "the table does not say how many items are behind it: --items"
 """Why the number of items of a score is not told."""
 SEEN = 0.95
 """The probability of at least one right answer with the items that are needed."""
+REPLICATES = 2000
+"""Scores drawn from p^L at each size, for its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +56,20 @@ class Fitted:
     judged: Judgement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What one size would have needed to be seen."""
+    """What p^L says of the sharp score at one size, and what it would take to see it."""
 
     size: float
+    score: float
+    """The sharp score that was measured, as a share of right answers."""
     expected: float
-    """The sharp score that p^L says."""
+    """What p^L says."""
+    low: float
+    """Of a measured score, if p^L holds: with the error of p and L, the luck of the items, the noise between runs."""
+    high: float
+    inside: bool
+    """Whether the measured score lies between the two."""
     items_needed: float
     """For one right answer or more with 95 %: log 0.05 / log(1 - expected)."""
     items: float | None
@@ -87,6 +97,11 @@ class MetricPair:
     origin: Origin
     evidence: str
     resolution: list[Resolution]
+
+    @property
+    def inside(self) -> int:
+        """The number of sizes whose sharp score follows p^L."""
+        return sum(one.inside for one in self.resolution)
 
     @property
     def name(self) -> CurveName:
@@ -130,16 +145,14 @@ def _token_probability(smooth: Fitted) -> Array:
 
 def _pair(sharp: Fitted, smooth: Fitted, probability: float) -> MetricPair:
     p = _token_probability(smooth)
-    likelihood = sharp.fit.likelihood
-    mean = p[None, :, :] ** LENGTHS[:, None, None]
-    repeated = np.repeat(mean.reshape(-1, 1, p.shape[1]), len(likelihood.log_prior), axis=1)
-    each = likelihood.log_density(repeated).reshape(*mean.shape[:2], -1)
-    joint = np.logaddexp.reduce(each, axis=1) - np.log(len(p)) + likelihood.log_prior - np.log(len(LENGTHS))
+    likelihood = cast(Proportions, sharp.fit.likelihood)  # as metric_pairs takes bounded scores alone
+    joint = _joint(p, likelihood)
     # The curves of p are averaged over before the length is: its interval holds their error, too.
     whole = float(np.logaddexp.reduce(joint.ravel()))
-    weight = np.exp(joint - whole).sum(axis=1)
+    weight = np.exp(joint - whole)
     tail = (1.0 - probability) / 2.0
-    low, middle, high = np.interp([tail, 0.5, 1.0 - tail], np.cumsum(weight) - 0.5 * weight, LENGTHS)
+    by_length = weight.sum(axis=(1, 2))
+    low, middle, high = np.interp([tail, 0.5, 1.0 - tail], np.cumsum(by_length) - 0.5 * by_length, LENGTHS)
     own = sharp.fit.log_evidence + sharp.fit.shapes.log_prior[:, None] + likelihood.log_prior
     described = whole - float(np.logaddexp.reduce(own.ravel()))
     leaps = sharp.judged.shares["sharp"], smooth.judged.shares["sharp"]
@@ -159,8 +172,29 @@ def _pair(sharp: Fitted, smooth: Fitted, probability: float) -> MetricPair:
         smooth_leaps=leaps[1],
         origin=origin,
         evidence=why,
-        resolution=_resolution(sharp.curve, p.mean(axis=0), float(middle)),
+        resolution=_resolution(
+            sharp.curve, p.mean(axis=0) ** float(middle), _interval(p, weight, likelihood, probability)
+        ),
     )
+
+
+def _joint(p: Array, likelihood: Proportions) -> Array:
+    """The log of prior times density of the sharp scores, by length, curve of p and level of noise [L, s, noise]."""
+    mean = p[None, :, :] ** LENGTHS[:, None, None]
+    repeated = np.repeat(mean.reshape(-1, 1, p.shape[1]), len(likelihood.log_prior), axis=1)
+    each = likelihood.log_density(repeated).reshape(*mean.shape[:2], -1)
+    return np.asarray(each + likelihood.log_prior - np.log(each.shape[0] * each.shape[1]))
+
+
+def _interval(p: Array, weight: Array, likelihood: Proportions, probability: float) -> Array:
+    """Between which two values a measured score lies at each size, if p^L holds [2, n]."""
+    generator = np.random.default_rng(0)
+    drawn = generator.choice(weight.size, size=REPLICATES, p=weight.ravel() / weight.sum())
+    length, curve, noise = np.unravel_index(drawn, weight.shape)
+    scores = likelihood.repeated(p[curve] ** LENGTHS[length][:, None], noise, generator)
+    tail = (1.0 - probability) / 2.0
+    ends = (np.quantile(scores, tail, axis=0, method="lower"), np.quantile(scores, 1.0 - tail, axis=0, method="higher"))
+    return np.stack(ends)
 
 
 def _origin(described: float, sharp_leaps: float, smooth_leaps: float, smooth: Fitted) -> tuple[Origin, str]:
@@ -179,10 +213,20 @@ def _origin(described: float, sharp_leaps: float, smooth_leaps: float, smooth: F
     return "cannot_say", f"{told}; {by_length}"
 
 
-def _resolution(curve: Curve, p: Array, length: float) -> list[Resolution]:
-    expected = p**length
+def _resolution(curve: Curve, expected: Array, interval: Array) -> list[Resolution]:
     # 1 - (1 - mu)^n = 0.95.
     needed = np.log(1.0 - SEEN) / np.log1p(-np.clip(expected, 1e-12, 1.0 - 1e-12))
-    items = [None] * len(p) if curve.n is None else [float(one) for one in curve.n]
-    rows = zip(curve.x, expected, np.maximum(np.ceil(needed), 1.0), items, strict=True)
-    return [Resolution(float(size), float(mean), float(many), n) for size, mean, many, n in rows]
+    score = curve.good(curve.score)
+    return [
+        Resolution(
+            size=float(curve.x[i]),
+            score=float(score[i]),
+            expected=float(expected[i]),
+            low=float(interval[0, i]),
+            high=float(interval[1, i]),
+            inside=bool(interval[0, i] <= score[i] <= interval[1, i]),
+            items_needed=float(max(np.ceil(needed[i]), 1.0)),
+            items=None if curve.n is None else float(curve.n[i]),
+        )
+        for i in range(len(curve.x))
+    ]

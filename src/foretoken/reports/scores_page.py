@@ -135,11 +135,20 @@ def _pair_figure(pair: MetricPair, scores: Scores) -> Html:
         title = f"{pair.name}: whether {pair.sharp} jumps by itself cannot be said"
     caption = (
         f"The same answers by two metrics. {as_sentence(pair.evidence)} As p to the power L, answers are worth"
-        f" {significant(pair.length)} tokens ({significant(pair.length_low)} to {significant(pair.length_high)})."
+        f" {significant(pair.length)} tokens ({significant(pair.length_low)} to {significant(pair.length_high)}), and"
+        f" {pair.sharp} lies inside the interval of that at {pair.inside} of {len(pair.resolution)} sizes."
     )
-    heads = ["size", f"{pair.sharp} by p^L", "items for one right answer (95 %)", "items there were"]
+    between = f"{percent(scores.interval_level, 0)} interval"
+    heads = ["size", pair.sharp, "by p^L", between, "items for one right answer (95 %)", "items there were"]
     rows = [
-        [significant(one.size), significant(one.expected), significant(one.items_needed), significant(one.items)]
+        [
+            significant(one.size),
+            significant(one.score) + ("" if one.inside else " (outside)"),
+            significant(one.expected),
+            f"{significant(one.low)} to {significant(one.high)}",
+            significant(one.items_needed),
+            significant(one.items),
+        ]
         for one in pair.resolution
     ]
     panels = [curve_panel(curve, scores.against, "") for curve in both]
