@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from foretoken.abilities import read_scores
+from foretoken.cli import app
 from foretoken.errors import StoreError, StudyFileError, TaskError
 from foretoken.forecasts import Ledger
 from foretoken.runs.study_file import Study, load_study
@@ -141,6 +143,21 @@ def test_scores_of_the_target_are_frozen_and_held_against_it(finished: Path) -> 
         assert forecast.low is not None
         assert forecast.high is not None
         assert outcome.inside == (forecast.low <= outcome.score <= forecast.high)
+
+
+def test_the_ledger_shows_each_score_with_its_outcome(finished: Path) -> None:
+    words = ["ledger", "show", "--ledger", str(finished / "ledger")]
+    (shown,) = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["entries"]
+    (line,) = Ledger.read(finished / "ledger").lines
+    assert [(one["task"], one["metric"], one["score"]) for one in shown["scores"]] == [
+        (one.task, one.metric, one.score) for one in line.entry.scores
+    ]
+    for one in shown["scores"]:
+        assert one["outcome"]["inside"] == (one["low"] <= one["outcome"]["score"] <= one["high"])
+    printed = CliRunner().invoke(app, words).stdout
+    held = sum(one["outcome"]["inside"] for one in shown["scores"])
+    assert f"{held} of {len(shown['scores'])} scored are inside" in printed
+    assert all(one["task"] in printed for one in shown["scores"])
 
 
 def test_the_table_of_scores_is_what_abilities_read(finished: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from foretoken.forecasts.band import PlacedPoint
     from foretoken.forecasts.entry import Entry, Outcome
     from foretoken.forecasts.ledger import LedgerLine, LedgerSummary
+    from foretoken.forecasts.scores import ScoreLine
 
 LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger's folder.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the forecast in its ledger.")]
@@ -257,6 +258,13 @@ def show_summary(summary: LedgerSummary) -> None:
     print_table(headings, map(_cells, summary.entries))
     for sentence in summary.told:
         print_text(sentence)
+    _show_means(summary)
+    for line in summary.entries:
+        if line.scores:
+            _show_scores(line)
+
+
+def _show_means(summary: LedgerSummary) -> None:
     if summary.mean_error is None or summary.bias is None or summary.coverage is None:
         print_text(f"{summary.frozen} frozen, {summary.reason}")
         return
@@ -266,6 +274,23 @@ def show_summary(summary: LedgerSummary) -> None:
         f" {100 * summary.bias:+.2f} %, {100 * summary.coverage:.0f} % inside (rivals: {rivals})"
     )
     print_text(summary.order)
+
+
+def _show_scores(line: LedgerLine) -> None:
+    """Print the scores that were forecast beside a loss, and how they did."""
+    scored = [one for one in line.scores if one.verdict in ("inside", "outside")]
+    held = sum(one.verdict == "inside" for one in scored)
+    told = f"; {held} of {len(scored)} scored are inside" if scored else ""
+    headings = ("task", "metric", "shots", "forecast", "interval", "outcome", "verdict")
+    print_table(headings, map(_score_cells, line.scores), f"Scores of {line.name}{told}", left=2)
+
+
+def _score_cells(one: ScoreLine) -> tuple[str, ...]:
+    forecast, outcome = one.forecast, one.outcome
+    interval = "" if forecast.low is None or forecast.high is None else f"{forecast.low:.4f} to {forecast.high:.4f}"
+    score = "" if forecast.score is None else f"{forecast.score:.4f}"
+    found = "" if outcome is None else f"{outcome.score:.4f}"
+    return (forecast.task, forecast.metric, str(forecast.shots), score, interval, found, one.verdict)
 
 
 def _cells(line: LedgerLine) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.predict import predict
 from foretoken.forecasts.request import Amount
 from foretoken.forecasts.rivals import rival_forecasts
-from foretoken.forecasts.scores import ScoreForecast
+from foretoken.forecasts.scores import ScoreForecast, ScoreLine, score_lines
 from foretoken.results import Result
 from foretoken.runs.spec import RunSpec
 from foretoken.store import chain
@@ -56,6 +56,11 @@ class LedgerLine:
     """What proves it to others, where it was read from its file."""
 
     @property
+    def scores(self) -> list[ScoreLine]:
+        """The scores on tasks that were forecast beside the loss."""
+        return score_lines(self.entry.scores, self.outcome.scores if self.outcome else ())
+
+    @property
     def early(self) -> str:
         """What the clocks say where they have it that the run began before its forecast was frozen."""
         started = self.outcome and self.outcome.started_at
@@ -79,6 +84,7 @@ class LedgerLine:
             "compute_factor": self.entry.compute_factor,
             "frozen_at": self.entry.frozen_at,
             "outcome": outcome,
+            **({"scores": [one.to_json() for one in self.scores]} if self.scores else {}),
             **({"anchor": str(self.anchor)} if self.anchor else {}),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from foretoken.fits.check import PLAIN
 from foretoken.runs.task_score import TaskScore
@@ -79,6 +80,39 @@ class ScoreOutcome:
     def key(self) -> tuple[str, str, int]:
         """What is scored, and how."""
         return (self.task, self.metric, self.shots)
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """A forecast score, and its outcome once there is one."""
+
+    forecast: ScoreForecast
+    outcome: ScoreOutcome | None
+
+    @property
+    def verdict(self) -> str:
+        """`inside` or `outside` the interval, `open` before it is scored, `not forecast` without an interval."""
+        if self.forecast.low is None or self.forecast.high is None:
+            return "not forecast"
+        if self.outcome is None:
+            return "open"
+        return "inside" if self.outcome.inside else "outside"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what a table of scores shows."""
+        forecast, outcome = self.forecast, self.outcome
+        shown = ("task", "metric", "shots", "score", "low", "high", "level", "reason")
+        found = ("score", "score_se", "n", "error", "inside")
+        return {
+            **{key: getattr(forecast, key) for key in shown},
+            "outcome": outcome and {key: getattr(outcome, key) for key in found},
+        }
+
+
+def score_lines(forecasts: Iterable[ScoreForecast], outcomes: Iterable[ScoreOutcome]) -> list[ScoreLine]:
+    """Each forecast with its outcome."""
+    found = {outcome.key: outcome for outcome in outcomes}
+    return [ScoreLine(forecast, found.get(forecast.key)) for forecast in forecasts]
 
 
 def score_outcomes(forecasts: Sequence[ScoreForecast], measured: Iterable[TaskScore]) -> list[ScoreOutcome]:

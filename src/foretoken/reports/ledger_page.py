@@ -10,9 +10,10 @@ from foretoken.forecasts.band import BandPoint, PlacedPoint
 from foretoken.forecasts.entry import Entry, Outcome
 from foretoken.forecasts.forecast import Forecast
 from foretoken.forecasts.ledger import Ledger, LedgerLine, LedgerSummary
+from foretoken.forecasts.scores import ScoreLine
 from foretoken.reports.forecast_figure import RIVAL_NAMES
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import Html, element, figure, section, table
+from foretoken.reports.html import Html, as_sentence, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent
 from foretoken.reports.summary import Fact, Page, PageOptions, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, log_axis, padded, responsive, short_count
@@ -37,6 +38,7 @@ def ledger_page(ledger: Ledger, options: PageOptions) -> Page:
         parts=[
             lead(sentence, _facts(summary)),
             section("entries", "Forecast and outcome", *_entries(summary)),
+            *_scores(summary),
             *_bands(ledger, options.points),
         ],
     )
@@ -119,6 +121,25 @@ CELLS: list[Callable[[LedgerLine], str]] = [
     partial(_outcome, lambda outcome: outcome.verdict),
     lambda line: line.outcome.order if line.outcome else "",
 ]
+
+
+def _scores(summary: LedgerSummary) -> Iterator[Html]:
+    """A table for each forecast with scores on tasks beside its loss."""
+    heads = ["task", "metric", "shots", "forecast", "interval", "outcome", "± (s.e.)", "n", "verdict", "remark"]
+    for position, line in enumerate(summary.entries):
+        if line.scores:
+            cells = [_score_cells(one) for one in line.scores]
+            title = f"{line.name}, scores on tasks"
+            yield section(f"scores-{position}", title, table(heads, cells, class_="sortable words"))
+
+
+def _score_cells(one: ScoreLine) -> list[str]:
+    forecast, outcome = one.forecast, one.outcome
+    interval = "" if forecast.low is None else f"{number(forecast.low, 3)} to {number(forecast.high, 3)}"
+    found = [number(outcome.score, 3), number(outcome.score_se, 3), str(outcome.n)] if outcome else [""] * 3
+    reason = as_sentence(forecast.reason) if forecast.reason else ""
+    score = number(forecast.score, 3)
+    return [forecast.task, forecast.metric, str(forecast.shots), score, interval, *found, one.verdict, reason]
 
 
 def _bands(ledger: Ledger, points: Points) -> list[Html]:
