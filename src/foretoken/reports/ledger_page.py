@@ -125,7 +125,7 @@ CELLS: list[Callable[[LedgerLine], str]] = [
 
 def _scores(summary: LedgerSummary) -> Iterator[Html]:
     """A table for each forecast with scores on tasks beside its loss."""
-    heads = ["task", "metric", "shots", "forecast", "interval", "outcome", "± (s.e.)", "n", "verdict", "remark"]
+    heads = ["task", "metric", "shots", "forecast", "interval", "outcome", "verdict", "± (s.e.)", "n", "remark"]
     for position, line in enumerate(summary.entries):
         if line.scores:
             cells = [_score_cells(one) for one in line.scores]
@@ -136,10 +136,11 @@ def _scores(summary: LedgerSummary) -> Iterator[Html]:
 def _score_cells(one: ScoreLine) -> list[str]:
     forecast, outcome = one.forecast, one.outcome
     interval = "" if forecast.low is None else f"{number(forecast.low, 3)} to {number(forecast.high, 3)}"
-    found = [number(outcome.score, 3), number(outcome.score_se, 3), str(outcome.n)] if outcome else [""] * 3
+    reached = number(outcome.score, 3) if outcome else ""
+    error = [number(outcome.score_se, 3), str(outcome.n)] if outcome else ["", ""]
     reason = as_sentence(forecast.reason) if forecast.reason else ""
-    score = number(forecast.score, 3)
-    return [forecast.task, forecast.metric, str(forecast.shots), score, interval, *found, one.verdict, reason]
+    asked = [forecast.task, forecast.metric, str(forecast.shots)]
+    return [*asked, number(forecast.score, 3), interval, reached, one.verdict, *error, reason]
 
 
 def _bands(ledger: Ledger, points: Points) -> list[Html]:
