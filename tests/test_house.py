@@ -243,7 +243,8 @@ def test_few_files_have_one_reader() -> None:
     single = [
         f"{name} <- {min(known[name])}"
         for name, path in MODULES.items()
-        if path.name != "__init__.py" and len(known[name]) == 1
+        # A page is read by the table of pages, too, in an `__init__`.
+        if path.name != "__init__.py" and not name.endswith("_page") and len(known[name]) == 1
     ]
     assert len(single) <= 0.1 * len(MODULES), "\n".join(single)
 

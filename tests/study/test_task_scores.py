@@ -231,7 +231,14 @@ def test_the_page_shows_scores(finished: Path) -> None:
     page = (finished / "report" / "index.html").read_text()
     assert 'id="scores"' in page
     assert "Scores along the training" in page
-    assert gather(finished).scores is not None
+    shown = gather(finished)
+    assert shown.scores is not None
+    assert shown.tail is None  # nothing is counted in its text
+    curves = shown.score_curves
+    assert curves
+    assert {one.name.group for one in curves.curves} == {""}
+    assert all(len(one.points) == len(shown.design.runs) for one in curves.curves)  # type: ignore[union-attr]
+    assert ("polygon" in page) == any(one.band for one in curves.curves)
 
 
 @pytest.mark.parametrize(

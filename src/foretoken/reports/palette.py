@@ -73,16 +73,16 @@ def ranked(groups: Iterable[tuple[str, float]]) -> dict[str, Budget]:
     return {group: Budget(group, flops, rank) for rank, (group, flops) in enumerate(groups)}
 
 
-def budget_styles(budgets: Budgets) -> str:
-    """CSS variables of the budgets: viridis on a log norm of compute, for light and for dark paper."""
+def budget_styles(budgets: Budgets, scope: str = ":root") -> str:
+    """CSS variables of the budgets within `scope`: viridis on a log norm of compute, for light and for dark paper."""
     if not budgets:
         return ""
 
     def block(part: tuple[float, float]) -> str:
         return "".join(f"--budget-{i}:{tint};" for i, tint in enumerate(tints(budgets, part)))
 
-    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{block(DARK_RANGE)}}}}}"
-    return f":root{{{block(LIGHT_RANGE)}}}{dark}"
+    dark = f"@media screen and (prefers-color-scheme:dark){{{scope}{{{block(DARK_RANGE)}}}}}"
+    return f"{scope}{{{block(LIGHT_RANGE)}}}{dark}"
 
 
 def tints(budgets: Budgets, part: tuple[float, float] = LIGHT_RANGE) -> list[str]:

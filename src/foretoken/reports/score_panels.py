@@ -88,7 +88,7 @@ def curve_panel(curve: CurveVerdict, against: Axis, level_words: str) -> Html:
     name, verdict = str(curve.name), VERDICT_WORDS.get(curve.verdict, curve.verdict)
     below = (f"{verdict}{level_words}", "accent" if curve.verdict == "sharp" else "muted")
     body = [*axes(view, AXIS_WORDS[against], short_power if against == "flops" else short_count)]
-    body += [*_curve_band(view, curve), *_bars(view, curve)]
+    body += [*curve_band(view, curve), *_bars(view, curve)]
     for point in curve.points:
         told = f"{significant(point.size)} {AXIS_WORDS[against]}"
         body.append(mark(view, point.size, point.score, told))
@@ -162,10 +162,11 @@ def mark(view: View, x: float, score: float, told: str) -> Html:
     return element("circle", title, cx=f"{view.across(x):.1f}", cy=f"{view.down(score):.1f}", r="3.2", style=style)
 
 
-def _curve_band(view: View, curve: CurveVerdict) -> Iterator[Html]:
-    """The band of a curve; lighter beyond the largest size."""
-    points = [(point.size, point.mean, point.low, point.high) for point in curve.band]
-    first = next((place for place, point in enumerate(curve.band) if point.beyond), len(points))
+def curve_band(view: View, curve: CurveVerdict) -> Iterator[Html]:
+    """The band of a curve, as far as the view goes; lighter beyond the largest size."""
+    shown = [point for point in curve.band if min(view.x) * (1 - 1e-9) <= point.size <= max(view.x) * (1 + 1e-9)]
+    points = [(point.size, point.mean, point.low, point.high) for point in shown]
+    first = next((place for place, point in enumerate(shown) if point.beyond), len(points))
     for part, beyond in ((points[:first], False), (points[max(first - 1, 0) :], True)):
         if len(part) > 1:
             yield from band(view, part, beyond=beyond)

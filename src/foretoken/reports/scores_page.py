@@ -37,14 +37,19 @@ def _parts(scores: Scores, sentence: str) -> Iterator[Html | None]:
     yield lead(sentence, _facts(scores), scores.checks)
     yield section("curves", "Every curve", _curves_figure(scores))
     yield _levels(scores)
+    yield from pairs_and_shots(scores)
+    yield section("checks", "Checks", checks_list(scores.checks))
+    yield assumed_section(scores.assumed)
+
+
+def pairs_and_shots(scores: Scores) -> Iterator[Html]:
+    """Pairs of metrics side by side, and what shots gain; the sections that a study's page shows, too."""
     if scores.pairs:
         yield section("pairs", "Is it the metric?", *(_pair_figure(pair, scores) for pair in scores.pairs))
     if scores.shots:
         yield section(
             "shots", "What examples in the prompt gain", *(_shots_figure(gain, scores) for gain in scores.shots)
         )
-    yield section("checks", "Checks", checks_list(scores.checks))
-    yield assumed_section(scores.assumed)
 
 
 def _sentence(scores: Scores) -> str:

@@ -14,8 +14,10 @@ from foretoken.reports.numbers import count, factor, number, percent, power
 from foretoken.reports.palette import Budgets, budget_styles, budgets_of
 from foretoken.reports.provenance import commands, provenance_section, run_table
 from foretoken.reports.run_figures import curves_figure, positions_figure
+from foretoken.reports.scores_page import pairs_and_shots
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.summary import Page, PageOptions
+from foretoken.reports.tail_page import tail_section, tail_styles
 from foretoken.reports.task_scores_section import task_scores_section
 from foretoken.units import format_duration
 
@@ -39,14 +41,23 @@ def study_page(study: StudyResults, options: PageOptions) -> Page:
             _forecast(study, budgets),
             rivals_section(study),
             task_scores_section(study),
+            *_abilities(study),
             None if study.isoflop is None else isoflop_section(study.isoflop, budgets, study.forecast),
             _law(study, budgets),
             _runs(study, budgets),
             provenance_section(study),
         ],
-        styles=budget_styles(budgets),
+        styles=budget_styles(budgets) + (tail_styles(study.tail, "#tail") if study.tail else ""),
         rebuild=commands(study)[-1],
     )
+
+
+def _abilities(study: StudyResults) -> Iterator[Html]:
+    """What the scores say beyond the target's: pairs of metrics, shots, mentions."""
+    if study.score_curves:
+        yield from pairs_and_shots(study.score_curves)
+    if study.tail:
+        yield tail_section(study.tail)
 
 
 def _law(study: StudyResults, budgets: Budgets) -> Html:

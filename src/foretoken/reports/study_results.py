@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from foretoken.abilities.result import Scores
+from foretoken.abilities.tail_result import Tail
 from foretoken.designs import Design
 from foretoken.fits.result import Fit
 from foretoken.forecasts.entry import Entry, Outcome
@@ -75,6 +77,10 @@ class StudyResults(Result):
     version: str = ""
     scores: pd.DataFrame | None = None
     """Scores of the runs on tasks, in long form (store/score_rows.py); None where there are none."""
+    score_curves: Scores | None = None
+    """What each score of the small runs does with compute, pairs of metrics, and what shots gain."""
+    tail: Tail | None = None
+    """Accuracy by mentions in the training text; None where no mentions are known."""
     told: Sequence[str] = ()
     """What is doubtful about the study's files, a sentence each."""
 

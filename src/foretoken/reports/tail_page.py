@@ -36,8 +36,19 @@ def tail_page(tail: Tail, options: PageOptions) -> Page:
         kicker="foretoken tail",
         sentence=told,
         parts=_parts(tail, told),
-        styles=budget_styles(_colours(max(tail.tasks, key=lambda task: len(_drawn(task))))),
+        styles=tail_styles(tail),
     )
+
+
+def tail_styles(tail: Tail, scope: str = ":root") -> str:
+    """CSS of the models' colours, within `scope`."""
+    return budget_styles(_colours(max(tail.tasks, key=lambda task: len(_drawn(task)))), scope)
+
+
+def tail_section(tail: Tail) -> Html:
+    """The tail of each task, for the page of a study; its colours are `tail_styles(tail, "#tail")`."""
+    figures = (part for place, task in enumerate(tail.tasks) for part in _figure(tail, task, f"mentions-{place}"))
+    return section("tail", "Accuracy by mentions", checks_list(tail.checks) if tail.checks else None, *figures)
 
 
 def _parts(tail: Tail, told: str) -> Iterator[Html | None]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from foretoken.abilities.metrics import metric_named
+from foretoken.abilities.result import CurveVerdict
 from foretoken.forecasts.scores import ScoreForecast, ScoreOutcome
 from foretoken.reports.html import Html, as_sentence, element, figure, section, table
 from foretoken.reports.numbers import count, number, percent, significant
-from foretoken.reports.score_panels import View, axes, chosen, line, mark, panel
+from foretoken.reports.score_panels import VERDICT_WORDS, View, axes, chosen, curve_band, line, mark, panel
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.svg import short_count, short_power
 
@@ -58,15 +59,19 @@ def _ladder_figure(study: StudyResults, ends: pd.DataFrame) -> Html:
     forecasts = {(one.task, one.metric, str(one.shots)): one for one in study.score_forecasts}
     outcomes = {(one.task, one.metric, str(one.shots)): one for one in study.score_outcomes}
     target = study.entry.forecast.flops if study.entry else None
+    found = study.score_curves.curves if study.score_curves else []
+    curves = {(one.name.task, one.name.metric, one.name.shots): one for one in found}
     keys = _keys(ends)
     panels = [
-        _ladder_panel(key, _of(ends, key), forecasts.get(key), outcomes.get(key), target)
+        _ladder_panel(key, _of(ends, key), curves.get(key), forecasts.get(key), outcomes.get(key), target)
         for key in chosen(keys, MOST_DRAWN)
     ]
-    heads = ["task", "metric", "shots", "forecast", "low", "high", "outcome", "± (s.e.)", "n", "verdict", "remark"]
-    cells = [_cells(key, forecasts.get(key), outcomes.get(key)) for key in keys]
+    heads = ["task", "metric", "shots", "curve", "forecast", "low", "high"]
+    heads += ["outcome", "± (s.e.)", "n", "target", "remark"]
+    cells = [_cells(key, curves.get(key), forecasts.get(key), outcomes.get(key)) for key in keys]
     caption = (
-        "Circles: runs, against their training compute. Bar and point in colour: the target's forecast with its"
+        "Circles: runs, against their training compute. Line and band: the middle of the curves that fit the small"
+        " runs, and where a new score falls. Bar and point in colour: the target's forecast with its"
         " interval, frozen before it was trained; diamond: what it scored. Point at a mark for its numbers."
     )
     return figure(
@@ -85,13 +90,23 @@ def _of(rows: pd.DataFrame, key: Key) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in chosen_rows.to_dict("records")]
 
 
-def _cells(key: Key, forecast: ScoreForecast | None, outcome: ScoreOutcome | None) -> list[str]:
+def _cells(
+    key: Key, curve: CurveVerdict | None, forecast: ScoreForecast | None, outcome: ScoreOutcome | None
+) -> list[str]:
     ends = [number(value, 3) for value in (forecast.score, forecast.low, forecast.high)] if forecast else [""] * 3
-    verdict = ""
-    if outcome and outcome.inside is not None:
-        verdict = "inside" if outcome.inside else "outside"
     found = [number(outcome.score, 3), number(outcome.score_se, 3), str(outcome.n)] if outcome else [""] * 3
-    return [*key, *ends, *found, verdict, as_sentence(forecast.reason) if forecast and forecast.reason else ""]
+    remark = as_sentence(forecast.reason) if forecast and forecast.reason else ""
+    return [*key, _verdict(curve), *ends, *found, _side(outcome), remark]
+
+
+def _verdict(curve: CurveVerdict | None) -> str:
+    return VERDICT_WORDS.get(curve.verdict, curve.verdict) if curve else ""
+
+
+def _side(outcome: ScoreOutcome | None) -> str:
+    if outcome is None or outcome.inside is None:
+        return ""
+    return "inside" if outcome.inside else "outside"
 
 
 def _view(metric: str, x: Sequence[float], y: Sequence[float]) -> View:
@@ -105,6 +120,7 @@ def _view(metric: str, x: Sequence[float], y: Sequence[float]) -> View:
 def _ladder_panel(
     key: Key,
     rows: Sequence[dict[str, Any]],
+    curve: CurveVerdict | None,
     forecast: ScoreForecast | None,
     outcome: ScoreOutcome | None,
     target: float | None,
@@ -115,14 +131,15 @@ def _ladder_panel(
     ends = [value for value in (forecast.low, forecast.high) if value is not None] if forecast else []
     found = [outcome.score] if outcome else []
     view = _view(key[1], [*(row["flops"] for row in rows), *at], [*(row["score"] for row in rows), *ends, *found])
-    body = [*axes(view, "training compute (FLOP)", short_power)]
+    body = [*axes(view, "training compute (FLOP)", short_power), *(curve_band(view, curve) if curve else ())]
     body += [part for row in ladder for part in _measured(view, row["flops"], row)]
     if forecast and target:
         body += _forecast(view, target, forecast)
     if outcome and target:
         body.append(_diamond(view, target, outcome))
-    words = _cells(key, forecast, outcome)[9]
-    below = (f"target {words}", "accent" if words == "outside" else "muted") if words else None
+    side = _side(outcome)
+    words = [*filter(None, [_verdict(curve)]), *([f"target {side}"] if side else [])]
+    below = ("; ".join(words), "accent" if side == "outside" else "muted") if words else None
     return panel(_named(key), f"{_named(key)} against training compute", body, below)
 
 

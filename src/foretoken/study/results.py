@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from foretoken import fits, reports, routes
+from foretoken import abilities, fits, reports, routes
 from foretoken._version import __version__
+from foretoken.abilities.result import Scores
 from foretoken.arguments import named_arguments
 from foretoken.compute.hardware import processor_name
 from foretoken.designs import tuned
-from foretoken.errors import ForetokenError, RefusedError
+from foretoken.errors import ForetokenError, RefusedError, TableError
 from foretoken.forecasts import Ledger
 from foretoken.laws import WEIGHED
 from foretoken.runs.record import RunRecord
+from foretoken.runs.spec import TARGET
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store.fetch import study_folder_at
 from foretoken.store.score_rows import score_rows
@@ -27,6 +31,8 @@ from foretoken.study.study_status import count_runs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+R = TypeVar("R")
 
 FIT_HAS_CHANGED = fits.Check(
     "fit_has_changed",
@@ -68,6 +74,7 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
     if entry and fit and (entry.law, entry.data_sha256) != (fit.law, fit.data_sha256):
         entry = replace(entry, forecast=replace(entry.forecast, checks=[*entry.checks, FIT_HAS_CHANGED]))
         told = [sentence for sentence in told if sentence != RUNS_CHANGED]
+    scores = _scores_of(folder, records, kept)
     planned = len(design.all_runs if study.target.train else design.runs)
     return reports.StudyResults(
         name=study.name,
@@ -87,7 +94,9 @@ def gather(folder: Path, refusal: ForetokenError | None = None) -> reports.Study
         cost=_training_cost(records),
         commands=[*filter(None, [kept.command]), f"foretoken report {folder}"],
         version=__version__,
-        scores=_scores_of(folder, records, kept),
+        scores=scores,
+        score_curves=_curves_of(scores),
+        tail=None if scores is None else _said(partial(abilities.tail, folder)),
         told=told,
     )
 
@@ -145,6 +154,22 @@ def _scores_of(folder: Path, records: list[RunRecord], kept: DesignFile) -> pd.D
         return None
     scores = scores_of(folder, [record.spec.key for record in records], current_evaluation(folder))
     return score_rows(records, scores)
+
+
+def _curves_of(scores: pd.DataFrame | None) -> Scores | None:
+    """What each score does with compute along the small runs; whatever their budgets, they are one curve."""
+    if scores is None or scores.empty:
+        return None
+    small = scores[scores["annealed"] & (scores["group"] != TARGET)]
+    return _said(partial(abilities.scores, small.drop(columns="group"), against="flops"))
+
+
+def _said(ask: Callable[[], R]) -> R | None:
+    """What is found of a study's scores; None where they are too few, or not of its kind."""
+    try:
+        return ask()
+    except (TableError, RefusedError):
+        return None
 
 
 def _training_cost(records: list[RunRecord]) -> reports.TrainingCost:
