@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from foretoken.abilities import read_scores
-from foretoken.errors import CorpusError, DesignError, ForetokenError, TaskError
+from foretoken.errors import CorpusError, ForetokenError, TaskError
 from foretoken.models import save_pretrained
 from foretoken.scoring import score, score_network
 from foretoken.scoring.marks import edit_distance, words_f1
@@ -161,8 +161,6 @@ def test_what_is_asked_for_wrongly_is_refused() -> None:
             score(model, TASK, **wrong)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="several times"):
         score(model, [TASK, TASK])
-    with pytest.raises(DesignError, match="encoder"):
-        score(untrained("bert", "masked"), TASK)
     with pytest.raises(CorpusError, match="missing"):
         score(model, TASK, against="nowhere")
     with pytest.raises(ForetokenError, match="cannot read"):

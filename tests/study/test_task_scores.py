@@ -277,7 +277,6 @@ def test_a_synthetic_language_is_asked_nothing_in_words(study: Study, tmp_path: 
         ("when = [0.3, 0.6]", "when = [0.3, 1.5]", "evaluate.when"),
         ("questions = 6", "questions = true", "evaluate.questions"),
         ("shots = [0, 1]", "shots = [1, 1]", "twice"),
-        ('[model]\npreset = "llama"', '[objective]\nkind = "masked"\n[model]\npreset = "encoder"', "writes no text"),
         ('[evaluate]\ntasks = [{ name = "copy"', '[evaluate]\ntasks = [{ name = "coppy"', "did you mean 'copy'"),
         ('[evaluate]\ntasks = [{ name = "copy", length', '[evaluate]\ntasks = [{ name = "copy", lenght', "'length'"),
         (

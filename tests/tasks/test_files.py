@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,26 @@ def test_the_last_words_of_a_plain_text(tmp_path: Path) -> None:
     assert (task.name, task.metrics[0]) == ("poem", "last_word_accuracy")
 
 
-def test_a_cloze_weighs_what_follows_too(tmp_path: Path) -> None:
+def test_a_cloze_knows_what_stands_behind_its_gap(tmp_path: Path) -> None:
     row = {"prompt": "The XXXXX sat; XXXXX slept.", "answer": "cat", "choices": ["cat", "hat"]}
     (one,) = read_prompt_task(written(tmp_path, 'kind = "cloze"', row)).questions
-    assert (one.prompt, one.answer) == ("The", " cat sat; cat slept.")
-    assert one.choices == (" cat sat; cat slept.", " hat sat; hat slept.")
+    assert (one.prompt, one.answer, one.choices) == ("The", " cat", (" cat", " hat"))
+    assert tuple(map(one.filled, one.choices)) == (" cat sat; cat slept.", " hat sat; hat slept.")
+
+
+def test_clozes_that_differ_behind_the_gap_are_different(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "XXXXX is in France", "answer": "Paris", "choices": ["Paris", "Rome"]},
+        {"prompt": "XXXXX is a city", "answer": "Paris", "choices": ["Paris", "Blue"], "split": "train"},
+        {"prompt": "It is XXXXX", "answer": "red", "choices": ["red", "Rome"]},
+    ]
+    task = read_prompt_task(written(tmp_path, 'kind = "cloze"\nmasks = "one_by_one"', *rows))
+    assert len(task.examples) == 1
+    assert task.prompt(task.questions[0], task.examples) == "Paris is a city\n"
+    assert (task.questions[1].after, task.masks_of(task.questions[1])) == ("", "one_by_one")
+    plain = replace(task, masks=None)
+    assert plain.masks_of(plain.questions[1]) == "together"
+    assert plain.masks_of(Question(prompt="a", answer="b")) == "left_to_right"
 
 
 GOOD = {"prompt": "a", "answer": "b"}
@@ -77,6 +93,7 @@ GOOD = {"prompt": "a", "answer": "b"}
         ("metrics = ['acuracy']", [GOOD], r"task.toml line 2: metrics: no such metric(.|\n)*'accuracy'"),
         ("template = 'x'", [GOOD], r"task.toml line 2: template(.|\n)*\{prompt\}"),
         ("kind = 'clozed'", [GOOD], "did you mean 'cloze'"),
+        ("masks = 'togehter'", [GOOD], r"line 2: masks(.|\n)*did you mean 'together'"),
         ("between = 3", [GOOD], "line 2: between is of another kind"),
         ("columns = {promt = 'q'}", [GOOD], r"line 2: promt: no such column(.|\n)*'prompt'"),
         ("columns = {prompt = 'promt'}", [GOOD], r"rows.jsonl line 1 has no 'promt'(.|\n)*'prompt'"),

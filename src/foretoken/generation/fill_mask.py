@@ -65,7 +65,7 @@ def fill_mask(source: ModelSource, text: str, *, top: int = 5, run: str | None =
     """
     model = open_model(source, run)
     model.check_head()
-    mask = _mask_token(model)
+    mask = mask_token(model)
     if top < 1:
         raise ForetokenError("top must be at least 1", got=str(top))
     spellings = dict.fromkeys((MASK, *OTHER_SPELLINGS[MASK]), mask)
@@ -82,8 +82,8 @@ def fill_mask(source: ModelSource, text: str, *, top: int = 5, run: str | None =
     return MaskedText(model=model.name, prompt=text, text=filled, masks=masks)
 
 
-def _mask_token(model: Model) -> int:
-    """The mask's id, if the model is one that fills masks."""
+def mask_token(model: Model) -> int:
+    """The mask's id. Raises DesignError for a model that fills no masks, CorpusError for a tokenizer without one."""
     if not isinstance(model.network, Encoder):
         spans = ", or foretoken infill" if "span_corruption" in model.family.objectives else ""
         raise DesignError(

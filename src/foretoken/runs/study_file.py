@@ -27,7 +27,6 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from foretoken.arguments import did_you_mean, did_you_mean_file, named_arguments, nearest
 from foretoken.bounded import handed_over, parse_toml, read_file
-from foretoken.compute.families import FAMILIES
 from foretoken.compute.objective import CAUSAL
 from foretoken.compute.shape import preset_family
 from foretoken.errors import StudyFileError, legible, shown, without_secrets
@@ -119,13 +118,6 @@ class Study(Section):
             raise ValueError(
                 f"{' and '.join(found)} has no effect beside [trainer], whose command reads what it trains"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _the_family_answers(self) -> Study:
-        if self.evaluate and not preset_family(self.model.preset).generates:
-            able = " or ".join(family.name for family in FAMILIES.values() if family.generates)
-            raise ValueError(f"[evaluate]: a network that writes no text answers nothing; take the family {able}")
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,8 @@ import torch
 
 from foretoken.generation.model import finite_logits
 from foretoken.generation.sampler import mask_logits
-from foretoken.scoring.likelihood import Batch, Reader, Tokens
+from foretoken.scoring.gaps import Tokens
+from foretoken.scoring.likelihood import Batch, Reader
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from foretoken.compute.objective import CLS, SEP
 from foretoken.data import TokenizedCorpus
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.evals import TuningOptions, tune
@@ -24,7 +25,7 @@ from foretoken.models import Network
 from foretoken.objectives.examples import example_builder
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.task_score import QuestionValues, RunScores, TaskScore
-from foretoken.scoring.likelihood import Reader
+from foretoken.scoring.masks import reader_of
 from foretoken.scoring.run_task import Marks, metrics_for, run_task
 from foretoken.store.scores import put_scores, read_evaluation, scores_path
 from foretoken.store.store import Store
@@ -112,7 +113,7 @@ class TrainingScorer:
         )
 
     def _marks(self, model: Model) -> Iterator[Marks]:
-        reader = Reader(model)
+        reader = reader_of(model)
         for task in self.evaluation.tasks:
             metrics = metrics_for(reader, task, self.evaluation.metrics)
             for shots in self.evaluation.shots:
@@ -142,8 +143,16 @@ def question_values(marks: Marks) -> Iterator[QuestionValues]:
 def model_of(network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> Model:
     """A network that is being trained, with what it takes to read and write text."""
     specials = example_builder(spec.objective, spec.shape, corpus).specials
-    tokenizer = load_tokenizer(corpus.folder)
-    return Model(name=spec.key, network=network, tokenizer=tokenizer, objective=spec.objective, specials=specials)
+    masked = spec.objective.is_masked
+    return Model(
+        name=spec.key,
+        network=network,
+        tokenizer=load_tokenizer(corpus.folder),
+        objective=spec.objective,
+        specials=specials,
+        before=(specials[CLS],) if masked else (),
+        after=(specials[SEP],) if masked else (),
+    )
 
 
 def check_examples(path: str, tuning: Tuning, corpus: TokenizedCorpus, run: RunSpec) -> None:

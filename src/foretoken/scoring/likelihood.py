@@ -24,8 +24,9 @@ from foretoken.errors import CorpusError
 from foretoken.generation import Model
 from foretoken.generation.cache import Cache, start_cache
 from foretoken.generation.model import finite_logits
+from foretoken.scoring.gaps import Tokens, encode_pieces, with_sentinels
+from foretoken.tasks.task import Masks, Question
 
-Tokens = tuple[int, ...]
 BATCH_TOKENS, BATCH_LOGITS = 2**13, 2**24
 """Positions and logits that are computed at once, at most."""
 
@@ -35,6 +36,10 @@ class Request(NamedTuple):
 
     prompt: Tokens
     text: Tokens
+    places: tuple[int, ...] = ()
+    """Of an encoder: where in the prompt, which has all of it, each token of the text stands."""
+    masks: Masks = "together"
+    """Of an encoder: which of them are hidden at once."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Reader:
     """A model that reads prompts: how they are framed, how much fits, and the cache after them.
 
     A causal model reads the prompt, a prefix model sees it in both directions, the encoder of an encoder-decoder reads
-    it and the decoder writes the text. Raises DesignError for an encoder.
+    it and the decoder writes the text. What was trained with span corruption fills gaps, for which sentinels stand in
+    the prompt. Raises DesignError for an encoder.
     """
 
     def __init__(self, model: Model) -> None:
@@ -91,6 +97,27 @@ class Reader:
         if whole[: len(before)] != before or not after or self.two_stacks:
             after = self.model.encode(prompt[len(kept) :] + text)
         return Request(tuple(before), tuple(after))
+
+    def fills(self, question: Question) -> bool:
+        """Whether what stands behind an answer is seen, and not weighed with it."""
+        return question.after is not None and self.model.objective.corrupts_spans
+
+    def request(self, prompt: str, question: Question, answer: str, masks: Masks) -> Request:
+        """What is asked for an answer to a question: of one that fills a gap all of the target, with its sentinels.
+
+        Raises CorpusError for more gaps than there are sentinels.
+        """
+        if self.fills(question):
+            return Request(*with_sentinels(self.model, encode_pieces(self.model, [prompt, *question.pieces(answer)])))
+        return self.split(prompt, question.filled(answer))
+
+    def fits(self, request: Request) -> bool:
+        """Whether the network can read it."""
+        return self.room(len(self.framed(request.prompt)), len(request.text)) >= 0
+
+    def weigh(self, requests: Sequence[Request]) -> list[Likelihood]:
+        """As `likelihoods` has it."""
+        return likelihoods(self, requests)
 
     @property
     def begins_alone(self) -> bool:

@@ -15,7 +15,8 @@ from typing import Any
 from foretoken.errors import DesignError, TaskError, needing, shown
 from foretoken.generation import ModelSource, open_model
 from foretoken.scoring.answers import greedy_answers
-from foretoken.scoring.likelihood import Reader, Request, Tokens, likelihoods
+from foretoken.scoring.gaps import Tokens
+from foretoken.scoring.likelihood import Reader, Request, likelihoods
 
 with needing("scoring with lm-eval", "lm-eval"):
     from lm_eval import utils

@@ -29,7 +29,7 @@ class Evidence:
 
     question: Question
     texts: tuple[str, ...]
-    """What was weighed: the choices, or the answer alone."""
+    """What was weighed: the question's candidates, with what stands behind them where it was weighed, too."""
     weighed: tuple[Likelihood, ...]
     """After the prompt, in the order of `texts`."""
     alone: tuple[Likelihood, ...] = ()
@@ -42,13 +42,13 @@ class Evidence:
     @property
     def right(self) -> Likelihood:
         """Of the right answer."""
-        return self.weighed[self.texts.index(self.question.answer)]
+        return self.weighed[self.question.candidates.index(self.question.answer)]
 
     def chosen(self, scores: Sequence[float]) -> float:
         """1 where the right text has the highest score, a share of it where several have."""
         # equal scores are common where choices have equal tokens, and the first must not win by its place
         best = max(scores)
-        right = scores[self.texts.index(self.question.answer)] == best
+        right = scores[self.question.candidates.index(self.question.answer)] == best
         return right / list(scores).count(best)
 
 
@@ -78,12 +78,12 @@ def _choice_probability(evidence: Evidence) -> float:
 
 def _exact_match(evidence: Evidence) -> float:
     assert evidence.written is not None
-    return float(evidence.written.text.strip() == evidence.question.answer.strip())
+    return float(evidence.written.text.strip() == evidence.question.solved.strip())
 
 
 def _f1(evidence: Evidence) -> float:
     assert evidence.written is not None
-    return words_f1(evidence.written.text, evidence.question.answer)
+    return words_f1(evidence.written.text, evidence.question.solved)
 
 
 def _nll(evidence: Evidence) -> float:

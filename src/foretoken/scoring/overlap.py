@@ -84,7 +84,7 @@ def _windows(words: Hashes, length: int) -> Hashes:
 
 def question_text(question: Question) -> str:
     """What is looked for of a question: it and its answer."""
-    return f"{question.prompt} {question.answer}"
+    return f"{question.prompt} {question.solved}"
 
 
 def training_texts(source: str | Path) -> Iterator[str]:

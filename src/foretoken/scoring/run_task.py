@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -11,14 +11,17 @@ import numpy as np
 from foretoken.errors import TaskError
 from foretoken.runs.task_score import TaskScore
 from foretoken.scoring.answers import Answer, greedy_answers
-from foretoken.scoring.likelihood import Likelihood, Reader, Request, likelihoods
+from foretoken.scoring.likelihood import Likelihood, Reader, Request
 from foretoken.scoring.marks import MARKS, Evidence, Floats, edit_distance, mean_over_questions
+from foretoken.scoring.masks import AnyReader
 from foretoken.tasks import METRICS, PromptTask, Question
-from foretoken.tasks.metrics import metrics_of
+from foretoken.tasks.metrics import can_write, metrics_of
 from foretoken.tasks.task import check_shots
 
 MOST_TIMES, MOST_MORE = 2, 8
 """An answer is written until it ends, for at most so many times the tokens of the longest right answer, and more."""
+Alone = dict[Question, tuple[Likelihood, ...]]
+"""What a model says of a question's candidates without the question."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,12 @@ class Marks:
 
 
 def run_task(
-    reader: Reader, task: PromptTask, shots: int, seeds: Sequence[int], metrics: Sequence[str], limit: int | None = None
+    reader: AnyReader,
+    task: PromptTask,
+    shots: int,
+    seeds: Sequence[int],
+    metrics: Sequence[str],
+    limit: int | None = None,
 ) -> Marks:
     """The marks of a model on the questions of a task, or on the first `limit` of them.
 
@@ -97,9 +105,12 @@ def run_task(
     )
 
 
-def metrics_for(reader: Reader, task: PromptTask, asked: Sequence[str] = ()) -> tuple[str, ...]:
-    """The metrics of a task; of those that nobody named, the ones that the model can give."""
-    names = metrics_of(task, asked)
+def metrics_for(reader: AnyReader, task: PromptTask, asked: Sequence[str] = ()) -> tuple[str, ...]:
+    """The metrics of a task; of those that nobody named, the ones that the model can give.
+
+    Raises TaskError as `metrics_of` does.
+    """
+    names = metrics_of(task, asked, writes=can_write(reader.model.family, reader.model.objective, task))
     if reader.begins_alone or asked or task.metrics or task.template.partition("{prompt}")[2].strip():
         return names
     return tuple(name for name in names if not METRICS[name].unconditional)
@@ -109,7 +120,7 @@ def _any(metrics: Iterable[str], need: str) -> bool:
     return any(getattr(METRICS[name], need) for name in metrics)
 
 
-def _shown(reader: Reader, task: PromptTask, shots: int, seed: int, limit: int | None) -> list[Shown]:
+def _shown(reader: AnyReader, task: PromptTask, shots: int, seed: int, limit: int | None) -> list[Shown]:
     order = draw_order(task, seed) if shots else []
     return [
         show(reader, task, question, number, examples_for(task, question, order, shots))
@@ -117,15 +128,27 @@ def _shown(reader: Reader, task: PromptTask, shots: int, seed: int, limit: int |
     ]
 
 
-def _alone(reader: Reader, task: PromptTask, questions: Iterable[Question]) -> dict[str, Likelihood]:
-    """The log-probability of each choice after what stands between a question and its answer, and nothing else."""
-    bare = task.template.partition("{prompt}")[2]
-    texts = list(dict.fromkeys(text for question in questions for text in texts_of(question)))
-    return dict(zip(texts, likelihoods(reader, [reader.split(bare, text) for text in texts]), strict=True))
+def _alone(reader: AnyReader, task: PromptTask, questions: Sequence[Question]) -> Alone:
+    """The log-probability of each choice after what stands between a question and its answer, and nothing else.
+
+    Where a gap is filled nothing stands behind it.
+    """
+    bare, asked = task.template.partition("{prompt}")[2], dict[Question, tuple[Request, ...]]()
+    for question in questions:
+        alone = replace(question, after="") if question.after is not None and reader.fills(question) else question
+        asked[question] = _requests(reader, task, bare, alone)
+    requests = list(dict.fromkeys(chain.from_iterable(asked.values())))
+    found = dict(zip(requests, reader.weigh(requests), strict=True))
+    return {question: tuple(found[one] for one in each) for question, each in asked.items()}
+
+
+def _requests(reader: AnyReader, task: PromptTask, prompt: str, question: Question) -> tuple[Request, ...]:
+    masks = task.masks_of(question)
+    return tuple(reader.request(prompt, question, answer, masks) for answer in question.candidates)
 
 
 def _marks(
-    reader: Reader, task: PromptTask, shown: Sequence[Shown], metrics: Sequence[str], alone: dict[str, Likelihood]
+    reader: AnyReader, task: PromptTask, shown: Sequence[Shown], metrics: Sequence[str], alone: Alone
 ) -> dict[str, list[float]]:
     """The mark of each question, by metric."""
     # Prompts with equally many examples begin alike, and what they share is read once.
@@ -136,12 +159,14 @@ def _marks(
     written: dict[int, Answer] = {}
     for examples in dict.fromkeys(shown[number].examples for number in order):
         group = [number for number in order if shown[number].examples == examples]
-        found = iter(likelihoods(reader, list(chain.from_iterable(shown[number].requests for number in group))))
+        found = iter(reader.weigh(list(chain.from_iterable(shown[number].requests for number in group))))
         weighed |= {number: tuple(next(found) for _ in shown[number].requests) for number in group}
         if _any(of_each.values(), "writes"):
+            assert isinstance(reader, Reader)  # of others `metrics_of` refuses such metrics
             written |= dict(zip(group, _answers(reader, task, [shown[number] for number in group]), strict=True))
     evidence = [
-        _evidence(reader, one.question, weighed[number], alone, written.get(number)) for number, one in enumerate(shown)
+        _evidence(reader, one.question, weighed[number], alone.get(one.question, ()), written.get(number))
+        for number, one in enumerate(shown)
     ]
     return {name: [MARKS[mark](one) for one in evidence] for name, mark in of_each.items()}
 
@@ -154,21 +179,22 @@ def _answers(reader: Reader, task: PromptTask, shown: Sequence[Shown]) -> list[A
 
 def _right(shown: Shown) -> Request:
     """The prompt with the right answer."""
-    return shown.requests[texts_of(shown.question).index(shown.question.answer)]
+    return shown.requests[shown.question.candidates.index(shown.question.answer)]
 
 
 def _evidence(
-    reader: Reader,
+    reader: AnyReader,
     question: Question,
     weighed: tuple[Likelihood, ...],
-    alone: dict[str, Likelihood],
+    alone: tuple[Likelihood, ...],
     written: Answer | None,
 ) -> Evidence:
-    texts, edits = texts_of(question), float("nan")
+    texts, edits = question.candidates, float("nan")
+    if not reader.fills(question):
+        texts = tuple(map(question.filled, texts))
     if written is not None:
-        edits = edit_distance(*(reader.model.encode(text.strip()) for text in (written.text, question.answer)))
-    known = tuple(alone[text] for text in texts) if alone else ()
-    return Evidence(question=question, texts=texts, weighed=weighed, alone=known, written=written, edits=edits)
+        edits = edit_distance(*(reader.model.encode(text.strip()) for text in (written.text, question.solved)))
+    return Evidence(question=question, texts=texts, weighed=weighed, alone=alone, written=written, edits=edits)
 
 
 def _cluster(question: Question, number: int) -> Hashable:
@@ -204,11 +230,6 @@ class Shown:
     """Examples that stand before it: fewer than were asked for where they do not fit."""
 
 
-def texts_of(question: Question) -> tuple[str, ...]:
-    """What is weighed after a question: its choices, or the answer alone."""
-    return question.choices or (question.answer,)
-
-
 def draw_order(task: PromptTask, seed: int) -> list[int]:
     """The order in which examples are taken: the same for all models and questions, and the first of five is the one.
 
@@ -220,15 +241,15 @@ def draw_order(task: PromptTask, seed: int) -> list[int]:
     return [int(number) for number in np.random.default_rng([seed, 1]).permutation(len(task.examples))]
 
 
-def show(reader: Reader, task: PromptTask, question: Question, number: int, examples: Sequence[Question]) -> Shown:
+def show(reader: AnyReader, task: PromptTask, question: Question, number: int, examples: Sequence[Question]) -> Shown:
     """The question with as many of the examples as fit: those farthest from it are dropped first.
 
     `requests` is empty where the question does not fit even by itself.
     """
     for kept in range(len(examples), -1, -1):
         prompt = task.prompt(question, examples[len(examples) - kept :])
-        requests = tuple(reader.split(prompt, text) for text in texts_of(question))
-        if all(reader.room(len(reader.framed(one.prompt)), len(one.text)) >= 0 for one in requests):
+        requests = _requests(reader, task, prompt, question)
+        if all(map(reader.fits, requests)):
             return Shown(question=question, number=number, requests=requests, examples=kept)
     return Shown(question=question, number=number, requests=(), examples=0)
 
@@ -242,6 +263,6 @@ def examples_for(task: PromptTask, question: Question, order: Sequence[int], sho
         if len(found) == shots:
             break
         example = task.examples[number]
-        if (example.prompt, example.answer) != (question.prompt, question.answer):
+        if (example.prompt, example.solved) != (question.prompt, question.solved):
             found.append(example)
     return found

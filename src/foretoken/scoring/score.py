@@ -15,14 +15,14 @@ from foretoken.fits.check import Check, plural, worst_first
 from foretoken.generation import Model, ModelSource, open_model
 from foretoken.results import Result
 from foretoken.runs.task_score import TaskScore
-from foretoken.scoring.likelihood import Reader
+from foretoken.scoring.masks import reader_of
 from foretoken.scoring.overlap import check_training, overlapping, question_text, training_texts
 from foretoken.scoring.run_task import Marks, metrics_for, run_task
 from foretoken.store.atomic import write_output
 from foretoken.store.store import Store
 from foretoken.store.weights import read_metadata
 from foretoken.tasks import PromptTask, read_prompt_task
-from foretoken.tasks.metrics import chance_of_task, metrics_of
+from foretoken.tasks.metrics import chance_of_task, metrics_of, needs_writing
 from foretoken.tasks.task import check_names, check_shots
 
 TaskSource = PromptTask | str | Path
@@ -152,8 +152,8 @@ def score(request: ScoreRequest) -> ModelScores:
     The arguments are the fields of `ScoreRequest`. The examples shown, their order and the questions are the same for
     all models.
 
-    Raises TaskError for a task that cannot be read or that no question of fits into the context, DesignError for an
-    encoder, what `open_model` raises.
+    An encoder weighs answers and writes none. Raises TaskError for a task that cannot be read, that no question of
+    fits into the context, or that asks such a model to write, what `open_model` raises.
     """
     listed = [request.tasks] if isinstance(request.tasks, PromptTask | str | Path) else list(request.tasks)
     tasks = [_opened(one) for one in listed]
@@ -163,7 +163,7 @@ def score(request: ScoreRequest) -> ModelScores:
         check_shots(task, max(request.shots))
     if request.against is not None:
         check_training(request.against)
-    reader = Reader(open_model(request.source, request.run))
+    reader = reader_of(open_model(request.source, request.run))
     wanted = [metrics_for(reader, task, request.metrics or ()) for task in tasks]
     marks = [
         run_task(reader, task, shots, request.seeds, metrics, request.limit)
@@ -199,9 +199,9 @@ def score_network(
 ) -> list[TaskScore]:
     """The scores of a network in memory on one task, for each number of shots; its weights stay as they are.
 
-    Raises TaskError and DesignError as `score` does.
+    Raises TaskError as `score` does.
     """
-    reader = Reader(model)
+    reader = reader_of(model)
     metrics = metrics_for(reader, task)
     return [row for number in shots for row in run_task(reader, task, number, seeds, metrics).scores()]
 
@@ -284,6 +284,9 @@ def _read(marks: Marks) -> TaskRead:
 
 
 def _metric_check(task: PromptTask, metric: str) -> Check:
+    if needs_writing(task, metric):
+        evidence = f"{task.name}: {metric} is left out: this model fills gaps and writes no answers"
+        return Check("metric_left_out", "note", evidence, "take the other metrics, or a decoder")
     evidence = f"{task.name}: {metric} is left out: nothing can stand before a choice without its question"
     cure = "give a template with words behind {prompt}, or a model whose tokenizer has a token between documents"
     return Check("metric_left_out", "note", evidence, cure)

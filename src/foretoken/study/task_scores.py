@@ -11,6 +11,8 @@ from pathlib import Path
 from foretoken.abilities.downstream import downstream
 from foretoken.abilities.table import ScoreTable, read_scores
 from foretoken.bounded import sha256_of
+from foretoken.compute.objective import PAD, Objective
+from foretoken.compute.shape import ModelShape, preset_family
 from foretoken.data import TokenizedCorpus
 from foretoken.data.corpus_tasks import corpus_tasks
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
@@ -26,13 +28,15 @@ from foretoken.store.score_rows import score_rows
 from foretoken.store.scores import EXAMPLES, NAME, scores_of
 from foretoken.store.store import Store
 from foretoken.study.agreement import records_of
-from foretoken.tasks import read_prompt_task
+from foretoken.tasks import PromptTask, Question, read_prompt_task
 from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import task_of
-from foretoken.tasks.metrics import metrics_of
+from foretoken.tasks.metrics import can_write, metrics_of
 from foretoken.tasks.task import check_names, check_shots
 
 SUFFIXES = (".jsonl", ".csv", ".tsv")
+MASKED_FRAME = 2
+"""Tokens around a text that an encoder reads: CLS and SEP."""
 
 
 def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None:
@@ -54,8 +58,9 @@ def evaluation_of(study: Study, corpus: Path | None = None) -> Evaluation | None
     # The first ones, the same for all models: a file may hold more than are asked.
     tasks = [replace(task, questions=task.questions[: section.questions]) for task in tasks]
     check_names(tasks)
+    family, objective = preset_family(study.model.preset), study.objective
     for task in tasks:
-        metrics_of(task, section.metrics)
+        metrics_of(task, section.metrics, writes=can_write(family, objective, task))
         check_shots(task, max(section.shots))
     return Evaluation(
         tasks=tuple(tasks),
@@ -75,26 +80,15 @@ def check_readable(evaluation: Evaluation, corpus: Path, runs: Sequence[RunSpec]
     so are single questions.
     """
     tokenizer, shape = load_tokenizer(corpus), min((run.shape for run in runs), key=lambda shape: shape.context)
-    family = shape.family_record
+    objective = runs[0].objective
     for task in evaluation.tasks:
-        prompts = ((task.prompt(question), question) for question in task.questions)
         if isinstance(tokenizer, SymbolTokenizer):
-            if not all(word.isdecimal() for prompt, _ in prompts for word in prompt.split()):
+            if not all(word.isdecimal() for question in task.questions for word in task.prompt(question).split()):
                 cure = "take a corpus of text, or a task whose prompts are numbers with spaces between them"
                 raise TaskError(f"a synthetic language has no words to ask {task.name} in", cure=cure)
             continue
-        lengths = (
-            (_tokens(tokenizer, prompt), _tokens(tokenizer, prompt + text))
-            for prompt, question in prompts
-            for text in [max(question.choices or (question.answer,), key=len)]
-        )
-        # As a reader of the network has it (scoring/likelihood.py): the last token is predicted and not read.
-        if family.recurrent or any(
-            prompt <= shape.context and both - prompt <= shape.second_context
-            if family.two_stacks
-            else max(prompt, 1) + both - prompt - 1 <= shape.context
-            for prompt, both in lengths
-        ):
+        _check_gaps(task, tokenizer, objective, shape)
+        if any(_fits(task.prompt(question), question, tokenizer, objective, shape) for question in task.questions):
             continue
         raise TaskError(
             f"no question of {task.name} fits into the context of the networks",
@@ -102,6 +96,42 @@ def check_readable(evaluation: Evaluation, corpus: Path, runs: Sequence[RunSpec]
             got=f"{len(task.questions)} longer questions",
             cure="give model.context more tokens, or take a shorter template or a tokenizer that learns longer tokens",
         )
+
+
+def _fits(prompt: str, question: Question, tokenizer: Tokenizer, objective: Objective, shape: ModelShape) -> bool:
+    """Whether a network can read a question, as its reader has it (scoring/likelihood.py and scoring/masks.py)."""
+    family, answer = shape.family_record, max(question.candidates, key=len)
+    if family.recurrent:
+        return True
+    before, whole = _tokens(tokenizer, prompt), _tokens(tokenizer, prompt + question.filled(answer))
+    if objective.is_masked:
+        return whole + MASKED_FRAME <= shape.context
+    source, target = before, whole - before
+    if question.after is not None and objective.corrupts_spans:
+        gaps = len(question.pieces(answer)) // 2
+        hidden = gaps * _tokens(tokenizer, answer)
+        source, target = whole - hidden + gaps, hidden + gaps + 1
+    if family.two_stacks:
+        return source <= shape.context and target <= shape.second_context
+    return max(source, 1) + target - 1 <= shape.context  # the last token is predicted and not read
+
+
+def _check_gaps(task: PromptTask, tokenizer: Tokenizer, objective: Objective, shape: ModelShape) -> None:
+    """Raise TaskError for gaps that the networks cannot fill, or answers that fill none."""
+    for question in task.questions:
+        spans = question.after is not None and objective.corrupts_spans
+        if spans or objective.is_masked:
+            empty = next((text for text in question.candidates if not _tokens(tokenizer, text)), None)
+            if empty is not None:
+                raise TaskError(f"an answer of {task.name} has no tokens", expected="text", got=shown(empty))
+        gaps, sentinels = len(question.pieces("")) // 2, objective.specials(shape)
+        if spans and gaps >= sum(name != PAD for name in sentinels):
+            raise TaskError(
+                f"a question of {task.name} has more gaps than the networks have sentinels",
+                expected=f"at most {sum(name != PAD for name in sentinels) - 1}",
+                got=f"{gaps}: {shown(question.prompt)}",
+                cure="leave it out, or give model.context more tokens",
+            )
 
 
 def _tokens(tokenizer: Tokenizer, text: str) -> int:

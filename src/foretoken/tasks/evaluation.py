@@ -13,6 +13,8 @@ from foretoken.runs.spec import RunSpec, read_as
 from foretoken.tasks.task import PromptTask
 
 FewRuns = Literal["target", "all"]
+LATER = ("after", "masks")
+"""Fields that evaluations of earlier versions do not have: where they say nothing, they change no digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +70,13 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return asdict(self, dict_factory=_without_later)
 
     @classmethod
     def from_json(cls, evaluation_json: Mapping[str, Any]) -> Evaluation:
         """The inverse of `to_json`; TypeError for unknown keys and other types."""
         return read_as(cls, evaluation_json)
+
+
+def _without_later(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if name not in LATER or value is not None}

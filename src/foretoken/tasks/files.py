@@ -9,6 +9,7 @@ instruction = "Add.\n"
 between = "\n"
 metrics = ["exact_match"]
 choices = ["yes", "no"]          # of every question that has none of its own
+masks = "together"               # how an encoder weighs answers of several tokens
 columns = {prompt = "question", answer = "label"}
 """
 
@@ -24,7 +25,7 @@ from foretoken.bounded import limit, parse_json, parse_toml, read_file, require_
 from foretoken.errors import TaskError, shown
 from foretoken.runs.content import read_content
 from foretoken.tasks.metrics import check_metrics
-from foretoken.tasks.task import PromptTask, Question
+from foretoken.tasks.task import BLANK, MASKS, Masks, PromptTask, Question
 
 LARGEST_FILE, MOST_QUESTIONS, LARGEST_TOML = 2**27, 10**6, 2**20
 """Bytes and lines of a data file, bytes of a TOML."""
@@ -32,10 +33,8 @@ COLUMNS = ("prompt", "answer", "choices", "pair", "document", "count", "split")
 """Columns of a row."""
 TRAIN_WORDS = ("train", "training", "example", "examples", "shot", "shots", "fewshot")
 """What a column `split` says of a row that is shown solved."""
-BLANK = "XXXXX"
-"""What stands for the missing word of a cloze (Hill et al. 2015, arXiv 1511.02301)."""
 KEYS: dict[str, type] = {
-    **dict.fromkeys(("name", "data", "kind", "examples", "template", "instruction", "between"), str),
+    **dict.fromkeys(("name", "data", "kind", "examples", "template", "instruction", "between", "masks"), str),
     **dict.fromkeys(("metrics", "choices"), list),
     "columns": dict,
 }
@@ -56,6 +55,7 @@ class TaskFile:
     metrics: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,14 @@ def read_prompt_task(path: str | Path) -> PromptTask:
         template=spec.template,
         between=spec.between,
         source=str(path),
+        masks=spec.masks,
     )
 
 
 def _apart(solved: Sequence[Question], asked: Sequence[Question]) -> tuple[Question, ...]:
     """The examples that are no questions themselves."""
-    known = {(question.prompt, question.answer) for question in asked}
-    return tuple(one for one in solved if (one.prompt, one.answer) not in known)
+    known = {(question.prompt, question.solved) for question in asked}
+    return tuple(one for one in solved if (one.prompt, one.solved) not in known)
 
 
 def _spec(path: Path) -> TaskFile:
@@ -135,6 +136,10 @@ def _spec(path: Path) -> TaskFile:
     if kind not in KINDS:
         cure = did_you_mean(kind, KINDS) or "name one of these"
         raise TaskError(_at(path, content, "kind"), expected=", ".join(KINDS), got=shown(kind), cure=cure)
+    masks = values.get("masks")
+    if masks is not None and masks not in MASKS:
+        cure = did_you_mean(masks, MASKS) or "name one of these"
+        raise TaskError(_at(path, content, "masks"), expected=", ".join(MASKS), got=shown(masks), cure=cure)
     columns = values.get("columns", {})
     for ours in columns:
         if ours not in COLUMNS:
@@ -158,6 +163,7 @@ def _spec(path: Path) -> TaskFile:
         metrics=metrics,
         choices=tuple(map(str, values.get("choices", ()))),
         columns=tuple((ours, str(theirs)) for ours, theirs in columns.items()),
+        masks=masks,
     )
 
 
@@ -259,7 +265,7 @@ def _answer(row: TaskRow, choices: Sequence[str]) -> str:
     return choices[number]
 
 
-def _asked(row: TaskRow, prompt: str, answer: str, choices: tuple[str, ...]) -> Question:
+def _asked(row: TaskRow, prompt: str, answer: str, choices: tuple[str, ...], after: str | None = None) -> Question:
     """A question with what else its row says of it."""
     values = row.cells_json
     count = values.get("count")
@@ -269,7 +275,7 @@ def _asked(row: TaskRow, prompt: str, answer: str, choices: tuple[str, ...]) -> 
     try:
         return Question(
             prompt=prompt, answer=answer, choices=choices, pair=pair, document=document,
-            count=None if count is None else float(count),
+            count=None if count is None else float(count), after=after,
         )  # fmt: skip
     except TaskError as error:
         raise TaskError(f"{row.where}: {error.message}", expected=error.expected, got=error.got) from None
@@ -291,16 +297,15 @@ def _last_word(row: TaskRow, spec: TaskFile) -> Question:
 
 
 def _cloze(row: TaskRow, spec: TaskFile) -> Question:
-    """A text with a blank for each of the choices; what stands after the blank is weighed with the choice."""
+    """A text with a blank for each of the choices."""
     text, choices = _text(row, "prompt"), _choices(row, spec)
     before, blank, after = text.partition(BLANK)
     if not blank or not choices:
         raise row.refuse("a cloze has choices, and a blank", f"choices, and {BLANK} in the text", text[-200:])
-    answer = _answer(row, choices)
     # A blank between words goes with the word after it, as tokenizers have it.
     kept = before.rstrip(" ")
-    filled = {choice: before[len(kept) :] + choice + after.replace(BLANK, choice) for choice in choices}
-    return _asked(row, kept, filled[answer], tuple(filled.values()))
+    space = before[len(kept) :]
+    return _asked(row, kept, space + _answer(row, choices), tuple(space + choice for choice in choices), after)
 
 
 KINDS = {"questions": _question, "last_word": _last_word, "cloze": _cloze}

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foretoken.arguments import nearest
+from foretoken.compute.families import Family
+from foretoken.compute.objective import Objective
 from foretoken.errors import TaskError, shown
 from foretoken.tasks.task import PromptTask
 
@@ -84,10 +86,18 @@ exact_match, token_edit_distance, f1, last_word_accuracy, answer_probability, to
             raise TaskError(f"{where}: no such metric", expected=", ".join(METRICS), got=shown(name), cure=cure)
 
 
-def metrics_of(task: PromptTask, asked: Sequence[str] = ()) -> tuple[str, ...]:
+def can_write(family: Family, objective: Objective, task: PromptTask) -> bool:
+    """Whether a network writes answers to a task: not an encoder, and nothing into gaps that sentinels stand for."""
+    has_gaps = any(question.after is not None for question in task.questions)
+    return family.generates and not (objective.corrupts_spans and has_gaps)
+
+
+def metrics_of(task: PromptTask, asked: Sequence[str] = (), *, writes: bool = True) -> tuple[str, ...]:
     """The metrics that are asked for, else those of the task, else those that suit its questions.
 
-    Raises TaskError for one that the questions cannot be scored by.
+    Of a model that writes no answers (`can_write`) there are none of written answers.
+
+    Raises TaskError for one that the questions, or such a model, cannot be scored by.
     """
     names = tuple(dict.fromkeys(asked or task.metrics))
     check_metrics(names, f"the task {task.name}")
@@ -95,7 +105,15 @@ def metrics_of(task: PromptTask, asked: Sequence[str] = ()) -> tuple[str, ...]:
     with_pairs = any(question.pair for question in task.questions)
     if not names:
         names = (FOR_CHOICES if all(with_choices) else FOR_ANSWERS) + ("consistency",) * with_pairs
+        names = tuple(name for name in names if writes or not needs_writing(task, name))
     for name in names:
+        if not writes and needs_writing(task, name):
+            raise TaskError(
+                f"the task {task.name} cannot be scored by {name}: this model fills gaps and writes no answers",
+                expected=", ".join(one for one in METRICS if not needs_writing(task, one)),
+                got=name,
+                cure="score it by these, give choices, or take a decoder",
+            )
         if METRICS[name].chooses and not all(with_choices):
             raise TaskError(
                 f"the task {task.name} cannot be scored by {name}",
@@ -112,6 +130,14 @@ def metrics_of(task: PromptTask, asked: Sequence[str] = ()) -> tuple[str, ...]:
                 cure="name the twins, or leave this metric out",
             )
     return names
+
+
+def needs_writing(task: PromptTask, metric: str) -> bool:
+    """Whether a model must write its answers freely for a metric: twins without choices are right where both are
+    written.
+    """
+    chosen = all(question.choices for question in task.questions)
+    return METRICS[metric].writes or (METRICS[metric].pairs and not chosen)
 
 
 def chance_of_task(task: PromptTask, metric: str) -> float | None:
