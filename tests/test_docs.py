@@ -97,6 +97,11 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, undisturbed: Path) -> Pat
     asked = (f'{{"prompt": "{n} bears", "answer": {n % 2}, "split": "{split}"}}\n' for n, split in enumerate(splits))
     (home / "my_task.jsonl").write_text("".join(asked))
     (home / "my_task.toml").write_text('data = "my_task.jsonl"\nchoices = [" odd", " even"]\n')
+    gaps = (
+        f'{{"prompt": "{n} bears XXXXX {n} foxes.", "answer": "met", "choices": ["met", "bears"]}}\n' for n in range(4)
+    )
+    (home / "my_cloze.jsonl").write_text("".join(gaps))
+    (home / "my_cloze.toml").write_text('data = "my_cloze.jsonl"\nkind = "cloze"\n')
     (home / "own.toml").write_text(OWN_TRAINER)
     (home / "train.sh").write_text(TRAIN_SH)
     as_quickstart(undisturbed, home)

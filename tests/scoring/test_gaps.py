@@ -24,7 +24,7 @@ from foretoken.scoring import score, score_network
 from foretoken.scoring.gaps import encode_pieces
 from foretoken.scoring.likelihood import Reader, Request
 from foretoken.scoring.masks import MaskReader
-from foretoken.tasks import PromptTask, Question
+from foretoken.tasks import METRICS, PromptTask, Question
 from foretoken.tasks.task import MASKS, Masks
 
 from ..generation.toys import LETTERS, toy, untrained
@@ -162,7 +162,11 @@ def test_choices_after_a_prompt_and_last_words_are_gaps_at_the_end() -> None:
         name="end", questions=(Question(prompt=RING[:27], answer="hij"),), metrics=("last_word_accuracy",)
     )
     assert score_network(model, free)[0].score == 1
-    assert score_network(model, replace(free, questions=(Question(prompt=RING[:27], answer="hia"),)))[0].score == 0
+    for wrong in ("hia", "aij"):
+        (row,) = score_network(
+            model, replace(free, questions=(Question(prompt=RING[:27], answer=wrong),), masks="together")
+        )
+        assert row.score == 0
 
 
 def test_a_choice_without_its_question_stands_alone_between_what_frames_a_text() -> None:
@@ -263,3 +267,18 @@ def test_a_space_belongs_to_the_gap_where_tokens_hold_it() -> None:
     assert encode_pieces(held, ["a", "c", "s"]) == [(1,), (2,), (4,)]  # "ac" is one token, across the border
     with pytest.raises(TaskError, match="has no tokens"):
         encode_pieces(held, ["a", "?", ""])
+
+
+def test_a_decoder_weighs_what_stands_behind_the_gap_too() -> None:
+    model = untrained("llama", "causal")
+    reader, question = Reader(model), replace(SEVERAL, after="efXXXXXg")
+    assert reader.request("ab", question, "ce", "together") == reader.split("ab", "ceefceg")
+    long = replace(question, choices=("cd", "e"), after="ffffff")
+    plain = Question(prompt="ab", answer="cdffffff", choices=("cdffffff", "effffff"))
+    for metric in METRICS:
+        if metric != "consistency":
+            found, other = (
+                score_network(model, PromptTask(name="a", questions=(one,), metrics=(metric,), template="{prompt}:"))
+                for one in (long, plain)
+            )
+            assert found == other

@@ -38,7 +38,9 @@ eval_tokens = 1024
 [design]
 kind = "ladder"
 params = [3e3, 5e3, 8e3]
-tokens_per_param = [1, 2, 4]
+tokens_per_param = [1, 2]
+[forecast]
+law = "chinchilla"
 [target]
 compute_factor = 2
 [launch]
