@@ -40,7 +40,7 @@ def test_each_text_after_each_prompt(name: str, tmp_path: Path) -> None:
     requests = [Request(start + some(9), some(6)) for _ in range(12)]
     requests += [Request(requests[0].prompt, some(4)) for _ in range(3)]  # choices of one question
     found = likelihoods(Reader(model), requests)
-    for (prompt, text), one in zip(requests, found, strict=True):
+    for (prompt, text, *_), one in zip(requests, found, strict=True):
         if case.two:
             logits = reference(torch.tensor([prompt]), decoder_input_ids=torch.tensor([[0, *text[:-1]]])).logits[0]
         else:

@@ -11,11 +11,10 @@ from torch import Tensor
 from foretoken.arguments import named_arguments
 from foretoken.compute.objective import MASK
 from foretoken.data.specials import OTHER_SPELLINGS
-from foretoken.errors import CorpusError, DesignError, ForetokenError
+from foretoken.errors import CorpusError, ForetokenError
 from foretoken.generation.load import ModelSource, open_model
 from foretoken.generation.model import Model, finite_logits
 from foretoken.generation.sampler import mask_logits
-from foretoken.models import Encoder
 from foretoken.results import Result
 
 
@@ -65,7 +64,7 @@ def fill_mask(source: ModelSource, text: str, *, top: int = 5, run: str | None =
     """
     model = open_model(source, run)
     model.check_head()
-    mask = mask_token(model)
+    mask = model.mask
     if top < 1:
         raise ForetokenError("top must be at least 1", got=str(top))
     spellings = dict.fromkeys((MASK, *OTHER_SPELLINGS[MASK]), mask)
@@ -80,26 +79,6 @@ def fill_mask(source: ModelSource, text: str, *, top: int = 5, run: str | None =
     best = dict(zip(positions, (candidates[0].token for candidates in masks), strict=True))
     filled = model.decode([best.get(position, token) for position, token in enumerate(tokens)])
     return MaskedText(model=model.name, prompt=text, text=filled, masks=masks)
-
-
-def mask_token(model: Model) -> int:
-    """The mask's id. Raises DesignError for a model that fills no masks, CorpusError for a tokenizer without one."""
-    if not isinstance(model.network, Encoder):
-        spans = ", or foretoken infill" if "span_corruption" in model.family.objectives else ""
-        raise DesignError(
-            "only an encoder fills masks: this model does not see the text after a token",
-            expected="a model that was trained with the masked objective",
-            got=f"{model.name}, family {model.family.name}",
-            cure=f"foretoken sample{spans}",
-        )
-    if MASK not in model.specials:
-        raise CorpusError(
-            f"the tokenizer has no {MASK}",
-            expected=f"{MASK} or {', '.join(OTHER_SPELLINGS[MASK])} among its special tokens",
-            got=", ".join(list(model.tokenizer.specials)[:8]) or "none",
-            cure="give the tokenizer.json that the model was trained with",
-        )
-    return model.specials[MASK]
 
 
 def _logits(model: Model, tokens: list[int]) -> Tensor:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from foretoken.compute.families import Family
-from foretoken.compute.objective import Objective
+from foretoken.compute.objective import MASK, Objective
+from foretoken.data.specials import OTHER_SPELLINGS
 from foretoken.data.subword import SubwordTokenizer
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
-from foretoken.errors import CheckpointError, CorpusError
-from foretoken.models import Network
+from foretoken.errors import CheckpointError, CorpusError, DesignError
+from foretoken.models import Encoder, Network
 
 LEADING_SPACES = ("Ġ", "▁")
 """How tokenizers write the space before a word when it is part of the word's token."""
@@ -101,6 +102,26 @@ class Model:
         ids = [*self.specials.values(), *self.tokenizer.specials.values()]
         text_V[[token for token in ids if token < len(text_V)]] = False
         return text_V
+
+    @property
+    def mask(self) -> int:
+        """The token that hides another. Raises DesignError for a model that fills no masks, CorpusError without one."""
+        if not isinstance(self.network, Encoder):
+            spans = ", or foretoken infill" if "span_corruption" in self.family.objectives else ""
+            raise DesignError(
+                "only an encoder fills masks: this model does not see the text after a token",
+                expected="a model that was trained with the masked objective",
+                got=f"{self.name}, family {self.family.name}",
+                cure=f"foretoken sample{spans}",
+            )
+        if MASK not in self.specials:
+            raise CorpusError(
+                f"the tokenizer has no {MASK}",
+                expected=f"{MASK} or {', '.join(OTHER_SPELLINGS[MASK])} among its special tokens",
+                got=", ".join(list(self.tokenizer.specials)[:8]) or "none",
+                cure="give the tokenizer.json that the model was trained with",
+            )
+        return self.specials[MASK]
 
     @property
     def sentinels(self) -> list[int]:

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from foretoken.generation import Model
-from foretoken.generation.fill_mask import mask_token
 from foretoken.generation.model import finite_logits
 from foretoken.models import Encoder
 from foretoken.scoring.gaps import Tokens, encode_pieces
@@ -43,7 +42,7 @@ class MaskReader:
 
     def __init__(self, model: Model) -> None:
         model.check_head()
-        self.model, self.mask = model, mask_token(model)
+        self.model, self.mask = model, model.mask
         assert isinstance(model.network, Encoder)
         self.network = model.network
 
