@@ -58,8 +58,12 @@ def test_blanks_around_an_answer_do_not_count() -> None:
 
 def test_words_are_compared_without_punctuation() -> None:
     assert words_f1("fox.", "the fox!") == 1
-    assert words_f1("the", "a") == 1
     assert words_f1("the", "fox") == 0
+
+
+def test_answers_without_a_word_are_compared_as_they_stand() -> None:
+    assert [words_f1(written, "a") for written in ("a", "the", "")] == [1, 0, 0]
+    assert [words_f1(written, "]) }") for written in ("]) }", "])", "x")] == [1, pytest.approx(2 / 3), 0]
 
 
 def test_the_error_is_below_neither_that_of_clusters_nor_of_seeds() -> None:

@@ -110,12 +110,15 @@ MARKS: dict[str, Callable[[Evidence], float]] = {
 def words_f1(written: str, answer: str) -> float:
     """The harmonic mean of the shares of words that each has of the other (Rajpurkar et al. 2016, arXiv 1606.05250).
 
-    Case, punctuation and articles do not count.
+    Case, punctuation and articles do not count, unless the answer has nothing else: then its words are those between
+    spaces.
 
-    >>> words_f1("The red fox!", "a fox"), words_f1("", "fox"), words_f1("red", "Red.")
-    (0.6666666666666666, 0.0, 1.0)
+    >>> words_f1("The red fox!", "a fox"), words_f1("", "fox"), words_f1("red", "Red."), words_f1("])", ")]")
+    (0.6666666666666666, 0.0, 1.0, 0.0)
     """
     ours, theirs = _plain_words(written), _plain_words(answer)
+    if not theirs:
+        ours, theirs = written.split(), answer.split()
     shared = (Counter(ours) & Counter(theirs)).total()
     if not shared:
         return float(ours == theirs)
