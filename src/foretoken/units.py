@@ -38,6 +38,8 @@ HOUR_UNITS = {
     for name in names
 }  # fmt: skip
 """Hours of each unit; a month is a twelfth of a year of 365.25 days."""
+LARGEST_NAMED = 0.9995e15
+"""Counts from here on have no suffix."""
 _QUANTITY = re.compile(r"\s*([-+]?[0-9_]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z/-]*)\s*")
 _MONEY = re.compile(r"\s*(?:\$|USD\b)\s*(.+)|(.+?)\s*(?:\$|\bUSD|\bdollars)\s*", re.IGNORECASE)
 _ARTICLE = re.compile(r"\s*(half\s+)?(?:an?|one)\s+", re.IGNORECASE)
@@ -193,15 +195,30 @@ def parse_usd(text: str | float | int, what: str = "price") -> float:
 def format_count(value: float) -> str:
     """Write a count with three digits and a suffix.
 
-    >>> format_count(1_234_567), format_count(950), format_count(7e9)
-    ('1.23M', '950', '7.00B')
+    Beyond what a suffix names, and below 1, the number stands as it is written in powers of ten.
+
+    >>> format_count(1_234_567), format_count(950), format_count(7e9), format_count(3e18), format_count(0.04)
+    ('1.23M', '950', '7.00B', '3e18', '0.04')
     """
+    if abs(value) >= LARGEST_NAMED or 0 < abs(value) < 1:
+        return f"{value:.3g}".replace("e+", "e")
     for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= unit * 0.9995:
             scaled = value / unit
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
             return f"{scaled:.{digits}f}{suffix}"
     return f"{value:.0f}"
+
+
+def format_times(factor: float, digits: int = 2) -> str:
+    """Write a factor with so many digits, in powers of ten where it is beyond what anybody builds.
+
+    >>> format_times(24.6), format_times(99.7), format_times(3e7), format_times(0.42), format_times(1234.5, 3)
+    ('25', '100', '10^7', '0.42', '1234')
+    """
+    if factor >= 1e5 or 0 < factor < 1e-4:
+        return f"10^{math.log10(factor):.0f}"
+    return f"{factor:.0f}" if factor >= 10**digits - 0.5 else f"{factor:.{digits}g}"
 
 
 def format_flops(value: float) -> str:

@@ -141,6 +141,15 @@ def test_a_task_in_fractions_beside_one_in_percent_is_refused() -> None:
     assert caught.value.code == "mixed_units"
 
 
+def test_one_percentage_among_fractions_is_refused_until_the_unit_is_said() -> None:
+    for score in ([0.1, 0.2, 0.3, 0.5, 95.0], [0.3, 0.4, 50.0, 60.0, 70.0]):
+        with pytest.raises(TableError) as caught:
+            read_scores(frame(task="copa", metric="acc", score=score))
+        assert caught.value.code == "mixed_units"
+        table = read_scores(frame(task="copa", metric="acc", score=score), reading=ScoreReading(unit="percent"))
+        assert table.frame["score"].tolist() == pytest.approx([0.01 * one for one in score])
+
+
 def test_what_is_doubtful_is_flagged() -> None:
     below = read_scores(frame(task="wic", metric="acc", score=0.0))
     assert {"below_chance", "constant_scores"} <= {check.code for check in below.checks}

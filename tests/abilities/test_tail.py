@@ -11,7 +11,7 @@ from scipy.special import expit
 from foretoken.abilities import CountedAnswer, tail
 from foretoken.abilities.answers import read_answers
 from foretoken.abilities.surface import Likelihood
-from foretoken.abilities.tail_result import Tail, TaskTail, sentence, times
+from foretoken.abilities.tail_result import Tail, TaskTail, sentence
 from foretoken.errors import ForetokenError, RefusedError, TableError
 
 
@@ -201,5 +201,82 @@ def test_doubts() -> None:
     assert "slopes_differ" in codes(tail(differ))
 
 
-def test_factors_in_words() -> None:
-    assert [times(one) for one in (0.42, 3.0, 123.4, 1e5)] == ["0.42", "3", "123", "10^5"]
+def table_of_bins(**columns: object) -> pd.DataFrame:
+    """Fractions that rise with size and mentions, of four models and four counts."""
+    frame = pd.DataFrame({"params": np.repeat([1e7, 1e8, 1e9, 1e10], 4), "count": np.tile([1, 10, 100, 1000], 4)})
+    return frame.assign(n=300, score=np.linspace(0.05, 0.9, 16)).assign(**columns)
+
+
+@pytest.mark.parametrize("places", [[15], [0], range(12, 16), range(8, 16)], ids=["last", "first", "one model", "half"])
+def test_fractions_beside_percent_are_refused(places: range | list[int]) -> None:
+    mixed = np.linspace(0.05, 0.9, 16)
+    mixed[list(places)] *= 100.0
+    with pytest.raises(TableError) as refused:
+        tail(table_of_bins(score=mixed))
+    assert refused.value.code == "mixed_units"
+    assert "percent" in refused.value.cure
+
+
+def test_percent_of_hard_questions_is_read_and_what_is_said_is_believed() -> None:
+    percent = [0.2, 0.5, 1.1, 3, 0.3, 0.9, 4, 9, 0.5, 2, 8, 20, 1, 5, 20, 50]
+    assert tail(table_of_bins(n=3000, score=percent)).tasks[0].models[0].bins[0].accuracy == pytest.approx(0.002)
+    with pytest.raises(TableError, match=r"0\.5 percent of 20 questions is less than one"):
+        tail(table_of_bins(n=20, score=np.r_[0.5, 10.0 + 5.0 * np.arange(15)]))
+    assert tail(table_of_bins(score=np.r_[np.full(15, 0.5), 3.0]), unit="percent").tasks[0].models[0].accuracy == 0.005
+
+
+def test_messages_name_what_has_a_name() -> None:
+    for columns in ({"score": -0.5}, {"score": np.r_[np.full(15, 50.0), np.inf]}):
+        with pytest.raises(TableError, match="scores lie outside"):
+            tail(table_of_bins(**columns))
+    with pytest.raises(TableError, match="scores of rivers lie outside"):
+        tail(table_of_bins(score=-0.5, task="rivers"))
+    for columns in ({"n": 0.5}, {"score": None}, {"correct": 301}):
+        with pytest.raises(TableError) as refused:
+            tail(table_of_bins(**columns))
+        assert all((refused.value.expected or refused.value.got, refused.value.cure))
+    assert "raw" not in str(refused.value)
+
+
+def test_rows_that_stand_twice_are_told() -> None:
+    frame = table_of_bins()
+    assert any("16 rows with the same numbers" in told for told in tail(pd.concat([frame, frame])).assumed)
+    asked = answers(sizes=2, facts=30)
+    assert any("1 row with a question more than once" in told for told in tail(pd.concat([asked, asked[:1]])).assumed)
+    assert not any("each counts" in told for found in (tail(frame), tail(asked)) for told in found.assumed)
+
+
+def test_guessing_that_is_nearly_always_right_is_no_crash() -> None:
+    assert "at_floor" in codes(tail(table_of_bins(chance=0.97)))
+
+
+def test_a_model_that_saw_no_fact_and_models_of_one_name() -> None:
+    frame = table_of_bins(model="a")
+    frame.loc[frame["params"] < 1e8, "count"] = 0
+    task = only(tail(frame))
+    assert [one.name for one in task.models] == ["a 10.0M", "a 100M", "a 1.00B", "a 10.0B"]
+    assert all(np.isfinite([point.accuracy for point in one.curve]).all() for one in task.models)
+
+
+def test_prices_in_words_are_no_powers_of_ten_where_none_are_due() -> None:
+    rising = table_of_bins(n=10**6)
+    odds = np.log10(rising["count"]) + 0.5 * np.log10(rising["params"] / 1e10) - 2
+    told = sentence(only(tail(rising.assign(score=expit(odds)))), 0.9)
+    assert "e+" not in told
+    assert "times larger gives" in told
+    # Rarer facts are answered better: there is no cost that size could make up for.
+    falling = only(tail(rising.assign(score=expit(-odds))))
+    assert falling.price is None
+    assert "rarer facts are answered better" in sentence(falling, 0.9)
+    # Larger models are worse: no number of times is told at all.
+    worse = only(tail(rising.assign(score=expit(odds), params=rising["params"].to_numpy()[::-1])))
+    assert "10^300" not in sentence(worse, 0.9)
+    # All are right: any price is possible, and none is told.
+    assert "of any size" in sentence(only(tail(table_of_bins(score=1.0))), 0.9)
+
+
+def test_huge_counts_and_sizes_are_written_short() -> None:
+    found = tail(
+        table_of_bins(count=np.tile([1.0, 1e12, 1e18, 1e300], 4), params=np.repeat([1e290, 1e291, 1e292, 1e293], 4))
+    )
+    assert [one.name for one in only(found).models] == ["1e290", "1e291", "1e292", "1e293"]

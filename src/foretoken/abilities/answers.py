@@ -19,6 +19,7 @@ from foretoken.runs.reading import AnyTable
 from foretoken.runs.table import SIZES
 from foretoken.store.read import read_table
 from foretoken.store.score_rows import read_answer_rows
+from foretoken.units import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,6 +162,7 @@ def read_answers(
     _refuse_impossible(frame, source)
     if "tokens" in frame and frame["tokens"].nunique() > 1:
         told.append("tokens vary, too: what is said of parameters is of size and training together")
+    told += _repeats(frame)
     tasks = [_task_answers(str(task), rows) for task, rows in frame.groupby(_words(frame, "task"), sort=False)]
     if not all(one.by_question for one in tasks):
         told.append("rows name no question: those of one count are taken for one set of questions, asked of each model")
@@ -200,16 +202,58 @@ def _with_shares(frame: pd.DataFrame, source: str, reading: AnswerReading) -> tu
     value, n = value[kept].reset_index(drop=True), n[kept].reset_index(drop=True)
     told = [f"{plural(int(missing.sum()), 'row')} without an answer, a count or a size left out"] * bool(missing.any())
     if frame.empty:
-        raise TableError(f"{source} holds no answer with a count and a size", code="missing_column")
+        raise TableError(
+            f"{source} holds no answer with a count and a size",
+            got=f"{plural(len(missing), 'row')}, in each of which one of them is empty",
+            cure="fill the cells, or name other columns: --map count=COLUMN",
+            code="missing_column",
+        )
     chance = numbers_in(frame["chance"], source, percent=True) if "chance" in frame else pd.Series(np.nan, frame.index)
     blank = dict.fromkeys(("score_se", "ceiling", "human"), float("nan"))
-    score = value / n if correct else value
-    words = frame.assign(task=_words(frame, "task"), score=score, chance=chance, bounded=True, better="up", **blank)
-    words, units = in_fractions(words, "fraction" if correct else reading.unit, source)
+    sizes = frame["params"].map(format_count)
+    if correct:
+        _refuse_more_than_asked(value, n, correct, source)
+    words = frame.assign(
+        task=_words(frame, "task"),
+        # Each model's curve along the counts is looked at for two units.
+        metric=[f"{name} {size}".strip() for name, size in zip(_model_names(frame), sizes, strict=True)],
+        score=value / n if correct else value,
+        n=n if items else np.nan,
+        chance=chance,
+        bounded=True,
+        better="up",
+        **blank,
+    )
+    unit = "fraction" if correct else reading.unit
+    words, units = in_fractions(words, unit, source, ("count",), may_be_raw=False)
     if words["chance"].isna().any():
         told.append(f"guessing gives {reading.chance or 0:g}" + ("" if reading.chance is not None else ": --chance"))
     chance = words["chance"].fillna(reading.chance or 0.0)
     return frame.assign(n=n, share=words["score"], chance=chance), [*told, *units]
+
+
+def _refuse_more_than_asked(right: pd.Series, n: pd.Series, column: str, source: str) -> None:
+    outside = (right < 0) | (right > n)
+    if outside.any():
+        row = int(outside.to_numpy().argmax())
+        raise TableError(
+            f"{source}: right answers lie outside their bounds",
+            expected="0 or 1, or 0 to `n` of `n` questions; a share or percent stands in a column `score`",
+            got=f"{right[row]:g} of {n[row]:g} in row {row + 1} of those with an answer",
+            cure=f"correct `{column}`, or name the column of questions: --map n=COLUMN",
+            code="score_out_of_bounds",
+        )
+
+
+def _repeats(frame: pd.DataFrame) -> list[str]:
+    """A sentence on rows that stand twice, where rows are told apart."""
+    question = next((one for one in QUESTIONS if one in frame), None)
+    if question is None and not (frame["n"] > 1).any():
+        return []
+    names = [name for name in ("task", *MODELS, "params", "tokens", question) if name in frame]
+    twice = int(frame.duplicated([*names, *([] if question else ["count", "n", "share"])]).sum())
+    what = "a question more than once to one model" if question else "the same numbers as another"
+    return [f"{plural(twice, 'row')} with {what}: each counts, so leave copies out"] * (twice > 0)
 
 
 def _of_word(cell: object) -> object:
@@ -221,7 +265,7 @@ def _of_word(cell: object) -> object:
 def _refuse_impossible(frame: pd.DataFrame, source: str) -> None:
     for name, wrong, expected in (
         ("count", (frame["count"] < 0) | np.isinf(frame["count"]), "0 or more"),
-        ("n", ~(frame["n"] > 0), "more than 0"),
+        ("n", ~(frame["n"] >= 1), "1 or more"),
         ("params", ~(frame["params"] > 0) | np.isinf(frame["params"]), "more than 0"),
         ("chance", ~(frame["chance"] < 1), "below 1"),
     ):
@@ -238,11 +282,14 @@ def _words(frame: pd.DataFrame, name: str) -> pd.Series:
     return frame[name].map(as_word) if name in frame else pd.Series("", index=frame.index)
 
 
+def _model_names(frame: pd.DataFrame) -> pd.Series:
+    return _words(frame, next((one for one in MODELS if one in frame), MODELS[0]))
+
+
 def _task_answers(task: str, rows: pd.DataFrame) -> CountedAnswers:
     import pandas as pd
 
-    name = next((_words(rows, one) for one in MODELS if one in rows), pd.Series("", index=rows.index))
-    keys = pd.DataFrame({"params": rows["params"], "name": name})
+    keys = pd.DataFrame({"params": rows["params"], "name": _model_names(rows)})
     kinds = keys.drop_duplicates().sort_values(["params", "name"], ignore_index=True)
     places = {key: place for place, key in enumerate(kinds.itertuples(index=False, name=None))}
     column = next((one for one in QUESTIONS if one in rows), None)

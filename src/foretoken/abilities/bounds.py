@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from foretoken.runs.cells import as_word, numbers_in
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_SHOWN = 12
 MOST_ITEMS = 1e12
 """Items behind a score: beyond that its number is a slip."""
 BARS = ("chance", "ceiling", "human")
@@ -25,6 +26,11 @@ AMBIGUOUS = 2.0
 """A largest score between 1 and this is a fraction that is too large as likely as a percentage."""
 LIKE_A_FRACTION = 0.2
 """A curve of a table in percent of which all scores lie between this and 1 looks like fractions."""
+MOST_LOW = 0.5
+"""Share of the scores above 0 from which on those up to 1 are not taken for percent unless the user says so."""
+LEAST_HIT = 0.5
+"""Right answers below which a score in percent is none: a half, for scores that were rounded."""
+RAW = ", or raw for a score without bounds"
 ROUGHER = 0.25
 """A curve is of two units if, read so, the squares of its steps sum to this share of what they do as it stands."""
 RANDOM = ("random", "random_baseline", "random_score", "chance_level", "baseline_random")
@@ -82,25 +88,33 @@ def _left_out(others: pd.Series, taken: pd.Series, name: str, value: float) -> s
     )
 
 
-def in_fractions(frame: pd.DataFrame, asked: str, source: str) -> tuple[pd.DataFrame, list[str]]:
+def in_fractions(
+    frame: pd.DataFrame,
+    asked: str,
+    source: str,
+    along: Sequence[str] = ("params", "tokens", "flops"),
+    *,
+    may_be_raw: bool = True,
+) -> tuple[pd.DataFrame, list[str]]:
     """The frame with scores, their errors, chance, ceiling and human level as fractions where they have bounds.
 
     `asked` is the unit where the user says it, before a column `unit` that does. Adds `unit`. Raises TableError for
-    scores outside their bounds, and for a table whose unit its numbers do not tell.
+    scores outside their bounds, and for a table whose unit its numbers do not tell: curves are those of one task and
+    metric along the columns `along`. Without `may_be_raw` every score has bounds.
     """
     said = _said(frame)
     bounded = frame["bounded"] & (asked != "raw") & (said != "raw")
     asked = asked or _one_unit(said[bounded.to_numpy()], source)
     scores = frame.loc[bounded, "score"]
-    unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source)
+    unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source, along, may_be_raw)
     limit = 100.0 if unit == "percent" else 1.0
     outside = scores[(scores < 0) | (scores > limit)]
     if len(outside):
         raise TableError(
-            f"{source}: scores of {listed(frame.loc[outside.index, 'task'].unique())} lie outside their bounds",
+            f"{source}: scores{_of_tasks(frame['task'][outside.index])} lie outside their bounds",
             expected=f"0 to {limit:g}, in {unit}",
             got=listed(f"{value:.6g}" for value in outside.unique()),
-            cure="correct the cells, or say the unit: --unit percent, fraction, or raw for a score without bounds",
+            cure=f"correct the cells, or say the unit: --unit percent or fraction{RAW if may_be_raw else ''}",
             code="score_out_of_bounds",
         )
     scaled = {name: frame[name].where(~bounded, frame[name] / limit) for name in ("score", "score_se")}
@@ -140,19 +154,28 @@ def _one_unit(said: np.ndarray, source: str) -> str:
     return units[0] if units else ""
 
 
-def _unit_of(rows: pd.DataFrame, source: str) -> str:
+def _unit_of(rows: pd.DataFrame, source: str, along: Sequence[str], may_be_raw: bool) -> str:
     """Whether bounded scores are fractions or percent, which no table mixes."""
     if rows.empty or rows["score"].max() <= 1.0:
         return "fraction"
     largest = float(rows["score"].max())
+    if largest > 100.0:
+        return "percent"  # which it is too large for
     if largest <= AMBIGUOUS and (rows["score"] > LIKE_A_FRACTION).mean() > 0.5:
         raise TableError(
             f"{source}: the largest score, {largest:.6g}, is above 1 and hardly a percentage",
             expected="fractions up to 1, or percent up to 100",
-            cure="correct the cell, or say the unit: --unit percent, or raw for a score without bounds",
+            cure=f"correct the cell, or say the unit: --unit percent{RAW if may_be_raw else ''}",
             code="score_out_of_bounds",
         )
+    _refuse_two_units(rows, source, along)
     return "percent"
+
+
+def _of_tasks(tasks: pd.Series) -> str:
+    """Whose scores they are, where tasks have names."""
+    names = [name for name in tasks.unique() if name]
+    return f" of {listed(names)}" if names else ""
 
 
 def refuse_impossible_items(n: pd.Series, source: str) -> None:
@@ -167,20 +190,34 @@ def refuse_impossible_items(n: pd.Series, source: str) -> None:
         )
 
 
-def refuse_curves_of_two_units(frame: pd.DataFrame, source: str) -> None:
-    """Raise TableError where a table in percent holds fractions: in a whole curve, or in a part of one."""
-    rows = frame[(frame["unit"] == "percent") & frame["bounded"]]
+def _refuse_two_units(rows: pd.DataFrame, source: str, along: Sequence[str]) -> None:
+    """Raise TableError where scores that are above 1 in part are fractions for the rest, or may as well be."""
+    score = rows["score"]
+    low = (score > 0) & (score <= 1.0)
+    if low.any() and score[low].max() > LIKE_A_FRACTION and low.sum() > MOST_LOW * (score > 0).sum():
+        raise _two_units(source, "most scores lie between 0 and 1", score)
+    # A right answer to one of n questions is 100 / n percent.
+    less = low & (score * rows["n"] < 100.0 * LEAST_HIT) if "n" in rows else low & False
+    if less.any():
+        told = f"{score[less].iloc[0]:g} percent of {rows['n'][less].iloc[0]:g} questions is less than one of them"
+        raise _two_units(source, told, score)
     for (task, metric), part in rows.groupby(["task", "metric"], sort=False):
-        score = 100.0 * part["score"].to_numpy()
-        size = part[[name for name in ("params", "tokens", "flops") if part[name].notna().all()]].to_numpy()
-        order = np.lexsort(size.T[::-1]) if size.size else np.arange(len(score))
-        if _is_mixed(score[order]):
-            raise TableError(
-                f"{source}: {task}, {metric} is in two units: {listed(f'{value:g}' for value in np.sort(score))}",
-                expected="all scores of a table as fractions, or all in percent",
-                cure="multiply those that are fractions by 100; if all are in percent, say so: --unit percent",
-                code="mixed_units",
+        size = part[[name for name in along if name in part and part[name].notna().all()]].to_numpy()
+        order = np.lexsort(size.T[::-1]) if size.size else np.arange(len(part))
+        if _is_mixed(part["score"].to_numpy()[order]):
+            raise _two_units(
+                source, f"{', '.join(filter(None, map(str, (task, metric))))} is in two units", part["score"]
             )
+
+
+def _two_units(source: str, told: str, score: pd.Series) -> TableError:
+    return TableError(
+        f"{source}: {told}",
+        expected="all scores of a table as fractions, or all in percent",
+        got=listed((f"{value:g}" for value in np.sort(score.unique())), MOST_SHOWN),
+        cure="multiply those that are fractions by 100; if all are in percent, say so: --unit percent",
+        code="mixed_units",
+    )
 
 
 def _is_mixed(score: np.ndarray) -> bool:

@@ -15,6 +15,7 @@ from foretoken.fits.check import Check, listed, plural
 from foretoken.fits.result import Fit
 from foretoken.forecasts.forecast import Forecast
 from foretoken.laws.law import Array
+from foretoken.units import format_times
 
 FAR = 30.0
 """Times the largest run's compute beyond which a forecast of a score is doubted: no public ladder tested so far."""
@@ -93,7 +94,7 @@ def checks_of(
         yield Check("poor_link", "doubt", evidence, "more items per task, or the mean over tasks, is less noisy")
     factor = float(at.flops.max() / runs.sizes.flops.max())
     if factor > FAR:
-        evidence = f"{whose}{factor:.3g} times the compute of the largest run"
+        evidence = f"{whose}{format_times(factor, 3)} times the compute of the largest run"
         yield Check("far_beyond", "doubt", evidence, "train a run between, and score it")
     yield from _held_out_checks(held_out, whose)
 

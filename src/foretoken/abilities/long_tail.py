@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from foretoken.abilities.answers import AnswerReading, CountedAnswer, CountedAnswers, read_answers
 from foretoken.abilities.surface import Likelihood, Surface, fit_surface
 from foretoken.abilities.tail_result import (
+    FARTHEST,
     CountBin,
     CurvePoint,
     FrequencyGap,
@@ -21,7 +22,6 @@ from foretoken.abilities.tail_result import (
     Slope,
     Tail,
     TaskTail,
-    times,
 )
 from foretoken.arguments import check_level, takes
 from foretoken.errors import ForetokenError, RefusedError
@@ -29,12 +29,11 @@ from foretoken.fits.check import Check, listed, plural, worst_first
 from foretoken.laws.law import Array
 from foretoken.runs.reading import AnyTable
 from foretoken.shares import wilson
+from foretoken.units import format_times
 
 DRAWS = 4000
 HOPELESS = 1000.0
 """Times larger that a model would have to be: beyond it scale is said not to pay."""
-FARTHEST = 300.0
-"""Decades of parameters that a price is cut at: no float holds more."""
 FEW_SIZES, FEW_DECADES, FEW_IN_BIN = 4, 1.0, 20
 CURVE_POINTS = 25
 SURE = 3.0
@@ -120,7 +119,7 @@ class _Task:
             raise RefusedError(
                 "one_count",
                 f"{answers.task or 'the table'}: all questions have one count, or are never mentioned",
-                "give questions on facts that stand more and less often in the training text",
+                "give questions on facts that stand more and less often in the training text, or leave the task out",
             )
         highest = request.ceiling if request.ceiling is not None else 1.0
         if self.answers.chance.max() >= highest:
@@ -129,13 +128,16 @@ class _Task:
         self.separate = Likelihood(self.answers, float(np.median(self.surface.ceiling)), separate=True).fitted()
 
     def result(self) -> TaskTail:
-        along = self.surface.params_slope
+        along, count = self.surface.params_slope, self._slope(self.surface.count_slope)
+        reason = (
+            "all models have one size" if along is None else "rarer facts are answered better" if count.high < 0 else ""
+        )
         return TaskTail(
             task=self.all.task,
-            count_slope=self._slope(self.surface.count_slope),
+            count_slope=count,
             params_slope=None if along is None else self._slope(along),
-            price=None if along is None else self._price(self.surface.count_slope, along),
-            price_reason="all models have one size" if along is None else "",
+            price=None if along is None or reason else self._price(self.surface.count_slope, along),
+            price_reason=reason,
             ceiling=float(self.surface.ceiling.mean()),
             models=[self._model(place) for place in range(len(self.all.models))],
         )
@@ -149,7 +151,8 @@ class _Task:
         # A slope of size that is 0 or below makes up for nothing, however large the model.
         decades = np.where(params > 0, count / np.maximum(params, 1e-300), np.inf)
         low, middle, high = np.quantile(decades, [self.tail, 0.5, 1.0 - self.tail], method="inverted_cdf")
-        factors = [10.0 ** float(np.clip(one, -FARTHEST, FARTHEST)) for one in (low, middle, high)]
+        most = math.log10(FARTHEST)
+        factors = [10.0 ** float(np.clip(one, -most, most)) for one in (low, middle, high)]
         if np.isfinite(high):
             return Price("pays", factors[1], factors[0], factors[2])
         return Price("does_not_pay" if factors[0] >= HOPELESS else "cannot_say", None, factors[0], None)
@@ -204,7 +207,7 @@ class _Task:
 
     def _curve(self, place: int) -> list[CurvePoint]:
         grid = np.geomspace(self.answers.count.min(), self.answers.count.max(), CURVE_POINTS)
-        chance = float(self.answers.chance[self.answers.model == place].mean()) if len(self.answers.count) else 0.0
+        chance = float(self.all.chance[self.all.model == place].mean())
         drawn = self.surface.accuracy(place, grid, chance)
         ends = np.quantile(drawn, [self.tail, 0.5, 1.0 - self.tail], axis=0)
         rows = zip(grid, *ends, strict=True)
@@ -234,7 +237,8 @@ class _Task:
                 "score more sizes",
             )
         if found.price and found.price.factor and max(found.price.factor, 1 / found.price.factor) > span:
-            told = f"a decade costs {times(found.price.factor)} times the parameters, the models span {times(span)}"
+            cost = format_times(found.price.factor)
+            told = f"a decade costs {cost} times the parameters, the models span {format_times(span)}"
             yield "extrapolation", told, "score larger and smaller models; take the price for an order of magnitude"
         if np.log10(counts.max() / counts.min()) < FEW_DECADES:
             told = f"counts from {counts.min():g} to {counts.max():g} span less than a decade"
@@ -248,18 +252,18 @@ class _Task:
         """Doubts about the form of the surface."""
         if found.count_slope.low <= 0 <= found.count_slope.high:
             yield "no_effect_of_count", "the slope of mentions is not told apart from 0", "add questions"
-        drops = [_named(one) for one in found.models if _drops(one.bins)]
+        drops = [one.name for one in found.models if _drops(one.bins)]
         if drops:
             told = f"accuracy falls from one decade of mentions to the next in {listed(drops)}"
             yield "not_monotone", told, "look how counts were made: homonyms, or questions of another kind"
         chance = {place: float(self.all.chance[self.all.model == place].mean()) for place in range(len(found.models))}
-        floor = [_named(one) for k, one in enumerate(found.models) if one.accuracy <= chance[k] + 0.02]
+        floor = [one.name for k, one in enumerate(found.models) if one.accuracy <= chance[k] + 0.02]
         if floor:
             yield "at_floor", f"at chance: {listed(floor)}", "larger models, or a metric that gives part of a point"
-        top = [_named(one) for one in found.models if one.accuracy >= found.ceiling - 0.02]
+        top = [one.name for one in found.models if one.accuracy >= found.ceiling - 0.02]
         if top:
             yield "at_ceiling", f"near the ceiling: {listed(top)}", "rarer facts, or harder questions"
-        off = [_named(one) for one in found.models if _misses(one)]
+        off = [one.name for one in found.models if _misses(one)]
         if off:
             told = f"bins lie far from the fitted curve in {listed(off)}"
             yield "misfit", told, "read the bins rather than the slopes, or say --ceiling"
@@ -279,12 +283,6 @@ class _Task:
                 f"mentions do {'more' if trend > 0 else 'less'} for larger models: {low:.2f} to {high:.2f} per decade"
             )
             yield "slopes_differ", told, "the price is that of the middle of the table"
-
-
-def _named(one: ModelTail) -> str:
-    from foretoken.units import format_count
-
-    return one.model or format_count(one.params)
 
 
 def _drops(bins: list[CountBin]) -> bool:

@@ -22,6 +22,7 @@ from foretoken.abilities.task_curves import band, task_curve, task_forecast
 from foretoken.errors import RefusedError
 from foretoken.fits.check import Check, plural
 from foretoken.laws.law import Array
+from foretoken.units import format_times
 
 FEWEST_TASKS, FEWEST_MODELS = 3, 6
 ROUNDS, CLOSE = 200, 1e-6
@@ -262,7 +263,7 @@ def observed_groups(groups: list[GroupRuns], at: Sizes, level: float, seed: int)
         evidence = f"the first component explains {100 * share:.0f} % of the scores' variance"
         checks.append(Check("no_one_capability", "doubt", evidence, "leave out tasks at chance: --tasks"))
     if (factor := farthest / float(models.flops.max())) > 1:
-        evidence = f"{factor:.3g} times the compute of the largest model of any family"
+        evidence = f"{format_times(factor, 3)} times the compute of the largest model of any family"
         checks.append(Check("beyond_all_models", "doubt" if factor > 10 else "note", evidence, "add larger models"))
     return GroupForecasts(tuple(found), tuple(curves), tuple(checks))
 

@@ -144,6 +144,7 @@ class Likelihood:
         inverse = np.linalg.inv(information + prior)
         spread = self.spread_by_question(score) if self.answers.by_question else self.spread_by_bin(score, weight)
         covariance = inverse @ (spread + prior) @ inverse
+        covariance = (covariance + covariance.T) / 2.0  # of a product of floats the sides differ
         inflation = float(covariance[-1, -1] / max(inverse[-1, -1], TINY))
         return Fitted(self.ceiling, theta, covariance, value, max(1.0, inflation))
 
@@ -178,7 +179,7 @@ def fit_surface(answers: CountedAnswers, ceiling: float | None, draws: int, rand
     """Draws of the surface of answers whose counts are all above 0."""
     # A ceiling at chance would leave nothing that could be learned.
     highest = float(answers.chance.max())
-    tried = (ceiling,) if ceiling is not None else tuple(one for one in CEILINGS if one > highest + 0.05)
+    tried = (ceiling,) if ceiling is not None else (CEILINGS[0], *(one for one in CEILINGS[1:] if one > highest + 0.05))
     fits = [Likelihood(answers, one).fitted() for one in tried]
     # Answers that go together tell ceilings apart less well than as many that do not.
     log = np.array([one.log_likelihood for one in fits]) / max(one.inflation for one in fits)

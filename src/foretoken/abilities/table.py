@@ -11,7 +11,6 @@ from foretoken.abilities.axes import AXES, KEY, Axis, CurveName, axis_of
 from foretoken.abilities.bounds import (
     BARS,
     in_fractions,
-    refuse_curves_of_two_units,
     refuse_impossible_items,
     score_checks,
     with_bars,
@@ -171,7 +170,6 @@ def read_scores(
     frame, more = _named(frame, rename, reading, source)
     frame, told = with_bars(frame, reading.bars, is_raw=reading.unit == "raw")
     frame, units = in_fractions(frame, reading.unit, source)
-    refuse_curves_of_two_units(frame, source)
     against, why = axis_of(frame, reading.against, source)
     frame, twice = _once(frame, source)
     assumed += [*notes, *more, *told, *units, *twice, *why]

@@ -7,11 +7,14 @@ from typing import Any, Literal, get_args
 
 from foretoken.fits.check import Check
 from foretoken.results import Result, with_reasons_json
+from foretoken.units import format_count, format_times
 
 Verdict = Literal["pays", "does_not_pay", "cannot_say"]
 """Whether larger models make up for fewer mentions. `does_not_pay`: no effect of size was told apart from none, and the
 answers rule out that a model a thousand times larger makes up for ten times fewer mentions."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+FARTHEST = 1e300
+"""A price is cut here: no float holds much more."""
 NO_TOP = "slopes of size that are 0 lie in the interval: no size is told to be enough"
 """Why a price has no upper end, and then no middle."""
 
@@ -92,6 +95,11 @@ class ModelTail:
     gap: FrequencyGap | None
     curve: list[CurvePoint]
 
+    @property
+    def name(self) -> str:
+        """What tells it apart: its size, after its name where it has one, which models of several sizes may share."""
+        return f"{self.model} {format_count(self.params)}".strip()
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return with_reasons_json(asdict(self), gap="fewer than 20 questions")
@@ -149,27 +157,19 @@ def sentence(tail: TaskTail, level: float) -> str:
     price = tail.price
     if price is None:
         return f"{name}no price of rarity: {tail.price_reason}."
+    low = format_times(price.low)
     if price.factor is not None and price.high is not None:
-        ends = f"{times(price.low)} to {times(price.high)}"
-        cost = f"as much as a model {times(price.factor)} times larger gives ({100 * level:g} % interval {ends})"
-        return f"{name}ten times fewer mentions cost {cost}."
+        interval = f"{100 * level:g} % interval {low} to {format_times(price.high)}"
+        factor = format_times(price.factor)
+        if price.factor < 1:
+            return (
+                f"{name}rarity costs nothing: ten times fewer mentions are worth {factor} times the size ({interval})."
+            )
+        return f"{name}ten times fewer mentions cost as much as a model {factor} times larger gives ({interval})."
     if price.verdict == "does_not_pay":
-        return (
-            f"{name}scale does not pay: larger models make up for no fewer mentions; ten times fewer would take a model"
-            f" at least {times(price.low)} times larger, and no size is told to be enough."
-        )
-    return (
-        f"{name}whether scale pays cannot be said: ten times fewer mentions take a model at least {times(price.low)}"
-        " times larger, without an upper bound."
-    )
-
-
-def times(factor: float) -> str:
-    """A factor, in powers of ten where it is beyond what anybody builds.
-
-    >>> times(24.6), times(3e7), times(0.42)
-    ('25', '10^7', '0.42')
-    """
-    from math import log10
-
-    return f"10^{log10(factor):.0f}" if factor >= 1e5 else f"{factor:.2g}" if factor < 100 else f"{factor:.0f}"
+        told = f"{name}scale does not pay: larger models make up for no fewer mentions;"
+        least = f" ten times fewer would take a model at least {low} times larger, and" if price.low < FARTHEST else ""
+        return f"{told}{least} no size is told to be enough."
+    # A factor below 1 bounds nothing: what rarity costs may be less than nothing.
+    least = f"at least {low} times larger, without an upper bound" if price.low > 1 else "of any size"
+    return f"{name}whether scale pays cannot be said: ten times fewer mentions may take a model {least}."

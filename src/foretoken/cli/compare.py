@@ -52,10 +52,10 @@ def show(comparison: Comparison) -> None:
 
 def _cells(row: LawAdvice) -> tuple[str, ...]:
     """A law's row of the table."""
-    from foretoken.units import format_count
+    from foretoken.units import format_count, format_times
 
     factor, name = max(((factor, name) for name, factor in row.extrapolation.items()), default=(0.0, ""))
-    reach = f"{factor:.3g} times in {name}" if factor > 1 else "inside" if name else "not recorded"
+    reach = f"{format_times(factor, 3)} times in {name}" if factor > 1 else "inside" if name else "not recorded"
     return (
         row.id,
         format_count(row.params),

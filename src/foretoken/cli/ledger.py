@@ -296,6 +296,7 @@ def _score_cells(one: ScoreLine) -> tuple[str, ...]:
 def _cells(line: LedgerLine) -> tuple[str, ...]:
     """A forecast's row of the table; it is open until its run is scored."""
     from foretoken.runs.loss_units import short_unit
+    from foretoken.units import format_times
 
     forecast, outcome = line.entry.forecast, line.outcome
     result = ("", "", "open", "")
@@ -305,7 +306,7 @@ def _cells(line: LedgerLine) -> tuple[str, ...]:
         line.name,
         f"{forecast.params:.3g}",
         f"{forecast.tokens:.3g}",
-        f"{line.entry.compute_factor:.3g} times",
+        f"{format_times(line.entry.compute_factor, 3)} times",
         f"{forecast.loss:.4f}",
         f"{forecast.low:.4f} to {forecast.high:.4f}",
         *result,

@@ -60,6 +60,7 @@ def predict(
 def show(forecast: Forecast) -> None:
     """Print a forecast."""
     from foretoken.runs.loss_units import CARRIED
+    from foretoken.units import format_times
 
     # A law of another column, for example of accuracy, names that column as its unit.
     what, unit = ("loss", f" {forecast.unit}") if forecast.unit in CARRIED else (forecast.unit, "")
@@ -67,7 +68,7 @@ def show(forecast: Forecast) -> None:
         f"{what} {forecast.loss:.4f}{unit}, {100 * forecast.level:g} % interval {forecast.low:.4f} to"
         f" {forecast.high:.4f} ({forecast.kind}, {forecast.estimator} estimate)"
     )
-    factors = ", ".join(f"{name} {factor:.3g} times" for name, factor in forecast.extrapolation.items())
+    factors = ", ".join(f"{name} {format_times(factor, 3)} times" for name, factor in forecast.extrapolation.items())
     print_text(f"beyond the runs: {factors}")
     print_checks(forecast.checks)
 
@@ -78,7 +79,7 @@ MOST_LINES = 40
 
 def show_all(forecasts: Forecasts) -> None:
     """Print forecasts as a table."""
-    from foretoken.units import format_count
+    from foretoken.units import format_count, format_times
 
     rows = [
         (
@@ -87,7 +88,7 @@ def show_all(forecasts: Forecasts) -> None:
             f"{one.flops:.3g}",
             f"{one.loss:.4f}",
             f"{one.low:.4f} to {one.high:.4f}",
-            f"{one.extrapolation.largest:.3g} times in {one.extrapolation.farthest}",
+            f"{format_times(one.extrapolation.largest, 3)} times in {one.extrapolation.farthest}",
         )
         for one in forecasts[:MOST_LINES]
     ]

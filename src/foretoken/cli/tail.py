@@ -87,15 +87,12 @@ def _decade(low: float) -> str:
 
 
 def _row(model: ModelTail, decades: list[float]) -> tuple[str, ...]:
-    from foretoken.units import format_count
-
     # Decades that this model has no question of stay empty.
     found = {one.low: one for one in model.bins}
     cells = (
         f"{100 * one.accuracy:.1f} ({100 * one.accuracy_low:.0f} to {100 * one.accuracy_high:.0f})" if one else ""
         for one in map(found.get, decades)
     )
-    size = format_count(model.params)
     gap = model.gap
     told = f"{100 * gap.gap:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})" if gap else ""
-    return (f"{model.model} {size}".strip() if model.model else size, *cells, _slope(model.slope), told)
+    return (model.name, *cells, _slope(model.slope), told)

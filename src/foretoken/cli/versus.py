@@ -143,7 +143,7 @@ def show(found: Versus) -> None:
 def show_decisions(found: Decisions) -> None:
     """Print how well the sizes of a ladder rank recipes."""
     from foretoken.decisions import words
-    from foretoken.units import format_count
+    from foretoken.units import format_count, format_times
 
     print_text(words.ranking(found), bold=True)
     at = f"{format_count(found.target_params)} parameters, {format_count(found.target_tokens)} tokens"
@@ -154,7 +154,7 @@ def show_decisions(found: Decisions) -> None:
         (
             format_count(size.params),
             format_count(size.tokens),
-            f"{100 * size.spent:.2g} %",
+            f"{format_times(100 * size.spent)} %",
             _share(size.ranking),
             "" if size.says is None else f"{100 * size.says:.0f} %",
             "" if size.by_law is None else _share(size.by_law),

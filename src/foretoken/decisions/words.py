@@ -5,6 +5,7 @@ from __future__ import annotations
 from foretoken.decisions.accuracy import Decisions
 from foretoken.decisions.result import Versus
 from foretoken.forecasts.forecast import NEW_RUN
+from foretoken.units import format_times
 
 SURE, LIKELY = 0.95, 0.8
 """Probabilities from which a recipe is taken, and from which it is the better bet."""
@@ -67,7 +68,7 @@ def ranking(found: Decisions) -> str:
     size = size or max(found.sizes, key=lambda one: one.ranking.share)
     share = size.ranking
     return (
-        f"Runs of {100 * size.spent:.2g} % of the target's compute order {100 * share.share:.0f} % of {share.pairs}"
-        f" pairs of recipes as the target does ({100 * found.level:g} %: {100 * share.low:.0f} to"
+        f"Runs of {format_times(100 * size.spent)} % of the target's compute order {100 * share.share:.0f} % of"
+        f" {share.pairs} pairs of recipes as the target does ({100 * found.level:g} %: {100 * share.low:.0f} to"
         f" {100 * share.high:.0f} %)."
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from foretoken.escapes import for_terminal
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import power
+from foretoken.units import LARGEST_NAMED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,11 +226,13 @@ def short_power(value: float) -> str:
 
 
 def short_count(value: float) -> str:
-    """A tick of a count axis: 100k, 1M.
+    """A tick of a count axis: 100k, 1M; beyond what a suffix names a power of ten.
 
-    >>> short_count(2e5), short_count(1.5e6), short_count(50)
-    ('200k', '1.5M', '50')
+    >>> short_count(2e5), short_count(1.5e6), short_count(50), short_count(1e18)
+    ('200k', '1.5M', '50', '1e18')
     """
+    if value >= LARGEST_NAMED:
+        return f"{value:g}".replace("e+", "e")
     for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= unit:
             return f"{value / unit:g}{suffix}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from foretoken.abilities.surface import CEILINGS
-from foretoken.abilities.tail_result import ModelTail, Slope, Tail, TaskTail, sentence, times
+from foretoken.abilities.tail_result import ModelTail, Slope, Tail, TaskTail, sentence
 from foretoken.reports.html import Html, checks_list, element, figure, section, table
-from foretoken.reports.numbers import count, number, percent
+from foretoken.reports.numbers import MISSING, count, number, percent
 from foretoken.reports.palette import Budgets, budget_styles, ranked
 from foretoken.reports.summary import Fact, Page, PageOptions, assumed_section, lead
 from foretoken.reports.svg import INK, is_wide, log_axis, padded, responsive, short_count, write_label
-from foretoken.units import format_count
+from foretoken.units import format_count, format_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,8 +65,9 @@ def _facts(task: TaskTail, level: float) -> Iterator[Fact]:
     name = f"{task.task}: " if task.task else ""
     if task.price is not None:
         price = task.price
-        ends = f"{times(price.low)} to {'∞' if price.high is None else times(price.high)} at {percent(level, 0)}"
-        factor = "no bound" if price.factor is None else f"× {times(price.factor)}"
+        high = "∞" if price.high is None else format_times(price.high)
+        ends = f"{format_times(price.low)} to {high} at {percent(level, 0)}"
+        factor = "no bound" if price.factor is None else f"× {format_times(price.factor)}"
         yield f"{name}parameters for a decade of mentions", factor, ends
     yield f"{name}log odds per decade of mentions", *_slope(task.count_slope)
     if task.params_slope is not None:
@@ -99,11 +100,11 @@ def _figure(tail: Tail, task: TaskTail, key: str) -> Iterator[Html]:
     )
     title = sentence(task, tail.level)
     panels = responsive(key, partial(_draw, task=task), title=title, described=caption, wide=(760, 380), narrow=340)
-    heads = ["model", "parameters", "mentions from", "questions", "accuracy", percent(tail.level, 0)]
+    names, heads = _names(task)
+    heads += ["mentions from", "questions", "accuracy", percent(tail.level, 0)]
     rows = [
         [
-            model.model,
-            count(model.params),
+            *names(model),
             count(one.low) if one.low else "never",
             count(one.n),
             percent(one.accuracy, 1),
@@ -116,21 +117,23 @@ def _figure(tail: Tail, task: TaskTail, key: str) -> Iterator[Html]:
     yield _models(tail, task)
 
 
+def _names(task: TaskTail) -> tuple[Callable[[ModelTail], list[str]], list[str]]:
+    """What stands at the head of a model's row, and the headings: names only where models have some."""
+    if any(model.model for model in task.models):
+        return lambda model: [model.model or MISSING, count(model.params)], ["model", "parameters"]
+    return lambda model: [count(model.params)], ["parameters"]
+
+
 def _models(tail: Tail, task: TaskTail) -> Html:
     """The slope and the gap of each model."""
-    heads = [
-        "model",
-        "parameters",
-        "accuracy",
-        "log odds per decade of mentions",
-        "commonest less rarest tenth, points",
-    ]
+    names, heads = _names(task)
+    heads += ["accuracy", "log odds per decade of mentions", "commonest less rarest tenth, points"]
     rows = []
     for model in task.models:
         gap = model.gap
         ends = f"{number(100 * gap.gap, 0)} ({number(100 * gap.low, 0)} to {number(100 * gap.high, 0)})" if gap else ""
         slope = f"{number(model.slope.value, 2)} ({number(model.slope.low, 2)} to {number(model.slope.high, 2)})"
-        rows.append([model.model, count(model.params), percent(model.accuracy, 1), slope, ends])
+        rows.append([*names(model), percent(model.accuracy, 1), slope, ends])
     words = element("p", f"Each model by itself; intervals at {percent(tail.level, 0)}.")
     return element("div", words, table(heads, rows, class_="numbers"))
 
