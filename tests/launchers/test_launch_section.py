@@ -22,6 +22,21 @@ HAS_SUBMITIT = pytest.mark.skipif(not find_spec("submitit"), reason="submitit is
 HAS_RAY = pytest.mark.skipif(not find_spec("ray"), reason="ray is not installed")
 
 
+NOTHING = (
+    "0 hours",
+    "-3 hours",
+    "0.0 h",
+    "0 min",
+    "0 GPU-hours",
+    "-1 GPU-hours",
+    "0 CPU-hours",
+    "$0",
+    "-$5",
+    "0 USD",
+    "0",
+)
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -31,6 +46,10 @@ HAS_RAY = pytest.mark.skipif(not find_spec("ray"), reason="ray is not installed"
         ({"kind": "slurm", "gpus": 0.5}, "whole GPUs; kind 'ray' or 'local' takes shares"),
         ({"gpus": 1.5}, "a share is of one GPU"),
         ({"gpus": -1}, "greater than 0"),
+        *(({"gpus": value}, "a number, as 2 or 0.25, or a list") for value in (True, "2", {"gpus": 1}, [1, 2], [True])),
+        *(({"limit": value, "gpus": 1}, "above 0.*leave it out") for value in NOTHING),
+        *(({"limit": value}, "a text with its unit") for value in (True, 5, 0, 1.5, {"hours": 1}, [["1 hour"]])),
+        *(({"limit": value}, 'written as "\\$500"') for value in ("", "12", "nan hours", "1 GPU-flops", "$ten")),
         ({"gpus": [{"below": "1B", "gpus": 1}]}, "the last class has no `below`"),
         ({"gpus": [{"gpus": 1}, {"gpus": 2}]}, "each class but the last has a `below`"),
         ({"gpus": [{"below": "7B", "gpus": 1}, {"below": "1B", "gpus": 2}, {"gpus": 8}]}, "larger than that of"),

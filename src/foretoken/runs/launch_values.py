@@ -20,6 +20,8 @@ UNITS: dict[LimitKind, str] = {"gpu_hours": "GPU-hours", "core_hours": "core-hou
 EXAMPLES = '"$500", "40 GPU-hours", "12 CPU-hours", "36 hours" or "2026-12-24T18:00"'
 _DEVICE_HOURS = re.compile(r"\s*(?P<count>\S+?)[\s-]*(?P<what>GPU|CPU|core)[-\s](?P<unit>[A-Za-z]+)\s*", re.IGNORECASE)
 _DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}(?!\d).*")
+_NOTHING = re.compile(r"\s*(?:\$?-\$?[\d.,]+|\$?[0.,]*0[.,0]*)\s*(?![\d.,])\D*")
+"""A negative amount or 0, in any unit."""
 _MONEY = re.compile(r".*(\$|usd|dollars).*", re.IGNORECASE)
 
 
@@ -58,24 +60,32 @@ class Limit:
 def parse_limit(text: str) -> Limit:
     """Read a limit; a deadline without a zone is in local time. Raises ForetokenError for a text that is none.
 
+    A limit of nothing is none either: it would end a study before its first run.
+
     >>> parse_limit("$2k"), parse_limit("2 GPU-days"), parse_limit("90 min")
     (Limit(kind='usd', amount=2000.0), Limit(kind='gpu_hours', amount=48.0), Limit(kind='hours', amount=1.5))
     >>> parse_limit("2026-12-24T18:00+01:00").amount - parse_limit("2026-12-24T17:00Z").amount
     0.0
     """
-    if len(text) > LONGEST:
-        raise ForetokenError(f"a limit is written as {EXAMPLES}", got=shown(text))
-    if _DATE.fullmatch(text):
+    if _NOTHING.fullmatch(text[:LONGEST]):
+        raise ForetokenError(
+            "a limit is above 0", got=shown(text), cure="raise it, or leave it out: then there is none"
+        )
+    if len(text) <= LONGEST and _DATE.fullmatch(text):
         return Limit("until", _moment(text))
-    if _MONEY.fullmatch(text):
-        return Limit("usd", parse_usd(text, "limit"))
-    if found := _DEVICE_HOURS.fullmatch(text):
-        hours = parse_count(found["count"].replace(",", ""), "limit") * parse_hours(f"1 {found['unit']}", "limit")
-        return Limit("gpu_hours" if found["what"].upper() == "GPU" else "core_hours", hours)
     try:
-        return Limit("hours", parse_hours(text, "limit"))
+        return _amount(text)
     except ForetokenError:
         raise ForetokenError(f"a limit is written as {EXAMPLES}", got=shown(text)) from None
+
+
+def _amount(text: str) -> Limit:
+    if len(text) <= LONGEST and _MONEY.fullmatch(text):
+        return Limit("usd", parse_usd(text, "limit"))
+    if len(text) <= LONGEST and (found := _DEVICE_HOURS.fullmatch(text)):
+        hours = parse_count(found["count"].replace(",", ""), "limit") * parse_hours(f"1 {found['unit']}", "limit")
+        return Limit("gpu_hours" if found["what"].upper() == "GPU" else "core_hours", hours)
+    return Limit("hours", parse_hours(text, "limit"))
 
 
 def _moment(text: str) -> float:
@@ -90,7 +100,10 @@ def _moment(text: str) -> float:
 def _as_list(value: object) -> object:
     values = value if isinstance(value, list) else [value]
     # TOML has dates of its own, written without quotes.
-    return [one.isoformat() if isinstance(one, date) else one for one in values]
+    texts = [one.isoformat() if isinstance(one, date) else one for one in values]
+    if not all(isinstance(one, str) for one in texts):
+        raise ValueError(f"expected a text with its unit, or a list of them: {EXAMPLES}")
+    return texts
 
 
 def _is_limit(text: str) -> str:
@@ -131,6 +144,9 @@ def check_limits(
         raise ValueError("limit and accelerator: no run has a GPU; say in `gpus` how many each has")
 
 
+RULES = 'a number, as 2 or 0.25, or a list of classes, as [{ below = "1B", gpus = 1 }, { gpus = 8 }]'
+
+
 class GpusOfSize(Section):
     """The GPUs of the runs of one class of sizes."""
 
@@ -141,8 +157,11 @@ class GpusOfSize(Section):
 
 def _as_rule(value: object) -> object:
     """One number is a rule with one class; 0 says nothing."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return ([{"gpus": value}] if value else []) if is_number else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [{"gpus": value}] if value else []
+    if not isinstance(value, list) or not all(isinstance(one, dict | GpusOfSize) for one in value):
+        raise ValueError(f"expected GPUs of a run: {RULES}")
+    return value
 
 
 GpuRule = Annotated[list[GpusOfSize], BeforeValidator(_as_rule)]

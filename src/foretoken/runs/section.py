@@ -22,7 +22,8 @@ from foretoken.units import parse_count, parse_flops
 
 def mistake(error: ForetokenError) -> ValueError:
     """A refusal as pydantic collects it."""
-    return ValueError(error.message + (f", got {error.got}" if error.got else ""))
+    got, cure = f", got {error.got}" if error.got else "", f"; {error.cure}" if error.cure else ""
+    return ValueError(f"{error.message}{got}{cure}")
 
 
 def quantity(parse: Callable[[str | float], float]) -> BeforeValidator:

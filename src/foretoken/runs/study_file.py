@@ -204,7 +204,7 @@ def _sentences(error: ValidationError, values_json: dict[str, Any]) -> list[str]
             continue
         problem = _problem(mistake, place)
         # Of an unknown key its name is wrong, and of a table what stands in it: neither is shown whole.
-        named = mistake["type"] in UNKNOWN_KEY or isinstance(value, dict)
+        named = mistake["type"] in UNKNOWN_KEY or isinstance(value, dict) or f", got {shown(value)}" in problem
         got = "" if named else f" (got {without_secrets(shown(value))})"
         said = told.setdefault((legible(".".join(map(str, place)), 100) or "study", got), [])
         if problem not in said:
