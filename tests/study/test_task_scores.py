@@ -263,6 +263,34 @@ def test_what_cannot_be_scored_is_refused_before_anything_starts(
     assert not (tmp_path / "runs" / "scored" / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("example", "cure"),
+    [
+        ({"sentence": "a b", "sentiment": 1}, "call sentence there text, call sentiment there label"),
+        ({"wobble": "a b", "label": 1}, "give a column text"),
+        ({"text": "a b", "label": 1, "split": "wobble"}, "leave it out of the file"),
+        ({"text": "a b", "label": 1, "split": "train"}, "leave out the column split"),
+        ({"text": "a b" * 100, "label": 1}, "model.context"),
+    ],
+)
+def test_a_bad_file_of_examples_is_mended_in_the_file_and_not_by_an_option(
+    study: Study, tmp_path: Path, example: dict[str, object], cure: str
+) -> None:
+    (tmp_path / "sums.jsonl").write_text((study.home / "sums.jsonl").read_text())
+    (tmp_path / "bad.jsonl").write_text(
+        "".join(
+            json.dumps({name: n % 2 if name == "label" else value for name, value in example.items()}) + "\n"
+            for n in range(10)
+        )
+    )
+    tuned = STUDY.replace('when_of = "all"\n', '[finetune]\ntask = "bad.jsonl"\nkind = "single"\n')
+    (tmp_path / "scored.toml").write_text(tuned)
+    with pytest.raises(TaskError) as refused:
+        run(load_study(tmp_path / "scored.toml"), folder=tmp_path / "runs" / "scored")
+    assert cure in (refused.value.cure or "")
+    assert not any(word in str(refused.value) for word in ("--map", "rename="))
+
+
 def test_a_synthetic_language_is_asked_nothing_in_words(study: Study, tmp_path: Path) -> None:
     (tmp_path / "sums.jsonl").write_text((study.home / "sums.jsonl").read_text())
     symbols = '[corpus]\nsource = "zipf_markov"\nlanguage = { symbols = 32, tokens = 200e3 }\n[model]'

@@ -253,7 +253,8 @@ def _check(task: Task, inputs: InputFormat) -> None:
                 f"{where} is longer than the context",
                 expected=f"up to {limit} tokens, delimiters included",
                 got=str(length),
-                cure="shorten the texts (--cut: their first tokens alone), or take a model of a longer context",
+                cure="shorten the texts (foretoken finetune does with --cut: their first tokens alone), or take a"
+                " model of a longer context (of a study: model.context)",
             )
 
 

@@ -88,11 +88,13 @@ def read_task(
     classes: Sequence[str] = (),
     cut: int = 0,
     rename: Mapping[str, str] | None = None,
+    renames: bool = True,
 ) -> Task:
     """The task in a file, in the tokens of a tokenizer; it has the file's name.
 
     `classes` are those of the training examples unless given; of each text the first `cut` tokens are kept, 0 for all.
-    `rename` maps our columns to the file's, as in `{"text": "sentence"}`.
+    `rename` maps our columns to the file's, as in `{"text": "sentence"}`; without `renames` nobody can be asked for it,
+    as in a study, and the file is what has to be changed.
     Raises TaskError with the place of what cannot be read or used, such as a label outside the classes.
     """
     path, known_kind = Path(path), check_kind(kind)
@@ -103,12 +105,12 @@ def read_task(
             columns = ", ".join(COLUMNS[known_kind])
             empty = missing[0] in row.json_values
             got = f"{missing[0]}={row.json_values[missing[0]]!r}" if empty else list(row.json_values)
-            cure = "give it, or leave the example out" if empty else _proposed(row, missing)
+            cure = "give it, or leave the example out" if empty else _proposed(row, missing, renames)
             if not empty and _is_example(row):
                 cure = f"the first line looks like an example: put a line of names above it, such as {columns}"
             raise row.refuse(f"a {kind} example needs {missing[0]}" + ", which is empty" * empty, columns, got, cure)
     _refuse_hidden(known_kind, rows)
-    splits = _split(rows)
+    splits = _split(rows, renames)
     names = tuple(classes) or _classes(known_kind, splits["train"] or rows)
     encoder = _RowEncoder(known_kind, tokenizer, names, cut)
     train, validation, test = (tuple(encoder.example(row) for row in splits[split]) for split in SPLITS)
@@ -163,14 +165,17 @@ def _is_example(row: Row) -> bool:
     return any(re.fullmatch(r"-?\d+", name) or len(name.split()) > 4 for name in row.json_values)
 
 
-def _proposed(row: Row, missing: Sequence[str]) -> str:
-    """A --map for the columns that are missing, from the names that are there."""
+def _proposed(row: Row, missing: Sequence[str], renames: bool) -> str:
+    """A --map for the columns that are missing, from the names that are there; else how to change the file."""
     given = [name for name in USUAL if name not in missing]
-    pairs = []
-    for ours in missing:
-        there = (name for name in USUAL[ours] if name not in given and any(values_at(row.json_values, name)))
-        pairs.append(f"{ours}={next(there, 'YOUR_COLUMN')}")
-    return for_shell("--map", ",".join(pairs))
+    pairs = {
+        ours: next((name for name in USUAL[ours] if name not in given and any(values_at(row.json_values, name))), None)
+        for ours in missing
+    }
+    if renames:
+        return for_shell("--map", ",".join(f"{ours}={theirs or 'YOUR_COLUMN'}" for ours, theirs in pairs.items()))
+    told = [f"call {theirs} there {ours}" if theirs else f"give a column {ours}" for ours, theirs in pairs.items()]
+    return f"change the file: {', '.join(told)}"
 
 
 def _refuse_hidden(kind: TaskKind, rows: list[Row]) -> None:
@@ -271,7 +276,7 @@ def _json_object(where: str, line: str) -> dict[str, Any]:
     return values
 
 
-def _split(rows: list[Row]) -> dict[Split, list[Row]]:
+def _split(rows: list[Row], renames: bool) -> dict[Split, list[Row]]:
     parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
     if not any("split" in row.json_values for row in rows):
         # The seed is fixed: the same file gives the same test examples to every model and every seed of tuning.
@@ -284,7 +289,8 @@ def _split(rows: list[Row]) -> dict[Split, list[Row]]:
         word = str(row.json_values.get("split")).lower()
         known = next((split for split, words in SPLIT_WORDS.items() if word in words), None)
         if known is None:
-            cure = f"correct the column split, or leave it unread: {for_shell('--map', 'split=')}"
+            unread = f"leave it unread: {for_shell('--map', 'split=')}" if renames else "leave it out of the file"
+            cure = f"correct the column split, or {unread}"
             raise row.refuse("no such split", ", ".join(SPLITS), row.json_values.get("split"), cure)
         parts[known].append(row)
     return parts

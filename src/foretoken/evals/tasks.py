@@ -82,7 +82,7 @@ class Task:
                     f"the task {self.name} has no {split} examples",
                     expected=f"one {split} example or more",
                     got="none",
-                    cure=f"give more examples, mark some as {split}, or leave the column split unread (--map split=):"
+                    cure=f"give more examples, mark some as {split}, or leave out the column split:"
                     " then three in five are learned from, one in five is to stop by, one in five to score",
                 )
         for where, example in self.examples():

@@ -13,10 +13,12 @@ import torch
 
 from foretoken.compute.objective import CLS, SEP
 from foretoken.data import TokenizedCorpus
+from foretoken.data.tokenizer import Tokenizer
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.evals import TuningOptions, tune
 from foretoken.evals.formats import input_format
 from foretoken.evals.task_files import read_task
+from foretoken.evals.tasks import Task
 from foretoken.generation import open_model
 from foretoken.generation.model import Model
 from foretoken.launchers.jobs import TrainingJob
@@ -99,7 +101,7 @@ class TrainingScorer:
         tuning = self.evaluation.tuning
         if tuning is None:
             return None
-        task = read_task(self.path.with_name(tuning.file), tuning.kind, model.tokenizer, classes=tuning.classes)
+        task = _task_of(self.path.with_name(tuning.file), tuning, model.tokenizer)
         options = TuningOptions(learning_rates=tuning.learning_rates, epochs=tuning.epochs)
         result = tune(model.network, task, options, specials=model.specials, seeds=range(tuning.seeds))
         score = result.score
@@ -155,9 +157,14 @@ def model_of(network: Network, spec: RunSpec, corpus: TokenizedCorpus) -> Model:
     )
 
 
+def _task_of(path: str | Path, tuning: Tuning, tokenizer: Tokenizer) -> Task:
+    # The study file has no names of columns.
+    return read_task(path, tuning.kind, tokenizer, classes=tuning.classes, renames=False)
+
+
 def check_examples(path: str, tuning: Tuning, corpus: TokenizedCorpus, run: RunSpec) -> None:
     """Raise TaskError where a run's network could not be tuned on a file of examples: before anything is trained."""
-    task = read_task(path, tuning.kind, load_tokenizer(corpus.folder), classes=tuning.classes)
+    task = _task_of(path, tuning, load_tokenizer(corpus.folder))
     input_format(task, run.shape, example_builder(run.objective, run.shape, corpus).specials)
 
 

@@ -151,7 +151,8 @@ def check_shots(task: PromptTask, shots: int) -> None:
             f"the task {task.name} has too few solved examples",
             expected=f"{shots} or more to show before a question",
             got=str(known),
-            cure="give more (`examples` of its file, or rows whose column split is train), or fewer --shots",
+            cure="give more (`examples` of its file, or rows whose column split is train), or fewer"
+            " --shots (of a study: evaluate.shots)",
         )
 
 
