@@ -18,7 +18,7 @@ from foretoken.launchers.array_worker import OVER, PULSE, ArrayWorker
 from foretoken.launchers.launcher import Job, Note
 from foretoken.launchers.mailbox import Mailbox
 from foretoken.launchers.messages import Assign, Beat, Dead, Done, Halt, Left, Message, Ready, Reported, Serve
-from foretoken.launchers.slurm import Home, end_leftovers
+from foretoken.launchers.slurm import Home, _newest_lives, end_leftovers
 from foretoken.launchers.slurm_commands import State
 from foretoken.launchers.slurm_worker import SlurmWorker
 from foretoken.launchers.worker_state import Patience
@@ -201,6 +201,18 @@ def test_what_a_killed_driver_has_left_is_told_to_end(tmp_path: Path) -> None:
     assert (again.folder / PULSE).read_text() != OVER
     again.close()
     assert (again.folder / PULSE).read_text() == OVER
+
+
+def test_the_tenth_life_of_a_worker_comes_after_the_ninth(tmp_path: Path) -> None:
+    home = Home(tmp_path / "slurm")
+    home.close()
+    worker = home.new_worker()
+    for number in (2, 9, 10):
+        (worker / f"life-{number}").mkdir()
+        Mailbox(worker / f"life-{number}" / "to_driver").write(Ready())
+    assert _newest_lives(home.folder) == [worker / "life-10" / "to_driver"]
+    Mailbox(worker / "life-10" / "to_driver").write(Left("over"))
+    assert _newest_lives(home.folder) == []
 
 
 def test_small_files_go_when_the_workers_have_left_and_what_the_others_printed_stays(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def _json_object(where: str, line: str) -> dict[str, Any]:
     return values
 
 
-def _split(rows: list[Row], renames: bool) -> dict[Split, list[Row]]:
+def _split(rows: list[Row], renames: bool = True) -> dict[Split, list[Row]]:
     parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
     if not any("split" in row.json_values for row in rows):
         # The seed is fixed: the same file gives the same test examples to every model and every seed of tuning.
