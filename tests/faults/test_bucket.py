@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -24,7 +25,9 @@ from foretoken.store.checkpoints import in_folder
 from foretoken.store.claim import Claim
 from foretoken.store.store import Store
 from foretoken.study import bucket_copy
+from foretoken.study.by_hand import planned_commands
 from foretoken.study.maintenance import verify
+from foretoken.study.preview import design, dry_run
 from foretoken.study.progress import ProgressListener
 from foretoken.study.results import ladder_table
 from foretoken.study.run_study import run
@@ -309,3 +312,85 @@ def test_a_study_that_has_begun_without_a_bucket_gets_one(there: Path, tmp_path:
     run(tiny_study(), first)
     run(study_at(there), first)
     assert results(there) == results(first)
+
+
+def test_a_dry_run_tells_what_the_bucket_has_and_writes_nothing(finished: Path, there: Path, tmp_path: Path) -> None:
+    other = at_home(tmp_path / "second")
+    before = contents(there)
+    told = {run.id: run.action for run in dry_run(study_at(there), other).runs}
+    assert told
+    assert set(told.values()) == {"keep"}
+    assert contents(there) == before
+    assert not other.exists()
+    # Half of it: one record is gone there, and another one stands here alone.
+    gone, kept = list(told)[:2]
+    shutil.copytree(there / "runs" / kept, other / "runs" / kept)
+    (other / "design.json").write_bytes((there / "design.json").read_bytes())
+    for key in (gone, kept):
+        shutil.rmtree(there / "runs" / key)
+    found = {run.id: run.action for run in dry_run(study_at(there), other).runs}
+    assert found == told | {gone: "train"}
+
+
+def test_a_dry_run_goes_on_from_checkpoints_in_the_bucket(there: Path, tmp_path: Path) -> None:
+    study = study_at(there)
+    run(study, at_home(tmp_path / "first"))
+    key = next(run.id for run in dry_run(study, at_home(tmp_path / "second")).runs)
+    shutil.rmtree(there / "runs" / key)
+    saved = there / "runs" / key / "step-000000003-1"
+    saved.mkdir(parents=True)
+    (saved / "state.bin").write_bytes(b"x")
+    (saved / atomic.COMMIT).write_text(json.dumps({"state.bin": hashlib.sha256(b"x").hexdigest()}))
+    (action,) = (one for one in dry_run(study, at_home(tmp_path / "second")).runs if one.id == key)
+    assert (action.action, action.step) == ("resume", 3)
+
+
+def test_a_dry_run_tells_a_contradiction_as_a_run_would(finished: Path, there: Path, tmp_path: Path) -> None:
+    second = at_home(tmp_path / "second")
+    shutil.copytree(finished, second)
+    shutil.rmtree(second / "attempts")
+    edited(next(second.glob("runs/*/record.json")))
+    before = contents(second)
+    with pytest.raises(StoreError, match="two results"):
+        dry_run(study_at(there), second)
+    assert contents(second) == before
+
+
+VERBS = {"design": design, "dry run": dry_run, "commands": planned_commands}
+
+
+@pytest.mark.parametrize("verb", ["design", "commands"])
+def test_a_bucket_without_rights_is_refused_before_anything_is_written(tmp_path: Path, there: Path, verb: str) -> None:
+    there.parent.mkdir(exist_ok=True)
+    there.write_text("a file, below which nothing can be written")
+    folder = at_home(tmp_path / "first")
+    try:
+        with pytest.raises(StoreError, match=r"cannot (write|hold)") as refused:
+            VERBS[verb](study_at(there), folder)
+    finally:
+        there.unlink()
+    assert refused.value.cure
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_bucket_that_cannot_be_listed_is_refused_before_anything_is_written(
+    tmp_path: Path, there: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def denied(bucket: Bucket) -> dict[str, int]:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(Bucket, "names", denied)
+    folder = at_home(tmp_path / "first")
+    with pytest.raises(StoreError, match="cannot be read") as refused:
+        VERBS[verb](study_at(there), folder)
+    assert "rights" in (refused.value.cure or "")
+    assert not folder.exists()
+
+
+def test_a_design_in_an_empty_folder_is_that_of_the_bucket(finished: Path, there: Path, tmp_path: Path) -> None:
+    other = at_home(tmp_path / "second")
+    design(study_at(there), other)
+    assert (other / "design.json").read_bytes() == (finished / "design.json").read_bytes()
+    run(study_at(there), other)
+    assert results(other) == results(there)

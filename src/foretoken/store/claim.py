@@ -46,7 +46,7 @@ class Claim:
         """
         newest = newest_attempt(names)
         last = self._read(newest) if newest else None
-        was_ours = last is not None and before is not None and replace(before, ended_at=last.ended_at) == last
+        was_ours = _is_same(last, before)
         if newest and not was_ours:
             self._must_be_over(newest, last)
         if not self.bucket.create(_name(own.attempt), _content(own)):
@@ -61,6 +61,11 @@ class Claim:
         self._own, self._seen = own, _seconds()
         threading.Thread(target=self._renew, daemon=True).start()
         return was_ours
+
+    def was_of(self, names: Iterable[str], before: Attempt | None) -> bool:
+        """Whether the newest attempt among the objects was `before`; nothing is written."""
+        newest = newest_attempt(names)
+        return bool(newest) and _is_same(self._read(newest), before)
 
     def check(self) -> None:
         """Raise LeaseLostError once another machine has been seen to have taken the study over."""
@@ -127,6 +132,11 @@ class Claim:
             return read_as(Attempt, parse_json(self.bucket.read([name])[name]))
         except (KeyError, TypeError, ValueError):
             return None
+
+
+def _is_same(last: Attempt | None, before: Attempt | None) -> bool:
+    """Whether an attempt in a bucket is one of a folder, which may not know yet that it has ended."""
+    return last is not None and before is not None and replace(before, ended_at=last.ended_at) == last
 
 
 def newest_attempt(names: Iterable[str]) -> int:

@@ -15,7 +15,7 @@ from foretoken.errors import RefusedError, StoreError
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import Study
 from foretoken.store import atomic
-from foretoken.store.bucket import BLOB, CHECKPOINT, READ_SECONDS, Bucket, commits, telling, within
+from foretoken.store.bucket import BLOB, CHECKPOINT, READ_SECONDS, SMALL, Bucket, commits, telling, within
 from foretoken.store.claim import Claim, newest_attempt
 from foretoken.store.fetch import fetch_folder, fetch_small
 from foretoken.store.finished import MARK, SEALS
@@ -118,7 +118,7 @@ class BucketCopy(NoCopy):
             there = dict.fromkeys(self.names, "")
             fetch_small(self.bucket, self.names, copy)
             check_belongs(copy, self.study)
-            rejected = self._reject(copy)
+            rejected = _reject(copy, self.bucket.url)
             there |= {name: sha256_of(copy / name) for name in self.names if (copy / name).is_file()}
             for name in sorted(rejected):
                 self.tell(f"{self.bucket.url}/{name} is not as it was written: it is left out, and made anew")
@@ -133,19 +133,6 @@ class BucketCopy(NoCopy):
                 there[name] = name.rpartition("/")[2]
         return there
 
-    def _reject(self, copy: Path) -> set[str]:
-        """Take out of a copy what is damaged or edited. Raises StoreError for a ledger that is."""
-        gone = set()
-        for finding in look_over(copy):
-            name = finding.path.relative_to(copy).as_posix()
-            if finding.refuses:
-                raise StoreError(f"{self.bucket.url}/{name}: {finding.problem}", cure="restore it there")
-            # Kept weights are not fetched yet, so nothing is known of them.
-            if finding.path.is_file() and finding.path.name != PAGE:
-                finding.path.unlink()
-                gone.add(name)
-        return gone
-
     def _fetch_folders(self) -> dict[str, str]:
         """Fetch checkpoints and kept weights that are whole there and not here."""
         there = {}
@@ -159,6 +146,31 @@ class BucketCopy(NoCopy):
             elif (self.folder / name / atomic.COMMIT).is_file():
                 there[f"{name}/{atomic.COMMIT}"] = _sha(mark)
         return there
+
+
+def joined_folder(study: Study, folder: Path, home: Path) -> Path:
+    """A folder in `home` with what `run` would find: of `folder` and the study's bucket, neither of which is changed.
+
+    Of checkpoints and kept weights the commit marks stand there alone. Raises StoreError for a bucket that cannot be
+    read, is another study's, or contradicts the folder.
+    """
+    bucket = Bucket(study.launch.bucket)
+    copy, joined = home / "bucket" / study.name, home / "joined" / study.name
+    with telling(bucket, "cannot be read"):
+        names = within(READ_SECONDS, bucket.names)
+        within(READ_SECONDS, lambda: fetch_small(bucket, names, copy))
+        ours = Claim(bucket, study.launch.lease_seconds).was_of(names, newest_owner(folder))
+    check_belongs(copy, study.name)
+    _reject(copy, bucket.url)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if SMALL.fullmatch(name) and path.is_file():
+            atomic.write_file(joined / name, read_file(path, StoreError, LARGEST_JSON))
+    merge(copy, joined, bucket.url, ours, lambda told: None)
+    here = (path.parent.relative_to(folder).as_posix() for path in folder.glob(f"*/*/*/{atomic.COMMIT}"))
+    for name in [*here, *(name for name, _ in commits(names))]:
+        atomic.write_file(joined / name / atomic.COMMIT, b"{}")
+    return joined
 
 
 def merge(copy: Path, folder: Path, url: str, ours: bool, tell: Tell) -> None:
@@ -188,6 +200,20 @@ def merge(copy: Path, folder: Path, url: str, ours: bool, tell: Tell) -> None:
     # Beside results of which it does not know, the mark of the end would be of another study.
     if MARK in taken and mine <= set(names):
         atomic.write_file(folder / MARK, read_file(copy / MARK, StoreError, LARGEST_JSON))
+
+
+def _reject(copy: Path, url: str) -> set[str]:
+    """Take out of a copy what is damaged or edited. Raises StoreError for a ledger that is."""
+    gone = set()
+    for finding in look_over(copy):
+        name = finding.path.relative_to(copy).as_posix()
+        if finding.refuses:
+            raise StoreError(f"{url}/{name}: {finding.problem}", cure="restore it there")
+        # Kept weights are not fetched yet, so nothing is known of them.
+        if finding.path.is_file() and finding.path.name != PAGE:
+            finding.path.unlink()
+            gone.add(name)
+    return gone
 
 
 def _is_taken(theirs: Path, mine: Path, name: str, url: str, ours: bool) -> bool:

@@ -26,7 +26,7 @@ from foretoken.runs.study_file import Study
 from foretoken.store import clock
 from foretoken.store.store import is_key
 from foretoken.study.frozen import current_forecast, has_begun
-from foretoken.study.run_study import study_runner
+from foretoken.study.run_study import open_bucket, study_runner
 from foretoken.study.runner import StudyRunner
 
 Form = Literal["csv", "shell", "slurm", "skypilot"]
@@ -69,7 +69,7 @@ def planned_commands(study: Study, folder: str | Path | None = None) -> list[Pla
     The target is not among them before its forecast is frozen, which `foretoken run` does when the others have theirs.
     Nothing is trained or measured. Raises DesignError as `design` does.
     """
-    runner = study_runner(study, folder)
+    runner = open_bucket(study_runner(study, folder))
     with runner.owned():
         design = runner.design()
         frozen = current_forecast(runner.folder, design) is not None
@@ -210,7 +210,7 @@ def record(
         raise ForetokenError("only results of your own trainer can be recorded", cure="foretoken fit reads tables")
     if (loss is None) == (result is None):
         raise ForetokenError("a result is a loss, or the file that has it", expected="loss, or result")
-    runner = study_runner(study, folder)
+    runner = open_bucket(study_runner(study, folder))
     with runner.owned():
         design = runner.planned_design()
         planned = _named(run, runner.to_train(design))

@@ -41,7 +41,7 @@ def limit_reached(store: Store, meter: Meter, left: Sequence[Job] = ()) -> Limit
 
 def limit_checks(runner: StudyRunner, design: Design, seconds: Mapping[str, float]) -> list[fits.Check]:
     """A doubt for each limit beyond which the runs without a record go, by their estimated seconds; else none."""
-    launch, spending = runner.study.launch, Spending(runner.folder)
+    launch, spending = runner.study.launch, Spending(runner.store.folder)
     left = [run for run in runner.to_train(design) if not runner.store.is_done(run)]
     if not launch.limit or not all(run.key in seconds for run in left):
         return []

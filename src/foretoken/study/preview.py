@@ -21,9 +21,10 @@ from foretoken.store import checkpoints
 from foretoken.store.diff import Change
 from foretoken.store.integrity import Finding, check_belongs
 from foretoken.store.store import Store
+from foretoken.study.bucket_copy import joined_folder
 from foretoken.study.limit_checks import known_limit_checks, limit_checks
 from foretoken.study.maintenance import look_over, usable_checkpoints
-from foretoken.study.run_study import study_runner
+from foretoken.study.run_study import open_bucket, study_runner
 from foretoken.study.runner import StudyRunner, study_folder
 from foretoken.study.study_status import because
 from foretoken.tasks.evaluation import Evaluation
@@ -117,9 +118,10 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
 
     Nothing is trained but a short calibration of the machine; without torch there is none, and the seconds are None
     with the reason beside them. Raises DesignError, with the code of the check, for runs to which the study's law
-    cannot be fitted, and CorpusError for too little text.
+    cannot be fitted, CorpusError for too little text, and StoreError, before anything is written, for a `launch.bucket`
+    that cannot hold the study.
     """
-    runner = study_runner(study, folder, launcher=launcher)
+    runner = open_bucket(study_runner(study, folder, launcher=launcher))
     with runner.owned():
         planned = runner.design()
         seconds, doubts = runner.estimate_seconds(planned)
@@ -140,17 +142,19 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
 def dry_run(study: Study, folder: str | Path | None = None, launcher: Launcher | None = None) -> DryRun:
     """What `run` would do with each run, and what it would repair first; nothing is written.
 
-    A corpus that has not been tokenised yet is tokenised in a temporary folder.
+    A corpus that has not been tokenised yet is tokenised in a temporary folder. With `launch.bucket` what is done is
+    what folder and bucket have together; StoreError for a bucket that cannot be read, or contradicts the folder.
     """
     runner = study_runner(study, folder, launcher=launcher)
     check_belongs(runner.folder, study.name)
-    runner.store = Store(runner.folder, mended=True)
-    with tempfile.TemporaryDirectory() as elsewhere:
+    with tempfile.TemporaryDirectory(prefix="foretoken-") as elsewhere:
+        home = joined_folder(study, runner.folder, Path(elsewhere)) if study.launch.bucket else runner.folder
+        runner.store = Store(home, mended=True)
         if not runner.knows_its_source:
             runner.corpus = prepare_corpus(study.corpus, Path(elsewhere), study.seed)
         planned = runner.planned_design()
         checks, evaluation = known_limit_checks(runner, planned), runner.evaluation
-    runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights, evaluation)
+        runs = actions(runner.store, runner.to_train(planned), study.launch.keep_weights, evaluation)
     return DryRun(runs, look_over(runner.folder), checks)
 
 
@@ -198,7 +202,7 @@ def profile(study: Study, folder: str | Path | None = None, launcher: Launcher |
     """
     if study.trainer:
         raise ForetokenError("a training step of your own trainer cannot be timed here", cure="profile it yourself")
-    runner = study_runner(study, folder, launcher=launcher)
+    runner = open_bucket(study_runner(study, folder, launcher=launcher))
     runner.require("timing a training step")
     with runner.owned():
         planned = runner.design()

@@ -33,8 +33,7 @@ def run(
     """
     runner = study_runner(study, folder, listener, command, launcher)
     try:
-        if study.launch.bucket:
-            runner.copy = BucketCopy(study, runner.folder, lambda told: runner.listener.note(told))
+        open_bucket(runner)
         is_copied = runner.copy.holds()
         if not (is_copied and runner.is_finished()):
             runner.require("training")
@@ -46,6 +45,16 @@ def run(
     finally:
         runner.listener.close()
     return status(runner.folder)
+
+
+def open_bucket(runner: StudyRunner) -> StudyRunner:
+    """The same runner; where its study has a bucket, what it writes is that of the study in the bucket, and goes there.
+
+    Raises StoreError, before anything is written, for a bucket that cannot be listed, read or written.
+    """
+    if runner.study.launch.bucket:
+        runner.copy = BucketCopy(runner.study, runner.folder, lambda told: runner.listener.note(told))
+    return runner
 
 
 def study_runner(

@@ -97,7 +97,7 @@ class StudyRunner:
         They are part of its key, so they are chosen once: another machine goes on with what the design says.
         """
         asked = self.study.launch.target_threads
-        return asked or designed_threads(self.folder, self.study) or self.machine.cores
+        return asked or designed_threads(self.store.folder, self.study) or self.machine.cores
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -221,7 +221,7 @@ class StudyRunner:
 
     def _torch_version_of_the_folder(self) -> str:
         """Where torch is not installed, that of the folder's runs: so they are known again, and none seems new."""
-        kept = usable_design(self.folder)
+        kept = usable_design(self.store.folder)
         return kept.design.target.software.partition("torch ")[2] if kept else "not installed"
 
     @cached_property
@@ -269,7 +269,7 @@ class StudyRunner:
 
     def planned_design(self) -> Design:
         """As `design`, with the sizes that re-centring has added so far; nothing is written."""
-        design, kept = make_design(self.recipe, self.target_threads), usable_design(self.folder)
+        design, kept = make_design(self.recipe, self.target_threads), usable_design(self.store.folder)
         self.design_checks(design)
         added = kept.design.runs if kept and kept.study == self.study else []
         if not {run.key for run in design.runs} <= {run.key for run in added}:
