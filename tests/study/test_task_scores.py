@@ -12,9 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.abilities import read_scores
+from foretoken.abilities.downstream import downstream
 from foretoken.cli import app
 from foretoken.errors import StoreError, StudyFileError, TaskError
 from foretoken.forecasts import Ledger
+from foretoken.forecasts.entry import Entry
 from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.task_score import RunScores, TaskScore
 from foretoken.store.score_rows import read_score_rows
@@ -31,9 +33,11 @@ from foretoken.study.design_file import started_design
 from foretoken.study.maintenance import verify
 from foretoken.study.results import gather
 from foretoken.study.run_study import run
-from foretoken.study.task_scores import evaluation_of, final_scores, ladder_scores
+from foretoken.study.task_scores import evaluation_of, final_scores, forecast_scores, ladder_scores
 from foretoken.tasks.evaluation import Evaluation
 from foretoken.tasks.made import make_task
+
+from ..fuzz.verbs import foretoken
 
 STUDY = """
 name = "scored"
@@ -158,6 +162,48 @@ def test_the_ledger_shows_each_score_with_its_outcome(finished: Path) -> None:
     held = sum(one["outcome"]["inside"] for one in shown["scores"])
     assert f"{held} of {len(shown['scores'])} scored are inside" in printed
     assert all(one["task"] in printed for one in shown["scores"])
+
+
+def test_doubts_about_scores_are_frozen_and_shown(finished: Path, study: Study) -> None:
+    (line,) = Ledger.read(finished / "ledger").lines
+    evaluation, spec = evaluation_of(study), line.entry.spec
+    assert evaluation
+    assert spec
+    table = ladder_scores(Store(finished), started_design(finished).design.runs, evaluation)
+    asked = downstream(table, at=(float(spec.parameters.total), float(spec.tokens)), level=line.entry.forecast.level)
+    assert asked.checks
+    assert line.entry.score_checks == list(asked.checks)
+    told = foretoken("ledger", "show", "--ledger", finished / "ledger")
+    page = (finished / "report" / "index.html").read_text()
+    for check in asked.checks:
+        assert f"{check.severity}: {check.code}:" in told
+        assert f"<code>{check.code}</code>" in page
+    shown = json.loads(foretoken("ledger", "show", "--ledger", finished / "ledger", "--json"))["entries"][0]
+    assert [one["code"] for one in shown["score_checks"]] == [check.code for check in asked.checks]
+
+
+def test_scores_that_are_missing_or_cannot_be_forecast_are_a_doubt_in_the_entry(copied: Path, study: Study) -> None:
+    store, kept = Store(copied), started_design(copied)
+    evaluation, notes = evaluation_of(study), list[str]()
+    assert evaluation
+    for small in kept.design.runs[1:3]:
+        shutil.rmtree(copied / "runs" / small.key / "scores")
+    _, checks = forecast_scores(store, kept.design, evaluation, 0.9, notes.append)
+    (check,) = (one for one in checks if one.code == "runs_without_scores")
+    assert "2 small runs without scores" in check.evidence
+    for small in kept.design.runs[3:]:
+        shutil.rmtree(copied / "runs" / small.key / "scores")
+    scores, checks = forecast_scores(store, kept.design, evaluation, 0.9, notes.append)
+    assert scores == []
+    assert [one.severity for one in checks] == ["refusal"]
+    assert [one.evidence for one in checks] == notes
+
+
+def test_an_entry_without_doubts_about_scores_is_as_earlier_versions_wrote_it(finished: Path) -> None:
+    (line,) = Ledger.read(finished / "ledger").lines
+    plain = replace(line.entry, score_checks=[]).to_json()
+    assert "score_checks" not in plain
+    assert Entry.from_json(json.loads(json.dumps(line.entry.to_json()))).score_checks == line.entry.score_checks
 
 
 def test_the_table_of_scores_is_what_abilities_read(finished: Path) -> None:

@@ -235,7 +235,7 @@ def show_entry(entry: Entry, where: str = "") -> None:
     print_text(f"frozen{where} at {entry.frozen_at}")
     interval = f"{100 * forecast.level:g} % interval {forecast.low:.4f} to {forecast.high:.4f}"
     print_text(f"loss {forecast.loss:.4f} {forecast.unit}, {interval}")
-    print_checks(entry.checks)
+    print_checks([*entry.checks, *entry.score_checks])
 
 
 def show_outcome(outcome: Outcome, forecast: str = "") -> None:
@@ -262,6 +262,9 @@ def show_summary(summary: LedgerSummary) -> None:
     for line in summary.entries:
         if line.scores:
             _show_scores(line)
+        if line.entry.score_checks:
+            print_text(f"Doubts about the scores of {line.name}", bold=True)
+            print_checks(line.entry.score_checks)
 
 
 def _show_means(summary: LedgerSummary) -> None:

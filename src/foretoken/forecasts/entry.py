@@ -167,6 +167,8 @@ class Entry(Result):
     """sha256 by name of the ledger's files before this one; None where an earlier version wrote it."""
     scores: list[ScoreForecast] = field(default_factory=list)
     """What the run is forecast to score on tasks."""
+    score_checks: list[Check] = field(default_factory=list)
+    """The doubts about these scores, or why there are none."""
 
     @property
     def frozen_instant(self) -> datetime:
@@ -320,6 +322,7 @@ class Entry(Result):
                 **moments,
                 "noise": asdict(self.noise),
                 "scores": scores,
+                "score_checks": [asdict(check) for check in self.score_checks],
                 "target": {**target, "band": [asdict(point) for point in self.band]},
             }
         )
@@ -367,7 +370,7 @@ def _without_format(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _linked_json(plain_json: dict[str, Any]) -> dict[str, Any]:
     """The values of a link, its format first; what is not known of its moment and of those before it is left out."""
-    optional = ("uptime", "since", "scores", FOLLOWS)
+    optional = ("uptime", "since", "scores", "score_checks", FOLLOWS)
     known = {name: value for name, value in plain_json.items() if name not in optional or value not in (None, [])}
     return {"format": FORMAT if FOLLOWS in known else UNCHAINED, **known}
 

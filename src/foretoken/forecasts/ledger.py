@@ -12,12 +12,13 @@ found again by whoever reads an outcome; one that says otherwise is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from foretoken.arguments import named_arguments
 from foretoken.errors import ForetokenError, StoreError
+from foretoken.fits.check import Check
 from foretoken.fits.result import AnyFit, Fit, as_fit
 from foretoken.forecasts.anchor import Anchor
 from foretoken.forecasts.band import BandPoint, PlacedPoint, band_along, place_points
@@ -85,6 +86,7 @@ class LedgerLine:
             "frozen_at": self.entry.frozen_at,
             "outcome": outcome,
             **({"scores": [one.to_json() for one in self.scores]} if self.scores else {}),
+            **({"score_checks": list(map(asdict, self.entry.score_checks))} if self.entry.score_checks else {}),
             **({"anchor": str(self.anchor)} if self.anchor else {}),
         }
 
@@ -200,6 +202,7 @@ def freeze(
     spec: RunSpec | None = None,
     since: Moment | None = None,
     scores: Iterable[ScoreForecast] = (),
+    score_checks: Iterable[Check] = (),
 ) -> Entry:
     """Write the forecast of a run to `path`, with all that it rests on. Raises StoreError when it exists.
 
@@ -225,6 +228,7 @@ def freeze(
         spec=spec,
         band=band or [],
         scores=list(scores),
+        score_checks=list(score_checks),
         conventions=dict(conventions),
     )
     return _write_once(Path(path), entry)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foretoken.abilities.metrics import metric_named
 from foretoken.abilities.result import CurveVerdict
 from foretoken.forecasts.scores import ScoreForecast, ScoreOutcome
-from foretoken.reports.html import Html, as_sentence, element, figure, section, table
+from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, number, percent, significant
 from foretoken.reports.score_panels import VERDICT_WORDS, View, axes, chosen, curve_band, line, mark, panel
 from foretoken.reports.study_results import StudyResults
@@ -29,7 +29,9 @@ def task_scores_section(study: StudyResults) -> Html | None:
     if rows is None or rows.empty:
         return None
     ends = rows[rows["annealed"]]
-    parts = [_ladder_figure(study, ends), _training_figure(rows)]
+    checks = study.entry.score_checks if study.entry else []
+    doubts = element("div", element("h3", "Doubts about these scores"), checks_list(checks)) if checks else None
+    parts = [_ladder_figure(study, ends), doubts, _training_figure(rows)]
     return section("scores", "Scores on tasks", _sentence(study), *filter(None, parts))
 
 

@@ -77,8 +77,12 @@ def freeze_target(
     approach3: fits.Fit,
     since: Moment,
     scores: Iterable[ScoreForecast] = (),
+    score_checks: Iterable[fits.Check] = (),
 ) -> Entry:
-    """Forecast the target from a fit, and write that down with its rivals; `since` is when this process began."""
+    """Forecast the target from a fit, and write that down with its rivals; `since` is when this process began.
+
+    `scores` are what it is forecast to score on tasks, with their doubts.
+    """
     size, length = float(target.parameters.total), float(target.tokens)
     # The target was chosen: a forecast that nobody would ask for (above guessing) is frozen and scored too.
     forecast = forecasts.predict(fit, params=size, tokens=length, flops=target.flops, level=fit.level, strict=False)
@@ -93,4 +97,5 @@ def freeze_target(
         spec=target,
         since=since,
         scores=scores,
+        score_checks=score_checks,
     )

@@ -366,8 +366,8 @@ class StudyRunner:
         path = entry_path(self.folder, design.target, fit)
         if standing := standing_entry(self.store, design, path):
             return standing
-        scores = forecast_scores(self.store, design, self.evaluation, fit.level, self.listener.note)
-        return freeze_target(path, design.target, fit, self.approach3(design), self.began, scores)
+        scores, doubts = forecast_scores(self.store, design, self.evaluation, fit.level, self.listener.note)
+        return freeze_target(path, design.target, fit, self.approach3(design), self.began, scores, doubts)
 
     def score(self, design: Design, entry: forecasts.Entry) -> None:
         """Hold the forecast against the trained target, once."""

@@ -19,6 +19,7 @@ from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.data.tokenizer_files import load_tokenizer
 from foretoken.designs import Design
 from foretoken.errors import RefusedError, TableError, TaskError, shown
+from foretoken.fits.check import Check, listed, plural
 from foretoken.forecasts.scores import ScoreForecast
 from foretoken.launchers.jobs import CHECK_EXAMPLES
 from foretoken.runs.spec import RunSpec
@@ -187,19 +188,23 @@ def ladder_scores(store: Store, runs: list[RunSpec], evaluation: Evaluation) -> 
 
 def forecast_scores(
     store: Store, design: Design, evaluation: Evaluation | None, level: float, note: Callable[[str], None]
-) -> list[ScoreForecast]:
-    """What the target will score, from the scores of the small runs; where nothing can be said, `note` is told why."""
+) -> tuple[list[ScoreForecast], list[Check]]:
+    """What the target will score, from the scores of the small runs, and the doubts about it.
+
+    Where nothing can be said, `note` is told why, and so is whoever reads the doubts.
+    """
     if evaluation is None:
-        return []
+        return [], []
     target = design.target
     try:
         table = ladder_scores(store, design.runs, evaluation)
         # Straight from the ladder: the target has no record yet, so nothing of its own outcome can enter.
         found = downstream(table, at=(float(target.parameters.total), float(target.tokens)), level=level)
     except (RefusedError, TableError) as error:
-        note(f"no scores of the target are forecast: {error.message}")
-        return []
-    return [
+        told = f"no scores of the target are forecast: {error.message}"
+        note(told)
+        return [], [Check(error.code or "no_scores", "refusal", told, error.cure or "score more of the small runs")]
+    scores = [
         ScoreForecast(
             task=one.task,
             metric=one.metric,
@@ -214,6 +219,16 @@ def forecast_scores(
         )
         for one in found.tasks
     ]
+    return scores, [*_unscored(table, design.runs), *found.checks]
+
+
+def _unscored(table: ScoreTable, runs: list[RunSpec]) -> list[Check]:
+    """A doubt where small runs have no scores, as of those that failed or diverged."""
+    without = sorted({run.group for run in runs if run.key not in set(table.frame["run"])})
+    if not without:
+        return []
+    told = f"{plural(len(runs) - table.frame['run'].nunique(), 'small run')} without scores: of {listed(without, 6)}"
+    return [Check("runs_without_scores", "doubt", told, "run the study again: what failed is tried once more")]
 
 
 def final_scores(store: Store, run: RunSpec, forecasts: Iterable[ScoreForecast]) -> list[TaskScore]:
