@@ -164,7 +164,7 @@ def test_the_ledger_shows_each_score_with_its_outcome(finished: Path) -> None:
     assert all(one["task"] in printed for one in shown["scores"])
 
 
-def test_doubts_about_scores_are_frozen_and_shown(finished: Path, study: Study) -> None:
+def test_doubts_about_scores_are_frozen_and_shown(finished: Path, study: Study, tmp_path: Path) -> None:
     (line,) = Ledger.read(finished / "ledger").lines
     evaluation, spec = evaluation_of(study), line.entry.spec
     assert evaluation
@@ -174,10 +174,11 @@ def test_doubts_about_scores_are_frozen_and_shown(finished: Path, study: Study) 
     assert asked.checks
     assert line.entry.score_checks == list(asked.checks)
     told = foretoken("ledger", "show", "--ledger", finished / "ledger")
-    page = (finished / "report" / "index.html").read_text()
+    foretoken("ledger", "show", "--ledger", finished / "ledger", "--html", tmp_path / "ledger.html")
+    pages = (finished / "report" / "index.html", tmp_path / "ledger.html")
     for check in asked.checks:
         assert f"{check.severity}: {check.code}:" in told
-        assert f"<code>{check.code}</code>" in page
+        assert all(f"<code>{check.code}</code>" in page.read_text() for page in pages)
     shown = json.loads(foretoken("ledger", "show", "--ledger", finished / "ledger", "--json"))["entries"][0]
     assert [one["code"] for one in shown["score_checks"]] == [check.code for check in asked.checks]
 

@@ -73,12 +73,8 @@ class LedgerLine:
     def to_json(self) -> dict[str, Any]:
         """What a table of forecasts shows; the whole entry is `entry.to_json()`."""
         forecast = self.entry.forecast.to_json()
-        outcome = self.outcome and {
-            "loss": self.outcome.loss,
-            "error": self.outcome.error,
-            "inside": self.outcome.inside,
-            "order": self.outcome.order,
-        }
+        told = ("loss", "error", "inside", "order")
+        outcome = self.outcome and {name: getattr(self.outcome, name) for name in told}
         return {
             "name": self.name,
             **{key: forecast[key] for key in SHOWN},

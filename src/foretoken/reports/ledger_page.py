@@ -13,7 +13,7 @@ from foretoken.forecasts.ledger import Ledger, LedgerLine, LedgerSummary
 from foretoken.forecasts.scores import ScoreLine
 from foretoken.reports.forecast_figure import RIVAL_NAMES
 from foretoken.reports.forest import Line, forest
-from foretoken.reports.html import Html, as_sentence, element, figure, section, table
+from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, factor, number, percent
 from foretoken.reports.summary import Fact, Page, PageOptions, lead
 from foretoken.reports.svg import ACCENT, BAND, INK, log_axis, padded, responsive, short_count
@@ -124,13 +124,14 @@ CELLS: list[Callable[[LedgerLine], str]] = [
 
 
 def _scores(summary: LedgerSummary) -> Iterator[Html]:
-    """A table for each forecast with scores on tasks beside its loss."""
+    """A table for each forecast with scores on tasks beside its loss, and the doubts about them."""
     heads = ["task", "metric", "shots", "forecast", "interval", "outcome", "verdict", "± (s.e.)", "n", "remark"]
     for position, line in enumerate(summary.entries):
-        if line.scores:
+        doubts = [checks_list(line.entry.score_checks)] if line.entry.score_checks else []
+        if line.scores or doubts:
             cells = [_score_cells(one) for one in line.scores]
-            title = f"{line.name}, scores on tasks"
-            yield section(f"scores-{position}", title, table(heads, cells, class_="sortable words"))
+            told = [table(heads, cells, class_="sortable words")] if cells else []
+            yield section(f"scores-{position}", f"{line.name}, scores on tasks", *told, *doubts)
 
 
 def _score_cells(one: ScoreLine) -> list[str]:
