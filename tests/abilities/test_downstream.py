@@ -149,6 +149,28 @@ def test_a_known_number_of_items_widens_an_interval_that_is_too_narrow():
     assert few.high - few.low > 0.1 > many.high - many.low
 
 
+def test_standard_errors_of_scores_are_noise_of_an_evaluation_as_items_are():
+    exact = runs(noise=0.0)
+    score = exact["acc_hellaswag"]
+    plain = exact[["params", "tokens"]].assign(task="hellaswag", metric="acc", score=score)
+    error = np.sqrt(score * (1 - score) / 100)
+    told = {
+        name: ft.downstream(table, at="2B,40B", route="direct").tasks[0]
+        for name, table in {
+            "neither": plain,
+            "items": plain.assign(n=100),
+            "errors": plain.assign(score_se=error),
+            "both": plain.assign(n=1, score_se=error),
+            "of none": plain.assign(score_se=0.0),
+            "in percent": plain.assign(score=100 * score, score_se=100 * error),
+        }.items()
+    }
+    width = {name: task.high - task.low for name, task in told.items()}
+    assert width["errors"] > 0.1 > width["neither"] == width["of none"]
+    for name in ("errors", "both", "in percent"):
+        assert width[name] == pytest.approx(width["items"], rel=1e-6)
+
+
 def test_compute_is_counted_as_the_table_counts_it():
     frame = runs()
     twelve = frame.assign(flops=12 * frame["params"] * frame["tokens"])

@@ -59,8 +59,9 @@ class GroupRuns:
     chance: Array
     """What guessing gives, NaN where it is not known [k]."""
     ceiling: Array
-    items: Array
-    """How many items are behind a score, NaN where it is not known [k]."""
+    noise: Array
+    """Standard deviation of one evaluation, of arcsin sqrt(score): by its standard errors, else its items; NaN where
+    neither is known [k]."""
     task_loss: Array
     """Loss of the task's own right answers, NaN where the table has none [r, k]."""
 
@@ -169,6 +170,8 @@ def _group(name: str, rows: pd.DataFrame, frame: pd.DataFrame) -> GroupRuns:
     index = wide.index.to_frame(index=False)
     falls = (first["better"] == "down").to_numpy()
     up = np.where(falls, 1.0 - wide.to_numpy(), wide.to_numpy())
+    # Arcsin sqrt of a proportion of n items has variance 1 / (4 n), whatever the proportion (Anscombe 1948).
+    by_error = _noise(rows).reindex(wide.columns).to_numpy(dtype=np.float64)
     levels = {bar: first[bar].to_numpy(dtype=np.float64) for bar in ("chance", "ceiling", "n")}
     chance, ceiling = (np.where(falls, 1.0 - levels[bar], levels[bar]) for bar in ("chance", "ceiling"))
     loss = index["loss"].to_numpy(dtype=np.float64)
@@ -184,10 +187,20 @@ def _group(name: str, rows: pd.DataFrame, frame: pd.DataFrame) -> GroupRuns:
         score=up,
         chance=chance,
         ceiling=np.where(np.isfinite(ceiling), ceiling, 1.0),
-        items=levels["n"],
+        noise=np.where(np.isfinite(by_error), by_error, 0.5 / np.sqrt(levels["n"])),
         task_loss=_own_losses(own, pd.MultiIndex.from_frame(index[RUN[:4]]), [key[0] for key in wide.columns]),
     )
     return found.of(order)
+
+
+def _noise(rows: pd.DataFrame) -> pd.Series:
+    """What the standard errors of a curve's scores are on arcsin sqrt(score), in the middle; NaN where there are none.
+
+    A score of 0 or 1 has an error of 0, which says nothing of the next one.
+    """
+    known = rows[(rows["score_se"] > 0) & (rows["score"] > 0) & (rows["score"] < 1)]
+    error = known["score_se"] / (2.0 * np.sqrt(known["score"] * (1.0 - known["score"])))
+    return error.groupby(known["column"]).median()
 
 
 def _own_losses(rows: pd.DataFrame, runs: pd.MultiIndex, tasks: list[str]) -> Array:

@@ -199,7 +199,7 @@ def _joined(groups: list[GroupRuns]) -> Models:
         score=np.concatenate(parts),
         chance=np.array([groups[g].chance[k] for g, k in first]),
         ceiling=np.array([groups[g].ceiling[k] for g, k in first]),
-        items=np.array([groups[g].items[k] for g, k in first]),
+        noise=np.array([groups[g].noise[k] for g, k in first]),
         task_loss=np.full((sum(map(len, groups)), len(names)), np.nan),
     )
     family = np.concatenate([np.full(len(runs), number) for number, runs in enumerate(groups)])
@@ -226,7 +226,7 @@ def forecast_models(
         )
         drawn = _drawn(lines, family, np.log(flops), draws, random)
         means = np.stack([angle(curves.drawn(-row, random)) for row in drawn])
-        found[..., [task]] = new_scores(means, curves, alone.items[[task]], distance, random, MISFIT)
+        found[..., [task]] = new_scores(means, curves, alone.noise[[task]], distance, random, MISFIT)
         shares.append(share)
     return found, float(np.median(shares))
 

@@ -78,25 +78,25 @@ def _forecast(
 ) -> RouteForecast:
     """New scores on curves at x, one [b] or [b, 2] for each target."""
     drawn = np.stack([curves.drawn(one, random) for one in x])
-    return RouteForecast(new_scores(angle(drawn), curves, runs.items, distance, random), curves)
+    return RouteForecast(new_scores(angle(drawn), curves, runs.noise, distance, random), curves)
 
 
 def new_scores(
     means: Array,
     curves: BoundedCurves,
-    items: Array,
+    evaluation: Array,
     distance: Array,
     random: np.random.Generator,
     growth: float = MISFIT_OF_DISTANCE,
 ) -> Array:
-    """Angles of new scores [t, b, k] about those of drawn curves: with misfit, noise between runs, and items."""
+    """Angles of new scores [t, b, k] about those of drawn curves: with misfit, and noise of runs and evaluations."""
     from scipy.special import ndtri, stdtrit
 
     draws = means.shape[1]
     change = np.maximum(np.median(means, axis=1) - angle(curves.edge), 0.0)
     misfit = np.hypot(MISFIT_OF_CHANGE * change, growth * distance[:, None])
-    # arcsin sqrt of a proportion of n items has variance 1 / (4 n), whatever the proportion (Anscombe 1948).
-    noise = np.fmax(curves.angle_sd, 0.5 / np.sqrt(items))
+    # The scatter of the runs holds the noise of their evaluation; few runs may scatter less by luck.
+    noise = np.fmax(curves.angle_sd, evaluation)
     quantiles = (np.arange(draws) + 0.5) / draws
     normal, tail = (
         np.broadcast_to(one[None, :, None], means.shape) for one in (ndtri(quantiles), stdtrit(FREEDOM, quantiles))
