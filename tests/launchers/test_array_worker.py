@@ -237,6 +237,21 @@ def test_small_files_go_when_the_workers_have_left_and_what_the_others_printed_s
     assert not folder.exists()
 
 
+def test_a_worker_that_left_and_was_requeued_is_not_swept(tmp_path: Path) -> None:
+    home = Home(tmp_path / "slurm")
+    home.close()
+    worker = home.new_worker()
+    for number, said in enumerate((Left("over"), Beat())):
+        life = worker / f"life-{number}"
+        life.mkdir()
+        Mailbox(life / "to_driver").write(said)
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert (worker / "life-1").is_dir()
+    Mailbox(worker / "life-1" / "to_driver").write(Left("over"))
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert not worker.exists()
+
+
 def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:
     writer, reader = Mailbox(tmp_path / "box"), Mailbox(tmp_path / "box")
     assert reader.read() == []

@@ -304,10 +304,15 @@ def sweep(home: Path) -> None:
 
 def _newest_lives(home: Path) -> list[Path]:
     """What each worker of a home has said in its newest life, where that was not long ago."""
-    lives = [max(worker.glob("life-*/to_driver"), key=_life_number, default=None) for worker in home.glob("worker-*")]
+    lives = map(_newest_life, home.glob("worker-*"))
     # Of workers that were killed with their driver nothing is to be expected.
     recent = time.time() - 3 * BEAT_SECONDS
     return [life for life in lives if life and life.stat().st_mtime > recent and not _has_left(life)]
+
+
+def _newest_life(worker: Path) -> Path | None:
+    """What a worker has said in its newest life: one that left may have been requeued."""
+    return max(worker.glob("life-*/to_driver"), key=_life_number, default=None)
 
 
 def _life_number(said: Path) -> int:
@@ -317,8 +322,9 @@ def _life_number(said: Path) -> int:
 
 
 def _is_through(worker: Path) -> bool:
-    """Whether a worker has never begun, or has said that it leaves."""
-    return not any(worker.glob("life-*")) or any(map(_has_left, worker.glob("life-*/to_driver")))
+    """Whether a worker has never begun, or has said in its newest life that it leaves."""
+    newest = _newest_life(worker)
+    return not any(worker.glob("life-*")) if newest is None else _has_left(newest)
 
 
 def _has_left(path: Path) -> bool:
