@@ -35,7 +35,6 @@ from foretoken.tasks.made import task_of
 from foretoken.tasks.metrics import can_write, metrics_of
 from foretoken.tasks.task import check_names, check_shots
 
-SUFFIXES = (".jsonl", ".csv", ".tsv")
 MASKED_FRAME = 2
 """Tokens around a text that an encoder reads: CLS and SEP."""
 
