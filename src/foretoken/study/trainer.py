@@ -288,6 +288,8 @@ class LoopTrainer(Trainer):
         """As every trainer does; the tasks are kept even where nothing waits, since they may be those of before."""
         if self.evaluation:
             keep_evaluation(self.store.folder, self.evaluation, self.examples)
+            for run in runs:
+                self.store.unsettle_scores(run, self.evaluation)
         super().train(runs)
 
     def _check_source(self) -> None:
