@@ -15,7 +15,7 @@ from foretoken.tasks.task import PromptTask
 def corpus_tasks(folder: Path, *, questions: int = 200) -> list[PromptTask]:
     """The tasks of the tokenised corpus in a folder, with its options and seed; none where it has none.
 
-    Mentions are counted in all training documents, of which a run sees the share (tokens of the run / training tokens).
+    Mentions are counted in all training documents, of which a run reads as many times as many as it reads epochs.
     Raises StoreError for a damaged folder, TaskError for text that another version of the maker wrote.
     """
     manifest = read_manifest(folder)
