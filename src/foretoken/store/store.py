@@ -131,6 +131,14 @@ class Store:
         summary = self.summary(run.key, run)
         return summary is not None and summary.status == "finished"
 
+    def can_score_kept(self, run: RunSpec, evaluation: Evaluation | None, policy: KeepWeights) -> bool:
+        """Whether all that a run lacks are the scores of its end, and its weights are there to be scored."""
+        if evaluation is None or self.lacks_weights(run, policy) or not self.lacks_scores(run, evaluation):
+            return False
+        on_the_way = evaluation.steps(run)[:-1]
+        scored = (scores_path(self.folder, run.key, evaluation.digest, step).is_file() for step in on_the_way)
+        return are_committed(self.weights_folder(run.key)) and all(scored)
+
     def unsettle_scores(self, run: RunSpec, evaluation: Evaluation) -> None:
         """Delete the scores of a run's end where some on its way are gone: it is trained again, and may go back."""
         end = scores_path(self.folder, run.key, evaluation.digest, run.steps)
