@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from foretoken.compute.families import FAMILIES
+from foretoken.compute.objective import Objective
 from foretoken.data import prepare_corpus
 from foretoken.data.tokenizer import ByteTokenizer
 from foretoken.runs.study_file import Study, load_study
@@ -73,15 +75,18 @@ def test_tokens_are_those_of_prompts_answers_and_examples() -> None:
     choices = (Question(prompt="1+1=", answer="2", choices=("2", "33")),) * 4
     task = PromptTask(name="sums", questions=choices, examples=examples)
     tokens = task_tokens(ByteTokenizer(), task, ["accuracy"])
-    assert tokens == TaskTokens(questions=4, prompt=4, answers=3, example=6, has_own_examples=False)
-    assert tokens.read(0, seeds=5, context=99, shares=True) == 4 * (4 + 3)  # without examples nothing is drawn
-    assert tokens.read(2, seeds=5, context=99, shares=True) == 5 * (12 + 4 * 7)
-    assert tokens.read(2, seeds=5, context=99, shares=False) == 5 * 4 * (12 + 7)
-    assert tokens.read(50, seeds=1, context=99, shares=True) == 99 + 4 * 7
+    assert tokens == TaskTokens(task=task, prompt=4, weighed=3, written=0, example=6)
+    decoder = FAMILIES["decoder"], Objective(), 99
+    assert tokens.read(0, 5, *decoder) == 4 * (4 + 3)  # without examples nothing is drawn
+    assert tokens.read(2, 5, *decoder) == 5 * (12 + 4 * 7)
+    assert tokens.read(2, 5, FAMILIES["encoder_decoder"], Objective(kind="span_corruption"), 99) == 5 * 4 * (12 + 7)
+    assert tokens.read(50, 1, *decoder) == 99 + 4 * 7
+    assert tokens.read(0, 1, FAMILIES["encoder"], Objective(kind="masked"), 99) == 4 * 3 * 4
     written = task_tokens(ByteTokenizer(), replace(task, metrics=("exact_match",)), [])
-    assert written.answers == 3 + 2 * 1 + 8
+    assert written.written == 2 * 1 + 8
+    assert written.read(0, 1, *decoder) == 4 * (4 + 3 + 10)
     own = replace(task, questions=tuple(replace(one, examples=examples) for one in choices), examples=())
-    assert task_tokens(ByteTokenizer(), own, ["accuracy"]).read(2, 5, 99, shares=True) == 4 * (12 + 7)
+    assert task_tokens(ByteTokenizer(), own, ["accuracy"]).read(2, 5, *decoder) == 4 * (12 + 7)
 
 
 def test_every_step_that_is_scored_counts(study: Study, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
+from foretoken.compute.families import Family
+from foretoken.compute.objective import Objective
 from foretoken.data import TokenizedCorpus
 from foretoken.data.tokenizer import SymbolTokenizer, Tokenizer
 from foretoken.data.tokenizer_files import load_tokenizer
@@ -18,7 +20,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.store.scores import scores_of
 from foretoken.store.store import Store
 from foretoken.tasks.evaluation import Evaluation
-from foretoken.tasks.metrics import METRICS, MOST_MORE, MOST_TIMES, metrics_of
+from foretoken.tasks.metrics import FOR_ANSWERS, FOR_CHOICES, METRICS, MOST_MORE, MOST_TIMES, can_write
 from foretoken.tasks.task import PromptTask, Question
 
 LOOKED_AT, MEASURED = 50, 20
@@ -36,22 +38,27 @@ MUCH = 0.5
 class TaskTokens:
     """Tokens of a task, means over its questions."""
 
-    questions: int
+    task: PromptTask
     prompt: float
     """Of a question without examples."""
-    answers: float
-    """Of all that is weighed or written after it."""
+    weighed: float
+    """Of all answers that are weighed after it, with what stands behind them."""
+    written: float
+    """Of an answer that is written freely; 0 where no metric asks for one."""
     example: float
     """Of a solved example."""
-    has_own_examples: bool
-    """Whether each question shows its own."""
 
-    def read(self, shots: int, seeds: int, context: int, *, shares: bool) -> float:
-        """Tokens that a network reads; those of the examples once for all questions where it `shares` them."""
-        drawn = seeds if shots and not self.has_own_examples else 1
-        shown = min(shots * self.example, context)
-        shown *= 1 if shares and not self.has_own_examples else self.questions
-        return drawn * (shown + self.questions * (self.prompt + self.answers))
+    def read(self, shots: int, seeds: int, family: Family, objective: Objective, context: int) -> float:
+        """Tokens that a network reads and writes."""
+        questions, shown = len(self.task.questions), min(shots * self.example, context)
+        own = any(question.examples for question in self.task.questions)
+        drawn = seeds if shots and not own else 1
+        if not family.generates:  # the whole text is read for each token that is hidden, at the most
+            return drawn * questions * self.weighed * (shown + self.prompt)
+        # What all prompts begin with is read once, but where it is seen in both directions or read by an encoder.
+        begin_alike = not own and not family.two_stacks and not objective.shows_prefix(family)
+        written = self.written if can_write(family, objective, self.task) else 0.0
+        return drawn * (shown * (1 if begin_alike else questions) + questions * (self.prompt + self.weighed + written))
 
 
 @dataclass(frozen=True)
@@ -62,18 +69,18 @@ class ScoringWork:
     corpus: TokenizedCorpus
     examples: Path | None = None
     """The file of labelled examples that copies are tuned on."""
+    _read: dict[tuple[Family, Objective, int], float] = field(default_factory=dict)
+    """Tokens that a network of a family, an objective and a context reads."""
 
     def once(self, run: RunSpec) -> float:
         """Training tokens that take as long as scoring the network of a run at one step."""
-        # What is seen in both directions, or read by an encoder, depends on all of the prompt.
-        family = run.shape.family_record
-        shares = not family.two_stacks and not run.objective.shows_prefix(family)
-        read = sum(
-            task.read(shots, len(self.evaluation.seeds), run.shape.context, shares=shares)
-            for task in self._tasks
-            for shots in self.evaluation.shots
-        )
-        return SLOWER * FORWARD_SHARE * read + self._tuned_on
+        network = run.shape.family_record, run.objective, run.shape.context
+        if network not in self._read:
+            seeds = len(self.evaluation.seeds)
+            self._read[network] = sum(
+                task.read(shots, seeds, *network) for task in self._tasks for shots in self.evaluation.shots
+            )
+        return SLOWER * FORWARD_SHARE * self._read[network] + self._tuned_on
 
     def of_run(self, run: RunSpec) -> float:
         """The same, for all steps at which the run is scored."""
@@ -126,17 +133,17 @@ def task_tokens(tokenizer: Tokenizer, task: PromptTask, metrics: Sequence[str]) 
         return len(tokenizer.encode([text.encode()])[0]) if text else 0
 
     def solved(example: Question) -> int:
-        return tokens(task.template.replace("{prompt}", example.prompt) + example.answer + task.between)
+        return tokens(task.template.replace("{prompt}", example.prompt) + example.solved + task.between)
 
     questions = task.questions[:: 1 + len(task.questions) // LOOKED_AT]
     own = [example for question in questions for example in question.examples]
-    writes = any(METRICS[name].writes for name in metrics_of(task, metrics))
+    names = metrics or task.metrics or (FOR_CHOICES if all(one.choices for one in task.questions) else FOR_ANSWERS)
     longest = max(tokens(question.answer) for question in questions)
-    weighed = (sum(map(tokens, question.choices or (question.answer,))) for question in questions)
+    weighed = (sum(tokens(question.filled(one)) for one in question.candidates) for question in questions)
     return TaskTokens(
-        questions=len(task.questions),
+        task=task,
         prompt=fmean(tokens(task.prompt(question)) for question in questions),
-        answers=fmean(weighed) + (MOST_TIMES * longest + MOST_MORE if writes else 0),
+        weighed=fmean(weighed),
+        written=MOST_TIMES * longest + MOST_MORE if any(METRICS[name].writes for name in names) else 0,
         example=fmean(map(solved, (own or task.examples)[:LOOKED_AT])) if own or task.examples else 0.0,
-        has_own_examples=bool(own),
     )
