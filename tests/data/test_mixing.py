@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from foretoken.data.corpus import documents
-from foretoken.data.corpus_tasks import corpus_tasks
+from foretoken.data.corpus_tasks import MENTIONS, corpus_tasks
 from foretoken.data.mixing import bytes_and_end
 from foretoken.data.packing import find_corpus, prepare_corpus
 from foretoken.data.tokenized import TokenizedCorpus, read_manifest
@@ -22,6 +22,8 @@ from foretoken.runs.corpus_section import CorpusSection
 from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.task_section import DEFAULTS
 from foretoken.store import atomic
+from foretoken.tasks.maker import Maker
+from foretoken.tasks.makers import Facts
 
 FACTS = {"name": "facts", "facts": 10, "most": 200}
 
@@ -112,6 +114,24 @@ def test_counts_are_those_of_the_text_that_was_written(text: Path, tmp_path: Pat
     assert 0 < min(filter(None, counts)) < 50 < 1000 < max(filter(None, counts))
     assert {question.count for question in copy.questions} == {None}
     assert not any(question.prompt in train for task in (facts, copy) for question in task.questions)
+
+
+def test_mentions_are_counted_once_and_again_where_that_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [{"name": "operands", "digits": 1}, FACTS, {"name": "copy"}]
+    corpus = prepare_corpus(corpus_of(source="tasks", tokens=50_000, tasks=tasks), tmp_path, 0)
+    kept = corpus.folder / MENTIONS
+    with monkeypatch.context() as patched:
+        patched.setattr(Maker, "mentions", None)
+        patched.setattr(Facts, "mentions", None)
+        found = corpus_tasks(corpus.folder)
+    kept.write_bytes(kept.read_bytes().replace(b"1", b"2", 1))
+    assert corpus_tasks(corpus.folder) == found
+    kept.unlink()
+    assert corpus_tasks(corpus.folder) == found
+    plain = prepare_corpus(corpus_of(source="tasks", tokens=20_000, tasks=[{"name": "copy"}]), tmp_path, 0)
+    assert not (plain.folder / MENTIONS).exists()
 
 
 def test_tasks_of_another_version_are_refused(tmp_path: Path) -> None:

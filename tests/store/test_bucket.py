@@ -22,11 +22,13 @@ from foretoken.errors import (
 )
 from foretoken.runs.schema import LaunchSection
 from foretoken.runs.study_file import load_study
+from foretoken.store import atomic
 from foretoken.store import bucket as buckets
 from foretoken.store.bucket import Bucket, as_url, is_known, reason, within
 from foretoken.store.claim import Claim
 from foretoken.store.lease import Attempt
 from foretoken.store.push import Pusher
+from foretoken.store.seals import sha256_of, write_seals
 
 fsspec = pytest.importorskip("fsspec", reason="buckets are read by fsspec")
 KEY = "0123456789abcdef"
@@ -260,6 +262,21 @@ def test_a_late_owner_copies_nothing_and_says_that_it_has_lost_the_study(local: 
     with pytest.raises(LeaseLostError):
         Pusher(local, late, tmp_path / "study", {}).look()
     assert local.read(["design.json"]) == {}
+
+
+def test_scores_that_are_dropped_here_are_dropped_there(local: Bucket, tmp_path: Path) -> None:
+    """A machine that goes on from a later checkpoint must not find them."""
+    name, pusher = f"runs/{KEY}/scores/{KEY}-000000007.json", Pusher(local, claimed(local, 1), tmp_path, {})
+    atomic.write_file(tmp_path / name, b"scores")
+    write_seals(tmp_path, {name: sha256_of(tmp_path / name)})
+    pusher.look()
+    assert set(local.names()) >= {name, "seals"}
+    write_seals(tmp_path, {})
+    (tmp_path / name).unlink()
+    pusher.look()
+    assert name not in local.names()
+    assert name.encode() not in local.read(["seals"])["seals"]
+    assert pusher.failures == {}
 
 
 def test_what_nobody_foresaw_is_told_as_a_failure(

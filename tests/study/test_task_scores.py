@@ -19,6 +19,7 @@ from foretoken.forecasts import Ledger
 from foretoken.forecasts.entry import Entry
 from foretoken.runs.study_file import Study, load_study
 from foretoken.runs.task_score import RunScores, TaskScore
+from foretoken.store.format import format_json, read_format_json
 from foretoken.store.score_rows import read_score_rows
 from foretoken.store.scores import (
     current_evaluation,
@@ -29,12 +30,13 @@ from foretoken.store.scores import (
     score_files,
 )
 from foretoken.store.store import Store
-from foretoken.study.design_file import started_design
+from foretoken.study.agreement import doubts
+from foretoken.study.design_file import started_design, usable_design
 from foretoken.study.maintenance import verify
 from foretoken.study.results import gather
 from foretoken.study.run_study import run
 from foretoken.study.task_scores import evaluation_of, final_scores, forecast_scores, ladder_scores
-from foretoken.tasks.evaluation import Evaluation
+from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import make_task
 
 from ..fuzz.verbs import foretoken
@@ -244,8 +246,6 @@ def test_lost_scores_are_made_again_and_edited_ones_are_set_aside(copied: Path, 
 
 
 def test_scores_that_were_sealed_anew_are_refused(copied: Path) -> None:
-    from foretoken.store.format import format_json, read_format_json
-
     path = score_files(copied)[0]
     scores_json = read_format_json(path)
     scores_json["scores"][0]["score"] += 0.5
@@ -359,12 +359,45 @@ def test_a_synthetic_language_is_asked_nothing_in_words(study: Study, tmp_path: 
             '[evaluate]\ntasks = [{ name = "copy", length = -2',
             "0.length",
         ),
+        (
+            '[evaluate]\ntasks = [{ name = "copy", length = 2',
+            '[evaluate]\ntasks = [{ name = "copy", share = 0.5, length = 2',
+            "`share` of the task copy says how much of a corpus",
+        ),
     ],
 )
 def test_a_study_file_that_asks_for_no_scores_is_told(tmp_path: Path, was: str, now: str, word: str) -> None:
     (tmp_path / "scored.toml").write_text(STUDY.replace(was, now))
     with pytest.raises(StudyFileError, match=word):
         load_study(tmp_path / "scored.toml")
+
+
+def test_tasks_that_are_gone_are_told_and_made_anew(copied: Path, study: Study) -> None:
+    before, home = _scores(copied), copied / "evaluations"
+    whole = {path.name: path.read_bytes() for path in home.iterdir()}
+    shutil.rmtree(home)
+    found = verify(copied)
+    assert {finding.path.name for finding in found} == set(whole)
+    assert {finding.remedy for finding in found} == {"remake"}
+    run(study, folder=copied)
+    assert {path.name: path.read_bytes() for path in home.iterdir()} == whole
+    assert (verify(copied), _scores(copied)) == ([], before)
+
+
+def test_tasks_that_nobody_asks_for_any_more_are_told_when_they_are_gone(copied: Path, study: Study) -> None:
+    """They cannot be made anew, so they are no reason to run the study again."""
+    assert study.evaluate
+    before = current_evaluation(copied)
+    other = study.model_copy(update={"evaluate": study.evaluate.model_copy(update={"questions": 4, "when": []})})
+    other._home = study.home
+    run(other, folder=copied)
+    assert doubts(copied, usable_design(copied)) == []
+    evaluation_path(copied, before).unlink()
+    assert verify(copied) == []
+    (told,) = doubts(copied, usable_design(copied))
+    assert f"{before}.json is doubtful: gone, and runs were scored" in told
+    evaluation_path(copied, current_evaluation(copied)).unlink()
+    assert len(verify(copied)) == 1
 
 
 def test_the_digest_is_of_what_is_asked(study: Study) -> None:
@@ -441,6 +474,16 @@ def test_answers_on_what_is_counted_are_read_for_the_long_tail(copied: Path) -> 
     (answers,) = read_answers(copied).tasks
     assert answers.by_question
     assert len(answers.models) == len(records)
+    _shorten_text(copied, records[0].spec.tokens / 2.5)
+    rows = read_answer_rows(copied)
+    one = rows[rows["run"] == records[0].spec.key]  # which read its text two and a half times
+    assert one["count"].tolist() == pytest.approx([2.5 * (question.count or 0) for question in task.questions])
+
+
+def _shorten_text(folder: Path, tokens: float) -> None:
+    design_json = read_format_json(folder / "design.json")
+    design_json["corpus"]["train_tokens"] = tokens
+    (folder / "design.json").write_bytes(format_json(design_json))
 
 
 def test_what_guessing_gives_stands_in_the_table(copied: Path) -> None:
@@ -473,3 +516,15 @@ def test_examples_that_were_edited_are_set_aside(copied: Path) -> None:
     assert verify(copied) == []
     path.write_bytes(content.replace(b"even", b"odd"))
     assert [finding.path for finding in verify(copied)] == [path]
+
+
+def test_examples_that_are_gone_are_told(copied: Path) -> None:
+    tuning = Tuning(
+        name="a", file=f"{'0' * 16}.csv", kind="single", seeds=1, learning_rates=(0.1,), epochs=1, classes=()
+    )
+    asked = replace(read_evaluation(evaluation_path(copied, current_evaluation(copied))), tuning=tuning)
+    keep_evaluation(copied, asked)
+    assert verify(copied) == []  # nothing was scored yet
+    run_key = Store(copied).records()[0].spec.key
+    put_scores(copied, RunScores(run=run_key, evaluation=asked.digest, step=1, steps=2, seconds=0, scores=()))
+    assert tuning.file in {finding.path.name for finding in verify(copied)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +10,7 @@ import torch
 from safetensors.torch import load, save
 
 from foretoken.data import TokenizedCorpus
-from foretoken.objectives.loss import losses
 from foretoken.runs.spec import RunSpec, SpikePolicy
-from foretoken.training import loop
 from foretoken.training.checkpoint import Checkpoint
 from foretoken.training.loop import Diverged, advance
 from foretoken.training.spikes import detect_spike
@@ -25,28 +22,6 @@ SPEC = replace(FULL, learning_rate=2e-3, dropout=0.1)
 SKIP = SpikePolicy(policy="skip", sigmas=50.0, window=8)
 ROLL_BACK = SpikePolicy(policy="roll_back", sigmas=50.0, window=8, rewind=5, skip_batches=12)
 NAN, HUGE = float("nan"), 100.0
-
-
-@pytest.fixture
-def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, float]], list[int]]:
-    """Multiply the losses of the batches at these places of the order; gives a list of the places read."""
-
-    def set_factors(factors: dict[int, float]) -> list[int]:
-        places: list[int] = []
-        read = loop.batch
-
-        def counted(*arguments: Any, step: int, **more: Any) -> Any:
-            places.append(step)
-            return read(*arguments, step=step, **more)
-
-        def spoiled(network: Any, examples: Any) -> tuple[torch.Tensor, None]:
-            return losses(network, examples)[0] * factors.get(places[-1], 1.0), None
-
-        monkeypatch.setattr(loop, "batch", counted)
-        monkeypatch.setattr(loop, "losses", spoiled)
-        return places
-
-    return set_factors
 
 
 def trained(spec: RunSpec, corpus: TokenizedCorpus, on_step: Any = lambda state: None) -> TrainState:

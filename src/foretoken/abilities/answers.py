@@ -40,7 +40,7 @@ class CountedAnswer:
     question: str
     """What tells questions apart: the same for all models."""
     count: float
-    """How often what is asked for stands in the training text."""
+    """How often what is asked for was read in training: mentions in the text, times the epochs that were read."""
     correct: float
     """1 where it was right, 0 where not; a share of several tries is between."""
     params: float

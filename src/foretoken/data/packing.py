@@ -27,6 +27,7 @@ from typing import IO, Any
 import numpy as np
 
 from foretoken.data.corpus import SourceFile, documents, hash_files, source_files
+from foretoken.data.corpus_tasks import write_mentions
 from foretoken.data.formats import UTF8
 from foretoken.data.learning import learn
 from foretoken.data.mixing import Split
@@ -82,6 +83,7 @@ def prepare_corpus(corpus: CorpusSection, folder: Path, seed: int) -> TokenizedC
         if not (folder / address).is_dir():
             with renamed_when_whole(folder / address) as unfinished:
                 manifest = _tokenize(corpus, seed, unfinished, settings, sources)
+                write_mentions(unfinished, manifest)
                 atomic.write_file(unfinished / MANIFEST, atomic.checksummed_json(manifest.to_json()))
                 # The address is that of the sources before they were tokenised: it must still be that of what was read.
                 if stamp != _hash([_settings_json(corpus, seed), _stamps(source_files(corpus))]):

@@ -90,7 +90,11 @@ class Calibration:
 
     def seconds(self, spec: RunSpec, steps: int | None = None) -> float:
         """Estimated time of a run, or of `steps` of it, with its evaluation."""
-        return self.speeds[_speed_key(spec)] * work(spec, spec.steps if steps is None else steps)
+        return self.seconds_per_token(spec) * work(spec, spec.steps if steps is None else steps)
+
+    def seconds_per_token(self, spec: RunSpec) -> float:
+        """Measured time of a token that a run's shape is trained on."""
+        return self.speeds[_speed_key(spec)]
 
     def knows(self, spec: RunSpec) -> bool:
         """Whether the speed of a run's shape is measured."""

@@ -39,6 +39,15 @@ class EvaluateSection(Section):
             raise ValueError("a number stands there twice")
         return sorted(values)
 
+    @field_validator("tasks")
+    @classmethod
+    def _has_no_shares(cls, tasks: list[str | TaskSection]) -> list[str | TaskSection]:
+        for task in tasks:
+            if isinstance(task, TaskSection) and task.share:
+                told = f"`share` of the task {task.name} says how much of a corpus it is: say it in [corpus] tasks"
+                raise ValueError(f"{told}; here all tasks are asked alike")
+        return tasks
+
 
 class FinetuneSection(Section):
     """How copies of the networks are tuned, at the ends of their runs and wherever `[evaluate]` scores on the way."""

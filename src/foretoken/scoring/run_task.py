@@ -15,11 +15,9 @@ from foretoken.scoring.likelihood import Likelihood, Reader, Request
 from foretoken.scoring.marks import MARKS, Evidence, Floats, edit_distance, mean_over_questions
 from foretoken.scoring.masks import AnyReader
 from foretoken.tasks import METRICS, PromptTask, Question
-from foretoken.tasks.metrics import can_write, metrics_of
+from foretoken.tasks.metrics import MOST_MORE, MOST_TIMES, can_write, metrics_of
 from foretoken.tasks.task import check_shots
 
-MOST_TIMES, MOST_MORE = 2, 8
-"""An answer is written until it ends, for at most so many times the tokens of the longest right answer, and more."""
 Alone = dict[Question, tuple[Likelihood, ...]]
 """What a model says of a question's candidates without the question."""
 

@@ -35,6 +35,7 @@ LOOK_SECONDS = 2.0
 WAIT_SECONDS, SHARE = 30.0, 0.05
 """Longest time between two looks, after failures or where a look takes more than such a share of the time."""
 LEDGER_SEALS = f"ledger/{SEALS}"
+SCORES = re.compile(r"runs/[^/]+/scores/[^/]+\.json")
 Step = tuple[str, Callable[[], None]]
 """The name of what is copied, and what does it."""
 
@@ -180,10 +181,13 @@ class Pusher:
 
     def _small(self, files: list[str], failures: dict[str, str]) -> Iterator[Step]:
         """Files and their seals."""
+        dropped = [name for name in self.there if SCORES.fullmatch(name) and not (self.folder / name).is_file()]
         replaced = [name for name in files if name in self.there]
-        self.there |= dict.fromkeys(replaced, "")
-        if replaced:
+        self.there |= dict.fromkeys([*replaced, *dropped], "")
+        if replaced or dropped:
             yield SEALS, partial(self._put_seals, SEALS)
+        # Before checkpoints are copied: a run that goes on from one must not find what was dropped before it.
+        yield from ((name, partial(self._delete, name)) for name in dropped if SEALS not in failures)
         for name in files:
             if name in replaced and SEALS in failures:
                 continue

@@ -53,7 +53,8 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
     """The answers of a study's runs at their ends to questions on what is counted in the training text.
 
     The columns are `run`, `params_total`, `tokens`, `task`, `question`, `count`, `correct` (0 to 1) and `chance`. The
-    task's name says the metric. To a run that read a part of the text, that part of the mentions is counted.
+    task's name says the metric. `count` are the mentions that a run has read: those in the text times the epochs that
+    it read of it, be it a part of one or several.
 
     Raises TableError where nothing is counted, StoreError for scores that were changed.
     """
@@ -82,7 +83,8 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
 
 
 def _answers(record: RunRecord, task: PromptTask, values: QuestionValues, text: float) -> list[dict[str, Cell]]:
-    share = min(1.0, record.spec.tokens / text) if text else 1.0
+    spec = record.spec
+    epochs = spec.sequences_trained * spec.objective.window(spec.shape).stride / text if text else 1.0
     several = f"{task.name}, {values.metric}" + (f", {values.shots} shots" if values.shots else "")
     return [
         {
@@ -91,7 +93,7 @@ def _answers(record: RunRecord, task: PromptTask, values: QuestionValues, text: 
             "tokens": float(record.spec.tokens),
             "task": several,
             "question": question.prompt,
-            "count": question.count * share,
+            "count": question.count * epochs,
             "correct": value,
             "chance": 1 / len(question.choices) if question.choices and values.metric == CHOSEN else 0.0,
         }

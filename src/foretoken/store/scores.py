@@ -6,11 +6,14 @@
     runs/<key>/scores/<digest>-<step>.json            what the run's network scored at that step
 
 They are written before the run's record, as weights are. Other tasks are another digest, and leave what is there.
+Scores on the way are settled when those of the end are there, which come last: until then a training that goes back
+after a spike drops those of the steps that it will do again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from foretoken.bounded import LARGEST_JSON, read_file, sha256_of
@@ -80,6 +83,26 @@ def current_evaluation(folder: Path) -> str:
     return digest
 
 
+def lost_tasks(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Files that scores rest on and that are gone: tasks, the examples that copies are tuned on, which tasks count.
+
+    With each whether it is of the tasks that the study was last run with, as far as that is known.
+    """
+    named = {evaluation_named(path) for path in score_files(folder)}
+    named |= {evaluation_named(Path(name)) for name in sealed(folder) if f"/{SCORES}/" in name}
+    current = ""
+    with suppress(StoreError):
+        current = str(read_format_json(folder / CURRENT).get("evaluation") or "")
+    if named and not (folder / CURRENT).is_file():
+        yield folder / CURRENT, True
+    for digest in sorted(named):
+        paths = [evaluation_path(folder, digest)]
+        with suppress(StoreError):  # tasks that are damaged are told of as such
+            tuning = read_evaluation(paths[0]).tuning
+            paths += [paths[0].with_name(tuning.file)] if tuning else []
+        yield from ((path, current in ("", digest)) for path in paths if not path.is_file())
+
+
 def read_evaluation(path: Path) -> Evaluation:
     """What runs are scored on. Raises StoreError for a file that is damaged, or of other tasks than its name says."""
     try:
@@ -99,6 +122,27 @@ def scores_path(folder: Path, run: str, evaluation: str, step: int) -> Path:
 def score_files(folder: Path, run: str = "*") -> list[Path]:
     """The files of scores of a run, or of all, by step."""
     return sorted((folder / "runs").glob(f"{run}/{SCORES}/*.json"))
+
+
+def settled_files(folder: Path, run: RunSpec) -> list[Path]:
+    """The files of a run's scores on tasks on which its end is scored: its training will not go back any more."""
+    return [
+        path
+        for path in score_files(folder, run.key)
+        if scores_path(folder, run.key, evaluation_named(path), run.steps).is_file()
+    ]
+
+
+def drop_unsettled(folder: Path, run: RunSpec, beyond: int) -> None:
+    """Delete what a run scored beyond a step to which its training has gone back, on whatever tasks."""
+    for path in set(score_files(folder, run.key)).difference(settled_files(folder, run)):
+        if int(path.stem.rpartition("-")[2]) > beyond:
+            atomic.delete_file(path)
+
+
+def evaluation_named(path: Path) -> str:
+    """The digest of the tasks that a file of scores is of, by its name."""
+    return path.stem.partition("-")[0]
 
 
 def put_scores(folder: Path, scores: RunScores) -> None:

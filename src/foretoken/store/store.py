@@ -42,8 +42,8 @@ from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store import atomic
 from foretoken.store.format import FORMAT, format_json, read_format_json
 from foretoken.store.lease import check_owner
-from foretoken.store.scores import lacks_scores, score_files
-from foretoken.store.seals import EDITED, check_seal, sealed, sha256_of, write_seals
+from foretoken.store.scores import lacks_scores, scores_path, settled_files
+from foretoken.store.seals import EDITED, check_seal, sealed, sha256_of, unseal, write_seals
 from foretoken.store.weights import are_committed, wants_weights
 from foretoken.tasks.evaluation import Evaluation
 
@@ -131,6 +131,25 @@ class Store:
         summary = self.summary(run.key, run)
         return summary is not None and summary.status == "finished"
 
+    def can_score_kept(self, run: RunSpec, evaluation: Evaluation | None, policy: KeepWeights) -> bool:
+        """Whether all that a run lacks are the scores of its end, and its weights are there to be scored."""
+        if evaluation is None or self.lacks_weights(run, policy) or not self.lacks_scores(run, evaluation):
+            return False
+        on_the_way = evaluation.steps(run)[:-1]
+        scored = (scores_path(self.folder, run.key, evaluation.digest, step).is_file() for step in on_the_way)
+        return are_committed(self.weights_folder(run.key)) and all(scored)
+
+    def unsettle_scores(self, run: RunSpec, evaluation: Evaluation) -> None:
+        """Delete the scores of a run's end where some on its way are gone: it is trained again, and may go back."""
+        end = scores_path(self.folder, run.key, evaluation.digest, run.steps)
+        if not end.is_file() or not lacks_scores(self.folder, run, evaluation):
+            return
+        names = [name for name in self.seals if (self.folder / name).parent == end.parent and evaluation.digest in name]
+        for name in names:
+            self.seals.pop(name, None)
+        unseal(self.folder, names)
+        atomic.delete_file(end)
+
     def put_record(self, record: RunRecord) -> bool:
         """Write a record, once and for all; only a failed or damaged one is replaced.
 
@@ -164,7 +183,7 @@ class Store:
                 self.seals.pop(name, None)
             elif record is not None:
                 self.seals[name] = sha256_of(self.record_path(key))
-            for path in score_files(self.folder, key):
+            for path in settled_files(self.folder, record.spec) if record else ():
                 self.seals.setdefault(path.relative_to(self.folder).as_posix(), sha256_of(path))
         write_seals(self.folder, self.seals)
 

@@ -19,12 +19,14 @@ from foretoken.runs.spec import RunSpec
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store.finished import MARK, SEALS, read_mark, unlisted_files
 from foretoken.store.integrity import FITS, Finding
+from foretoken.store.scores import lost_tasks
 from foretoken.store.seals import check_fit
 from foretoken.store.store import Store, is_key, record_name
 from foretoken.study.design_file import DesignFile, usable_design
 from foretoken.study.frozen import current_forecast
 
 RUNS_CHANGED = "the small runs have changed since the forecast was frozen"
+TASKS_GONE = "gone, and runs were scored on what it holds"
 SAME = 1e-9
 """Relative difference of two losses that are the same number."""
 
@@ -72,6 +74,11 @@ def doubts(folder: Path, kept: DesignFile | None) -> list[str]:
         *(f"of run {key}, {problem}" for key, problem in _other_losses(store, book.lines)),
     ]
     sentences += [f"the file {one.path.name} is doubtful: {one.problem}" for one in _to_remake(store, book.lines, kept)]
+    sentences += [
+        f"the file {path.name} is doubtful: {TASKS_GONE}, and the study file asks for others"
+        for path, is_asked in _lost_tasks(folder, kept)
+        if not is_asked
+    ]
     for name in FITS:
         try:
             check_fit(folder / name)
@@ -99,8 +106,15 @@ def _to_remake(store: Store, lines: Sequence[LedgerLine], kept: DesignFile | Non
     of_a_study = any(line.entry.spec and line.entry.follows is not None for line in lines)
     if of_a_study and not (store.folder / SEALS).is_file() and any(store.folder.glob("runs/*/record.json")):
         yield Finding(store.folder / SEALS, "gone, and the records are sealed there", "remake")
+    yield from (Finding(path, TASKS_GONE, "remake") for path, is_asked in _lost_tasks(store.folder, kept) if is_asked)
     for problem in filter(None, [_refusal_beside_forecast(store, kept), *unlisted_files(store.folder)]):
         yield Finding(store.folder / MARK, problem, "remake")
+
+
+def _lost_tasks(folder: Path, kept: DesignFile | None) -> Iterator[tuple[Path, bool]]:
+    """Tasks that scores are of and that are gone, and whether the study asks for them and so can make them anew."""
+    asks = kept is not None and bool(kept.study.evaluate or kept.study.finetune)
+    yield from ((path, asks and is_current) for path, is_current in lost_tasks(folder))
 
 
 def _other_losses(store: Store, lines: Sequence[LedgerLine]) -> Iterator[tuple[str, str]]:

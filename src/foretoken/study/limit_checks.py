@@ -40,14 +40,15 @@ def limit_reached(store: Store, meter: Meter, left: Sequence[Job] = ()) -> Limit
 
 
 def limit_checks(runner: StudyRunner, design: Design, seconds: Mapping[str, float]) -> list[fits.Check]:
-    """A doubt for each limit beyond which the runs without a record go, by their estimated seconds; else none."""
-    launch, spending = runner.study.launch, Spending(runner.store.folder)
-    left = [run for run in runner.to_train(design) if not runner.store.is_done(run)]
-    if not launch.limit or not all(run.key in seconds for run in left):
+    """A doubt for each limit beyond which what is left to train and to score goes, by estimated seconds; else none."""
+    launch, spending, runs = runner.study.launch, Spending(runner.store.folder), runner.to_train(design)
+    if not launch.limit or not all(run.key in seconds for run in runs):
         return []
+    ahead = runner.trainer.ahead(runs, seconds)
+    left = [run for run in runs if run.key in ahead]
     spending.take_records(runner.store, launch)
     rest = {limit: remaining(spending, launch, limit) for limit in launch.limits}
-    return [check for limit in rest if (check := _check(runner, limit, left, seconds, rest[limit]))]
+    return [check for limit in rest if (check := _check(runner, limit, left, ahead, rest[limit]))]
 
 
 def known_limit_checks(runner: StudyRunner, design: Design) -> list[fits.Check]:

@@ -45,6 +45,7 @@ from foretoken.study.limit_checks import tell_limit
 from foretoken.study.maintenance import look_over
 from foretoken.study.progress import PAUSE, PROGRESS, ProgressListener, notes_to
 from foretoken.study.results import gather, kept_fit
+from foretoken.study.scoring_work import ScoringWork
 from foretoken.study.study_status import status
 from foretoken.study.task_scores import check_asked, evaluation_of, examples_of, final_scores, forecast_scores
 from foretoken.study.trainer import LoopTrainer, Trainer, require_torch, torch_version
@@ -280,7 +281,8 @@ class StudyRunner:
         """The doubts about planned runs; raises what `design` raises."""
         self.check_room(self.to_train(design))
         check_asked(self.study, self.evaluation, self.corpus, self.to_train(design))
-        return check_planned(self.study, design)
+        scoring = ScoringWork(self.evaluation, self.corpus, examples_of(self.study)) if self.evaluation else None
+        return check_planned(self.study, design) + (scoring.checks(self.to_train(design)) if scoring else [])
 
     def check_room(self, runs: list[RunSpec]) -> None:
         """Raise CorpusError or DesignError for runs that text or memory do not suffice for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
@@ -31,6 +31,7 @@ from foretoken.study.design_checks import check_threads
 from foretoken.study.design_file import ThreadChoice
 from foretoken.study.limit_checks import limit_reached
 from foretoken.study.progress import Progress, ProgressListener, notes_to
+from foretoken.study.scoring_work import ScoringWork
 from foretoken.study.spending import Meter, Spending
 from foretoken.tasks.evaluation import Evaluation
 
@@ -110,7 +111,7 @@ class Trainer(ABC):
         jobs = [self._job(trunk, seconds, self._workers(trunks)) for trunk in trunks]
         meter = self._meter(jobs, trunks)
         self.listener.phase("training" if not runs[0].is_target else "training the target")
-        self.listener.training(waiting, seconds)
+        self.listener.training(waiting, self.ahead(waiting, seconds))
         outcomes = self._launch(jobs, meter, self._workers(trunks), runs[0].threads)
         self._keep_failures(outcomes, {trunk[0].trajectory: trunk for trunk in trunks})
         ended = {outcome.name for outcome in outcomes}
@@ -177,6 +178,10 @@ class Trainer(ABC):
             )
         return {"admit": meter.admit}
 
+    def ahead(self, runs: list[RunSpec], seconds: Mapping[str, float]) -> dict[str, float]:
+        """What each run that waits still takes, by its key, of its estimated seconds."""
+        return {run.key: seconds[run.key] for run in runs if self._waits(run) and run.key in seconds}
+
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
         return record is None or record.has_failed or self._lacks(run)
@@ -238,6 +243,9 @@ class LoopTrainer(Trainer):
         super().__init__(store, launcher, workers=workers, launch=launch, listener=listener, check=check)
         self.evaluation, self.function = evaluation, TRAIN_AND_SCORE if evaluation else TRAIN
         self.corpus, self.examples, self.machines = corpus, examples, machine.count
+        self.scoring = ScoringWork(evaluation, corpus, examples) if evaluation else None
+        self.speeds: dict[RunSpec, float] = {}
+        """Seconds per token that is trained on, of the runs whose scoring was estimated."""
         self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of, notes_to(listener))
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
@@ -246,11 +254,35 @@ class LoopTrainer(Trainer):
         return self.known_seconds(runs)
 
     def known_seconds(self, runs: list[RunSpec]) -> dict[str, float]:
-        """By the calibration so far."""
+        """By the calibration so far, scoring included."""
         if not all(map(self.calibration.knows, runs)):
             return {}
-        trunks = group_by_trunk(runs)
-        return {run.key: self.calibration.seconds(run, steps) for trunk in trunks for run, steps in own_steps(trunk)}
+        scoring = self._scoring_seconds(runs)
+        return {
+            run.key: self.calibration.seconds(run, steps) + scoring[run.key]
+            for trunk in group_by_trunk(runs)
+            for run, steps in own_steps(trunk)
+        }
+
+    def _scoring_seconds(self, runs: list[RunSpec]) -> dict[str, float]:
+        """Of scoring each run as often as it is: by the tokens that are read, and by what that has taken so far."""
+        if self.scoring is None:
+            return {run.key: 0.0 for run in runs}
+        # Those of before are kept in mind: the target is estimated alone, by what the small runs took.
+        self.speeds |= {run: self.calibration.seconds_per_token(run) for run in runs}
+        factor = self.scoring.over_estimate(self.store, self.speeds)
+        return {run.key: factor * self.speeds[run] * self.scoring.of_run(run) for run in runs}
+
+    def ahead(self, runs: list[RunSpec], seconds: Mapping[str, float]) -> dict[str, float]:
+        """As every trainer; of kept weights that are scored, the scoring alone."""
+        kept = [run for run in runs if self._is_kept(run) and self.calibration.knows(run)]
+        scoring = self._scoring_seconds(kept)
+        once = {run.key: scoring[run.key] / len(self.evaluation.steps(run)) for run in kept if self.evaluation}
+        return super().ahead(runs, seconds) | once
+
+    def _is_kept(self, run: RunSpec) -> bool:
+        """Whether nothing but the scoring of kept weights is left of a run."""
+        return self.store.can_score_kept(run, self.evaluation, self.keep_weights)
 
     def estimate_target(self, target: RunSpec | None, asked: int) -> tuple[dict[str, float], list[fits.Check]]:
         """Seconds of the target by its key, as threads of its number train beside what else the machine does now.
@@ -263,7 +295,10 @@ class LoopTrainer(Trainer):
         if not measured:
             return self.estimate([target]), []
         speed = max(one.tokens_per_second for one in measured if not asked or one.threads == asked)
-        return {target.key: work(target, target.steps) / speed}, check_threads(measured, asked) if asked else []
+        tokens = work(target, target.steps)
+        if self.scoring:
+            tokens += self.scoring.of_run(target) * self.scoring.over_estimate(self.store, self.speeds)
+        return {target.key: tokens / speed}, check_threads(measured, asked) if asked else []
 
     def choose_threads(self, target: RunSpec, asked: int) -> ThreadChoice | None:
         """One thread or all that the target has, whichever trains it faster now, beside what else the machine does.
@@ -288,6 +323,8 @@ class LoopTrainer(Trainer):
         """As every trainer does; the tasks are kept even where nothing waits, since they may be those of before."""
         if self.evaluation:
             keep_evaluation(self.store.folder, self.evaluation, self.examples)
+            for run in runs:
+                self.store.unsettle_scores(run, self.evaluation)
         super().train(runs)
 
     def _check_source(self) -> None:
@@ -311,7 +348,10 @@ class LoopTrainer(Trainer):
             evaluation=evaluation_path(self.store.folder, self.evaluation.digest) if self.evaluation else None,
         )
         job = TrainingJob(trunk, context)
-        total = sum(seconds[run.key] for run in trunk)
+        kept = [run for run in trunk if self._is_kept(run)]
+        total = sum(self.ahead(kept, seconds).values())
+        if any(self._waits(run) for run in trunk if run not in kept):
+            total += sum(seconds[run.key] for run in trunk if run not in kept)
         return Job(trunk[0].trajectory, job.to_json(), total, self.gpus_of(trunk[0]))
 
 

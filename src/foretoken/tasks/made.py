@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -53,13 +53,19 @@ def make_documents(
     return MAKERS[name](task_section(name, options), seed).texts(split)
 
 
-def task_of(section: TaskSection, seed: int, questions: int, documents: int | None = None) -> PromptTask:
-    """The task that a section describes."""
+def task_of(
+    section: TaskSection,
+    seed: int,
+    questions: int,
+    documents: int | None = None,
+    mentions: Mapping[str, int] | None = None,
+) -> PromptTask:
+    """The task that a section describes; `mentions` in the training documents where they were counted before."""
     maker = MAKERS[section.name](section, seed)
     asked = maker.questions(questions)
     if documents is not None and any(question.document for question in asked):
-        counts = maker.mentions(documents)
-        asked = [replace(question, count=float(counts[question.document])) for question in asked]
+        counts = maker.mentions(documents) if mentions is None else mentions
+        asked = [replace(question, count=float(counts.get(question.document, 0))) for question in asked]
     own = any(question.examples for question in asked)
     examples = [solved for number in range(SHOWN_DOCUMENTS) for solved in maker.document("validation", number)]
     given = "".join(f", {key}={value!r}" for key, value in section.options[1:])

@@ -6,6 +6,7 @@ Each class says what one solved example is; `MAKERS` at the end names them.
 from __future__ import annotations
 
 from bisect import bisect
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -326,6 +327,12 @@ class Facts(Maker):
     def draw(self, draws: Draws) -> Solved:
         """Any fact, in words that may say it."""
         return self._said(draws.below(self.options.facts), draws)
+
+    def mentions(self, documents: int) -> Counter[str]:
+        """As of every task, by the order alone: no document is drawn."""
+        rounds, rest = divmod(documents * self.options.examples, len(self._order))
+        counts = rounds * np.bincount(self._order) + np.bincount(self._order[:rest], minlength=self.options.facts)
+        return Counter({name: int(count) for (name, _), count in zip(self._people, counts, strict=True)})
 
     def questions(self, number: int) -> list[Question]:
         """One for each fact, or for so many of them, evenly spread from the rarest to the commonest."""

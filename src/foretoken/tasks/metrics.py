@@ -47,6 +47,8 @@ METRICS: dict[str, TaskMetric] = {
     "consistency": TaskMetric("share of twins of which both are right", pairs=True),
 }
 """By name. The names are words that `abilities.metrics` reads a direction, bounds and sharpness from."""
+MOST_TIMES, MOST_MORE = 2, 8
+"""An answer is written until it ends, for at most so many times the tokens of the longest right answer, and more."""
 FOR_CHOICES = (
     "accuracy",
     "accuracy_per_token",

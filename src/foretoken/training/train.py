@@ -23,6 +23,7 @@ from foretoken.runs.spec import RunSpec
 from foretoken.store import clock
 from foretoken.store.atomic import guarded
 from foretoken.store.checkpoints import delete_all
+from foretoken.store.scores import drop_unsettled
 from foretoken.store.store import Store
 from foretoken.store.weights import wants_weights
 from foretoken.training.checkpoint import Checkpoint, keep_weights, latest_checkpoint
@@ -193,7 +194,10 @@ class _Trunk:
         branch_folder = self.store.branch_folder(spec.key)
         saved = self._newest(branch_folder, spec.steps, [spec])
         if saved is not None:
+            fork = self.state.step
             self.state.restore(saved)
+            if saved.step < fork:  # this branch alone went back, beyond where it left the trunk
+                self._drop_scores(spec, branch_folder)
         elif spec.cooldown_steps:
             self._save(self.folder)
         self._advance(spec, spec.steps, branch_folder)
@@ -226,14 +230,19 @@ class _Trunk:
 
     def _advance(self, spec: RunSpec, until: int, folder: Path) -> None:
         last_saved = last_reported = time.monotonic()
+        reached = self.state.step
 
         def sharing(step: int) -> list[RunSpec]:
             """Whose state this is, too: on the trunk that of every run that leaves it later."""
             return [one for one in self.specs if one is spec or (folder == self.folder and step <= one.fork_step)]
 
         def on_step(state: TrainState) -> None:
-            nonlocal last_saved, last_reported
+            nonlocal last_saved, last_reported, reached
             now = time.monotonic()
+            if state.step < reached:
+                # Before the state is saved: a resumed run must not find scores of a network that it will not have.
+                self._drop_scores(spec, folder)
+            reached = state.step
             if state.step < spec.steps:
                 self._score(sharing(state.step), state.step)
             if self.stop():
@@ -253,6 +262,11 @@ class _Trunk:
         """Score the network of those of the runs that are to be scored at this step, on the way or at the end."""
         if self.scorer and (wanted := [spec for spec in specs if self.scorer.wants(spec, step)]):
             self.scorer.score(wanted, step, self.state.network, self.corpus)
+
+    def _drop_scores(self, spec: RunSpec, folder: Path) -> None:
+        """After going back: those beyond this step, of the run or, on the trunk, of all that have not left it."""
+        for one in self.specs[self.specs.index(spec) :] if folder == self.folder else [spec]:
+            drop_unsettled(self.store.folder, one, self.state.step)
 
     def _save(self, folder: Path) -> None:
         self.state.snapshot().write(folder, self.context.attempt or 0)
