@@ -203,6 +203,37 @@ def test_a_table_that_was_read_is_not_read_otherwise_unsaid() -> None:
             read_scores(table, **arguments)
 
 
+def test_hard_tasks_in_percent_are_read_where_a_curve_climbs_through_one() -> None:
+    # GPT-3 on sums of three digits, and one that leaps: most scores are below 1 percent.
+    sums = frame(task="sums", metric="acc", score=[0.15, 0.45, 0.9, 8.4, 80.4])
+    assert read_scores(sums).frame["score"].tolist() == pytest.approx([0.0015, 0.0045, 0.009, 0.084, 0.804])
+    for score in ([0.31, 0.35, 0.42, 0.45, 3.5], [0.4, 45.0, 0.5, 0.6, 62.0]):
+        with pytest.raises(TableError, match="most scores lie between 0 and 1"):
+            read_scores(frame(task="sums", metric="acc", score=score))
+
+
+@pytest.mark.parametrize("metric", ["f1", "bleu", "pass@1", "answer_probability"])
+def test_parts_of_a_point_are_no_right_answers(metric: str) -> None:
+    percent = frame(task="copa", metric=metric, n=100, score=[0.3, 5.0, 10.0, 20.0, 40.0])
+    assert read_scores(percent).frame["score"].iloc[0] == pytest.approx(0.003)
+    with pytest.raises(TableError, match=r"0\.3 percent of 100 questions is less than one"):
+        read_scores(percent.assign(metric="exact_match"))
+
+
+def test_rows_of_a_hard_task_are_not_taken_for_fractions_where_their_table_is_in_percent() -> None:
+    hard, easy = [0.05, 0.1, 0.2, 0.6, 0.7], [50.0, 60.0, 70.0, 80.0, 90.0]
+    both = pd.concat([frame(task="sums", score=hard), frame(task="copa", score=easy)], ignore_index=True)
+    both["metric"] = "acc"
+    with pytest.raises(TableError, match="those of the whole table are in percent") as caught:
+        read_scores(both, where="task=sums")
+    assert caught.value.code == "mixed_units"
+    for unit, largest in (("percent", 0.007), ("fraction", 0.7)):
+        table = read_scores(both, where="task=sums", reading=ScoreReading(unit=unit))
+        assert table.frame["score"].max() == pytest.approx(largest)
+    fractions = both.assign(score=both["score"] / 100)
+    assert read_scores(fractions, where="task=sums").frame["score"].max() == pytest.approx(0.007)
+
+
 def test_a_column_says_the_unit() -> None:
     hard = 0.1 * np.arange(1, 6)
     table = read_scores(frame(task="adding", metric="acc", score=hard, unit="percent"))

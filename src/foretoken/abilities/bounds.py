@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foretoken.abilities.axes import KEY, Axis, CurveName
-from foretoken.abilities.metrics import chance_of
+from foretoken.abilities.metrics import PARTIAL, chance_of
 from foretoken.errors import TableError
 from foretoken.fits.check import Check, listed
 from foretoken.runs.cells import as_word, numbers_in
@@ -30,6 +30,7 @@ MOST_LOW = 0.5
 """Share of the scores above 0 from which on those up to 1 are not taken for percent unless the user says so."""
 LEAST_HIT = 0.5
 """Right answers below which a score in percent is none: a half, for scores that were rounded."""
+FRACTIONS = "scores are in fractions"
 RAW = ", or raw for a score without bounds"
 ROUGHER = 0.25
 """A curve is of two units if, read so, the squares of its steps sum to this share of what they do as it stands."""
@@ -131,7 +132,7 @@ def in_fractions(
     units = np.where(bounded, unit, "raw")
     frame = frame.assign(**scaled, **bars, unit=units, bounded=bounded)
     _refuse_bars(frame, source)
-    read = [f"scores are in {'percent' if unit == 'percent' else 'fractions'}"] if len(scores) and not asked else []
+    read = ["scores are in percent" if unit == "percent" else FRACTIONS] if len(scores) and not asked else []
     return frame, [*read, *told]
 
 
@@ -194,27 +195,34 @@ def _refuse_two_units(rows: pd.DataFrame, source: str, along: Sequence[str]) -> 
     """Raise TableError where scores that are above 1 in part are fractions for the rest, or may as well be."""
     score = rows["score"]
     low = (score > 0) & (score <= 1.0)
-    if low.any() and score[low].max() > LIKE_A_FRACTION and low.sum() > MOST_LOW * (score > 0).sum():
+    most_are_low = low.sum() > MOST_LOW * (score > 0).sum() and score[low].max() > LIKE_A_FRACTION
+    if most_are_low and not any(_is_percent(part) for _, part in _ordered(rows, KEY, along)):
         raise _two_units(source, "most scores lie between 0 and 1", score)
-    # A right answer to one of n questions is 100 / n percent.
-    less = low & (score * rows["n"] < 100.0 * LEAST_HIT) if "n" in rows else low & False
+    # A right answer to one of n questions is 100 / n percent; where points come in parts, a score may be of less.
+    whole = low & ~rows["metric"].str.contains(PARTIAL)
+    less = whole & (score * rows["n"] < 100.0 * LEAST_HIT) if "n" in rows else low & False
     if less.any():
         told = f"{score[less].iloc[0]:g} percent of {rows['n'][less].iloc[0]:g} questions is less than one of them"
         raise _two_units(source, told, score)
-    for (task, metric), part in rows.groupby(["task", "metric"], sort=False):
+    for names, part in _ordered(rows, ("task", "metric"), along):
+        if _is_mixed(part):
+            raise _two_units(source, f"{', '.join(filter(None, names))} is in two units", part)
+
+
+def _ordered(rows: pd.DataFrame, key: Sequence[str], along: Sequence[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+    """The names and the scores [r] of each curve, from the smallest size to the largest."""
+    key = [name for name in key if name in rows]
+    for names, part in rows.groupby(key, sort=False):
         size = part[[name for name in along if name in part and part[name].notna().all()]].to_numpy()
         order = np.lexsort(size.T[::-1]) if size.size else np.arange(len(part))
-        if _is_mixed(part["score"].to_numpy()[order]):
-            raise _two_units(
-                source, f"{', '.join(filter(None, map(str, (task, metric))))} is in two units", part["score"]
-            )
+        yield list(map(str, names)), part["score"].to_numpy()[order]
 
 
-def _two_units(source: str, told: str, score: pd.Series) -> TableError:
+def _two_units(source: str, told: str, score: pd.Series | np.ndarray) -> TableError:
     return TableError(
         f"{source}: {told}",
         expected="all scores of a table as fractions, or all in percent",
-        got=listed((f"{value:g}" for value in np.sort(score.unique())), MOST_SHOWN),
+        got=listed((f"{value:g}" for value in np.unique(score)), MOST_SHOWN),
         cure="multiply those that are fractions by 100; if all are in percent, say so: --unit percent",
         code="mixed_units",
     )
@@ -228,9 +236,23 @@ def _is_mixed(score: np.ndarray) -> bool:
     if not low.any() or score[low].max() < LIKE_A_FRACTION:
         return False
     # Read as fractions where it may be: if that makes the curve far smoother, it was of two units.
-    other = np.where(low, 100.0 * score, score)
-    as_it_stands, changed = float((np.diff(score) ** 2).sum()), float((np.diff(other) ** 2).sum())
+    as_it_stands, changed = _roughness(score)
     return changed < ROUGHER * as_it_stands
+
+
+def _is_percent(score: np.ndarray) -> bool:
+    """Whether scores [r], from the smallest size to the largest, climb through 1 as those in percent do.
+
+    That is, several are above 1, where fractions have at most a slip, and read as of two units the curve were rougher.
+    """
+    as_it_stands, changed = _roughness(score)
+    return bool((score > 1.0).sum() > 1 and (score <= 1.0).any() and as_it_stands < changed)
+
+
+def _roughness(score: np.ndarray) -> tuple[float, float]:
+    """The squares of the steps between scores [r], summed: as they stand, and with those up to 1 read as fractions."""
+    other = np.where(score <= 1.0, 100.0 * score, score)
+    return float((np.diff(score) ** 2).sum()), float((np.diff(other) ** 2).sum())
 
 
 def _refuse_bars(frame: pd.DataFrame, source: str) -> None:

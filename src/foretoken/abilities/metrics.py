@@ -69,6 +69,11 @@ TOKEN = re.compile(
 """Metrics of one token, as a share; the probability of a whole answer, or of a choice, is none."""
 TOKEN_LOSS = re.compile(r"(^|_)(ce|nll|loss|cross_entropy|xent)(_|$)", re.IGNORECASE)
 """Metrics of one token, in nats."""
+PARTIAL = re.compile(
+    r"f1|bleu|rouge|chrf|prob|likelihood|token|edit|distance|brier|mcc|auc|recall|precision|spearman|pearson|pass",
+    re.IGNORECASE,
+)
+"""Metrics that give a part of a point for a question; pass@1 of several tries does, too."""
 AVERAGE = re.compile(r"(^|_)(average|avg|mean|overall)(_|$)", re.IGNORECASE)
 """Metrics and tasks that are averages of others."""
 GUESSED = ("acc", "accuracy", "err", "error", "grade")
