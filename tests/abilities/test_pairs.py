@@ -8,6 +8,7 @@ import pytest
 from foretoken.abilities.classify import fitted_curve
 from foretoken.abilities.curve import Curve
 from foretoken.abilities.pairs import Fitted, MetricPair, metric_pairs
+from foretoken.cli.scores import _pair
 
 STEADY = lambda u: 0.3 + 0.65 * u  # noqa: E731
 JUMP = lambda u: 0.35 + 0.6 * (u > 0.6)  # noqa: E731
@@ -52,6 +53,8 @@ def test_scores_that_are_p_to_the_length_lie_in_its_interval(pair: Callable[...,
 def test_a_jump_that_no_length_makes_leaves_the_interval(pair: Callable[..., MetricPair]) -> None:
     found = pair(STEADY, lambda u: 0.9 - 0.7 * (u > 0.5))
     assert found.inside < 0.8 * len(found.resolution)
+    # Of scores, not of sizes: several runs may be of one size.
+    assert f"follows p^L at {found.inside} of {len(found.resolution)} scores" in _pair(found)
 
 
 @pytest.mark.parametrize("seed", range(4))

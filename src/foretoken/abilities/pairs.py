@@ -58,7 +58,7 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What p^L says of the sharp score at one size, and what it would take to see it."""
+    """What p^L says of one sharp score, and what it would take to see it."""
 
     size: float
     score: float
@@ -100,7 +100,7 @@ class MetricPair:
 
     @property
     def inside(self) -> int:
-        """The number of sizes whose sharp score follows p^L."""
+        """The number of sharp scores that follow p^L: of runs, of which several may be of one size."""
         return sum(one.inside for one in self.resolution)
 
     @property

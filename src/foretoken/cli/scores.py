@@ -158,7 +158,7 @@ def _pair(pair: MetricPair) -> str:
     return (
         f"{pair.name}: {pair.sharp} against {pair.smooth}: {ORIGIN_WORDS[pair.origin]}; {pair.evidence}."
         f" Answers are worth {pair.length:.3g} tokens ({pair.length_low:.3g} to {pair.length_high:.3g});"
-        f" {pair.sharp} follows p^L at {pair.inside} of {len(pair.resolution)} sizes;"
+        f" {pair.sharp} follows p^L at {pair.inside} of {len(pair.resolution)} scores;"
         f" to see one right answer at the smallest size takes {seen.items_needed:.3g} items"
     )
 

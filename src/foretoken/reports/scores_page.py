@@ -141,7 +141,7 @@ def _pair_figure(pair: MetricPair, scores: Scores) -> Html:
     caption = (
         f"The same answers by two metrics. {as_sentence(pair.evidence)} As p to the power L, answers are worth"
         f" {significant(pair.length)} tokens ({significant(pair.length_low)} to {significant(pair.length_high)}), and"
-        f" {pair.sharp} lies inside the interval of that at {pair.inside} of {len(pair.resolution)} sizes."
+        f" {pair.sharp} lies inside the interval of that at {pair.inside} of {len(pair.resolution)} scores."
     )
     between = f"{percent(scores.interval_level, 0)} interval"
     heads = ["size", pair.sharp, "by p^L", between, "items for one right answer (95 %)", "items there were"]
