@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_a_jump_that_no_length_makes_leaves_the_interval(pair: Callable[..., Met
     assert found.inside < 0.8 * len(found.resolution)
     # Of scores, not of sizes: several runs may be of one size.
     assert f"follows p^L at {found.inside} of {len(found.resolution)} scores" in _pair(found)
+
+
+def test_a_pair_of_errors_is_told_in_right_answers(measured: Callable[..., Curve]) -> None:
+    curves = [
+        measured(lambda u: STEADY(u) ** 4, metric="exact_match_error"),
+        measured(STEADY, metric="token_edit_distance", items=6000, seed=100),
+    ]
+    (rising,) = metric_pairs([fitted(curve) for curve in curves], 0.9)
+    falling = [fitted(replace(curve, score=1.0 - curve.score, better="down")) for curve in curves]
+    (found,) = metric_pairs(falling, 0.9)
+    assert [one.score for one in found.resolution] == pytest.approx(curves[0].score)
+    assert (found.inside, found.length) == (rising.inside, pytest.approx(rising.length))
 
 
 @pytest.mark.parametrize("seed", range(4))

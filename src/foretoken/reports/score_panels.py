@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TypeVar
 
 from foretoken.abilities.axes import Axis
-from foretoken.abilities.result import CurveVerdict
+from foretoken.abilities.result import BandPoint, CurveVerdict
 from foretoken.reports.html import Html, element
 from foretoken.reports.numbers import significant
 from foretoken.reports.svg import log_ticks, short_count, short_power
@@ -162,9 +162,14 @@ def mark(view: View, x: float, score: float, told: str) -> Html:
     return element("circle", title, cx=f"{view.across(x):.1f}", cy=f"{view.down(score):.1f}", r="3.2", style=style)
 
 
+def band_within(curve: CurveVerdict, x: tuple[float, float]) -> list[BandPoint]:
+    """The points of a curve's band between two sizes."""
+    return [point for point in curve.band if min(x) * (1 - 1e-9) <= point.size <= max(x) * (1 + 1e-9)]
+
+
 def curve_band(view: View, curve: CurveVerdict) -> Iterator[Html]:
     """The band of a curve, as far as the view goes; lighter beyond the largest size."""
-    shown = [point for point in curve.band if min(view.x) * (1 - 1e-9) <= point.size <= max(view.x) * (1 + 1e-9)]
+    shown = band_within(curve, view.x)
     points = [(point.size, point.mean, point.low, point.high) for point in shown]
     first = next((place for place, point in enumerate(shown) if point.beyond), len(points))
     for part, beyond in ((points[:first], False), (points[max(first - 1, 0) :], True)):

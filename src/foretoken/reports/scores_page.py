@@ -144,7 +144,7 @@ def _pair_figure(pair: MetricPair, scores: Scores) -> Html:
         f" {pair.sharp} lies inside the interval of that at {pair.inside} of {len(pair.resolution)} scores."
     )
     between = f"{percent(scores.interval_level, 0)} interval"
-    heads = ["size", pair.sharp, "by p^L", between, "items for one right answer (95 %)", "items there were"]
+    heads = ["size", "right answers", "by p^L", between, "items for one right answer (95 %)", "items there were"]
     rows = [
         [
             significant(one.size),

@@ -10,7 +10,7 @@ from foretoken.abilities.result import CurveVerdict
 from foretoken.forecasts.scores import ScoreForecast, ScoreOutcome
 from foretoken.reports.html import Html, as_sentence, checks_list, element, figure, section, table
 from foretoken.reports.numbers import count, number, percent, significant
-from foretoken.reports.score_panels import VERDICT_WORDS, View, axes, chosen, curve_band, line, mark, panel
+from foretoken.reports.score_panels import VERDICT_WORDS, View, axes, band_within, chosen, curve_band, line, mark, panel
 from foretoken.reports.study_results import StudyResults
 from foretoken.reports.svg import short_count, short_power
 
@@ -132,7 +132,10 @@ def _ladder_panel(
     at = [target] if forecast and target else []
     ends = [value for value in (forecast.low, forecast.high) if value is not None] if forecast else []
     found = [outcome.score] if outcome else []
-    view = _view(key[1], [*(row["flops"] for row in rows), *at], [*(row["score"] for row in rows), *ends, *found])
+    across = [*(row["flops"] for row in rows), *at]
+    inside = band_within(curve, (min(across), max(across))) if curve else []
+    ends += [end for point in inside for end in (point.low, point.high)]
+    view = _view(key[1], across, [*(row["score"] for row in rows), *ends, *found])
     body = [*axes(view, "training compute (FLOP)", short_power), *(curve_band(view, curve) if curve else ())]
     body += [part for row in ladder for part in _measured(view, row["flops"], row)]
     if forecast and target:
