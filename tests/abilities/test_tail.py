@@ -280,3 +280,17 @@ def test_huge_counts_and_sizes_are_written_short() -> None:
         table_of_bins(count=np.tile([1.0, 1e12, 1e18, 1e300], 4), params=np.repeat([1e290, 1e291, 1e292, 1e293], 4))
     )
     assert [one.name for one in only(found).models] == ["1e290", "1e291", "1e292", "1e293"]
+
+
+@pytest.mark.parametrize("score", [np.linspace(5, 90, 16), np.r_[np.inf, np.linspace(5, 90, 15)]])
+def test_scores_of_answers_have_bounds_whatever_a_column_says(score: np.ndarray) -> None:
+    with pytest.raises(TableError, match="`unit` says that scores have no bounds"):
+        tail(table_of_bins(unit="raw", score=score))
+    with pytest.raises(TableError, match="lie outside their bounds"):
+        tail(table_of_bins(unit="raw", score=score), unit="fraction")
+
+
+def test_levels_that_cannot_be_are_told_in_words_that_read_in_python() -> None:
+    for options in ({"chance": 25.0}, {"ceiling": 90.0}):
+        with pytest.raises(ForetokenError, match=f"^{next(iter(options))}: not a share"):
+            tail(table_of_bins(), **options)  # type: ignore[arg-type]

@@ -125,7 +125,7 @@ class AnswerReading:
         if self.unit not in ("", "fraction", "percent"):
             raise ForetokenError("--unit: not known", expected="fraction or percent", got=repr(self.unit))
         if self.chance is not None and not 0 <= self.chance < 1:
-            raise ForetokenError("--chance is a share", expected="0 or more, below 1", got=repr(self.chance))
+            raise ForetokenError("--chance: not a share", expected="0 or more, below 1", got=repr(self.chance))
 
 
 def read_answers(

@@ -104,7 +104,14 @@ def in_fractions(
     metric along the columns `along`. Without `may_be_raw` every score has bounds.
     """
     said = _said(frame)
-    bounded = frame["bounded"] & (asked != "raw") & (said != "raw")
+    if not may_be_raw and not asked and "raw" in said:
+        raise TableError(
+            f"{source}: the column `unit` says that scores have no bounds",
+            expected="fraction or percent: they are shares of right answers",
+            cure="correct the column, or say the unit: --unit percent or fraction",
+            code="unbounded_scores",
+        )
+    bounded = frame["bounded"] & ((asked != "raw") & (said != "raw") | (not may_be_raw))
     asked = asked or _one_unit(said[bounded.to_numpy()], source)
     scores = frame.loc[bounded, "score"]
     unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source, along, may_be_raw)

@@ -104,7 +104,7 @@ def _pair(place: object) -> tuple[float, float]:
     parts = place.split(",") if isinstance(place, str) else place
     if not isinstance(parts, list | tuple) or len(parts) != 2:
         raise ForetokenError(
-            "--at is no run", expected="PARAMS,TOKENS", got=repr(place), cure="for example: --at 7B,140B"
+            "--at: no run", expected="PARAMS,TOKENS", got=repr(place), cure="for example: --at 7B,140B"
         )
     params, tokens = (parse_count(part, name) for part, name in zip(parts, ("params", "tokens"), strict=True))
     for name, value in (("params", params), ("tokens", tokens)):

@@ -86,7 +86,7 @@ def tail(request: TailRequest) -> Tail:
     """
     check_level(request.level)
     if request.ceiling is not None and not 0 < request.ceiling <= 1:
-        raise ForetokenError("--ceiling is a share", expected="above 0, at most 1", got=repr(request.ceiling))
+        raise ForetokenError("--ceiling: not a share", expected="above 0, at most 1", got=repr(request.ceiling))
     read = read_answers(request.table, request.rename, request.where, AnswerReading(request.unit, request.chance))
     found, checks, assumed = [], list[Check](), list(read.assumed)
     for number, answers in enumerate(read.tasks):
@@ -123,7 +123,7 @@ class _Task:
             )
         highest = request.ceiling if request.ceiling is not None else 1.0
         if self.answers.chance.max() >= highest:
-            raise ForetokenError("--ceiling lies below chance", got=f"{highest:g}", cure="correct one of the two")
+            raise ForetokenError("--ceiling: below chance", got=f"{highest:g}", cure="correct one of the two")
         self.surface: Surface = fit_surface(self.answers, request.ceiling, DRAWS, random)
         self.separate = Likelihood(self.answers, float(np.median(self.surface.ceiling)), separate=True).fitted()
 

@@ -117,7 +117,7 @@ class ScoreReading:
         for name in (*BARS, "items"):
             value = getattr(self, name)
             if value is not None and not (value >= 0 and value < float("inf")):
-                raise ForetokenError(f"--{name} must be a finite number, 0 or above", got=repr(value))
+                raise ForetokenError(f"--{name}: no finite number, 0 or above", got=repr(value))
 
     @property
     def bars(self) -> dict[str, float | None]:
