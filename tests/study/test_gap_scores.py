@@ -14,6 +14,7 @@ from foretoken.runs.study_file import Study, load_study
 from foretoken.scoring import score
 from foretoken.store.score_rows import read_score_rows
 from foretoken.study.design_file import started_design
+from foretoken.study.results import gather
 from foretoken.study.run_study import run
 from foretoken.tasks import PromptTask, Question
 from foretoken.tasks.evaluation import Evaluation
@@ -71,6 +72,10 @@ def test_an_encoder_is_scored_on_clozes_as_its_kept_weights_are(tmp_path: Path) 
     assert {"accuracy", "accuracy_unconditional", "choice_probability", "answer_nll", "consistency"} <= set(kept)
     assert kept == pytest.approx(dict(last), abs=1e-5)
     assert len(target) == 2 * len(last)
+    shown = gather(folder)
+    assert shown.scores is not None
+    for guessed in (rows, shown.scores):
+        assert guessed[guessed.metric == "accuracy"].chance.gt(0).all()
     assert not rows.score.isna().any()
 
 

@@ -11,7 +11,7 @@ from foretoken.runs.record import Cell, RunRecord
 from foretoken.runs.task_score import QuestionValues, RunScores
 from foretoken.store.format import read_format_json
 from foretoken.store.read import records_in
-from foretoken.store.scores import current_evaluation, evaluation_path, read_evaluation, scores_of
+from foretoken.store.scores import current_evaluation, scores_of, tasks_of
 from foretoken.tasks.metrics import METRICS, chance_of_task
 from foretoken.tasks.task import PromptTask
 
@@ -36,7 +36,7 @@ def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataF
     folder = Path(folder)
     records, current = records_in(folder), current_evaluation(folder)
     scores = list(scores_of(folder, [record.spec.key for record in records], current))
-    tasks = read_evaluation(evaluation_path(folder, current)).tasks if current else ()
+    tasks = tasks_of(folder, current)
     rows = score_rows(records, [one for one in scores if on_the_way or one.at_the_end], tasks)
     if rows.empty:
         raise TableError(
@@ -62,7 +62,7 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
 
     folder = Path(folder)
     current = current_evaluation(folder)
-    tasks = read_evaluation(evaluation_path(folder, current)).tasks if current else ()
+    tasks = tasks_of(folder, current)
     known = {task.name: task for task in tasks if any(one.count is not None for one in task.questions)}
     records = {record.spec.key: record for record in records_in(folder)}
     text = float((read_format_json(folder / "design.json").get("corpus") or {}).get("train_tokens") or 0.0)

@@ -24,6 +24,7 @@ from foretoken.store import atomic
 from foretoken.store.format import format_json, read_format_json
 from foretoken.store.seals import check_seal, sealed
 from foretoken.tasks.evaluation import Evaluation
+from foretoken.tasks.task import PromptTask
 
 EVALUATIONS, SCORES = "evaluations", "scores"
 EXAMPLES, NAME = (".jsonl", ".csv", ".tsv"), 16
@@ -112,6 +113,11 @@ def read_evaluation(path: Path) -> Evaluation:
     if evaluation.digest != path.stem:
         raise StoreError(f"{path} holds other tasks", expected=path.stem, got=evaluation.digest, cure="delete it")
     return evaluation
+
+
+def tasks_of(folder: Path, evaluation: str) -> tuple[PromptTask, ...]:
+    """The tasks of a digest; none of an empty one. Raises StoreError as `read_evaluation` does."""
+    return read_evaluation(evaluation_path(folder, evaluation)).tasks if evaluation else ()
 
 
 def scores_path(folder: Path, run: str, evaluation: str, step: int) -> Path:

@@ -22,7 +22,7 @@ from foretoken.runs.spec import TARGET
 from foretoken.runs.table import RunTable, table_from_records
 from foretoken.store.fetch import study_folder_at
 from foretoken.store.score_rows import score_rows
-from foretoken.store.scores import current_evaluation, scores_of
+from foretoken.store.scores import current_evaluation, scores_of, tasks_of
 from foretoken.store.store import Store
 from foretoken.study.agreement import RUNS_CHANGED, doubts, load_fit, records_of, table_of
 from foretoken.study.design_file import DesignFile, started_design
@@ -152,8 +152,9 @@ def _scores_of(folder: Path, records: list[RunRecord], kept: DesignFile) -> pd.D
     """The scores of records on the tasks of the study file, those on the way too; None where it asks for none."""
     if not (kept.study.evaluate or kept.study.finetune):
         return None
-    scores = scores_of(folder, [record.spec.key for record in records], current_evaluation(folder))
-    return score_rows(records, scores)
+    current = current_evaluation(folder)
+    scores = scores_of(folder, [record.spec.key for record in records], current)
+    return score_rows(records, scores, tasks_of(folder, current))
 
 
 def _curves_of(scores: pd.DataFrame | None) -> Scores | None:
