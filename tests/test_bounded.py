@@ -33,9 +33,10 @@ def plant(kind: str, path: Path) -> Path:
     ("kind", "called"),
     [("pipe", "a named pipe"), ("folder", "a folder"), ("socket", "a socket"), ("device", "a device")],
 )
-def test_what_is_no_file_is_refused_before_it_is_opened(kind: str, called: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_is_no_file_is_refused_before_it_is_opened(kind: str, called: str, inside: bool, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is not a file") as refused:
-        read_file(plant(kind, tmp_path / "f"), TableError, 10)
+        read_file(plant(kind, tmp_path / "f"), TableError, 10, inside=inside)
     assert (refused.value.got, refused.value.code) == (called, "not_a_file")
 
 
@@ -98,6 +99,29 @@ def test_what_only_we_write_is_not_read_through_a_link_out_of_its_folder(tmp_pat
     with pytest.raises(StoreError, match="cannot read") as refused:
         read_json(link, inside=True)
     assert refused.value.got == "a link out of its folder"
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001])
+@pytest.mark.parametrize("grows", [-1, 0, 1])
+def test_what_only_we_write_is_read_as_any_file_is(
+    size: int, grows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small files go a shorter way, also where they have changed since their size was asked."""
+    monkeypatch.setattr(bounded, "BLOCK", 1000)
+    path, content, sizes = tmp_path / "f", bytes(range(256)) * 8, os.fstat
+    path.write_bytes(content[:size])
+    (tmp_path / "link").symlink_to("f")  # which leads nowhere else
+
+    def before(descriptor: int) -> os.stat_result:
+        found = sizes(descriptor)
+        return os.stat_result((*found[:6], found.st_size - grows, *found[7:]))
+
+    monkeypatch.setattr(bounded.os, "fstat", before)
+    for one in (path, tmp_path / "link"):
+        assert read_file(one, StoreError, 2000, inside=True) == content[:size]
+    if size > 501:
+        with pytest.raises(StoreError, match="too large"):
+            read_file(path, StoreError, 500, inside=True)
 
 
 def test_values_and_their_depth_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
