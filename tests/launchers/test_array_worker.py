@@ -247,6 +247,10 @@ def test_a_worker_that_left_and_was_requeued_is_not_swept(tmp_path: Path) -> Non
         Mailbox(life / "to_driver").write(said)
     end_leftovers(tmp_path / "slurm", in_queue=False)
     assert (worker / "life-1").is_dir()
+    (worker / "life-1" / "to_driver").rename(tmp_path / "to_driver")  # as it is when a life begins
+    end_leftovers(tmp_path / "slurm", in_queue=False)
+    assert (worker / "life-1").is_dir()
+    (tmp_path / "to_driver").rename(worker / "life-1" / "to_driver")
     Mailbox(worker / "life-1" / "to_driver").write(Left("over"))
     end_leftovers(tmp_path / "slurm", in_queue=False)
     assert not worker.exists()

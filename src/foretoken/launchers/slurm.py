@@ -40,6 +40,8 @@ TIMES, SPARE_MINUTES, LEAST_MINUTES = 2.0, 10, 15
 """The time limit of workers: so many times the estimate, and so many minutes for their start."""
 ENDING_SECONDS = 15.0
 """How long the workers of a driver that was killed are waited for."""
+SAID = "to_driver"
+"""What a worker has said in a life, in the folder of that."""
 PATIENCE = Patience(without_beat=300.0, without_report=60.0, saving=120.0, ending=10.0)
 
 
@@ -304,27 +306,27 @@ def sweep(home: Path) -> None:
 
 def _newest_lives(home: Path) -> list[Path]:
     """What each worker of a home has said in its newest life, where that was not long ago."""
-    lives = map(_newest_life, home.glob("worker-*"))
+    said = [life / SAID for life in map(_newest_life, home.glob("worker-*")) if life]
     # Of workers that were killed with their driver nothing is to be expected.
     recent = time.time() - 3 * BEAT_SECONDS
-    return [life for life in lives if life and life.stat().st_mtime > recent and not _has_left(life)]
+    return [path for path in said if path.is_file() and path.stat().st_mtime > recent and not _has_left(path)]
 
 
 def _newest_life(worker: Path) -> Path | None:
-    """What a worker has said in its newest life: one that left may have been requeued."""
-    return max(worker.glob("life-*/to_driver"), key=_life_number, default=None)
+    """The folder of a worker's newest life: one that left may have been requeued, and begins without a word."""
+    return max(worker.glob("life-*"), key=_life_number, default=None)
 
 
-def _life_number(said: Path) -> int:
-    """Of a life, by a file in its folder: the tenth comes after the ninth, though not as a text."""
-    number = said.parent.name.removeprefix("life-")
+def _life_number(life: Path) -> int:
+    """Of the folder of a life: the tenth comes after the ninth, though not as a text."""
+    number = life.name.removeprefix("life-")
     return int(number) if number.isdecimal() else -1
 
 
 def _is_through(worker: Path) -> bool:
     """Whether a worker has never begun, or has said in its newest life that it leaves."""
     newest = _newest_life(worker)
-    return not any(worker.glob("life-*")) if newest is None else _has_left(newest)
+    return newest is None or _has_left(newest / SAID)
 
 
 def _has_left(path: Path) -> bool:
