@@ -356,6 +356,15 @@ def test_a_dry_run_tells_a_contradiction_as_a_run_would(finished: Path, there: P
     assert contents(second) == before
 
 
+def test_a_dry_run_knows_what_this_machine_has_measured(finished: Path, there: Path) -> None:
+    study = study_at(there)
+    limited = study.model_copy(update={"launch": study.launch.model_copy(update={"limit": ["1 h"]})})
+    assert dry_run(limited, finished).checks == []
+    (finished / "calibration.json").unlink()
+    (check,) = dry_run(limited, finished).checks
+    assert "not known yet" in check.evidence
+
+
 VERBS = {"design": design, "dry run": dry_run, "commands": planned_commands}
 
 

@@ -19,6 +19,8 @@ FORWARD_SHARE = 1 / 3
 forward passes."""
 
 
+CALIBRATION = "calibration.json"
+"""In the folder of a study: the speeds that were measured on this machine."""
 FALLBACK_FLOPS = 1e10
 """FLOP/s assumed for a shape that could not be measured (too large for the memory, say): its run will fail or tell."""
 
@@ -34,7 +36,7 @@ class Calibration:
         gpus_of: Callable[[RunSpec], float] = lambda spec: 0.0,
         on_event: OnEvent = ignore,
     ) -> None:
-        self.path, self.log = store.folder / "calibration.json", store.folder / "log" / "workers.txt"
+        self.path, self.log = store.folder / CALIBRATION, store.folder / "log" / "workers.txt"
         self.launcher, self.processor, self.check = launcher, processor, store.check_owner
         self.gpus_of, self.on_event = gpus_of, on_event
         self.speeds, self.peaks = _known(self.path, processor)

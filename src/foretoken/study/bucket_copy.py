@@ -12,6 +12,7 @@ from pathlib import Path
 
 from foretoken.bounded import LARGEST_JSON, read_file
 from foretoken.errors import RefusedError, StoreError
+from foretoken.launchers.calibration import CALIBRATION
 from foretoken.runs.record import RunRecord
 from foretoken.runs.study_file import Study
 from foretoken.store import atomic
@@ -164,7 +165,8 @@ def joined_folder(study: Study, folder: Path, home: Path) -> Path:
     _reject(copy, bucket.url)
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if SMALL.fullmatch(name) and path.is_file():
+        # What this machine has measured is in no bucket.
+        if (SMALL.fullmatch(name) or name == CALIBRATION) and path.is_file():
             atomic.write_file(joined / name, read_file(path, StoreError, LARGEST_JSON))
     merge(copy, joined, bucket.url, ours, lambda told: None)
     here = (path.parent.relative_to(folder).as_posix() for path in folder.glob(f"*/*/*/{atomic.COMMIT}"))
