@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from foretoken.cli.ledger import show_summary
 from foretoken.forecasts.band import BandPoint, PlacedPoint
 from foretoken.forecasts.ledger import Ledger, LedgerLine
+from foretoken.forecasts.scores import ScoreForecast
 from foretoken.reports import PageOptions, page_of
 from foretoken.reports.ledger_page import CELLS, _band_title, _facts, _line, _sentence, band_figure
 
@@ -53,6 +55,26 @@ def test_open_forecasts_are_counted(line):
 def test_one_score_is_told_as_one(line, inside, side):
     one = scored(line, inside=inside, error=-0.02)
     assert sentence(one) == f"The one scored forecast fell {side} its interval; its error is 2.00 %."
+
+
+def test_scores_on_tasks_are_told_with_what_became_of_each(line, capsys):
+    asked = ScoreForecast(
+        task=HOSTILE, metric="accuracy", shots=0, score=0.5, low=0.4, high=0.6, level=0.9, route="loss"
+    )
+    silent = dataclasses.replace(asked, metric="f1", score=None, low=None, high=None, reason="too few sizes")
+    beyond, later = (dataclasses.replace(asked, metric=name) for name in ("exact_match", "consistency"))
+    outcomes = [asked.outcome(0.55, 0.01, 100), beyond.outcome(0.7, 0.01, 100), silent.outcome(0.1, 0.01, 100)]
+    entry = dataclasses.replace(line.entry, scores=[asked, beyond, later, silent])
+    told = LedgerLine("big", entry, dataclasses.replace(line.outcome, scores=outcomes))
+    assert [one.verdict for one in told.scores] == ["inside", "outside", "open", "not forecast"]
+    text = page_of(Ledger((told,)))
+    assert all(f">{one.verdict}<" in text for one in told.scores)
+    assert "Too few sizes." in text
+    assert "<img" not in text
+    show_summary(Ledger((told,)).summary())
+    printed = capsys.readouterr().out
+    assert "1 of 2 scored are inside" in printed
+    assert "f1 is not forecast: too few sizes" in " ".join(printed.split())
 
 
 def test_several_scores_are_told_as_a_share_and_a_mean_of_sizes(line):

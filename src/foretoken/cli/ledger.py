@@ -286,6 +286,9 @@ def _show_scores(line: LedgerLine) -> None:
     told = f"; {held} of {len(scored)} scored are inside" if scored else ""
     headings = ("task", "metric", "shots", "forecast", "interval", "outcome", "verdict")
     print_table(headings, map(_score_cells, line.scores), f"Scores of {line.name}{told}", left=2)
+    for one in line.scores:
+        if one.verdict == "not forecast" and one.forecast.reason:
+            print_text(f"{one.forecast.task}, {one.forecast.metric} is not forecast: {one.forecast.reason}")
 
 
 def _score_cells(one: ScoreLine) -> tuple[str, ...]:
