@@ -12,12 +12,13 @@ after a spike drops those of the steps that it will do again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from foretoken.bounded import LARGEST_JSON, read_file, sha256_of
-from foretoken.errors import StoreError
+from foretoken.errors import StoreError, shown
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.task_score import RunScores
 from foretoken.store import atomic
@@ -29,6 +30,9 @@ from foretoken.tasks.task import PromptTask
 EVALUATIONS, SCORES = "evaluations", "scores"
 EXAMPLES, NAME = (".jsonl", ".csv", ".tsv"), 16
 """Endings of files of labelled examples, and digits of the sha256 that names one."""
+DIGEST = re.compile(r"[0-9a-f]{16}")
+EXAMPLES_NAME = re.compile(rf"{DIGEST.pattern}({'|'.join(map(re.escape, EXAMPLES))})")
+"""How files of tasks and of examples are called: others lead out of the folder, or to no file."""
 CURRENT = f"{EVALUATIONS}/current.json"
 """Named in a file: times of files are lost in a copy, and a study may go back to tasks that it asked before."""
 
@@ -96,7 +100,7 @@ def lost_tasks(folder: Path) -> Iterator[tuple[Path, bool]]:
         current = str(read_format_json(folder / CURRENT).get("evaluation") or "")
     if named and not (folder / CURRENT).is_file():
         yield folder / CURRENT, True
-    for digest in sorted(named):
+    for digest in filter(DIGEST.fullmatch, sorted(named)):  # a file of another name is told of as damaged
         paths = [evaluation_path(folder, digest)]
         with suppress(StoreError):  # tasks that are damaged are told of as such
             tuning = read_evaluation(paths[0]).tuning
@@ -112,6 +116,9 @@ def read_evaluation(path: Path) -> Evaluation:
         raise StoreError(f"{path} is no evaluation of this version", got=str(error), cure="delete it") from error
     if evaluation.digest != path.stem:
         raise StoreError(f"{path} holds other tasks", expected=path.stem, got=evaluation.digest, cure="delete it")
+    if evaluation.tuning and not EXAMPLES_NAME.fullmatch(evaluation.tuning.file):
+        told = f"{path} names no file of examples beside it"
+        raise StoreError(told, expected="its hash and ending", got=shown(evaluation.tuning.file), cure="delete it")
     return evaluation
 
 
@@ -142,7 +149,8 @@ def settled_files(folder: Path, run: RunSpec) -> list[Path]:
 def drop_unsettled(folder: Path, run: RunSpec, beyond: int) -> None:
     """Delete what a run scored beyond a step to which its training has gone back, on whatever tasks."""
     for path in set(score_files(folder, run.key)).difference(settled_files(folder, run)):
-        if int(path.stem.rpartition("-")[2]) > beyond:
+        step = path.stem.rpartition("-")[2]
+        if step.isdecimal() and int(step) > beyond:
             atomic.delete_file(path)
 
 
