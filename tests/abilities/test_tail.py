@@ -179,7 +179,7 @@ def test_what_is_missing_is_named() -> None:
             tail(answers(sizes=2, facts=20).drop(columns=name))
     with pytest.raises(RefusedError, match="one_count"):
         tail(answers(sizes=2, facts=20).assign(count=7))
-    with pytest.raises(ForetokenError, match=r"--ceiling|ceiling="):
+    with pytest.raises(ForetokenError, match="^ceiling: not a share"):
         tail(answers(sizes=2, facts=20), ceiling=1.5)
 
 
@@ -294,3 +294,13 @@ def test_levels_that_cannot_be_are_told_in_words_that_read_in_python() -> None:
     for options in ({"chance": 25.0}, {"ceiling": 90.0}):
         with pytest.raises(ForetokenError, match=f"^{next(iter(options))}: not a share"):
             tail(table_of_bins(), **options)  # type: ignore[arg-type]
+
+
+def test_rows_of_hard_questions_are_not_taken_for_fractions_where_their_table_is_in_percent() -> None:
+    percent = table_of_bins(n=3000, score=[*np.geomspace(0.1, 0.9, 4), *np.geomspace(1.5, 80, 12)])
+    with pytest.raises(TableError, match="those of the whole table are in percent"):
+        tail(percent, where="params<2e7")
+    found = tail(percent, where="params<2e7", unit="percent")
+    assert found.tasks[0].models[0].bins[-1].accuracy == pytest.approx(0.009)
+    whole = table_of_bins()
+    assert tail(whole, where="params<2e7").tasks[0].models[0].bins[0].accuracy == pytest.approx(0.05)

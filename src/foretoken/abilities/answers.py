@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foretoken.abilities.bounds import in_fractions, refuse_impossible_items
+from foretoken.abilities.bounds import FRACTIONS, in_fractions, refuse_impossible_items, refuse_rest_in_percent
 from foretoken.abilities.table import ITEMS
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import listed, plural
@@ -159,6 +159,8 @@ def read_answers(
     frame = frame.assign(params=frame[size].astype(float), count=numbers_in(frame[count], source))
     assumed += [f"`count` is read from `{count}`"] if count != "count" else []
     frame, told = _with_shares(frame, source, reading)
+    if where and FRACTIONS in told:
+        refuse_rest_in_percent(table, lambda: read_answers(table, rename, reading=reading).assumed, source)
     _refuse_impossible(frame, source)
     if "tokens" in frame and frame["tokens"].nunique() > 1:
         told.append("tokens vary, too: what is said of parameters is of size and training together")

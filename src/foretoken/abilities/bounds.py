@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foretoken.abilities.axes import KEY, Axis, CurveName
 from foretoken.abilities.metrics import PARTIAL, chance_of
+from foretoken.bounded import handed_over
 from foretoken.errors import TableError
 from foretoken.fits.check import Check, listed
 from foretoken.runs.cells import as_word, numbers_in
@@ -30,7 +32,7 @@ MOST_LOW = 0.5
 """Share of the scores above 0 from which on those up to 1 are not taken for percent unless the user says so."""
 LEAST_HIT = 0.5
 """Right answers below which a score in percent is none: a half, for scores that were rounded."""
-FRACTIONS = "scores are in fractions"
+FRACTIONS, PERCENT = "scores are in fractions", "scores are in percent"
 RAW = ", or raw for a score without bounds"
 ROUGHER = 0.25
 """A curve is of two units if, read so, the squares of its steps sum to this share of what they do as it stands."""
@@ -139,7 +141,7 @@ def in_fractions(
     units = np.where(bounded, unit, "raw")
     frame = frame.assign(**scaled, **bars, unit=units, bounded=bounded)
     _refuse_bars(frame, source)
-    read = ["scores are in percent" if unit == "percent" else FRACTIONS] if len(scores) and not asked else []
+    read = [PERCENT if unit == "percent" else FRACTIONS] if len(scores) and not asked else []
     return frame, [*read, *told]
 
 
@@ -214,6 +216,26 @@ def _refuse_two_units(rows: pd.DataFrame, source: str, along: Sequence[str]) -> 
     for names, part in _ordered(rows, ("task", "metric"), along):
         if _is_mixed(part):
             raise _two_units(source, f"{', '.join(filter(None, names))} is in two units", part)
+
+
+def refuse_rest_in_percent(table: object, whole: Callable[[], Sequence[str]], source: str) -> None:
+    """Raise TableError where rows that look like fractions were taken from a table in percent: of a hard task, say.
+
+    `whole` reads all of the table, and says what it assumed.
+    """
+    if isinstance(table, str | Path) and handed_over(table):
+        return  # it can be read once
+    try:
+        assumed = whole()
+    except TableError:
+        return  # it is not of one kind, which may be why rows were chosen
+    if PERCENT in assumed:
+        raise TableError(
+            f"{source}: the scores of these rows lie between 0 and 1, those of the whole table are in percent",
+            expected="the unit of these rows",
+            cure="say the unit: --unit percent, or fraction",
+            code="mixed_units",
+        )
 
 
 def _ordered(rows: pd.DataFrame, key: Sequence[str], along: Sequence[str]) -> Iterator[tuple[list[str], np.ndarray]]:

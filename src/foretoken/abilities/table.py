@@ -13,6 +13,7 @@ from foretoken.abilities.bounds import (
     FRACTIONS,
     in_fractions,
     refuse_impossible_items,
+    refuse_rest_in_percent,
     score_checks,
     with_bars,
 )
@@ -26,7 +27,6 @@ from foretoken.abilities.metrics import (
     score_column,
 )
 from foretoken.arguments import did_you_mean, named_arguments
-from foretoken.bounded import handed_over
 from foretoken.errors import ForetokenError, TableError
 from foretoken.fits.check import Check, listed, plural
 from foretoken.results import Result
@@ -173,29 +173,12 @@ def read_scores(
     frame, told = with_bars(frame, reading.bars, is_raw=reading.unit == "raw")
     frame, units = in_fractions(frame, reading.unit, source)
     if where and FRACTIONS in units:
-        _refuse_rest_in_percent(table, rename, reading, source)
+        refuse_rest_in_percent(table, lambda: read_scores(table, rename, reading=reading).assumed, source)
     against, why = axis_of(frame, reading.against, source)
     frame, twice = _once(frame, source)
     assumed += [*notes, *more, *told, *units, *twice, *why]
     checks = score_checks(frame, against)
     return ScoreTable(frame[list(COLUMNS)], source, against, tuple(assumed), checks)
-
-
-def _refuse_rest_in_percent(table: AnyTable, rename: Mapping[str, str], reading: ScoreReading, source: str) -> None:
-    """Raise TableError where rows that look like fractions were taken from a table in percent: of a hard task, say."""
-    if isinstance(table, str | Path) and handed_over(table):
-        return  # it can be read once
-    try:
-        whole = read_scores(table, rename, reading=reading)
-    except TableError:
-        return  # it is not of one kind, which may be why rows were chosen
-    if "percent" in set(whole.frame["unit"]):
-        raise TableError(
-            f"{source}: the scores of these rows lie between 0 and 1, those of the whole table are in percent",
-            expected="the unit of these rows",
-            cure="say the unit: --unit percent, or fraction",
-            code="mixed_units",
-        )
 
 
 def _scores_in(table: AnyTable) -> AnyTable:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from foretoken.cli.options import (
     CeilingOption,
@@ -12,7 +14,6 @@ from foretoken.cli.options import (
     LevelOption,
     MapOption,
     TableArgument,
-    UnitOption,
     WhereOption,
     given_together,
 )
@@ -26,7 +27,9 @@ def tail(
     table: TableArgument,
     rename: MapOption = None,
     where: WhereOption = None,
-    unit: UnitOption = "",
+    unit: Annotated[
+        str, typer.Option("--unit", help="What scores are in, where numbers do not tell: fraction, percent.")
+    ] = "",
     chance: ChanceOption = None,
     ceiling: CeilingOption = None,
     level: LevelOption = 0.9,
