@@ -179,7 +179,7 @@ def test_what_is_missing_is_named() -> None:
             tail(answers(sizes=2, facts=20).drop(columns=name))
     with pytest.raises(RefusedError, match="one_count"):
         tail(answers(sizes=2, facts=20).assign(count=7))
-    with pytest.raises(ForetokenError, match="^ceiling: not a share"):
+    with pytest.raises(ForetokenError, match=r"^ceiling: not a share"):
         tail(answers(sizes=2, facts=20), ceiling=1.5)
 
 

@@ -106,14 +106,9 @@ def in_fractions(
     metric along the columns `along`. Without `may_be_raw` every score has bounds.
     """
     said = _said(frame)
-    if not may_be_raw and not asked and "raw" in said:
-        raise TableError(
-            f"{source}: the column `unit` says that scores have no bounds",
-            expected="fraction or percent: they are shares of right answers",
-            cure="correct the column, or say the unit: --unit percent or fraction",
-            code="unbounded_scores",
-        )
-    bounded = frame["bounded"] & ((asked != "raw") & (said != "raw") | (not may_be_raw))
+    if not may_be_raw:
+        said = _within_bounds(said, asked, source)
+    bounded = frame["bounded"] & (asked != "raw") & (said != "raw")
     asked = asked or _one_unit(said[bounded.to_numpy()], source)
     scores = frame.loc[bounded, "score"]
     unit = asked if asked in ("fraction", "percent") else _unit_of(frame[bounded], source, along, may_be_raw)
@@ -149,6 +144,20 @@ def _said(frame: pd.DataFrame) -> np.ndarray:
     """What a column `unit` says of each row; "" where it says nothing that is known."""
     cells = frame["unit"] if "unit" in frame else [""] * len(frame)
     return np.array([WORDS.get(as_word(cell).lower(), "") for cell in cells], dtype=str)
+
+
+def _within_bounds(said: np.ndarray, asked: str, source: str) -> np.ndarray:
+    """What a column `unit` says; nothing where the user says it. Raises TableError for scores without bounds."""
+    if asked:
+        return np.full(len(said), "")
+    if "raw" in said:
+        raise TableError(
+            f"{source}: the column `unit` says that scores have no bounds",
+            expected="fraction or percent: they are shares of right answers",
+            cure="correct the column, or say the unit: --unit percent or fraction",
+            code="unbounded_scores",
+        )
+    return said
 
 
 def _one_unit(said: np.ndarray, source: str) -> str:
