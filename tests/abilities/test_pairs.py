@@ -76,6 +76,12 @@ def test_a_planted_jump_is_never_an_artefact(pair: Callable[..., MetricPair], se
     assert pair(STEADY, lambda u: 0.02 + 0.7 * (u > 0.5), seed).origin == "real_jump"
 
 
+def test_a_metric_that_never_moves_has_no_jump(pair: Callable[..., MetricPair]) -> None:
+    found = pair(JUMP, lambda u: 0.0 * u)
+    assert found.origin == "cannot_say"
+    assert "does not leap" in found.evidence
+
+
 def test_without_a_jump_nothing_is_said(pair: Callable[..., MetricPair]) -> None:
     assert pair(STEADY, STEADY).origin == "cannot_say"
 

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.abilities import read_scores
+from foretoken.abilities.table import ScoreReading
 from foretoken.abilities.downstream import downstream
 from foretoken.cli import app
 from foretoken.errors import StoreError, StudyFileError, TaskError
@@ -528,3 +529,10 @@ def test_examples_that_are_gone_are_told(copied: Path) -> None:
     run_key = Store(copied).records()[0].spec.key
     put_scores(copied, RunScores(run=run_key, evaluation=asked.digest, step=1, steps=2, seconds=0, scores=()))
     assert tuning.file in {finding.path.name for finding in verify(copied)}
+
+
+def test_lines_of_a_design_are_one_series_unless_they_are_asked_for(finished: Path) -> None:
+    assert set(read_scores(finished).frame["group"]) == {""}
+    groups = set(read_scores(finished, reading=ScoreReading(group="group")).frame["group"])
+    assert len(groups) > 1
+    assert "target" in groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,8 +27,8 @@ MISSED = 0.7
 """Share of held-out scores inside their 90 % interval below which the intervals are doubted."""
 FLOOR_PARAMETERS = 3
 MOST_NAMED = 6
-FLAT = "no run so far"
-"""How the reason of a task at chance begins."""
+FLAT = "size and tokens explain"
+"""How the reason of a task begins whose scores so far show no rise."""
 
 
 def explained(runs: GroupRuns) -> tuple[Array, Array]:
@@ -57,8 +58,8 @@ def reasons_of(runs: GroupRuns, fewest: int) -> tuple[str, ...]:
             found.append(f"{plural(int(count[task]), 'run')} with a score; {fewest} are the least")
         elif chance[task] > BY_CHANCE:
             guess = float(runs.in_own_direction(runs.chance)[task])
-            level = f" of chance ({guess:.3g})" if np.isfinite(guess) else ""
-            found.append(f"{FLAT} differs from the others beyond noise{level}: where it begins to rise is unknown")
+            level = f"; guessing gives {guess:.3g}" if np.isfinite(guess) else ""
+            found.append(f"{FLAT} these scores no better than luck would: how it goes on is unknown{level}")
         else:
             found.append("")
     return tuple(found)
@@ -76,9 +77,11 @@ def checks_of(
     """The doubts about the forecasts of one group."""
     whose = f"{runs.group}: " if runs.group else ""
     yield from _loss_checks(runs, fitted, losses, whose, route)
-    flat = [name.task for name, reason in zip(runs.tasks, reasons, strict=True) if reason.startswith(FLAT)]
+    flat = [
+        replace(name, group="") for name, reason in zip(runs.tasks, reasons, strict=True) if reason.startswith(FLAT)
+    ]
     if flat:
-        evidence = f"{whose}{plural(len(flat), 'task')} at chance or flat: {listed(flat, MOST_NAMED)}"
+        evidence = f"{whose}{plural(len(flat), 'score')} at chance, flat or too noisy: {listed(flat, MOST_NAMED)}"
         cure = "do not decide by these; larger runs, or a metric that moves earlier, would tell"
         yield Check("at_chance", "doubt", evidence, cure)
     few = [name.task for name, reason in zip(runs.tasks, reasons, strict=True) if "are the least" in reason]

@@ -201,10 +201,10 @@ def _origin(described: float, sharp_leaps: float, smooth_leaps: float, smooth: F
     name = smooth.curve.name.metric
     told = f"{100 * smooth_leaps:.0f} % of the curves of {name} leap, {100 * sharp_leaps:.0f} % of the sharp metric's"
     by_length = f"p^L against free shapes of the sharp metric: {described:+.1f} nats"
-    if smooth_leaps >= LEAPS:
-        return "real_jump", f"the smooth metric leaps, too: {told}"
     if sharp_leaps < LEAPS:
         return "cannot_say", f"the sharp metric does not leap for sure: {told}"
+    if smooth_leaps >= LEAPS:
+        return "real_jump", f"the smooth metric leaps, too: {told}"
     if described <= NOT_DESCRIBED and smooth_leaps <= NO_LEAP:
         return "real_jump", f"no length turns the smooth metric into this jump: {by_length}"
     smooth_rises = smooth_leaps <= NO_LEAP and smooth.judged.verdict in ("steady", "saturating")

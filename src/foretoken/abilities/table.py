@@ -165,7 +165,7 @@ def read_scores(
             raise ForetokenError("a table of scores that was read stands as it is", got=got, cure=cure)
         return table
     rename = dict(rename or {})
-    runs = read_table(_scores_in(table), rename, where, ())
+    runs = read_table(_scores_in(table, reading.group), rename, where, ())
     frame, notes = _finished(runs)
     source, assumed = runs.source, [*runs.assumed, *notes]
     frame, notes = as_long(frame, rename, source)
@@ -181,9 +181,12 @@ def read_scores(
     return ScoreTable(frame[list(COLUMNS)], source, against, tuple(assumed), checks)
 
 
-def _scores_in(table: AnyTable) -> AnyTable:
-    """The scores of a study's runs, where a table is its folder."""
-    return read_score_rows(table) if isinstance(table, str | Path) and Path(table).is_dir() else table
+def _scores_in(table: AnyTable, group: str) -> AnyTable:
+    """The scores of a study's runs, where a table is its folder; lines of one design are one series, unless asked."""
+    if not isinstance(table, str | Path) or not Path(table).is_dir():
+        return table
+    rows = read_score_rows(table)
+    return rows if group == "group" else rows.drop(columns="group")
 
 
 def _finished(runs: RunTable) -> tuple[pd.DataFrame, list[str]]:
