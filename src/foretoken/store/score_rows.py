@@ -76,7 +76,8 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
             f"{folder} holds no answers on what is counted in the training text",
             expected="a study whose corpus has tasks such as facts, and whose [evaluate] asks for them",
             got=", ".join(task.name for task in tasks) or "no tasks",
-            cure='[corpus] tasks = [{ name = "facts", share = 0.2 }], and the same name in [evaluate]; then run it',
+            cure='[corpus] tasks = [{ name = "facts", share = 0.2 }], and the same task with the same options in [evaluate];'
+            " then run it",
             code="missing_column",
         )
     return pd.DataFrame(rows)
