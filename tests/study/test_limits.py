@@ -157,7 +157,7 @@ def test_the_end_names_no_number_of_runs_but_those_that_are_done(tmp_path: Path)
     """The jobs that are left are of one stage, a trunk with its branches each: others may come after them."""
     jobs = [hours_of("a", 6), hours_of("b", 5)]
     error = limit_reached(Store(tmp_path), meter_of(tmp_path, jobs, Clock(), limit="4 GPU-hours"), jobs)
-    assert str(error).startswith("limit reached: 0 GPU-hours of 4 GPU-hours; the shortest that could start next is")
+    assert str(error).startswith("limit reached: 0 of 4 GPU-hours; the shortest that could start next is")
     assert "5 GPU-hours" in str(error)
 
 
