@@ -397,9 +397,12 @@ def test_a_dry_run_tells_a_contradiction_as_a_run_would(finished: Path, there: P
 
 def test_a_dry_run_knows_what_this_machine_has_measured(finished: Path, there: Path) -> None:
     study = study_at(there)
-    limited = study.model_copy(update={"launch": study.launch.model_copy(update={"limit": ["1 h"]})})
+    launch = study.launch.model_copy(update={"limit": ["1 h"]})
+    limited = study.model_copy(update={"launch": launch.model_copy(update={"keep_weights": "all"})})
+    assert "again" in {one.action for one in dry_run(limited, finished).runs}
     assert dry_run(limited, finished).checks == []
     (finished / "calibration.json").unlink()
+    assert dry_run(study.model_copy(update={"launch": launch}), finished).checks == []  # nothing would run
     (check,) = dry_run(limited, finished).checks
     assert "not known yet" in check.evidence
 
