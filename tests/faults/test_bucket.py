@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import foretoken as ft
-from foretoken.errors import LeaseLostError, StoreError, StudyBusyError
+from foretoken.cli import app
+from foretoken.errors import LeaseLostError, StoreError, StudyBusyError, TableError
 from foretoken.store import atomic
 from foretoken.store.bucket import Bucket
 from foretoken.store.checkpoints import in_folder
 from foretoken.store.claim import Claim
+from foretoken.store.score_rows import read_answer_rows, read_score_rows
 from foretoken.store.store import Store
 from foretoken.study import bucket_copy
 from foretoken.study.by_hand import planned_commands
@@ -108,6 +111,11 @@ def test_a_finished_study_is_left_as_it_is(finished: Path, there: Path) -> None:
     assert (contents(there), contents(finished)) == before
 
 
+def foretoken(*words: str) -> str:
+    """What a verb prints; raises its error."""
+    return CliRunner().invoke(app, words, catch_exceptions=False).output
+
+
 def test_verbs_read_the_url(finished: Path, there: Path) -> None:
     url = f"file://{there}"
     assert status(url).counts == status(finished).counts
@@ -117,6 +125,37 @@ def test_verbs_read_the_url(finished: Path, there: Path) -> None:
     assert ft.read_table(url).digest == ft.read_table(finished).digest
     with pytest.raises(StoreError, match="no study has been started"):
         status(f"file://{there}/nothing")
+    assert status(finished).report
+    assert status(url).report is None
+    assert "report:" not in foretoken("status", url)
+    assert foretoken("ledger", "show", "--ledger", f"{url}/ledger") == foretoken(
+        "ledger", "show", "--ledger", str(finished / "ledger")
+    )
+    for reader, told in ((read_score_rows, "holds no scores"), (read_answer_rows, "the same options")):
+        with pytest.raises(TableError, match=told):
+            reader(url)
+    for verb in (["scores"], ["tail"], ["downstream", "--at", "1M,20M"]):
+        # This study has no tasks, as is known from its own files alone.
+        with pytest.raises(TableError, match="holds no "):
+            foretoken(*verb, url)
+
+
+@pytest.mark.parametrize("place", ["runs/tiny", "runs/tiny/copy", "runs"])
+def test_a_bucket_that_is_the_studys_own_folder_is_refused(place: str, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "tiny"
+    for verb in (run, design, dry_run):
+        with pytest.raises(StoreError, match="lie in one another") as caught:
+            verb(study_at(tmp_path / place), folder)
+        assert caught.value.cure == "give another launch.bucket"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_bucket_of_another_study_is_named(finished: Path, there: Path, tmp_path: Path) -> None:
+    other = study_at(there).model_copy(update={"name": "other"})
+    for verb in (run, dry_run):
+        with pytest.raises(StoreError, match=f"^file://{there} holds another study") as caught:
+            verb(other, tmp_path / "runs" / "other")
+        assert caught.value.cure == "give another launch.bucket, or rename the study"
 
 
 @pytest.mark.parametrize("at", [150, 430])
@@ -358,9 +397,12 @@ def test_a_dry_run_tells_a_contradiction_as_a_run_would(finished: Path, there: P
 
 def test_a_dry_run_knows_what_this_machine_has_measured(finished: Path, there: Path) -> None:
     study = study_at(there)
-    limited = study.model_copy(update={"launch": study.launch.model_copy(update={"limit": ["1 h"]})})
+    launch = study.launch.model_copy(update={"limit": ["1 h"]})
+    limited = study.model_copy(update={"launch": launch.model_copy(update={"keep_weights": "all"})})
+    assert "again" in {one.action for one in dry_run(limited, finished).runs}
     assert dry_run(limited, finished).checks == []
     (finished / "calibration.json").unlink()
+    assert dry_run(study.model_copy(update={"launch": launch}), finished).checks == []  # nothing would run
     (check,) = dry_run(limited, finished).checks
     assert "not known yet" in check.evidence
 

@@ -22,6 +22,7 @@ from foretoken.launchers import Job, Launcher, LocalLauncher
 from foretoken.launchers.launcher import Ended, Note, Released, Started
 from foretoken.runs.schema import LaunchSection
 from foretoken.store.store import Store
+from foretoken.study.limit_checks import limit_reached
 from foretoken.study.progress import ProgressListener
 from foretoken.study.run_study import study_runner
 from foretoken.study.spending import SPENT, Meter, Spending
@@ -150,6 +151,14 @@ def test_a_job_that_would_go_beyond_is_not_started_and_a_shorter_one_is(tmp_path
     for job in (a, c):
         meter.report(job.name, Ended(f"run of {job.name}", "finished"))
     assert [meter.admit(job) for job in (b, d)] == [True, True]
+
+
+def test_the_end_names_no_number_of_runs_but_those_that_are_done(tmp_path: Path) -> None:
+    """The jobs that are left are of one stage, a trunk with its branches each: others may come after them."""
+    jobs = [hours_of("a", 6), hours_of("b", 5)]
+    error = limit_reached(Store(tmp_path), meter_of(tmp_path, jobs, Clock(), limit="4 GPU-hours"), jobs)
+    assert str(error).startswith("limit reached: 0 of 4 GPU-hours; the shortest that could start next is")
+    assert "5 GPU-hours" in str(error)
 
 
 def test_time_is_shared_and_money_is_not(tmp_path: Path) -> None:

@@ -439,6 +439,7 @@ def test_scores_travel_with_a_copy_in_a_bucket(copied: Path, study: Study, tmp_p
     assert len(list((other / "evaluations").glob("*.json"))) == 3
     assert current_evaluation(other) == asked.digest
     assert not read_score_rows(other).empty
+    assert read_score_rows(f"file://{tmp_path}/there").equals(read_score_rows(other))
     assert verify(other) == []
 
 

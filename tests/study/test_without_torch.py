@@ -32,6 +32,17 @@ def test_a_design_has_all_but_seconds(mini_file: Path, monkeypatch: pytest.Monke
     assert "runs would be trained" in foretoken("run", "mini.toml", "--dry-run")
 
 
+def test_why_a_limit_cannot_be_judged_is_told(mini_file: Path, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, folder = ft.load_study(mini_file), mini_file.parent / "runs" / "new"
+    limited = study.model_copy(update={"launch": study.launch.model_copy(update={"limit": ["1 ms"]})})
+    assert [check.cure for check in ft.dry_run(limited, folder).checks] == [REASON]
+    monkeypatch.undo()  # torch is there, and nothing is measured yet
+    (check,) = ft.dry_run(limited, folder).checks
+    assert check.cure == "the speed has not been measured: foretoken design measures it"
+    (copied / "calibration.json").unlink(missing_ok=True)
+    assert ft.dry_run(limited, copied).checks == []  # nothing would run
+
+
 def test_what_trains_or_times_is_refused(mini_file: Path) -> None:
     study, folder = ft.load_study(mini_file), mini_file.parent / "runs" / "mini"
     for verb in (ft.run, ft.profile):

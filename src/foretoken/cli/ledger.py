@@ -122,7 +122,11 @@ def show(
     """Show all forecasts of a ledger, their errors, and how often the intervals held."""
     from foretoken.forecasts.anchor import check_anchor
     from foretoken.forecasts.ledger import Ledger
+    from foretoken.store.bucket import as_url
+    from foretoken.store.fetch import study_folder_at
 
+    if url := as_url(folder):
+        folder = study_folder_at(url.removesuffix("/ledger")) / "ledger"
     if not folder.is_dir():
         raise ForetokenError(f"no ledger at {folder}", cure="name it with --ledger, or freeze a forecast first")
     if check is not None:

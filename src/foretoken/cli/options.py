@@ -27,12 +27,22 @@ FolderArgument = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed K, in the folder NAME-seed-K.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="The study's folder; runs/NAME unless given.")]
+
+
+def _folder_of_url(table: Path) -> Path:
+    """A copy of the study at a URL; any other table as it was given."""
+    from foretoken.store.fetch import study_folder_at
+
+    return study_folder_at(table)
+
+
 TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
+        callback=_folder_of_url,
         help="Run table (.csv, .tsv, .json, .jsonl, .parquet, .feather, .md, also .gz or .zst; - reads standard input),"
-        " a folder of our records, or sample (some runs of our own).",
+        " a folder of our records or its URL, or sample (some runs of our own).",
     ),
 ]
 MapOption = Annotated[

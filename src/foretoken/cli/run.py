@@ -26,7 +26,7 @@ ACTIONS: dict[Action, str] = {
     "resume": "resumed",
     "retry": "tried again",
     "train": "trained",
-    "again": "trained again, for their weights",
+    "again": "trained again, for their weights or scores",
 }
 
 

@@ -16,8 +16,9 @@ def status(
     from foretoken.store.bucket import as_url
     from foretoken.study.study_status import status as study_status
 
-    edited = None if study.is_dir() or as_url(study) else load(study, seed)
-    result = study_status(folder_of(study, seed, folder), edited)
+    url = as_url(study)
+    edited = None if study.is_dir() or url else load(study, seed)
+    result = study_status(url if url and not folder else folder_of(study, seed, folder), edited)
     if json:
         print_json(result.to_json())
     else:

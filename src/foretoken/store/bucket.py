@@ -87,6 +87,18 @@ class Bucket:
             raise self.told("cannot be opened", error, "give a URL as s3://bucket/study, gs:// or file://") from None
         return files, str(root).rstrip("/")
 
+    def refuse_folder(self, folder: Path) -> None:
+        """Raise StoreError where the objects and a study's own folder lie in one another, and would be mixed."""
+        there, here = Path(self._root).resolve(), folder.resolve()
+        if self._is_local and (there.is_relative_to(here) or here.is_relative_to(there)):
+            raise StoreError(
+                "the bucket and the study's own folder lie in one another",
+                expected=f"a place outside of {here} that is the copy's alone",
+                got=self.url,
+                cure="give another launch.bucket",
+                code="bucket",
+            )
+
     def probe(self) -> None:
         """Write, read and delete an object. Raises StoreError, after some seconds where nothing answers."""
         name, content = f"probe-{secrets.token_hex(4)}", secrets.token_bytes(16)

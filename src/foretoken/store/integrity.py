@@ -99,16 +99,19 @@ def repair(folder: Path, findings: list[Finding]) -> None:
             atomic.delete_file(finding.path)
 
 
-def check_belongs(folder: Path, study: str) -> None:
-    """Raise StoreError when a folder is no study's, another study's, or of another format; nothing is written."""
+def check_belongs(folder: Path, study: str, url: str = "") -> None:
+    """Raise StoreError when a folder is no study's, another study's, or of another format; nothing is written.
+
+    With `url` the folder is a copy of what is there.
+    """
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is not a folder", cure="give another --folder")
     # Before anything is read by this version's rules, by which a sound folder of another format looks damaged.
     _check_format(folder)
     name = _name_in(folder) or study
     if name != study:
-        cure = "give another --folder, or rename the study"
-        raise StoreError(f"{folder} holds another study", expected=repr(study), got=repr(name), cure=cure)
+        cure = f"give another {'launch.bucket' if url else '--folder'}, or rename the study"
+        raise StoreError(f"{url or folder} holds another study", expected=repr(study), got=repr(name), cure=cure)
     if foreign := [finding.path for finding in _foreign(folder, list(_walk(folder)))]:
         raise StoreError(
             f"{folder} holds {len(foreign)} things that are not of a study, so it may not be a study's folder",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from foretoken.errors import TableError
 from foretoken.runs.record import Cell, RunRecord
 from foretoken.runs.task_score import QuestionValues, RunScores
+from foretoken.store.fetch import study_folder_at
 from foretoken.store.format import read_format_json
 from foretoken.store.read import records_in
 from foretoken.store.scores import current_evaluation, scores_of, tasks_of
@@ -31,9 +32,11 @@ def read_score_rows(folder: str | Path, *, on_the_way: bool = False) -> pd.DataF
     then; `annealed` is false, and no `loss` is known. Where a study was scored on several sets of tasks, those count
     that it was last run with.
 
+    `folder` may be a URL (`launch.bucket`).
+
     Raises TableError where there are no scores, StoreError for some that were changed.
     """
-    folder = Path(folder)
+    folder = study_folder_at(folder)
     records, current = records_in(folder), current_evaluation(folder)
     scores = list(scores_of(folder, [record.spec.key for record in records], current))
     tasks = tasks_of(folder, current)
@@ -56,11 +59,13 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
     task's name says the metric. `count` are the mentions that a run has read: those in the text times the epochs that
     it read of it, be it a part of one or several.
 
+    `folder` may be a URL (`launch.bucket`).
+
     Raises TableError where nothing is counted, StoreError for scores that were changed.
     """
     import pandas as pd
 
-    folder = Path(folder)
+    folder = study_folder_at(folder)
     current = current_evaluation(folder)
     tasks = tasks_of(folder, current)
     known = {task.name: task for task in tasks if any(one.count is not None for one in task.questions)}
@@ -76,7 +81,8 @@ def read_answer_rows(folder: str | Path) -> pd.DataFrame:
             f"{folder} holds no answers on what is counted in the training text",
             expected="a study whose corpus has tasks such as facts, and whose [evaluate] asks for them",
             got=", ".join(task.name for task in tasks) or "no tasks",
-            cure='[corpus] tasks = [{ name = "facts", share = 0.2 }], and the same name in [evaluate]; then run it',
+            cure='[corpus] tasks = [{ name = "facts", share = 0.2 }], and the same task with the same options in'
+            " [evaluate]; then run it",
             code="missing_column",
         )
     return pd.DataFrame(rows)

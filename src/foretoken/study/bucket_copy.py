@@ -44,6 +44,7 @@ class BucketCopy(NoCopy):
     def __init__(self, study: Study, folder: Path, tell: Tell) -> None:
         self.bucket, self.folder, self.study, self.tell = Bucket(study.launch.bucket), folder, study.name, tell
         self.claim = Claim(self.bucket, study.launch.lease_seconds)
+        self.bucket.refuse_folder(folder)
         self.bucket.probe()
         with telling(self.bucket, "cannot be read"):
             self.names = within(READ_SECONDS, self.bucket.names)
@@ -118,7 +119,7 @@ class BucketCopy(NoCopy):
             copy = Path(home) / self.study
             there = dict.fromkeys(self.names, "")
             fetch_small(self.bucket, self.names, copy)
-            check_belongs(copy, self.study)
+            check_belongs(copy, self.study, self.bucket.url)
             rejected = _reject(copy, self.bucket.url)
             there |= {name: sha256_of(copy / name) for name in self.names if (copy / name).is_file()}
             for name in sorted(rejected):
@@ -156,12 +157,13 @@ def joined_folder(study: Study, folder: Path, home: Path) -> Path:
     read, is another study's, or contradicts the folder.
     """
     bucket = Bucket(study.launch.bucket)
+    bucket.refuse_folder(folder)
     copy, joined = home / "bucket" / study.name, home / "joined" / study.name
     with telling(bucket, "cannot be read"):
         names = within(READ_SECONDS, bucket.names)
         within(READ_SECONDS, lambda: fetch_small(bucket, names, copy))
         ours = Claim(bucket, study.launch.lease_seconds).was_of(names, newest_owner(folder))
-    check_belongs(copy, study.name)
+    check_belongs(copy, study.name, bucket.url)
     _reject(copy, bucket.url)
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

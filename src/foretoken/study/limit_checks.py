@@ -32,8 +32,7 @@ def limit_reached(store: Store, meter: Meter, left: Sequence[Job] = ()) -> Limit
     if left:
         shortest = min(left, key=lambda job: job.seconds)
         needs = [limit.in_words(need) for limit in limits if (need := meter.need(limit, shortest)) is not None]
-        what = f"the shortest of the {len(left)} that are left is" if len(left) > 1 else "what is left is"
-        text += f"; {what} estimated at {' and '.join(needs)}"
+        text += f"; the shortest that could start next is estimated at {' and '.join(needs)}"
     spending.reached = text
     spending.write()
     return LimitReachedError(text, cure=RAISE)
@@ -56,11 +55,12 @@ def known_limit_checks(runner: StudyRunner, design: Design) -> list[fits.Check]:
     if not runner.study.launch.limit:
         return []
     runs = runner.to_train(design)
-    seconds = runner.trainer.known_seconds(runs)
-    if not seconds:
+    if not runner.trainer.waiting(runs):
+        return []
+    if not runner.trainer.known_seconds(runs):
         told = "what the runs take is not known yet: whether they stay within launch.limit cannot be said"
-        return [fits.Check("limit", "doubt", told, runner.unmeasured)]
-    return limit_checks(runner, design, seconds)
+        return [fits.Check("limit", "doubt", told, runner.trainer.unmeasured)]
+    return limit_checks(runner, design, runner.trainer.known_seconds(runs))
 
 
 def _check(

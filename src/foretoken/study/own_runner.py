@@ -32,8 +32,6 @@ UNMEASURED = "not measured: the speed of your trainer is known when a run has en
 class OwnStudyRunner(StudyRunner):
     """As StudyRunner, with the command of [trainer] in place of foretoken's loop."""
 
-    unmeasured = UNMEASURED
-
     @property
     def section(self) -> TrainerSection:
         """[trainer] of the study file."""
@@ -133,6 +131,7 @@ class CommandTrainer(Trainer):
     """Trains each run by a command."""
 
     function = RUN
+    unmeasured = UNMEASURED
 
     def __init__(
         self, study: Study, section: TrainerSection, machine: Machine, *arguments: Any, **options: Any
@@ -143,7 +142,7 @@ class CommandTrainer(Trainer):
 
     def train(self, runs: list[RunSpec]) -> None:
         """As every trainer; where the commands are started by hand, say which runs wait. Raises ForetokenError."""
-        waiting = [run for run in runs if self._waits(run)] if self.by_hand else []
+        waiting = self.waiting(runs) if self.by_hand else []
         if waiting:
             raise ForetokenError(
                 f"{len(waiting)} of {len(runs)} runs wait for their results",

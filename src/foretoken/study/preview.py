@@ -125,7 +125,7 @@ def design(study: Study, folder: str | Path | None = None, launcher: Launcher | 
     with runner.owned():
         planned = runner.design()
         seconds, doubts = runner.estimate_seconds(planned)
-        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else runner.unmeasured)
+        *runs, target = planned.estimates(seconds, NOT_TRAINED if seconds else runner.trainer.unmeasured)
         return StudyDesign(
             runs=runs,
             target=target,

@@ -60,9 +60,6 @@ def study_folder(study: Study, root: str | Path = "runs") -> Path:
 class StudyRunner:
     """A study and its folder: each method is one stage, and finds again what was already done."""
 
-    unmeasured = "not measured: torch is not installed; pip install 'foretoken[train]'"
-    """Why a run has no estimated seconds."""
-
     def __init__(
         self,
         study: Study,

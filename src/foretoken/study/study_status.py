@@ -17,6 +17,7 @@ from foretoken.runs.schema import LaunchSection
 from foretoken.runs.spec import RunSpec
 from foretoken.runs.study_file import Study
 from foretoken.store.atomic import read_json
+from foretoken.store.bucket import as_url
 from foretoken.store.diff import Change, changes, nearest_change
 from foretoken.store.fetch import study_folder_at
 from foretoken.store.lease import is_owned
@@ -120,7 +121,7 @@ class StudyStatus(Result):
     new: list[NewRun] = field(default_factory=list)
     """Runs without a record."""
     report: Path | None = None
-    """Its page; None where none is written."""
+    """Its page; None where none is written, or the study is read from a URL."""
     edited: Change = field(default_factory=dict)
     """Keys of the study file that have changed since the study was run: {key: (old, new)}."""
 
@@ -144,7 +145,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
     `folder` may be a URL (`launch.bucket`). With `study`, the file as it is now, `edited` tells which of its keys have
     changed since the study was run, and `told` says so where files that [trainer] names as code have.
     """
-    folder = study_folder_at(folder)
+    is_here, folder = as_url(folder) is None, study_folder_at(folder)
     store, kept = Store(folder), read_design_file(folder)
     runs = [] if kept is None else kept.design.all_runs if kept.study.target.train else kept.design.runs
     statuses = {run.key: summary.status for run in runs if (summary := store.summary(run.key, run))}
@@ -159,7 +160,7 @@ def status(folder: str | Path, study: Study | None = None) -> StudyStatus:
         forecast=FrozenForecast.of(line.entry) if line else None,
         outcome=ScoredOutcome.of(line.outcome) if line and line.outcome else None,
         new=new_runs(store, runs, statuses),
-        report=page if page.is_file() else None,
+        report=page if is_here and page.is_file() else None,
         edited=changes(kept.study.model_dump(), study.model_dump()) if study and kept else {},
         spent=Spending(folder).spent(settings.launch) if settings else Spent(),
         told=[*doubts(folder, kept), *(code_changes(study, kept.design, len(statuses)) if study and kept else [])],

@@ -67,6 +67,11 @@ class Trainer(ABC):
     def known_seconds(self, runs: list[RunSpec]) -> dict[str, float]:
         """As `estimate`, by what is known already, nothing being measured; of no run where that does not suffice."""
 
+    @property
+    @abstractmethod
+    def unmeasured(self) -> str:
+        """Why runs have no estimated seconds, where they have none."""
+
     def gpus_of(self, run: RunSpec) -> float:
         """GPUs of a run; 0 where the study file does not say."""
         return self.launch.gpus_of(run.parameters.total)
@@ -98,7 +103,7 @@ class Trainer(ABC):
         Raises StoreError for tokens that have changed, and for a failure that is not a run's own, as a full disk.
         """
         runs = [run for run in runs if not (run.key in self.tried and self._waits(run))]
-        waiting = [run for run in runs if self._waits(run)]
+        waiting = self.waiting(runs)
         # Marked before they are trained: what fails here is left to the next process, not tried for ever.
         self.tried |= {run.key for run in waiting}
         self._clear_checkpoints(runs, waiting)
@@ -182,6 +187,10 @@ class Trainer(ABC):
         """What each run that waits still takes, by its key, of its estimated seconds."""
         return {run.key: seconds[run.key] for run in runs if self._waits(run) and run.key in seconds}
 
+    def waiting(self, runs: list[RunSpec]) -> list[RunSpec]:
+        """The runs that `train` would train, or give what is to be kept of them."""
+        return [run for run in runs if self._waits(run)]
+
     def _waits(self, run: RunSpec) -> bool:
         record = self.store.record(run.key)
         return record is None or record.has_failed or self._lacks(run)
@@ -247,6 +256,13 @@ class LoopTrainer(Trainer):
         self.speeds: dict[RunSpec, float] = {}
         """Seconds per token that is trained on, of the runs whose scoring was estimated."""
         self.calibration = Calibration(store, launcher, machine.processor, self.gpus_of, notes_to(listener))
+
+    @property
+    def unmeasured(self) -> str:
+        """Why runs have no estimated seconds, where they have none."""
+        if torch_version() is None:
+            return "not measured: torch is not installed; pip install 'foretoken[train]'"
+        return "the speed has not been measured: foretoken design measures it"
 
     def estimate(self, runs: list[RunSpec]) -> dict[str, float]:
         """Seconds of each run by key, from a short calibration; a run counts what its trunk has not trained."""
