@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from foretoken.abilities import read_scores
-from foretoken.abilities.table import ScoreReading
 from foretoken.abilities.downstream import downstream
+from foretoken.abilities.table import ScoreReading
 from foretoken.cli import app
 from foretoken.errors import StoreError, StudyFileError, TaskError
 from foretoken.forecasts import Ledger
