@@ -19,7 +19,10 @@ from foretoken.study.run_study import run
 from foretoken.tasks import PromptTask, Question
 from foretoken.tasks.evaluation import Evaluation
 
-STUDY = """
+from .small_study import LAUNCH, TRAINING
+
+STUDY = (
+    """
 name = "gaps"
 [corpus]
 source = "tasks"
@@ -32,26 +35,21 @@ preset = "encoder"
 tied = true
 context = 32
 layers = 1
-[training]
-learning_rate = { value = 1e-2, at_params = 1e4, exponent = 0 }
-batch_tokens = { value = 256 }
-eval_tokens = 1024
-[design]
-kind = "ladder"
-params = [3e3, 5e3, 8e3]
-tokens_per_param = [1, 2]
+"""
+    + TRAINING
+    + """tokens_per_param = [1, 2]
 [forecast]
 law = "chinchilla"
 [target]
 compute_factor = 2
-[launch]
-workers = 1
-target_threads = 1
-keep_weights = "target"
+"""
+    + LAUNCH
+    + """keep_weights = "target"
 [evaluate]
 tasks = ["cloze.toml"]
 when = [0.5]
 """
+)
 ROWS = [{"prompt": f"copy {one}XXXXX={one}c", "answer": "c", "choices": ["c", "d"], "pair": "x"} for one in "ab"]
 
 

@@ -22,7 +22,10 @@ from foretoken.study.scoring_work import ScoringWork, TaskTokens, task_tokens
 from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.task import PromptTask, Question
 
-STUDY = """
+from .small_study import LAUNCH, TRAINING
+
+STUDY = (
+    """
 name = "weighed"
 [corpus]
 source = "tasks"
@@ -33,23 +36,18 @@ preset = "llama"
 tied = true
 context = 32
 layers = 1
-[training]
-learning_rate = { value = 1e-2, at_params = 1e4, exponent = 0 }
-batch_tokens = { value = 256 }
-eval_tokens = 1024
-[design]
-kind = "ladder"
-params = [3e3, 5e3, 8e3]
-tokens_per_param = [1, 2, 4]
+"""
+    + TRAINING
+    + """tokens_per_param = [1, 2, 4]
 [target]
 train = false
-[launch]
-workers = 1
-target_threads = 1
-[evaluate]
+"""
+    + LAUNCH
+    + """[evaluate]
 tasks = [{ name = "copy", length = 2, letters = 6, held_out = 0.3 }]
 questions = 6
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,10 @@ from foretoken.tasks.evaluation import Evaluation, Tuning
 from foretoken.tasks.made import make_task
 
 from ..fuzz.verbs import foretoken
+from .small_study import LAUNCH, TRAINING
 
-STUDY = """
+STUDY = (
+    """
 name = "scored"
 [corpus]
 source = "tasks"
@@ -53,20 +55,14 @@ preset = "llama"
 tied = true
 context = 32
 layers = 1
-[training]
-learning_rate = { value = 1e-2, at_params = 1e4, exponent = 0 }
-batch_tokens = { value = 256 }
-eval_tokens = 1024
-[design]
-kind = "ladder"
-params = [3e3, 5e3, 8e3]
-tokens_per_param = [1, 2, 4]
+"""
+    + TRAINING
+    + """tokens_per_param = [1, 2, 4]
 [target]
 compute_factor = 2
-[launch]
-workers = 1
-target_threads = 1
-keep_weights = "none"
+"""
+    + LAUNCH
+    + """keep_weights = "none"
 [evaluate]
 tasks = [{ name = "copy", length = 2, letters = 6, held_out = 0.3 }, "sums.jsonl"]
 shots = [0, 1]
@@ -75,6 +71,7 @@ metrics = ["token_probability", "answer_nll"]
 when = [0.3, 0.6]
 when_of = "all"
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,13 @@ class ScoreOutcome:
         """What is scored, and how."""
         return (self.task, self.metric, self.shots)
 
+    @property
+    def side(self) -> str:
+        """`inside` or `outside` the interval; empty where nothing was forecast."""
+        if self.inside is None:
+            return ""
+        return "inside" if self.inside else "outside"
+
 
 @dataclass(frozen=True)
 class ScoreLine:
@@ -94,9 +101,7 @@ class ScoreLine:
         """`inside` or `outside` the interval, `open` before it is scored, `not forecast` without an interval."""
         if self.forecast.low is None or self.forecast.high is None:
             return "not forecast"
-        if self.outcome is None:
-            return "open"
-        return "inside" if self.outcome.inside else "outside"
+        return "open" if self.outcome is None else self.outcome.side
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what a table of scores shows."""

@@ -98,17 +98,11 @@ def _cells(
     ends = [number(value, 3) for value in (forecast.score, forecast.low, forecast.high)] if forecast else [""] * 3
     found = [number(outcome.score, 3), number(outcome.score_se, 3), str(outcome.n)] if outcome else [""] * 3
     remark = as_sentence(forecast.reason) if forecast and forecast.reason else ""
-    return [*key, _verdict(curve), *ends, *found, _side(outcome), remark]
+    return [*key, _verdict(curve), *ends, *found, outcome.side if outcome else "", remark]
 
 
 def _verdict(curve: CurveVerdict | None) -> str:
     return VERDICT_WORDS.get(curve.verdict, curve.verdict) if curve else ""
-
-
-def _side(outcome: ScoreOutcome | None) -> str:
-    if outcome is None or outcome.inside is None:
-        return ""
-    return "inside" if outcome.inside else "outside"
 
 
 def _view(metric: str, x: Sequence[float], y: Sequence[float]) -> View:
@@ -142,7 +136,7 @@ def _ladder_panel(
         body += _forecast(view, target, forecast)
     if outcome and target:
         body.append(_diamond(view, target, outcome))
-    side = _side(outcome)
+    side = outcome.side if outcome else ""
     words = [*filter(None, [_verdict(curve)]), *([f"target {side}"] if side else [])]
     below = ("; ".join(words), "accent" if side == "outside" else "muted") if words else None
     return panel(_named(key), f"{_named(key)} against training compute", body, below)
